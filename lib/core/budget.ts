@@ -1,0 +1,28 @@
+// Owns the arithmetic of time within one invocation and within a lease. Clocks are arguments.
+
+import type { Budgets } from './defaults.ts'
+
+/** When copying must end so that the checkpoint still fits, in ms of the same clock as `nowMs`. */
+export function drainDeadlineMs(input: {
+  readonly nowMs: number
+  readonly remainingMs: number
+  readonly reserveMs: number
+}): number {
+  const { nowMs, remainingMs, reserveMs } = input
+  // An invocation shorter than twice the reserve still copies for half of its time.
+  return nowMs + Math.max(remainingMs - reserveMs, remainingMs / 2)
+}
+
+export function leaseUntilMs(nowMs: number, { leaseMs }: Pick<Budgets, 'leaseMs'>): number {
+  return nowMs + leaseMs
+}
+
+/** True while somebody else may still be writing under this lease. */
+export function isLeaseLive(untilMs: number | null, nowMs: number): boolean {
+  return untilMs !== null && untilMs > nowMs
+}
+
+/** Wait before attempt `attempt` (from 0), doubling: exact, so tests need no tolerance. */
+export function backoffMs(attempt: number, firstMs: number): number {
+  return firstMs * 2 ** attempt
+}

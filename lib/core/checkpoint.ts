@@ -1,0 +1,150 @@
+// Owns the checkpoint of one partition as a row of the table: its key, its attributes, and the lease. Does not
+// own how attributes are read (row.ts) nor the conditional writes (io/checkpoint-store.ts).
+//
+//   pk            the flow                      sk            checkpoint/<topic>/<partition>
+//   state         kind of PartitionState        incidentId    of a waiting or halted state
+//   sourceTopicId, targetTopicId                nextSourceOffset, nextTargetOffset
+//   lastEpoch, lastSeenLogEndOffset, lastTimestampMs          absent until known
+//   targetTopic   name of the topic on the target
+//   owner         the run that holds, or last held, the lease
+//   fence         number of the lease: grows with every acquisition, so a zombie's number is stale
+//   leaseUntilMs  absent once released: the owner ended in good order and everything was acknowledged
+//   previousLeaseUntilMs   leaseUntilMs as the present owner found it: 0 when the lease was free, otherwise
+//                 when the lease of an owner that never released it ran out
+//   updatedAtMs   when the owner last wrote
+
+import { sourceOffset, targetOffset } from './offset.ts'
+import { type PartitionState, type Position, positionOf } from './partition-state.ts'
+import {
+  type Attribute,
+  numberAttribute,
+  type Row,
+  type RowChange,
+  type RowReader,
+  rowChange,
+  rowReader,
+  type StoredRow,
+  textAttribute,
+} from './row.ts'
+
+export type PartitionKey = {
+  readonly flow: string
+  readonly topic: string
+  readonly partition: number
+}
+
+export type Checkpoint = PartitionKey & {
+  readonly targetTopic: string
+  readonly state: PartitionState
+  readonly lease: Lease
+  readonly updatedAtMs: number
+}
+
+export type Lease = {
+  readonly owner: string
+  readonly fence: number
+  /** ms since the epoch; null once released in good order. */
+  readonly untilMs: number | null
+}
+
+// Partition numbers are padded so that a listing of the table is in their order.
+const PARTITION_DIGITS = 10
+
+export const checkpointPrefix = 'checkpoint/'
+
+/** Topic names hold no slash ([a-zA-Z0-9._-], Kafka's Topic.java), so the key has one reading. */
+export function checkpointKey({ flow, topic, partition }: PartitionKey): Row {
+  const padded = String(partition).padStart(PARTITION_DIGITS, '0')
+  return { pk: { S: flow }, sk: { S: `${checkpointPrefix}${topic}/${padded}` } }
+}
+
+/** The attributes that hold the state, and the names of those that this state does not have. */
+export function stateAttributes(state: PartitionState): RowChange {
+  return rowChange({
+    state: { S: state.kind },
+    incidentId: textAttribute('incidentId' in state ? state.incidentId : null),
+    ...positionAttributes(positionOf(state)),
+  })
+}
+
+function positionAttributes(position: Position | null): Record<string, Attribute | null> {
+  return {
+    sourceTopicId: textAttribute(position?.sourceTopicId),
+    targetTopicId: textAttribute(position?.targetTopicId),
+    nextSourceOffset: numberAttribute(position?.nextSourceOffset),
+    nextTargetOffset: numberAttribute(position?.nextTargetOffset),
+    lastEpoch: numberAttribute(position?.lastEpoch),
+    lastSeenLogEndOffset: numberAttribute(position?.lastSeenLogEndOffset),
+    lastTimestampMs: numberAttribute(position?.lastTimestampMs),
+  }
+}
+
+const sortKeyShape = /^checkpoint\/([^/]+)\/(\d{10})$/
+
+/** Reads a row back. Throws `CorruptRowError` that names the row and the attribute. */
+export function readCheckpoint(row: StoredRow): Checkpoint {
+  const read = rowReader(row)
+  const [, topic, partition] = sortKeyShape.exec(read.text('sk')) ?? []
+  if (topic === undefined || partition === undefined) {
+    throw read.corrupt('sk', 'checkpoint/<topic>/<partition, ten digits>')
+  }
+  return {
+    flow: read.text('pk'),
+    topic,
+    partition: Number(partition),
+    targetTopic: read.text('targetTopic'),
+    state: readState(read),
+    lease: {
+      owner: read.text('owner'),
+      fence: read.number('fence'),
+      untilMs: read.optional('leaseUntilMs', read.number),
+    },
+    updatedAtMs: read.number('updatedAtMs'),
+  }
+}
+
+/** Who holds, or last held, the lease of a row, and until when; null once it was released. */
+export function readLeaseHolder(row: StoredRow): { owner: string; untilMs: number | null } {
+  const read = rowReader(row)
+  return { owner: read.text('owner'), untilMs: read.optional('leaseUntilMs', read.number) }
+}
+
+/** True when the present owner found the lease free: never held, or released in good order. */
+export function leaseWasFree(row: StoredRow): boolean {
+  return rowReader(row).number('previousLeaseUntilMs') === 0
+}
+
+/** For sorting. Not the order of the sort keys: there `a-b/` comes before `a/`. */
+export function byTopicAndPartition(left: PartitionKey, right: PartitionKey): number {
+  if (left.topic !== right.topic) return left.topic < right.topic ? -1 : 1
+  return left.partition - right.partition
+}
+
+function readState(read: RowReader): PartitionState {
+  const kind = read.text('state')
+  switch (kind) {
+    case 'unstarted':
+      return { kind }
+    case 'replicating':
+      return { kind, position: readPosition(read) }
+    case 'waiting':
+    case 'halted':
+      return { kind, position: readPosition(read), incidentId: read.text('incidentId') }
+    default:
+      throw read.corrupt('state', 'unstarted, replicating, waiting or halted')
+  }
+}
+
+function readPosition(read: RowReader): Position {
+  return {
+    sourceTopicId: read.text('sourceTopicId'),
+    targetTopicId: read.text('targetTopicId'),
+    nextSourceOffset: sourceOffset(read.offset('nextSourceOffset')),
+    nextTargetOffset: targetOffset(read.offset('nextTargetOffset')),
+    lastEpoch: read.optional('lastEpoch', read.number),
+    lastSeenLogEndOffset: read.optional('lastSeenLogEndOffset', name =>
+      sourceOffset(read.offset(name)),
+    ),
+    lastTimestampMs: read.optional('lastTimestampMs', read.integer),
+  }
+}

@@ -1,0 +1,153 @@
+// Owns every decision about one partition: what an observation means, whether it is an incident, and what to
+// do next. Pure: time and identity arrive in the event, commands are data. The loop that feeds it is
+// run/replicate.ts; run/plan.ts asks it the same question to find out which partitions have work.
+//
+// Detection is by identity and log start, never by gaps between records: compaction, transaction markers and
+// aborted data leave gaps in every healthy log.
+
+import { assert } from './assert.ts'
+import { decideOnObservation } from './decide-observation.ts'
+import {
+  type DecideContext,
+  type Decision,
+  halted,
+  moved,
+  type PartitionEvent,
+  type PartitionEventKind,
+} from './decision.ts'
+import { divergence, knownUnreplicated, targetDrifted, targetReset } from './found.ts'
+import { partitionIncident } from './incident.ts'
+import { isBefore, laterOf, sourceOffset, targetOffsetAfter } from './offset.ts'
+import type { PartitionState, Position } from './partition-state.ts'
+
+/** The next state, the incidents to store before it, and what to do, in this order. */
+export function decide(
+  state: PartitionState,
+  event: PartitionEvent,
+  context: DecideContext,
+): Decision {
+  switch (event.kind) {
+    case 'observed':
+      return decideOnObservation(state, event, context)
+    case 'source-missing':
+      return decideOnMissing(state, event.recreatedAs, context)
+    case 'diverged':
+      return whileReplicating(state, position => decideOnDivergence(position, event, context))
+    case 'acknowledged':
+      return whileReplicating(state, position => decideOnAcknowledgement(position, event, context))
+    case 'skipped':
+      return whileReplicating(state, position => {
+        assert(!isBefore(event.nextSourceOffset, position.nextSourceOffset), 'skipped backwards')
+        return moved({ ...position, nextSourceOffset: event.nextSourceOffset })
+      })
+    case 'refused':
+      return whileReplicating(state, position => decideOnRefusal(position, event, context))
+  }
+}
+
+type EventOf<K extends PartitionEventKind> = Extract<PartitionEvent, { kind: K }>
+
+/** Data only flows in `replicating`; an event of the data path in another state is a bug of the loop. */
+function whileReplicating(state: PartitionState, next: (position: Position) => Decision): Decision {
+  assert(state.kind === 'replicating', `data arrived for a partition that is ${state.kind}`)
+  return next(state.position)
+}
+
+function decideOnMissing(
+  state: PartitionState,
+  recreatedAs: string | null,
+  { scope, nowMs }: DecideContext,
+): Decision {
+  switch (state.kind) {
+    case 'unstarted':
+      return { state, incidents: [], commands: [{ kind: 'stop', outcome: 'absent' }] }
+    case 'halted':
+      return { state, incidents: [], commands: [{ kind: 'stop', outcome: 'halted' }] }
+    case 'waiting':
+      return { state, incidents: [], commands: [{ kind: 'stop', outcome: 'waiting' }] }
+    case 'replicating': {
+      const { position } = state
+      const incident = partitionIncident(scope, {
+        kind: recreatedAs === null ? 'topic-deleted' : 'topic-reset',
+        occurrence: [position.sourceTopicId],
+        resolution: 'open',
+        detectedAtMs: nowMs,
+        expectedOffset: position.nextSourceOffset,
+        foundOffset: null,
+        lostRecordsMax: null,
+        evidence: {
+          topicId: position.sourceTopicId,
+          ...(recreatedAs === null ? {} : { recreatedAs, partition: 'gone' }),
+          ...knownUnreplicated(position),
+        },
+      })
+      return {
+        state: { kind: 'waiting', position, incidentId: incident.id },
+        incidents: [incident],
+        commands: [{ kind: 'save-checkpoint' }, { kind: 'stop', outcome: 'waiting' }],
+      }
+    }
+  }
+}
+
+function decideOnDivergence(
+  position: Position,
+  event: EventOf<'diverged'>,
+  context: DecideContext,
+): Decision {
+  const endOffset = laterOf(sourceOffset(0n), event.endOffset)
+  assert(!isBefore(position.nextSourceOffset, endOffset), 'diverging end lies beyond the position')
+  return divergence(
+    position,
+    {
+      endOffset,
+      evidence: {
+        lastEpoch: String(position.lastEpoch ?? 'unknown'),
+        divergingEpoch: String(event.epoch),
+      },
+    },
+    context,
+  )
+}
+
+function decideOnAcknowledgement(
+  position: Position,
+  event: EventOf<'acknowledged'>,
+  { scope, nowMs }: DecideContext,
+): Decision {
+  const { baseOffset } = event
+  const next: Position = {
+    ...position,
+    nextSourceOffset: event.nextSourceOffset,
+    nextTargetOffset: targetOffsetAfter(baseOffset, event.recordsCount),
+    lastEpoch: event.epoch,
+    lastTimestampMs: event.maxTimestampMs,
+  }
+  assert(isBefore(position.nextSourceOffset, next.nextSourceOffset), 'acknowledged backwards')
+  if (baseOffset === position.nextTargetOffset) return moved(next)
+  if (isBefore(baseOffset, position.nextTargetOffset)) {
+    return halted(position, targetReset(position, scope, nowMs, baseOffset, position.targetTopicId))
+  }
+  return {
+    ...moved(next, [{ kind: 'save-checkpoint' }]),
+    incidents: [targetDrifted(position, scope, nowMs, baseOffset)],
+  }
+}
+
+function decideOnRefusal(
+  position: Position,
+  event: EventOf<'refused'>,
+  { scope, nowMs }: DecideContext,
+): Decision {
+  const incident = partitionIncident(scope, {
+    kind: event.as,
+    occurrence: [position.sourceTopicId, event.offset],
+    resolution: 'open',
+    detectedAtMs: nowMs,
+    expectedOffset: position.nextSourceOffset,
+    foundOffset: event.offset,
+    lostRecordsMax: 0n,
+    evidence: { detail: event.detail },
+  })
+  return halted(position, incident)
+}

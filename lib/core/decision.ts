@@ -1,0 +1,94 @@
+// Owns the vocabulary of decisions about one partition: the events that come in, the commands that go out, and
+// the two commonest shapes of an answer. Does not own which answer an event gets (decide.ts).
+
+import type { Incident, PartitionScope } from './incident.ts'
+import type { SourceOffset, TargetOffset } from './offset.ts'
+import type { PartitionState, Position } from './partition-state.ts'
+import type { Policies } from './policy.ts'
+
+/** What the source says of a partition at one moment. */
+export type SourceObservation = {
+  readonly topicId: string
+  readonly logStartOffset: SourceOffset
+  /** The last stable offset: where a read-committed consumer stops. */
+  readonly lastStableOffset: SourceOffset
+  /** The high watermark: the end of what is committed to the log, whatever its transactions. */
+  readonly logEndOffset: SourceOffset
+}
+
+export type TargetObservation = {
+  readonly topicId: string
+  readonly logEndOffset: TargetOffset
+}
+
+export type PartitionEvent =
+  /** Both sides answered. */
+  | {
+      readonly kind: 'observed'
+      readonly source: SourceObservation
+      readonly target: TargetObservation
+      /** False after a crash: the previous owner may have written beyond its last checkpoint. */
+      readonly cleanHandOver: boolean
+      /** True when a fetch at this very position was just answered OFFSET_OUT_OF_RANGE. */
+      readonly fetchWasOutOfRange: boolean
+      /** True when another partition of the topic has a checkpoint: this one was added later. */
+      readonly topicIsKnown: boolean
+    }
+  /** The source answered that the topic does not exist, or that it has fewer partitions. */
+  | { readonly kind: 'source-missing'; readonly recreatedAs: string | null }
+  /** A fetch was answered with a diverging epoch (KIP-320, KIP-595). */
+  | { readonly kind: 'diverged'; readonly epoch: number; readonly endOffset: SourceOffset }
+  /** The target acknowledged a batch. */
+  | {
+      readonly kind: 'acknowledged'
+      readonly baseOffset: TargetOffset
+      readonly recordsCount: number
+      readonly nextSourceOffset: SourceOffset
+      readonly epoch: number
+      readonly maxTimestampMs: bigint
+    }
+  /** Control batches, aborted data, empty batches: nothing of them belongs on the target. */
+  | { readonly kind: 'skipped'; readonly nextSourceOffset: SourceOffset }
+  /** A batch that must not be passed on as it is: by our own check, or the target's answer. */
+  | {
+      readonly kind: 'refused'
+      readonly as: 'unsupported-batch' | 'record-too-large'
+      readonly offset: SourceOffset
+      readonly detail: string
+    }
+
+export type PartitionEventKind = PartitionEvent['kind']
+
+export type Command =
+  /** Copy from the position; `withEpoch` false where the broker no longer knows the epoch. */
+  | { readonly kind: 'fetch'; readonly withEpoch: boolean }
+  /** Store the state before anything else: it moved in a way that records depend on. */
+  | { readonly kind: 'save-checkpoint' }
+  | { readonly kind: 'resolve-incident'; readonly id: string }
+  | { readonly kind: 'stop'; readonly outcome: 'drained' | 'halted' | 'waiting' | 'absent' }
+
+export type Decision = {
+  readonly state: PartitionState
+  readonly incidents: readonly Incident[]
+  readonly commands: readonly Command[]
+}
+
+export type DecideContext = {
+  readonly scope: PartitionScope
+  readonly policies: Policies
+  readonly nowMs: number
+}
+
+/** Replication goes on from `position`. */
+export function moved(position: Position, commands: readonly Command[] = []): Decision {
+  return { state: { kind: 'replicating', position }, incidents: [], commands }
+}
+
+/** Stores the incident, then the state that names it, then stops. */
+export function halted(position: Position, incident: Incident): Decision {
+  return {
+    state: { kind: 'halted', position, incidentId: incident.id },
+    incidents: [incident],
+    commands: [{ kind: 'save-checkpoint' }, { kind: 'stop', outcome: 'halted' }],
+  }
+}

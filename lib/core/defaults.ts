@@ -1,0 +1,69 @@
+// Owns every number and every choice a configuration may leave out, each with its reason. A limit without an
+// entry here is a bug: everything that can grow has a name.
+
+import type { Policies } from './policy.ts'
+
+const KIB = 1024
+const MIB = 1024 * KIB
+
+export const policyDefaults: Policies = {
+  // Disaster recovery wants what is there, not only what comes.
+  startFrom: 'log-start',
+  // Lost records are for a person to see before anything is built on top of the gap.
+  onTruncation: 'halt',
+  // The new generation of a topic is data that should reach the standby at once; the old one cannot return.
+  onReset: 'resume',
+  // Standby and primary disagree about history: which one is right is for a person to say.
+  onDivergence: 'halt',
+}
+
+export type Budgets = {
+  readonly leaseMs: number
+  readonly checkpointIntervalMs: number
+  readonly requestTimeoutMs: number
+  readonly reserveMs: number
+  readonly fetchWaitMs: number
+  readonly fetchBytesMax: number
+  readonly partitionFetchBytesMax: number
+  readonly bufferBytesMax: number
+  readonly shardPartitionsMax: number
+  readonly workersMax: number
+}
+
+export const budgetDefaults: Budgets = {
+  // A crash costs at most this long; longer than a produce may take, so a live owner always renews in time.
+  leaseMs: 20_000,
+  // Four chances to renew within a lease, and at most five seconds of records copied twice after a crash.
+  checkpointIntervalMs: 5_000,
+  // Shorter than the lease; brokers answer in milliseconds, a stalled one must not eat the invocation.
+  requestTimeoutMs: 15_000,
+  // Kept back at the end of an invocation: outstanding acknowledgements, one checkpoint write, the report.
+  reserveMs: 10_000,
+  // How long the broker may hold a fetch that finds nothing (Kafka's own fetch.max.wait.ms).
+  fetchWaitMs: 500,
+  // One answer of the source; with the buffer below it bounds what a worker holds in memory.
+  fetchBytesMax: 8 * MIB,
+  // Large enough to keep one lone partition at full speed, small enough that one cannot starve the others.
+  partitionFetchBytesMax: 4 * MIB,
+  // Fetched and not yet acknowledged. Five produce requests in flight stay fed, memory stays flat.
+  bufferBytesMax: 24 * MIB,
+  // One worker's partitions: its invocation payload stays small and its start stays fast.
+  shardPartitionsMax: 200,
+  // Bounds the bill, and the load on the primary, whatever falls due at once.
+  workersMax: 10,
+}
+
+/** Produce requests in flight per broker: what an idempotent producer may have (KAFKA-5494). */
+export const inFlightRequestsMax = 5
+
+/** Attempts to observe a partition again after a refused fetch or produce, before its run gives up. */
+export const observationAttemptsMax = 6
+
+/** First wait between two such attempts; it doubles each time: 100 ms to 3.2 s, about 6 s in all. */
+export const retryBackoffMs = 100
+
+/** Bytes of batches in one Produce request: far below socket.request.max.bytes (100 MiB). */
+export const produceBytesMax = 4 * MIB
+
+/** Conditional writes under way at once: the SDK keeps 50 sockets, and a burst helps nobody. */
+export const tableWritesInFlightMax = 32

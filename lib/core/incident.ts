@@ -1,0 +1,120 @@
+// Owns the incidents: durable, typed records of something lost, reset, diverged or refused. The literal of a
+// kind is the same in DynamoDB, logs, metrics, the command line and docs/INCIDENTS.md. Does not own when an
+// incident is raised (decide.ts) nor how it is stored (io/incident-store.ts).
+
+import { offsetsBetween, type SourceOffset, type TargetOffset } from './offset.ts'
+
+export const incidentKinds = [
+  'log-truncated',
+  'topic-reset',
+  'topic-deleted',
+  'log-diverged',
+  'target-drifted',
+  'target-reset',
+  'unsupported-batch',
+  'record-too-large',
+  'authorization-denied',
+  'unreachable',
+] as const
+
+export type IncidentKind = (typeof incidentKinds)[number]
+
+/**
+ * How an incident ended. `open`: nothing moved past it yet. `continued`: a policy moved past it.
+ * `resumed`: an operator moved past it. `recovered`: the condition went away by itself.
+ */
+export type Resolution = 'open' | 'continued' | 'resumed' | 'recovered'
+
+/** Which part of a flow an incident covers; a null widens it: the whole topic, the whole cluster. */
+export type IncidentScope = {
+  readonly flow: string
+  readonly topic: string | null
+  readonly partition: number | null
+}
+
+export type Incident = IncidentScope & {
+  /** The same cause has the same id, so that finding it twice (a crash in between) records it once. */
+  readonly id: string
+  readonly kind: IncidentKind
+  readonly resolution: Resolution
+  readonly detectedAtMs: number
+  /** The offset we stood at. In target offsets for `target-drifted` and `target-reset`. */
+  readonly expectedOffset: SourceOffset | TargetOffset | null
+  /** The offset found instead; where replication may go on. */
+  readonly foundOffset: SourceOffset | TargetOffset | null
+  /** An upper bound of the records that are lost; null when no bound can be known. */
+  readonly lostRecordsMax: bigint | null
+  /** Facts for the person who investigates: topic ids, epochs, error names. Flat, all strings. */
+  readonly evidence: Readonly<Record<string, string>>
+}
+
+export type PartitionScope = {
+  readonly flow: string
+  readonly topic: string
+  readonly partition: number
+}
+
+type Draft = Omit<Incident, 'id' | 'flow' | 'topic' | 'partition'> & {
+  /** What tells this occurrence from another one of the same kind in the same partition. */
+  readonly occurrence: readonly (string | bigint)[]
+}
+
+/** An incident of one partition, its id made from what happened rather than from when it was noticed. */
+export function partitionIncident(scope: PartitionScope, draft: Draft): Incident {
+  const { occurrence, ...rest } = draft
+  const { flow, topic, partition } = scope
+  return {
+    ...rest,
+    flow,
+    topic,
+    partition,
+    id: [draft.kind, topic, partition, ...occurrence].join(':'),
+  }
+}
+
+/** A cluster, or a topic of it, that cannot be observed. One per episode: the id carries when it began. */
+export function unobservedIncident(input: {
+  readonly kind: 'unreachable' | 'authorization-denied'
+  readonly flow: string
+  readonly cluster: string
+  readonly topic: string | null
+  readonly detail: string
+  readonly detectedAtMs: number
+}): Incident {
+  const { kind, flow, cluster, topic, detail, detectedAtMs } = input
+  return {
+    id: [kind, cluster, ...(topic === null ? [] : [topic]), detectedAtMs].join(':'),
+    kind,
+    flow,
+    topic,
+    partition: null,
+    resolution: 'open',
+    detectedAtMs,
+    expectedOffset: null,
+    foundOffset: null,
+    lostRecordsMax: null,
+    evidence: { cluster, detail },
+  }
+}
+
+/** True when `incident` is open and concerns this partition, its whole topic, or its whole flow. */
+export function isOpenFor(incident: Incident, scope: PartitionScope): boolean {
+  return (
+    incident.resolution === 'open' &&
+    incident.flow === scope.flow &&
+    (incident.topic === null || incident.topic === scope.topic) &&
+    (incident.partition === null || incident.partition === scope.partition)
+  )
+}
+
+/** The source offsets an incident accounts for, `[from, to)`; null for kinds that lose no source offset. */
+export function lostRange(incident: Incident): { from: bigint; to: bigint } | null {
+  if (incident.kind !== 'log-truncated') return null
+  if (incident.expectedOffset === null || incident.foundOffset === null) return null
+  return { from: incident.expectedOffset, to: incident.foundOffset }
+}
+
+/** The number of source offsets in `[from, to)`, as `lostRecordsMax` wants it. */
+export function lostBetween(from: SourceOffset, to: SourceOffset): bigint {
+  return offsetsBetween(from, to)
+}

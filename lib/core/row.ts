@@ -1,0 +1,84 @@
+// Owns rows of the table as plain attribute values, and the typed access to them: integers are written and read
+// as decimal strings, never through a float, and what is not as this program writes it is a `CorruptRowError`. Does not
+// own which attributes a row has (checkpoint.ts, incident-row.ts) nor the requests (io/).
+
+/** The attribute types this project writes; assignable to the SDK's `AttributeValue`. */
+export type Attribute = { S: string } | { N: string }
+export type Row = Record<string, Attribute>
+
+/** A row as somebody may have stored it; the SDK's `AttributeValue` is assignable to its attributes. */
+export type StoredRow = Readonly<
+  Record<string, { readonly S?: string; readonly N?: string; readonly BOOL?: boolean }>
+>
+
+/** A row that is not what this program writes. Whatever it describes cannot proceed. */
+export class CorruptRowError extends Error {
+  override readonly name = 'CorruptRowError'
+}
+
+/** What a write sets, and which attributes it removes because they are no longer true. */
+export type RowChange = { readonly present: Row; readonly absent: readonly string[] }
+
+export function rowChange(attributes: Readonly<Record<string, Attribute | null>>): RowChange {
+  const present: Row = {}
+  const absent: string[] = []
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value === null) absent.push(name)
+    else present[name] = value
+  }
+  return { present, absent }
+}
+
+export function textAttribute(value: string | null | undefined): Attribute | null {
+  return value === null || value === undefined ? null : { S: value }
+}
+
+export function numberAttribute(value: bigint | number | null | undefined): Attribute | null {
+  return value === null || value === undefined ? null : { N: String(value) }
+}
+
+const INT64_MAX = 2n ** 63n - 1n
+
+// An error is one line; an attribute of somebody else's may have 400 KB.
+const SHOWN_LENGTH_MAX = 120
+
+export type RowReader = ReturnType<typeof rowReader>
+
+/** Typed access to a row. Every accessor throws `CorruptRowError` naming row, attribute and expectation. */
+export function rowReader(row: StoredRow) {
+  const corrupt = (name: string, expected: string) =>
+    new CorruptRowError(
+      `Row ${shown(row.pk?.S)} ${shown(row.sk?.S)}: attribute ${name} is ` +
+        `${shown(row[name])}, expected ${expected}`,
+    )
+  const text = (name: string): string => {
+    const value = row[name]?.S
+    if (value === undefined) throw corrupt(name, 'a string')
+    return value
+  }
+  const integer = (name: string): bigint => {
+    const value = row[name]?.N
+    if (value === undefined || !/^-?\d+$/.test(value)) throw corrupt(name, 'an integer')
+    return BigInt(value)
+  }
+  /** 0 to 2^63-1: offsets, and counts of them. */
+  const offset = (name: string): bigint => {
+    const value = integer(name)
+    if (value < 0n || value > INT64_MAX) throw corrupt(name, 'an integer from 0 to 2^63-1')
+    return value
+  }
+  /** Times in ms, fences, epochs: far below 2^53, where a Number is exact. */
+  const number = (name: string): number => {
+    const value = Number(integer(name))
+    if (!Number.isSafeInteger(value)) throw corrupt(name, 'an integer below 2^53')
+    return value
+  }
+  const optional = <T>(name: string, readValue: (name: string) => T): T | null =>
+    row[name] === undefined ? null : readValue(name)
+  return { text, integer, offset, number, optional, corrupt }
+}
+
+function shown(value: unknown): string {
+  const whole = JSON.stringify(value) ?? 'missing'
+  return whole.length <= SHOWN_LENGTH_MAX ? whole : `${whole.slice(0, SHOWN_LENGTH_MAX)}…`
+}

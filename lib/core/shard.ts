@@ -1,0 +1,41 @@
+// Owns how partitions with work become shards: one shard is what one `replicate` invocation gets.
+
+export type Work = {
+  readonly topic: string
+  readonly partition: number
+  /** Offsets behind the source: what the packing balances. */
+  readonly lagRecords: bigint
+}
+
+export type ShardLimits = { readonly shardPartitionsMax: number; readonly workersMax: number }
+
+export type Packing = {
+  readonly shards: readonly (readonly Work[])[]
+  /** Work beyond `workersMax` × `shardPartitionsMax`: the next tick's. */
+  readonly deferred: readonly Work[]
+}
+
+/**
+ * Packs the most lagging partitions first, each into the shard with the least lag that has room, so that
+ * workers finish at about the same time. The same input gives the same shards.
+ */
+export function packShards(work: readonly Work[], limits: ShardLimits): Packing {
+  const sorted = [...work].sort(byLagThenName)
+  const capacity = limits.shardPartitionsMax * limits.workersMax
+  const taken = sorted.slice(0, capacity)
+  const count = Math.min(limits.workersMax, Math.ceil(taken.length / limits.shardPartitionsMax))
+  const shards = Array.from({ length: count }, () => ({ lag: 0n, work: [] as Work[] }))
+  for (const item of taken) {
+    const open = shards.filter(shard => shard.work.length < limits.shardPartitionsMax)
+    const lightest = open.reduce((best, shard) => (shard.lag < best.lag ? shard : best))
+    lightest.work.push(item)
+    lightest.lag += item.lagRecords
+  }
+  return { shards: shards.map(shard => shard.work), deferred: sorted.slice(capacity) }
+}
+
+function byLagThenName(left: Work, right: Work): number {
+  if (left.lagRecords !== right.lagRecords) return left.lagRecords > right.lagRecords ? -1 : 1
+  if (left.topic !== right.topic) return left.topic < right.topic ? -1 : 1
+  return left.partition - right.partition
+}

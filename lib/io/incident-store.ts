@@ -1,0 +1,64 @@
+// Owns incidents in DynamoDB. Each write is one UpdateItem of one row that means the same when it is applied twice,
+// as the SDK does when an answer was lost. Does not own what a repeated finding changes (core/incident-row.ts).
+
+import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
+import type { Incident } from '../core/incident.ts'
+import {
+  byDetection,
+  endingAttributes,
+  incidentChange,
+  incidentKey,
+  incidentPrefix,
+  readIncident,
+} from '../core/incident-row.ts'
+import type { IncidentStore } from './stores.ts'
+import { listRows, type TableTarget, updateRow } from './table-request.ts'
+import { namesOf, updateExpression } from './update-expression.ts'
+
+export function createIncidentStore(client: DynamoDBClient, table: string): IncidentStore {
+  const target = { client, table }
+  return {
+    record: incident => recordIncident(target, incident),
+    resolve: input => resolveIncident(target, input),
+    list: (flow, which) => listIncidents(target, flow, which),
+  }
+}
+
+async function recordIncident(target: TableTarget, incident: Incident): Promise<void> {
+  await updateRow(target, `recording incident ${incident.id} of flow ${incident.flow}`, {
+    Key: incidentKey(incident),
+    ...updateExpression(incidentChange(incident)),
+  })
+}
+
+async function resolveIncident(
+  target: TableTarget,
+  input: Parameters<IncidentStore['resolve']>[0],
+): Promise<void> {
+  const update = updateExpression({ set: endingAttributes(input) })
+  // Refused where it has ended already, perhaps by our own first attempt, and where nobody knows it (an operator
+  // deleted the row): in both cases there is no such open incident, which is what was asked for.
+  await updateRow(target, `resolving incident ${input.id} of flow ${input.flow}`, {
+    ...update,
+    Key: incidentKey(input),
+    ConditionExpression: 'attribute_exists(#pk) AND attribute_not_exists(#resolution)',
+    ExpressionAttributeNames: { ...update.ExpressionAttributeNames, ...namesOf(['pk']) },
+  })
+}
+
+async function listIncidents(
+  target: TableTarget,
+  flow: string,
+  which: 'open' | 'all',
+): Promise<Incident[]> {
+  const filter = {
+    expression: 'attribute_not_exists(#resolution)',
+    names: namesOf(['resolution']),
+  }
+  const rows = await listRows(target, `listing the incidents of flow ${flow}`, {
+    flow,
+    prefix: incidentPrefix,
+    ...(which === 'open' ? { filter } : {}),
+  })
+  return rows.map(readIncident).sort(byDetection)
+}

@@ -1,0 +1,69 @@
+// Owns what the loops may ask of durable state: checkpoints with their leases, and incidents. One
+// implementation writes to DynamoDB (checkpoint-store.ts, incident-store.ts); the tests have one in memory.
+// Every write is one conditional write of one item, so it works on every emulator and costs one request.
+
+import type { Checkpoint, PartitionKey } from '../core/checkpoint.ts'
+import type { Incident, Resolution } from '../core/incident.ts'
+import type { SourceOffset } from '../core/offset.ts'
+import type { PartitionState } from '../core/partition-state.ts'
+
+export type Acquisition =
+  | {
+      readonly kind: 'acquired'
+      /** The row as it is now, with our owner and fence. */
+      readonly checkpoint: Checkpoint
+      /** True when nobody held the lease before, or its owner released it in good order. */
+      readonly cleanHandOver: boolean
+    }
+  /** Somebody else's lease is live until `untilMs` (ms since the epoch). */
+  | { readonly kind: 'held'; readonly owner: string; readonly untilMs: number }
+
+export type CheckpointStore = {
+  /** Every checkpoint of a flow, ordered by topic and partition. */
+  list(flow: string): Promise<Checkpoint[]>
+  get(key: PartitionKey): Promise<Checkpoint | null>
+  /**
+   * Takes the lease of a partition when it was never held, was released, or has expired; creates the row in
+   * state `unstarted` when there is none. The fence grows by one with every acquisition.
+   */
+  acquire(input: {
+    readonly key: PartitionKey
+    readonly targetTopic: string
+    readonly owner: string
+    readonly nowMs: number
+    readonly leaseMs: number
+  }): Promise<Acquisition>
+  /**
+   * Writes the state and renews or releases the lease, on condition that `fence` is still ours.
+   * `lease-lost`: another owner took over; nothing was written.
+   */
+  save(input: {
+    readonly key: PartitionKey
+    readonly fence: number
+    readonly state: PartitionState
+    readonly nowMs: number
+    readonly lease:
+      | { readonly kind: 'renew'; readonly untilMs: number }
+      | { readonly kind: 'release' }
+  }): Promise<'saved' | 'lease-lost'>
+}
+
+export type IncidentStore = {
+  /**
+   * Stores an incident. Found again under the same id (a crash between storing it and moving past it): what
+   * was found and its resolution are updated, the time it was first detected stays.
+   */
+  record(incident: Incident): Promise<void>
+  /** Ends an open incident; one that has ended already keeps how it ended. */
+  resolve(input: {
+    readonly flow: string
+    readonly id: string
+    readonly resolution: Exclude<Resolution, 'open'>
+    readonly nowMs: number
+    /** Where replication went on, when that is further than what was found. */
+    readonly foundOffset?: SourceOffset
+    readonly lostRecordsMax?: bigint
+  }): Promise<void>
+  /** By time of detection, oldest first. */
+  list(flow: string, which: 'open' | 'all'): Promise<Incident[]>
+}

@@ -1,0 +1,136 @@
+// Owns the Produce request (API key 0) in version 9: the last version that needs nothing newer than
+// Kafka 2.8 and the first with compact types (KIP-482); topics go by name. Does not own batches
+// (record-batch.ts), the meaning of an error code, nor sending.
+//
+//   request   transactional_id | acks INT16 | timeout_ms INT32 | topic_data ARRAY
+//               name COMPACT_STRING | partition_data ARRAY
+//                 index INT32 | records COMPACT_RECORDS
+//   response  responses ARRAY
+//               name COMPACT_STRING | partition_responses ARRAY
+//                 index INT32 | error_code INT16 | base_offset INT64 | log_append_time_ms INT64
+//                 | log_start_offset INT64 | record_errors ARRAY | error_message
+//                   batch_index INT32 | batch_index_error_message
+//             throttle_time_ms INT32
+//   every structure ends with tagged fields; ARRAY is COMPACT_ARRAY; ids and texts are
+//   COMPACT_NULLABLE_STRING
+//
+// Source: ProduceRequest.json, ProduceResponse.json.
+
+import assert from 'node:assert/strict'
+import { type Reader, Writer } from '@platformatic/kafka'
+import { contiguousBytes, createWireReader, type WireReader } from './wire-reader.ts'
+
+export const produceApi = { key: 0, version: 9 } as const
+
+export type ProduceRequest = {
+  /** All in-sync replicas. The only safe choice for a copy, so the only one there is. */
+  readonly acks: -1
+  /** How long the leader may wait for its replicas, in milliseconds. */
+  readonly timeoutMs: number
+  readonly topics: readonly {
+    readonly name: string
+    /** Each partition once. */
+    readonly partitions: readonly {
+      readonly partition: number
+      /** Exactly one batch: a broker refuses more. Taken by reference until the request is sent. */
+      readonly records: Buffer
+    }[]
+  }[]
+}
+
+/** What the leader answered for one partition; every one has a code of its own. */
+export type ProducedPartition = {
+  readonly topic: string
+  readonly partition: number
+  /**
+   * 0 when the batch is in the log, or was already there (same producer id, epoch and sequence).
+   */
+  readonly errorCode: number
+  /** The offset the first record got. null when there is an error. */
+  readonly baseOffset: bigint | null
+  /**
+   * Milliseconds. null when the topic keeps the records' own timestamps, except that a batch which
+   * was already there is answered with its own last timestamp: it does not tell the topic's type.
+   */
+  readonly logAppendTimeMs: bigint | null
+  readonly logStartOffset: bigint | null
+  /** The broker's own words, and what it said of the first record it refused (KIP-467). */
+  readonly errorMessage: string | null
+}
+
+export type ProduceResponse = {
+  /** How long the broker held back on behalf of a quota, in milliseconds. */
+  readonly throttleTimeMs: number
+  readonly partitions: readonly ProducedPartition[]
+}
+
+/**
+ * The smallest size of each structure on the wire, in bytes: bounds for counts that came from
+ * there.
+ */
+const TOPIC_BYTES_MIN = 1 + 1 + 1
+const PARTITION_BYTES_MIN = 4 + 2 + 8 + 8 + 8 + 1 + 1 + 1
+const RECORD_ERROR_BYTES_MIN = 4 + 1 + 1
+
+/**
+ * The body of a Produce request. No record byte is copied here: the connection does so once when it
+ * sends.
+ */
+export function encodeProduceRequest(request: ProduceRequest): Writer {
+  return Writer.create()
+    .appendString(null) // transactional id: our batches are idempotent, in no transaction
+    .appendInt16(request.acks)
+    .appendInt32(request.timeoutMs)
+    .appendArray([...request.topics], (writer, topic) => {
+      writer.appendString(topic.name).appendArray([...topic.partitions], (inner, entry) => {
+        assert.ok(entry.records.length > 0, 'a Produce request names no partition without records')
+        inner.appendInt32(entry.partition).appendBytes(entry.records)
+      })
+    })
+    .appendTaggedFields()
+}
+
+/** Throws DecodeError when the bytes are no Produce response of this version. */
+export function decodeProduceResponse(reader: Reader): ProduceResponse {
+  const bytes = contiguousBytes(reader)
+  const wire = createWireReader({ api: 'Produce', version: produceApi.version, bytes })
+  const topics = wire.readCompactArray('responses', TOPIC_BYTES_MIN, () => {
+    const topic = wire.readCompactString('name') ?? ''
+    const partitions = wire.readCompactArray('partition_responses', PARTITION_BYTES_MIN, () =>
+      decodePartition(wire, topic),
+    )
+    wire.readTaggedFields('responses')
+    return partitions
+  })
+  const throttleTimeMs = wire.readInt32('throttle_time_ms')
+  wire.readTaggedFields('response')
+  wire.expectEnd()
+  return { throttleTimeMs, partitions: topics.flat() }
+}
+
+function decodePartition(wire: WireReader, topic: string): ProducedPartition {
+  const partition = wire.readInt32('index')
+  const errorCode = wire.readInt16('error_code')
+  const baseOffset = wire.readInt64OrNull('base_offset')
+  const logAppendTimeMs = wire.readInt64OrNull('log_append_time_ms')
+  const logStartOffset = wire.readInt64OrNull('log_start_offset')
+  const recordErrors = wire.readCompactArray('record_errors', RECORD_ERROR_BYTES_MIN, () => {
+    const batchIndex = wire.readInt32('batch_index')
+    const why = wire.readCompactString('batch_index_error_message')
+    wire.readTaggedFields('record_errors')
+    return `record ${batchIndex} of the batch: ${why ?? 'no reason given'}`
+  })
+  const summary = wire.readCompactString('error_message')
+  wire.readTaggedFields('partition_responses')
+  // A broker refuses a batch as a whole; its first complaint is enough to find the others.
+  const errorMessage = [summary, recordErrors[0]].filter(part => part != null).join('; ') || null
+  return {
+    topic,
+    partition,
+    errorCode,
+    baseOffset,
+    logAppendTimeMs,
+    logStartOffset,
+    errorMessage,
+  }
+}

@@ -1,0 +1,242 @@
+// Owns the Fetch request (API key 1) in version 13: the first by topic id (KIP-516), so that a
+// topic deleted and recreated under the same name answers UNKNOWN_TOPIC_ID and never another
+// topic's records; and with the epoch of the last record fetched, so that a leader that lost our
+// history says so (KIP-320, KIP-595). Needs Kafka 3.1. Does not own batches (record-batch.ts), the
+// meaning of an error code, nor sending.
+//
+//   request   replica_id INT32 | max_wait_ms INT32 | min_bytes INT32 | max_bytes INT32
+//             | isolation_level INT8 | session_id INT32 | session_epoch INT32 | topics ARRAY
+//               topic_id UUID | partitions ARRAY
+//                 partition INT32 | current_leader_epoch INT32 | fetch_offset INT64
+//                 | last_fetched_epoch INT32 | log_start_offset INT64 | partition_max_bytes INT32
+//             | forgotten_topics_data ARRAY | rack_id COMPACT_STRING
+//   response  throttle_time_ms INT32 | error_code INT16 | session_id INT32 | responses ARRAY
+//               topic_id UUID | partitions ARRAY
+//                 partition_index INT32 | error_code INT16 | high_watermark INT64
+//                 | last_stable_offset INT64 | log_start_offset INT64
+//                 | aborted_transactions ARRAY (producer_id INT64, first_offset INT64)
+//                 | preferred_read_replica INT32 | records COMPACT_RECORDS
+//                 tag 0  diverging_epoch  epoch INT32, end_offset INT64
+//                 tag 1  current_leader   leader_id INT32, leader_epoch INT32
+//                 tag 2  snapshot_id      end_offset INT64, epoch INT32 (KRaft's own log only)
+//   every structure ends with tagged fields, those in a tag too; ARRAY is COMPACT_ARRAY
+//
+// Source: FetchRequest.json, FetchResponse.json.
+
+import { type Reader, Writer } from '@platformatic/kafka'
+import type { AbortedTransaction } from './aborted-transactions.ts'
+import { contiguousBytes, createWireReader, type WireReader } from './wire-reader.ts'
+
+export const fetchApi = { key: 1, version: 13 } as const
+
+export type IsolationLevel = 'read-committed' | 'read-uncommitted'
+
+export type FetchRequest = {
+  /** How long the broker may wait for `minBytes`, in milliseconds. */
+  readonly maxWaitMs: number
+  readonly minBytes: number
+  /** Byte limit of the whole answer; the first batch comes even when it is larger (KIP-74). */
+  readonly maxBytes: number
+  readonly isolationLevel: IsolationLevel
+  readonly topics: readonly {
+    /** As metadata answers it: 36 characters, lower-case hexadecimal with dashes. */
+    readonly topicId: string
+    readonly partitions: readonly FetchPosition[]
+  }[]
+}
+
+export type FetchPosition = {
+  readonly partition: number
+  /** The epoch of the leader we believe in; null leaves it unchecked. */
+  readonly currentLeaderEpoch: number | null
+  readonly fetchOffset: bigint
+  /**
+   * The epoch of the last record copied: with it the leader answers `divergingEpoch`. null when
+   * there is none.
+   */
+  readonly lastFetchedEpoch: number | null
+  readonly partitionMaxBytes: number
+}
+
+/** What the leader answered for one partition; every one has a code of its own. */
+export type FetchedPartition = {
+  /**
+   * 36 characters, lower-case hexadecimal with dashes: comparable with those of metadata by `===`.
+   */
+  readonly topicId: string
+  readonly partition: number
+  readonly errorCode: number
+  readonly highWatermark: bigint | null
+  /** Below it every transaction is decided. */
+  readonly lastStableOffset: bigint | null
+  /**
+   * null beside an error, also beside OFFSET_OUT_OF_RANGE: ask ListOffsets for the log start, not
+   * this.
+   */
+  readonly logStartOffset: bigint | null
+  /** Empty with read-uncommitted. In no particular order. */
+  readonly abortedTransactions: readonly AbortedTransaction[]
+  /**
+   * The largest epoch, and its end, up to which the leader's log is ours. null when nothing
+   * diverged.
+   */
+  readonly divergingEpoch: { readonly epoch: number; readonly endOffset: bigint } | null
+  /**
+   * Where to go instead, beside NOT_LEADER_OR_FOLLOWER and FENCED_LEADER_EPOCH. null when not told.
+   */
+  readonly currentLeader: { readonly leaderId: number; readonly leaderEpoch: number } | null
+  /**
+   * null when there are none. One piece of memory, shared with the other partitions of the answer.
+   */
+  readonly records: Buffer | null
+}
+
+export type FetchResponse = {
+  /** Of the request as a whole; then there are no partitions. */
+  readonly errorCode: number
+  readonly partitions: readonly FetchedPartition[]
+}
+
+const CONSUMER_REPLICA_ID = -1
+/**
+ * A full fetch outside of any session (Kafka's FetchMetadata.LEGACY: INVALID_SESSION_ID,
+ * FINAL_EPOCH).
+ */
+const NO_SESSION_ID = 0
+const FINAL_SESSION_EPOCH = -1
+const NO_EPOCH = -1
+/** The log start offset in a request is a follower's. */
+const NO_LOG_START_OFFSET = -1n
+const isolationLevels: Record<IsolationLevel, number> = {
+  'read-uncommitted': 0,
+  'read-committed': 1,
+}
+
+const DIVERGING_EPOCH_TAG = 0
+const CURRENT_LEADER_TAG = 1
+const SNAPSHOT_ID_TAG = 2
+
+/**
+ * The smallest size of each structure on the wire, in bytes: bounds for counts that came from
+ * there.
+ */
+const TOPIC_BYTES_MIN = 16 + 1 + 1
+const PARTITION_BYTES_MIN = 4 + 2 + 8 + 8 + 8 + 1 + 4 + 1 + 1
+const ABORTED_TRANSACTION_BYTES_MIN = 8 + 8 + 1
+
+/**
+ * The body of a Fetch request, without a session. Partitions are served in the order they are
+ * named.
+ */
+export function encodeFetchRequest(request: FetchRequest): Writer {
+  return Writer.create()
+    .appendInt32(CONSUMER_REPLICA_ID)
+    .appendInt32(request.maxWaitMs)
+    .appendInt32(request.minBytes)
+    .appendInt32(request.maxBytes)
+    .appendInt8(isolationLevels[request.isolationLevel])
+    .appendInt32(NO_SESSION_ID)
+    .appendInt32(FINAL_SESSION_EPOCH)
+    .appendArray([...request.topics], (writer, topic) => {
+      writer.appendUUID(topic.topicId).appendArray([...topic.partitions], (inner, position) => {
+        inner
+          .appendInt32(position.partition)
+          .appendInt32(position.currentLeaderEpoch ?? NO_EPOCH)
+          .appendInt64(position.fetchOffset)
+          .appendInt32(position.lastFetchedEpoch ?? NO_EPOCH)
+          .appendInt64(NO_LOG_START_OFFSET)
+          .appendInt32(position.partitionMaxBytes)
+      })
+    })
+    .appendArray([], () => {}) // forgotten topics: only a session has any
+    .appendString('') // rack: none, so that a broker never sends us to one of its followers
+    .appendTaggedFields()
+}
+
+/**
+ * Throws DecodeError when the bytes are no Fetch response of this version. Batches are not looked
+ * into.
+ */
+export function decodeFetchResponse(reader: Reader): FetchResponse {
+  const bytes = contiguousBytes(reader)
+  const wire = createWireReader({ api: 'Fetch', version: fetchApi.version, bytes })
+  wire.readInt32('throttle_time_ms')
+  const errorCode = wire.readInt16('error_code')
+  wire.readInt32('session_id')
+  const topics = wire.readCompactArray('responses', TOPIC_BYTES_MIN, () => {
+    const topicId = wire.readTopicId('topic_id')
+    const partitions = wire.readCompactArray('partitions', PARTITION_BYTES_MIN, () =>
+      decodePartition(wire, topicId),
+    )
+    wire.readTaggedFields('responses')
+    return partitions
+  })
+  wire.readTaggedFields('response')
+  wire.expectEnd()
+  return { errorCode, partitions: topics.flat() }
+}
+
+function decodePartition(wire: WireReader, topicId: string): FetchedPartition {
+  const partition = wire.readInt32('partition_index')
+  const errorCode = wire.readInt16('error_code')
+  const highWatermark = wire.readInt64OrNull('high_watermark')
+  const lastStableOffset = wire.readInt64OrNull('last_stable_offset')
+  const logStartOffset = wire.readInt64OrNull('log_start_offset')
+  const abortedTransactions = wire.readCompactArray(
+    'aborted_transactions',
+    ABORTED_TRANSACTION_BYTES_MIN,
+    () => decodeAbortedTransaction(wire),
+  )
+  wire.readInt32('preferred_read_replica')
+  const records = wire.readCompactBytes('records')
+  let divergingEpoch: FetchedPartition['divergingEpoch'] = null
+  let currentLeader: FetchedPartition['currentLeader'] = null
+  wire.readTaggedFields('partitions', tag => {
+    if (tag === DIVERGING_EPOCH_TAG) divergingEpoch = decodeDivergingEpoch(wire)
+    else if (tag === CURRENT_LEADER_TAG) currentLeader = decodeCurrentLeader(wire)
+    else if (tag === SNAPSHOT_ID_TAG) skipSnapshotId(wire)
+  })
+  return {
+    topicId,
+    partition,
+    errorCode,
+    highWatermark,
+    lastStableOffset,
+    logStartOffset,
+    abortedTransactions,
+    divergingEpoch,
+    currentLeader,
+    records: records === null || records.length === 0 ? null : records,
+  }
+}
+
+function decodeAbortedTransaction(wire: WireReader): AbortedTransaction {
+  const producerId = wire.readInt64('producer_id')
+  const firstOffset = wire.readInt64('first_offset')
+  wire.readTaggedFields('aborted_transactions')
+  return { producerId, firstOffset }
+}
+
+/** Kafka's own test for divergence is an epoch of 0 or more (FetchResponse.isDivergingEpoch). */
+function decodeDivergingEpoch(wire: WireReader): FetchedPartition['divergingEpoch'] {
+  const epoch = wire.readInt32('diverging_epoch.epoch')
+  const endOffset = wire.readInt64('diverging_epoch.end_offset')
+  wire.readTaggedFields('diverging_epoch')
+  return epoch < 0 ? null : { epoch, endOffset }
+}
+
+function decodeCurrentLeader(wire: WireReader): FetchedPartition['currentLeader'] {
+  const leaderId = wire.readInt32('current_leader.leader_id')
+  const leaderEpoch = wire.readInt32('current_leader.leader_epoch')
+  wire.readTaggedFields('current_leader')
+  return leaderId < 0 ? null : { leaderId, leaderEpoch }
+}
+
+/**
+ * Read only to be checked: it tells KRaft's controllers where to find a snapshot of their own log.
+ */
+function skipSnapshotId(wire: WireReader): void {
+  wire.readInt64('snapshot_id.end_offset')
+  wire.readInt32('snapshot_id.epoch')
+  wire.readTaggedFields('snapshot_id')
+}

@@ -1,0 +1,42 @@
+// Owns reading the type out of a control record: the one record ever read here. Control records
+// are written by brokers, one per control batch, and say how a transaction ended or what happened
+// to a leader. Does not own the batch around it (record-batch.ts).
+//
+//   record  length VARINT | attributes INT8 | timestamp delta VARLONG | offset delta VARINT
+//           | key length VARINT | key | value length VARINT | value | headers
+//   key     version INT16 | type INT16
+//
+// Source: Kafka's DefaultRecord, ControlRecordType, EndTransactionMarker; KIP-98.
+
+import { DecodeError } from './decode-error.ts'
+import { createWireReader } from './wire-reader.ts'
+
+export const ABORT_TYPE = 0
+export const COMMIT_TYPE = 1
+
+const KEY_BYTES_MIN = 4
+
+/**
+ * The type of the first control record of an uncompressed batch whose records begin at `recordsAt`.
+ * A higher key version only adds fields, so any but a negative one is read like version 0.
+ * Throws DecodeError when there is no such record.
+ */
+export function readControlType(batch: Buffer, recordsAt: number): number {
+  const reader = createWireReader({
+    api: 'ControlRecord',
+    version: 0,
+    bytes: batch,
+    at: recordsAt,
+  })
+  reader.readVarint('length')
+  reader.readInt8('attributes')
+  reader.skipVarlong('timestampDelta')
+  reader.readVarint('offsetDelta')
+  const key = reader.readBytes('key', reader.readVarint('keyLength'))
+  const version = key.length < KEY_BYTES_MIN ? null : key.readInt16BE(0)
+  if (version === null || version < 0) {
+    const found = version === null ? `${key.length} bytes` : `version ${version}`
+    throw new DecodeError({ api: 'ControlRecord', version: 0, field: 'key', at: recordsAt, found })
+  }
+  return key.readInt16BE(2)
+}

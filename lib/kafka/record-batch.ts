@@ -1,0 +1,296 @@
+// Owns the v2 record batch as it lies on the wire: a view of its header, and the few header bytes
+// that change when a batch read from the source is produced to the target. Does not own the records
+// inside (the one of a transaction's end is read in control-record.ts), nor whether a batch may be
+// passed through: the caller asks `hasHoles`, `hasLogAppendTime` and `isControlBatch` first.
+//
+// Source: Apache Kafka's DefaultRecordBatch (named positions, what the CRC covers), KIP-98.
+//
+//   at  bytes  field                    in the CRC
+//    0      8  base offset              no
+//    8      4  batch length             no          counts the bytes after itself
+//   12      4  partition leader epoch   no
+//   16      1  magic                    no          2
+//   17      4  CRC-32C                  no
+//   21      2  attributes               yes         0-2 codec, 3 timestamp type, 4 transactional,
+//   23      4  last offset delta        yes         5 control, 6 delete horizon
+//   27      8  base timestamp           yes
+//   35      8  max timestamp            yes
+//   43      8  producer id              yes
+//   51      2  producer epoch           yes
+//   53      4  base sequence            yes
+//   57      4  records count            yes
+//   61         records                  yes         compressed as one block
+
+import assert from 'node:assert/strict'
+import { ABORT_TYPE, COMMIT_TYPE, readControlType } from './control-record.ts'
+import { crc32c } from './crc32c.ts'
+import { patchedCrc32c } from './crc32c-patch.ts'
+import { DecodeError } from './decode-error.ts'
+
+const BATCH_LENGTH_AT = 8
+const PARTITION_LEADER_EPOCH_AT = 12
+const MAGIC_AT = 16
+const CRC_AT = 17
+const ATTRIBUTES_AT = 21
+const LAST_OFFSET_DELTA_AT = 23
+const BASE_TIMESTAMP_AT = 27
+const MAX_TIMESTAMP_AT = 35
+const PRODUCER_ID_AT = 43
+const PRODUCER_EPOCH_AT = 51
+const BASE_SEQUENCE_AT = 53
+const RECORDS_COUNT_AT = 57
+/** The size of the header, and so of a batch that compaction emptied. */
+const RECORDS_AT = 61
+
+/** Base offset and batch length: the part of a batch that its length does not count. */
+const LOG_OVERHEAD = 12
+/** The smallest entry of any format is a v0 one (Kafka's LegacyRecord.RECORD_OVERHEAD_V0). */
+const LEGACY_LENGTH_MIN = 14
+
+const CODEC_MASK = 0x07
+const LOG_APPEND_TIME_BIT = 0x08
+const TRANSACTIONAL_BIT = 0x10
+const CONTROL_BIT = 0x20
+const DELETE_HORIZON_BIT = 0x40
+
+const codecs = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
+export type CompressionCodec = (typeof codecs)[number]
+
+/**
+ * One batch of the current format (magic 2). The fields are those of the batch as it was read:
+ * stamping rewrites `bytes` and leaves the fields alone, so `baseOffset` goes on naming the offset
+ * in the source.
+ */
+export type RecordBatch = {
+  readonly kind: 'v2'
+  /** The whole batch, base offset and length included. Memory of the answer it was read from. */
+  readonly bytes: Buffer
+  /** The offset of the first record written, also when compaction has removed that record. */
+  readonly baseOffset: bigint
+  /** The last offset minus the base offset; survives compaction. 0 to 2^31-1. */
+  readonly lastOffsetDelta: number
+  /** How many records are in the batch now; 0 when compaction kept only its header. */
+  readonly recordsCount: number
+  /** Of the leader that appended the batch: the next fetch's `lastFetchedEpoch`. */
+  readonly partitionLeaderEpoch: number
+  readonly attributes: number
+  /** null when the producer was not idempotent. */
+  readonly producerId: bigint | null
+  /** Milliseconds; record timestamps are deltas to it. -1: no timestamps. */
+  readonly baseTimestamp: bigint
+  /** Milliseconds; the append time when the timestamp type is LogAppendTime. -1: no timestamps. */
+  readonly maxTimestamp: bigint
+}
+
+/** An entry written in a format older than 0.11 (magic 0 or 1). It can't be passed through. */
+export type LegacyBatch = {
+  readonly kind: 'legacy'
+  readonly magic: number
+  /** Of a compressed entry: the offset of its *last* record (KIP-32). */
+  readonly baseOffset: bigint
+}
+
+export type FetchedBatches = {
+  readonly batches: (RecordBatch | LegacyBatch)[]
+  /** Bytes at the end that belong to no v2 batch in `batches`: of a truncated batch, usually. */
+  readonly trailingBytes: number
+}
+
+/**
+ * Splits the records of one fetched partition into batches, without copying and without reading a
+ * payload.
+ *
+ * A broker cuts the last batch off where the byte limit of the fetch falls (KIP-74), so an
+ * incomplete last batch is normal: it's left out. But a broker never answers an incomplete batch
+ * *alone* (ReplicaManager puts an empty set in its place from Fetch v3 on): no batch with trailing
+ * bytes means that a length is corrupt, and a caller which fetched again would do so for ever. A
+ * legacy entry is the last one returned, because nothing behind it may be copied before it.
+ *
+ * Throws DecodeError for a length, magic, offset or count that no broker writes.
+ */
+export function readRecordBatches(records: Buffer): FetchedBatches {
+  const batches: (RecordBatch | LegacyBatch)[] = []
+  let at = 0
+  // Ends: every pass moves `at` on by more than LOG_OVERHEAD, or leaves the loop.
+  while (records.length - at > MAGIC_AT) {
+    const length = records.readInt32BE(at + BATCH_LENGTH_AT)
+    const magic = records.readInt8(at + MAGIC_AT)
+    const lengthMin = magic === 2 ? RECORDS_AT - LOG_OVERHEAD : LEGACY_LENGTH_MIN
+    if (magic < 0 || magic > 2) throw corrupt('magic', at + MAGIC_AT, `${magic}, not 0 to 2`, magic)
+    if (length < lengthMin) {
+      const found = `${length}, not at least ${lengthMin}`
+      throw corrupt('batchLength', at + BATCH_LENGTH_AT, found, magic)
+    }
+    if (magic < 2) {
+      batches.push({ kind: 'legacy', magic, baseOffset: readBaseOffset(records, at, magic) })
+      break
+    }
+    const end = at + LOG_OVERHEAD + length
+    if (end > records.length) break
+    batches.push(viewBatch(records.subarray(at, end), at))
+    at = end
+  }
+  return { batches, trailingBytes: records.length - at }
+}
+
+function viewBatch(bytes: Buffer, at: number): RecordBatch {
+  const lastOffsetDelta = bytes.readInt32BE(LAST_OFFSET_DELTA_AT)
+  const recordsCount = bytes.readInt32BE(RECORDS_COUNT_AT)
+  const attributes = bytes.readInt16BE(ATTRIBUTES_AT)
+  const producerId = bytes.readBigInt64BE(PRODUCER_ID_AT)
+  if (lastOffsetDelta < 0) {
+    const found = `${lastOffsetDelta}, not 0 or more`
+    throw corrupt('lastOffsetDelta', at + LAST_OFFSET_DELTA_AT, found)
+  }
+  // Compaction takes records out of a batch, never offsets: there are at most as many.
+  if (recordsCount < 0 || recordsCount > lastOffsetDelta + 1) {
+    const found = `${recordsCount}, not 0 to ${lastOffsetDelta + 1}`
+    throw corrupt('recordsCount', at + RECORDS_COUNT_AT, found)
+  }
+  if ((attributes & CODEC_MASK) >= codecs.length) {
+    const found = `compression codec ${attributes & CODEC_MASK}, not 0 to ${codecs.length - 1}`
+    throw corrupt('attributes', at + ATTRIBUTES_AT, found)
+  }
+  return {
+    kind: 'v2',
+    bytes,
+    baseOffset: readBaseOffset(bytes, 0, 2, at),
+    lastOffsetDelta,
+    recordsCount,
+    partitionLeaderEpoch: bytes.readInt32BE(PARTITION_LEADER_EPOCH_AT),
+    attributes,
+    producerId: producerId < 0n ? null : producerId,
+    baseTimestamp: bytes.readBigInt64BE(BASE_TIMESTAMP_AT),
+    maxTimestamp: bytes.readBigInt64BE(MAX_TIMESTAMP_AT),
+  }
+}
+
+function readBaseOffset(bytes: Buffer, at: number, magic: number, reportedAt = at): bigint {
+  const baseOffset = bytes.readBigInt64BE(at)
+  if (baseOffset < 0n) {
+    throw corrupt('baseOffset', reportedAt, `${baseOffset}, not 0 or more`, magic)
+  }
+  return baseOffset
+}
+
+function corrupt(field: string, at: number, found: string, magic = 2): DecodeError {
+  return new DecodeError({ api: 'RecordBatch', version: magic, field, at, found })
+}
+
+/** The offset of the last record the batch was written with, whether or not it's still there. */
+export function lastOffset(batch: RecordBatch): bigint {
+  return batch.baseOffset + BigInt(batch.lastOffsetDelta)
+}
+
+/** Where to fetch from after this batch: beyond its holes too, as Kafka's own consumer does. */
+export function nextOffsetAfter(batch: RecordBatch): bigint {
+  return lastOffset(batch) + 1n
+}
+
+/** A batch written by a broker, not by a producer. Brokers refuse to be sent one. */
+export function isControlBatch(batch: RecordBatch): boolean {
+  return (batch.attributes & CONTROL_BIT) !== 0
+}
+
+export function isTransactional(batch: RecordBatch): boolean {
+  return (batch.attributes & TRANSACTIONAL_BIT) !== 0
+}
+
+/**
+ * Whether the broker dated the batch: all its records then have `maxTimestamp`, whatever their
+ * deltas say. A producer may not set this type, and clearing it would silently change every
+ * timestamp.
+ */
+export function hasLogAppendTime(batch: RecordBatch): boolean {
+  return (batch.attributes & LOG_APPEND_TIME_BIT) !== 0
+}
+
+export function compressionCodec(batch: RecordBatch): CompressionCodec {
+  const codec = codecs[batch.attributes & CODEC_MASK]
+  assert.ok(codec, 'the view was read with a codec that exists')
+  return codec
+}
+
+/**
+ * Whether compaction removed records from the batch. It must then be repacked: a broker refuses a
+ * batch whose count and offsets disagree, or worse, stores it. An emptied batch (`recordsCount` 0)
+ * has holes too, and nothing to repack.
+ */
+export function hasHoles(batch: RecordBatch): boolean {
+  return batch.recordsCount !== batch.lastOffsetDelta + 1
+}
+
+/** On whose behalf a batch is produced: Kafka's idempotent producer (KIP-98). */
+export type BatchOwner = {
+  /** 0 or more. */
+  readonly producerId: bigint
+  /** 0 to 2^15-1. */
+  readonly producerEpoch: number
+  /** The sequence number of the first record, 0 to 2^31-1; after 2^31-1 comes 0 again. */
+  readonly baseSequence: number
+}
+
+const INT16_MAX = 0x7fff
+const INT32_MAX = 0x7fff_ffff
+const INT64_MAX = 2n ** 63n - 1n
+const NO_PARTITION_LEADER_EPOCH = -1
+
+/**
+ * Turns a fetched batch into one that `owner` may produce, in place, and answers its bytes. The
+ * payload is neither read nor moved; the CRC is carried on by arithmetic, so the target's broker
+ * checks the bytes that the source's broker had. Changed are exactly
+ *
+ *   base offset 0, leader epoch -1     as Kafka's own producer sends them; the broker fills them in
+ *   transactional bit cleared          our data goes out in no transaction
+ *   delete horizon bit cleared         a note of the source's log cleaner (KIP-534): left in, the
+ *                                      target's would drop tombstones by the source's clock
+ *   producer id, epoch, base sequence  the owner's
+ *   CRC
+ *
+ * Codec, timestamp type (CreateTime) and every other byte stay. A batch already stamped may be
+ * stamped again, for another owner: everything is computed from the bytes as they are now.
+ *
+ * Asserts that the batch may be passed at all: no control batch, no LogAppendTime, no holes.
+ */
+export function stampForProduce(batch: RecordBatch, owner: BatchOwner): Buffer {
+  assert.ok(!isControlBatch(batch), 'a control batch is never produced')
+  assert.ok(!hasLogAppendTime(batch), 'a batch with LogAppendTime must be repacked')
+  assert.ok(!hasHoles(batch), 'a batch with holes must be repacked')
+  const { producerId, producerEpoch, baseSequence } = owner
+  assert.ok(producerId >= 0n && producerId <= INT64_MAX, 'the owner has a producer id')
+  assert.ok(producerEpoch >= 0 && producerEpoch <= INT16_MAX, 'the owner has an epoch')
+  assert.ok(baseSequence >= 0 && baseSequence <= INT32_MAX, 'the owner has a sequence number')
+
+  const { bytes } = batch
+  // All of the header that the CRC covers: 40 bytes, five steps of the checksum loop.
+  const headerBefore = crc32c(bytes, ATTRIBUTES_AT, RECORDS_AT)
+  const attributes = bytes.readInt16BE(ATTRIBUTES_AT) & ~(TRANSACTIONAL_BIT | DELETE_HORIZON_BIT)
+  bytes.writeInt16BE(attributes, ATTRIBUTES_AT)
+  bytes.writeBigInt64BE(producerId, PRODUCER_ID_AT)
+  bytes.writeInt16BE(producerEpoch, PRODUCER_EPOCH_AT)
+  bytes.writeInt32BE(baseSequence, BASE_SEQUENCE_AT)
+  const crc = patchedCrc32c({
+    crc: bytes.readUInt32BE(CRC_AT),
+    headerBefore,
+    headerAfter: crc32c(bytes, ATTRIBUTES_AT, RECORDS_AT),
+    bytesAfterRegion: bytes.length - RECORDS_AT,
+  })
+  bytes.writeUInt32BE(crc, CRC_AT)
+  bytes.writeBigInt64BE(0n, 0)
+  bytes.writeInt32BE(NO_PARTITION_LEADER_EPOCH, PARTITION_LEADER_EPOCH_AT)
+  return bytes
+}
+
+/**
+ * What a control batch says. `other` are control records that end no transaction (leader change,
+ * snapshot, …) and a marker whose record compaction removed. Throws DecodeError when there is no
+ * control record inside; brokers write it uncompressed.
+ */
+export function readEndTransactionMarker(batch: RecordBatch): 'commit' | 'abort' | 'other' {
+  assert.ok(isControlBatch(batch), 'only a control batch has a marker')
+  if (batch.recordsCount === 0) return 'other'
+  const codec = compressionCodec(batch)
+  if (codec !== 'none') throw corrupt('attributes', ATTRIBUTES_AT, `a ${codec} control batch`)
+  const type = readControlType(batch.bytes, RECORDS_AT)
+  return type === ABORT_TYPE ? 'abort' : type === COMMIT_TYPE ? 'commit' : 'other'
+}

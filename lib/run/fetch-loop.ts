@@ -1,0 +1,201 @@
+// Owns reading from one broker of the source: one Fetch for all its partitions that have room, the next one while
+// the last one's batches are on their way to the target. Does not own what is copied (core/batch-admission.ts).
+
+import { admitBatches } from '../core/batch-admission.ts'
+import { dispositionOf } from '../core/disposition.ts'
+import { isBefore, sourceOffset } from '../core/offset.ts'
+import type { FetchedPartition } from '../kafka/01-fetch.ts'
+import { errorName } from '../kafka/error-codes.ts'
+import { conclude } from './finale.ts'
+import { partitionName, unobserved } from './observe.ts'
+import { decideFor, guarded, perform, start } from './partition-effects.ts'
+import { enqueue, type PartitionRun } from './partition-run.ts'
+import { sendWhatIsReady } from './produce-pump.ts'
+import { bufferedBytes, type Shard } from './shard-run.ts'
+import { createSignal } from './signal.ts'
+
+/** Makes sure that somebody fetches for this partition, and looks now. */
+export function fetchFrom(shard: Shard, leaderId: number): void {
+  const running = shard.fetchLoops.get(leaderId)
+  if (running !== undefined) {
+    running.signal.notify()
+    return
+  }
+  const signal = createSignal()
+  const loop = async () => {
+    // Ends when no partition of this broker is being copied any more, which the deadline brings about.
+    for (;;) {
+      const led = shard.runs.filter(run => isLed(run, leaderId))
+      if (led.length === 0) break
+      const hungry = led.filter(run => hasRoom(shard, run))
+      if (hungry.length === 0 || !bufferHasRoom(shard)) await signal.wait()
+      else await fetchOnce(shard, leaderId, rotated(shard, hungry))
+    }
+    shard.fetchLoops.delete(leaderId)
+  }
+  // Deferred, so that the loop is in the map before it can end.
+  const ended = Promise.resolve().then(loop)
+  shard.fetchLoops.set(leaderId, { signal, ended })
+  const led = shard.runs.filter(run => run.sourceLeader?.leaderId === leaderId)
+  start(shard, led, ended)
+}
+
+function isLed(run: PartitionRun, leaderId: number): boolean {
+  return run.phase === 'copying' && run.finale === null && run.sourceLeader?.leaderId === leaderId
+}
+
+function hasRoom(shard: Shard, run: PartitionRun): boolean {
+  return run.pending.bytes < shard.flow.budgets.partitionFetchBytesMax
+}
+
+/** Room for one more answer beside what is buffered and what is already on its way. */
+function bufferHasRoom(shard: Shard): boolean {
+  const { fetchBytesMax, bufferBytesMax } = shard.flow.budgets
+  const expected = shard.fetchesInFlight * fetchBytesMax
+  const buffered = bufferedBytes(shard)
+  return buffered + expected === 0 || buffered + expected + fetchBytesMax <= bufferBytesMax
+}
+
+/** A broker fills partitions in the order of the request: each one comes first in turn. */
+function rotated(shard: Shard, runs: readonly PartitionRun[]): PartitionRun[] {
+  shard.fetchTurn += 1
+  const first = shard.fetchTurn % runs.length
+  return [...runs.slice(first), ...runs.slice(0, first)]
+}
+
+async function fetchOnce(shard: Shard, leaderId: number, runs: PartitionRun[]): Promise<void> {
+  const { budgets } = shard.flow
+  const positions = runs.flatMap(run => {
+    const { fetchOffset, sourceLeader } = run
+    if (fetchOffset === null || sourceLeader === null || run.state.kind !== 'replicating') return []
+    const { sourceTopicId } = run.state.position
+    return [{ run, fetchOffset, sourceLeader, sourceTopicId }]
+  })
+  const byTopic = Map.groupBy(positions, each => each.sourceTopicId)
+  const byName = new Map(positions.map(each => [identity(each.sourceTopicId, each.run.key), each]))
+  shard.fetchesInFlight += 1
+  try {
+    const answer = await shard.source.fetch(leaderId, {
+      maxWaitMs: budgets.fetchWaitMs,
+      minBytes: 1,
+      maxBytes: budgets.fetchBytesMax,
+      isolationLevel: 'read-committed',
+      topics: [...byTopic].map(([topicId, each]) => ({
+        topicId,
+        partitions: each.map(({ run, fetchOffset, sourceLeader }) => ({
+          partition: run.key.partition,
+          currentLeaderEpoch: sourceLeader.leaderEpoch,
+          fetchOffset,
+          lastFetchedEpoch: run.fetchEpoch,
+          partitionMaxBytes: budgets.partitionFetchBytesMax,
+        })),
+      })),
+    })
+    if (answer.errorCode !== 0) {
+      const detail = `Fetch answered ${errorName(answer.errorCode)}`
+      for (const run of runs) observeAgain(shard, run, { outOfRange: false, detail })
+      return
+    }
+    const isEmpty = answer.partitions.every(each => each.records === null)
+    for (const fetched of answer.partitions) {
+      const asked = byName.get(identity(fetched.topicId, fetched))
+      if (asked !== undefined && isLed(asked.run, leaderId)) {
+        guarded(shard, asked.run, () => takeFetched(shard, asked.run, fetched, isEmpty))
+      }
+    }
+  } catch (error) {
+    const failure = unobserved(error, null)
+    for (const run of runs) {
+      run.lastFailure = { ...failure, cluster: shard.source.name }
+      observeAgain(shard, run, { outOfRange: false, detail: failure.detail, unobserved: true })
+    }
+  } finally {
+    shard.fetchesInFlight -= 1
+  }
+}
+
+function identity(topicId: string, { partition }: { readonly partition: number }): string {
+  return `${topicId} ${partition}`
+}
+
+function takeFetched(
+  shard: Shard,
+  run: PartitionRun,
+  fetched: FetchedPartition,
+  answerIsEmpty: boolean,
+): void {
+  if (fetched.errorCode !== 0) return refused(shard, run, errorName(fetched.errorCode))
+  if (fetched.divergingEpoch !== null) {
+    const { epoch, endOffset } = fetched.divergingEpoch
+    const end = sourceOffset(endOffset < 0n ? 0n : endOffset)
+    return conclude(shard, run, { kind: 'diverged', epoch, endOffset: end })
+  }
+  if (run.fetchOffset === null) return
+  const { copied, skippedTo, nextFetchOffset, refusal } = admitBatches(fetched, run.fetchOffset)
+  if (skippedTo !== null) skip(shard, run, skippedTo)
+  run.fetchOffset = nextFetchOffset
+  const newest = copied.at(-1)
+  if (newest !== undefined) {
+    run.fetchEpoch = newest.batch.partitionLeaderEpoch
+    enqueue(run, copied, shard.producer)
+    sendWhatIsReady(shard, run)
+  }
+  if (refusal !== null) {
+    return conclude(shard, run, { kind: 'refused', as: 'unsupported-batch', ...refusal })
+  }
+  const end = fetched.lastStableOffset
+  const hasCaughtUp = end !== null && !isBefore(nextFetchOffset, sourceOffset(end))
+  // An answer without a byte for anybody: what lies between here and the end holds no batch at all.
+  if (!shard.tails && (hasCaughtUp || answerIsEmpty)) {
+    conclude(shard, run, { kind: 'stop', outcome: 'drained', detail: null })
+  }
+}
+
+/** Control batches, aborted data: the position moves with the last batch before them, or by itself. */
+function skip(shard: Shard, run: PartitionRun, to: ReturnType<typeof sourceOffset>): void {
+  const last = run.pending.last()
+  if (last !== undefined) {
+    last.nextSourceOffset = to
+    return
+  }
+  const decision = decideFor(shard, run, { kind: 'skipped', nextSourceOffset: to })
+  start(shard, [run], perform(shard, run, decision))
+  run.attempts = 0
+}
+
+function refused(shard: Shard, run: PartitionRun, error: string): void {
+  const detail = `Fetch of ${partitionName(run.key)} answered ${error}`
+  switch (dispositionOf('fetch', error)) {
+    case 'observe':
+      return observeAgain(shard, run, { outOfRange: false, detail })
+    case 'observe-out-of-range':
+      return observeAgain(shard, run, { outOfRange: true, detail })
+    case 'denied':
+      run.lastFailure = {
+        kind: 'unobserved',
+        reason: 'authorization-denied',
+        topic: run.key.topic,
+        detail,
+        cluster: shard.source.name,
+      }
+      return conclude(shard, run, { kind: 'stop', outcome: 'unobserved', detail })
+    case 'halt-unsupported':
+    case 'halt-too-large':
+    case 'fail':
+      return conclude(shard, run, { kind: 'stop', outcome: 'failed', detail })
+  }
+}
+
+function observeAgain(
+  shard: Shard,
+  run: PartitionRun,
+  why: { readonly outOfRange: boolean; readonly detail: string; readonly unobserved?: boolean },
+): void {
+  if (run.phase !== 'copying') return
+  const outcome = why.unobserved === true ? 'unobserved' : 'failed'
+  conclude(shard, run, {
+    kind: 'observe',
+    outOfRange: why.outOfRange,
+    because: { outcome, detail: why.detail },
+  })
+}

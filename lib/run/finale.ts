@@ -1,0 +1,65 @@
+// Owns what happens to a partition once everything it sent is acknowledged: the end of its run, a new look at
+// both sides, or the decision about a batch that cannot be passed on. Deferred until then, because only then do
+// the checkpoint and the target say the same.
+
+import { backoffMs } from '../core/budget.ts'
+import { observationAttemptsMax, retryBackoffMs } from '../core/defaults.ts'
+import { decideFor, finish, perform, start } from './partition-effects.ts'
+import type { Finale, PartitionRun, Trouble } from './partition-run.ts'
+import type { Shard } from './shard-run.ts'
+
+/** Sets what comes after the last acknowledgement; at once when there is nothing to wait for. */
+export function conclude(shard: Shard, run: PartitionRun, finale: Finale): void {
+  run.finale = finale
+  settle(shard, run)
+}
+
+/** Performs the finale when nothing is unacknowledged any more. Called after every acknowledgement. */
+export function settle(shard: Shard, run: PartitionRun): void {
+  const { finale } = run
+  if (finale === null || run.phase !== 'copying') return
+  if (run.pending.length > 0 || run.outstanding > 0) return
+  run.finale = null
+  switch (finale.kind) {
+    case 'stop':
+      start(shard, [run], finish(shard, run, finale.outcome, finale.detail))
+      return
+    case 'observe':
+      run.wasOutOfRange = finale.outOfRange
+      retry(shard, run, 'observing', finale.because)
+      return
+    case 'diverged':
+    case 'refused': {
+      // A divergence that policy passes leaves a new position: looked at afresh before it is fetched.
+      run.phase = 'observing'
+      run.notBeforeMs = Number.POSITIVE_INFINITY
+      start(
+        shard,
+        [run],
+        perform(shard, run, decideFor(shard, run, finale)).then(() => {
+          run.notBeforeMs = 0
+          shard.observer.notify()
+        }),
+      )
+    }
+  }
+}
+
+/** Sends the partition to the observer, after a wait that doubles; ends its run when that went on too long. */
+export function retry(
+  shard: Shard,
+  run: PartitionRun,
+  phase: 'observing' | 'refreshing-target',
+  trouble: Trouble,
+): void {
+  run.lastTrouble = trouble
+  if (run.attempts >= observationAttemptsMax) {
+    start(shard, [run], finish(shard, run, trouble.outcome, trouble.detail))
+    return
+  }
+  const waitMs = run.attempts === 0 ? 0 : backoffMs(run.attempts - 1, retryBackoffMs)
+  run.phase = phase
+  run.notBeforeMs = shard.clock.nowMs() + waitMs
+  run.attempts += 1
+  shard.observer.notify()
+}

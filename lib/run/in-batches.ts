@@ -1,0 +1,14 @@
+// Owns doing one thing for many partitions with a bound on how many are under way.
+
+/** Calls `work` for every item, at most `inFlightMax` at once. Rejects with the first rejection. */
+export async function inBatches<T>(
+  items: readonly T[],
+  inFlightMax: number,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const remaining = items.values()
+  const worker = async () => {
+    for (const item of remaining) await work(item)
+  }
+  await Promise.all(Array.from({ length: Math.min(inFlightMax, items.length) }, worker))
+}

@@ -1,0 +1,214 @@
+// Owns looking at both clusters for the partitions that need it: at the start of a run, and whenever a fetch or a
+// produce was refused. Beside the copying of all others, so that one partition's trouble slows nobody down.
+
+import { assert } from '../core/assert.ts'
+import type { Decision } from '../core/decision.ts'
+import { tableWritesInFlightMax } from '../core/defaults.ts'
+import { sourceOffset, targetOffset } from '../core/offset.ts'
+import { positionOf } from '../core/partition-state.ts'
+import { errorName } from '../kafka/error-codes.ts'
+import { fetchFrom } from './fetch-loop.ts'
+import { retry } from './finale.ts'
+import { inBatches } from './in-batches.ts'
+import { type LogView, observeLogs, partitionName, type Unobserved, unobserved } from './observe.ts'
+import { abandon, decideFor, finish, perform } from './partition-effects.ts'
+import type { PartitionRun } from './partition-run.ts'
+import { sendWhatIsReady } from './produce-pump.ts'
+import type { Shard } from './shard-run.ts'
+
+/** Runs until every partition has stopped. */
+export async function observeWhileNeeded(shard: Shard): Promise<void> {
+  // Ends with the last partition: every one of them stops at the deadline at the latest.
+  while (shard.runs.some(run => run.phase !== 'stopped')) {
+    const nowMs = shard.clock.nowMs()
+    const waiting = shard.runs.filter(isWaiting)
+    const due = waiting.filter(run => run.notBeforeMs <= nowMs)
+    if (due.length > 0) await observe(shard, due)
+    else await waitForWork(shard, Math.min(...waiting.map(run => run.notBeforeMs)) - nowMs)
+  }
+}
+
+function isWaiting(run: PartitionRun): boolean {
+  return run.phase === 'observing' || run.phase === 'refreshing-target'
+}
+
+async function waitForWork(shard: Shard, waitMs: number): Promise<void> {
+  if (!Number.isFinite(waitMs)) return shard.observer.wait()
+  const interrupted = new AbortController()
+  await Promise.race([shard.clock.wait(waitMs, interrupted.signal), shard.observer.wait()])
+  interrupted.abort()
+}
+
+async function observe(shard: Shard, due: readonly PartitionRun[]): Promise<void> {
+  const fresh = due.filter(run => run.phase === 'observing')
+  const targetOf = (run: PartitionRun) => ({
+    topic: run.targetTopic,
+    partition: run.key.partition,
+  })
+  const [sources, targets, refreshed] = await Promise.all([
+    observeLogs(
+      shard.source,
+      fresh.map(run => run.key),
+      ['log-start', 'last-stable', 'log-end'],
+    ),
+    observeLogs(shard.target, fresh.map(targetOf), ['log-end']),
+    observeLogs(shard.target, due.filter(run => !fresh.includes(run)).map(targetOf), []),
+  ])
+  await inBatches(due, tableWritesInFlightMax, async run => {
+    try {
+      if (run.phase === 'observing') {
+        await takeViews(shard, run, sources.of(run.key), targets.of(targetOf(run)))
+      } else if (run.phase === 'refreshing-target') {
+        goOnSending(shard, run, refreshed.of(targetOf(run)))
+      }
+    } catch (error) {
+      abandon(shard, run, error)
+    }
+  })
+}
+
+async function takeViews(
+  shard: Shard,
+  run: PartitionRun,
+  source: LogView,
+  target: LogView,
+): Promise<void> {
+  if (source.kind === 'unobserved') return tryLater(shard, run, shard.source.name, source)
+  if (source.kind === 'missing') {
+    const event = { kind: 'source-missing' as const, recreatedAs: source.topicId }
+    return perform(shard, run, decideFor(shard, run, event))
+  }
+  if (target.kind === 'unobserved') return tryLater(shard, run, shard.target.name, target)
+  if (target.kind === 'missing') {
+    const detail = `standby topic ${run.targetTopic} has no partition ${run.key.partition}; the next tick creates it`
+    return finish(shard, run, 'failed', detail)
+  }
+  const decision = decideFor(shard, run, {
+    kind: 'observed',
+    source: {
+      topicId: source.topicId,
+      logStartOffset: sourceOffset(pointOf(source, 'log-start')),
+      lastStableOffset: sourceOffset(pointOf(source, 'last-stable')),
+      logEndOffset: sourceOffset(pointOf(source, 'log-end')),
+    },
+    target: { topicId: target.topicId, logEndOffset: targetOffset(pointOf(target, 'log-end')) },
+    cleanHandOver: run.cleanHandOver,
+    fetchWasOutOfRange: run.wasOutOfRange,
+    topicIsKnown: run.topicIsKnown,
+  })
+  run.wasOutOfRange = false
+  run.sourceLeader = source.leader
+  run.targetLeader = target.leader
+  if (findsTruncation(decision) && !(await confirmTruncation(shard, run))) return
+  sayWhatMayRepeat(shard, run, decision)
+  await perform(shard, run, decision)
+  // From here on this run is the owner, and what it finds on the target beyond its position is not its own.
+  run.cleanHandOver = true
+  const fetch = decision.commands.find(command => command.kind === 'fetch')
+  if (fetch !== undefined && isWaiting(run)) startCopying(shard, run, fetch.withEpoch)
+}
+
+function pointOf(
+  view: Extract<LogView, { kind: 'seen' }>,
+  point: 'log-start' | 'last-stable' | 'log-end',
+) {
+  const offset = view.offsets.get(point)
+  assert(offset !== undefined, `the view of a log has no ${point}`)
+  return offset
+}
+
+function findsTruncation(decision: Decision): boolean {
+  return decision.incidents.some(incident => incident.kind === 'log-truncated')
+}
+
+/**
+ * Asks the leader, by topic id, for the offset that seems to be gone. ListOffsets goes by name, so the log start we
+ * saw may be that of a topic recreated since the metadata was read: a fetch by id that is refused as out of
+ * range proves that the topic was still ours when its log start was listed. Anything else: look again.
+ */
+async function confirmTruncation(shard: Shard, run: PartitionRun): Promise<boolean> {
+  const { sourceLeader, state } = run
+  const position = positionOf(state)
+  if (sourceLeader === null || position === null) return false
+  try {
+    const answer = await shard.source.fetch(sourceLeader.leaderId, {
+      maxWaitMs: 0,
+      minBytes: 0,
+      maxBytes: 1,
+      isolationLevel: 'read-committed',
+      topics: [
+        {
+          topicId: position.sourceTopicId,
+          partitions: [
+            {
+              partition: run.key.partition,
+              currentLeaderEpoch: sourceLeader.leaderEpoch,
+              fetchOffset: position.nextSourceOffset,
+              lastFetchedEpoch: null,
+              partitionMaxBytes: 1,
+            },
+          ],
+        },
+      ],
+    })
+    const code = answer.partitions[0]?.errorCode ?? answer.errorCode
+    if (errorName(code) === 'OFFSET_OUT_OF_RANGE') return true
+    const detail = `log start is beyond the position, yet a fetch there answered ${errorName(code)}`
+    retry(shard, run, 'observing', { outcome: 'failed', detail })
+  } catch (error) {
+    tryLater(shard, run, shard.source.name, unobserved(error, null))
+  }
+  return false
+}
+
+/** After a crash: how much of the target may be repeated, said before it is. */
+function sayWhatMayRepeat(shard: Shard, run: PartitionRun, decision: Decision): void {
+  const before = positionOf(run.state)
+  const after = positionOf(decision.state)
+  if (run.cleanHandOver || before === null || after === null) return
+  const repeated = after.nextTargetOffset - before.nextTargetOffset
+  const again =
+    repeated > 0n
+      ? `up to ${repeated} records are on the standby already and come again`
+      : 'nothing is repeated'
+  const text = `Taking over ${partitionName(run.key)} after a run that did not end in good order: ${again}.`
+  shard.log({ level: 'warn', text })
+}
+
+function startCopying(shard: Shard, run: PartitionRun, withEpoch: boolean): void {
+  const position = positionOf(run.state)
+  if (position === null || run.sourceLeader === null) return
+  run.phase = 'copying'
+  run.fetchOffset = position.nextSourceOffset
+  run.fetchEpoch = withEpoch ? position.lastEpoch : null
+  fetchFrom(shard, run.sourceLeader.leaderId)
+}
+
+/** The target answers again: the same batches, the same sequences, in the same order. */
+function goOnSending(shard: Shard, run: PartitionRun, target: LogView): void {
+  if (target.kind === 'unobserved') {
+    run.lastFailure = { ...target, cluster: shard.target.name }
+    retry(shard, run, 'refreshing-target', { outcome: 'unobserved', detail: target.detail })
+    return
+  }
+  const position = positionOf(run.state)
+  const isOurs = target.kind === 'seen' && target.topicId === position?.targetTopicId
+  if (!isOurs) {
+    // Deleted or recreated under our hands: the next observation, with nothing unacknowledged, decides.
+    run.pending.clear()
+    retry(shard, run, 'observing', {
+      outcome: 'failed',
+      detail: `standby topic ${run.targetTopic} is gone or was recreated`,
+    })
+    return
+  }
+  run.targetLeader = target.leader
+  run.phase = 'copying'
+  if (run.sourceLeader !== null) fetchFrom(shard, run.sourceLeader.leaderId)
+  sendWhatIsReady(shard, run)
+}
+
+function tryLater(shard: Shard, run: PartitionRun, cluster: string, view: Unobserved): void {
+  run.lastFailure = { ...view, cluster }
+  retry(shard, run, 'observing', { outcome: 'unobserved', detail: `${cluster}: ${view.detail}` })
+}

@@ -1,0 +1,161 @@
+// Owns the durable side of a partition's run: performing decisions (incidents first, then the checkpoint), the
+// renewal of the lease, and the orderly end. Everything of one partition happens one after the other, so that an
+// incident is always stored before the position that lies beyond it.
+
+import { leaseUntilMs } from '../core/budget.ts'
+import { decide } from '../core/decide.ts'
+import type { Decision, PartitionEvent } from '../core/decision.ts'
+import { positionOf } from '../core/partition-state.ts'
+import { incidentLines, recoveredFromResetLine } from '../core/wording.ts'
+import type { Outcome, PartitionRun } from './partition-run.ts'
+import { type Shard, wakeLoops } from './shard-run.ts'
+
+/** What the core says about an event of this partition, now. */
+export function decideFor(shard: Shard, run: PartitionRun, event: PartitionEvent): Decision {
+  return decide(run.state, event, {
+    scope: run.key,
+    policies: shard.flow,
+    nowMs: shard.clock.nowMs(),
+  })
+}
+
+/**
+ * Moves the partition to the decided state and makes durable what must be. Resolves when that is done; the
+ * caller starts to copy only then. A decision to stop ends the run.
+ */
+export async function perform(shard: Shard, run: PartitionRun, decision: Decision): Promise<void> {
+  run.state = decision.state
+  if (decision.incidents.some(each => each.kind === 'topic-reset' && each.foundOffset !== null)) {
+    run.recoversFromReset = decision.state.kind === 'replicating'
+  }
+  const stop = decision.commands.find(command => command.kind === 'stop')
+  if (decision.incidents.length > 0 || decision.commands.length > 0) {
+    await inOrder(shard, run, async () => {
+      for (const incident of decision.incidents) {
+        await shard.incidents.record(incident)
+        for (const line of incidentLines(incident)) shard.log(line)
+      }
+      for (const command of decision.commands) {
+        if (command.kind === 'resolve-incident') await resolve(shard, run, command.id)
+        // The write that ends the run carries the state too; one write is enough.
+        if (command.kind === 'save-checkpoint' && stop === undefined) await renew(shard, run)
+      }
+    })
+  }
+  if (stop !== undefined) await finish(shard, run, stop.outcome, null)
+}
+
+/** Writes the checkpoint and renews the lease. A lost lease ends the run of the partition. */
+export function saveCheckpoint(shard: Shard, run: PartitionRun): Promise<void> {
+  return inOrder(shard, run, () => renew(shard, run))
+}
+
+/** Ends the run of a partition: no more is copied, the state is stored, the lease goes back. */
+export async function finish(
+  shard: Shard,
+  run: PartitionRun,
+  outcome: Outcome,
+  detail: string | null,
+): Promise<void> {
+  if (run.phase === 'stopped') return
+  markStopped(shard, run, outcome, detail)
+  if (outcome !== 'lease-lost') await inOrder(shard, run, () => saveLast(shard, run))
+}
+
+/** An error nobody expected ends this partition and no other; its lease runs out, the next tick goes on. */
+export function abandon(shard: Shard, run: PartitionRun, error: unknown): void {
+  const detail = error instanceof Error ? error.message : String(error)
+  markStopped(shard, run, 'failed', detail)
+}
+
+function markStopped(
+  shard: Shard,
+  run: PartitionRun,
+  outcome: Outcome,
+  detail: string | null,
+): void {
+  run.phase = 'stopped'
+  run.report.outcome = outcome
+  run.report.detail = detail
+  run.report.state = run.state
+  run.pending.clear()
+  wakeLoops(shard)
+  if (shard.runs.every(each => each.phase === 'stopped')) shard.allStopped.resolve()
+}
+
+async function inOrder(
+  shard: Shard,
+  run: PartitionRun,
+  effect: () => Promise<void>,
+): Promise<void> {
+  run.effects = run.effects.then(effect).catch(error => abandon(shard, run, error))
+  await run.effects
+}
+
+async function resolve(shard: Shard, run: PartitionRun, id: string): Promise<void> {
+  const nowMs = shard.clock.nowMs()
+  await shard.incidents.resolve({ flow: run.key.flow, id, resolution: 'recovered', nowMs })
+}
+
+async function renew(shard: Shard, run: PartitionRun): Promise<void> {
+  const nowMs = shard.clock.nowMs()
+  const untilMs = leaseUntilMs(nowMs, shard.flow.budgets)
+  const saved = await shard.checkpoints.save({
+    key: run.key,
+    fence: run.fence,
+    state: run.state,
+    nowMs,
+    lease: { kind: 'renew', untilMs },
+  })
+  if (saved === 'lease-lost') return loseLease(shard, run)
+  run.leaseUntilMs = untilMs
+  sayRecovered(shard, run)
+}
+
+/** The last write of a run: the state, and the release. */
+async function saveLast(shard: Shard, run: PartitionRun): Promise<void> {
+  // With a produce unanswered the target may hold more than the checkpoint says. The lease then runs out by
+  // itself, and the next owner knows from it that the hand-over was not clean.
+  const isClean = run.outstanding === 0 && !run.outcomeUnknown
+  const saved = await shard.checkpoints.save({
+    key: run.key,
+    fence: run.fence,
+    state: run.state,
+    nowMs: shard.clock.nowMs(),
+    lease: isClean ? { kind: 'release' } : { kind: 'renew', untilMs: run.leaseUntilMs },
+  })
+  if (saved === 'lease-lost') return loseLease(shard, run)
+  sayRecovered(shard, run)
+}
+
+function loseLease(shard: Shard, run: PartitionRun): void {
+  const detail = 'another run took the lease over; it goes on from the last checkpoint'
+  markStopped(shard, run, 'lease-lost', detail)
+}
+
+/** Only once the new position is stored is the reset behind us. */
+function sayRecovered(shard: Shard, run: PartitionRun): void {
+  const position = positionOf(run.state)
+  if (!run.recoversFromReset || position === null || run.state.kind !== 'replicating') return
+  run.recoversFromReset = false
+  const { nextSourceOffset } = position
+  shard.log(recoveredFromResetLine({ ...run.key, nextSourceOffset }))
+}
+
+/**
+ * Lets durable work go on beside the loops. What goes wrong in it ends these partitions, in their reports.
+ */
+export function start(shard: Shard, runs: readonly PartitionRun[], work: Promise<void>): void {
+  work.catch(error => {
+    for (const run of runs) abandon(shard, run, error)
+  })
+}
+
+/** Runs one step of one partition: a bug in it is that partition's end, not the others'. */
+export function guarded(shard: Shard, run: PartitionRun, step: () => void): void {
+  try {
+    step()
+  } catch (error) {
+    abandon(shard, run, error)
+  }
+}

@@ -1,0 +1,180 @@
+// Owns the working memory of one partition during one run: its lease, its state, the batches fetched and not yet
+// acknowledged, and its report. Everything here is gone when the process dies; what must survive is in the
+// checkpoint. Does not own what happens next (core/decide.ts) nor the loops (replicate.ts).
+
+import { assert } from '../core/assert.ts'
+import type { CopiedBatch } from '../core/batch-admission.ts'
+import type { PartitionKey } from '../core/checkpoint.ts'
+import type { SourceOffset } from '../core/offset.ts'
+import type { PartitionState } from '../core/partition-state.ts'
+import { type BatchOwner, stampForProduce } from '../kafka/record-batch.ts'
+import type { Leader, Unobserved } from './observe.ts'
+
+/** How the run of a partition ended. */
+export type Outcome =
+  | 'drained'
+  | 'halted'
+  | 'waiting'
+  | 'absent'
+  | 'unobserved'
+  | 'failed'
+  | 'deadline'
+  | 'lease-held'
+  | 'lease-lost'
+
+export type PartitionReport = {
+  readonly topic: string
+  readonly partition: number
+  outcome: Outcome
+  detail: string | null
+  recordsReplicated: bigint
+  bytesReplicated: bigint
+  state: PartitionState
+}
+
+/** Something that could not be observed, and in which cluster. */
+export type Finding = Unobserved & { readonly cluster: string }
+
+/** What to do as soon as nothing of this partition is unacknowledged any more. */
+export type Finale =
+  | { readonly kind: 'stop'; readonly outcome: Outcome; readonly detail: string | null }
+  | { readonly kind: 'observe'; readonly outOfRange: boolean; readonly because: Trouble }
+  | { readonly kind: 'diverged'; readonly epoch: number; readonly endOffset: SourceOffset }
+  | {
+      readonly kind: 'refused'
+      readonly as: 'unsupported-batch' | 'record-too-large'
+      readonly offset: SourceOffset
+      readonly detail: string
+    }
+
+/** Why a partition must be observed again, and how its run ends when that does not help. */
+export type Trouble = { readonly outcome: 'unobserved' | 'failed'; readonly detail: string }
+
+export type PendingBatch = CopiedBatch & { readonly bytes: Buffer }
+
+/**
+ * observing: both sides are to be looked at before anything is copied; nothing is unacknowledged.
+ * copying: fetched and produced. refreshing-target: a produce was refused or its outcome is unknown; the same
+ * bytes go out again once all answers are in and the target was looked at. stopped: has an outcome.
+ */
+export type Phase = 'observing' | 'copying' | 'refreshing-target' | 'stopped'
+
+export type PartitionRun = {
+  readonly key: PartitionKey
+  readonly targetTopic: string
+  readonly fence: number
+  readonly topicIsKnown: boolean
+  cleanHandOver: boolean
+  leaseUntilMs: number
+  state: PartitionState
+  phase: Phase
+  sourceLeader: Leader | null
+  targetLeader: Leader | null
+  fetchOffset: SourceOffset | null
+  /** Epoch of the last batch fetched, for the next fetch (KIP-320); null: fetch without. */
+  fetchEpoch: number | null
+  nextSequence: number
+  readonly pending: PendingQueue
+  /** Produce requests of this partition that were sent and not answered yet. */
+  outstanding: number
+  /** True once a produce ended without an answer, until the same bytes were acknowledged. */
+  outcomeUnknown: boolean
+  /** True after an answer OFFSET_OUT_OF_RANGE, until the next observation. */
+  wasOutOfRange: boolean
+  attempts: number
+  notBeforeMs: number
+  lastTrouble: Trouble | null
+  /** The last time a cluster did not answer for this partition; becomes an incident if the run ends so. */
+  lastFailure: Finding | null
+  finale: Finale | null
+  recoversFromReset: boolean
+  /** Durable writes of this partition, one after the other. */
+  effects: Promise<void>
+  readonly report: PartitionReport
+}
+
+export type PendingQueue = ReturnType<typeof createPendingQueue>
+
+/** Fetched batches in order: first those in flight, then those not yet sent. */
+export function createPendingQueue() {
+  let batches: PendingBatch[] = []
+  let head = 0
+  let inFlight = 0
+  let bytes = 0
+  const compact = () => {
+    // Dropping from the front one by one would move the whole array for every acknowledgement.
+    if (head < 1024 || head * 2 < batches.length) return
+    batches = batches.slice(head)
+    head = 0
+  }
+  return {
+    get length() {
+      return batches.length - head
+    },
+    get inFlight() {
+      return inFlight
+    },
+    get bytes() {
+      return bytes
+    },
+    hasUnsent: () => batches.length - head > inFlight,
+    push(batch: PendingBatch) {
+      batches.push(batch)
+      bytes += batch.bytes.length
+    },
+    /** The last batch, so that skipped offsets behind it can be added to it; undefined when empty. */
+    last: () => (batches.length > head ? batches.at(-1) : undefined),
+    first: () => batches[head],
+    /** The next batch to send, now counted as in flight. */
+    takeUnsent(): PendingBatch {
+      const batch = batches[head + inFlight]
+      assert(batch !== undefined, 'took a batch that is not there')
+      inFlight += 1
+      return batch
+    },
+    peekUnsent: () => batches[head + inFlight],
+    /** Removes the first batch: it was acknowledged. */
+    shift(): PendingBatch {
+      const batch = batches[head]
+      assert(batch !== undefined && inFlight > 0, 'acknowledged a batch that was not in flight')
+      head += 1
+      inFlight -= 1
+      bytes -= batch.bytes.length
+      compact()
+      return batch
+    },
+    /** All batches count as unsent again, in order, to be sent with the same sequences. */
+    rewind() {
+      inFlight = 0
+    },
+    /** Forgets everything not in flight: it was never sent, so nothing depends on it. */
+    dropUnsent() {
+      const kept = batches.slice(head, head + inFlight)
+      batches = kept
+      head = 0
+      bytes = kept.reduce((sum, batch) => sum + batch.bytes.length, 0)
+    },
+    clear() {
+      batches = []
+      head = 0
+      inFlight = 0
+      bytes = 0
+    },
+  }
+}
+
+const SEQUENCE_LIMIT = 2 ** 31
+
+/** Stamps admitted batches with our producer id and their sequences, and queues them. */
+export function enqueue(
+  run: PartitionRun,
+  copied: readonly CopiedBatch[],
+  producer: Pick<BatchOwner, 'producerId' | 'producerEpoch'>,
+): void {
+  for (const admitted of copied) {
+    const bytes = stampForProduce(admitted.batch, { ...producer, baseSequence: run.nextSequence })
+    // Sequences count records and wrap to 0 after 2^31-1 (DefaultRecordBatch.incrementSequence).
+    run.nextSequence = (run.nextSequence + admitted.batch.recordsCount) % SEQUENCE_LIMIT
+    run.pending.push({ ...admitted, bytes })
+  }
+}

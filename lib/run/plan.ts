@@ -1,0 +1,238 @@
+// Owns one tick of a flow: which topics belong to it, that their standby topics exist and are wide enough, and
+// which partitions have work. It asks the core the same question as a run does, so both mean the same by "work",
+// but it writes no checkpoint: only the holder of a lease does. Requests grow with brokers, not with partitions.
+
+import { isLeaseLive } from '../core/budget.ts'
+import type { Checkpoint } from '../core/checkpoint.ts'
+import type { FlowConfig } from '../core/config.ts'
+import { decide } from '../core/decide.ts'
+import type { Decision, PartitionEvent } from '../core/decision.ts'
+import { type Incident, isOpenFor } from '../core/incident.ts'
+import { sourceOffset, targetOffset } from '../core/offset.ts'
+import { type PartitionState, positionOf } from '../core/partition-state.ts'
+import type { Work } from '../core/shard.ts'
+import { selects, targetTopicName } from '../core/topic-selection.ts'
+import type { Cluster, LogPoint } from '../io/cluster.ts'
+import type { CheckpointStore } from '../io/stores.ts'
+import type { TopicAdmin } from '../io/topic-admin.ts'
+import {
+  type LogView,
+  type LogViews,
+  observeLogs,
+  partitionName,
+  type TopicPartition,
+} from './observe.ts'
+import type { Finding } from './partition-run.ts'
+import { ensureTargetTopics, findTopics } from './plan-topics.ts'
+import { reportFindings, resolveAnswered, type UnobservedDeps } from './unobserved.ts'
+
+export type PlanDeps = UnobservedDeps & {
+  readonly source: Cluster
+  readonly target: Cluster
+  readonly checkpoints: CheckpointStore
+  /** Opened only when a standby topic must be created or widened: its client is another one. */
+  readonly openTargetAdmin: () => Promise<TopicAdmin>
+}
+
+/** What a tick found of one partition. `work` goes to a worker; everything else is only reported. */
+export type PartitionPlan = TopicPartition & {
+  readonly kind: 'work' | 'idle' | 'busy' | 'halted' | 'waiting' | 'absent' | 'unobserved'
+  readonly detail: string | null
+  readonly lagRecords: bigint | null
+  readonly topicIsKnown: boolean
+  readonly state: PartitionState
+  /** Until when another run holds the lease; null when none does. */
+  readonly heldUntilMs: number | null
+}
+
+export type Plan = {
+  readonly flow: string
+  readonly partitions: readonly PartitionPlan[]
+  readonly openIncidents: readonly Incident[]
+  readonly findings: readonly Finding[]
+  /** Things that are not wrong yet and that an operator would want to know. */
+  readonly warnings: readonly string[]
+}
+
+/** Looks at a flow once. Creates and widens standby topics; stores incidents about silence; nothing else. */
+export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> {
+  const checkpoints = await deps.checkpoints.list(flow.name)
+  const topics = await findTopics(deps.source, flow, checkpoints)
+  const ensured = await ensureTargetTopics(deps, flow, topics.found)
+  const selected = checkpoints.filter(each => selects(flow, each.topic))
+  const partitions = partitionsToPlan(topics.partitions, selected)
+  const [sources, targets] = await Promise.all([
+    observeLogs(deps.source, partitions, ['log-start', 'last-stable', 'log-end']),
+    observeLogs(
+      deps.target,
+      partitions.map(each => onTarget(flow, each)),
+      ['log-end'],
+    ),
+  ])
+  const context = { flow, checkpoints, sources, targets, nowMs: deps.clock.nowMs() }
+  const planned = partitions.map(each => planPartition(context, each))
+  const findings = [
+    ...topics.findings,
+    ...ensured.findings,
+    ...partitions.flatMap(each => [
+      ...finding(deps.source, sources.of(each)),
+      ...finding(deps.target, targets.of(onTarget(flow, each))),
+    ]),
+  ]
+  await reportFindings(deps, flow.name, findings)
+  const open = await deps.incidents.list(flow.name, 'open')
+  await resolveAnswered(deps, flow.name, open, findings)
+  sayHalted(deps, planned, open, flow.name)
+  return {
+    flow: flow.name,
+    partitions: planned,
+    openIncidents: open,
+    findings,
+    warnings: [...topics.warnings, ...ensured.warnings],
+  }
+}
+
+/** What `packShards` takes: the partitions with work. */
+export function workOf(plan: Plan): Work[] {
+  return plan.partitions
+    .filter(each => each.kind === 'work')
+    .map(({ topic, partition, lagRecords }) => ({ topic, partition, lagRecords: lagRecords ?? 0n }))
+}
+
+/** The partitions there are, and those that have a checkpoint although they are there no more. */
+function partitionsToPlan(
+  existing: readonly TopicPartition[],
+  checkpoints: readonly Checkpoint[],
+): TopicPartition[] {
+  const all = new Map<string, TopicPartition>()
+  for (const { topic, partition } of [...existing, ...checkpoints]) {
+    all.set(partitionName({ topic, partition }), { topic, partition })
+  }
+  return [...all.values()]
+}
+
+function onTarget(flow: FlowConfig, { topic, partition }: TopicPartition): TopicPartition {
+  return { topic: targetTopicName(flow, topic), partition }
+}
+
+function finding(cluster: Cluster, view: LogView): Finding[] {
+  return view.kind === 'unobserved' ? [{ ...view, cluster: cluster.name }] : []
+}
+
+type PlanContext = {
+  readonly flow: FlowConfig
+  readonly checkpoints: readonly Checkpoint[]
+  readonly sources: LogViews
+  readonly targets: LogViews
+  readonly nowMs: number
+}
+
+function planPartition(context: PlanContext, at: TopicPartition): PartitionPlan {
+  const { flow, checkpoints, sources, targets, nowMs } = context
+  const ofTopic = checkpoints.filter(each => each.topic === at.topic)
+  const checkpoint = ofTopic.find(each => each.partition === at.partition)
+  const state: PartitionState = checkpoint?.state ?? { kind: 'unstarted' }
+  const source = sources.of(at)
+  const target = targets.of(onTarget(flow, at))
+  const common = {
+    ...at,
+    state,
+    lagRecords: lagOf(state, source),
+    topicIsKnown: ofTopic.some(each => each.state.kind !== 'unstarted'),
+    heldUntilMs: checkpoint?.lease.untilMs ?? null,
+    detail: null,
+  }
+  if (checkpoint !== undefined && isLeaseLive(checkpoint.lease.untilMs, nowMs)) {
+    return { ...common, kind: 'busy', detail: `leased by ${checkpoint.lease.owner}` }
+  }
+  // Nothing that could be observed would start it again: only the operator does.
+  if (state.kind === 'halted') return { ...common, kind: 'halted' }
+  if (source.kind === 'unobserved') return { ...common, kind: 'unobserved', detail: source.detail }
+  const event = eventOf({ source, target, topicIsKnown: common.topicIsKnown })
+  if (event === null) {
+    const detail = target.kind === 'unobserved' ? target.detail : 'its standby partition is missing'
+    return { ...common, kind: 'unobserved', detail }
+  }
+  const scope = { flow: flow.name, ...at }
+  const decision = decide(state, event, { scope, policies: flow, nowMs })
+  // A lease that ran out was never released: somebody must find out how far its owner came.
+  const neverReleased = checkpoint !== undefined && checkpoint.lease.untilMs !== null
+  return { ...common, kind: kindOf(decision, neverReleased) }
+}
+
+function kindOf(decision: Decision, neverReleased: boolean): PartitionPlan['kind'] {
+  const writes = decision.commands.some(command => command.kind !== 'stop')
+  if (writes || decision.incidents.length > 0 || neverReleased) return 'work'
+  const stop = decision.commands.find(command => command.kind === 'stop')
+  switch (stop?.outcome) {
+    case undefined:
+      return 'work'
+    case 'drained':
+      return 'idle'
+    case 'halted':
+    case 'waiting':
+    case 'absent':
+      return stop.outcome
+  }
+}
+
+function eventOf(views: {
+  readonly source: Exclude<LogView, { kind: 'unobserved' }>
+  readonly target: LogView
+  readonly topicIsKnown: boolean
+}): PartitionEvent | null {
+  const { source, target, topicIsKnown } = views
+  if (source.kind === 'missing') return { kind: 'source-missing', recreatedAs: source.topicId }
+  if (target.kind !== 'seen') return null
+  const at = (point: LogPoint) => source.offsets.get(point) ?? 0n
+  return {
+    kind: 'observed',
+    source: {
+      topicId: source.topicId,
+      logStartOffset: sourceOffset(at('log-start')),
+      lastStableOffset: sourceOffset(at('last-stable')),
+      logEndOffset: sourceOffset(at('log-end')),
+    },
+    target: {
+      topicId: target.topicId,
+      logEndOffset: targetOffset(target.offsets.get('log-end') ?? 0n),
+    },
+    // Foreign records on the target count as work; whether the last owner crashed shows in the lease.
+    cleanHandOver: true,
+    fetchWasOutOfRange: false,
+    topicIsKnown,
+  }
+}
+
+/** Offsets between the position and the end of the same log; null where that cannot be known. */
+function lagOf(state: PartitionState, source: LogView): bigint | null {
+  if (source.kind !== 'seen') return null
+  const end = source.offsets.get('log-end')
+  const position = positionOf(state)
+  if (end === undefined) return null
+  if (position === null) return end - (source.offsets.get('log-start') ?? 0n)
+  if (position.sourceTopicId !== source.topicId) return null
+  return end > position.nextSourceOffset ? end - position.nextSourceOffset : 0n
+}
+
+/** A halted partition is visible on every tick, not only on the one that halted it. */
+function sayHalted(
+  { log }: PlanDeps,
+  planned: readonly PartitionPlan[],
+  open: readonly Incident[],
+  flow: string,
+): void {
+  for (const { kind, topic, partition, state } of planned) {
+    if (kind !== 'halted' && kind !== 'waiting') continue
+    const id = 'incidentId' in state ? state.incidentId : null
+    const incident = open.find(
+      each => each.id === id && isOpenFor(each, { flow, topic, partition }),
+    )
+    const next =
+      kind === 'halted'
+        ? `To go on: gapless resume ${topic}:${partition} --flow ${flow}`
+        : 'It goes on by itself when the topic is back.'
+    const text = `${topic}-${partition} is ${kind} by ${incident?.kind ?? 'an incident'} (${id}). ${next}`
+    log({ level: 'error', text })
+  }
+}

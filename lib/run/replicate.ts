@@ -1,0 +1,221 @@
+// Owns one run over a shard of partitions: lease -> observe -> decide -> copy -> checkpoint -> release, until each
+// is drained or stopped for another reason, or the deadline comes. Partitions fail one by one and are reported;
+// this function rejects only for a bug. The steps are in the files beside this one.
+
+import { backoffMs, leaseUntilMs } from '../core/budget.ts'
+import type { FlowConfig } from '../core/config.ts'
+import { observationAttemptsMax, retryBackoffMs, tableWritesInFlightMax } from '../core/defaults.ts'
+import { targetTopicName } from '../core/topic-selection.ts'
+import type { ProducerIdentity } from '../io/cluster.ts'
+import type { Acquisition } from '../io/stores.ts'
+import { conclude } from './finale.ts'
+import { inBatches } from './in-batches.ts'
+import { partitionName, type TopicPartition, type Unobserved, unobserved } from './observe.ts'
+import { observeWhileNeeded } from './observer.ts'
+import { finish, guarded, saveCheckpoint, start } from './partition-effects.ts'
+import {
+  createPendingQueue,
+  type Finding,
+  type PartitionReport,
+  type PartitionRun,
+} from './partition-run.ts'
+import { createShard, type ReplicateDeps, type Shard, wakeLoops } from './shard-run.ts'
+
+export type ReplicateInput = {
+  readonly flow: FlowConfig
+  readonly partitions: readonly (TopicPartition & { readonly topicIsKnown: boolean })[]
+  /** When copying must have ended, ms since the epoch; acknowledgements and the last write come after it. */
+  readonly deadlineMs: number
+  /** Follow the log until the deadline instead of stopping when caught up. */
+  readonly tails: boolean
+  /** Ends the run as the deadline would. */
+  readonly interrupted?: AbortSignal
+}
+
+export type ReplicateReport = {
+  readonly partitions: readonly PartitionReport[]
+  /** What could not be observed, once per partition it kept from running. */
+  readonly findings: readonly Finding[]
+  /** Leases of other runs that kept a partition from running. */
+  readonly heldUntilMs: number | null
+}
+
+export async function replicate(
+  deps: ReplicateDeps,
+  input: ReplicateInput,
+): Promise<ReplicateReport> {
+  const reports: PartitionReport[] = []
+  const runs: PartitionRun[] = []
+  let heldUntilMs: number | null = null
+  await inBatches(input.partitions, tableWritesInFlightMax, async partition => {
+    const leased = await acquire(deps, input, partition)
+    if (leased.kind === 'run') runs.push(leased.run)
+    reports.push(leased.kind === 'run' ? leased.run.report : leased.report)
+    if (leased.kind === 'held') heldUntilMs = Math.max(heldUntilMs ?? 0, leased.untilMs)
+  })
+  if (runs.length > 0) await runShard(deps, input, runs)
+  const findings = runs.flatMap(run =>
+    run.report.outcome === 'unobserved' && run.lastFailure !== null ? [run.lastFailure] : [],
+  )
+  return { partitions: reports.sort(byName), findings, heldUntilMs }
+}
+
+export function byName(left: TopicPartition, right: TopicPartition): number {
+  if (left.topic !== right.topic) return left.topic < right.topic ? -1 : 1
+  return left.partition - right.partition
+}
+
+type Leased =
+  | { readonly kind: 'run'; readonly run: PartitionRun }
+  | { readonly kind: 'held'; readonly report: PartitionReport; readonly untilMs: number }
+  | { readonly kind: 'failed'; readonly report: PartitionReport }
+
+async function acquire(
+  deps: ReplicateDeps,
+  { flow }: ReplicateInput,
+  partition: ReplicateInput['partitions'][number],
+): Promise<Leased> {
+  const key = { flow: flow.name, topic: partition.topic, partition: partition.partition }
+  const targetTopic = targetTopicName(flow, key.topic)
+  const nowMs = deps.clock.nowMs()
+  const { leaseMs } = flow.budgets
+  const report: PartitionReport = {
+    topic: key.topic,
+    partition: key.partition,
+    outcome: 'failed',
+    detail: null,
+    recordsReplicated: 0n,
+    bytesReplicated: 0n,
+    state: { kind: 'unstarted' },
+  }
+  let acquired: Acquisition
+  try {
+    acquired = await deps.checkpoints.acquire({
+      key,
+      targetTopic,
+      owner: deps.owner,
+      nowMs,
+      leaseMs,
+    })
+  } catch (error) {
+    // The table did not answer, or the row is not ours to read: this partition's report says so.
+    report.detail = error instanceof Error ? error.message : String(error)
+    return { kind: 'failed', report }
+  }
+  if (acquired.kind === 'held') {
+    const leftS = Math.ceil((acquired.untilMs - nowMs) / 1000)
+    report.outcome = 'lease-held'
+    report.detail = `${partitionName(key)} is leased by ${acquired.owner} for another ${leftS} s`
+    return { kind: 'held', report, untilMs: acquired.untilMs }
+  }
+  const { checkpoint, cleanHandOver } = acquired
+  report.state = checkpoint.state
+  const run: PartitionRun = {
+    key,
+    targetTopic,
+    fence: checkpoint.lease.fence,
+    topicIsKnown: partition.topicIsKnown,
+    cleanHandOver,
+    leaseUntilMs: leaseUntilMs(nowMs, flow.budgets),
+    state: checkpoint.state,
+    phase: 'observing',
+    sourceLeader: null,
+    targetLeader: null,
+    fetchOffset: null,
+    fetchEpoch: null,
+    nextSequence: 0,
+    pending: createPendingQueue(),
+    outstanding: 0,
+    outcomeUnknown: false,
+    wasOutOfRange: false,
+    attempts: 0,
+    notBeforeMs: 0,
+    lastTrouble: null,
+    lastFailure: null,
+    finale: null,
+    recoversFromReset: false,
+    effects: Promise.resolve(),
+    report,
+  }
+  return { kind: 'run', run }
+}
+
+async function runShard(
+  deps: ReplicateDeps,
+  input: ReplicateInput,
+  runs: readonly PartitionRun[],
+): Promise<void> {
+  const { flow, tails } = input
+  const producer = await identify(deps)
+  if ('kind' in producer) {
+    const nobody = { producerId: 0n, producerEpoch: 0 }
+    const shard = createShard({ ...deps, flow, tails, runs, producer: nobody })
+    const failure = { ...producer, cluster: deps.target.name }
+    const detail = `${deps.target.name}: ${producer.detail}`
+    for (const run of runs) run.lastFailure = failure
+    await Promise.all(runs.map(run => finish(shard, run, 'unobserved', detail)))
+    return
+  }
+  const shard = createShard({ ...deps, flow, tails, runs, producer })
+  const ended = new AbortController()
+  const timers = [saveRegularly(shard, ended.signal), endAtDeadline(shard, input, ended.signal)]
+  start(shard, runs, observeWhileNeeded(shard))
+  await shard.allStopped.promise
+  ended.abort()
+  await Promise.all([...timers, ...runs.map(run => run.effects)])
+}
+
+/**
+ * Who we are to the target's brokers; one request per run, whatever the number of partitions. A broker that has
+ * just started, or whose producer-id block is being renewed, answers COORDINATOR_LOAD_IN_PROGRESS for a moment.
+ */
+async function identify({ target, clock }: ReplicateDeps): Promise<ProducerIdentity | Unobserved> {
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await target.initProducerId()
+    } catch (error) {
+      const failure = unobserved(error, null)
+      const isFinal = attempt >= observationAttemptsMax || failure.reason === 'authorization-denied'
+      if (isFinal) return failure
+    }
+    await clock.wait(backoffMs(attempt, retryBackoffMs))
+  }
+}
+
+/** Checkpoints every running partition, which renews its lease. */
+async function saveRegularly(shard: Shard, ended: AbortSignal): Promise<void> {
+  const { checkpointIntervalMs } = shard.flow.budgets
+  while (!ended.aborted) {
+    await shard.clock.wait(checkpointIntervalMs, ended)
+    const running = ended.aborted ? [] : shard.runs.filter(run => run.phase !== 'stopped')
+    await inBatches(running, tableWritesInFlightMax, run => saveCheckpoint(shard, run))
+  }
+}
+
+/**
+ * Stops fetching at the deadline and gives what is in flight half of the reserve to be acknowledged. What was
+ * fetched and not sent is dropped: the next run fetches it again.
+ */
+async function endAtDeadline(
+  shard: Shard,
+  { deadlineMs, interrupted }: ReplicateInput,
+  ended: AbortSignal,
+): Promise<void> {
+  const endsEarly = AbortSignal.any(interrupted === undefined ? [ended] : [ended, interrupted])
+  await shard.clock.wait(Math.max(0, deadlineMs - shard.clock.nowMs()), endsEarly)
+  if (ended.aborted) return
+  for (const run of shard.runs) guarded(shard, run, () => endAtNextAcknowledgement(shard, run))
+  wakeLoops(shard)
+  await shard.clock.wait(shard.flow.budgets.reserveMs / 2, ended)
+  const detail = 'the target did not acknowledge before the end of the invocation'
+  await Promise.all(shard.runs.map(run => finish(shard, run, 'deadline', detail)))
+}
+
+function endAtNextAcknowledgement(shard: Shard, run: PartitionRun): void {
+  if (run.phase === 'copying') {
+    run.pending.dropUnsent()
+    conclude(shard, run, { kind: 'stop', outcome: 'deadline', detail: null })
+  } else {
+    start(shard, [run], finish(shard, run, 'deadline', run.lastTrouble?.detail ?? null))
+  }
+}

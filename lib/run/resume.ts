@@ -1,0 +1,208 @@
+// Owns `gapless resume`: an operator moves a halted partition past its incident. It takes the lease like any run, so
+// it cannot collide with one, and it stores where replication goes on before the partition is released.
+
+import type { Checkpoint, PartitionKey } from '../core/checkpoint.ts'
+import type { FlowConfig } from '../core/config.ts'
+import type { Incident } from '../core/incident.ts'
+import {
+  laterOf,
+  offsetsBetween,
+  type SourceOffset,
+  sourceOffset,
+  targetOffset,
+} from '../core/offset.ts'
+import type { PartitionState, Position } from '../core/partition-state.ts'
+import { targetTopicName } from '../core/topic-selection.ts'
+import type { Clock } from '../io/clock.ts'
+import type { Cluster } from '../io/cluster.ts'
+import { ReplicatorError } from '../io/replicator-error.ts'
+import type { CheckpointStore, IncidentStore } from '../io/stores.ts'
+import { type LogView, observeLogs, partitionName, type TopicPartition } from './observe.ts'
+
+export type ResumeDeps = {
+  readonly source: Cluster
+  readonly target: Cluster
+  readonly checkpoints: CheckpointStore
+  readonly incidents: IncidentStore
+  readonly clock: Clock
+  readonly owner: string
+}
+
+/** Where to go on: `null` lets the incident decide, an offset is taken as it is when the log holds it. */
+export type ResumeFrom = 'log-start' | bigint | null
+
+export type Resumed = {
+  readonly incident: Incident | null
+  readonly position: Position
+  /** Source offsets between where replication stood and where it goes on, now named in the incident. */
+  readonly skippedOffsets: bigint
+}
+
+/** Continues a halted partition. Throws `ReplicatorError` with what to do when it cannot. */
+export async function resumePartition(
+  deps: ResumeDeps,
+  input: { readonly flow: FlowConfig; readonly at: TopicPartition; readonly from: ResumeFrom },
+): Promise<Resumed> {
+  const { flow, at } = input
+  const key = { flow: flow.name, ...at }
+  const known = await deps.checkpoints.get(key)
+  if (known === null) throw refuse(at, 'has no checkpoint', 'See: gapless status')
+  const { state, lease } = await takeLease(deps, flow, key)
+  // Whatever goes wrong, the lease goes back and the partition stays as it is.
+  let ended: PartitionState = state
+  try {
+    if (state.kind !== 'halted') {
+      throw refuse(at, `is ${state.kind}, not halted`, 'Nothing to resume; see: gapless status')
+    }
+    const resumed = await choosePosition(deps, input, state)
+    // The incident names everything that is passed over before the position passes over it.
+    if (resumed.incident !== null) await deps.incidents.record(resumed.incident)
+    ended = { kind: 'replicating', position: resumed.position }
+    return resumed
+  } finally {
+    await release(deps, { key, fence: lease.fence, state: ended })
+    if (state.kind === 'halted' && ended !== state) {
+      const { incidentId: id } = state
+      const nowMs = deps.clock.nowMs()
+      await deps.incidents.resolve({ flow: flow.name, id, resolution: 'resumed', nowMs })
+    }
+  }
+}
+
+async function choosePosition(
+  deps: ResumeDeps,
+  input: { readonly flow: FlowConfig; readonly at: TopicPartition; readonly from: ResumeFrom },
+  state: Extract<PartitionState, { kind: 'halted' }>,
+): Promise<Resumed> {
+  const { flow, at, from } = input
+  const onTarget = { topic: targetTopicName(flow, at.topic), partition: at.partition }
+  const [open, source, target] = await Promise.all([
+    deps.incidents.list(flow.name, 'open'),
+    look(deps.source, at, ['log-start', 'log-end']),
+    look(deps.target, onTarget, ['log-end']),
+  ])
+  const incident = open.find(each => each.id === state.incidentId) ?? null
+  const position = nextPosition({ at, from, incident, position: state.position, source, target })
+  const stood = state.position.nextSourceOffset
+  const isSameLog = position.sourceTopicId === state.position.sourceTopicId
+  const skippedOffsets = isSameLog ? offsetsBetween(stood, position.nextSourceOffset) : 0n
+  return {
+    position,
+    skippedOffsets,
+    incident:
+      incident === null ? null : passedBy(incident, position, isSameLog ? skippedOffsets : null),
+  }
+}
+
+/** The incident as it stands once an operator goes past it at `position`. */
+function passedBy(incident: Incident, position: Position, skipped: bigint | null): Incident {
+  // What a target lost, or shares with others, is said in its own offsets and does not change.
+  const isAboutTarget = incident.kind === 'target-reset' || incident.kind === 'target-drifted'
+  return {
+    ...incident,
+    foundOffset: isAboutTarget ? incident.foundOffset : position.nextSourceOffset,
+    lostRecordsMax: skipped ?? incident.lostRecordsMax,
+  }
+}
+
+type Seen = Extract<LogView, { kind: 'seen' }>
+
+async function look(
+  cluster: Cluster,
+  at: TopicPartition,
+  points: Parameters<typeof observeLogs>[2],
+): Promise<Seen> {
+  const view = (await observeLogs(cluster, [at], points)).of(at)
+  switch (view.kind) {
+    case 'seen':
+      return view
+    case 'missing':
+      throw refuse(at, `does not exist on ${cluster.name}`, 'create it, or wait for the next tick')
+    case 'unobserved':
+      throw refuse(
+        at,
+        `cannot be observed on ${cluster.name}: ${view.detail}`,
+        'try again when it answers',
+      )
+  }
+}
+
+function nextPosition(input: {
+  readonly at: TopicPartition
+  readonly from: ResumeFrom
+  readonly incident: Incident | null
+  readonly position: Position
+  readonly source: Seen
+  readonly target: Seen
+}): Position {
+  const { position, source, target } = input
+  const nextSourceOffset = startingOffset(input)
+  return {
+    ...position,
+    sourceTopicId: source.topicId,
+    targetTopicId: target.topicId,
+    nextSourceOffset,
+    nextTargetOffset: targetOffset(target.offsets.get('log-end') ?? 0n),
+    lastSeenLogEndOffset: sourceOffset(source.offsets.get('log-end') ?? 0n),
+    // The epoch belongs to the batch before the position; somewhere else it would be another one's.
+    lastEpoch: nextSourceOffset === position.nextSourceOffset ? position.lastEpoch : null,
+  }
+}
+
+function startingOffset(input: {
+  readonly at: TopicPartition
+  readonly from: ResumeFrom
+  readonly incident: Incident | null
+  readonly position: Position
+  readonly source: Seen
+}): SourceOffset {
+  const { at, from, incident, position, source } = input
+  const start = sourceOffset(source.offsets.get('log-start') ?? 0n)
+  const end = sourceOffset(source.offsets.get('log-end') ?? 0n)
+  if (from === 'log-start') return start
+  if (from !== null) {
+    if (from < start || from > end) {
+      const why = `holds offsets ${start} to ${end} on the source, not ${from}`
+      throw refuse(at, why, `choose one of them, or --from log-start`)
+    }
+    return sourceOffset(from)
+  }
+  if (source.topicId !== position.sourceTopicId) return start
+  if (incident?.kind === 'log-diverged' && incident.foundOffset !== null) {
+    return laterOf(start, sourceOffset(incident.foundOffset))
+  }
+  return laterOf(start, position.nextSourceOffset)
+}
+
+async function takeLease(
+  deps: ResumeDeps,
+  flow: FlowConfig,
+  key: PartitionKey,
+): Promise<Checkpoint> {
+  const nowMs = deps.clock.nowMs()
+  const taken = await deps.checkpoints.acquire({
+    key,
+    targetTopic: targetTopicName(flow, key.topic),
+    owner: deps.owner,
+    nowMs,
+    leaseMs: flow.budgets.leaseMs,
+  })
+  if (taken.kind === 'acquired') return taken.checkpoint
+  const seconds = Math.ceil((taken.untilMs - nowMs) / 1000)
+  throw refuse(key, `is leased by ${taken.owner}`, `Try again in ${seconds} s`)
+}
+
+async function release(
+  deps: ResumeDeps,
+  write: { readonly key: PartitionKey; readonly fence: number; readonly state: PartitionState },
+): Promise<void> {
+  const nowMs = deps.clock.nowMs()
+  const saved = await deps.checkpoints.save({ ...write, nowMs, lease: { kind: 'release' } })
+  if (saved === 'lease-lost')
+    throw refuse(write.key, 'was taken by another run just now', 'Try again')
+}
+
+function refuse(at: TopicPartition, why: string, hint: string): ReplicatorError {
+  const message = `${partitionName(at)} ${why}`
+  return new ReplicatorError({ code: 'resume-refused', message, hint })
+}

@@ -1,0 +1,73 @@
+// Owns what the loops of one replicate run share: the two clusters, the stores, the partitions and the signals
+// that wake the loops. One object per run, no globals, so that two runs in one process do not meet.
+
+import type { FlowConfig } from '../core/config.ts'
+import type { Clock } from '../io/clock.ts'
+import type { Cluster, ProducerIdentity } from '../io/cluster.ts'
+import type { Log } from '../io/log.ts'
+import type { CheckpointStore, IncidentStore } from '../io/stores.ts'
+import type { PartitionRun } from './partition-run.ts'
+import { createSignal, type Signal } from './signal.ts'
+
+export type ReplicateDeps = {
+  readonly source: Cluster
+  readonly target: Cluster
+  readonly checkpoints: CheckpointStore
+  readonly incidents: IncidentStore
+  readonly clock: Clock
+  readonly log: Log
+  /** Names this run in leases: unique, and telling for a person (host, process, time). */
+  readonly owner: string
+}
+
+export type Shard = ReplicateDeps & {
+  readonly flow: FlowConfig
+  /** Batch runs stop a partition when it has caught up; tailing runs only at the deadline. */
+  readonly tails: boolean
+  readonly producer: ProducerIdentity
+  readonly runs: readonly PartitionRun[]
+  /** Wakes the observer. */
+  readonly observer: Signal
+  /** One fetch loop per source broker; its signal wakes it. */
+  readonly fetchLoops: Map<number, { readonly signal: Signal; readonly ended: Promise<void> }>
+  /** Per target broker: requests in flight, and the partitions that have something to send. */
+  readonly produceLanes: Map<number, { inFlight: number; readonly ready: Set<PartitionRun> }>
+  /** Resolves when the last partition has stopped. */
+  readonly allStopped: PromiseWithResolvers<void>
+  fetchesInFlight: number
+  /** Counts fetches, so that every partition comes first in turn. */
+  fetchTurn: number
+  draining: boolean
+}
+
+export function createShard(
+  input: ReplicateDeps & Pick<Shard, 'flow' | 'tails' | 'producer' | 'runs'>,
+): Shard {
+  return {
+    ...input,
+    observer: createSignal(),
+    fetchLoops: new Map(),
+    produceLanes: new Map(),
+    allStopped: Promise.withResolvers<void>(),
+    fetchesInFlight: 0,
+    fetchTurn: 0,
+    draining: false,
+  }
+}
+
+/** Bytes fetched and not yet acknowledged, over all partitions. */
+export function bufferedBytes(shard: Shard): number {
+  return shard.runs.reduce((sum, run) => sum + run.pending.bytes, 0)
+}
+
+/** Wakes every loop that might find something to do now. */
+export function wakeLoops(shard: Shard): void {
+  shard.observer.notify()
+  for (const { signal } of shard.fetchLoops.values()) signal.notify()
+}
+
+/** Wakes the loop that fetches for this partition: there may be room again. */
+export function wakeFetching(shard: Shard, run: PartitionRun): void {
+  const leaderId = run.sourceLeader?.leaderId
+  if (leaderId !== undefined) shard.fetchLoops.get(leaderId)?.signal.notify()
+}

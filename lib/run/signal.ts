@@ -1,0 +1,19 @@
+// Owns waiting for something to change inside one run: a loop that has nothing to do waits, whoever changes
+// something notifies. Several notifications before the loop looks count as one: it always looks at everything.
+
+export type Signal = {
+  notify(): void
+  /** Resolves at the next `notify`, or at once when one came since the last wait ended. */
+  wait(): Promise<void>
+}
+
+export function createSignal(): Signal {
+  let pending = Promise.withResolvers<void>()
+  return {
+    notify: () => pending.resolve(),
+    async wait() {
+      await pending.promise
+      pending = Promise.withResolvers<void>()
+    },
+  }
+}

@@ -1,0 +1,110 @@
+// Real Kafka clusters and a DynamoDB for one test file: on free ports, with their data in a
+// temporary folder, killed together with the test's worker should it not come to its end.
+//
+//   const source = await startCluster('source')
+//   const aws = await startStandInAws()
+//   afterAll(removeStarted)
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { startDynamoDbLocal } from '../../localstack/dynamodb-local.ts'
+import { type KafkaBroker, type KafkaOptions, startKafka } from '../../localstack/kafka.ts'
+
+export type TestCluster = {
+  name: string
+  /** All brokers, `127.0.0.1:port,...`, as clients take them. */
+  brokers: string
+  /** The first one is the controller, too; its node id is 1, the next one's 2. */
+  nodes: KafkaBroker[]
+  /** SIGKILL to every broker; the data stay. */
+  kill(): Promise<void>
+  /** Orderly shutdown of every broker; the data stay. */
+  stop(): Promise<void>
+  /** Every broker again, on its ports with its data. */
+  restart(): Promise<void>
+}
+
+export type ClusterOptions = {
+  /**
+   * Brokers in the cluster; default 1. The others have no controller, so they may die without
+   * ending it.
+   */
+  size?: number
+  properties?: Record<string, string>
+}
+
+export type StandInAws = {
+  endpoint: string
+  /** For a process that shall use it instead of AWS. */
+  env: Record<string, string>
+}
+
+const removals: (() => Promise<void>)[] = []
+
+/** Starts a Kafka cluster and waits until it answers and creates topics: 2 to 6 s. */
+export async function startCluster(
+  name: string,
+  options: ClusterOptions = {},
+): Promise<TestCluster> {
+  const dir = await createDirectory(name)
+  const properties = options.properties ?? {}
+  const nodes: KafkaBroker[] = []
+  removals.push(async () => {
+    await Promise.all(nodes.map(node => node.kill()))
+    await rm(dir, { recursive: true, force: true })
+  })
+  const start = async (nodeId: number, more: Partial<KafkaOptions>) => {
+    const nodeDir = join(dir, `node-${nodeId}`)
+    nodes.push(await startKafka({ name: `${name}-${nodeId}`, dir: nodeDir, properties, ...more }))
+  }
+  await start(1, {})
+  const cluster = nodes[0]?.cluster
+  for (let nodeId = 2; cluster !== undefined && nodeId <= (options.size ?? 1); nodeId += 1) {
+    await start(nodeId, { join: { cluster, nodeId } })
+  }
+  return {
+    name,
+    brokers: nodes.map(node => node.brokers).join(','),
+    nodes,
+    kill: async () => {
+      await Promise.all(nodes.map(node => node.kill()))
+    },
+    stop: async () => {
+      // The controller last: an orderly shutdown needs it.
+      await Promise.all(nodes.slice(1).map(node => node.stop()))
+      await nodes[0]?.stop()
+    },
+    restart: async () => {
+      for (const node of nodes) await node.restart()
+    },
+  }
+}
+
+/** Starts DynamoDB Local with no table in it: 1.5 s. */
+export async function startStandInAws(): Promise<StandInAws> {
+  const dir = await createDirectory('aws')
+  const dynamoDb = await startDynamoDbLocal({ dir })
+  removals.push(async () => {
+    await dynamoDb.stop()
+    await rm(dir, { recursive: true, force: true })
+  })
+  return {
+    endpoint: dynamoDb.endpoint,
+    env: {
+      AWS_ENDPOINT_URL: dynamoDb.endpoint,
+      AWS_REGION: 'us-east-1',
+      AWS_ACCESS_KEY_ID: 'test',
+      AWS_SECRET_ACCESS_KEY: 'test',
+    },
+  }
+}
+
+/** Ends everything this test file started and deletes its data; for `afterAll`. */
+export async function removeStarted(): Promise<void> {
+  await Promise.all(removals.splice(0).map(remove => remove()))
+}
+
+async function createDirectory(name: string): Promise<string> {
+  return mkdtemp(join(tmpdir(), `gapless-${name}-`))
+}
