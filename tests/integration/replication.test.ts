@@ -30,7 +30,7 @@ const contentsOf = (records: Awaited<ReturnType<FlowFixture['readAll']>>) =>
   records.map(({ key, value, headers, timestamp }) => ({ key, value, headers, timestamp }))
 
 test('every record arrives once, in order, with its key, value, headers and timestamp', async () => {
-  await world.createTopic('orders', 3)
+  await world.createTopic('orders', { partitions: 3 })
   for (const partition of [0, 1, 2]) {
     await world.produce('orders', events(partition * 1000, 100), partition)
     await world.produce('orders', events(partition * 1000 + 100, 50), partition)

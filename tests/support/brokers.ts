@@ -42,27 +42,34 @@ export type StandInAws = {
 
 const removals: (() => Promise<void>)[] = []
 
-/** Starts a Kafka cluster and waits until it answers and creates topics: 2 to 6 s. */
+/**
+ * Starts a Kafka cluster and waits until it answers and creates topics: 2 to 6 s on an idle machine.
+ * In a cluster of several, a broker may hear of a new topic later than the one that created it:
+ * `createTopics({ waitForLeaders: true })` of kafkajs fails then, so wait by asking again.
+ */
 export async function startCluster(
   name: string,
   options: ClusterOptions = {},
 ): Promise<TestCluster> {
   const dir = await createDirectory(name)
   const properties = options.properties ?? {}
-  const nodes: KafkaBroker[] = []
+  const started: KafkaBroker[] = []
   removals.push(async () => {
-    await Promise.all(nodes.map(node => node.kill()))
+    await Promise.all(started.map(node => node.kill()))
     await rm(dir, { recursive: true, force: true })
   })
   const start = async (nodeId: number, more: Partial<KafkaOptions>) => {
     const nodeDir = join(dir, `node-${nodeId}`)
-    nodes.push(await startKafka({ name: `${name}-${nodeId}`, dir: nodeDir, properties, ...more }))
+    const node = await startKafka({ name: `${name}-${nodeId}`, dir: nodeDir, properties, ...more })
+    started.push(node)
+    return node
   }
-  await start(1, {})
-  const cluster = nodes[0]?.cluster
-  for (let nodeId = 2; cluster !== undefined && nodeId <= (options.size ?? 1); nodeId += 1) {
-    await start(nodeId, { join: { cluster, nodeId } })
-  }
+  const first = await start(1, {})
+  const furtherIds = Array.from({ length: (options.size ?? 1) - 1 }, (_, index) => index + 2)
+  const further = furtherIds.map(nodeId =>
+    start(nodeId, { join: { cluster: first.cluster, nodeId } }),
+  )
+  const nodes = [first, ...(await Promise.all(further))]
   return {
     name,
     brokers: nodes.map(node => node.brokers).join(','),
@@ -73,7 +80,7 @@ export async function startCluster(
     stop: async () => {
       // The controller last: an orderly shutdown needs it.
       await Promise.all(nodes.slice(1).map(node => node.stop()))
-      await nodes[0]?.stop()
+      await first.stop()
     },
     restart: async () => {
       for (const node of nodes) await node.restart()

@@ -1,0 +1,199 @@
+// What the local stack downloads, once: Kafka and DynamoDB Local through Maven, LocalStack through
+// pip. Owns the cache folder and its rule: a folder with an artifact's name is complete. Starts
+// nothing.
+
+import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { homedir } from 'node:os'
+import { join } from 'node:path'
+import { withLock } from './folder-lock.ts'
+import { identifyProcess, runCommand } from './os-process.ts'
+import { type Report, reportToStandardError, StackError } from './stack-error.ts'
+import { findJava, findMaven, findPython } from './tools.ts'
+
+type Artifact = {
+  /** The folder's name starts with it. */
+  name: string
+  /** What a person waits for. */
+  announcement: string
+  /** The file that names every version; another content is another artifact. */
+  lockFile: string
+  build: (options: { directory: string; lockFile: string }) => Promise<void>
+}
+
+const recipes = import.meta.dirname
+
+const kafka: Artifact = {
+  name: 'kafka-4.3.1',
+  announcement: 'Fetching Kafka 4.3.1 from Maven Central (55 MB, once)...',
+  lockFile: join(recipes, 'maven', 'kafka', 'pom.xml'),
+  build: copyMavenJars,
+}
+
+const dynamoDbLocal: Artifact = {
+  name: 'dynamodb-local-3.1.0',
+  announcement: 'Fetching DynamoDB Local 3.1.0 from Maven Central (48 MB, once)...',
+  lockFile: join(recipes, 'maven', 'dynamodb-local', 'pom.xml'),
+  build: copyMavenJars,
+}
+
+const localStack: Artifact = {
+  name: 'localstack-4.13.1',
+  announcement: 'Fetching LocalStack 4.13.1 from PyPI (480 MB unpacked, once; about a minute)...',
+  lockFile: join(recipes, 'localstack-requirements.txt'),
+  build: createLocalStackEnvironment,
+}
+
+/** The folder of everything that was downloaded: `GAPLESS_CACHE`, or `~/.cache/gapless`. */
+export function findCacheDirectory(): string {
+  return process.env.GAPLESS_CACHE || join(homedir(), '.cache', 'gapless')
+}
+
+/**
+ * @returns the folder of Kafka's jars.
+ * @throws StackError with the remedy when it cannot be fetched.
+ */
+export function fetchKafka(report: Report = reportToStandardError): Promise<string> {
+  return fetchArtifact(kafka, report)
+}
+
+/** @returns the folder of DynamoDB Local's jars and native libraries. @throws StackError */
+export function fetchDynamoDbLocal(report: Report = reportToStandardError): Promise<string> {
+  return fetchArtifact(dynamoDbLocal, report)
+}
+
+/** @returns the folder of the Python environment that has LocalStack. @throws StackError */
+export function fetchLocalStack(report: Report = reportToStandardError): Promise<string> {
+  return fetchArtifact(localStack, report)
+}
+
+async function fetchArtifact(artifact: Artifact, report: Report): Promise<string> {
+  const cache = findCacheDirectory()
+  const content = await readFile(artifact.lockFile)
+  const version = createHash('sha256').update(content).digest('hex').slice(0, 8)
+  const directory = join(cache, `${artifact.name}-${version}`)
+  if (existsSync(directory)) return directory
+  await mkdir(cache, { recursive: true })
+  return withLock({ path: `${directory}.lock`, report }, async () => {
+    if (existsSync(directory)) return directory
+    report(artifact.announcement)
+    await removeLeftovers(cache, artifact.name)
+    const unfinished = await mkdtemp(join(cache, `.unfinished-${artifact.name}-${process.pid}-`))
+    try {
+      await artifact.build({ directory: unfinished, lockFile: artifact.lockFile })
+      // The rename is what completes an artifact: a download that was interrupted never has its
+      // name.
+      await renameUnlessComplete(unfinished, directory)
+    } finally {
+      await rm(unfinished, { recursive: true, force: true })
+    }
+    return directory
+  })
+}
+
+/**
+ * Two processes that broke the same stale lock may both have fetched; the first one's folder is as
+ * good.
+ */
+async function renameUnlessComplete(unfinished: string, directory: string): Promise<void> {
+  try {
+    await rename(unfinished, directory)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    if (code !== 'ENOTEMPTY' && code !== 'EEXIST') throw error
+  }
+}
+
+/**
+ * Removes what killed downloads left: the folder's name has the pid of the process that was filling
+ * it.
+ */
+async function removeLeftovers(cache: string, name: string): Promise<void> {
+  for (const entry of await readdir(cache)) {
+    const prefix = `.unfinished-${name}-`
+    if (!entry.startsWith(prefix)) continue
+    const pid = Number.parseInt(entry.slice(prefix.length), 10)
+    if (identifyProcess(pid) !== undefined) continue
+    await rm(join(cache, entry), { recursive: true, force: true })
+  }
+}
+
+async function copyMavenJars(options: { directory: string; lockFile: string }): Promise<void> {
+  await findJava()
+  const maven = await findMaven()
+  const { code, output } = await runCommand({
+    command: maven,
+    args: [
+      '--quiet',
+      '--batch-mode',
+      '--no-transfer-progress',
+      '--file',
+      options.lockFile,
+      'dependency:copy-dependencies',
+      '-DincludeScope=runtime',
+      `-DoutputDirectory=${options.directory}`,
+    ],
+  })
+  if (code === 0) return
+  throw new StackError(
+    `Maven could not fetch what ${options.lockFile} names (exit ${code}): ${findErrorLine(output)}`,
+    'Check that Maven Central can be reached (proxy or mirror: ~/.m2/settings.xml) and try again.',
+  )
+}
+
+async function createLocalStackEnvironment(options: {
+  directory: string
+  lockFile: string
+}): Promise<void> {
+  const python = await findPython()
+  if (python === undefined) {
+    throw new StackError(
+      'LocalStack needs Python 3.11, which was not found.',
+      'Install python3.11.',
+    )
+  }
+  // The environment is only ever used as "bin/python -m ...", which finds its packages from where
+  // it stands, so it may be renamed; its scripts (bin/pip, ...) name the old path and are not used.
+  await runPython(python, ['-m', 'venv', options.directory])
+  const own = join(options.directory, 'bin', 'python')
+  // --no-deps: the lock names every package, and a resolver run today would look for newer ones.
+  await runPython(own, ['-m', 'pip', 'install', '--quiet', '--no-deps', '-r', options.lockFile])
+  await repairAnnotation(options.directory)
+}
+
+async function runPython(command: string, args: string[]): Promise<void> {
+  const { code, output } = await runCommand({ command, args })
+  if (code === 0) return
+  throw new StackError(
+    `"${command} ${args.join(' ')}" failed (exit ${code}): ${findErrorLine(output)}`,
+    'Check that PyPI can be reached, or do without LocalStack: GAPLESS_AWS=dynamodb-local.',
+  )
+}
+
+/**
+ * LocalStack 4.13.1 annotates with `Lock | None`; before Python 3.13 threading.Lock is a function,
+ * and that fails.
+ */
+async function repairAnnotation(environment: string): Promise<void> {
+  const packages = join(environment, 'lib', 'python3.11', 'site-packages')
+  const file = join(packages, 'localstack', 'packages', 'api.py')
+  const before = await readFile(file, 'utf8')
+  const after = before.replace(
+    'install_lock: Lock | None = None',
+    'install_lock: "Lock | None" = None',
+  )
+  if (after === before) {
+    throw new Error(`${file} no longer has the annotation that needs the repair; remove it here.`)
+  }
+  await writeFile(file, after)
+}
+
+/**
+ * The line of a tool's output that a person should see: its first error, otherwise its last line.
+ */
+function findErrorLine(output: string): string {
+  const lines = output.split('\n').map(line => line.trim())
+  const said = lines.filter(line => line !== '')
+  return said.find(line => /error/i.test(line)) ?? said.at(-1) ?? 'no output'
+}

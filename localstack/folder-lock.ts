@@ -1,0 +1,84 @@
+// One process at a time does a piece of work: a lock directory, with its owner's identity inside.
+// It is advice, not proof: should two processes break the same stale lock at the same instant, both
+// go on. What it guards must bear that (artifacts.ts: both fetch, and the second rename finds a
+// complete folder; the stack: the port is taken).
+
+import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { identifyProcess, isRunning, type ProcessIdentity } from './os-process.ts'
+import { type Report, StackError } from './stack-error.ts'
+
+const pollMs = 250
+/**
+ * Longer than the slowest download seen (LocalStack on a slow line), shorter than a person's
+ * patience.
+ */
+const waitMaxMs = 15 * 60_000
+/**
+ * Between making the directory and writing the owner's file a process needs a moment; after this,
+ * it died there.
+ */
+const ownerlessMaxMs = 5_000
+
+/**
+ * Runs `work` while holding the lock at `path`.
+ * @throws StackError when its owner keeps it for 15 minutes.
+ */
+export async function withLock<T>(
+  options: { path: string; report: Report },
+  work: () => Promise<T>,
+): Promise<T> {
+  await acquireLock(options)
+  try {
+    return await work()
+  } finally {
+    await rm(options.path, { recursive: true, force: true })
+  }
+}
+
+async function acquireLock(options: { path: string; report: Report }): Promise<void> {
+  let announced = false
+  for (let waitedMs = 0; waitedMs < waitMaxMs; ) {
+    if (await createLock(options.path)) return
+    const owner = await readOwner(options.path)
+    if (owner === 'stale') {
+      await rm(options.path, { recursive: true, force: true })
+      continue
+    }
+    if (!announced) options.report(`Waiting for another process that does the same (${owner})...`)
+    announced = true
+    await delay(pollMs)
+    waitedMs += pollMs
+  }
+  throw new StackError(
+    `Another process has held ${options.path} for more than ${waitMaxMs / 60_000} minutes.`,
+    'End that process (its pid is in owner.json there) and try again.',
+  )
+}
+
+async function createLock(path: string): Promise<boolean> {
+  try {
+    await mkdir(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') return false
+    throw error
+  }
+  await writeFile(join(path, 'owner.json'), JSON.stringify(identifyProcess(process.pid)))
+  return true
+}
+
+/** Who holds the lock, in words, or that nobody does any more. */
+async function readOwner(path: string): Promise<string | 'stale'> {
+  try {
+    const text = await readFile(join(path, 'owner.json'), 'utf8')
+    const owner = JSON.parse(text) as ProcessIdentity
+    return isRunning(owner) ? `pid ${owner.pid}` : 'stale'
+  } catch {
+    // No owner written yet, half of it, or the lock was released between the two calls: its age
+    // decides.
+    const made = await stat(path).catch(() => undefined)
+    if (made === undefined) return 'its lock was just released'
+    return Date.now() - made.mtimeMs > ownerlessMaxMs ? 'stale' : 'starting'
+  }
+}

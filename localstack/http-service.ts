@@ -1,0 +1,111 @@
+// A service of this machine that speaks HTTP: started on a port that must be free, and known to be
+// ready when it answers, whatever it answers.
+
+import { readFile } from 'node:fs/promises'
+import { setTimeout as delay } from 'node:timers/promises'
+import {
+  killProcess,
+  type OnSpawn,
+  type ProcessIdentity,
+  startProcess,
+  stopProcess,
+} from './os-process.ts'
+import { describePortHolder, isPortFree, localAddress } from './ports.ts'
+import { StackError } from './stack-error.ts'
+
+export type HttpServiceOptions = {
+  /** For operators. */
+  label: string
+  command: string
+  args: string[]
+  env?: NodeJS.ProcessEnv
+  port: number
+  /** What is asked until it answers; `/` where the service has nothing better. */
+  healthPath: string
+  logFile: string
+  detached: boolean
+  onSpawn?: OnSpawn | undefined
+  /** What to do about a failed start, after the log file's path. */
+  remedy: string
+}
+
+export type HttpService = ProcessIdentity & {
+  /** `http://127.0.0.1:port`, as AWS_ENDPOINT_URL takes it. */
+  endpoint: string
+  port: number
+  logFile: string
+  /**
+   * SIGTERM, SIGKILL where that takes more than 20 s. Resolves when the process is gone; so is what
+   * it kept.
+   */
+  stop(): Promise<void>
+}
+
+const pollMs = 100
+/**
+ * DynamoDB Local takes 1.5 s, LocalStack 1.4 s, and more while its Python files were never
+ * compiled.
+ */
+const readyDeadlineMs = 60_000
+const requestTimeoutMs = 5_000
+
+/** @throws StackError when the port is taken, or the process dies or stays silent at its start. */
+export async function startHttpService(options: HttpServiceOptions): Promise<HttpService> {
+  const { label, port, logFile } = options
+  if (!(await isPortFree(port))) {
+    const address = `${localAddress}:${port}`
+    throw new StackError(
+      `${label} cannot start: ${address} is already in use${describePortHolder(port)}.`,
+      'Stop what listens there, or choose another port.',
+    )
+  }
+  const process = await startProcess(options)
+  const endpoint = `http://${localAddress}:${port}`
+  try {
+    await waitForAnswer(endpoint + options.healthPath, process.ended)
+  } catch (error) {
+    await killProcess(process)
+    throw new StackError(
+      `${label} did not start on ${endpoint}: ${await findReason(logFile, error)}`,
+      `Its log is ${logFile}. ${options.remedy}`,
+      { cause: error },
+    )
+  }
+  const { pid, startedAt } = process
+  return { endpoint, port, pid, startedAt, logFile, stop: () => stopProcess(process) }
+}
+
+async function waitForAnswer(url: string, ended: () => string | undefined): Promise<void> {
+  const deadline = Date.now() + readyDeadlineMs
+  while (Date.now() < deadline) {
+    const end = ended()
+    if (end !== undefined) throw new Error(`the process ended (${end})`)
+    if ((await askHttp(url)) !== undefined) return
+    await delay(pollMs)
+  }
+  throw new Error(`no answer after ${readyDeadlineMs / 1_000} s`)
+}
+
+/**
+ * One question, without retries: the body of whatever is answered, or undefined where nobody does.
+ * DynamoDB Local answers 400 to a request without a signature, which says as much as a 200.
+ */
+export async function askHttp(url: string): Promise<string | undefined> {
+  try {
+    const response = await fetch(url, { signal: AbortSignal.timeout(requestTimeoutMs) })
+    return await response.text()
+  } catch {
+    // Refused, reset, timed out: all of them are the answer "not yet", which the caller bounds.
+    return undefined
+  }
+}
+
+/**
+ * The line of the log that names an exception, or an address in use; otherwise why waiting ended.
+ */
+async function findReason(logFile: string, error: unknown): Promise<string> {
+  const lines = (await readFile(logFile, 'utf8')).split('\n').map(line => line.trim())
+  const bind = lines.findLast(line => /address already in use/i.test(line))
+  const exception = lines.findLast(line => /^(Caused by: )?[\w.]+(Error|Exception)\b/.test(line))
+  return bind ?? exception ?? (error instanceof Error ? error.message : String(error))
+}

@@ -1,0 +1,63 @@
+// The server.properties of a local broker: what makes it small, quick to notice things, and strict
+// about topics.
+
+import { localAddress } from './ports.ts'
+
+export type BrokerProperties = {
+  nodeId: number
+  port: number
+  /** The port of the cluster's one controller, whichever node it is. */
+  controllerPort: number
+  controllerNodeId: number
+  dataDirectory: string
+  overrides: Record<string, string>
+}
+
+/** The broker with the controller's node id is the controller, too (KRaft's combined mode). */
+export function renderProperties(broker: BrokerProperties): string {
+  const isController = broker.nodeId === broker.controllerNodeId
+  const voter = `${broker.controllerNodeId}@${localAddress}:${broker.controllerPort}`
+  const listener = `PLAINTEXT://${localAddress}:${broker.port}`
+  const controllerListener = `,CONTROLLER://${localAddress}:${broker.controllerPort}`
+  const properties: Record<string, string> = {
+    'process.roles': isController ? 'broker,controller' : 'broker',
+    'node.id': String(broker.nodeId),
+    'controller.quorum.voters': voter,
+    'controller.listener.names': 'CONTROLLER',
+    listeners: listener + (isController ? controllerListener : ''),
+    'advertised.listeners': listener,
+    'log.dirs': broker.dataDirectory,
+    ...sharedProperties,
+    ...broker.overrides,
+  }
+  const lines = Object.entries(properties).map(([key, value]) => `${key}=${value}\n`)
+  return lines.join('')
+}
+
+const sharedProperties = {
+  // The replicator creates topics itself; one that appears because somebody asked for its metadata
+  // would hide a deletion.
+  'auto.create.topics.enable': 'false',
+  'delete.topic.enable': 'true',
+  // Internal topics for one broker, and small: every partition costs files and start-up time.
+  'offsets.topic.replication.factor': '1',
+  'offsets.topic.num.partitions': '4',
+  'transaction.state.log.replication.factor': '1',
+  'transaction.state.log.min.isr': '1',
+  'transaction.state.log.num.partitions': '4',
+  'share.coordinator.state.topic.replication.factor': '1',
+  'share.coordinator.state.topic.min.isr': '1',
+  'share.coordinator.state.topic.num.partitions': '1',
+  'group.initial.rebalance.delay.ms': '0',
+  // A killed broker may register again only when its old session is over; 9 s by default.
+  'broker.session.timeout.ms': '4000',
+  'broker.heartbeat.interval.ms': '1000',
+  // Retention and compaction within seconds instead of five minutes: truncation is what we are here
+  // to see.
+  'log.initial.task.delay.ms': '500',
+  'log.retention.check.interval.ms': '1000',
+  'log.segment.delete.delay.ms': '500',
+  'log.cleaner.backoff.ms': '500',
+  // 128 MB by default, a quarter of the heap; 8 MB hold the keys of 350,000 records.
+  'log.cleaner.dedupe.buffer.size': '8388608',
+}

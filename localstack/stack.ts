@@ -1,0 +1,191 @@
+// The local stack: two Kafka clusters and AWS endpoints on this machine. `npm run stack --
+// up|down|status|logs`, and the same as functions for `npm start`. Which engine runs it is decided
+// here; how, in host-stack.ts and docker-stack.ts.
+
+import { spawn } from 'node:child_process'
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import Table from 'cli-table3'
+import { Argument, Command } from 'commander'
+import { createComposeCommand, dockerStack } from './docker-stack.ts'
+import { withLock } from './folder-lock.ts'
+import { hostStack } from './host-stack.ts'
+import type { ServiceStatus, StackEngine } from './stack-engine.ts'
+import { type Report, reportToStandardError, StackError } from './stack-error.ts'
+import { createCheckpointTable, createCommitLog } from './stack-preparation.ts'
+import {
+  describeAddress,
+  readSettings,
+  type ServiceName,
+  type StackSettings,
+  serviceNames,
+} from './stack-settings.ts'
+import { readState } from './stack-state.ts'
+import { isDockerAnswering } from './tools.ts'
+
+/**
+ * Starts what does not run yet and waits until each answers; creates the checkpoint table and,
+ * unless `topics` is false, the topic `commit-log`.
+ * @param options.onStart is called before a service is started, for who may be interrupted before
+ * this returns.
+ * @returns the services it started: none when the stack was up. @throws StackError
+ */
+export async function up(
+  options: { topics?: boolean; report?: Report; onStart?: (service: ServiceName) => void } = {},
+): Promise<{ started: ServiceName[] }> {
+  const settings = readSettings()
+  const report = options.report ?? reportToStandardError
+  await mkdir(settings.directory, { recursive: true })
+  return withLock({ path: join(settings.directory, 'up.lock'), report }, async () => {
+    const engine = await chooseEngine(settings)
+    const started = await engine.up(settings, { report, onStart: options.onStart })
+    await createCheckpointTable(settings)
+    if (options.topics !== false) await createCommitLog(settings, report)
+    return { started }
+  })
+}
+
+/**
+ * Stops what `up` started, by process id, and nothing else; removes the brokers' data unless
+ * `keepData`. Takes no lock: it must work while an `up` hangs.
+ * @returns the services that were running. @throws StackError
+ */
+export async function down(
+  options: { services?: readonly ServiceName[]; keepData?: boolean; report?: Report } = {},
+): Promise<{ stopped: ServiceName[] }> {
+  const settings = readSettings()
+  const report = options.report ?? reportToStandardError
+  const engine = await chooseEngine(settings)
+  return { stopped: await engine.down(settings, { ...options, report }) }
+}
+
+/** One row for each service, whether it runs or not. @throws StackError */
+export async function status(): Promise<ServiceStatus[]> {
+  const settings = readSettings()
+  return (await chooseEngine(settings)).status(settings)
+}
+
+/**
+ * Whoever runs the stack now goes on; for a new one, `GAPLESS_STACK` (`host`, `docker`), or whether
+ * Docker answers.
+ */
+async function chooseEngine(settings: StackSettings): Promise<StackEngine> {
+  const { engine } = readState(settings.directory)
+  if (engine !== undefined) return engine === 'docker' ? dockerStack : hostStack
+  const wanted = process.env.GAPLESS_STACK || 'automatic'
+  if (wanted === 'host') return hostStack
+  if (wanted !== 'docker' && wanted !== 'automatic') {
+    throw new StackError(
+      `GAPLESS_STACK is "${wanted}", but must be "host" or "docker".`,
+      'Correct it, or unset it.',
+    )
+  }
+  if (await isDockerAnswering()) return dockerStack
+  if (wanted === 'automatic') return hostStack
+  throw new StackError(
+    'GAPLESS_STACK is "docker", but no Docker engine answers ("docker info" fails).',
+    'Start the engine, or unset GAPLESS_STACK to run processes instead.',
+  )
+}
+
+async function runUp(options: { topics: boolean }): Promise<void> {
+  const { started } = await up(options)
+  const settings = readSettings()
+  const addresses = serviceNames
+    .map(name => `${name} ${describeAddress(name, settings)}`)
+    .join(', ')
+  const already = started.length === 0 ? 'already ' : ''
+  console.log(`The stack is ${already}up: ${addresses}`)
+}
+
+async function runDown(options: { keepData?: boolean }): Promise<void> {
+  const { stopped } = await down(options)
+  console.log(stopped.length === 0 ? 'Nothing of this stack was running.' : 'The stack is down.')
+}
+
+/** Exit code 1 unless every service answers, for scripts. */
+async function runStatus(): Promise<void> {
+  const rows = await status()
+  const table = new Table({
+    head: ['service', 'address', 'pid', 'state', 'answers'],
+    // Plain text: it is read in logs and by scripts, too.
+    style: { head: [], border: [] },
+  })
+  for (const { service, address, pid, state, answers } of rows) {
+    table.push([service, address, pid ?? '-', state, answers ? 'yes' : 'no'])
+  }
+  console.log(table.toString())
+  if (rows.some(row => !row.answers)) process.exitCode = 1
+}
+
+async function runLogs(
+  service: ServiceName | undefined,
+  options: { lines: string; follow?: boolean },
+): Promise<void> {
+  const settings = readSettings()
+  const names = service === undefined ? serviceNames : [service]
+  const engine = await chooseEngine(settings)
+  const files = engine.findLogFiles(settings, names)
+  if (engine === hostStack && files.length === 0) {
+    throw new StackError('There are no logs yet.', 'Start the stack with "npm run stack -- up".')
+  }
+  const compose = [
+    'logs',
+    '--tail',
+    options.lines,
+    ...(options.follow ? ['--follow'] : []),
+    ...names,
+  ]
+  const { command, args, env } =
+    engine === dockerStack
+      ? createComposeCommand(settings, compose)
+      : {
+          command: 'tail',
+          args: ['-n', options.lines, ...(options.follow ? ['-F'] : []), ...files],
+          env: process.env,
+        }
+  const child = spawn(command, args, { stdio: 'inherit', env })
+  process.exitCode = await new Promise<number>((resolve, reject) => {
+    child.once('error', reject)
+    // Ctrl-C is how following ends.
+    child.once('close', code => resolve(code ?? 0))
+  })
+}
+
+function createProgram(): Command {
+  const program = new Command('stack').description(
+    'Two Kafka clusters and AWS endpoints on this machine, for trying gapless and for its tests.',
+  )
+  program
+    .command('up')
+    .description('start what does not run, wait until it answers')
+    .option('--no-topics', 'do not create topic commit-log on the primary')
+    .action(runUp)
+  program
+    .command('down')
+    .description('stop what "up" started')
+    .option('--keep-data', "keep the brokers' data (the checkpoint table is gone in any case)")
+    .action(runDown)
+  program
+    .command('status')
+    .description('what runs and answers; exit code 1 unless all do')
+    .action(runStatus)
+  program
+    .command('logs')
+    .description('the end of the logs')
+    .addArgument(new Argument('[service]').choices(serviceNames))
+    .option('-n, --lines <count>', 'lines of each log', '40')
+    .option('-f, --follow', 'go on with what is written from now on')
+    .action(runLogs)
+  return program
+}
+
+if (import.meta.main) {
+  try {
+    await createProgram().parseAsync()
+  } catch (error) {
+    if (!(error instanceof StackError)) throw error
+    console.error(error.message)
+    process.exitCode = 1
+  }
+}
