@@ -31,10 +31,10 @@ export function decideOnObservation(
     case 'waiting': {
       // The topic is back. Whether it is the same one is for the checks below; the waiting is over either way.
       const back = check(state.position, observed, context)
-      return {
-        ...back,
-        commands: [{ kind: 'resolve-incident', id: state.incidentId }, ...saved(back.commands)],
-      }
+      // Unless what is found now is that very incident: a reset that took this partition away, and halts it.
+      const isFoundAgain = back.incidents.some(incident => incident.id === state.incidentId)
+      const resolved: Command[] = [{ kind: 'resolve-incident', id: state.incidentId }]
+      return { ...back, commands: [...(isFoundAgain ? [] : resolved), ...saved(back.commands)] }
     }
     case 'replicating':
       return check(state.position, observed, context)

@@ -68,6 +68,23 @@ const whenProducing: Readonly<Record<string, Disposition>> = {
   CORRUPT_MESSAGE: 'halt-unsupported',
 }
 
+/** Errors of a Produce that say nothing about the batch: the leader may have appended it all the same. */
+const appendedOrNot: ReadonlySet<string> = new Set([
+  // The leader appended it, and waited in vain for its replicas (Partition.checkEnoughReplicasReachOffset).
+  'NOT_ENOUGH_REPLICAS_AFTER_APPEND',
+  'REQUEST_TIMED_OUT',
+  // Something went wrong somewhere between the request and the disk.
+  'NETWORK_EXCEPTION',
+  'KAFKA_STORAGE_ERROR',
+  'UNKNOWN_SERVER_ERROR',
+  // A batch waiting for its replicas when the leader moved away is answered so (DelayedProduce).
+  'NOT_LEADER_OR_FOLLOWER',
+])
+
+export function mayHaveAppended(errorName: string): boolean {
+  return appendedOrNot.has(errorName)
+}
+
 export function dispositionOf(request: 'fetch' | 'produce', errorName: string): Disposition {
   const table = request === 'fetch' ? whenFetching : whenProducing
   return table[errorName] ?? 'fail'

@@ -9,22 +9,22 @@ export type Work = {
 
 export type ShardLimits = { readonly shardPartitionsMax: number; readonly workersMax: number }
 
-export type Packing = {
-  readonly shards: readonly (readonly Work[])[]
+export type Packing<W extends Work> = {
+  readonly shards: readonly (readonly W[])[]
   /** Work beyond `workersMax` × `shardPartitionsMax`: the next tick's. */
-  readonly deferred: readonly Work[]
+  readonly deferred: readonly W[]
 }
 
 /**
  * Packs the most lagging partitions first, each into the shard with the least lag that has room, so that
  * workers finish at about the same time. The same input gives the same shards.
  */
-export function packShards(work: readonly Work[], limits: ShardLimits): Packing {
+export function packShards<W extends Work>(work: readonly W[], limits: ShardLimits): Packing<W> {
   const sorted = [...work].sort(byLagThenName)
   const capacity = limits.shardPartitionsMax * limits.workersMax
   const taken = sorted.slice(0, capacity)
   const count = Math.min(limits.workersMax, Math.ceil(taken.length / limits.shardPartitionsMax))
-  const shards = Array.from({ length: count }, () => ({ lag: 0n, work: [] as Work[] }))
+  const shards = Array.from({ length: count }, () => ({ lag: 0n, work: [] as W[] }))
   for (const item of taken) {
     const open = shards.filter(shard => shard.work.length < limits.shardPartitionsMax)
     const lightest = open.reduce((best, shard) => (shard.lag < best.lag ? shard : best))

@@ -36,12 +36,13 @@ export function kafkaJsFailure(error: unknown): KafkaJsFailure {
 /** The failure of an operation on a cluster, for whoever prints it. */
 export function kafkaJsError(input: {
   readonly error: unknown
-  readonly cluster: string
+  /** `Cluster standby`, or where there is no configuration: `Kafka at 127.0.0.1:9092`. */
+  readonly where: string
   /** `create topic orders with 3 partitions` */
   readonly operation: string
   readonly brokers: readonly string[]
 }): ReplicatorError {
-  const { error, cluster, operation, brokers } = input
+  const { error, where, operation, brokers } = input
   if (error instanceof ReplicatorError) return error
   const { kind, errorName, detail } = kafkaJsFailure(error)
   const codes: Record<KafkaJsFailure['kind'], ReplicatorErrorCode> = {
@@ -51,7 +52,7 @@ export function kafkaJsError(input: {
   }
   return new ReplicatorError({
     code: codes[kind],
-    message: `Cluster ${cluster}: could not ${operation}: ${detail.replace(/\.$/, '')}.`,
+    message: `${where}: could not ${operation}: ${detail.replace(/\.$/, '')}.`,
     hint: hintFor(kind, errorName, brokers),
     cause: error,
   })

@@ -24,7 +24,8 @@ export type CheckpointStore = {
   get(key: PartitionKey): Promise<Checkpoint | null>
   /**
    * Takes the lease of a partition when it was never held, was released, or has expired; creates the row in
-   * state `unstarted` when there is none. The fence grows by one with every acquisition.
+   * state `unstarted` when there is none. The fence grows by one with every acquisition. `owner` is unique to a
+   * run: the holder of a live lease that asks again gets the lease it has, since its first answer was lost.
    */
   acquire(input: {
     readonly key: PartitionKey

@@ -58,7 +58,7 @@ export function createTopicAdmin(input: {
     try {
       return await run(await open())
     } catch (error) {
-      throw kafkaJsError({ error, cluster, operation, brokers: config.brokers })
+      throw kafkaJsError({ error, where: `Cluster ${cluster}`, operation, brokers: config.brokers })
     }
   }
   return {

@@ -1,6 +1,7 @@
 // Owns reading from one broker of the source: one Fetch for all its partitions that have room, the next one while
 // the last one's batches are on their way to the target. Does not own what is copied (core/batch-admission.ts).
 
+import { assert } from '../core/assert.ts'
 import { admitBatches } from '../core/batch-admission.ts'
 import { dispositionOf } from '../core/disposition.ts'
 import { isBefore, sourceOffset } from '../core/offset.ts'
@@ -8,11 +9,11 @@ import type { FetchedPartition } from '../kafka/01-fetch.ts'
 import { errorName } from '../kafka/error-codes.ts'
 import { conclude } from './finale.ts'
 import { partitionName, unobserved } from './observe.ts'
-import { decideFor, guarded, perform, start } from './partition-effects.ts'
+import { abandon, decideFor, guarded, perform, start } from './partition-effects.ts'
 import { enqueue, type PartitionRun } from './partition-run.ts'
 import { sendWhatIsReady } from './produce-pump.ts'
-import { bufferedBytes, type Shard } from './shard-run.ts'
-import { createSignal } from './signal.ts'
+import { bufferedBytes, type Shard, wakeNextInQueue } from './shard-run.ts'
+import { createSignal, type Signal } from './signal.ts'
 
 /** Makes sure that somebody fetches for this partition, and looks now. */
 export function fetchFrom(shard: Shard, leaderId: number): void {
@@ -22,22 +23,52 @@ export function fetchFrom(shard: Shard, leaderId: number): void {
     return
   }
   const signal = createSignal()
-  const loop = async () => {
-    // Ends when no partition of this broker is being copied any more, which the deadline brings about.
+  // Deferred, so that the loop is in the map before it can end.
+  const ended = Promise.resolve()
+    .then(() => fetchWhileLed(shard, leaderId, signal))
+    .catch(error => {
+      // A bug: the end of every partition that depended on this loop, and of no other.
+      for (const run of shard.runs.filter(each => isLed(each, leaderId))) abandon(shard, run, error)
+    })
+  shard.fetchLoops.set(leaderId, { signal, ended })
+}
+
+/** Ends when no partition of this broker is being copied any more, which the deadline brings about. */
+async function fetchWhileLed(shard: Shard, leaderId: number, signal: Signal): Promise<void> {
+  try {
     for (;;) {
       const led = shard.runs.filter(run => isLed(run, leaderId))
-      if (led.length === 0) break
+      if (led.length === 0) return
       const hungry = led.filter(run => hasRoom(shard, run))
-      if (hungry.length === 0 || !bufferHasRoom(shard)) await signal.wait()
-      else await fetchOnce(shard, leaderId, rotated(shard, hungry))
+      if (hungry.length > 0 && takesTurn(shard, leaderId)) {
+        await fetchOnce(shard, leaderId, rotated(shard, hungry))
+      } else {
+        if (hungry.length === 0) leaveQueue(shard, leaderId)
+        await signal.wait()
+      }
     }
+  } finally {
+    // In the very step in which the loop ends: whoever comes next must find none, and start one.
     shard.fetchLoops.delete(leaderId)
+    leaveQueue(shard, leaderId)
   }
-  // Deferred, so that the loop is in the map before it can end.
-  const ended = Promise.resolve().then(loop)
-  shard.fetchLoops.set(leaderId, { signal, ended })
-  const led = shard.runs.filter(run => run.sourceLeader?.leaderId === leaderId)
-  start(shard, led, ended)
+}
+
+/**
+ * True when an answer of this broker fits into the buffer and no other broker waits for that longer. Without the
+ * order, brokers that have nothing to send could hold all the room with their long polls for ever.
+ */
+function takesTurn(shard: Shard, leaderId: number): boolean {
+  shard.waitingForRoom.add(leaderId)
+  const [first] = shard.waitingForRoom
+  if (first !== leaderId || !bufferHasRoom(shard)) return false
+  leaveQueue(shard, leaderId)
+  return true
+}
+
+function leaveQueue(shard: Shard, leaderId: number): void {
+  shard.waitingForRoom.delete(leaderId)
+  wakeNextInQueue(shard)
 }
 
 function isLed(run: PartitionRun, leaderId: number): boolean {
@@ -100,7 +131,14 @@ async function fetchOnce(shard: Shard, leaderId: number, runs: PartitionRun[]): 
     for (const fetched of answer.partitions) {
       const asked = byName.get(identity(fetched.topicId, fetched))
       if (asked !== undefined && isLed(asked.run, leaderId)) {
-        guarded(shard, asked.run, () => takeFetched(shard, asked.run, fetched, isEmpty))
+        guarded(shard, asked.run, () => {
+          // Records from anywhere else would leave a hole, or come twice.
+          assert(
+            asked.run.fetchOffset === asked.fetchOffset,
+            'a fetch was answered that nobody awaits',
+          )
+          takeFetched(shard, asked.run, fetched, isEmpty)
+        })
       }
     }
   } catch (error) {
@@ -111,6 +149,7 @@ async function fetchOnce(shard: Shard, leaderId: number, runs: PartitionRun[]): 
     }
   } finally {
     shard.fetchesInFlight -= 1
+    wakeNextInQueue(shard)
   }
 }
 
@@ -191,7 +230,8 @@ function observeAgain(
   run: PartitionRun,
   why: { readonly outOfRange: boolean; readonly detail: string; readonly unobserved?: boolean },
 ): void {
-  if (run.phase !== 'copying') return
+  // What is to come already, such as the end at the deadline, comes in any case.
+  if (run.phase !== 'copying' || run.finale !== null) return
   const outcome = why.unobserved === true ? 'unobserved' : 'failed'
   conclude(shard, run, {
     kind: 'observe',

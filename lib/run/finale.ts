@@ -17,7 +17,8 @@ export function conclude(shard: Shard, run: PartitionRun, finale: Finale): void 
 /** Performs the finale when nothing is unacknowledged any more. Called after every acknowledgement. */
 export function settle(shard: Shard, run: PartitionRun): void {
   const { finale } = run
-  if (finale === null || run.phase !== 'copying') return
+  if (finale === null || run.phase === 'observing' || run.phase === 'stopped') return
+  // With nothing left to send again, a target that was to be looked at need not be.
   if (run.pending.length > 0 || run.outstanding > 0) return
   run.finale = null
   switch (finale.kind) {

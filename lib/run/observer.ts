@@ -191,16 +191,16 @@ function goOnSending(shard: Shard, run: PartitionRun, target: LogView): void {
     retry(shard, run, 'refreshing-target', { outcome: 'unobserved', detail: target.detail })
     return
   }
-  const position = positionOf(run.state)
-  const isOurs = target.kind === 'seen' && target.topicId === position?.targetTopicId
-  if (!isOurs) {
-    // Deleted or recreated under our hands: the next observation, with nothing unacknowledged, decides.
+  if (target.kind === 'missing') {
+    // Deleted, or not known yet to the broker that was asked: if it comes back as the same topic, the sequences go on.
+    const detail = `standby topic ${run.targetTopic} has no partition ${run.key.partition} any more`
+    return retry(shard, run, 'refreshing-target', { outcome: 'failed', detail })
+  }
+  if (target.topicId !== positionOf(run.state)?.targetTopicId) {
+    // Recreated under our hands: the next observation, with nothing unacknowledged, says so and halts.
     run.pending.clear()
-    retry(shard, run, 'observing', {
-      outcome: 'failed',
-      detail: `standby topic ${run.targetTopic} is gone or was recreated`,
-    })
-    return
+    const detail = `standby topic ${run.targetTopic} was recreated`
+    return retry(shard, run, 'observing', { outcome: 'failed', detail })
   }
   run.targetLeader = target.leader
   run.phase = 'copying'

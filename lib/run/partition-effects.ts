@@ -5,7 +5,7 @@
 import { leaseUntilMs } from '../core/budget.ts'
 import { decide } from '../core/decide.ts'
 import type { Decision, PartitionEvent } from '../core/decision.ts'
-import { positionOf } from '../core/partition-state.ts'
+import { type PartitionState, positionOf } from '../core/partition-state.ts'
 import { incidentLines, recoveredFromResetLine } from '../core/wording.ts'
 import type { Outcome, PartitionRun } from './partition-run.ts'
 import { type Shard, wakeLoops } from './shard-run.ts'
@@ -33,12 +33,15 @@ export async function perform(shard: Shard, run: PartitionRun, decision: Decisio
     await inOrder(shard, run, async () => {
       for (const incident of decision.incidents) {
         await shard.incidents.record(incident)
+        run.report.incidents.push(incident)
         for (const line of incidentLines(incident)) shard.log(line)
       }
       for (const command of decision.commands) {
         if (command.kind === 'resolve-incident') await resolve(shard, run, command.id)
         // The write that ends the run carries the state too; one write is enough.
-        if (command.kind === 'save-checkpoint' && stop === undefined) await renew(shard, run)
+        if (command.kind === 'save-checkpoint' && stop === undefined) {
+          await renew(shard, run, decision.state)
+        }
       }
     })
   }
@@ -47,7 +50,10 @@ export async function perform(shard: Shard, run: PartitionRun, decision: Decisio
 
 /** Writes the checkpoint and renews the lease. A lost lease ends the run of the partition. */
 export function saveCheckpoint(shard: Shard, run: PartitionRun): Promise<void> {
-  return inOrder(shard, run, () => renew(shard, run))
+  // The state of now: by the time the writes before this one are done, it may lie beyond an incident whose own
+  // write comes after this one.
+  const { state } = run
+  return inOrder(shard, run, () => renew(shard, run, state))
 }
 
 /** Ends the run of a partition: no more is copied, the state is stored, the lease goes back. */
@@ -59,7 +65,8 @@ export async function finish(
 ): Promise<void> {
   if (run.phase === 'stopped') return
   markStopped(shard, run, outcome, detail)
-  if (outcome !== 'lease-lost') await inOrder(shard, run, () => saveLast(shard, run))
+  const { state } = run
+  if (outcome !== 'lease-lost') await inOrder(shard, run, () => saveLast(shard, run, state))
 }
 
 /** An error nobody expected ends this partition and no other; its lease runs out, the next tick goes on. */
@@ -97,13 +104,15 @@ async function resolve(shard: Shard, run: PartitionRun, id: string): Promise<voi
   await shard.incidents.resolve({ flow: run.key.flow, id, resolution: 'recovered', nowMs })
 }
 
-async function renew(shard: Shard, run: PartitionRun): Promise<void> {
+async function renew(shard: Shard, run: PartitionRun, state: PartitionState): Promise<void> {
+  // The last write of a run may have been made or be next in line: a lease given back is not taken again.
+  if (run.phase === 'stopped') return
   const nowMs = shard.clock.nowMs()
   const untilMs = leaseUntilMs(nowMs, shard.flow.budgets)
   const saved = await shard.checkpoints.save({
     key: run.key,
     fence: run.fence,
-    state: run.state,
+    state,
     nowMs,
     lease: { kind: 'renew', untilMs },
   })
@@ -113,14 +122,15 @@ async function renew(shard: Shard, run: PartitionRun): Promise<void> {
 }
 
 /** The last write of a run: the state, and the release. */
-async function saveLast(shard: Shard, run: PartitionRun): Promise<void> {
+async function saveLast(shard: Shard, run: PartitionRun, state: PartitionState): Promise<void> {
   // With a produce unanswered the target may hold more than the checkpoint says. The lease then runs out by
   // itself, and the next owner knows from it that the hand-over was not clean.
-  const isClean = run.outstanding === 0 && !run.outcomeUnknown
+  // So it does after taking over from a crash, when the target was never looked at since.
+  const isClean = run.cleanHandOver && run.outstanding === 0 && !run.outcomeUnknown
   const saved = await shard.checkpoints.save({
     key: run.key,
     fence: run.fence,
-    state: run.state,
+    state,
     nowMs: shard.clock.nowMs(),
     lease: isClean ? { kind: 'release' } : { kind: 'renew', untilMs: run.leaseUntilMs },
   })

@@ -5,6 +5,7 @@
 import { assert } from '../core/assert.ts'
 import type { CopiedBatch } from '../core/batch-admission.ts'
 import type { PartitionKey } from '../core/checkpoint.ts'
+import type { Incident } from '../core/incident.ts'
 import type { SourceOffset } from '../core/offset.ts'
 import type { PartitionState } from '../core/partition-state.ts'
 import { type BatchOwner, stampForProduce } from '../kafka/record-batch.ts'
@@ -29,6 +30,8 @@ export type PartitionReport = {
   detail: string | null
   recordsReplicated: bigint
   bytesReplicated: bigint
+  /** Stored during this run, in order. */
+  readonly incidents: Incident[]
   state: PartitionState
 }
 
@@ -74,10 +77,12 @@ export type PartitionRun = {
   /** Epoch of the last batch fetched, for the next fetch (KIP-320); null: fetch without. */
   fetchEpoch: number | null
   nextSequence: number
+  /** True once the target acknowledged a batch of this run: from then on it checks our sequences. */
+  isKnownToTarget: boolean
   readonly pending: PendingQueue
   /** Produce requests of this partition that were sent and not answered yet. */
   outstanding: number
-  /** True once a produce ended without an answer, until the same bytes were acknowledged. */
+  /** True once nobody can say whether the target has a batch, until everything pending was acknowledged. */
   outcomeUnknown: boolean
   /** True after an answer OFFSET_OUT_OF_RANGE, until the next observation. */
   wasOutOfRange: boolean

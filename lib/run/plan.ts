@@ -92,11 +92,16 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
   }
 }
 
+/** A partition that a worker is to run. */
+export type PartitionWork = Work & { readonly topicIsKnown: boolean }
+
 /** What `packShards` takes: the partitions with work. */
-export function workOf(plan: Plan): Work[] {
+export function workOf(plan: Plan): PartitionWork[] {
   return plan.partitions
     .filter(each => each.kind === 'work')
-    .map(({ topic, partition, lagRecords }) => ({ topic, partition, lagRecords: lagRecords ?? 0n }))
+    .map(({ topic, partition, lagRecords, topicIsKnown }) => {
+      return { topic, partition, lagRecords: lagRecords ?? 0n, topicIsKnown }
+    })
 }
 
 /** The partitions there are, and those that have a checkpoint although they are there no more. */

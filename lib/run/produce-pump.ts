@@ -3,7 +3,7 @@
 // the same bytes with the same sequence, which the broker recognizes (KIP-98). Does not own when to give up.
 
 import { inFlightRequestsMax, produceBytesMax } from '../core/defaults.ts'
-import { dispositionOf } from '../core/disposition.ts'
+import { dispositionOf, mayHaveAppended } from '../core/disposition.ts'
 import { targetOffset } from '../core/offset.ts'
 import type { ProducedPartition } from '../kafka/00-produce.ts'
 import { errorName } from '../kafka/error-codes.ts'
@@ -36,7 +36,8 @@ function pump(shard: Shard, leaderId: number): void {
     start(
       shard,
       runs,
-      produce(shard, leaderId, sent).then(() => {
+      // Also when it ends in a bug: the lane belongs to the other partitions too.
+      produce(shard, leaderId, sent).finally(() => {
         lane.inFlight -= 1
         pump(shard, leaderId)
       }),
@@ -62,6 +63,9 @@ function takeBatches(shard: Shard, leaderId: number, ready: Set<PartitionRun>): 
       start(shard, [run], finish(shard, run, 'lease-lost', detail))
       continue
     }
+    // Of a producer it has nothing from, a broker takes any sequence (ProducerAppendInfo.checkSequence): were the
+    // first batch refused, the second one, already on its way, would be appended in front of it.
+    if (!run.isKnownToTarget && run.outstanding > 0) continue
     const next = run.pending.peekUnsent()
     if (next === undefined) continue
     if (bytes > 0 && bytes + next.bytes.length > produceBytesMax) break
@@ -121,10 +125,12 @@ function takeAnswer(shard: Shard, { run, batch }: Sent, produced: ProducedPartit
   if (produced.errorCode === 0 && produced.baseOffset !== null) {
     // Behind a batch that was refused, a success counts only when it is repeated in its turn.
     if (isFirst) acknowledge(shard, run, targetOffset(produced.baseOffset))
+    else run.outcomeUnknown = true
     if (run.phase === 'refreshing-target') refreshWhenAllAnswered(shard, run)
     return
   }
   const error = errorName(produced.errorCode)
+  if (mayHaveAppended(error)) run.outcomeUnknown = true
   const said = produced.errorMessage === null ? '' : ` (${produced.errorMessage})`
   const detail = `Produce to ${run.targetTopic}-${run.key.partition} answered ${error}${said}`
   // Behind another one, a refusal follows from that one's, whose own answer decides.
@@ -140,8 +146,11 @@ function acknowledge(
   const batch = run.pending.shift()
   const { recordsCount, partitionLeaderEpoch, maxTimestamp } = batch.batch
   run.attempts = 0
-  run.outcomeUnknown = false
-  run.lastTrouble = null
+  run.isKnownToTarget = true
+  // While anything is pending it may be a batch that was sent before and whose outcome nobody knows.
+  if (run.pending.length === 0) run.outcomeUnknown = false
+  // What made the target be looked at again is still the reason when batches before it come through.
+  if (run.phase === 'copying') run.lastTrouble = null
   run.report.recordsReplicated += BigInt(recordsCount)
   run.report.bytesReplicated += BigInt(batch.bytes.length)
   const decision = decideFor(shard, run, {
@@ -198,6 +207,7 @@ function lost(shard: Shard, { run }: Sent, detail: string): void {
   run.outstanding -= 1
   run.outcomeUnknown = true
   if (run.phase === 'stopped') return
+  if (run.pending.length === 0) return settle(shard, run)
   rewind(shard, run, { outcome: 'unobserved', detail: `${partitionName(run.key)}: ${detail}` })
 }
 
@@ -206,8 +216,8 @@ function rewind(shard: Shard, run: PartitionRun, trouble: Trouble): void {
   if (run.phase === 'copying') {
     run.phase = 'refreshing-target'
     run.notBeforeMs = Number.POSITIVE_INFINITY
+    run.lastTrouble = trouble
   }
-  run.lastTrouble ??= trouble
   refreshWhenAllAnswered(shard, run)
 }
 

@@ -86,6 +86,7 @@ async function acquire(
     detail: null,
     recordsReplicated: 0n,
     bytesReplicated: 0n,
+    incidents: [],
     state: { kind: 'unstarted' },
   }
   let acquired: Acquisition
@@ -124,6 +125,7 @@ async function acquire(
     fetchOffset: null,
     fetchEpoch: null,
     nextSequence: 0,
+    isKnownToTarget: false,
     pending: createPendingQueue(),
     outstanding: 0,
     outcomeUnknown: false,

@@ -1,7 +1,7 @@
 // Owns `gapless resume`: an operator moves a halted partition past its incident. It takes the lease like any run, so
 // it cannot collide with one, and it stores where replication goes on before the partition is released.
 
-import type { Checkpoint, PartitionKey } from '../core/checkpoint.ts'
+import type { PartitionKey } from '../core/checkpoint.ts'
 import type { FlowConfig } from '../core/config.ts'
 import type { Incident } from '../core/incident.ts'
 import {
@@ -16,7 +16,7 @@ import { targetTopicName } from '../core/topic-selection.ts'
 import type { Clock } from '../io/clock.ts'
 import type { Cluster } from '../io/cluster.ts'
 import { ReplicatorError } from '../io/replicator-error.ts'
-import type { CheckpointStore, IncidentStore } from '../io/stores.ts'
+import type { Acquisition, CheckpointStore, IncidentStore } from '../io/stores.ts'
 import { type LogView, observeLogs, partitionName, type TopicPartition } from './observe.ts'
 
 export type ResumeDeps = {
@@ -47,41 +47,47 @@ export async function resumePartition(
   const key = { flow: flow.name, ...at }
   const known = await deps.checkpoints.get(key)
   if (known === null) throw refuse(at, 'has no checkpoint', 'See: gapless status')
-  const { state, lease } = await takeLease(deps, flow, key)
-  // Whatever goes wrong, the lease goes back and the partition stays as it is.
-  let ended: PartitionState = state
+  const taken = await takeLease(deps, flow, key)
+  const { state } = taken.checkpoint
+  const { fence } = taken.checkpoint.lease
   try {
-    if (state.kind !== 'halted') {
-      throw refuse(at, `is ${state.kind}, not halted`, 'Nothing to resume; see: gapless status')
-    }
     const resumed = await choosePosition(deps, input, state)
-    // The incident names everything that is passed over before the position passes over it.
-    if (resumed.incident !== null) await deps.incidents.record(resumed.incident)
-    ended = { kind: 'replicating', position: resumed.position }
+    // Everything that is passed over has its name in the incident before the position passes over it. A crash
+    // from here on leaves the partition halted, and the same command can be given again.
+    if (resumed.incident !== null) await endIncident(deps, flow, resumed.incident)
+    const next: PartitionState = { kind: 'replicating', position: resumed.position }
+    await giveBack(deps, { key, fence, state: next, isClean: true })
     return resumed
-  } finally {
-    await release(deps, { key, fence: lease.fence, state: ended })
-    if (state.kind === 'halted' && ended !== state) {
-      const { incidentId: id } = state
-      const nowMs = deps.clock.nowMs()
-      await deps.incidents.resolve({ flow: flow.name, id, resolution: 'resumed', nowMs })
-    }
+  } catch (error) {
+    const isClean = taken.cleanHandOver
+    await giveBack(deps, { key, fence, state, isClean })
+    throw error
   }
+}
+
+async function endIncident(deps: ResumeDeps, flow: FlowConfig, incident: Incident): Promise<void> {
+  await deps.incidents.record(incident)
+  const nowMs = deps.clock.nowMs()
+  const { id } = incident
+  await deps.incidents.resolve({ flow: flow.name, id, resolution: 'resumed', nowMs })
 }
 
 async function choosePosition(
   deps: ResumeDeps,
   input: { readonly flow: FlowConfig; readonly at: TopicPartition; readonly from: ResumeFrom },
-  state: Extract<PartitionState, { kind: 'halted' }>,
+  state: PartitionState,
 ): Promise<Resumed> {
   const { flow, at, from } = input
+  if (state.kind !== 'halted') {
+    throw refuse(at, `is ${state.kind}, not halted`, 'Nothing to resume; see: gapless status')
+  }
   const onTarget = { topic: targetTopicName(flow, at.topic), partition: at.partition }
-  const [open, source, target] = await Promise.all([
-    deps.incidents.list(flow.name, 'open'),
+  const [incidents, source, target] = await Promise.all([
+    deps.incidents.list(flow.name, 'all'),
     look(deps.source, at, ['log-start', 'log-end']),
     look(deps.target, onTarget, ['log-end']),
   ])
-  const incident = open.find(each => each.id === state.incidentId) ?? null
+  const incident = incidents.find(each => each.id === state.incidentId) ?? null
   const position = nextPosition({ at, from, incident, position: state.position, source, target })
   const stood = state.position.nextSourceOffset
   const isSameLog = position.sourceTopicId === state.position.sourceTopicId
@@ -100,6 +106,7 @@ function passedBy(incident: Incident, position: Position, skipped: bigint | null
   const isAboutTarget = incident.kind === 'target-reset' || incident.kind === 'target-drifted'
   return {
     ...incident,
+    resolution: 'open',
     foundOffset: isAboutTarget ? incident.foundOffset : position.nextSourceOffset,
     lostRecordsMax: skipped ?? incident.lostRecordsMax,
   }
@@ -174,11 +181,9 @@ function startingOffset(input: {
   return laterOf(start, position.nextSourceOffset)
 }
 
-async function takeLease(
-  deps: ResumeDeps,
-  flow: FlowConfig,
-  key: PartitionKey,
-): Promise<Checkpoint> {
+type Taken = Extract<Acquisition, { kind: 'acquired' }>
+
+async function takeLease(deps: ResumeDeps, flow: FlowConfig, key: PartitionKey): Promise<Taken> {
   const nowMs = deps.clock.nowMs()
   const taken = await deps.checkpoints.acquire({
     key,
@@ -187,19 +192,26 @@ async function takeLease(
     nowMs,
     leaseMs: flow.budgets.leaseMs,
   })
-  if (taken.kind === 'acquired') return taken.checkpoint
+  if (taken.kind === 'acquired') return taken
   const seconds = Math.ceil((taken.untilMs - nowMs) / 1000)
   throw refuse(key, `is leased by ${taken.owner}`, `Try again in ${seconds} s`)
 }
 
-async function release(
+/** Ends our lease: released, or left to expire where the owner before us did not end in good order. */
+async function giveBack(
   deps: ResumeDeps,
-  write: { readonly key: PartitionKey; readonly fence: number; readonly state: PartitionState },
+  write: {
+    readonly key: PartitionKey
+    readonly fence: number
+    readonly state: PartitionState
+    readonly isClean: boolean
+  },
 ): Promise<void> {
+  const { key, fence, state, isClean } = write
   const nowMs = deps.clock.nowMs()
-  const saved = await deps.checkpoints.save({ ...write, nowMs, lease: { kind: 'release' } })
-  if (saved === 'lease-lost')
-    throw refuse(write.key, 'was taken by another run just now', 'Try again')
+  const lease = isClean ? { kind: 'release' as const } : { kind: 'renew' as const, untilMs: nowMs }
+  const saved = await deps.checkpoints.save({ key, fence, state, nowMs, lease })
+  if (saved === 'lease-lost') throw refuse(key, 'was taken by another run just now', 'Try again')
 }
 
 function refuse(at: TopicPartition, why: string, hint: string): ReplicatorError {

@@ -2,10 +2,17 @@
 // halted, or cannot go on. The same plan and the same run as the functions use, without anything between them.
 
 import type { FlowConfig } from '../core/config.ts'
-import { packShards, type Work } from '../core/shard.ts'
+import { packShards } from '../core/shard.ts'
 import { partitionName } from './observe.ts'
 import type { Finding, Outcome, PartitionReport } from './partition-run.ts'
-import { type PartitionPlan, type Plan, type PlanDeps, planFlow, workOf } from './plan.ts'
+import {
+  type PartitionPlan,
+  type PartitionWork,
+  type Plan,
+  type PlanDeps,
+  planFlow,
+  workOf,
+} from './plan.ts'
 import { byName, type ReplicateReport, replicate } from './replicate.ts'
 import type { ReplicateDeps } from './shard-run.ts'
 import { reportFindings } from './unobserved.ts'
@@ -42,8 +49,8 @@ export async function runFlowOnce(
     warnings = plan.warnings
     findings.splice(0, findings.length, ...plan.findings)
     const { shards, deferred } = packShards(workOf(plan), flow.budgets)
-    for (const shard of shards) {
-      const report = await replicateShard(deps, { flow, plan, shard, interrupted })
+    for (const partitions of shards) {
+      const report = await replicateShard(deps, { flow, partitions, interrupted })
       findings.push(...report.findings)
       merge(reports, report)
     }
@@ -62,21 +69,13 @@ async function replicateShard(
   deps: RunOnceDeps,
   input: {
     readonly flow: FlowConfig
-    readonly plan: Plan
-    readonly shard: readonly Work[]
+    readonly partitions: readonly PartitionWork[]
     readonly interrupted: AbortSignal
   },
 ): Promise<ReplicateReport> {
-  const { flow, plan, shard, interrupted } = input
-  const known = new Map(plan.partitions.map(each => [partitionName(each), each.topicIsKnown]))
-  const partitions = shard.map(({ topic, partition }) => ({
-    topic,
-    partition,
-    topicIsKnown: known.get(partitionName({ topic, partition })) ?? false,
-  }))
   const deadlineMs = deps.clock.nowMs() + PASS_MS_MAX
-  const report = await replicate(deps, { flow, partitions, deadlineMs, tails: false, interrupted })
-  await reportFindings(deps, flow.name, report.findings)
+  const report = await replicate(deps, { ...input, deadlineMs, tails: false })
+  await reportFindings(deps, input.flow.name, report.findings)
   return report
 }
 
@@ -86,6 +85,7 @@ function merge(reports: Map<string, PartitionReport>, { partitions }: ReplicateR
     const before = reports.get(partitionName(report))
     report.recordsReplicated += before?.recordsReplicated ?? 0n
     report.bytesReplicated += before?.bytesReplicated ?? 0n
+    report.incidents.unshift(...(before?.incidents ?? []))
     reports.set(partitionName(report), report)
   }
 }
@@ -116,7 +116,7 @@ function addUnrun(reports: Map<string, PartitionReport>, plan: Plan): void {
     const name = partitionName({ topic, partition })
     const before = reports.get(name)
     if (outcome === null || (before !== undefined && before.outcome !== 'lease-held')) continue
-    const counts = { recordsReplicated: 0n, bytesReplicated: 0n }
+    const counts = { recordsReplicated: 0n, bytesReplicated: 0n, incidents: [] }
     reports.set(name, { ...counts, ...before, topic, partition, outcome, detail, state })
   }
 }

@@ -35,6 +35,8 @@ export type Shard = ReplicateDeps & {
   /** Resolves when the last partition has stopped. */
   readonly allStopped: PromiseWithResolvers<void>
   fetchesInFlight: number
+  /** Source brokers whose next fetch waits until an answer fits into the buffer, first come first. */
+  readonly waitingForRoom: Set<number>
   /** Counts fetches, so that every partition comes first in turn. */
   fetchTurn: number
   draining: boolean
@@ -50,6 +52,7 @@ export function createShard(
     produceLanes: new Map(),
     allStopped: Promise.withResolvers<void>(),
     fetchesInFlight: 0,
+    waitingForRoom: new Set(),
     fetchTurn: 0,
     draining: false,
   }
@@ -66,8 +69,14 @@ export function wakeLoops(shard: Shard): void {
   for (const { signal } of shard.fetchLoops.values()) signal.notify()
 }
 
-/** Wakes the loop that fetches for this partition: there may be room again. */
+/** Wakes the loops that may have room again when this partition has less to send. */
 export function wakeFetching(shard: Shard, run: PartitionRun): void {
   const leaderId = run.sourceLeader?.leaderId
   if (leaderId !== undefined) shard.fetchLoops.get(leaderId)?.signal.notify()
+  wakeNextInQueue(shard)
+}
+
+export function wakeNextInQueue(shard: Shard): void {
+  const [first] = shard.waitingForRoom
+  if (first !== undefined) shard.fetchLoops.get(first)?.signal.notify()
 }

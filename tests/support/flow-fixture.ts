@@ -1,8 +1,8 @@
-// Two real clusters, a real table and one flow between them, for a test file. Runs the same loops as the functions
+// Two real clusters, a real table and flows between them, for a test file. Runs the same loops as the functions
 // and the command line do, in this process, and reads the standby with kafkajs, which did not write it.
 
-import { type Admin, Kafka, type KafkaMessage, logLevel, type Message, type Producer } from 'kafkajs'
-import { parseConfig, type FlowConfig } from '../../lib/core/config.ts'
+import type { Admin, Message } from 'kafkajs'
+import { type FlowConfig, parseConfig } from '../../lib/core/config.ts'
 import type { Incident } from '../../lib/core/incident.ts'
 import type { LogLine } from '../../lib/core/wording.ts'
 import { createCheckpointStore } from '../../lib/io/checkpoint-store.ts'
@@ -16,23 +16,53 @@ import { type ResumeFrom, resumePartition } from '../../lib/run/resume.ts'
 import { type FlowRunReport, type RunOnceDeps, runFlowOnce } from '../../lib/run/run-once.ts'
 import { type FlowStatus, readFlowStatus } from '../../lib/run/status.ts'
 import { startCluster, startStandInAws, type TestCluster } from './brokers.ts'
-
-const REQUEST_TIMEOUT_MS = 15_000
+import { armFaults, type Fault } from './faults.ts'
+import {
+  connectTo,
+  createTopic,
+  deleteRecords,
+  deleteTopic,
+  produceBatches,
+  readLogEnds,
+  setTopicConfigs,
+  type TopicOptions,
+  withAdmin,
+} from './kafkajs-admin.ts'
+import { type ReadOptions, readPartition } from './kafkajs-reader.ts'
+import { type Contents, contentsOf, inChunks } from './records.ts'
 
 export type FlowFixture = Awaited<ReturnType<typeof startFlowFixture>>
 
 export type FlowOverrides = Record<string, unknown>
 
+export type FlowFixtureOptions = {
+  /** Brokers of the source; default 1. */
+  readonly sourceSize?: number
+  /** More lines for server.properties of the source's brokers. */
+  readonly properties?: Record<string, string>
+  readonly targetProperties?: Record<string, string>
+}
+
+export type RunOptions = { readonly faults?: readonly Fault[] }
+
 let runs = 0
 
+/** A batch or so per fetch, so that a run over some hundred records takes many of them. */
+export const smallBudgets = {
+  fetchBytesMax: 1024,
+  partitionFetchBytesMax: 1024,
+  bufferBytesMax: 4096,
+}
+
+/** After a crash the lease is over soon. */
+export const shortLeases = { leaseMs: 5_000, checkpointIntervalMs: 1_000, requestTimeoutMs: 4_000 }
+
 /** Starts both clusters and the table: about 10 s. Call `removeStarted` of brokers.ts in the end. */
-export async function startFlowFixture(
-  options: { readonly sourceSize?: number; readonly properties?: Record<string, string> } = {},
-) {
-  const { sourceSize = 1, properties = {} } = options
+export async function startFlowFixture(options: FlowFixtureOptions = {}) {
+  const { sourceSize = 1, properties = {}, targetProperties = {} } = options
   const [source, target, aws] = await Promise.all([
     startCluster('source', { size: sourceSize, properties }),
-    startCluster('target'),
+    startCluster('target', { properties: targetProperties }),
     startStandInAws(),
   ])
   const client = createDynamoDbClient(aws.env)
@@ -40,10 +70,10 @@ export async function startFlowFixture(
   await createTable(client, table)
   const checkpoints = createCheckpointStore(client, table)
   const incidents = createIncidentStore(client, table)
-  const primary = await connectAdmin(source)
-  const standby = await connectAdmin(target)
-  const producer = primary.kafka.producer({ idempotent: true, maxInFlightRequests: 1 })
-  await producer.connect()
+  const primary = connectTo(source)
+  const standby = connectTo(target)
+  const open = (flow: FlowConfig, log: RunOnceDeps['log'], faults: readonly Fault[] = []) =>
+    openDeps({ flow, source, target, checkpoints, incidents, log, faults })
 
   return {
     source,
@@ -52,35 +82,60 @@ export async function startFlowFixture(
     table,
     checkpoints,
     incidents,
-    primary: primary.admin,
-    standby: standby.admin,
-    primaryKafka: primary.kafka,
-    standbyKafka: standby.kafka,
+    primaryKafka: primary,
+    standbyKafka: standby,
+    onPrimary: <T>(work: (admin: Admin) => Promise<T>) => withAdmin(primary, work),
+    onStandby: <T>(work: (admin: Admin) => Promise<T>) => withAdmin(standby, work),
     /** A flow of its own for each test: names are part of every key, so tests do not meet. */
     flow: (topics: readonly string[], overrides: FlowOverrides = {}) => {
       runs += 1
       return testFlow(source, target, { name: `flow-${runs}`, topics, ...overrides })
     },
-    createTopic: (name: string, partitions = 1, configs: Record<string, string> = {}) =>
-      createTopic(primary.admin, name, partitions, configs),
-    /** Deletes a topic and waits until the cluster has forgotten it. */
-    deleteTopic: (name: string) => deleteTopic(primary.admin, name),
+    createTopic: (name: string, topic: TopicOptions = {}) => createTopic(primary, name, topic),
+    createStandbyTopic: (name: string, topic: TopicOptions = {}) =>
+      createTopic(standby, name, topic),
+    /** Deletes a topic of the primary and waits until the cluster has forgotten it. */
+    deleteTopic: (name: string) => deleteTopic(primary, name),
+    deleteStandbyTopic: (name: string) => deleteTopic(standby, name),
+    /** Deletes records of the primary before `offset`. */
+    deleteRecords: (topic: string, offset: number, partition = 0) =>
+      deleteRecords(primary, { topic, partition, offset }),
+    setTopicConfigs: (topic: string, configs: Record<string, string>) =>
+      setTopicConfigs(primary, topic, configs),
+    /** `[log start offset, high watermark]` on the primary. */
+    logEnds: (topic: string, partition = 0) => readLogEnds(primary, topic, partition),
+    /** One record batch with these records. */
     produce: (topic: string, messages: readonly Message[], partition = 0) =>
-      produce(producer, topic, messages, partition),
-    readAll: (cluster: 'primary' | 'standby', topic: string, partition = 0) =>
-      readAll(cluster === 'primary' ? primary : standby, topic, partition),
-    async run(flow: FlowConfig): Promise<RunResult> {
+      produceBatches(primary, { topic, partition }, messages.length === 0 ? [] : [messages]),
+    /** Several record batches of `size` records each. */
+    produceInBatches: (
+      topic: string,
+      messages: readonly Message[],
+      { size = 10, partition = 0 } = {},
+    ) => produceBatches(primary, { topic, partition }, inChunks(messages, size)),
+    /** As somebody would who is not us. */
+    produceToStandby: (topic: string, messages: readonly Message[], partition = 0) =>
+      produceBatches(standby, { topic, partition }, [messages]),
+    readAll: (cluster: 'primary' | 'standby', topic: string, partition = 0, read?: ReadOptions) =>
+      readPartition(cluster === 'primary' ? primary : standby, { topic, partition }, read),
+    /** Keys, values, headers and timestamps of the standby's `primary.<topic>`. */
+    readStandby: async (topic: string, partition = 0): Promise<Contents[]> =>
+      contentsOf(await readPartition(standby, { topic: `primary.${topic}`, partition })),
+    readPrimary: async (topic: string, partition = 0): Promise<Contents[]> =>
+      contentsOf(await readPartition(primary, { topic, partition })),
+    async run(flow: FlowConfig, { faults = [] }: RunOptions = {}): Promise<RunResult> {
       const lines: LogLine[] = []
-      const opened = openDeps({ source, target, checkpoints, incidents, log: line => lines.push(line) })
+      const opened = open(flow, line => lines.push(line), faults)
       try {
         const report = await runFlowOnce(opened.deps, flow, new AbortController().signal)
+        opened.assertAllPerformed()
         return { report, lines, incidents: await incidents.list(flow.name, 'all') }
       } finally {
         await opened.close()
       }
     },
     async status(flow: FlowConfig): Promise<FlowStatus> {
-      const opened = openDeps({ source, target, checkpoints, incidents, log: () => undefined })
+      const opened = open(flow, () => undefined)
       try {
         return await readFlowStatus(opened.deps, flow)
       } finally {
@@ -88,7 +143,7 @@ export async function startFlowFixture(
       }
     },
     async resume(flow: FlowConfig, topic: string, partition: number, from: ResumeFrom = null) {
-      const opened = openDeps({ source, target, checkpoints, incidents, log: () => undefined })
+      const opened = open(flow, () => undefined)
       try {
         return await resumePartition(opened.deps, { flow, at: { topic, partition }, from })
       } finally {
@@ -96,8 +151,6 @@ export async function startFlowFixture(
       }
     },
     async disconnect() {
-      await producer.disconnect()
-      await Promise.all([primary.admin.disconnect(), standby.admin.disconnect()])
       client.destroy()
     },
   }
@@ -109,14 +162,14 @@ export type RunResult = {
   readonly incidents: readonly Incident[]
 }
 
-type Connected = { readonly kafka: Kafka; readonly admin: Admin }
+/** The sentences of a run, for matching. */
+export function textsOf({ lines }: RunResult): string[] {
+  return lines.map(each => each.text)
+}
 
-async function connectAdmin(cluster: TestCluster): Promise<Connected> {
-  const brokers = cluster.brokers.split(',')
-  const kafka = new Kafka({ brokers, logLevel: logLevel.NOTHING, retry: { retries: 10 } })
-  const admin = kafka.admin()
-  await admin.connect()
-  return { kafka, admin }
+/** How the run of each partition ended, in the order of topics and partitions. */
+export function outcomesOf({ report }: RunResult): string[] {
+  return report.partitions.map(each => each.outcome)
 }
 
 function testFlow(
@@ -134,26 +187,29 @@ function testFlow(
 }
 
 function openDeps(input: {
+  readonly flow: FlowConfig
   readonly source: TestCluster
   readonly target: TestCluster
   readonly checkpoints: RunOnceDeps['checkpoints']
   readonly incidents: RunOnceDeps['incidents']
   readonly log: RunOnceDeps['log']
-}): { deps: RunOnceDeps; close: () => Promise<void> } {
+  readonly faults: readonly Fault[]
+}) {
   const { checkpoints, incidents, log } = input
+  const faults = armFaults(input.faults)
   const open = (name: string, cluster: TestCluster): Cluster =>
     openCluster({
       name,
       config: { brokers: cluster.brokers.split(','), tls: false },
-      requestTimeoutMs: REQUEST_TIMEOUT_MS,
+      requestTimeoutMs: input.flow.budgets.requestTimeoutMs,
     })
   const source = open('primary', input.source)
   const target = open('standby', input.target)
   const config = { brokers: input.target.brokers.split(','), tls: false as const }
   runs += 1
   const deps: RunOnceDeps = {
-    source,
-    target,
+    source: faults.decorate('source', source),
+    target: faults.decorate('target', target),
     checkpoints,
     incidents,
     clock: systemClock,
@@ -163,76 +219,9 @@ function openDeps(input: {
   }
   return {
     deps,
+    assertAllPerformed: faults.assertAllPerformed,
     close: async () => {
       await Promise.all([source.close(), target.close()])
     },
-  }
-}
-
-async function createTopic(
-  admin: Admin,
-  name: string,
-  partitions: number,
-  configs: Record<string, string>,
-): Promise<void> {
-  const configEntries = Object.entries(configs).map(([key, value]) => ({ name: key, value }))
-  await admin.createTopics({
-    topics: [{ topic: name, numPartitions: partitions, configEntries }],
-    waitForLeaders: true,
-  })
-}
-
-async function deleteTopic(admin: Admin, name: string): Promise<void> {
-  await admin.deleteTopics({ topics: [name] })
-  await until(`topic ${name} is gone`, async () => !(await admin.listTopics()).includes(name))
-}
-
-async function produce(
-  producer: Producer,
-  topic: string,
-  messages: readonly Message[],
-  partition: number,
-): Promise<void> {
-  await producer.send({ topic, acks: -1, messages: messages.map(each => ({ ...each, partition })) })
-}
-
-/** Every record a read-committed consumer sees in the partition now, from its log start to its end. */
-async function readAll(
-  { kafka, admin }: Connected,
-  topic: string,
-  partition: number,
-): Promise<KafkaMessage[]> {
-  const offsets = await admin.fetchTopicOffsets(topic)
-  const found = offsets.find(each => each.partition === partition)
-  const end = BigInt(found?.high ?? '0')
-  const records: KafkaMessage[] = []
-  if (end === BigInt(found?.low ?? '0')) return records
-  const consumer = kafka.consumer({ groupId: `reader-${topic}-${partition}-${(runs += 1)}` })
-  await consumer.connect()
-  const done = Promise.withResolvers<void>()
-  await consumer.subscribe({ topic, fromBeginning: true })
-  await consumer.run({
-    autoCommit: false,
-    eachBatchAutoResolve: true,
-    eachBatch: async ({ batch }) => {
-      if (batch.partition !== partition) return
-      records.push(...batch.messages)
-      if (BigInt(batch.lastOffset()) + 1n >= end) done.resolve()
-    },
-  })
-  await done.promise
-  await consumer.disconnect()
-  return records
-}
-
-const UNTIL_MS_MAX = 60_000
-const UNTIL_POLL_MS = 50
-
-/** Waits for a state of the world; fails naming it when it does not come about. */
-export async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const deadlineMs = Date.now() + UNTIL_MS_MAX
-  while (!(await holds())) {
-    if (Date.now() > deadlineMs) throw new Error(`waited ${UNTIL_MS_MAX} ms in vain until ${what}`)
-    await systemClock.wait(UNTIL_POLL_MS)
   }
 }

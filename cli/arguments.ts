@@ -1,0 +1,51 @@
+// Owns the readers of arguments that several commands take. Each throws with what is accepted; commander adds which
+// argument it was.
+
+import { InvalidArgumentError } from 'commander'
+
+/** A reader of whole decimal numbers in a range, for commander. */
+export function wholeNumber(min: number, max: number): (text: string) => number {
+  return text => {
+    const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN
+    if (value >= min && value <= max) return value
+    throw new InvalidArgumentError(`Expected a whole number from ${min} to ${max}.`)
+  }
+}
+
+/** Kafka's rule for names (org.apache.kafka.common.internals.Topic). */
+export function topicName(text: string): string {
+  if (/^[a-zA-Z0-9._-]{1,249}$/.test(text) && text !== '.' && text !== '..') return text
+  throw new InvalidArgumentError('Expected a topic name: 1 to 249 of a-z A-Z 0-9 . _ -')
+}
+
+export type PartitionName = { readonly topic: string; readonly partition: number }
+
+const PARTITION_MAX = 2 ** 31 - 1
+
+/** `orders:0` */
+export function partitionName(text: string): PartitionName {
+  const [, topic = '', digits = ''] = /^([^:]+):(\d{1,10})$/.exec(text) ?? []
+  const partition = Number(digits)
+  if (topic !== '' && partition <= PARTITION_MAX) return { topic: topicName(topic), partition }
+  throw new InvalidArgumentError('Expected TOPIC:PARTITION, for example commit-log:0.')
+}
+
+/** `log-start`, or an offset. */
+export function resumePoint(text: string): 'log-start' | bigint {
+  if (text === 'log-start') return text
+  const offset = /^\d{1,19}$/.test(text) ? BigInt(text) : -1n
+  if (offset >= 0n && offset <= 2n ** 63n - 1n) return offset
+  throw new InvalidArgumentError('Expected log-start or an offset (0 or more).')
+}
+
+/** `host:port`, or several with commas between them. */
+export function brokerList(text: string): string[] {
+  const brokers = text.split(',').map(part => part.trim())
+  if (brokers.every(isAddress)) return brokers
+  throw new InvalidArgumentError('Expected host:port, or several with commas between them.')
+}
+
+function isAddress(text: string): boolean {
+  const [, port] = /^[^\s:/]+:(\d{1,5})$|^\[[^\s\]]+\]:(\d{1,5})$/.exec(text) ?? []
+  return port !== undefined && Number(port) >= 1 && Number(port) <= 65_535
+}

@@ -1,0 +1,65 @@
+// `gapless incidents`: what was lost, reset, diverged or refused, oldest first.
+
+import type { Command } from 'commander'
+import { exitCode } from '../exit-code.ts'
+import type { CommandLine } from '../program.ts'
+import { type IncidentReport, type IncidentsReport, reportIncident } from '../report.ts'
+
+type Options = { json?: true; flow?: string; open?: true }
+
+export function addIncidentsCommand(program: Command, cli: CommandLine): void {
+  program
+    .command('incidents')
+    .summary('list what was lost, reset, diverged or refused')
+    .description(
+      'Lists the incidents of every flow, oldest first. What each kind means: docs/INCIDENTS.md.',
+    )
+    .option('--json', 'print JSON (docs/CLI.md)')
+    .option('--flow <name>', 'only this flow')
+    .option('--open', 'only those that nobody has moved past yet')
+    .action(
+      cli.action(async (context, options: Options) => {
+        const flows = await context.flows(options.flow ?? null)
+        const store = await context.incidents()
+        const which = options.open ? 'open' : 'all'
+        const lists = await Promise.all(flows.map(flow => store.list(flow.name, which)))
+        const incidents = lists
+          .flat()
+          .sort((left, right) => left.detectedAtMs - right.detectedAtMs)
+          .map(reportIncident)
+        context.print(
+          options.json
+            ? JSON.stringify({ incidents } satisfies IncidentsReport)
+            : await renderIncidents(incidents, which),
+        )
+        return exitCode.ok
+      }),
+    )
+}
+
+async function renderIncidents(
+  incidents: readonly IncidentReport[],
+  which: 'open' | 'all',
+): Promise<string> {
+  if (incidents.length === 0) return which === 'open' ? 'No open incidents.' : 'No incidents.'
+  const { renderTable } = await import('../table.ts')
+  return renderTable(
+    [
+      { head: 'DETECTED', cell: each => each.detectedAt },
+      { head: 'KIND', cell: each => each.kind },
+      { head: 'FLOW', cell: each => each.flow },
+      { head: 'WHERE', cell: placeOf },
+      { head: 'EXPECTED', align: 'right', cell: each => each.expectedOffset },
+      { head: 'FOUND', align: 'right', cell: each => each.foundOffset },
+      { head: 'LOST AT MOST', align: 'right', cell: each => each.lostRecordsMax },
+      { head: 'RESOLUTION', cell: each => each.resolution },
+    ],
+    incidents,
+  )
+}
+
+/** The partition, the topic, or the cluster, whichever the incident covers. */
+function placeOf({ topic, partition, evidence }: IncidentReport): string {
+  if (topic === null) return `cluster ${evidence.cluster ?? 'unknown'}`
+  return partition === null ? topic : `${topic}:${partition}`
+}

@@ -1,0 +1,30 @@
+// `gapless init`: the table of checkpoints and incidents, where the stack in AWS did not create it.
+
+import type { Command } from 'commander'
+import { exitCode } from '../exit-code.ts'
+import type { CommandLine } from '../program.ts'
+
+export function addInitCommand(program: Command, cli: CommandLine): void {
+  program
+    .command('init')
+    .summary('create the checkpoint table where it is missing')
+    .description(
+      'Creates the DynamoDB table GAPLESS_TABLE (default: gapless) where it is missing. For local ' +
+        'endpoints and drills: in AWS the table is part of the deployed stack. Safe to repeat.',
+    )
+    .action(
+      cli.action(async context => {
+        const { createTable } = await import('../../lib/io/table.ts')
+        const { describeEndpoint } = await import('../../lib/io/dynamodb-client.ts')
+        const client = await context.dynamoDb()
+        const outcome = await createTable(client, context.table)
+        const place = `at ${await describeEndpoint(client)}`
+        context.print(
+          outcome === 'created'
+            ? `Created table ${context.table} ${place}.`
+            : `Table ${context.table} is there already, ${place}.`,
+        )
+        return exitCode.ok
+      }),
+    )
+}

@@ -1,0 +1,90 @@
+// `gapless status`: where every partition stands.
+
+import type { Command } from 'commander'
+import { type ExitCode, exitCode } from '../exit-code.ts'
+import { readStatus } from '../loops.ts'
+import type { CommandLine } from '../program.ts'
+import type { FlowStatusReport, PartitionStatus, StatusReport } from '../report.ts'
+
+type Options = { json?: true; flow?: string }
+
+export function addStatusCommand(program: Command, cli: CommandLine): void {
+  program
+    .command('status')
+    .summary('show where every partition stands')
+    .description(
+      'Compares the checkpoints with both clusters. Exit code 3 when a partition is halted, 1 when one ' +
+        'could not be looked at.',
+    )
+    .option('--json', 'print JSON (docs/CLI.md)')
+    .option('--flow <name>', 'only this flow')
+    .action(
+      cli.action(async (context, options: Options) => {
+        const flows = await context.flows(options.flow ?? null)
+        const report = await readStatus(context, flows)
+        context.print(options.json ? JSON.stringify(report) : await renderStatus(report))
+        for (const { name, unobserved } of report.flows) {
+          for (const what of unobserved) context.note(`error: ${name}: cannot observe ${what}`)
+        }
+        return statusExitCode(report)
+      }),
+    )
+}
+
+/** Halted outranks unobserved: it is certain, and it waits for a person. */
+export function statusExitCode({ flows }: StatusReport): ExitCode {
+  const states = new Set(flows.flatMap(flow => flow.partitions.map(each => each.state)))
+  if (states.has('halted')) return exitCode.halted
+  const isBlind = states.has('unobserved') || flows.some(flow => flow.unobserved.length > 0)
+  return isBlind ? exitCode.failed : exitCode.ok
+}
+
+export async function renderStatus({ flows }: StatusReport): Promise<string> {
+  const { groupDigits, renderTable } = await import('../table.ts')
+  const sections = flows.map(flow => {
+    const { name, partitions } = flow
+    const summary = `${name}: ${summarize(flow, groupDigits)}`
+    if (partitions.length === 0) return summary
+    const table = renderTable<PartitionStatus>(
+      [
+        { head: 'PARTITION', cell: each => `${each.topic}:${each.partition}` },
+        { head: 'TARGET', cell: each => each.targetTopic },
+        { head: 'STATE', cell: each => each.state },
+        { head: 'NEXT SOURCE', align: 'right', cell: each => each.nextSourceOffset },
+        { head: 'NEXT TARGET', align: 'right', cell: each => each.nextTargetOffset },
+        { head: 'LOG START', align: 'right', cell: each => each.sourceLogStartOffset },
+        { head: 'LOG END', align: 'right', cell: each => each.sourceLogEndOffset },
+        { head: 'LAG', align: 'right', cell: each => each.lagRecords },
+        { head: 'LATENCY', align: 'right', cell: each => latencyText(each.latencyMs) },
+        { head: 'OPEN INCIDENTS', align: 'right', cell: each => String(each.openIncidents) },
+        { head: 'UPDATED', cell: each => each.updatedAt },
+      ],
+      partitions,
+    )
+    return `${summary}\n${table}`
+  })
+  return sections.join('\n\n')
+}
+
+function summarize(
+  { partitions, unobserved }: FlowStatusReport,
+  groupDigits: (digits: bigint) => string,
+): string {
+  if (partitions.length === 0) {
+    return unobserved.length > 0 ? 'unknown' : 'no partitions (does a topic of this flow exist?)'
+  }
+  const counts = [...Map.groupBy(partitions, each => each.state)]
+    .map(([state, each]) => `${each.length} ${state}`)
+    .join(', ')
+  const known = partitions.flatMap(({ lagRecords }) => (lagRecords === null ? [] : [lagRecords]))
+  const lag = groupDigits(known.reduce((sum, each) => sum + BigInt(each), 0n))
+  // A lag that leaves somebody out must not look like the whole.
+  const unknown = partitions.length - known.length
+  const lagText =
+    unknown === 0 ? `lag ${lag} records` : `lag ${lag} records and that of ${unknown} unknown`
+  return `${counts}; ${lagText}`
+}
+
+function latencyText(latencyMs: number | null): string | null {
+  return latencyMs === null ? null : `${latencyMs} ms`
+}

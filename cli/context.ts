@@ -1,0 +1,115 @@
+// Owns what the commands share: where text goes, and the configuration, stores and clusters, each loaded when a
+// command first asks for it. `--help` loads none of them.
+
+import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
+import type { Config, FlowConfig } from '../lib/core/config.ts'
+import type { Cluster } from '../lib/io/cluster.ts'
+import type { Environment } from '../lib/io/config-file.ts'
+import type { Log } from '../lib/io/log.ts'
+import type { CheckpointStore, IncidentStore } from '../lib/io/stores.ts'
+import type { TopicAdmin } from '../lib/io/topic-admin.ts'
+import { UsageError } from './exit-code.ts'
+
+const DEFAULT_TABLE = 'gapless'
+
+/** For one question by a person; the loops have the budgets of their flow. */
+const REQUEST_TIMEOUT_MS = 15_000
+
+export type Context = {
+  readonly env: Environment
+  readonly table: string
+  /** The answer. Nothing else goes to standard output. */
+  print(line: string): void
+  /** Everything that is not the answer: progress, log lines, errors. */
+  note(line: string): void
+  /** For the loops: log lines on standard error. */
+  log: Log
+  config(): Promise<Config>
+  /** The flow of that name, or every flow. Throws UsageError when there is none of that name. */
+  flows(name: string | null): Promise<readonly FlowConfig[]>
+  dynamoDb(): Promise<DynamoDBClient>
+  checkpoints(): Promise<CheckpointStore>
+  incidents(): Promise<IncidentStore>
+  cluster(name: string): Promise<Cluster>
+  topicAdmin(name: string): Promise<TopicAdmin>
+  /** Closes whatever was opened. */
+  close(): Promise<void>
+}
+
+export function createContext(env: Environment): Context {
+  const closers: (() => unknown)[] = []
+  const closing = <T extends { close(): unknown }>(opened: T): T => {
+    closers.push(() => opened.close())
+    return opened
+  }
+  const config = once(async () => {
+    const { configPath, loadConfig } = await import('../lib/io/config-file.ts')
+    return loadConfig(configPath(env), env)
+  })
+  const dynamoDb = once(async () => {
+    const { createDynamoDbClient } = await import('../lib/io/dynamodb-client.ts')
+    const client = createDynamoDbClient(env)
+    closers.push(() => client.destroy())
+    return client
+  })
+  const table = env.GAPLESS_TABLE || DEFAULT_TABLE
+  const note = (line: string) => {
+    process.stderr.write(`${line}\n`)
+  }
+  return {
+    env,
+    table,
+    print(line) {
+      process.stdout.write(`${line}\n`)
+    },
+    note,
+    log: ({ level, text }) => note(`${new Date().toISOString()} ${level.toUpperCase()} ${text}`),
+    config,
+    async flows(name) {
+      const { flows } = await config()
+      if (name === null) return flows
+      const found = flows.filter(flow => flow.name === name)
+      if (found.length > 0) return found
+      const names = flows.map(flow => flow.name).join(', ')
+      throw new UsageError(`no flow is named "${name}"; the configuration has ${names}`)
+    },
+    dynamoDb,
+    checkpoints: once(async () => {
+      const { createCheckpointStore } = await import('../lib/io/checkpoint-store.ts')
+      return createCheckpointStore(await dynamoDb(), table)
+    }),
+    incidents: once(async () => {
+      const { createIncidentStore } = await import('../lib/io/incident-store.ts')
+      return createIncidentStore(await dynamoDb(), table)
+    }),
+    async cluster(name) {
+      const cluster = clusterNamed(await config(), name)
+      const { openCluster } = await import('../lib/io/cluster.ts')
+      return closing(openCluster({ name, config: cluster, requestTimeoutMs: REQUEST_TIMEOUT_MS }))
+    },
+    async topicAdmin(name) {
+      const cluster = clusterNamed(await config(), name)
+      const { createTopicAdmin } = await import('../lib/io/topic-admin.ts')
+      return closing(createTopicAdmin({ name, config: cluster }))
+    },
+    async close() {
+      await Promise.all(closers.splice(0).map(close => close()))
+    },
+  }
+}
+
+function clusterNamed({ clusters }: Config, name: string): Config['clusters'][string] {
+  const cluster = clusters[name]
+  if (cluster !== undefined) return cluster
+  const names = Object.keys(clusters).join(', ')
+  throw new UsageError(`no cluster is named "${name}"; the configuration has ${names}`)
+}
+
+/** The same promise for everyone who asks. */
+function once<T>(load: () => Promise<T>): () => Promise<T> {
+  let loaded: Promise<T> | null = null
+  return () => {
+    loaded ??= load()
+    return loaded
+  }
+}

@@ -1,0 +1,151 @@
+// Owns the way from a command to the loops in lib/run, and from their values to the JSON contract. The one place where
+// the command line meets replication. Flows come one after the other: their clusters are usually the same.
+
+import type { FlowConfig } from '../lib/core/config.ts'
+import { positionOf } from '../lib/core/partition-state.ts'
+import type { PartitionReport } from '../lib/run/partition-run.ts'
+import type { ResumeFrom } from '../lib/run/resume.ts'
+import type { RunOnceDeps } from '../lib/run/run-once.ts'
+import type { FlowStatus, PartitionStatus as ObservedPartition } from '../lib/run/status.ts'
+import type { Context } from './context.ts'
+import type {
+  FlowStatusReport,
+  PartitionRunReport,
+  PartitionStatus,
+  ResumeReport,
+  RunReport,
+  StatusReport,
+} from './report.ts'
+
+export async function readStatus(
+  context: Context,
+  flows: readonly FlowConfig[],
+): Promise<StatusReport> {
+  const { readFlowStatus } = await import('../lib/run/status.ts')
+  const reports: FlowStatusReport[] = []
+  for (const flow of flows) {
+    reports.push(
+      reportFlowStatus(await withFlow(context, flow, deps => readFlowStatus(deps, flow))),
+    )
+  }
+  return { flows: reports }
+}
+
+/** Ends early, with everything acknowledged in the checkpoints, when `interrupted` is aborted. */
+export async function runOnce(
+  context: Context,
+  flows: readonly FlowConfig[],
+  interrupted: AbortSignal,
+): Promise<RunReport> {
+  const { runFlowOnce } = await import('../lib/run/run-once.ts')
+  const startedMs = performance.now()
+  const reports: RunReport['flows'][number][] = []
+  let records = 0n
+  let bytes = 0n
+  for (const flow of flows) {
+    if (interrupted.aborted) break
+    const run = await withFlow(context, flow, deps => runFlowOnce(deps, flow, interrupted))
+    for (const { recordsReplicated, bytesReplicated } of run.partitions) {
+      records += recordsReplicated
+      bytes += bytesReplicated
+    }
+    reports.push({
+      name: run.name,
+      partitions: run.partitions.map(reportPartitionRun),
+      warnings: run.warnings,
+      unobserved: [...new Set(run.findings.map(({ cluster, detail }) => `${cluster}: ${detail}`))],
+    })
+  }
+  return {
+    flows: reports,
+    recordsReplicated: String(records),
+    bytesReplicated: String(bytes),
+    elapsedMs: Math.round(performance.now() - startedMs),
+  }
+}
+
+/** @throws ReplicatorError with what to do when the partition cannot go on. */
+export async function resumePartition(
+  context: Context,
+  request: {
+    readonly flow: FlowConfig
+    readonly topic: string
+    readonly partition: number
+    readonly from: ResumeFrom
+  },
+): Promise<ResumeReport> {
+  const { flow, topic, partition, from } = request
+  const loop = await import('../lib/run/resume.ts')
+  const resumed = await withFlow(context, flow, deps =>
+    loop.resumePartition(deps, { flow, at: { topic, partition }, from }),
+  )
+  return {
+    flow: flow.name,
+    topic,
+    partition,
+    nextSourceOffset: String(resumed.position.nextSourceOffset),
+    skippedOffsets: String(resumed.skippedOffsets),
+  }
+}
+
+async function withFlow<T>(
+  context: Context,
+  flow: FlowConfig,
+  run: (deps: RunOnceDeps) => Promise<T>,
+): Promise<T> {
+  const { openFlow } = await import('../lib/run/open-flow.ts')
+  const config = await context.config()
+  const client = await context.dynamoDb()
+  const { table, log } = context
+  const opened = openFlow({ config, flow, client, table, log })
+  try {
+    return await run(opened.deps)
+  } finally {
+    await opened.close()
+  }
+}
+
+export function reportFlowStatus(flow: FlowStatus): FlowStatusReport {
+  return {
+    name: flow.name,
+    partitions: flow.partitions.map(reportPartitionStatus),
+    unobserved: flow.unobserved,
+  }
+}
+
+function reportPartitionStatus(partition: ObservedPartition): PartitionStatus {
+  const { updatedAtMs } = partition
+  return {
+    topic: partition.topic,
+    partition: partition.partition,
+    targetTopic: partition.targetTopic,
+    state: partition.state,
+    nextSourceOffset: decimal(partition.nextSourceOffset),
+    nextTargetOffset: decimal(partition.nextTargetOffset),
+    sourceLogStartOffset: decimal(partition.sourceLogStartOffset),
+    sourceLogEndOffset: decimal(partition.sourceLogEndOffset),
+    lagRecords: decimal(partition.lagRecords),
+    topicId: partition.topicId,
+    openIncidents: partition.openIncidents,
+    updatedAt: updatedAtMs === null ? null : new Date(updatedAtMs).toISOString(),
+    latencyMs: partition.latencyMs,
+  }
+}
+
+export function reportPartitionRun(report: PartitionReport): PartitionRunReport {
+  const position = positionOf(report.state)
+  return {
+    topic: report.topic,
+    partition: report.partition,
+    outcome: report.outcome,
+    detail: report.detail,
+    recordsReplicated: String(report.recordsReplicated),
+    bytesReplicated: String(report.bytesReplicated),
+    nextSourceOffset: decimal(position?.nextSourceOffset ?? null),
+    nextTargetOffset: decimal(position?.nextTargetOffset ?? null),
+  }
+}
+
+function decimal(value: bigint | null): string | null {
+  return value === null ? null : String(value)
+}

@@ -1,0 +1,85 @@
+// Owns the list of commands and the way from arguments to an exit code. A command's file is light to load; what it
+// needs to do its work it imports when it runs, so `--help` and wrong usage answer at once.
+
+import { Command, type OutputConfiguration } from 'commander'
+import { addIncidentsCommand } from './commands/incidents.ts'
+import { addInitCommand } from './commands/init.ts'
+import { addProduceCommand } from './commands/produce.ts'
+import { addResetTopicCommand } from './commands/reset-topic.ts'
+import { addResumeCommand } from './commands/resume.ts'
+import { addRunCommand } from './commands/run.ts'
+import { addStatusCommand } from './commands/status.ts'
+import { addTopicsCommand } from './commands/topics.ts'
+import { type Context, createContext } from './context.ts'
+import { type ExitCode, exitCode } from './exit-code.ts'
+import { describeFailure, describeStack } from './failure.ts'
+
+/** What a command's file gets: `cli.action` turns its result into the exit code of the process. */
+export type CommandLine = {
+  action<Arguments extends unknown[]>(
+    run: (context: Context, ...input: Arguments) => Promise<ExitCode>,
+  ): (...input: Arguments) => Promise<void>
+}
+
+const environmentHelp = `
+Environment:
+  GAPLESS_CONFIG     path of the configuration (default: ./gapless.yml)
+  GAPLESS_TABLE      name of the DynamoDB table (default: gapless)
+  AWS_ENDPOINT_URL, AWS_REGION, AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, ...
+  GAPLESS_DEBUG=1    adds stack traces to errors
+
+Exit codes:
+  0 all well, 1 failed, 2 wrong usage or configuration, 3 a partition is halted
+
+Every command explains itself: gapless COMMAND --help`
+
+/** Runs one command. Never rejects: whatever went wrong is said on standard error. */
+export async function runCommandLine(
+  args: readonly string[],
+  env: NodeJS.ProcessEnv,
+): Promise<ExitCode> {
+  const context = createContext(env)
+  let result: ExitCode = exitCode.ok
+  const cli: CommandLine = {
+    action:
+      run =>
+      async (...input) => {
+        result = await run(context, ...input)
+      },
+  }
+  try {
+    await createProgram(cli).parseAsync(args, { from: 'user' })
+  } catch (error) {
+    const failure = describeFailure(error)
+    for (const line of [...failure.lines, ...describeStack(error, env.GAPLESS_DEBUG)]) {
+      context.note(line)
+    }
+    result = failure.exitCode
+  }
+  await context.close()
+  return result
+}
+
+function createProgram(cli: CommandLine): Command {
+  const output: OutputConfiguration = {
+    writeErr: text => process.stderr.write(text),
+    // One line: the suggestion ("Did you mean ...") follows on the same one.
+    outputError: (text, write) => write(`${text.trim().replace(/\s*\n\s*/g, ' ')}\n`),
+  }
+  const program = new Command('gapless')
+    .description('Replicates Kafka topics to a standby cluster and accounts for every offset.')
+    .exitOverride()
+    .configureOutput(output)
+    .showHelpAfterError(false)
+    .addHelpText('after', environmentHelp)
+    .helpCommand(false)
+  addInitCommand(program, cli)
+  addRunCommand(program, cli)
+  addStatusCommand(program, cli)
+  addIncidentsCommand(program, cli)
+  addResumeCommand(program, cli)
+  addTopicsCommand(program, cli)
+  addResetTopicCommand(program, cli)
+  addProduceCommand(program, cli)
+  return program
+}

@@ -1,0 +1,83 @@
+// The door to one tick: looks at every flow, creates what is missing on the standby, and hands the partitions with
+// work to workers. Workers fail by themselves (replicate.ts); this function fails when it could not hand out work.
+
+import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware'
+import middy from '@middy/core'
+import type { FlowConfig } from '../lib/core/config.ts'
+import { packShards } from '../lib/core/shard.ts'
+import { createFunctionInvoker } from '../lib/io/function-invoker.ts'
+import { type PartitionWork, type Plan, planFlow, workOf } from '../lib/run/plan.ts'
+import { planMetrics } from '../lib/run/tick-metrics.ts'
+import type { ShardEvent } from './replicate.ts'
+import { startRuntime } from './runtime.ts'
+
+const runtime = startRuntime(process.env)
+const invoke = createFunctionInvoker({
+  functionName: process.env.GAPLESS_REPLICATE_FUNCTION ?? 'gapless-local-replicate',
+  invocationType:
+    process.env.GAPLESS_INVOCATION_TYPE === 'RequestResponse' ? 'RequestResponse' : 'Event',
+})
+
+export type PlanAnswer = {
+  readonly flows: readonly {
+    readonly name: string
+    readonly partitions: number
+    readonly shards: number
+    readonly halted: number
+    readonly unobserved: number
+  }[]
+}
+
+async function run(): Promise<PlanAnswer> {
+  const { config } = await runtime
+  const flows: PlanAnswer['flows'][number][] = []
+  const failures: string[] = []
+  for (const flow of config.flows) {
+    try {
+      flows.push(await tick(flow, failures))
+    } catch (error) {
+      // One flow's table or cluster must not keep the others from their tick; the failure is thrown below.
+      failures.push(`flow ${flow.name}: ${error instanceof Error ? error.message : String(error)}`)
+    }
+  }
+  if (failures.length > 0) throw new Error(failures.join('; '))
+  return { flows }
+}
+
+async function tick(flow: FlowConfig, failures: string[]): Promise<PlanAnswer['flows'][number]> {
+  const { log, metrics, open } = await runtime
+  const plan = await planFlow(open(flow).deps, flow)
+  metrics(flow.name, planMetrics(plan))
+  for (const text of plan.warnings) log({ level: 'warn', text })
+  const { shards, deferred } = packShards(workOf(plan), flow.budgets)
+  if (deferred.length > 0) {
+    const text = `${deferred.length} partitions of flow ${flow.name} wait for the next tick: raise workersMax`
+    log({ level: 'warn', text })
+  }
+  const outcomes = await Promise.all(shards.map(shard => invoke(eventOf(flow, shard))))
+  for (const outcome of outcomes) {
+    if (outcome.kind === 'failed') failures.push(`flow ${flow.name}: ${outcome.detail}`)
+  }
+  const count = (kind: Plan['partitions'][number]['kind']) =>
+    plan.partitions.filter(each => each.kind === kind).length
+  return {
+    name: flow.name,
+    partitions: plan.partitions.length,
+    shards: shards.length,
+    halted: count('halted'),
+    unobserved: count('unobserved'),
+  }
+}
+
+function eventOf(flow: FlowConfig, shard: readonly PartitionWork[]): ShardEvent {
+  return {
+    flow: flow.name,
+    partitions: shard.map(({ topic, partition, topicIsKnown }) => {
+      return { topic, partition, topicIsKnown }
+    }),
+  }
+}
+
+export const handler = middy<unknown, PlanAnswer>()
+  .use(injectLambdaContext((await runtime).logger))
+  .handler(run)

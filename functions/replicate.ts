@@ -1,0 +1,84 @@
+// The door to one worker: runs the partitions it was given until they are drained, or until this invocation's time is
+// up. Fails at its very end, after every checkpoint, when a partition halted or failed: then Lambda's own error
+// metric shows it, and nothing that was copied is lost by it.
+
+import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware'
+import middy from '@middy/core'
+import type { Context } from 'aws-lambda'
+import { z } from 'zod'
+import { drainDeadlineMs } from '../lib/core/budget.ts'
+import { newOwner } from '../lib/run/open-flow.ts'
+import { replicate } from '../lib/run/replicate.ts'
+import { replicateMetrics } from '../lib/run/tick-metrics.ts'
+import { reportFindings } from '../lib/run/unobserved.ts'
+import { startRuntime } from './runtime.ts'
+
+const runtime = startRuntime(process.env)
+
+const shard = z.strictObject({
+  flow: z.string(),
+  partitions: z.array(
+    z.strictObject({
+      topic: z.string(),
+      partition: z.int().nonnegative(),
+      topicIsKnown: z.boolean(),
+    }),
+  ),
+})
+export type ShardEvent = z.infer<typeof shard>
+
+export type ReplicateAnswer = {
+  readonly partitions: readonly {
+    readonly topic: string
+    readonly partition: number
+    readonly outcome: string
+    readonly detail: string | null
+    readonly recordsReplicated: string
+  }[]
+}
+
+async function run(event: unknown, context: Context): Promise<ReplicateAnswer> {
+  const { config, log, metrics, open } = await runtime
+  const { flow: name, partitions } = shard.parse(event)
+  const flow = config.flows.find(each => each.name === name)
+  if (flow === undefined) throw new Error(`no flow ${name} in the configuration of this function`)
+  const { deps } = open(flow)
+  const deadlineMs = drainDeadlineMs({
+    nowMs: deps.clock.nowMs(),
+    remainingMs: context.getRemainingTimeInMillis(),
+    reserveMs: flow.budgets.reserveMs,
+  })
+  const tails = flow.mode === 'continuous'
+  const report = await replicate(
+    { ...deps, owner: newOwner() },
+    { flow, partitions, deadlineMs, tails },
+  )
+  await reportFindings(deps, flow.name, report.findings)
+  metrics(flow.name, replicateMetrics(report))
+  const bad = report.partitions.filter(each =>
+    ['halted', 'failed', 'unobserved'].includes(each.outcome),
+  )
+  for (const { topic, partition, outcome, detail } of report.partitions) {
+    const text = `${topic}-${partition}: ${outcome}${detail === null ? '' : `, ${detail}`}`
+    log({ level: outcome === 'failed' ? 'error' : 'info', text })
+  }
+  if (bad.length > 0) {
+    const names = bad.map(each => `${each.topic}-${each.partition} ${each.outcome}`).join(', ')
+    throw new Error(
+      `${bad.length} of ${report.partitions.length} partitions need attention: ${names}`,
+    )
+  }
+  return {
+    partitions: report.partitions.map(each => ({
+      topic: each.topic,
+      partition: each.partition,
+      outcome: each.outcome,
+      detail: each.detail,
+      recordsReplicated: String(each.recordsReplicated),
+    })),
+  }
+}
+
+export const handler = middy<unknown, ReplicateAnswer>()
+  .use(injectLambdaContext((await runtime).logger))
+  .handler(run)

@@ -1,0 +1,56 @@
+// Owns what both handlers read at cold start: the configuration, the table, the logger, the metrics. A container that
+// cannot read its configuration fails its first invocation with that one line, and every one after it.
+
+import { Logger } from '@aws-lambda-powertools/logger'
+import { Metrics } from '@aws-lambda-powertools/metrics'
+import type { Config, FlowConfig } from '../lib/core/config.ts'
+import { loadConfig } from '../lib/io/config-file.ts'
+import { createDynamoDbClient } from '../lib/io/dynamodb-client.ts'
+import { type Log, structuredLog } from '../lib/io/log.ts'
+import { emfSink, type MetricSink } from '../lib/io/metrics.ts'
+import { type OpenFlow, openFlow } from '../lib/run/open-flow.ts'
+
+const NAMESPACE = 'Gapless'
+const SERVICE = 'gapless'
+
+export type Runtime = {
+  readonly config: Config
+  readonly logger: Logger
+  readonly log: Log
+  readonly metrics: MetricSink
+  /** Opened once per container and flow; connections that died while it was frozen are replaced. */
+  open(flow: FlowConfig): OpenFlow
+}
+
+export async function startRuntime(env: NodeJS.ProcessEnv): Promise<Runtime> {
+  const config = await loadConfig(env.GAPLESS_CONFIG ?? 'gapless.yml', env)
+  const logger = new Logger({ serviceName: SERVICE })
+  const stage = env.GAPLESS_STAGE ?? 'local'
+  const metrics = new Metrics({
+    namespace: NAMESPACE,
+    serviceName: SERVICE,
+    defaultDimensions: { stage },
+  })
+  const log = structuredLog({
+    critical: text => logger.critical(text),
+    error: text => logger.error(text),
+    warn: text => logger.warn(text),
+    info: text => logger.info(text),
+  })
+  const client = createDynamoDbClient(env)
+  const table = env.GAPLESS_TABLE ?? 'gapless'
+  const flows = new Map<string, OpenFlow>()
+  return {
+    config,
+    logger,
+    log,
+    metrics: emfSink(metrics),
+    open(flow) {
+      const known = flows.get(flow.name)
+      if (known !== undefined) return known
+      const opened = openFlow({ config, flow, client, table, log })
+      flows.set(flow.name, opened)
+      return opened
+    },
+  }
+}

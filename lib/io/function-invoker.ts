@@ -1,0 +1,39 @@
+// Owns invoking the replicate function. In AWS workers are started and left alone (`Event`); where invocations are
+// simulated in one process, the answer is awaited, because a rejected asynchronous one would end that process.
+
+import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda'
+
+export type InvocationType = 'Event' | 'RequestResponse'
+
+export type InvocationOutcome =
+  | { readonly kind: 'started' }
+  | { readonly kind: 'succeeded' }
+  /** The function ran and failed, or could not be invoked; `detail` says which and why. */
+  | { readonly kind: 'failed'; readonly detail: string }
+
+export type FunctionInvoker = (payload: unknown) => Promise<InvocationOutcome>
+
+export function createFunctionInvoker(input: {
+  readonly functionName: string
+  readonly invocationType: InvocationType
+}): FunctionInvoker {
+  const { functionName, invocationType } = input
+  // One attempt: a repeated invocation would only find the leases taken, the next tick repeats it anyway.
+  const client = new LambdaClient({ maxAttempts: 1, requestHandler: { requestTimeout: 0 } })
+  return async payload => {
+    const command = new InvokeCommand({
+      FunctionName: functionName,
+      InvocationType: invocationType,
+      Payload: JSON.stringify(payload),
+    })
+    try {
+      const answer = await client.send(command)
+      if (invocationType === 'Event') return { kind: 'started' }
+      if (answer.FunctionError === undefined) return { kind: 'succeeded' }
+      return { kind: 'failed', detail: answer.Payload?.transformToString() ?? answer.FunctionError }
+    } catch (error) {
+      const why = error instanceof Error ? error.message : String(error)
+      return { kind: 'failed', detail: `cannot invoke ${functionName}: ${why}` }
+    }
+  }
+}

@@ -1,0 +1,64 @@
+// Owns opening what the loops of one flow need: both clusters, the stores, the client for standby topics. Used alike
+// by the functions and the command line. The client that changes topics is loaded only when a topic must change,
+// so a worker that only copies never loads it.
+
+import { hostname } from 'node:os'
+import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
+import type { ClusterConfig, Config, FlowConfig } from '../core/config.ts'
+import { createCheckpointStore } from '../io/checkpoint-store.ts'
+import { systemClock } from '../io/clock.ts'
+import { openCluster } from '../io/cluster.ts'
+import { createIncidentStore } from '../io/incident-store.ts'
+import type { Log } from '../io/log.ts'
+import type { RunOnceDeps } from './run-once.ts'
+
+export type OpenFlow = { readonly deps: RunOnceDeps; readonly close: () => Promise<void> }
+
+let opened = 0
+
+/** Opens nothing yet on the network: connections are made when they are first needed. */
+export function openFlow(input: {
+  readonly config: Config
+  readonly flow: FlowConfig
+  readonly client: DynamoDBClient
+  readonly table: string
+  readonly log: Log
+}): OpenFlow {
+  const { config, flow, client, table, log } = input
+  const { requestTimeoutMs } = flow.budgets
+  const sourceConfig = clusterOf(config, flow.from)
+  const targetConfig = clusterOf(config, flow.to)
+  const source = openCluster({ name: flow.from, config: sourceConfig, requestTimeoutMs })
+  const target = openCluster({ name: flow.to, config: targetConfig, requestTimeoutMs })
+  return {
+    deps: {
+      source,
+      target,
+      checkpoints: createCheckpointStore(client, table),
+      incidents: createIncidentStore(client, table),
+      clock: systemClock,
+      log,
+      owner: newOwner(),
+      openTargetAdmin: async () => {
+        const { createTopicAdmin } = await import('../io/topic-admin.ts')
+        return createTopicAdmin({ name: flow.to, config: targetConfig })
+      },
+    },
+    close: async () => {
+      await Promise.all([source.close(), target.close()])
+    },
+  }
+}
+
+/** Unique, and telling: which machine, which process, when. */
+export function newOwner(): string {
+  opened += 1
+  return `${hostname()}/${process.pid}/${systemClock.nowMs()}-${opened}`
+}
+
+function clusterOf(config: Config, name: string): ClusterConfig {
+  const found = config.clusters[name]
+  // The schema refuses a flow whose clusters do not exist.
+  if (found === undefined) throw new Error(`no cluster ${name} in the configuration`)
+  return found
+}

@@ -1,0 +1,312 @@
+// The command line against real brokers and a real table. What it writes is read back by kafkajs.
+
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { Admin } from 'kafkajs'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { IncidentsReport, RunReport, StatusReport, TopicsReport } from '../../cli/report.ts'
+import { createKafkaJs } from '../../lib/io/kafkajs-client.ts'
+import { createTopicAdmin, type TopicAdmin } from '../../lib/io/topic-admin.ts'
+import {
+  removeStarted,
+  startCluster,
+  startStandInAws,
+  type TestCluster,
+} from '../support/brokers.ts'
+import { type Ended, runGapless, startGapless } from '../support/command-line.ts'
+import { readPartition } from '../support/kafkajs-reader.ts'
+
+let folder: string
+let primary: TestCluster
+let standby: TestCluster
+let admin: Admin
+let topics: TopicAdmin
+let env: Record<string, string>
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'gapless-cli-'))
+  const [one, other, aws] = await Promise.all([
+    startCluster('primary'),
+    startCluster('standby'),
+    startStandInAws(),
+  ])
+  primary = one
+  standby = other
+  const config = { brokers: [primary.brokers], tls: false }
+  admin = createKafkaJs(config, 'test').admin()
+  await admin.connect()
+  topics = createTopicAdmin({ name: 'primary', config })
+  const file = join(folder, 'gapless.yml')
+  await writeFile(
+    file,
+    `clusters: { primary: { brokers: "${primary.brokers}" }, standby: { brokers: "${standby.brokers}" } }
+flows: [{ name: one-way, from: primary, to: standby, topics: [halting] }]\n`,
+  )
+  env = { ...aws.env, GAPLESS_CONFIG: file, GAPLESS_TABLE: 'cli-test' }
+})
+
+afterAll(async () => {
+  await admin?.disconnect()
+  await topics?.close()
+  await removeStarted()
+  await rm(folder, { recursive: true, force: true })
+})
+
+const gapless = (...args: string[]) => runGapless(args, { cwd: folder, env })
+
+async function json<Report>(ended: Promise<Ended>, code: number): Promise<Report> {
+  const { code: actual, stdout, stderr } = await ended
+  expect(actual, stderr).toBe(code)
+  return JSON.parse(stdout) as Report
+}
+
+const produce = (topic: string, ...more: string[]) => [
+  ...['produce', '--broker', primary.brokers, '--topic', topic],
+  ...more,
+]
+
+async function logEnd(topic: string): Promise<number> {
+  const partitions = await admin.fetchTopicOffsets(topic)
+  return partitions.reduce((sum, { high }) => sum + Number(high), 0)
+}
+
+type Event = { key: string; value: string; timestamp: string }
+
+/** One list per partition, in the partition's order. */
+async function readBack(topic: string, partitions: number): Promise<Event[][]> {
+  const client = createKafkaJs({ brokers: [primary.brokers], tls: false }, 'test')
+  const read: Event[][] = []
+  for (let partition = 0; partition < partitions; partition += 1) {
+    const records = await readPartition(client, { topic, partition })
+    read.push(
+      records.map(({ key, value, timestamp }) => ({
+        key: String(key),
+        value: String(value),
+        timestamp,
+      })),
+    )
+  }
+  return read
+}
+
+describe('gapless init', () => {
+  test('creates the table once, and finds it the next time', async () => {
+    const place = `at ${env.AWS_ENDPOINT_URL}`
+    const missing = await gapless('incidents')
+    expect(missing).toMatchObject({ code: 1, stdout: '' })
+    expect(missing.stderr).toContain('gapless init')
+    expect(await gapless('init')).toEqual({
+      code: 0,
+      stdout: `Created table cli-test ${place}.\n`,
+      stderr: '',
+    })
+    expect(await gapless('init')).toEqual({
+      code: 0,
+      stdout: `Table cli-test is there already, ${place}.\n`,
+      stderr: '',
+    })
+    expect(await gapless('incidents', '--json')).toEqual({
+      code: 0,
+      stdout: '{"incidents":[]}\n',
+      stderr: '',
+    })
+    expect((await gapless('incidents')).stdout).toBe('No incidents.\n')
+  })
+})
+
+describe('gapless produce', () => {
+  test('writes exactly the events it says, each once, in order within a partition', async () => {
+    await topics.createTopic({ name: 'events', partitions: 3 })
+    const { code, stdout } = await gapless(
+      ...produce('events', '--count', '4000', '--rate', '0', '--size', '256'),
+    )
+    expect(stdout).toMatch(/^sent 4000, failed 0, \d+\.\d s, \d+\.\d events\/s\n$/)
+    expect(code).toBe(0)
+    expect(await logEnd('events')).toBe(4_000)
+    const partitions = await readBack('events', 3)
+    const numbers: number[] = []
+    for (const events of partitions) {
+      expect(events.length).toBeGreaterThan(0)
+      const before = numbers.length
+      for (const { key, value, timestamp } of events) {
+        const event = JSON.parse(value)
+        expect(value).toHaveLength(256)
+        expect(event.id).toBe(key)
+        expect(event.timestamp).toBe(new Date(Number(timestamp)).toISOString())
+        numbers.push(event.sequence)
+      }
+      const inPartition = numbers.slice(before)
+      expect(inPartition).toEqual(inPartition.toSorted((a, b) => a - b))
+    }
+    expect(new Set(partitions.flat().map(event => event.key)).size).toBe(4_000)
+    expect(numbers.toSorted((a, b) => a - b)).toEqual(
+      Array.from({ length: 4_000 }, (_, at) => at + 1),
+    )
+  })
+
+  test('ends on Ctrl-C with everything counted that it sent, exit code 130', async () => {
+    await topics.createTopic({ name: 'interrupted', partitions: 1 })
+    const args = produce('interrupted', '--count', '1000000', '--rate', '200')
+    const running = startGapless(args, { cwd: folder, env: {} })
+    await expect.poll(() => logEnd('interrupted'), { timeout: 60_000 }).toBeGreaterThan(0)
+    running.signal('SIGINT')
+    const { code, stdout } = await running.ended
+    expect(code).toBe(130)
+    expect(stdout).toMatch(new RegExp(`^sent ${await logEnd('interrupted')}, failed 0, `))
+  })
+
+  test('says which topic is missing where', async () => {
+    expect(await gapless(...produce('nowhere', '--count', '1'))).toEqual({
+      code: 1,
+      stdout: '',
+      stderr:
+        `error: Topic nowhere does not exist at ${primary.brokers}. Create it (kafka-topics --create), ` +
+        'or correct --topic: gapless topics lists what is there.\n',
+    })
+  })
+
+  test('goes on when the broker was killed meanwhile, without a loss or a duplicate', async () => {
+    await topics.createTopic({ name: 'survivor', partitions: 1 })
+    const args = produce('survivor', '--count', '600', '--rate', '200')
+    const running = startGapless(args, { cwd: folder, env: {} })
+    await expect.poll(() => logEnd('survivor'), { timeout: 60_000 }).toBeGreaterThan(100)
+    await primary.kill()
+    await primary.restart()
+    expect(await running.ended).toMatchObject({
+      code: 0,
+      stdout: expect.stringMatching(/^sent 600, failed 0, /),
+    })
+    expect(await logEnd('survivor')).toBe(600)
+  })
+})
+
+async function topicsOf(cluster: string) {
+  const report = await json<TopicsReport>(gapless('topics', '--json'), 0)
+  return report.clusters.find(each => each.name === cluster)?.topics ?? []
+}
+
+describe('gapless topics and reset-topic', () => {
+  test('a reset keeps name, partitions and configs, empties the topic, and changes its id', async () => {
+    const configs = { 'retention.ms': '3600000', 'cleanup.policy': 'delete' }
+    await topics.createTopic({ name: 'drill', partitions: 2, configs })
+    await gapless(...produce('drill', '--count', '50', '--rate', '0'))
+    const before = (await topicsOf('primary')).find(topic => topic.name === 'drill')
+    const ends = before?.partitions.map(each => Number(each.logEndOffset)) ?? []
+    expect(ends.reduce((sum, each) => sum + each, 0)).toBe(50)
+
+    const { code, stdout, stderr } = await gapless('reset-topic', 'drill', '--yes')
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
+    const after = (await topicsOf('primary')).find(topic => topic.name === 'drill')
+    expect(after?.topicId).not.toBe(before?.topicId)
+    expect(stdout).toContain(`topic id ${before?.topicId} is now ${after?.topicId}, partitions: 2,`)
+    expect(after?.partitions).toEqual([
+      { partition: 0, logStartOffset: '0', logEndOffset: '0' },
+      { partition: 1, logStartOffset: '0', logEndOffset: '0' },
+    ])
+    expect(await topics.readOwnConfigs('drill')).toEqual(configs)
+  })
+
+  test('a reset may give the topic another number of partitions', async () => {
+    await topics.createTopic({ name: 'resized', partitions: 3 })
+    expect(await gapless('reset-topic', 'resized', '--yes', '--partitions', '1')).toMatchObject({
+      code: 0,
+    })
+    const after = (await topicsOf('primary')).find(topic => topic.name === 'resized')
+    expect(after?.partitions).toHaveLength(1)
+  })
+
+  test('a topic that is not there is named, and nothing is created', async () => {
+    expect(await gapless('reset-topic', 'nowhere', '--yes')).toEqual({
+      code: 1,
+      stdout: '',
+      stderr:
+        'error: Cluster primary has no topic nowhere. See what is there with: gapless topics --cluster primary\n',
+    })
+    expect((await topicsOf('primary')).map(topic => topic.name)).not.toContain('nowhere')
+  })
+
+  test('internal topics are listed only when asked for', async () => {
+    const named = async (...more: string[]) => (await gapless('topics', ...more)).stdout
+    expect(await named()).not.toContain('__consumer_offsets')
+    expect(await named('--internal')).toContain('__consumer_offsets')
+  })
+})
+
+describe('gapless run, status, incidents and resume', () => {
+  test('a truncated partition is halted until an operator resumes it', async () => {
+    await topics.createTopic({ name: 'halting', partitions: 1 })
+    await gapless(...produce('halting', '--count', '100', '--rate', '0'))
+    const partitionOf = ({ flows }: StatusReport | RunReport) => flows[0]?.partitions[0]
+
+    const unstarted = await json<StatusReport>(gapless('status', '--json'), 0)
+    expect(partitionOf(unstarted)).toMatchObject({ state: 'unstarted', lagRecords: '100' })
+    const first = await json<RunReport>(gapless('run', '--once', '--json'), 0)
+    expect(first).toMatchObject({ recordsReplicated: '100' })
+    expect(partitionOf(first)).toMatchObject({ outcome: 'drained', nextSourceOffset: '100' })
+
+    // Two batches: the first one will be deleted, whole.
+    await gapless(...produce('halting', '--count', '20', '--rate', '0'))
+    await gapless(...produce('halting', '--count', '30', '--rate', '0'))
+    // kafkajs deletes only from topics whose leaders it has looked up before.
+    expect(await logEnd('halting')).toBe(150)
+    await admin.deleteTopicRecords({
+      topic: 'halting',
+      partitions: [{ partition: 0, offset: '120' }],
+    })
+    const halted = await json<RunReport>(gapless('run', '--once', '--json'), 3)
+    expect(partitionOf(halted)).toMatchObject({ outcome: 'halted', nextSourceOffset: '100' })
+    const status = await json<StatusReport>(gapless('status', '--json'), 3)
+    expect(partitionOf(status)).toMatchObject({
+      topic: 'halting',
+      partition: 0,
+      targetTopic: 'primary.halting',
+      state: 'halted',
+      nextSourceOffset: '100',
+      nextTargetOffset: '100',
+      sourceLogStartOffset: '120',
+      sourceLogEndOffset: '150',
+      openIncidents: 1,
+    })
+    const { incidents } = await json<IncidentsReport>(gapless('incidents', '--json'), 0)
+    expect(incidents).toMatchObject([
+      {
+        kind: 'log-truncated',
+        flow: 'one-way',
+        topic: 'halting',
+        partition: 0,
+        expectedOffset: '100',
+        foundOffset: '120',
+        lostRecordsMax: '20',
+        resolution: 'open',
+      },
+    ])
+
+    const resumed = await gapless('resume', 'halting:0')
+    expect(resumed).toEqual({
+      code: 0,
+      stdout:
+        'Partition halting:0 of flow one-way goes on at source offset 120 with the next run; ' +
+        'offsets passed over: 20.\n',
+      stderr: '',
+    })
+    const last = await json<RunReport>(gapless('run', '--once', '--json'), 0)
+    expect(last).toMatchObject({ recordsReplicated: '30' })
+    expect((await gapless('incidents', '--open')).stdout).toBe('No open incidents.\n')
+    const again = await gapless('resume', 'halting:0')
+    expect(again).toMatchObject({ code: 1, stdout: '' })
+    expect(again.stderr).toMatch(/^error: .*halting.*not halted.*\n$/)
+  })
+
+  test('a source that does not answer is unknown, never healthy, and exit code 1', async () => {
+    await primary.stop()
+    const status = await json<StatusReport>(gapless('status', '--json'), 1)
+    expect(status.flows[0]?.partitions[0]).toMatchObject({ state: 'unobserved', lagRecords: null })
+    expect(status.flows[0]?.unobserved).not.toEqual([])
+    const { code, stdout, stderr } = await gapless('topics')
+    expect(code).toBe(1)
+    expect(stdout).toContain('primary: unknown')
+    expect(stdout).toContain('primary.halting')
+    expect(stderr).toMatch(/^error: Cluster primary: .*ECONNREFUSED.*\n$/)
+  })
+})

@@ -1,0 +1,15 @@
+// Waiting in tests: for a state of the world, never for a length of time.
+
+import { systemClock } from '../../lib/io/clock.ts'
+
+const UNTIL_MS_MAX = 60_000
+const UNTIL_POLL_MS = 50
+
+/** Waits for a state of the world; fails naming it when it does not come about. */
+export async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+  const deadlineMs = Date.now() + UNTIL_MS_MAX
+  while (!(await holds())) {
+    if (Date.now() > deadlineMs) throw new Error(`waited ${UNTIL_MS_MAX} ms in vain until ${what}`)
+    await systemClock.wait(UNTIL_POLL_MS)
+  }
+}

@@ -1,0 +1,97 @@
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, expect, test } from 'vitest'
+import { reportFlowStatus, reportPartitionRun } from '../../../cli/loops.ts'
+import { reportIncident } from '../../../cli/report.ts'
+import { sourceOffset, targetOffset } from '../../../lib/core/offset.ts'
+
+const documentation = readFileSync(join(import.meta.dirname, '../../../docs/CLI.md'), 'utf8')
+
+/** The names in a `{...}` drawing of docs/CLI.md, in its order. */
+function documentedKeys(command: string, after: string): string[] {
+  const section = documentation.slice(documentation.indexOf(`### ${command} --json\n`))
+  const drawing = /```\n([\s\S]*?)```/.exec(section)?.[1] ?? ''
+  const list = new RegExp(`"${after}":\\[\\{([^}[]*)\\}`).exec(drawing)?.[1] ?? ''
+  return [...list.matchAll(/"(\w+)"/g)].map(([, name = '']) => name)
+}
+
+const beyondDoubles = 2n ** 53n + 1n
+const position = {
+  sourceTopicId: 'a',
+  targetTopicId: 'b',
+  nextSourceOffset: sourceOffset(beyondDoubles),
+  nextTargetOffset: targetOffset(beyondDoubles),
+  lastEpoch: 0,
+  lastSeenLogEndOffset: null,
+  lastTimestampMs: null,
+}
+
+describe('The JSON that docs/CLI.md promises is the JSON that is printed,', () => {
+  test('for status', () => {
+    const unknown = reportFlowStatus({
+      name: 'flow',
+      partitions: [
+        {
+          topic: 't',
+          partition: 0,
+          targetTopic: 'primary.t',
+          state: 'unobserved',
+          nextSourceOffset: beyondDoubles,
+          nextTargetOffset: null,
+          sourceLogStartOffset: null,
+          sourceLogEndOffset: null,
+          lagRecords: null,
+          topicId: null,
+          openIncidents: 0,
+          updatedAtMs: 0,
+          latencyMs: null,
+        },
+      ],
+      unobserved: [],
+    })
+    expect(Object.keys(unknown)).toEqual(['name', 'partitions', 'unobserved'])
+    const [partition] = unknown.partitions
+    expect(Object.keys(partition ?? {})).toEqual(documentedKeys('status', 'partitions'))
+    expect(partition).toMatchObject({
+      nextSourceOffset: '9007199254740993',
+      lagRecords: null,
+      updatedAt: '1970-01-01T00:00:00.000Z',
+    })
+  })
+
+  test('for run --once', () => {
+    const report = reportPartitionRun({
+      topic: 't',
+      partition: 0,
+      outcome: 'drained',
+      detail: null,
+      recordsReplicated: beyondDoubles,
+      bytesReplicated: 0n,
+      incidents: [],
+      state: { kind: 'replicating', position },
+    })
+    expect(Object.keys(report)).toEqual(documentedKeys('run --once', 'partitions'))
+    expect(report).toMatchObject({
+      recordsReplicated: '9007199254740993',
+      nextTargetOffset: '9007199254740993',
+    })
+  })
+
+  test('for incidents', () => {
+    const report = reportIncident({
+      id: 'x',
+      kind: 'log-truncated',
+      flow: 'flow',
+      topic: 't',
+      partition: 0,
+      resolution: 'open',
+      detectedAtMs: 0,
+      expectedOffset: sourceOffset(0n),
+      foundOffset: sourceOffset(beyondDoubles),
+      lostRecordsMax: beyondDoubles,
+      evidence: {},
+    })
+    expect(Object.keys(report)).toEqual(documentedKeys('incidents', 'incidents'))
+    expect(report).toMatchObject({ expectedOffset: '0', lostRecordsMax: '9007199254740993' })
+  })
+})

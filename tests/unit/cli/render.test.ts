@@ -1,0 +1,181 @@
+import { describe, expect, test } from 'vitest'
+import { renderRun, runExitCode } from '../../../cli/commands/run.ts'
+import { renderStatus, statusExitCode } from '../../../cli/commands/status.ts'
+import { renderTopics } from '../../../cli/commands/topics.ts'
+import type {
+  PartitionRunReport,
+  PartitionStatus,
+  RunOutcome,
+  RunReport,
+  StatusReport,
+  StatusState,
+} from '../../../cli/report.ts'
+
+const partition: PartitionStatus = {
+  topic: 'commit-log',
+  partition: 0,
+  targetTopic: 'primary.commit-log',
+  state: 'replicating',
+  nextSourceOffset: '1000',
+  nextTargetOffset: '990',
+  sourceLogStartOffset: '10',
+  sourceLogEndOffset: '2500',
+  lagRecords: '1500',
+  topicId: 'QaeIpPUFTbys7cpIhbtL_Q',
+  openIncidents: 0,
+  updatedAt: '2026-01-02T03:04:05.678Z',
+  latencyMs: 17,
+}
+
+const unobserved: PartitionStatus = {
+  ...partition,
+  partition: 1,
+  state: 'unobserved',
+  sourceLogStartOffset: null,
+  sourceLogEndOffset: null,
+  lagRecords: null,
+  latencyMs: null,
+}
+
+function statusOf(partitions: PartitionStatus[], silent: string[] = []): StatusReport {
+  return { flows: [{ name: 'primary-to-standby', partitions, unobserved: silent }] }
+}
+
+describe('gapless status', () => {
+  test('shows a line per partition, and a dash for what is not known', async () => {
+    const lines = (await renderStatus(statusOf([partition, unobserved]))).split('\n')
+    expect(lines[0]).toBe(
+      'primary-to-standby: 1 replicating, 1 unobserved; lag 1,500 records and that of 1 unknown',
+    )
+    const cells = lines.slice(1).map(line => line.split(/ {2,}/))
+    expect(cells[1]).toEqual([
+      ...['commit-log:0', 'primary.commit-log', 'replicating', '1000', '990', '10', '2500'],
+      ...['1500', '17 ms', '0', '2026-01-02T03:04:05.678Z'],
+    ])
+    expect(cells[2]?.slice(2)).toEqual([
+      'unobserved',
+      '1000',
+      '990',
+      '-',
+      '-',
+      '-',
+      '-',
+      '0',
+      '2026-01-02T03:04:05.678Z',
+    ])
+  })
+
+  test('does not call a flow empty that it could not look at', async () => {
+    expect(await renderStatus(statusOf([], ['primary: broker b:1']))).toBe(
+      'primary-to-standby: unknown',
+    )
+    expect(await renderStatus(statusOf([]))).toContain('no partitions')
+  })
+
+  test.each<[StatusState[], string[], number]>([
+    [['unstarted', 'replicating', 'waiting'], [], 0],
+    [['replicating', 'unobserved'], [], 1],
+    [['unobserved', 'halted'], [], 3],
+    [[], ['primary: broker b:1'], 1],
+    [['halted'], ['standby: broker b:1'], 3],
+  ])('states %j with %j unobserved end with exit code %i', (states, silent, code) => {
+    const partitions = states.map(state => ({ ...partition, state }))
+    expect(statusExitCode(statusOf(partitions, silent))).toBe(code)
+  })
+})
+
+const ran: PartitionRunReport = {
+  topic: 'commit-log',
+  partition: 0,
+  outcome: 'drained',
+  detail: null,
+  recordsReplicated: '2000000',
+  bytesReplicated: '400000000',
+  nextSourceOffset: '2000000',
+  nextTargetOffset: '2000000',
+}
+
+function runOf(partitions: PartitionRunReport[], silent: string[] = []): RunReport {
+  return {
+    flows: [{ name: 'primary-to-standby', partitions, warnings: [], unobserved: silent }],
+    recordsReplicated: '2000000',
+    bytesReplicated: '400000000',
+    elapsedMs: 8_000,
+  }
+}
+
+describe('gapless run --once', () => {
+  test('shows each partition and ends with what was done', async () => {
+    const lines = (await renderRun(runOf([{ ...ran, detail: 'why' }]))).split('\n')
+    expect(lines[0]).toBe('primary-to-standby')
+    expect(lines[2]?.split(/ {2,}/)).toEqual([
+      'commit-log:0',
+      'drained',
+      '2,000,000',
+      '2000000',
+      '2000000',
+      'why',
+    ])
+    expect(lines.at(-1)).toBe(
+      'Replicated 2,000,000 records, 400.0 MB, in 8.0 s (250,000 records/s).',
+    )
+  })
+
+  test.each<[RunOutcome[], string[], number]>([
+    [['drained', 'waiting', 'absent'], [], 0],
+    [['drained', 'unobserved'], [], 1],
+    [['failed'], [], 1],
+    [['deadline'], [], 1],
+    [['lease-held'], [], 1],
+    [['lease-lost'], [], 1],
+    [['failed', 'halted'], [], 3],
+    [[], ['primary: broker b:1'], 1],
+  ])('outcomes %j with %j unobserved end with exit code %i', (outcomes, silent, code) => {
+    expect(
+      runExitCode(
+        runOf(
+          outcomes.map(outcome => ({ ...ran, outcome })),
+          silent,
+        ),
+      ),
+    ).toBe(code)
+  })
+})
+
+test('gapless topics tells an empty cluster from a silent one', async () => {
+  const text = await renderTopics({
+    clusters: [
+      {
+        name: 'primary',
+        error: null,
+        topics: [
+          {
+            name: 'a',
+            topicId: 'QaeIpPUFTbys7cpIhbtL_Q',
+            partitions: [
+              { partition: 0, logStartOffset: '5', logEndOffset: '9' },
+              { partition: 1, logStartOffset: '0', logEndOffset: '1' },
+            ],
+          },
+          {
+            name: 'b',
+            topicId: 'zzzz',
+            partitions: [{ partition: 0, logStartOffset: null, logEndOffset: null }],
+          },
+        ],
+      },
+      { name: 'standby', topics: [], error: 'broker b:1: connect ECONNREFUSED' },
+      { name: 'third', topics: [], error: null },
+    ],
+  })
+  expect(text.split('\n').map(line => line.split(/ {2,}/))).toEqual([
+    ['primary'],
+    ['TOPIC', 'PARTITIONS', 'OFFSETS', 'TOPIC ID'],
+    ['a', '2', '5', 'QaeIpPUFTbys7cpIhbtL_Q'],
+    ['b', '1', '-', 'zzzz'],
+    [''],
+    ['standby: unknown'],
+    [''],
+    ['third: no topics'],
+  ])
+})

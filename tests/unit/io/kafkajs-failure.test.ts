@@ -1,0 +1,79 @@
+import kafkajs from 'kafkajs'
+import { expect, test } from 'vitest'
+import { createKafkaJs } from '../../../lib/io/kafkajs-client.ts'
+import { kafkaJsError, kafkaJsFailure } from '../../../lib/io/kafkajs-failure.ts'
+
+const refused = new kafkajs.KafkaJSConnectionError(
+  'Connection error: connect ECONNREFUSED 127.0.0.1:1',
+  {
+    code: 'ECONNREFUSED',
+  },
+)
+const protocolError = (type: string) =>
+  new kafkajs.KafkaJSProtocolError(Object.assign(new Error('Text of Kafka'), { type, code: 1 }))
+
+test('A cluster that does not answer is unreachable, through all wrappings', () => {
+  const wrapped = new kafkajs.KafkaJSNumberOfRetriesExceeded(refused, {
+    retryCount: 3,
+    retryTime: 9,
+  })
+  expect(kafkaJsFailure(wrapped)).toEqual({
+    kind: 'unreachable',
+    errorName: null,
+    detail: 'connect ECONNREFUSED 127.0.0.1:1',
+  })
+})
+
+test('An answer keeps the name that Kafka gives the error', () => {
+  const inTopic = new kafkajs.KafkaJSAggregateError('Topic creation errors', [
+    protocolError('INVALID_REPLICATION_FACTOR'),
+  ])
+  expect(kafkaJsFailure(inTopic)).toEqual({
+    kind: 'refused',
+    errorName: 'INVALID_REPLICATION_FACTOR',
+    detail: 'INVALID_REPLICATION_FACTOR (Text of Kafka)',
+  })
+})
+
+test.each([
+  'TOPIC_AUTHORIZATION_FAILED',
+  'CLUSTER_AUTHORIZATION_FAILED',
+  'SASL_AUTHENTICATION_FAILED',
+])('%s is a denial', type => {
+  expect(kafkaJsFailure(protocolError(type)).kind).toBe('denied')
+})
+
+test('The error says where, what and what to do, in two sentences', () => {
+  const error = kafkaJsError({
+    error: refused,
+    where: 'Cluster standby',
+    operation: 'create topic orders with 3 partitions',
+    brokers: ['b1:9092', 'b2:9092'],
+  })
+  expect(error).toMatchObject({
+    name: 'ReplicatorError',
+    code: 'cluster-unreachable',
+    message:
+      'Cluster standby: could not create topic orders with 3 partitions: connect ECONNREFUSED 127.0.0.1:1.',
+    hint: 'Check that a Kafka broker answers at b1:9092, b2:9092.',
+  })
+})
+
+test.each([
+  { mechanism: 'oauthbearer', token: 'secret-token' },
+  { mechanism: 'aws-msk-iam', region: 'eu-west-1' },
+] as const)('SASL $mechanism is refused with the mechanisms that work', sasl => {
+  expect(() => createKafkaJs({ brokers: ['b:1'], tls: false, sasl }, 'test')).toThrow(
+    expect.objectContaining({
+      code: 'cluster-denied',
+      hint: expect.stringContaining('scram-sha-512'),
+    }),
+  )
+})
+
+test('A TLS file that cannot be read is named', () => {
+  const tls = { ca: '/no/such.pem', rejectUnauthorized: true }
+  expect(() => createKafkaJs({ brokers: ['b:1'], tls }, 'test')).toThrow(
+    'Cannot read the TLS file /no/such.pem named in the configuration.',
+  )
+})
