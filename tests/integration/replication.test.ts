@@ -1,9 +1,9 @@
 // The normal case on real brokers: every record of the primary is on the standby once, in order and unchanged.
 
-import { CompressionTypes } from 'kafkajs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { removeStarted } from '../support/brokers.ts'
 import { type FlowFixture, startFlowFixture } from '../support/flow-fixture.ts'
+import { codecTypes } from '../support/kafkajs-codecs.ts'
 
 let world: FlowFixture
 
@@ -39,11 +39,70 @@ test('every record arrives once, in order, with its key, value, headers and time
 
   const first = await world.run(flow)
 
-  expect(first.report.partitions.map(each => each.outcome)).toEqual(['drained', 'drained', 'drained'])
+  expect(first.report.partitions.map(each => each.outcome)).toEqual([
+    'drained',
+    'drained',
+    'drained',
+  ])
   expect(first.incidents).toEqual([])
   for (const partition of [0, 1, 2]) {
     const expected = contentsOf(await world.readAll('primary', 'orders', partition))
     expect(expected).toHaveLength(150)
-    expect(contentsOf(await world.readAll('standby', 'primary.orders', partition))).toEqual(expected)
+    expect(contentsOf(await world.readAll('standby', 'primary.orders', partition))).toEqual(
+      expected,
+    )
   }
+})
+
+test('a second run copies only what came since, and one without work writes nothing', async () => {
+  await world.createTopic('second')
+  const flow = world.flow(['second'])
+  await world.produce('second', events(0, 100))
+  await world.run(flow)
+  await world.produce('second', events(100, 20))
+
+  const second = await world.run(flow)
+  const before = await world.checkpoints.list(flow.name)
+  const third = await world.run(flow)
+
+  expect(second.report.partitions).toMatchObject([{ outcome: 'drained', recordsReplicated: 20n }])
+  expect(third.report.partitions).toMatchObject([{ outcome: 'drained', recordsReplicated: 0n }])
+  expect(await world.checkpoints.list(flow.name)).toEqual(before)
+  expect(contentsOf(await world.readAll('standby', 'primary.second'))).toEqual(
+    contentsOf(await world.readAll('primary', 'second')),
+  )
+})
+
+test.each(Object.keys(codecTypes) as (keyof typeof codecTypes)[])(
+  'batches compressed with %s arrive with the same records',
+  async codec => {
+    const topic = `codec-${codec}`
+    await world.createTopic(topic)
+    const producer = world.primaryKafka.producer()
+    await producer.connect()
+    await producer.send({ topic, compression: codecTypes[codec], messages: events(0, 500) })
+    await producer.disconnect()
+
+    const { report, incidents } = await world.run(world.flow([topic]))
+
+    expect(incidents).toEqual([])
+    expect(report.partitions).toMatchObject([{ outcome: 'drained', recordsReplicated: 500n }])
+    const copies = await world.readAll('standby', `primary.${topic}`)
+    expect(contentsOf(copies)).toEqual(contentsOf(await world.readAll('primary', topic)))
+    expect(copies).toHaveLength(500)
+  },
+)
+
+test('a pattern selects topics, identity keeps their names, and an excluded one stays away', async () => {
+  for (const name of ['shop.eu', 'shop.us', 'shop.internal']) {
+    await world.createTopic(name)
+    await world.produce(name, events(0, 10))
+  }
+  const flow = world.flow(['/shop\\..*/'], { naming: 'identity', exclude: ['shop.internal'] })
+
+  const { report } = await world.run(flow)
+
+  expect(report.partitions.map(each => each.topic)).toEqual(['shop.eu', 'shop.us'])
+  expect(await world.readAll('standby', 'shop.eu')).toHaveLength(10)
+  expect(await world.onStandby(admin => admin.listTopics())).not.toContain('shop.internal')
 })

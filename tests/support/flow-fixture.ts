@@ -100,8 +100,11 @@ export async function startFlowFixture(options: FlowFixtureOptions = {}) {
     /** Deletes records of the primary before `offset`. */
     deleteRecords: (topic: string, offset: number, partition = 0) =>
       deleteRecords(primary, { topic, partition, offset }),
-    setTopicConfigs: (topic: string, configs: Record<string, string>) =>
-      setTopicConfigs(primary, topic, configs),
+    setTopicConfigs: (
+      cluster: 'primary' | 'standby',
+      topic: string,
+      configs: Record<string, string>,
+    ) => setTopicConfigs(cluster === 'primary' ? primary : standby, topic, configs),
     /** `[log start offset, high watermark]` on the primary. */
     logEnds: (topic: string, partition = 0) => readLogEnds(primary, topic, partition),
     /** One record batch with these records. */
