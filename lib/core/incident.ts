@@ -80,8 +80,10 @@ export function unobservedIncident(input: {
   readonly topic: string | null
   readonly detail: string
   readonly detectedAtMs: number
+  /** A denial of a fetch or a produce: only another one that succeeds shows that it is over. */
+  readonly foundCopying?: boolean
 }): Incident {
-  const { kind, flow, cluster, topic, detail, detectedAtMs } = input
+  const { kind, flow, cluster, topic, detail, detectedAtMs, foundCopying = false } = input
   return {
     id: [kind, cluster, ...(topic === null ? [] : [topic]), detectedAtMs].join(':'),
     kind,
@@ -93,8 +95,13 @@ export function unobservedIncident(input: {
     expectedOffset: null,
     foundOffset: null,
     lostRecordsMax: null,
-    evidence: { cluster, detail },
+    evidence: { cluster, detail, ...(foundCopying ? { found: 'copying' } : {}) },
   }
+}
+
+/** True for silence that looking at the cluster does not notice: a permission to read or write that is missing. */
+export function wasFoundCopying({ evidence }: Incident): boolean {
+  return evidence.found === 'copying'
 }
 
 /** True when `incident` is open and concerns this partition, its whole topic, or its whole flow. */

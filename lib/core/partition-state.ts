@@ -7,6 +7,7 @@
 //                             v    | observed (back, or recreated)
 //                           waiting
 //
+// A waiting partition that is observed again is looked at as a replicating one is: what is found may halt it at once.
 // That a partition cannot be observed right now is no state: nothing about its position changed. It is the
 // outcome of a run, and an incident of the cluster or topic.
 

@@ -216,6 +216,7 @@ function refused(shard: Shard, run: PartitionRun, error: string): void {
         topic: run.key.topic,
         detail,
         cluster: shard.source.name,
+        foundCopying: true,
       }
       return conclude(shard, run, { kind: 'stop', outcome: 'unobserved', detail })
     case 'halt-unsupported':

@@ -83,7 +83,7 @@ async function takeViews(
     const detail = `standby topic ${run.targetTopic} has no partition ${run.key.partition}; the next tick creates it`
     return finish(shard, run, 'failed', detail)
   }
-  const decision = decideFor(shard, run, {
+  const decided = decideFor(shard, run, {
     kind: 'observed',
     source: {
       topicId: source.topicId,
@@ -96,6 +96,7 @@ async function takeViews(
     fetchWasOutOfRange: run.wasOutOfRange,
     topicIsKnown: run.topicIsKnown,
   })
+  const decision = shard.tails ? following(decided) : decided
   run.wasOutOfRange = false
   run.sourceLeader = source.leader
   run.targetLeader = target.leader
@@ -106,6 +107,16 @@ async function takeViews(
   run.cleanHandOver = true
   const fetch = decision.commands.find(command => command.kind === 'fetch')
   if (fetch !== undefined && isWaiting(run)) startCopying(shard, run, fetch.withEpoch)
+}
+
+/** A run that follows the log fetches where another one would have caught up: the broker holds the request. */
+function following(decision: Decision): Decision {
+  const commands = decision.commands.map(command =>
+    command.kind === 'stop' && command.outcome === 'drained'
+      ? { kind: 'fetch' as const, withEpoch: true }
+      : command,
+  )
+  return { ...decision, commands }
 }
 
 function pointOf(

@@ -36,7 +36,11 @@ export type PartitionReport = {
 }
 
 /** Something that could not be observed, and in which cluster. */
-export type Finding = Unobserved & { readonly cluster: string }
+export type Finding = Unobserved & {
+  readonly cluster: string
+  /** A denial of a fetch, a produce or a producer id: looking at the cluster does not show it. */
+  readonly foundCopying?: boolean
+}
 
 /** What to do as soon as nothing of this partition is unacknowledged any more. */
 export type Finale =
@@ -105,6 +109,8 @@ export function createPendingQueue() {
   let batches: PendingBatch[] = []
   let head = 0
   let inFlight = 0
+  // How many, from the first one on, went out at least once: more than are in flight after a rewind.
+  let sent = 0
   let bytes = 0
   const compact = () => {
     // Dropping from the front one by one would move the whole array for every acknowledgement.
@@ -135,6 +141,7 @@ export function createPendingQueue() {
       const batch = batches[head + inFlight]
       assert(batch !== undefined, 'took a batch that is not there')
       inFlight += 1
+      sent = Math.max(sent, inFlight)
       return batch
     },
     peekUnsent: () => batches[head + inFlight],
@@ -144,6 +151,7 @@ export function createPendingQueue() {
       assert(batch !== undefined && inFlight > 0, 'acknowledged a batch that was not in flight')
       head += 1
       inFlight -= 1
+      sent -= 1
       bytes -= batch.bytes.length
       compact()
       return batch
@@ -152,9 +160,9 @@ export function createPendingQueue() {
     rewind() {
       inFlight = 0
     },
-    /** Forgets everything not in flight: it was never sent, so nothing depends on it. */
+    /** Forgets what was never sent: nothing depends on it. Of what was, the target may have every batch. */
     dropUnsent() {
-      const kept = batches.slice(head, head + inFlight)
+      const kept = batches.slice(head, head + sent)
       batches = kept
       head = 0
       bytes = kept.reduce((sum, batch) => sum + batch.bytes.length, 0)
@@ -163,6 +171,7 @@ export function createPendingQueue() {
       batches = []
       head = 0
       inFlight = 0
+      sent = 0
       bytes = 0
     },
   }

@@ -149,8 +149,7 @@ function acknowledge(
   run.isKnownToTarget = true
   // While anything is pending it may be a batch that was sent before and whose outcome nobody knows.
   if (run.pending.length === 0) run.outcomeUnknown = false
-  // What made the target be looked at again is still the reason when batches before it come through.
-  if (run.phase === 'copying') run.lastTrouble = null
+  run.lastTrouble = null
   run.report.recordsReplicated += BigInt(recordsCount)
   run.report.bytesReplicated += BigInt(batch.bytes.length)
   const decision = decideFor(shard, run, {
@@ -179,6 +178,7 @@ function refused(shard: Shard, run: PartitionRun, error: string, detail: string)
         topic: run.key.topic,
         detail,
         cluster: shard.target.name,
+        foundCopying: true,
       }
       return start(shard, [run], finish(shard, run, 'unobserved', detail))
     case 'halt-too-large':

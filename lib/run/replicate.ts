@@ -20,6 +20,7 @@ import {
   type PartitionRun,
 } from './partition-run.ts'
 import { createShard, type ReplicateDeps, type Shard, wakeLoops } from './shard-run.ts'
+import { resolveCopied } from './unobserved.ts'
 
 export type ReplicateInput = {
   readonly flow: FlowConfig
@@ -57,6 +58,7 @@ export async function replicate(
   const findings = runs.flatMap(run =>
     run.report.outcome === 'unobserved' && run.lastFailure !== null ? [run.lastFailure] : [],
   )
+  await resolveCopied(deps, input.flow.name, { partitions: reports, findings })
   return { partitions: reports.sort(byName), findings, heldUntilMs }
 }
 
@@ -152,7 +154,8 @@ async function runShard(
   if ('kind' in producer) {
     const nobody = { producerId: 0n, producerEpoch: 0 }
     const shard = createShard({ ...deps, flow, tails, runs, producer: nobody })
-    const failure = { ...producer, cluster: deps.target.name }
+    const foundCopying = producer.reason === 'authorization-denied'
+    const failure = { ...producer, cluster: deps.target.name, foundCopying }
     const detail = `${deps.target.name}: ${producer.detail}`
     for (const run of runs) run.lastFailure = failure
     await Promise.all(runs.map(run => finish(shard, run, 'unobserved', detail)))

@@ -1,12 +1,12 @@
 // Owns the incidents about what cannot be observed: one per cluster or topic and episode, opened when it is first
 // found, ended when the cluster answers again. Not knowing is reported on every tick, and never as healthy.
 
-import { type Incident, unobservedIncident } from '../core/incident.ts'
+import { type Incident, unobservedIncident, wasFoundCopying } from '../core/incident.ts'
 import { incidentLines } from '../core/wording.ts'
 import type { Clock } from '../io/clock.ts'
 import type { Log } from '../io/log.ts'
 import type { IncidentStore } from '../io/stores.ts'
-import type { Finding } from './partition-run.ts'
+import type { Finding, PartitionReport } from './partition-run.ts'
 
 export type UnobservedDeps = {
   readonly incidents: IncidentStore
@@ -31,7 +31,7 @@ export async function reportFindings(
   }
 }
 
-/** Ends the open incidents about clusters and topics that answered now. */
+/** Ends the open incidents about clusters and topics that answered now, when they were looked at. */
 export async function resolveAnswered(
   deps: UnobservedDeps,
   flow: string,
@@ -39,15 +39,44 @@ export async function resolveAnswered(
   findings: readonly Finding[],
 ): Promise<void> {
   for (const incident of open) {
-    const isAboutSilence =
-      incident.kind === 'unreachable' || incident.kind === 'authorization-denied'
-    if (!isAboutSilence || findings.some(finding => concerns(incident, finding))) continue
-    const nowMs = deps.clock.nowMs()
-    await deps.incidents.resolve({ flow, id: incident.id, resolution: 'recovered', nowMs })
-    const { cluster } = incident.evidence
-    const topic = incident.topic === null ? '' : `, topic ${incident.topic}`
-    deps.log({ level: 'info', text: `Cluster ${cluster}${topic}, flow ${flow}: answers again.` })
+    // Otherwise a topic that may be described and not read would be one incident more on every tick.
+    if (wasFoundCopying(incident) || !isAboutSilence(incident)) continue
+    if (findings.some(finding => concerns(incident, finding))) continue
+    await recover(deps, flow, incident)
   }
+}
+
+/** Ends the open incidents about what a fetch or a produce was denied, where records were copied now. */
+export async function resolveCopied(
+  deps: UnobservedDeps,
+  flow: string,
+  run: {
+    readonly partitions: readonly PartitionReport[]
+    readonly findings: readonly Finding[]
+  },
+): Promise<void> {
+  const copied = new Set(
+    run.partitions.filter(each => each.recordsReplicated > 0n).map(each => each.topic),
+  )
+  if (copied.size === 0) return
+  for (const incident of await deps.incidents.list(flow, 'open')) {
+    if (!wasFoundCopying(incident)) continue
+    if (incident.topic !== null && !copied.has(incident.topic)) continue
+    if (run.findings.some(finding => concerns(incident, finding))) continue
+    await recover(deps, flow, incident)
+  }
+}
+
+function isAboutSilence({ kind }: Incident): boolean {
+  return kind === 'unreachable' || kind === 'authorization-denied'
+}
+
+async function recover(deps: UnobservedDeps, flow: string, incident: Incident): Promise<void> {
+  const nowMs = deps.clock.nowMs()
+  await deps.incidents.resolve({ flow, id: incident.id, resolution: 'recovered', nowMs })
+  const { cluster } = incident.evidence
+  const topic = incident.topic === null ? '' : `, topic ${incident.topic}`
+  deps.log({ level: 'info', text: `Cluster ${cluster}${topic}, flow ${flow}: answers again.` })
 }
 
 function scopeOf({ cluster, topic, reason }: Finding): string {
@@ -60,6 +89,15 @@ function concerns(incident: Incident, { cluster, topic, reason }: Finding): bool
   )
 }
 
-function incidentOf({ reason, cluster, topic, detail }: Finding, flow: string, nowMs: number) {
-  return unobservedIncident({ kind: reason, flow, cluster, topic, detail, detectedAtMs: nowMs })
+function incidentOf(finding: Finding, flow: string, nowMs: number): Incident {
+  const { reason: kind, cluster, topic, detail, foundCopying = false } = finding
+  return unobservedIncident({
+    kind,
+    flow,
+    cluster,
+    topic,
+    detail,
+    detectedAtMs: nowMs,
+    foundCopying,
+  })
 }

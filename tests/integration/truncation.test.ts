@@ -24,11 +24,6 @@ afterAll(async () => {
   await removeStarted()
 })
 
-const logStartOf = async (topic: string, partition = 0) => {
-  const offsets = await world.primary.fetchTopicOffsets(topic)
-  return BigInt(offsets.find(each => each.partition === partition)?.low ?? '-1')
-}
-
 const lostRangeOf = ({ expectedOffset, foundOffset, lostRecordsMax }: Incident) => ({
   expectedOffset,
   foundOffset,
@@ -162,26 +157,26 @@ test('records deleted only after they were replicated are no truncation', async 
 })
 
 test('retention takes whole segments: the range lost is what the log start says', async () => {
-  // Three records fill a segment, and 1 ms is over as soon as they are written.
-  await world.createTopic('short-lived', {
-    configs: { 'segment.bytes': '1048576', 'retention.ms': '-1' },
-  })
+  // The smallest segment Kafka allows; three of the wide records fill one.
+  const segments = { 'segment.bytes': '1048576', 'retention.ms': '-1' }
+  await world.createTopic('short-lived', { configs: segments })
   const flow = world.flow(['short-lived'], { onTruncation: 'continue' })
   const wide = (first: number, count: number) =>
     records(first, count).map(each => ({ ...each, value: 'x'.repeat(300_000) }))
   await world.produceInBatches('short-lived', wide(0, 4), { size: 1 })
   await world.run(flow)
   await world.produceInBatches('short-lived', wide(4, 12), { size: 1 })
-  await setTopicConfig('short-lived', 'retention.ms', '1')
+  await world.setTopicConfigs('primary', 'short-lived', { ...segments, 'retention.ms': '1' })
   await until('retention has deleted records that were not replicated', async () => {
-    return (await logStartOf('short-lived')) > 4n
+    const [logStart] = await world.logEnds('short-lived')
+    return logStart > 4n
   })
-  await setTopicConfig('short-lived', 'retention.ms', '-1')
+  await world.setTopicConfigs('primary', 'short-lived', segments)
   await world.produce('short-lived', records(16, 3))
 
   const result = await world.run(flow)
 
-  const logStart = await logStartOf('short-lived')
+  const [logStart] = await world.logEnds('short-lived')
   expect(outcomesOf(result)).toEqual(['drained'])
   expect(result.incidents.map(each => each.kind)).toEqual(['log-truncated'])
   expect(result.incidents.map(lostRangeOf)).toEqual([
@@ -192,12 +187,6 @@ test('retention takes whole segments: the range lost is what the log start says'
     ...(await world.readPrimary('short-lived')),
   ])
 })
-
-const setTopicConfig = (topic: string, name: string, value: string) =>
-  world.primary.alterConfigs({
-    validateOnly: false,
-    resources: [{ type: 2, name: topic, configEntries: [{ name, value }] }],
-  })
 
 test.each([
   { policy: 'halt', outcome: 'halted' },

@@ -72,6 +72,10 @@ export async function startFlowFixture(options: FlowFixtureOptions = {}) {
   const incidents = createIncidentStore(client, table)
   const primary = connectTo(source)
   const standby = connectTo(target)
+  const document = (flow: FlowOverrides) => ({
+    clusters: { primary: { brokers: source.brokers }, standby: { brokers: target.brokers } },
+    flows: [{ from: 'primary', to: 'standby', ...flow }],
+  })
   const open = (flow: FlowConfig, log: RunOnceDeps['log'], faults: readonly Fault[] = []) =>
     openDeps({ flow, source, target, checkpoints, incidents, log, faults })
 
@@ -89,8 +93,10 @@ export async function startFlowFixture(options: FlowFixtureOptions = {}) {
     /** A flow of its own for each test: names are part of every key, so tests do not meet. */
     flow: (topics: readonly string[], overrides: FlowOverrides = {}) => {
       runs += 1
-      return testFlow(source, target, { name: `flow-${runs}`, topics, ...overrides })
+      return parseFlow(document({ name: `flow-${runs}`, topics, ...overrides }))
     },
+    /** A configuration with this flow, as a process of its own reads it. */
+    document,
     createTopic: (name: string, topic: TopicOptions = {}) => createTopic(primary, name, topic),
     createStandbyTopic: (name: string, topic: TopicOptions = {}) =>
       createTopic(standby, name, topic),
@@ -175,15 +181,8 @@ export function outcomesOf({ report }: RunResult): string[] {
   return report.partitions.map(each => each.outcome)
 }
 
-function testFlow(
-  source: TestCluster,
-  target: TestCluster,
-  flow: Record<string, unknown>,
-): FlowConfig {
-  const parsed = parseConfig({
-    clusters: { primary: { brokers: source.brokers }, standby: { brokers: target.brokers } },
-    flows: [{ from: 'primary', to: 'standby', ...flow }],
-  })
+function parseFlow(document: unknown): FlowConfig {
+  const parsed = parseConfig(document)
   const config = parsed.kind === 'valid' ? parsed.config.flows[0] : undefined
   if (config === undefined) throw new Error(`bad test flow: ${JSON.stringify(parsed)}`)
   return config

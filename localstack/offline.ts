@@ -1,0 +1,230 @@
+// The functions on this machine: the real serverless command line with serverless-offline, as one
+// process that schedules them and answers Lambda's Invoke API. Owns starting, invoking and stopping
+// it; not the brokers and endpoints they work with (stack.ts).
+
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { setTimeout as delay } from 'node:timers/promises'
+import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda'
+import { configPath } from '../lib/io/config-file.ts'
+import { startHttpService } from './http-service.ts'
+import { isRunning, killProcess, type OnSpawn, type ProcessIdentity } from './os-process.ts'
+import { describePortHolder, findFreePort, isPortFree, localAddress } from './ports.ts'
+import { StackError } from './stack-error.ts'
+import {
+  createAwsEnvironment,
+  portVariables,
+  projectDirectory,
+  type StackSettings,
+  serviceNames,
+} from './stack-settings.ts'
+
+export type Invocation =
+  | { readonly kind: 'succeeded'; readonly answer: unknown }
+  /** The function ran and rejected; `reason` is its error's message. */
+  | { readonly kind: 'failed'; readonly reason: string }
+
+export type OfflineFunctions = ProcessIdentity & {
+  /** Lambda's Invoke API: what AWS_ENDPOINT_URL_LAMBDA names. */
+  readonly endpoint: string
+  readonly logFile: string
+  /**
+   * One invocation, and its end, however long that takes.
+   * @throws StackError when the process ends meanwhile.
+   */
+  invoke(name: 'plan' | 'replicate', payload?: unknown): Promise<Invocation>
+  isRunning(): boolean
+  /** SIGTERM, SIGKILL where that takes more than 20 s. An invocation under way is cut off. */
+  stop(): Promise<void>
+  /** SIGKILL. */
+  kill(): Promise<void>
+}
+
+const stage = 'local'
+const defaultLambdaPort = 3002
+const endPollMs = 100
+const endPollsMax = 10
+const logLinesMax = 12
+const logLineCharactersMax = 300
+
+/** Where the process writes what it and the functions have to say. */
+export function functionsLogFile(settings: StackSettings): string {
+  return join(settings.directory, 'functions', 'functions.log')
+}
+
+/**
+ * The environment of whatever works on the stack's endpoints and on no others, in place of the
+ * caller's own AWS account.
+ */
+export function createStackEnvironment(
+  settings: StackSettings,
+  env: NodeJS.ProcessEnv = process.env,
+): NodeJS.ProcessEnv {
+  const inherited = { ...env }
+  // Each of them would win over what createAwsEnvironment says.
+  delete inherited.AWS_ENDPOINT_URL_DYNAMODB
+  delete inherited.AWS_PROFILE
+  delete inherited.AWS_SESSION_TOKEN
+  const ports = serviceNames.map(name => [portVariables[name], String(settings.ports[name])])
+  return {
+    ...inherited,
+    ...Object.fromEntries(ports),
+    ...createAwsEnvironment(settings),
+    // serverless.yml takes an empty variable for a name.
+    GAPLESS_CONFIG: configPath(env),
+  }
+}
+
+/**
+ * Starts the functions on the stack of `settings` and waits until they can be invoked. Their
+ * schedule runs from then on. They are killed with this process, however it ends. The working
+ * directory must be the project's: serverless looks for serverless.yml in no other.
+ * @throws StackError when the port is taken, or the process dies or stays silent at its start.
+ */
+export async function startFunctions(options: {
+  settings: StackSettings
+  /** Of Lambda's Invoke API. */
+  port: number
+  /** Added to the environment, or in place of what it has. */
+  env?: Record<string, string>
+  /** Default: `functionsLogFile`. */
+  logFile?: string
+  onSpawn?: OnSpawn
+}): Promise<OfflineFunctions> {
+  const { settings, port, env = {}, onSpawn } = options
+  const endpoint = `http://${localAddress}:${port}`
+  const service = await startHttpService({
+    label: 'serverless-offline',
+    command: process.execPath,
+    args: [
+      join(projectDirectory, 'node_modules', 'serverless', 'bin', 'serverless.js'),
+      ...['offline', 'start', '--stage', stage],
+    ],
+    env: {
+      ...createStackEnvironment(settings),
+      ...env,
+      // serverless.yml reads the port, the SDK in `plan` the endpoint.
+      GAPLESS_LAMBDA_PORT: String(port),
+      AWS_ENDPOINT_URL_LAMBDA: endpoint,
+    },
+    port,
+    healthPath: '/',
+    logFile: options.logFile ?? functionsLogFile(settings),
+    detached: false,
+    onSpawn,
+    remedy: 'Correct what it names and try again.',
+  })
+  const client = createInvocationClient(endpoint)
+  const { pid, startedAt, logFile } = service
+  const end = async (how: () => Promise<void>) => {
+    client.destroy()
+    await how()
+  }
+  return {
+    pid,
+    startedAt,
+    endpoint,
+    logFile,
+    async invoke(name, payload = {}) {
+      try {
+        return await invoke(client, `gapless-${stage}-${name}`, payload)
+      } catch (error) {
+        if (await hasEndedSoon(service)) throw await describeDeath(service)
+        throw error
+      }
+    },
+    isRunning: () => isRunning(service),
+    stop: () => end(service.stop),
+    kill: () => end(() => killProcess(service)),
+  }
+}
+
+/**
+ * The port for Lambda's Invoke API: GAPLESS_LAMBDA_PORT, otherwise 3002, otherwise a free one.
+ * @throws StackError when the wanted one is none, or taken.
+ */
+export async function chooseLambdaPort(env: NodeJS.ProcessEnv = process.env): Promise<number> {
+  const wanted = env.GAPLESS_LAMBDA_PORT
+  if (wanted === undefined || wanted === '') {
+    return (await isPortFree(defaultLambdaPort)) ? defaultLambdaPort : findFreePort()
+  }
+  const port = Number(wanted)
+  if (!Number.isInteger(port) || port <= 0 || port > 65_535) {
+    throw new StackError(
+      `GAPLESS_LAMBDA_PORT is "${wanted}", but must be a port between 1 and 65535.`,
+      `Correct it, or unset it for ${defaultLambdaPort} or a free one.`,
+    )
+  }
+  if (await isPortFree(port)) return port
+  throw new StackError(
+    `The functions cannot start: ${localAddress}:${port} is already in use` +
+      `${describePortHolder(port)}.`,
+    'Stop that process, or set GAPLESS_LAMBDA_PORT to another port, or to none for a free one.',
+  )
+}
+
+function createInvocationClient(endpoint: string): LambdaClient {
+  return new LambdaClient({
+    endpoint,
+    region: 'us-east-1',
+    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+    // An invocation lasts as long as its function; repeating it here would hide that it failed.
+    maxAttempts: 1,
+    requestHandler: { requestTimeout: 0 },
+  })
+}
+
+async function invoke(
+  client: LambdaClient,
+  functionName: string,
+  payload: unknown,
+): Promise<Invocation> {
+  const answer = await client.send(
+    new InvokeCommand({ FunctionName: functionName, Payload: JSON.stringify(payload) }),
+  )
+  const text = answer.Payload?.transformToString() ?? ''
+  const parsed: unknown = text === '' ? null : JSON.parse(text)
+  if (answer.FunctionError === undefined) return { kind: 'succeeded', answer: parsed }
+  const { errorMessage } = parsed as { errorMessage?: string }
+  return { kind: 'failed', reason: errorMessage || answer.FunctionError }
+}
+
+/** A connection may break a moment before its process is seen to be gone. */
+async function hasEndedSoon(process: ProcessIdentity): Promise<boolean> {
+  for (let poll = 0; poll < endPollsMax && isRunning(process); poll += 1) await delay(endPollMs)
+  return !isRunning(process)
+}
+
+/** What to say when the process has ended by itself. */
+export async function describeDeath(process: {
+  readonly pid: number
+  readonly logFile: string
+}): Promise<StackError> {
+  const { pid, logFile } = process
+  const tail = (await readLogTail(logFile)).map(line => `\n  ${line}`).join('')
+  return new StackError(
+    `The functions (serverless-offline, pid ${pid}) have died.`,
+    `The end of their log ${logFile}:${tail}`,
+  )
+}
+
+/** The end of the functions' log, for a person: without metrics, long lines cut. */
+export async function readLogTail(logFile: string): Promise<string[]> {
+  const lines = (await readFile(logFile, 'utf8')).split('\n').filter(isTelling)
+  return lines.slice(-logLinesMax).map(line => line.slice(0, logLineCharactersMax))
+}
+
+function isTelling(line: string): boolean {
+  return line.trim() !== '' && !line.startsWith('{"_aws":')
+}
+
+/** What the functions logged, in order: the texts of their log lines, of whatever level. */
+export async function readLoggedTexts(logFile: string): Promise<string[]> {
+  // Without what follows the last line end: a line that is being written.
+  const lines = (await readFile(logFile, 'utf8')).split('\n').slice(0, -1)
+  return lines.flatMap(line => {
+    if (!line.startsWith('{"level":')) return []
+    const { message } = JSON.parse(line) as { message: string }
+    return [message]
+  })
+}

@@ -1,0 +1,222 @@
+// `npm start`: the local stack, the functions on their schedule, and 1,000 events on their way from
+// the primary to the standby, for whoever sees gapless for the first time. Ctrl-C stops what was
+// started here, and nothing else.
+
+import { Command } from 'commander'
+import { describeFailure, describeStack } from '../cli/failure.ts'
+import { systemClock } from '../lib/io/clock.ts'
+import { type Arrival, createArrival, eventCount, produceAwaited } from './awaited-events.ts'
+import { commitLogTopic, loadCommitLogFlow, openCommitLogWatch } from './commit-log-watch.ts'
+import { chooseLambdaPort, type Invocation, type OfflineFunctions } from './offline.ts'
+import { runSession, type Session, type SessionEnd } from './session.ts'
+import { StackError } from './stack-error.ts'
+import {
+  describeAddress,
+  portVariables,
+  type StackSettings,
+  serviceNames,
+} from './stack-settings.ts'
+import { createStartView, type StartView } from './start-view.ts'
+
+const lookEveryMs = 1_000
+/** One tick at once, a lease of 20 s that an interrupted run left, and a scheduled tick. */
+const caughtUpDeadlineMs = 150_000
+/** serverless-offline takes rate(1 minute) for every full minute. */
+const tickEveryMs = 60_000
+
+const wrongUsageExitCode = 2
+/** 128 + SIGINT, as shells count it. */
+const interruptedExitCode = 130
+
+/** A socket that a client library left open must not keep anybody waiting. */
+const lingerMs = 2_000
+
+type Options = { exitWhenCaughtUp?: true }
+
+async function demonstrate(session: Session, view: StartView, options: Options): Promise<number> {
+  const startedMs = performance.now()
+  const { settings, signal } = session
+  signal.addEventListener('abort', view.end, { once: true })
+  // Before anything is started: what is wrong with them would be found only then.
+  const flow = await loadCommitLogFlow(settings)
+  const port = await chooseLambdaPort()
+  const started = await session.startStack({ topics: true })
+  if (started.length === 0) view.say('The stack is up already, and will be left running.')
+  const watch = await openCommitLogWatch(settings, flow)
+  try {
+    const functions = await startTicking(session, view, port)
+    const standbyStart = await watch.readStandbyEnd()
+    const keys = await produceAwaited(settings, view.say, signal)
+    if (signal.aborted) return 0
+    view.say(
+      'Invoking "plan" now, so that nobody waits for the schedule ' +
+        `(next tick in ${Math.ceil(nextTickInMs() / 1_000)} s).`,
+    )
+    const tick = functions.invoke('plan').then(invocation => sayIfFailed(invocation, view))
+    // Its rejection is the death of the process, which the session sees and says.
+    tick.catch(() => undefined)
+    const arrival = createArrival({ watch, keys, standbyStart })
+    await untilCaughtUp({ session, view, arrival, options })
+    if (signal.aborted) return 0
+    const seconds = ((performance.now() - startedMs) / 1_000).toFixed(0)
+    view.say(
+      `All ${eventCount} events are on the standby, 1:1: compared id by id in ` +
+        `${watch.standbyTopic}, none missing, none twice (${seconds} s after npm start).`,
+    )
+    if (options.exitWhenCaughtUp) return 0
+    for (const line of suggestions(settings)) view.say(line)
+    await follow(session, view, arrival)
+    return 0
+  } finally {
+    await watch.close()
+  }
+}
+
+async function startTicking(
+  session: Session,
+  view: StartView,
+  port: number,
+): Promise<OfflineFunctions> {
+  view.say('Starting the functions (serverless offline start --stage local)...')
+  const functions = await session.startFunctions({ port })
+  view.say(`The functions: ${functions.endpoint} (pid ${functions.pid}), log ${functions.logFile}`)
+  view.say('The first tick, at once; from now on one every minute, on schedule.')
+  sayIfFailed(await functions.invoke('plan'), view)
+  return functions
+}
+
+function sayIfFailed(invocation: Invocation, view: StartView): void {
+  if (invocation.kind === 'failed') view.say(`The tick failed: ${invocation.reason}`)
+}
+
+async function untilCaughtUp(input: {
+  readonly session: Session
+  readonly view: StartView
+  readonly arrival: Arrival
+  readonly options: Options
+}): Promise<void> {
+  const { session, view, arrival, options } = input
+  const deadlineMs = performance.now() + caughtUpDeadlineMs
+  let haltIsSaid = false
+  while (!session.signal.aborted) {
+    const { end, halted } = await look(view, arrival)
+    if (end !== null && (await arrival.isComplete(end))) return
+    if (options.exitWhenCaughtUp && halted !== null) throw haltedError(halted)
+    if (halted !== null && !haltIsSaid) {
+      for (const line of [haltedError(halted).message, ...suggestions(session.settings)]) {
+        view.say(line)
+      }
+      haltIsSaid = true
+    }
+    if (options.exitWhenCaughtUp && performance.now() > deadlineMs) {
+      throw new StackError(
+        `The standby did not catch up within ${caughtUpDeadlineMs / 1_000} s after the events ` +
+          'were produced.',
+        'See "npm run -s gapless -- status" and "incidents", and the functions\' log.',
+      )
+    }
+    await systemClock.wait(lookEveryMs, session.signal)
+  }
+}
+
+/** Until Ctrl-C. */
+async function follow(session: Session, view: StartView, arrival: Arrival): Promise<void> {
+  while (!session.signal.aborted) {
+    await look(view, arrival)
+    await systemClock.wait(lookEveryMs, session.signal)
+  }
+}
+
+/** Shows what there is to see now. What does not answer is shown as that, and asked again. */
+async function look(
+  view: StartView,
+  { watch, standbyStart }: Arrival,
+): Promise<{ end: bigint | null; halted: string | null }> {
+  const unobserved: string[] = []
+  const explain = (error: unknown) => {
+    unobserved.push(...describeFailure(error).lines)
+    return null
+  }
+  const [status, end] = await Promise.all([
+    watch.readStatus().catch(explain),
+    watch.readStandbyEnd().catch(explain),
+  ])
+  const partitions = status?.partitions ?? []
+  view.show({
+    partitions,
+    unobserved: [...(status?.unobserved ?? []), ...unobserved],
+    standbyTopic: watch.standbyTopic,
+    arrived: end === null ? null : end - standbyStart,
+    produced: eventCount,
+    nextTickInMs: nextTickInMs(),
+  })
+  const halted = partitions.find(each => each.topic === commitLogTopic && each.state === 'halted')
+  return { end, halted: halted === undefined ? null : `${halted.topic}:${halted.partition}` }
+}
+
+function haltedError(partition: string): StackError {
+  return new StackError(
+    `${partition} is halted by an incident, so its events wait for a person.`,
+    '"npm run -s gapless -- incidents" says why, ' +
+      `"npm run -s gapless -- resume ${partition}" lets it go on.`,
+  )
+}
+
+function nextTickInMs(): number {
+  return tickEveryMs - (Date.now() % tickEveryMs)
+}
+
+/** What to try in another terminal, with the environment it takes there. */
+function suggestions(settings: StackSettings): string[] {
+  const ports = serviceNames
+    .map(name => portVariables[name])
+    .filter(name => process.env[name])
+    .map(name => `${name}=${process.env[name]}`)
+  const table = process.env.GAPLESS_TABLE ? [`GAPLESS_TABLE=${settings.table}`] : []
+  const variables = [
+    `AWS_ENDPOINT_URL=${describeAddress('aws', settings)}`,
+    ...['AWS_REGION=us-east-1', 'AWS_ACCESS_KEY_ID=test', 'AWS_SECRET_ACCESS_KEY=test'],
+    ...ports,
+    ...table,
+  ]
+  const broker = describeAddress('primary', settings)
+  return [
+    'The functions go on until Ctrl-C. Try in another terminal, for example:',
+    `  export ${variables.join(' ')}`,
+    '  npm run -s gapless -- status',
+    `  npm run -s gapless -- produce --broker ${broker} --topic ${commitLogTopic} --count 500`,
+    `  npm run -s gapless -- reset-topic ${commitLogTopic}`,
+    '  npm run -s gapless -- incidents',
+  ]
+}
+
+async function run(options: Options): Promise<number> {
+  const view = createStartView(process.stdout)
+  let end: SessionEnd
+  try {
+    end = await runSession(view.say, session => demonstrate(session, view, options))
+  } catch (error) {
+    const lines = error instanceof StackError ? [error.message] : describeFailure(error).lines
+    for (const line of [...lines, ...describeStack(error, process.env.GAPLESS_DEBUG)]) {
+      process.stderr.write(`${line}\n`)
+    }
+    return 1
+  }
+  if (end.kind === 'completed') return end.exitCode
+  // Ctrl-C is how it ends, unless its end was to say something.
+  return options.exitWhenCaughtUp ? interruptedExitCode : 0
+}
+
+const program = new Command('npm start --')
+  .description(
+    'Starts two Kafka clusters, AWS endpoints and the functions on this machine, produces ' +
+      `${eventCount} events into ${commitLogTopic}, and shows them arrive on the standby. ` +
+      'Ctrl-C stops what was started here.',
+  )
+  .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : wrongUsageExitCode))
+  .option('--exit-when-caught-up', 'end with exit code 0 once all of them are there, 1 if not')
+  .action(async (options: Options) => {
+    process.exitCode = await run(options)
+    setTimeout(() => process.exit(), lingerMs).unref()
+  })
+await program.parseAsync()

@@ -1,0 +1,29 @@
+// run_challenge.sh as a person runs it: everything from nothing, and nothing left behind.
+
+import { expect, onTestFinished, test } from 'vitest'
+import { createLocalStage, living, pidsIn } from './local-stage.ts'
+
+test('run_challenge.sh all passes, and stops what it started', async () => {
+  const stage = await createLocalStage()
+  onTestFinished(stage.remove)
+
+  const command = stage.run('localstack/run_challenge.sh', ['all'])
+
+  expect(await command.ended, command.output()).toBe(0)
+  for (const name of ['test1', 'test2', 'test3']) {
+    expect(command.output()).toContain(`${name} PASSED`)
+  }
+  expect(command.output()).not.toContain('FAIL')
+  expect(pidsIn(command.output())).not.toEqual([])
+  expect(living(pidsIn(command.output()))).toEqual([])
+})
+
+test('run_challenge.sh names what it accepts', async () => {
+  const stage = await createLocalStage()
+  onTestFinished(stage.remove)
+
+  const command = stage.run('localstack/run_challenge.sh', ['test4'])
+
+  expect(await command.ended).toBe(2)
+  expect(command.output()).toContain('test1, test2, test3, status, logs, all')
+})

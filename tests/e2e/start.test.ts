@@ -1,0 +1,77 @@
+// `npm start` as a newcomer uses it: from nothing and back to nothing; on a stack that runs already, and is left as it
+// is; ended by Ctrl-C; and when the functions die under it.
+
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { isPortOpen } from '../../localstack/ports.ts'
+import { createLocalStage, type LocalStage, living, pidsIn } from './local-stage.ts'
+
+const allArrived = /All 1000 events are on the standby, 1:1/
+
+describe('where nothing runs', () => {
+  test('npm start -- --exit-when-caught-up exits 0 and leaves nothing running', async () => {
+    const stage = await createLocalStage()
+    onTestFinished(stage.remove)
+
+    const command = stage.run('npm', ['start', '--', '--exit-when-caught-up'])
+
+    expect({ code: await command.ended, output: command.output() }).toMatchObject({
+      code: 0,
+      output: expect.stringMatching(allArrived),
+    })
+    const pids = pidsIn(command.output())
+    // Two brokers, the table, the functions; each of them once more when it was stopped.
+    expect(new Set(pids).size).toBe(4)
+    expect(living(pids)).toEqual([])
+    expect(await Promise.all(stage.ports.map(isPortOpen))).toEqual([false, false, false, false])
+  })
+})
+
+describe('on a stack that runs', () => {
+  let stage: LocalStage
+  let stackPids: readonly number[]
+  beforeAll(async () => {
+    stage = await createLocalStage()
+    const up = stage.stack(['up'])
+    expect(await up.ended, up.output()).toBe(0)
+    stackPids = pidsIn(up.output())
+    expect(stackPids).toHaveLength(3)
+  })
+  afterAll(() => stage?.remove())
+
+  test('it goes on until Ctrl-C, which stops the functions and leaves the stack', async () => {
+    const command = stage.start([])
+    await command.says(allArrived)
+    await command.says(/gapless -- status/)
+    command.signal('SIGINT')
+
+    expect(await command.ended, command.output()).toBe(0)
+    expect(command.output()).toMatch(/Stopped the functions \(pid \d+\)/)
+    expect(living(pidsIn(command.output()))).toEqual([])
+    expect(living(stackPids)).toEqual(stackPids)
+  })
+
+  test('a second time it awaits 1,000 more, and ends with one line when the functions die', async () => {
+    const command = stage.start([])
+    await command.says(allArrived)
+    const [, pid] = await command.says(/The functions: .* \(pid (\d+)\)/)
+    process.kill(Number(pid), 'SIGKILL')
+
+    expect(await command.ended).toBe(1)
+    expect(command.output()).toContain(`The functions (serverless-offline, pid ${pid}) have died.`)
+    expect(living(stackPids)).toEqual(stackPids)
+  })
+
+  test('what a wrong environment makes impossible is said before anything is started', async () => {
+    const command = stage.run('env', [
+      'GAPLESS_LAMBDA_PORT=none',
+      process.execPath,
+      'localstack/start.ts',
+    ])
+
+    expect(await command.ended).toBe(1)
+    expect(command.output().trim()).toBe(
+      'GAPLESS_LAMBDA_PORT is "none", but must be a port between 1 and 65535. ' +
+        'Correct it, or unset it for 3002 or a free one.',
+    )
+  })
+})

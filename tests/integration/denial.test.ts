@@ -1,0 +1,148 @@
+// Permissions that the replicator lacks, on either cluster, before a run and during one: an incident of the topic for as
+// long as it lasts, never a deletion, and no trouble for the other topics.
+
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { aclProperties, allow, deny, theCluster } from '../support/acls.ts'
+import { removeStarted } from '../support/brokers.ts'
+import {
+  type FlowFixture,
+  outcomesOf,
+  smallBudgets,
+  startFlowFixture,
+  textsOf,
+} from '../support/flow-fixture.ts'
+import { records } from '../support/records.ts'
+
+let world: FlowFixture
+
+beforeAll(async () => {
+  world = await startFlowFixture({ properties: aclProperties, targetProperties: aclProperties })
+})
+afterAll(async () => {
+  await world?.disconnect()
+  await removeStarted()
+})
+
+const all = records(0, 200)
+
+test('a topic that may not be described is denied, not deleted, and the others go on', async () => {
+  await world.createTopic('hidden')
+  await world.createTopic('seen')
+  const flow = world.flow(['hidden', 'seen'])
+  await world.produce('hidden', all.slice(0, 50))
+  await world.run(flow)
+  await world.produce('hidden', all.slice(50))
+  await world.produce('seen', all)
+  await deny(world.primaryKafka, 'hidden', 'DESCRIBE')
+
+  const first = await world.run(flow)
+  const second = await world.run(flow)
+  const status = await world.status(flow)
+
+  for (const result of [first, second]) {
+    expect(outcomesOf(result)).toEqual(['unobserved', 'drained'])
+    expect(textsOf(result)).toEqual([
+      expect.stringMatching(/^Not authorized: cluster primary, topic hidden, /),
+    ])
+  }
+  expect(second.incidents).toEqual(first.incidents)
+  expect(first.incidents).toMatchObject([
+    { kind: 'authorization-denied', topic: 'hidden', resolution: 'open' },
+  ])
+  expect(status.partitions.find(each => each.topic === 'hidden')).toMatchObject({
+    state: 'unobserved',
+    lagRecords: null,
+  })
+  expect(await world.readStandby('seen')).toEqual(all)
+
+  await allow(world.primaryKafka, 'hidden')
+  const allowed = await world.run(flow)
+
+  expect(outcomesOf(allowed)).toEqual(['drained', 'drained'])
+  expect(allowed.incidents.map(each => [each.kind, each.resolution])).toEqual([
+    ['authorization-denied', 'recovered'],
+  ])
+  expect(await world.readStandby('hidden')).toEqual(all)
+})
+
+test.each([
+  { topic: 'unreadable', cluster: 'primary', operation: 'READ' },
+  { topic: 'unwritable', cluster: 'standby', operation: 'WRITE' },
+] as const)(
+  'a permission lost under a copying run is one incident: $operation on the $cluster',
+  async row => {
+    const { topic, cluster, operation } = row
+    const kafka = cluster === 'primary' ? world.primaryKafka : world.standbyKafka
+    const guarded = cluster === 'primary' ? topic : `primary.${topic}`
+    await world.createTopic(topic)
+    const flow = world.flow([topic], { budgets: smallBudgets })
+    await world.produceInBatches(topic, all)
+
+    const denied = await world.run(flow, {
+      faults: [
+        {
+          on: cluster === 'primary' ? 'source' : 'target',
+          before: cluster === 'primary' ? 'fetch' : 'produce',
+          nth: 5,
+          perform: () => deny(kafka, guarded, operation),
+        },
+      ],
+    })
+    const deniedAgain = await world.run(flow)
+
+    for (const result of [denied, deniedAgain]) {
+      expect(outcomesOf(result)).toEqual(['unobserved'])
+      const denials = textsOf(result).filter(text => text.startsWith('Not authorized'))
+      expect(denials).toEqual([
+        expect.stringMatching(new RegExp(`^Not authorized: cluster ${cluster}, topic ${topic}, `)),
+      ])
+    }
+    expect(denied.incidents).toMatchObject([
+      { kind: 'authorization-denied', topic, resolution: 'open', evidence: { cluster } },
+    ])
+    expect(deniedAgain.incidents).toEqual(denied.incidents)
+
+    await allow(kafka, guarded)
+    const allowed = await world.run(flow)
+
+    expect(outcomesOf(allowed)).toEqual(['drained'])
+    expect(allowed.incidents.map(each => [each.kind, each.resolution])).toEqual([
+      ['authorization-denied', 'recovered'],
+    ])
+    expect(await world.readStandby(topic)).toEqual(all)
+  },
+)
+
+test.each([
+  // Either of the two permissions would do.
+  { topic: 'uncreatable', resources: [theCluster, 'primary.uncreatable'], operation: 'CREATE' },
+  { topic: 'not-to-be-seen', resources: ['primary.not-to-be-seen'], operation: 'DESCRIBE' },
+] as const)('a standby topic that may not be created or seen is denied: $operation', async row => {
+  const { topic, resources, operation } = row
+  await world.createTopic(topic)
+  const flow = world.flow([topic])
+  await world.produce(topic, all)
+  for (const resource of resources) await deny(world.standbyKafka, resource, operation)
+
+  const first = await world.run(flow)
+  const second = await world.run(flow)
+
+  for (const result of [first, second]) {
+    expect(outcomesOf(result)).toEqual(['unobserved'])
+    expect(result.incidents).toMatchObject([
+      {
+        kind: 'authorization-denied',
+        topic: `primary.${topic}`,
+        resolution: 'open',
+        evidence: { cluster: 'standby' },
+      },
+    ])
+  }
+
+  for (const resource of resources) await allow(world.standbyKafka, resource)
+  const allowed = await world.run(flow)
+
+  expect(outcomesOf(allowed)).toEqual(['drained'])
+  expect(allowed.incidents.map(each => each.resolution)).toEqual(['recovered'])
+  expect(await world.readStandby(topic)).toEqual(all)
+})

@@ -1,0 +1,204 @@
+// What happens to every healthy log and must raise nothing: compaction, transactions and their markers, aborted data,
+// empty topics, brokers that restart, topics that grow partitions. Changes of leaders: leadership.test.ts.
+
+import type { Transaction } from 'kafkajs'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { removeStarted } from '../support/brokers.ts'
+import {
+  type FlowFixture,
+  outcomesOf,
+  smallBudgets,
+  startFlowFixture,
+  textsOf,
+} from '../support/flow-fixture.ts'
+import { type Contents, contentsOf, inChunks, records } from '../support/records.ts'
+import { until } from '../support/until.ts'
+
+let world: FlowFixture
+
+beforeAll(async () => {
+  world = await startFlowFixture()
+})
+afterAll(async () => {
+  await world?.disconnect()
+  await removeStarted()
+})
+
+const all = records(0, 200)
+
+// A segment holds ten records, one timestamp each; only closed segments are compacted.
+const compacted = {
+  'cleanup.policy': 'compact',
+  'segment.ms': '9',
+  'min.cleanable.dirty.ratio': '0',
+  'min.compaction.lag.ms': '0',
+}
+
+/** Records of which every tenth has the same key: the later ones make compaction delete the earlier ones. */
+const keyed = (first: number, count: number) =>
+  records(first, count).map(each => ({ ...each, key: `key-${Number(each.headers.sequence) % 10}` }))
+
+test('compaction that deletes whole batches, also at the position, is no truncation', async () => {
+  await world.createTopic('compacted', { configs: compacted })
+  const flow = world.flow(['compacted'], { budgets: smallBudgets })
+  await world.produceInBatches('compacted', keyed(0, 40), { size: 1 })
+  await world.run(flow)
+  await world.produceInBatches('compacted', keyed(40, 40), { size: 1 })
+  await until('only the last record of each key is left, and the open segment', async () => {
+    return (await world.readPrimary('compacted')).length <= 20
+  })
+
+  const result = await world.run(flow)
+  const again = await world.run(flow)
+
+  expect(outcomesOf(result)).toEqual(['drained'])
+  expect(result.lines).toEqual([])
+  expect(again.incidents).toEqual([])
+  const standby = await world.readStandby('compacted')
+  const earlier = standby.filter(each => Number(each.headers.sequence) < 40)
+  const later = standby.filter(each => Number(each.headers.sequence) >= 40)
+  // The first run may have seen some of the first records compacted away already.
+  expect(keyed(0, 40)).toEqual(expect.arrayContaining(earlier))
+  expect(later).toEqual(await world.readPrimary('compacted'))
+  expect(later.slice(-10)).toEqual(keyed(70, 10))
+})
+
+test('compaction inside a batch halts it as one that cannot be passed on, and as nothing else', async () => {
+  await world.createTopic('holed', { configs: compacted })
+  const flow = world.flow(['holed'])
+  await world.produceInBatches('holed', keyed(0, 10), { size: 10 })
+  // Keys 0 to 4 again: half of the first batch is superseded.
+  await world.produceInBatches('holed', keyed(20, 5), { size: 1 })
+  await world.produceInBatches('holed', records(110, 20, 'other'), { size: 10 })
+  await until('the first batch has holes', async () => {
+    const [first] = await world.readAll('primary', 'holed')
+    return first?.offset !== '0'
+  })
+
+  const result = await world.run(flow)
+
+  expect(outcomesOf(result)).toEqual(['halted'])
+  expect(result.incidents).toMatchObject([
+    { kind: 'unsupported-batch', resolution: 'open', foundOffset: 0n },
+  ])
+  expect(result.incidents[0]?.evidence.detail).toContain('compaction')
+  expect(await world.readStandby('holed')).toEqual([])
+})
+
+/** Sends in several batches, so that a fetch may end inside the transaction. */
+async function send(transaction: Transaction, topic: string, contents: readonly Contents[]) {
+  for (const messages of inChunks(contents, 5)) await transaction.send({ topic, messages })
+}
+
+test('transactions arrive without their markers, and what was aborted does not arrive', async () => {
+  await world.createTopic('transactional')
+  const flow = world.flow(['transactional'], { budgets: smallBudgets })
+  const producer = world.primaryKafka.producer({
+    transactionalId: 'false-alarms',
+    idempotent: true,
+    maxInFlightRequests: 1,
+  })
+  await producer.connect()
+  const inTransaction = async (contents: readonly Contents[], end: 'commit' | 'abort') => {
+    const transaction = await producer.transaction()
+    await send(transaction, 'transactional', contents)
+    await transaction[end]()
+  }
+  await inTransaction(all.slice(0, 40), 'commit')
+  await inTransaction(records(0, 60, 'aborted'), 'abort')
+  await world.produce('transactional', all.slice(40, 50))
+  await inTransaction(all.slice(50, 60), 'commit')
+  await inTransaction(records(100, 20, 'aborted'), 'abort')
+
+  const first = await world.run(flow)
+  const idle = await world.run(flow)
+
+  expect(outcomesOf(first)).toEqual(['drained'])
+  expect(first.incidents).toEqual([])
+  expect(idle.report.partitions[0]?.recordsReplicated).toBe(0n)
+  const seen = await world.readAll('standby', 'primary.transactional', 0, { readUncommitted: true })
+  expect(contentsOf(seen)).toEqual(all.slice(0, 60))
+
+  const open = await producer.transaction()
+  await send(open, 'transactional', all.slice(60, 70))
+  await world.produce('transactional', all.slice(70, 80))
+  const whileOpen = await world.run(flow)
+  await open.commit()
+  const committed = await world.run(flow)
+  await producer.disconnect()
+
+  expect(outcomesOf(whileOpen)).toEqual(['drained'])
+  expect(whileOpen.report.partitions[0]?.recordsReplicated).toBe(0n)
+  expect(outcomesOf(committed)).toEqual(['drained'])
+  expect(committed.incidents).toEqual([])
+  expect(await world.readStandby('transactional')).toEqual(await world.readPrimary('transactional'))
+  expect(await world.readStandby('transactional')).toEqual(all.slice(0, 80))
+})
+
+test('an empty topic is drained, and its first records are copied when they come', async () => {
+  await world.createTopic('empty')
+  const flow = world.flow(['empty'])
+
+  const first = await world.run(flow)
+  const second = await world.run(flow)
+  await world.produce('empty', all)
+  const third = await world.run(flow)
+
+  for (const result of [first, second, third]) expect(outcomesOf(result)).toEqual(['drained'])
+  expect(third.incidents).toEqual([])
+  expect(await world.readStandby('empty')).toEqual(all)
+})
+
+test('a log that was emptied before it was ever seen begins at its log start', async () => {
+  await world.createTopic('emptied-before')
+  const flow = world.flow(['emptied-before'])
+  await world.produce('emptied-before', all.slice(0, 50))
+  await world.deleteRecords('emptied-before', 50)
+
+  const first = await world.run(flow)
+  await world.produce('emptied-before', all.slice(50))
+  const second = await world.run(flow)
+
+  for (const result of [first, second]) expect(outcomesOf(result)).toEqual(['drained'])
+  expect(second.incidents).toEqual([])
+  expect(await world.readStandby('emptied-before')).toEqual(all.slice(50))
+})
+
+test('from the log end only what comes is copied; an added partition from its start', async () => {
+  await world.createTopic('growing')
+  const flow = world.flow(['growing'], { startFrom: 'log-end' })
+  await world.produce('growing', all.slice(0, 30))
+  await world.run(flow)
+  await world.produce('growing', all.slice(30))
+  await world.onPrimary(admin =>
+    admin.createPartitions({ topicPartitions: [{ topic: 'growing', count: 3 }] }),
+  )
+  await world.produce('growing', records(1000, 20), 2)
+
+  const result = await world.run(flow)
+
+  expect(outcomesOf(result)).toEqual(['drained', 'drained', 'drained'])
+  expect(result.incidents).toEqual([])
+  expect(textsOf(result)).toEqual(['Widened standby topic primary.growing: 3 partitions.'])
+  expect(await world.readStandby('growing', 0)).toEqual(all.slice(30))
+  expect(await world.readStandby('growing', 1)).toEqual([])
+  expect(await world.readStandby('growing', 2)).toEqual(records(1000, 20))
+})
+
+test.each([
+  { on: 'source', before: 'fetch' },
+  { on: 'target', before: 'produce' },
+] as const)('a broker of the $on that restarts under a copying run costs nothing', async fault => {
+  const topic = `restarted-${fault.on}`
+  await world.createTopic(topic)
+  const flow = world.flow([topic], { budgets: smallBudgets })
+  await world.produceInBatches(topic, all)
+
+  const result = await world.run(flow, {
+    faults: [{ ...fault, nth: 5, perform: () => world[fault.on].restart() }],
+  })
+
+  expect(outcomesOf(result)).toEqual(['drained'])
+  expect(result.incidents).toEqual([])
+  expect(await world.readStandby(topic)).toEqual(all)
+})

@@ -1,0 +1,124 @@
+// Runs that end without warning, at every kind of moment: the next one waits until the lease is over, says so, and goes on
+// from the last checkpoint. No hole; records may come twice. A run that was only frozen writes nothing when it wakes.
+
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { removeStarted } from '../support/brokers.ts'
+import {
+  type FlowFixture,
+  outcomesOf,
+  shortLeases,
+  smallBudgets,
+  startFlowFixture,
+  textsOf,
+} from '../support/flow-fixture.ts'
+import { expectNoHole } from '../support/no-hole.ts'
+import { records } from '../support/records.ts'
+import { runUntilFrozen, runUntilKilled } from '../support/replicate-child.ts'
+
+let world: FlowFixture
+
+beforeAll(async () => {
+  world = await startFlowFixture()
+})
+afterAll(async () => {
+  await world?.disconnect()
+  await removeStarted()
+})
+
+// Long enough for several checkpoints at their shortest interval.
+const all = records(0, 1500)
+const overrides = { budgets: { ...smallBudgets, ...shortLeases, checkpointIntervalMs: 100 } }
+
+const waits = expect.stringMatching(/^Waiting \d+ s for the lease of another run to end /)
+const takesOver = expect.stringMatching(
+  /^Taking over .*-0 after a run that did not end in good order/,
+)
+
+// At once, because every one of them waits for a lease.
+test.concurrent.each([
+  { moment: 'lease-taken', nth: 1 },
+  { moment: 'produce-sent', nth: 1 },
+  { moment: 'produce-sent', nth: 20 },
+  { moment: 'produce-applied', nth: 20 },
+  { moment: 'produce-acknowledged', nth: 20 },
+  { moment: 'checkpoint-begun', nth: 4 },
+  { moment: 'checkpoint-written', nth: 4 },
+] as const)('killed at $moment $nth, the next run goes on without a hole', async when => {
+  const topic = `killed-at-${when.moment}-${when.nth}`
+  await world.createTopic(topic)
+  const flow = world.flow([topic], overrides)
+  await world.produceInBatches(topic, all)
+  await runUntilKilled(world, { ...when, flow: flow.name, topics: [topic], overrides })
+
+  const next = await world.run(flow)
+  const again = await world.run(flow)
+
+  expect(outcomesOf(next)).toEqual(['drained'])
+  expect(textsOf(next)[0]).toEqual(waits)
+  // Before the first observation is stored there is no position that anything could lie beyond.
+  if (when.moment !== 'lease-taken') expect(textsOf(next)).toContainEqual(takesOver)
+  expect(next.incidents).toEqual([])
+  expectNoHole(await world.readStandby(topic), all)
+  expect(again.lines).toEqual([])
+  expect(again.report.partitions[0]?.recordsReplicated).toBe(0n)
+})
+
+test.concurrent('killed between an incident and the position beyond it, the incident is recorded once', async () => {
+  const policy = { ...overrides, onTruncation: 'continue' }
+  await world.createTopic('killed-in-between')
+  const flow = world.flow(['killed-in-between'], policy)
+  await world.produceInBatches('killed-in-between', all.slice(0, 100))
+  await world.run(flow)
+  await world.produceInBatches('killed-in-between', all.slice(100, 300))
+  await world.deleteRecords('killed-in-between', 200)
+  await runUntilKilled(world, {
+    moment: 'incident-stored',
+    nth: 1,
+    flow: flow.name,
+    topics: ['killed-in-between'],
+    overrides: policy,
+  })
+
+  const next = await world.run(flow)
+
+  expect(outcomesOf(next)).toEqual(['drained'])
+  expect(next.incidents).toMatchObject([
+    {
+      kind: 'log-truncated',
+      resolution: 'continued',
+      expectedOffset: 100n,
+      foundOffset: 200n,
+      lostRecordsMax: 100n,
+    },
+  ])
+  expect(await world.readStandby('killed-in-between')).toEqual([
+    ...all.slice(0, 100),
+    ...all.slice(200, 300),
+  ])
+})
+
+test.concurrent('a run that was frozen, and overtaken, writes neither records nor checkpoints when it wakes', async () => {
+  const topic = 'frozen'
+  await world.createTopic(topic)
+  const flow = world.flow([topic], overrides)
+  await world.produceInBatches(topic, all)
+  const frozen = await runUntilFrozen(world, {
+    moment: 'produce-applied',
+    nth: 20,
+    flow: flow.name,
+    topics: [topic],
+    overrides,
+  })
+  const next = await world.run(flow)
+  const before = await world.readStandby(topic)
+
+  const outcomes = await frozen.wake()
+
+  expect(outcomes).toEqual(['lease-lost'])
+  expect(outcomesOf(next)).toEqual(['drained'])
+  expectNoHole(before, all)
+  expect(await world.readStandby(topic)).toEqual(before)
+  const later = await world.run(flow)
+  expect(outcomesOf(later)).toEqual(['drained'])
+  expect(later.incidents).toEqual([])
+})

@@ -1,0 +1,272 @@
+// The standby side: somebody else writes there, its topic is recreated, or it refuses what the primary has. And batches that
+// cannot be passed on unchanged. Each one is named, nothing is guessed, and an operator gets everything across in the end.
+
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { removeStarted } from '../support/brokers.ts'
+import {
+  type FlowFixture,
+  outcomesOf,
+  shortLeases,
+  smallBudgets,
+  startFlowFixture,
+  textsOf,
+} from '../support/flow-fixture.ts'
+import { records } from '../support/records.ts'
+import { until } from '../support/until.ts'
+
+let world: FlowFixture
+
+beforeAll(async () => {
+  world = await startFlowFixture()
+})
+afterAll(async () => {
+  await world?.disconnect()
+  await removeStarted()
+})
+
+const all = records(0, 200)
+const foreign = records(0, 3, 'foreign')
+
+test('foreign records on the standby are an incident, and everything is still copied behind them', async () => {
+  await world.createTopic('shared')
+  const flow = world.flow(['shared'])
+  await world.produce('shared', all.slice(0, 50))
+  await world.run(flow)
+  await world.produceToStandby('primary.shared', foreign)
+  await world.produce('shared', all.slice(50))
+
+  const result = await world.run(flow)
+  const again = await world.run(flow)
+
+  expect(outcomesOf(result)).toEqual(['drained'])
+  expect(result.incidents).toMatchObject([
+    {
+      kind: 'target-drifted',
+      resolution: 'continued',
+      expectedOffset: 50n,
+      foundOffset: 53n,
+      lostRecordsMax: 0n,
+    },
+  ])
+  expect(textsOf(result)).toEqual([
+    expect.stringMatching(
+      /^Foreign records on the standby for shared-0\. Expected target offset 50/,
+    ),
+  ])
+  expect(again.lines).toEqual([])
+  expect(again.incidents).toEqual(result.incidents)
+  expect(await world.readStandby('shared')).toEqual([
+    ...all.slice(0, 50),
+    ...foreign,
+    ...all.slice(50),
+  ])
+})
+
+test('foreign records under a copying run are one incident, and nothing is lost or repeated', async () => {
+  await world.createTopic('shared-now')
+  const flow = world.flow(['shared-now'], { budgets: smallBudgets })
+  await world.produceInBatches('shared-now', all)
+
+  const result = await world.run(flow, {
+    faults: [
+      {
+        on: 'target',
+        before: 'produce',
+        nth: 5,
+        perform: () => world.produceToStandby('primary.shared-now', foreign),
+      },
+    ],
+  })
+
+  expect(outcomesOf(result)).toEqual(['drained'])
+  expect(result.incidents.map(each => [each.kind, each.resolution])).toEqual([
+    ['target-drifted', 'continued'],
+  ])
+  const standby = await world.readStandby('shared-now')
+  const isForeign = (each: (typeof standby)[number]) => each.headers.tag === 'foreign'
+  expect(standby.filter(isForeign)).toEqual(foreign)
+  expect(standby.filter(each => !isForeign(each))).toEqual(all)
+})
+
+test.each([
+  { topic: 'deleted-there', how: 'deleted', recreates: false },
+  { topic: 'recreated-there', how: 'deleted and recreated', recreates: true },
+])(
+  'a standby topic that was $how halts; resumed from the log start all is copied again',
+  async row => {
+    const { topic, recreates } = row
+    await world.createTopic(topic)
+    const flow = world.flow([topic])
+    await world.produce(topic, all.slice(0, 120))
+    await world.run(flow)
+    await world.deleteStandbyTopic(`primary.${topic}`)
+    if (recreates) await world.createStandbyTopic(`primary.${topic}`)
+    await world.produce(topic, all.slice(120))
+
+    const result = await world.run(flow)
+    const later = await world.run(flow)
+
+    for (const each of [result, later]) {
+      expect(outcomesOf(each)).toEqual(['halted'])
+      expect(each.incidents).toMatchObject([
+        { kind: 'target-reset', resolution: 'open', expectedOffset: 120n, foundOffset: 0n },
+      ])
+    }
+    expect(textsOf(result)).toContainEqual(
+      expect.stringMatching(
+        /^CRITICAL: Standby topic was recreated or cut for .*--from log-start$/,
+      ),
+    )
+    expect(await world.readStandby(topic)).toEqual([])
+
+    await world.resume(flow, topic, 0, 'log-start')
+    const resumed = await world.run(flow)
+
+    expect(outcomesOf(resumed)).toEqual(['drained'])
+    expect(resumed.incidents.map(each => each.resolution)).toEqual(['resumed'])
+    expect(await world.readStandby(topic)).toEqual(all)
+  },
+)
+
+test('a standby topic recreated under a copying run halts; nothing is taken for replicated', async () => {
+  await world.createTopic('pulled-away')
+  const flow = world.flow(['pulled-away'], { budgets: { ...smallBudgets, ...shortLeases } })
+  await world.produceInBatches('pulled-away', all)
+
+  const result = await world.run(flow, {
+    faults: [
+      {
+        on: 'target',
+        before: 'produce',
+        nth: 5,
+        perform: async () => {
+          await world.deleteStandbyTopic('primary.pulled-away')
+          await world.createStandbyTopic('primary.pulled-away')
+        },
+      },
+    ],
+  })
+
+  expect(outcomesOf(result)).toEqual(['halted'])
+  expect(result.incidents.map(each => [each.kind, each.resolution])).toEqual([
+    ['target-reset', 'open'],
+  ])
+
+  await until('the lease of the halted run is over', async () => {
+    const checkpoint = await world.checkpoints.get({
+      flow: flow.name,
+      topic: 'pulled-away',
+      partition: 0,
+    })
+    return (checkpoint?.lease.untilMs ?? 0) < Date.now()
+  })
+  await world.resume(flow, 'pulled-away', 0, 'log-start')
+  const resumed = await world.run(flow)
+
+  expect(outcomesOf(resumed)).toEqual(['drained'])
+  // Batches that were on their way may have reached the new topic first.
+  expect((await world.readStandby('pulled-away')).slice(-all.length)).toEqual(all)
+})
+
+test('timestamps that the standby would replace halt the partition exactly where they begin', async () => {
+  await world.createTopic('stamped')
+  const flow = world.flow(['stamped'])
+  await world.produce('stamped', all.slice(0, 60))
+  await world.setTopicConfigs('primary', 'stamped', { 'message.timestamp.type': 'LogAppendTime' })
+  await world.produce('stamped', all.slice(60))
+
+  const result = await world.run(flow)
+
+  expect(outcomesOf(result)).toEqual(['halted'])
+  expect(result.incidents).toMatchObject([
+    { kind: 'unsupported-batch', resolution: 'open', expectedOffset: 60n, foundOffset: 60n },
+  ])
+  expect(result.incidents[0]?.evidence.detail).toContain('LogAppendTime')
+  expect(await world.readStandby('stamped')).toEqual(all.slice(0, 60))
+
+  await world.resume(flow, 'stamped', 0)
+  const again = await world.run(flow)
+
+  expect(outcomesOf(again)).toEqual(['halted'])
+  expect(again.incidents.map(each => [each.kind, each.resolution])).toEqual([
+    ['unsupported-batch', 'open'],
+  ])
+  expect(await world.readStandby('stamped')).toEqual(all.slice(0, 60))
+})
+
+test('a batch cut in two by DeleteRecords halts; what an operator skips is named', async () => {
+  await world.createTopic('cut')
+  const flow = world.flow(['cut'], { onTruncation: 'continue' })
+  await world.produceInBatches('cut', all, { size: 50 })
+  await world.deleteRecords('cut', 20)
+  await world.run(flow)
+  await world.resume(flow, 'cut', 0, 50n)
+  await world.run(flow)
+  const more = records(200, 100)
+  await world.produceInBatches('cut', more, { size: 50 })
+  await world.deleteRecords('cut', 230)
+
+  const result = await world.run(flow)
+
+  expect(outcomesOf(result)).toEqual(['halted'])
+  expect(
+    result.incidents.map(({ kind, resolution, expectedOffset, foundOffset, lostRecordsMax }) => {
+      return [kind, resolution, expectedOffset, foundOffset, lostRecordsMax]
+    }),
+  ).toEqual([
+    // The first run began inside a batch; the operator went on behind it.
+    ['unsupported-batch', 'resumed', 20n, 50n, 30n],
+    ['log-truncated', 'continued', 200n, 230n, 30n],
+    ['unsupported-batch', 'open', 230n, 230n, 0n],
+  ])
+  expect(result.incidents.at(-1)?.evidence.detail).toContain('straddles the position 230')
+
+  const resumed = await world.resume(flow, 'cut', 0, 250n)
+  const after = await world.run(flow)
+
+  expect(resumed.skippedOffsets).toBe(20n)
+  expect(outcomesOf(after)).toEqual(['drained'])
+  expect(after.incidents.at(-1)).toMatchObject({ resolution: 'resumed', lostRecordsMax: 20n })
+  expect(await world.readStandby('cut')).toEqual([...all.slice(50), ...more.slice(50)])
+})
+
+test.each([
+  { topic: 'large-later', before: 30 },
+  // The standby knows nothing of our producer yet: what follows must not be taken in its place.
+  { topic: 'large-first', before: 0 },
+])('a batch too large for the standby halts its partition only, in order: $topic', async row => {
+  const { topic, before } = row
+  const limits = { 'max.message.bytes': '4000' }
+  await world.createTopic(topic, { partitions: 2 })
+  await world.createStandbyTopic(`primary.${topic}`, { partitions: 2, configs: limits })
+  const flow = world.flow([topic])
+  const small = all.slice(0, before)
+  const large = records(before, 1).map(each => ({ ...each, value: 'x'.repeat(10_000) }))
+  const behind = records(before + 1, 100)
+  await world.produceInBatches(topic, [...small, ...large], { size: 10 })
+  await world.produceInBatches(topic, behind, { size: 10 })
+  await world.produceInBatches(topic, all, { partition: 1 })
+
+  const result = await world.run(flow)
+
+  expect(outcomesOf(result)).toEqual(['halted', 'drained'])
+  expect(result.incidents).toMatchObject([
+    {
+      kind: 'record-too-large',
+      topic,
+      partition: 0,
+      resolution: 'open',
+      foundOffset: BigInt(before),
+    },
+  ])
+  expect(await world.readStandby(topic, 0)).toEqual(small)
+  expect(await world.readStandby(topic, 1)).toEqual(all)
+
+  await world.setTopicConfigs('standby', `primary.${topic}`, { 'max.message.bytes': '1000000' })
+  await world.resume(flow, topic, 0)
+  const resumed = await world.run(flow)
+
+  expect(outcomesOf(resumed)).toEqual(['drained', 'drained'])
+  expect(resumed.incidents.map(each => each.resolution)).toEqual(['resumed'])
+  expect(await world.readStandby(topic, 0)).toEqual([...small, ...large, ...behind])
+})

@@ -1,0 +1,281 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { type Admission, admitBatches } from '../../../lib/core/batch-admission.ts'
+import { sourceOffset } from '../../../lib/core/offset.ts'
+import {
+  type BatchFields,
+  buildBatch,
+  buildMarker,
+  CONTROL,
+  LOG_APPEND_TIME,
+  TRANSACTIONAL,
+} from '../kafka/batches.ts'
+
+/** Admits the batches as the answer to a fetch at `at`. */
+function admit(
+  batches: readonly Buffer[],
+  at = 100n,
+  abortedTransactions: readonly { producerId: bigint; firstOffset: bigint }[] = [],
+): Admission {
+  const records = batches.length === 0 ? null : Buffer.concat(batches)
+  return admitBatches({ records, abortedTransactions }, sourceOffset(at))
+}
+
+const data = (baseOffset: bigint, recordsCount: number, fields: BatchFields = {}) =>
+  buildBatch({ baseOffset, recordsCount, ...fields })
+
+const inTransaction = (producerId: bigint, baseOffset: bigint, recordsCount: number) =>
+  data(baseOffset, recordsCount, { producerId, attributes: TRANSACTIONAL })
+
+const commit = (producerId: bigint, baseOffset: bigint) =>
+  buildMarker({ producerId, type: 1, baseOffset })
+const abort = (producerId: bigint, baseOffset: bigint) =>
+  buildMarker({ producerId, type: 0, baseOffset })
+
+/** The copied batches as [base offset, next source offset]. */
+function copiedRanges({ copied }: Admission): [bigint, bigint][] {
+  return copied.map(each => [each.batch.baseOffset, each.nextSourceOffset])
+}
+
+describe('batches of data', () => {
+  test('are copied in order, each with the offset behind it', () => {
+    const admission = admit([data(100n, 10), data(110n, 5), data(115n, 1)])
+    expect(copiedRanges(admission)).toEqual([
+      [100n, 110n],
+      [110n, 115n],
+      [115n, 116n],
+    ])
+    expect(admission).toMatchObject({ skippedTo: null, nextFetchOffset: 116n, refusal: null })
+  })
+
+  test('that lie below the position were copied before and are passed over', () => {
+    const admission = admit([data(80n, 10), data(90n, 10), data(100n, 3)])
+    expect(copiedRanges(admission)).toEqual([[100n, 103n]])
+    expect(admission.skippedTo).toBeNull()
+  })
+
+  test('with missing offsets between them are copied: compaction leaves holes in every healthy log', () => {
+    const admission = admit([data(105n, 2), data(500n, 3)])
+    expect(copiedRanges(admission)).toEqual([
+      [105n, 107n],
+      [500n, 503n],
+    ])
+    expect(admission.refusal).toBeNull()
+  })
+
+  test('are left to the next fetch where the broker cut the last one off', () => {
+    const cut = data(110n, 5, { payload: Buffer.alloc(200) }).subarray(0, 150)
+    const admission = admit([data(100n, 10), cut])
+    expect(copiedRanges(admission)).toEqual([[100n, 110n]])
+    expect(admission).toMatchObject({ nextFetchOffset: 110n, refusal: null })
+  })
+
+  test('of an idempotent producer outside of a transaction are copied', () => {
+    expect(copiedRanges(admit([data(100n, 2, { producerId: 7n })]))).toEqual([[100n, 102n]])
+  })
+})
+
+describe('an answer without records', () => {
+  test('moves nothing', () => {
+    expect(admit([])).toEqual({
+      skippedTo: null,
+      copied: [],
+      nextFetchOffset: 100n,
+      refusal: null,
+    })
+  })
+})
+
+describe('what holds nothing to copy', () => {
+  test('moves the position by itself when it comes first', () => {
+    const admission = admit([commit(7n, 100n), data(101n, 4)])
+    expect(admission.skippedTo).toBe(101n)
+    expect(copiedRanges(admission)).toEqual([[101n, 105n]])
+  })
+
+  test('moves with the batch before it, so that the checkpoint passes it when that one is acknowledged', () => {
+    const admission = admit([data(100n, 4), commit(7n, 104n), abort(8n, 105n), data(106n, 1)])
+    expect(copiedRanges(admission)).toEqual([
+      [100n, 106n],
+      [106n, 107n],
+    ])
+    expect(admission.skippedTo).toBeNull()
+  })
+
+  test('is a batch that compaction emptied, with all of its offsets', () => {
+    const emptied = data(100n, 0, { lastOffsetDelta: 9 })
+    const admission = admit([emptied, data(110n, 1)])
+    expect(admission.skippedTo).toBe(110n)
+    expect(copiedRanges(admission)).toEqual([[110n, 111n]])
+  })
+
+  test('is any control batch, also one that ends no transaction', () => {
+    const leaderChange = data(100n, 1, { attributes: CONTROL })
+    expect(admit([leaderChange])).toMatchObject({
+      skippedTo: 101n,
+      copied: [],
+      nextFetchOffset: 101n,
+    })
+  })
+
+  test('is never sent, whatever its attributes: not even with LogAppendTime or holes', () => {
+    const markerOfALogAppendTimeTopic = buildMarker({ producerId: 7n, type: 1, baseOffset: 100n })
+    markerOfALogAppendTimeTopic.writeInt16BE(TRANSACTIONAL | CONTROL | LOG_APPEND_TIME, 21)
+    const emptied = data(101n, 0, { lastOffsetDelta: 4, attributes: LOG_APPEND_TIME })
+    expect(admit([markerOfALogAppendTimeTopic, emptied])).toMatchObject({
+      skippedTo: 106n,
+      copied: [],
+      refusal: null,
+    })
+  })
+})
+
+describe('transactions', () => {
+  test('that were committed are copied, without their markers', () => {
+    const admission = admit([inTransaction(7n, 100n, 3), commit(7n, 103n)])
+    expect(copiedRanges(admission)).toEqual([[100n, 104n]])
+  })
+
+  test('that were aborted are not, whoever else writes in between', () => {
+    const batches = [
+      inTransaction(7n, 100n, 3),
+      inTransaction(8n, 103n, 2),
+      abort(7n, 105n),
+      commit(8n, 106n),
+    ]
+    const admission = admit(batches, 100n, [{ producerId: 7n, firstOffset: 100n }])
+    expect(admission.skippedTo).toBe(103n)
+    expect(copiedRanges(admission)).toEqual([[103n, 107n]])
+  })
+
+  test('of a producer that aborts and goes on are told apart by the marker', () => {
+    const batches = [inTransaction(7n, 100n, 1), abort(7n, 101n), inTransaction(7n, 102n, 1)]
+    const admission = admit(batches, 100n, [{ producerId: 7n, firstOffset: 100n }])
+    expect(copiedRanges(admission)).toEqual([[102n, 103n]])
+  })
+
+  test('that were aborted are recognized from a batch below the position on', () => {
+    // The fetch position lies in the second batch of an answer that begins before it.
+    const batches = [inTransaction(7n, 90n, 10), abort(7n, 100n), inTransaction(7n, 101n, 2)]
+    const admission = admit(batches, 100n, [{ producerId: 7n, firstOffset: 90n }])
+    expect(admission.skippedTo).toBe(101n)
+    expect(copiedRanges(admission)).toEqual([[101n, 103n]])
+  })
+
+  test('that were aborted have ended with a marker below the position: what follows is copied', () => {
+    const batches = [inTransaction(7n, 98n, 1), abort(7n, 99n), inTransaction(7n, 100n, 2)]
+    const admission = admit(batches, 100n, [{ producerId: 7n, firstOffset: 98n }])
+    expect(copiedRanges(admission)).toEqual([[100n, 102n]])
+  })
+
+  test('that were aborted need not be passable: nothing of them is passed', () => {
+    const withHoles = data(100n, 1, {
+      producerId: 7n,
+      attributes: TRANSACTIONAL,
+      lastOffsetDelta: 4,
+    })
+    const admission = admit([withHoles], 100n, [{ producerId: 7n, firstOffset: 100n }])
+    expect(admission).toMatchObject({ skippedTo: 105n, copied: [], refusal: null })
+  })
+})
+
+describe('a batch that this version cannot pass on', () => {
+  const refusals: Record<string, { readonly batch: Buffer; readonly detail: RegExp }> = {
+    'that straddles the position': {
+      batch: data(95n, 10),
+      detail: /^batch \[95, 105\) straddles the position 100/,
+    },
+    'with holes inside': {
+      batch: data(100n, 3, { lastOffsetDelta: 9 }),
+      detail: /^batch \[100, 110\) holds 3 records for 10 offsets/,
+    },
+    'with LogAppendTime': {
+      batch: data(100n, 3, { attributes: LOG_APPEND_TIME }),
+      detail: /^batch \[100, 103\) has timestamps of type LogAppendTime/,
+    },
+    'of format v0': { batch: data(100n, 3, { magic: 0 }), detail: /record format v0/ },
+    'of format v1': { batch: data(100n, 3, { magic: 1 }), detail: /record format v1/ },
+    'of a format nobody knows': { batch: data(100n, 3, { magic: 3 }), detail: /magic/ },
+    'whose record count is impossible': {
+      batch: data(100n, 3, { lastOffsetDelta: 1 }),
+      detail: /recordsCount/,
+    },
+    'whose length runs past everything that was sent': {
+      batch: data(100n, 3, { payload: Buffer.alloc(99) }).subarray(0, 70),
+      detail: /length runs past/,
+    },
+  }
+  for (const [what, { batch, detail }] of Object.entries(refusals)) {
+    test(`${what} is refused at the position, and nothing from there on is copied`, () => {
+      const { refusal, copied, nextFetchOffset } = admit([batch])
+      expect(refusal?.offset).toBe(100n)
+      expect(refusal?.detail).toMatch(detail)
+      expect({ copied, nextFetchOffset }).toEqual({ copied: [], nextFetchOffset: 100n })
+    })
+  }
+
+  test('leaves what lies before it to be copied, and what lies behind it alone', () => {
+    const batches = [
+      data(100n, 5),
+      commit(7n, 105n),
+      data(106n, 2, { lastOffsetDelta: 8 }),
+      data(115n, 1),
+    ]
+    const admission = admit(batches)
+    expect(copiedRanges(admission)).toEqual([[100n, 106n]])
+    expect(admission).toMatchObject({ nextFetchOffset: 106n, refusal: { offset: 106n } })
+  })
+
+  test('because a control batch is damaged is refused too, not passed over', () => {
+    const damaged = buildMarker({ producerId: 7n, type: 1, baseOffset: 100n }).subarray(0, 64)
+    damaged.writeInt32BE(64 - 12, 8)
+    expect(admit([damaged]).refusal?.offset).toBe(100n)
+  })
+})
+
+describe('whatever a partition holds', () => {
+  const part = fc.record({
+    hole: fc.integer({ min: 0, max: 20 }),
+    recordsCount: fc.integer({ min: 0, max: 8 }),
+    gone: fc.nat(5),
+    control: fc.boolean(),
+  })
+
+  test('every offset up to the next fetch is copied or skipped exactly once, in order', () => {
+    fc.assert(
+      fc.property(fc.array(part, { maxLength: 12 }), fc.nat(30), (parts, start) => {
+        let at = BigInt(start)
+        const batches: Buffer[] = []
+        for (const { hole, recordsCount, gone, control } of parts) {
+          at += BigInt(hole)
+          // Of an emptied batch only the header is left, and its offsets.
+          const lastOffsetDelta = recordsCount === 0 ? gone : recordsCount - 1
+          batches.push(control ? commit(7n, at) : data(at, recordsCount, { lastOffsetDelta }))
+          at += control ? 1n : BigInt(lastOffsetDelta) + 1n
+        }
+        const { copied, skippedTo, nextFetchOffset, refusal } = admit(batches, BigInt(start))
+        expect(refusal).toBeNull()
+        let reached = skippedTo ?? BigInt(start)
+        for (const { batch, nextSourceOffset } of copied) {
+          expect(batch.baseOffset).toBeGreaterThanOrEqual(reached)
+          expect(nextSourceOffset).toBeGreaterThan(batch.baseOffset)
+          reached = nextSourceOffset
+        }
+        expect(nextFetchOffset).toBe(reached)
+        expect(nextFetchOffset).toBe(batches.length === 0 ? BigInt(start) : at)
+      }),
+    )
+  })
+
+  test('any bytes at all are copied, skipped or refused, and never thrown about', () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 1, maxLength: 200 }), bytes => {
+        const admission = admit([Buffer.from(bytes)])
+        expect(admission.nextFetchOffset).toBeGreaterThanOrEqual(100n)
+        expect(admission.refusal?.offset ?? admission.nextFetchOffset).toBe(
+          admission.nextFetchOffset,
+        )
+      }),
+    )
+  })
+})

@@ -1,0 +1,44 @@
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { backoffMs, drainDeadlineMs, isLeaseLive, leaseUntilMs } from '../../../lib/core/budget.ts'
+
+describe('the drain deadline', () => {
+  test('leaves the reserve at the end of an invocation', () => {
+    const input = { nowMs: 1_000, remainingMs: 900_000, reserveMs: 10_000 }
+    expect(drainDeadlineMs(input)).toBe(891_000)
+  })
+
+  test('of an invocation shorter than twice the reserve lies in its middle', () => {
+    expect(drainDeadlineMs({ nowMs: 1_000, remainingMs: 12_000, reserveMs: 10_000 })).toBe(7_000)
+  })
+
+  test('always lies between now and the end', () => {
+    const times = fc.nat(3_600_000)
+    fc.assert(
+      fc.property(times, times, times, (nowMs, remainingMs, reserveMs) => {
+        const deadline = drainDeadlineMs({ nowMs, remainingMs, reserveMs })
+        expect(deadline).toBeGreaterThanOrEqual(nowMs)
+        expect(deadline).toBeLessThanOrEqual(nowMs + remainingMs)
+      }),
+    )
+  })
+})
+
+describe('a lease', () => {
+  test('is live up to its end and not at it', () => {
+    const untilMs = leaseUntilMs(1_000, { leaseMs: 20_000 })
+    expect(untilMs).toBe(21_000)
+    expect(isLeaseLive(untilMs, 20_999)).toBe(true)
+    expect(isLeaseLive(untilMs, 21_000)).toBe(false)
+  })
+
+  test('that was released is not live', () => {
+    expect(isLeaseLive(null, 0)).toBe(false)
+  })
+})
+
+test('the wait between two attempts doubles', () => {
+  expect([0, 1, 2, 3, 4, 5].map(attempt => backoffMs(attempt, 100))).toEqual([
+    100, 200, 400, 800, 1_600, 3_200,
+  ])
+})
