@@ -2,6 +2,12 @@ import { defineConfig } from 'vitest/config'
 
 // unit: pure code, no processes. integration: real brokers and DynamoDB Local, started by the tests on
 // free ports. e2e: the serverless CLI and the newcomer's command. Each file owns what it starts.
+//
+// The units first, on all cores. Then both others together, two files at a time whatever the machine:
+// a file starts up to four JVMs, and waits for them more than it computes. Projects of one group must
+// have the same number of workers, and the default depends on the machine, so the groups differ.
+const withProcesses = { maxWorkers: 2, hookTimeout: 300_000, sequence: { groupOrder: 1 } }
+
 export default defineConfig({
   test: {
     projects: [
@@ -11,8 +17,7 @@ export default defineConfig({
           name: 'integration',
           include: ['tests/integration/**/*.test.ts'],
           testTimeout: 120_000,
-          hookTimeout: 300_000,
-          maxWorkers: 2,
+          ...withProcesses,
         },
       },
       {
@@ -20,8 +25,7 @@ export default defineConfig({
           name: 'e2e',
           include: ['tests/e2e/**/*.test.ts'],
           testTimeout: 300_000,
-          hookTimeout: 300_000,
-          maxWorkers: 1,
+          ...withProcesses,
         },
       },
     ],

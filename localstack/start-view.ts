@@ -25,11 +25,14 @@ export type StartView = {
   end(): void
 }
 
-export function createStartView(stream: NodeJS.WriteStream): StartView {
+/** Standard output, or anything that can be written to. */
+type Output = NodeJS.WritableStream & { readonly isTTY?: boolean }
+
+export function createStartView(stream: Output): StartView {
   return stream.isTTY ? createPicture(stream) : createLines(stream)
 }
 
-function createPicture(stream: NodeJS.WriteStream): StartView {
+function createPicture(stream: Output): StartView {
   const picture = createLogUpdate(stream)
   let ended = false
   return {
@@ -44,7 +47,7 @@ function createPicture(stream: NodeJS.WriteStream): StartView {
   }
 }
 
-function createLines(stream: NodeJS.WriteStream): StartView {
+function createLines(stream: Output): StartView {
   let last: readonly string[] = []
   let ended = false
   const say: Report = line => {

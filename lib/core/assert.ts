@@ -1,5 +1,6 @@
-// Owns the one way to say "this is our bug". An assertion stays on in production: a partition that runs on
-// after its invariant broke would replicate garbage in silence, which is the one thing gapless must not do.
+// Owns the one way to say "this is our bug". An assertion stays on in production: a
+// partition that runs on after its invariant broke would replicate garbage in silence, which
+// is the one thing gapless must not do.
 
 export class AssertionError extends Error {
   override readonly name = 'AssertionError'

@@ -1,6 +1,7 @@
-// Owns which batches of a fetch answer go to the target as they are, which only move the position (control
-// batches, aborted data, empty batches), and which must stop the partition because this version cannot pass them
-// unchanged. Per batch, never per record. Does not own stamping and sending (run/produce-pump.ts).
+// Owns which batches of a fetch answer go to the target as they are, which only move the position
+// (control batches, aborted data, empty batches), and which must stop the partition because this
+// version cannot pass them unchanged. Per batch, never per record. Does not own stamping and
+// sending (run/produce-pump.ts).
 
 import type { FetchedPartition } from '../kafka/01-fetch.ts'
 import { createAbortedFilter } from '../kafka/aborted-transactions.ts'
@@ -17,7 +18,9 @@ import { isBefore, type SourceOffset, sourceOffset } from './offset.ts'
 
 export type CopiedBatch = {
   readonly batch: RecordBatch
-  /** Where the source goes on once this batch is acknowledged, skipped batches behind it included. */
+  /**
+   * Where the source goes on once this batch is acknowledged, skipped batches behind it included.
+   */
   nextSourceOffset: SourceOffset
 }
 
@@ -65,7 +68,8 @@ function sort(
       return { skippedTo, copied, nextFetchOffset: at, refusal: { offset: at, detail } }
     }
     const next = sourceOffset(nextOffsetAfter(batch))
-    // The filter sees every batch, also one below the position: it follows transactions through them.
+    // The filter sees every batch, also one below the position: it follows transactions through
+    // them.
     const isData = accepts(batch) && batch.recordsCount > 0
     if (!isBefore(at, next)) continue
     if (isData) {

@@ -1,5 +1,6 @@
-// Owns the checkpoint of one partition as a row of the table: its key, its attributes, and the lease. Does not
-// own how attributes are read (row.ts) nor the conditional writes (io/checkpoint-store.ts).
+// Owns the checkpoint of one partition as a row of the table: its key, its attributes,
+// and the lease. Does not own how attributes are read (row.ts) nor the conditional
+// writes (io/checkpoint-store.ts).
 //
 //   pk            the flow                      sk            checkpoint/<topic>/<partition>
 //   state         kind of PartitionState        incidentId    of a waiting or halted state
@@ -8,9 +9,9 @@
 //   targetTopic   name of the topic on the target
 //   owner         the run that holds, or last held, the lease
 //   fence         number of the lease: grows with every acquisition, so a zombie's number is stale
-//   leaseUntilMs  absent once released: the owner ended in good order and everything was acknowledged
-//   previousLeaseUntilMs   leaseUntilMs as the present owner found it: 0 when the lease was free, otherwise
-//                 when the lease of an owner that never released it ran out
+//   leaseUntilMs  absent once released: the owner ended in good order, everything was acknowledged
+//   previousLeaseUntilMs   leaseUntilMs as the present owner found it: 0 when the lease was free,
+//                 otherwise when the lease of an owner that never released it ran out
 //   updatedAtMs   when the owner last wrote
 
 import { sourceOffset, targetOffset } from './offset.ts'

@@ -1,5 +1,5 @@
-// Owns the configuration's one schema: what gapless.yml may say and what it means once the defaults are in.
-// Does not own the file, the environment, or line numbers (io/config-file.ts).
+// Owns the configuration's one schema: what gapless.yml may say and what it means once the defaults
+// are in. Does not own the file, the environment, or line numbers (io/config-file.ts).
 
 import { z } from 'zod'
 import { type Budgets, budgetDefaults, policyDefaults } from './defaults.ts'
@@ -136,7 +136,10 @@ export type ParsedConfig =
   | { readonly kind: 'valid'; readonly config: Config }
   | { readonly kind: 'invalid'; readonly problems: readonly ConfigProblem[] }
 
-/** Checks a parsed document. Unknown keys are refused: a misspelt policy must not fall back in silence. */
+/**
+ * Checks a parsed document. Unknown keys are refused: a misspelt policy
+ * must not fall back in silence.
+ */
 export function parseConfig(document: unknown): ParsedConfig {
   const parsed = schema.safeParse(document)
   if (!parsed.success) {

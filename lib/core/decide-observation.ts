@@ -1,6 +1,7 @@
-// Owns what an observation of both sides means for a partition: where it starts, whether the source log is
-// still the one we left and still holds our position, whether the target is the one we wrote. The order of
-// the checks matters and is explained at each; the rest of the decisions are in decide.ts.
+// Owns what an observation of both sides means for a partition: where it starts, whether the
+// source log is still the one we left and still holds our position, whether the target is the
+// one we wrote. The order of the checks matters and is explained at each; the rest of the
+// decisions are in decide.ts.
 
 import {
   type Command,
@@ -11,7 +12,7 @@ import {
   type PartitionEvent,
   type SourceObservation,
 } from './decision.ts'
-import { divergence, knownUnreplicated, targetDrifted, targetReset } from './found.ts'
+import { divergence, targetDrifted, targetReset, topicReset } from './found.ts'
 import { type Incident, lostBetween, partitionIncident } from './incident.ts'
 import { isBefore, type SourceOffset } from './offset.ts'
 import type { PartitionState, Position } from './partition-state.ts'
@@ -29,9 +30,11 @@ export function decideOnObservation(
     case 'unstarted':
       return start(observed, context)
     case 'waiting': {
-      // The topic is back. Whether it is the same one is for the checks below; the waiting is over either way.
+      // The topic is back. Whether it is the same one is for the checks below; the
+      // waiting is over either way.
       const back = check(state.position, observed, context)
-      // Unless what is found now is that very incident: a reset that took this partition away, and halts it.
+      // Unless what is found now is that very incident: a reset that took this
+      // partition away, and halts it.
       const isFoundAgain = back.incidents.some(incident => incident.id === state.incidentId)
       const resolved: Command[] = [{ kind: 'resolve-incident', id: state.incidentId }]
       return { ...back, commands: [...(isFoundAgain ? [] : resolved), ...saved(back.commands)] }
@@ -43,8 +46,9 @@ export function decideOnObservation(
 
 function start(observed: Observed, { policies }: DecideContext): Decision {
   const { source, target, topicIsKnown } = observed
-  // A partition added to a topic we already replicate holds only records written since: starting it at the
-  // log end would skip them (the data loss of KIP-842), whatever `startFrom` says of topics seen first.
+  // A partition added to a topic we already replicate holds only records written since:
+  // starting it at the log end would skip them (the data loss of KIP-842), whatever
+  // `startFrom` says of topics seen first.
   const fromEnd = policies.startFrom === 'log-end' && !topicIsKnown
   const position: Position = {
     sourceTopicId: source.topicId,
@@ -94,8 +98,8 @@ function checkSameTopic(position: Position, observed: Observed, context: DecideC
   const at = position.nextSourceOffset
   if (isBefore(at, source.logStartOffset)) return truncated(position, source, context)
   if (!fetchWasOutOfRange) return moved(position, next(position, source))
-  // Only a leader that refused the fetch *and* reports a shorter log has lost records. Its high watermark
-  // alone may lag behind for a moment after a clean election.
+  // Only a leader that refused the fetch *and* reports a shorter log has lost records. Its high
+  // watermark alone may lag behind for a moment after a clean election.
   if (isBefore(source.logEndOffset, at)) {
     return divergence(
       position,
@@ -103,13 +107,15 @@ function checkSameTopic(position: Position, observed: Observed, context: DecideC
       context,
     )
   }
-  // In range and yet refused: the broker could not tell the end offset of our epoch (Partition.readRecords),
-  // for example because its epoch cache was emptied with the log. Our offset is still good.
+  // In range and yet refused: the broker could not tell the end offset of our epoch
+  // (Partition.readRecords), for example because its epoch cache was emptied with the
+  // log. Our offset is still good.
   return moved(position, [{ kind: 'fetch', withEpoch: false }])
 }
 
 function next(position: Position, source: SourceObservation): Command[] {
-  // A position beyond the last stable offset is fetched too: the fetch tells whether the log diverged.
+  // A position beyond the last stable offset is fetched too: the fetch
+  // tells whether the log diverged.
   return position.nextSourceOffset === source.lastStableOffset
     ? [{ kind: 'stop', outcome: 'drained' }]
     : [{ kind: 'fetch', withEpoch: true }]
@@ -143,22 +149,11 @@ function reset(
   { scope, policies, nowMs }: DecideContext,
 ): Decision {
   const goesOn = policies.onReset === 'resume'
-  const incident = partitionIncident(scope, {
-    kind: 'topic-reset',
-    occurrence: [left.sourceTopicId],
+  const found = { topicId: source.topicId, nextSourceOffset: source.logStartOffset }
+  const incident = topicReset(left, found, {
+    scope,
+    nowMs,
     resolution: goesOn ? 'continued' : 'open',
-    detectedAtMs: nowMs,
-    expectedOffset: left.nextSourceOffset,
-    foundOffset: source.logStartOffset,
-    // How far the old topic grew after we last looked, nobody can know any more.
-    lostRecordsMax: null,
-    evidence: {
-      topicId: left.sourceTopicId,
-      recreatedAs: source.topicId,
-      // Offsets of the new topic that were deleted before anybody could copy them.
-      newTopicLostRecordsMax: String(source.logStartOffset),
-      ...knownUnreplicated(left),
-    },
   })
   if (!goesOn)
     return halted({ ...anchored, lastSeenLogEndOffset: left.lastSeenLogEndOffset }, incident)
@@ -166,7 +161,9 @@ function reset(
   return restarted(renewed, source.logStartOffset, source, incident)
 }
 
-/** Past an incident: the position moves, so the incident and then the checkpoint are stored first. */
+/**
+ * Past an incident: the position moves, so the incident and then the checkpoint are stored first.
+ */
 function restarted(
   position: Position,
   nextSourceOffset: SourceOffset,

@@ -1,9 +1,10 @@
-// Owns every decision about one partition: what an observation means, whether it is an incident, and what to
-// do next. Pure: time and identity arrive in the event, commands are data. The loop that feeds it is
-// run/replicate.ts; run/plan.ts asks it the same question to find out which partitions have work.
+// Owns every decision about one partition: what an observation means, whether it is an
+// incident, and what to do next. Pure: time and identity arrive in the event, commands are
+// data. The loop that feeds it is run/replicate.ts; run/plan.ts asks it the same question to
+// find out which partitions have work.
 //
-// Detection is by identity and log start, never by gaps between records: compaction, transaction markers and
-// aborted data leave gaps in every healthy log.
+// Detection is by identity and log start, never by gaps between records: compaction, transaction
+// markers and aborted data leave gaps in every healthy log.
 
 import { assert } from './assert.ts'
 import { decideOnObservation } from './decide-observation.ts'
@@ -47,7 +48,10 @@ export function decide(
 
 type EventOf<K extends PartitionEventKind> = Extract<PartitionEvent, { kind: K }>
 
-/** Data only flows in `replicating`; an event of the data path in another state is a bug of the loop. */
+/**
+ * Data only flows in `replicating`; an event of the data path in another state is a bug of the
+ * loop.
+ */
 function whileReplicating(state: PartitionState, next: (position: Position) => Decision): Decision {
   assert(state.kind === 'replicating', `data arrived for a partition that is ${state.kind}`)
   return next(state.position)

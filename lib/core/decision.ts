@@ -1,5 +1,6 @@
-// Owns the vocabulary of decisions about one partition: the events that come in, the commands that go out, and
-// the two commonest shapes of an answer. Does not own which answer an event gets (decide.ts).
+// Owns the vocabulary of decisions about one partition: the events that come in, the
+// commands that go out, and the two commonest shapes of an answer. Does not own which
+// answer an event gets (decide.ts).
 
 import type { Incident, PartitionScope } from './incident.ts'
 import type { SourceOffset, TargetOffset } from './offset.ts'

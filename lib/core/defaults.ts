@@ -1,5 +1,5 @@
-// Owns every number and every choice a configuration may leave out, each with its reason. A limit without an
-// entry here is a bug: everything that can grow has a name.
+// Owns every number and every choice a configuration may leave out, each with its reason. A limit
+// without an entry here is a bug: everything that can grow has a name.
 
 import type { Policies } from './policy.ts'
 
@@ -11,7 +11,8 @@ export const policyDefaults: Policies = {
   startFrom: 'log-start',
   // Lost records are for a person to see before anything is built on top of the gap.
   onTruncation: 'halt',
-  // The new generation of a topic is data that should reach the standby at once; the old one cannot return.
+  // The new generation of a topic is data that should reach the standby at
+  // once; the old one cannot return.
   onReset: 'resume',
   // Standby and primary disagree about history: which one is right is for a person to say.
   onDivergence: 'halt',
@@ -31,19 +32,25 @@ export type Budgets = {
 }
 
 export const budgetDefaults: Budgets = {
-  // A crash costs at most this long; longer than a produce may take, so a live owner always renews in time.
+  // A crash costs at most this long; longer than a produce may take, so a live
+  // owner always renews in time.
   leaseMs: 20_000,
-  // Four chances to renew within a lease, and at most five seconds of records copied twice after a crash.
+  // Four chances to renew within a lease, and at most five seconds of records
+  // copied twice after a crash.
   checkpointIntervalMs: 5_000,
-  // Shorter than the lease; brokers answer in milliseconds, a stalled one must not eat the invocation.
+  // Shorter than the lease; brokers answer in milliseconds, a stalled one
+  // must not eat the invocation.
   requestTimeoutMs: 15_000,
-  // Kept back at the end of an invocation: outstanding acknowledgements, one checkpoint write, the report.
+  // Kept back at the end of an invocation: outstanding acknowledgements, one
+  // checkpoint write, the report.
   reserveMs: 10_000,
   // How long the broker may hold a fetch that finds nothing (Kafka's own fetch.max.wait.ms).
   fetchWaitMs: 500,
-  // One answer of the source: some 40 ms of it at 100 MB/s, so fetching never waits for the network.
+  // One answer of the source: some 40 ms of it at 100 MB/s, so fetching
+  // never waits for the network.
   fetchBytesMax: 4 * MIB,
-  // The same, so that one lone partition runs at full speed; partitions take turns at being first in an answer.
+  // The same, so that one lone partition runs at full speed; partitions take turns
+  // at being first in an answer.
   partitionFetchBytesMax: 4 * MIB,
   // Fetched and not yet acknowledged. One answer on its way out, one waiting, one coming in.
   bufferBytesMax: 12 * MIB,
@@ -56,10 +63,14 @@ export const budgetDefaults: Budgets = {
 /** Produce requests in flight per broker: what an idempotent producer may have (KAFKA-5494). */
 export const inFlightRequestsMax = 5
 
-/** Attempts to observe a partition again after a refused fetch or produce, before its run gives up. */
+/**
+ * Attempts to observe a partition again after a refused fetch or produce, before its run gives up.
+ */
 export const observationAttemptsMax = 6
 
-/** First wait between two such attempts; it doubles each time: 100 ms to 3.2 s, about 6 s in all. */
+/**
+ * First wait between two such attempts; it doubles each time: 100 ms to 3.2 s, about 6 s in all.
+ */
 export const retryBackoffMs = 100
 
 /** Bytes of batches in one Produce request: far below socket.request.max.bytes (100 MiB). */

@@ -1,9 +1,13 @@
-// Owns what follows from each error a broker may answer for a partition: one table per request, everything not
-// listed fails the partition's run loudly. Does not own the codes' names (kafka/error-codes.ts).
+// Owns what follows from each error a broker may answer for a partition: one table per
+// request, everything not listed fails the partition's run loudly. Does not own the codes'
+// names (kafka/error-codes.ts).
 
 /** What the run of a partition does about an error code. */
 export type Disposition =
-  /** Transient, or our view of the cluster is stale: observe again after a wait, a bounded number of times. */
+  /**
+   * Transient, or our view of the cluster is stale: observe again after a
+   * wait, a bounded number of times.
+   */
   | 'observe'
   /** OFFSET_OUT_OF_RANGE: observe, knowing that this position was refused. */
   | 'observe-out-of-range'
@@ -41,7 +45,8 @@ const whenFetching: Readonly<Record<string, Disposition>> = {
 }
 
 const whenProducing: Readonly<Record<string, Disposition>> = {
-  // A moved leader, or too few replicas for acks=all right now: the same bytes, the same sequence, later.
+  // A moved leader, or too few replicas for acks=all right now: the same
+  // bytes, the same sequence, later.
   LEADER_NOT_AVAILABLE: 'observe',
   NOT_LEADER_OR_FOLLOWER: 'observe',
   FENCED_LEADER_EPOCH: 'observe',
@@ -54,7 +59,8 @@ const whenProducing: Readonly<Record<string, Disposition>> = {
   KAFKA_STORAGE_ERROR: 'observe',
   COORDINATOR_NOT_AVAILABLE: 'observe',
   THROTTLING_QUOTA_EXCEEDED: 'observe',
-  // Follows from an earlier batch in flight that was refused: everything unacknowledged is sent again in order.
+  // Follows from an earlier batch in flight that was refused: everything
+  // unacknowledged is sent again in order.
   OUT_OF_ORDER_SEQUENCE_NUMBER: 'observe',
   TOPIC_AUTHORIZATION_FAILED: 'denied',
   CLUSTER_AUTHORIZATION_FAILED: 'denied',
@@ -68,9 +74,13 @@ const whenProducing: Readonly<Record<string, Disposition>> = {
   CORRUPT_MESSAGE: 'halt-unsupported',
 }
 
-/** Errors of a Produce that say nothing about the batch: the leader may have appended it all the same. */
+/**
+ * Errors of a Produce that say nothing about the batch: the leader may have appended it all the
+ * same.
+ */
 const appendedOrNot: ReadonlySet<string> = new Set([
-  // The leader appended it, and waited in vain for its replicas (Partition.checkEnoughReplicasReachOffset).
+  // The leader appended it, and waited in vain for its replicas
+  // (Partition.checkEnoughReplicasReachOffset).
   'NOT_ENOUGH_REPLICAS_AFTER_APPEND',
   'REQUEST_TIMED_OUT',
   // Something went wrong somewhere between the request and the disk.

@@ -1,5 +1,6 @@
-// Owns how a finding becomes an incident (and, for a divergence, what follows), where more than one check can
-// make the same finding. Does not own when they are made: decide.ts and decide-observation.ts.
+// Owns how a finding becomes an incident (and, for a divergence, what follows), where
+// more than one check can make the same finding. Does not own when they are made:
+// decide.ts and decide-observation.ts.
 
 import { type DecideContext, type Decision, halted } from './decision.ts'
 import { type Incident, type PartitionScope, partitionIncident } from './incident.ts'
@@ -17,9 +18,40 @@ export function knownUnreplicated(position: Position): Record<string, string> {
 }
 
 /**
- * The source lost records that the target has: an unclean leader election. Nothing is lost on the target,
- * but what the source wrote since has offsets we believed copied, so going on as if nothing had happened
- * would skip it in silence.
+ * The source topic was deleted and recreated; of the new one everything from
+ * `nextSourceOffset` on is copied.
+ */
+export function topicReset(
+  left: Position,
+  found: { readonly topicId: string; readonly nextSourceOffset: SourceOffset },
+  { scope, nowMs, resolution }: TopicResetContext,
+): Incident {
+  return partitionIncident(scope, {
+    kind: 'topic-reset',
+    occurrence: [left.sourceTopicId],
+    resolution,
+    detectedAtMs: nowMs,
+    expectedOffset: left.nextSourceOffset,
+    foundOffset: found.nextSourceOffset,
+    // How far the old topic grew after we last looked, nobody can know any more.
+    lostRecordsMax: null,
+    evidence: {
+      topicId: left.sourceTopicId,
+      recreatedAs: found.topicId,
+      // Offsets of the new topic that are not copied: deleted before anybody could, or
+      // passed over by an operator.
+      newTopicLostRecordsMax: String(found.nextSourceOffset),
+      ...knownUnreplicated(left),
+    },
+  })
+}
+
+type TopicResetContext = Pick<DecideContext, 'scope' | 'nowMs'> & Pick<Incident, 'resolution'>
+
+/**
+ * The source lost records that the target has: an unclean leader election. Nothing is lost on the
+ * target, but what the source wrote since has offsets we believed copied, so going on as if nothing
+ * had happened would skip it in silence.
  */
 export function divergence(
   position: Position,
@@ -53,7 +85,9 @@ export function divergence(
   }
 }
 
-/** Somebody else appended to the target partition: offsets no longer translate by the old distance. */
+/**
+ * Somebody else appended to the target partition: offsets no longer translate by the old distance.
+ */
 export function targetDrifted(
   position: Position,
   scope: PartitionScope,

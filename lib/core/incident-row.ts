@@ -1,11 +1,12 @@
-// Owns an incident as a row of the table: its key, its attributes, and what a repeated finding or an ending
-// changes in it. Does not own how attributes are read (row.ts) nor the requests (io/incident-store.ts).
+// Owns an incident as a row of the table: its key, its attributes, and what a repeated
+// finding or an ending changes in it. Does not own how attributes are read (row.ts) nor the
+// requests (io/incident-store.ts).
 //
 //   pk            the flow                      sk            incident/<id>
 //   kind          the literal of IncidentKind
 //   topic, partition              absent when the incident covers a whole cluster or a whole topic
-//   resolution    how it ended; absent while it is open. An ending is kept by writing it only where there is
-//                 none, which DynamoDB does in one unconditional update.
+//   resolution    how it ended; absent while it is open. An ending is kept by writing it only
+//                 where there is none, which DynamoDB does in one unconditional update.
 //   resolvedAtMs  when it ended; absent while it is open
 //   detectedAtMs  when it was first found
 //   expectedOffset, foundOffset, lostRecordsMax      absent where they have no meaning
@@ -42,8 +43,8 @@ export type IncidentChange = {
 }
 
 /**
- * What was found is overwritten; the time of the first detection stays. `open` reopens what had ended; an
- * ending is kept as it was when there is one already.
+ * What was found is overwritten; the time of the first detection stays. `open` reopens what had
+ * ended; an ending is kept as it was when there is one already.
  */
 export function incidentChange(incident: Incident): IncidentChange {
   const { present, absent } = rowChange({

@@ -1,6 +1,6 @@
-// Owns the incidents: durable, typed records of something lost, reset, diverged or refused. The literal of a
-// kind is the same in DynamoDB, logs, metrics, the command line and docs/INCIDENTS.md. Does not own when an
-// incident is raised (decide.ts) nor how it is stored (io/incident-store.ts).
+// Owns the incidents: durable, typed records of something lost, reset, diverged or refused. The
+// literal of a kind is the same in DynamoDB, logs, metrics, the command line and docs/INCIDENTS.md.
+// Does not own when an incident is raised (decide.ts) nor how it is stored (io/incident-store.ts).
 
 import { offsetsBetween, type SourceOffset, type TargetOffset } from './offset.ts'
 
@@ -25,7 +25,9 @@ export type IncidentKind = (typeof incidentKinds)[number]
  */
 export type Resolution = 'open' | 'continued' | 'resumed' | 'recovered'
 
-/** Which part of a flow an incident covers; a null widens it: the whole topic, the whole cluster. */
+/**
+ * Which part of a flow an incident covers; a null widens it: the whole topic, the whole cluster.
+ */
 export type IncidentScope = {
   readonly flow: string
   readonly topic: string | null
@@ -33,7 +35,9 @@ export type IncidentScope = {
 }
 
 export type Incident = IncidentScope & {
-  /** The same cause has the same id, so that finding it twice (a crash in between) records it once. */
+  /**
+   * The same cause has the same id, so that finding it twice (a crash in between) records it once.
+   */
   readonly id: string
   readonly kind: IncidentKind
   readonly resolution: Resolution
@@ -59,7 +63,10 @@ type Draft = Omit<Incident, 'id' | 'flow' | 'topic' | 'partition'> & {
   readonly occurrence: readonly (string | bigint)[]
 }
 
-/** An incident of one partition, its id made from what happened rather than from when it was noticed. */
+/**
+ * An incident of one partition, its id made from what happened rather than from when it was
+ * noticed.
+ */
 export function partitionIncident(scope: PartitionScope, draft: Draft): Incident {
   const { occurrence, ...rest } = draft
   const { flow, topic, partition } = scope
@@ -72,7 +79,10 @@ export function partitionIncident(scope: PartitionScope, draft: Draft): Incident
   }
 }
 
-/** A cluster, or a topic of it, that cannot be observed. One per episode: the id carries when it began. */
+/**
+ * A cluster, or a topic of it, that cannot be observed. One per episode:
+ * the id carries when it began.
+ */
 export function unobservedIncident(input: {
   readonly kind: 'unreachable' | 'authorization-denied'
   readonly flow: string
@@ -99,7 +109,10 @@ export function unobservedIncident(input: {
   }
 }
 
-/** True for silence that looking at the cluster does not notice: a permission to read or write that is missing. */
+/**
+ * True for silence that looking at the cluster does not notice: a permission to
+ * read or write that is missing.
+ */
 export function wasFoundCopying({ evidence }: Incident): boolean {
   return evidence.found === 'copying'
 }
@@ -114,7 +127,10 @@ export function isOpenFor(incident: Incident, scope: PartitionScope): boolean {
   )
 }
 
-/** The source offsets an incident accounts for, `[from, to)`; null for kinds that lose no source offset. */
+/**
+ * The source offsets an incident accounts for, `[from, to)`; null for kinds that lose no source
+ * offset.
+ */
 export function lostRange(incident: Incident): { from: bigint; to: bigint } | null {
   if (incident.kind !== 'log-truncated') return null
   if (incident.expectedOffset === null || incident.foundOffset === null) return null

@@ -1,7 +1,7 @@
-// Owns offsets: the two brands and every operation on them. An offset of the source and one of the target
-// look alike and never mean the same record, so the compiler keeps them apart; `+` would drop the brand and
-// `<` would ignore it, which is why the arithmetic lives here. Does not own how offsets are written down
-// (checkpoint rows: checkpoint.ts; JSON: decimal strings at the borders).
+// Owns offsets: the two brands and every operation on them. An offset of the source and one of the
+// target look alike and never mean the same record, so the compiler keeps them apart; `+` would
+// drop the brand and `<` would ignore it, which is why the arithmetic lives here. Does not own how
+// offsets are written down (checkpoint rows: checkpoint.ts; JSON: decimal strings at the borders).
 
 import { assert } from './assert.ts'
 
@@ -15,13 +15,19 @@ export type TargetOffset = bigint & { readonly [targetBrand]: true }
 
 const OFFSET_MAX = 2n ** 63n - 1n
 
-/** Brands a non-negative INT64 as a source offset. Sentinels (-1) must have died in the codec before. */
+/**
+ * Brands a non-negative INT64 as a source offset. Sentinels (-1) must have died in the codec
+ * before.
+ */
 export function sourceOffset(value: bigint): SourceOffset {
   assert(value >= 0n && value <= OFFSET_MAX, `source offset out of range: ${value}`)
   return value as SourceOffset
 }
 
-/** Brands a non-negative INT64 as a target offset. Sentinels (-1) must have died in the codec before. */
+/**
+ * Brands a non-negative INT64 as a target offset. Sentinels (-1) must have died in the codec
+ * before.
+ */
 export function targetOffset(value: bigint): TargetOffset {
   assert(value >= 0n && value <= OFFSET_MAX, `target offset out of range: ${value}`)
   return value as TargetOffset

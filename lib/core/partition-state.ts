@@ -1,5 +1,5 @@
-// Owns what is known of one partition of a flow between invocations. Stored in the checkpoint row (codec:
-// checkpoint.ts); moved only by decide.ts and by the operator's `gapless resume`.
+// Owns what is known of one partition of a flow between invocations. Stored in the checkpoint row
+// (codec: checkpoint.ts); moved only by decide.ts and by the operator's `gapless resume`.
 //
 //   unstarted --observed--> replicating --incident under a halting policy--> halted
 //                             |    ^  ^                                        |
@@ -7,13 +7,15 @@
 //                             v    | observed (back, or recreated)
 //                           waiting
 //
-// A waiting partition that is observed again is looked at as a replicating one is: what is found may halt it at once.
-// That a partition cannot be observed right now is no state: nothing about its position changed. It is the
-// outcome of a run, and an incident of the cluster or topic.
+// A waiting partition that is observed again is looked at as a replicating one is: what is found
+// may halt it at once. That a partition cannot be observed right now is no state: nothing about its
+// position changed. It is the outcome of a run, and an incident of the cluster or topic.
 
 import type { SourceOffset, TargetOffset } from './offset.ts'
 
-/** Where replication stands. Everything below `nextSourceOffset` is on the target or in an incident. */
+/**
+ * Where replication stands. Everything below `nextSourceOffset` is on the target or in an incident.
+ */
 export type Position = {
   /** Identity of the source topic that the offsets belong to (KIP-516). */
   readonly sourceTopicId: string
@@ -21,9 +23,14 @@ export type Position = {
   readonly nextSourceOffset: SourceOffset
   /** The offset the next record gets on the target, as long as nobody else writes there. */
   readonly nextTargetOffset: TargetOffset
-  /** Leader epoch of the last copied batch, sent with every fetch (KIP-320); null before the first one. */
+  /**
+   * Leader epoch of the last copied batch, sent with every fetch (KIP-320); null before the first
+   * one.
+   */
   readonly lastEpoch: number | null
-  /** The source's log end when last seen: bounds what a reset or deletion may have taken with it. */
+  /**
+   * The source's log end when last seen: bounds what a reset or deletion may have taken with it.
+   */
   readonly lastSeenLogEndOffset: SourceOffset | null
   /** Largest timestamp of the last copied batch, ms since the epoch; null before the first one. */
   readonly lastTimestampMs: bigint | null
@@ -32,9 +39,14 @@ export type Position = {
 export type PartitionState =
   /** No record was ever observed. Set by nobody: it is the absence of a position. */
   | { readonly kind: 'unstarted' }
-  /** Set by the first observation and by `gapless resume`. Left on an incident or when the topic vanishes. */
+  /**
+   * Set by the first observation and by `gapless resume`. Left on an
+   * incident or when the topic vanishes.
+   */
   | { readonly kind: 'replicating'; readonly position: Position }
-  /** The topic, or this partition of it, is gone from the source. Left when it is observed again. */
+  /**
+   * The topic, or this partition of it, is gone from the source. Left when it is observed again.
+   */
   | { readonly kind: 'waiting'; readonly position: Position; readonly incidentId: string }
   /** An incident that a policy does not pass. Left by `gapless resume` only. */
   | { readonly kind: 'halted'; readonly position: Position; readonly incidentId: string }

@@ -1,4 +1,5 @@
-// Owns what a person may choose about incidents. The defaults, with their reasons, are in defaults.ts.
+// Owns what a person may choose about incidents. The defaults, with their
+// reasons, are in defaults.ts.
 
 export type Policies = {
   /** Where a partition begins that was never seen before. */

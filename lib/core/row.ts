@@ -1,12 +1,15 @@
-// Owns rows of the table as plain attribute values, and the typed access to them: integers are written and read
-// as decimal strings, never through a float, and what is not as this program writes it is a `CorruptRowError`. Does not
-// own which attributes a row has (checkpoint.ts, incident-row.ts) nor the requests (io/).
+// Owns rows of the table as plain attribute values, and the typed access to them: integers are
+// written and read as decimal strings, never through a float, and what is not as this program
+// writes it is a `CorruptRowError`. Does not own which attributes a row has (checkpoint.ts,
+// incident-row.ts) nor the requests (io/).
 
 /** The attribute types this project writes; assignable to the SDK's `AttributeValue`. */
 export type Attribute = { S: string } | { N: string }
 export type Row = Record<string, Attribute>
 
-/** A row as somebody may have stored it; the SDK's `AttributeValue` is assignable to its attributes. */
+/**
+ * A row as somebody may have stored it; the SDK's `AttributeValue` is assignable to its attributes.
+ */
 export type StoredRow = Readonly<
   Record<string, { readonly S?: string; readonly N?: string; readonly BOOL?: boolean }>
 >
@@ -44,7 +47,10 @@ const SHOWN_LENGTH_MAX = 120
 
 export type RowReader = ReturnType<typeof rowReader>
 
-/** Typed access to a row. Every accessor throws `CorruptRowError` naming row, attribute and expectation. */
+/**
+ * Typed access to a row. Every accessor throws `CorruptRowError` naming
+ * row, attribute and expectation.
+ */
 export function rowReader(row: StoredRow) {
   const corrupt = (name: string, expected: string) =>
     new CorruptRowError(

@@ -16,8 +16,8 @@ export type Packing<W extends Work> = {
 }
 
 /**
- * Packs the most lagging partitions first, each into the shard with the least lag that has room, so that
- * workers finish at about the same time. The same input gives the same shards.
+ * Packs the most lagging partitions first, each into the shard with the least lag that has room, so
+ * that workers finish at about the same time. The same input gives the same shards.
  */
 export function packShards<W extends Work>(work: readonly W[], limits: ShardLimits): Packing<W> {
   const sorted = [...work].sort(byLagThenName)

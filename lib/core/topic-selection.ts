@@ -14,7 +14,10 @@ export type TopicRules = {
   readonly naming: Naming
 }
 
-/** A selector from its text: a pattern between slashes, else a name. Null where the pattern is no regex. */
+/**
+ * A selector from its text: a pattern between slashes, else a name. Null
+ * where the pattern is no regex.
+ */
 export function parseSelector(text: string): Selector | null {
   if (!text.startsWith('/')) return { kind: 'name', name: text }
   if (text.length < 3 || !text.endsWith('/')) return null
@@ -22,7 +25,8 @@ export function parseSelector(text: string): Selector | null {
     // Anchored: a pattern describes the whole name, as in MirrorMaker 2 and Kafka's own ACL tools.
     return { kind: 'pattern', pattern: new RegExp(`^(?:${text.slice(1, -1)})$`) }
   } catch {
-    // A regular expression that does not compile is an answer here, not a failure: the caller names it.
+    // A regular expression that does not compile is an answer here, not a
+    // failure: the caller names it.
     return null
   }
 }
@@ -51,7 +55,9 @@ function matches(selector: Selector, topic: string): boolean {
   return !topic.startsWith('__') && selector.pattern.test(topic)
 }
 
-/** A topic that came from the target by a prefixing flow the other way must not travel in circles. */
+/**
+ * A topic that came from the target by a prefixing flow the other way must not travel in circles.
+ */
 function isEchoOf(rules: TopicRules, topic: string): boolean {
   return rules.naming === 'prefix' && topic.startsWith(`${rules.to}.`)
 }

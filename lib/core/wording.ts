@@ -1,6 +1,6 @@
-// Owns the sentences about incidents. The first lines of truncation and reset are matched by alert rules that
-// exist already: their wording is part of the contract and must not change. Every sentence ends with what to
-// run next, because it is read at 3 a.m.
+// Owns the sentences about incidents. The first lines of truncation and reset are matched by alert
+// rules that exist already: their wording is part of the contract and must not change. Every
+// sentence ends with what to run next, because it is read at 3 a.m.
 
 import type { Incident } from './incident.ts'
 

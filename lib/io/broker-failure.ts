@@ -1,5 +1,6 @@
-// Owns the ways in which a cluster fails to answer at all, told apart from what a broker answers: an error code
-// of a partition is a value, this is not knowing. Unknown is never reported as healthy, nor as lag 0.
+// Owns the ways in which a cluster fails to answer at all, told apart from what a broker
+// answers: an error code of a partition is a value, this is not knowing. Unknown is never
+// reported as healthy, nor as lag 0.
 
 import { AuthenticationError } from '@platformatic/kafka'
 

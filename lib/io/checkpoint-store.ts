@@ -1,15 +1,18 @@
-// Owns checkpoints and leases in DynamoDB. Every write is one conditional UpdateItem of one row. Does not own what
-// the attributes mean (core/checkpoint.ts) nor what is retried (dynamodb-client.ts).
+// Owns checkpoints and leases in DynamoDB. Every write is one conditional UpdateItem of
+// one row. Does not own what the attributes mean (core/checkpoint.ts) nor what is
+// retried (dynamodb-client.ts).
 //
-// A write whose answer was lost is sent again by the SDK, so each must mean the same when it is applied twice:
+// A write whose answer was lost is sent again by the SDK, so each must mean the
+// same when it is applied twice:
 //
-//   acquire   finds a live lease that is our own, and takes that for the answer that was lost. The row itself says
-//             how the lease was found (previousLeaseUntilMs), which the lost answer would have said.
-//   save      finds our fence still there and writes the same again. Had the first one released the lease and
-//             somebody taken it over before the second, the answer is `lease-lost` although the state is stored:
-//             the new owner has it, and nothing of it is undone.
-//   late      an older save that is applied after a newer one of the same owner puts the checkpoint back, never
-//             forward: records are copied again, none is left out.
+//   acquire   finds a live lease that is our own, and takes that for the answer that was lost. The
+//             row itself says how the lease was found (previousLeaseUntilMs), which the lost answer
+//             would have said.
+//   save      finds our fence still there and writes the same again. Had the first one released the
+//             lease and somebody taken it over before the second, the answer is `lease-lost`
+//             although the state is stored: the new owner has it, and nothing of it is undone.
+//   late      an older save that is applied after a newer one of the same owner puts the checkpoint
+//             back, never forward: records are copied again, none is left out.
 
 import { type DynamoDBClient, GetItemCommand } from '@aws-sdk/client-dynamodb'
 import { assert } from '../core/assert.ts'
@@ -58,7 +61,8 @@ async function getCheckpoint(target: TableTarget, key: PartitionKey): Promise<Ch
   return Item === undefined ? null : readCheckpoint(Item)
 }
 
-// The right sides are evaluated against the row as it was: previousLeaseUntilMs becomes what leaseUntilMs was.
+// The right sides are evaluated against the row as it was: previousLeaseUntilMs
+// becomes what leaseUntilMs was.
 const acquireExpression =
   'SET #owner = :owner, #leaseUntilMs = :leaseUntilMs, #targetTopic = :targetTopic, ' +
   '#previousLeaseUntilMs = if_not_exists(#leaseUntilMs, :free), #updatedAtMs = :nowMs, ' +
@@ -128,8 +132,8 @@ async function saveCheckpoint(
   const outcome = await updateRow(target, `saving the checkpoint of ${nameOf(key)}`, {
     ...update,
     Key: checkpointKey(key),
-    // The fence grows with every acquisition, so one fence is one owner. Not the clock: a lease that ran out and
-    // that nobody took over is still ours.
+    // The fence grows with every acquisition, so one fence is one owner. Not the clock: a lease
+    // that ran out and that nobody took over is still ours.
     ConditionExpression: '#fence = :fence',
     ExpressionAttributeNames: { ...update.ExpressionAttributeNames, ...namesOf(['fence']) },
     ExpressionAttributeValues: {

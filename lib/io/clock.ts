@@ -1,4 +1,5 @@
-// Owns time. The loops take a clock instead of reading one, so that a simulation can turn the hands.
+// Owns time. The loops take a clock instead of reading one, so that a
+// simulation can turn the hands.
 
 import { setTimeout as delay } from 'node:timers/promises'
 

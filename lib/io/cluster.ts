@@ -1,5 +1,6 @@
-// Owns the requests to one Kafka cluster and the shape of their answers: topics with their ids, log ends, Fetch,
-// Produce, a producer id. Speaks in topic ids as people see them. Does not own what an answer means (lib/core).
+// Owns the requests to one Kafka cluster and the shape of their answers: topics with their ids,
+// log ends, Fetch, Produce, a producer id. Speaks in topic ids as people see them. Does not own
+// what an answer means (lib/core).
 
 import {
   type Connection,
@@ -73,7 +74,10 @@ export type Cluster = {
   readonly name: string
   /** Describes the named topics, or with null every topic the principal may see. */
   describeTopics(names: readonly string[] | null): Promise<TopicDescription[]>
-  /** Offsets at `point` of partitions led by broker `leaderId` (ListOffsets v7, KIP-320 leader epoch). */
+  /**
+   * Offsets at `point` of partitions led by broker `leaderId` (ListOffsets v7, KIP-320 leader
+   * epoch).
+   */
   listOffsets(
     leaderId: number,
     point: LogPoint,
@@ -187,7 +191,10 @@ export function openCluster(input: {
   }
 }
 
-/** Sends one of our own payloads over the library's connection. Both our APIs are flexible versions (KIP-482). */
+/**
+ * Sends one of our own payloads over the library's connection. Both our APIs are
+ * flexible versions (KIP-482).
+ */
 function send<T>(
   on: Connection,
   api: { readonly key: number; readonly version: number },

@@ -1,5 +1,5 @@
-// Owns `${NAME}` in the configuration: values that come from the environment. Works on the parsed YAML, so a
-// variable can never add keys or break the syntax, whatever it holds.
+// Owns `${NAME}` in the configuration: values that come from the environment. Works on the parsed
+// YAML, so a variable can never add keys or break the syntax, whatever it holds.
 //
 //   ${NAME}            the variable; an error when it is not set
 //   ${NAME:-default}   the default when the variable is not set, or empty
@@ -61,12 +61,17 @@ function expand(text: string, env: Environment): Expansion {
   return { text: expanded, variables, reasons }
 }
 
-/** A lone, unquoted variable stands for a YAML value; quotes, as everywhere in YAML, say it is text. */
+/**
+ * A lone, unquoted variable stands for a YAML value; quotes, as everywhere in YAML, say it is text.
+ */
 function isWholeVariable(scalar: Scalar): boolean {
   return scalar.type === Scalar.PLAIN && /^\$\{[^}]*\}$/.test(String(scalar.source))
 }
 
-/** Switches are true or false. Numbers stay text, which the schema reads: a password may be all digits. */
+/**
+ * Switches are true or false. Numbers stay text, which the schema reads: a password may be all
+ * digits.
+ */
 function readBoolean(text: string): string | boolean {
   return text === 'true' ? true : text === 'false' ? false : text
 }

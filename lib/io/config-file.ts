@@ -1,5 +1,6 @@
-// Owns the way from gapless.yml to a Config: the file, its YAML, and what is said when either is wrong. Does not
-// own what the keys mean (core/config.ts), `${NAME}` (config-environment.ts), or line numbers (config-origin.ts).
+// Owns the way from gapless.yml to a Config: the file, its YAML, and what is said when either is
+// wrong. Does not own what the keys mean (core/config.ts), `${NAME}` (config-environment.ts), or
+// line numbers (config-origin.ts).
 
 import { createReadStream } from 'node:fs'
 import { dirname, resolve } from 'node:path'
@@ -14,7 +15,10 @@ const CONFIG_BYTES_MAX = 1024 * 1024
 /** More lines than this hide the first one, which is often the cause of the others. */
 const PROBLEM_LINES_MAX = 20
 
-/** The configuration cannot be used. Each line is one problem, complete in itself; `message` joins them. */
+/**
+ * The configuration cannot be used. Each line is one problem, complete in
+ * itself; `message` joins them.
+ */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
   readonly lines: readonly string[]
@@ -36,7 +40,8 @@ export function configPath(env: Environment): string {
 }
 
 /**
- * Reads, substitutes and checks a configuration. TLS files are named relative to the configuration's folder.
+ * Reads, substitutes and checks a configuration. TLS files are named relative
+ * to the configuration's folder.
  * @throws ConfigError naming file, line, key, value and what is accepted.
  */
 export async function loadConfig(path: string, env: Environment): Promise<Config> {
@@ -95,7 +100,10 @@ function unreadable(path: string, cause: unknown): string {
   return `${path}: cannot be read (${String(code ?? cause)}); ${remedy}`
 }
 
-/** The library's sentence, without its advice to programmers, and with ours where `${` is the usual cause. */
+/**
+ * The library's sentence, without its advice to programmers, and with ours
+ * where `${` is the usual cause.
+ */
 function yamlReason(error: { code: string; message: string; pos: [number, number] }, text: string) {
   if (error.code === 'MULTIPLE_DOCS') return 'more than one document (a second "---")'
   // In `{ password: ${PW} }` and `[${A}]` the braces end the plain text: YAML wants quotes there.
@@ -114,7 +122,10 @@ function toValue(path: string, document: Document): unknown {
   }
 }
 
-/** The same file must be found by the command line, by a scheduled function and by a test, wherever they start. */
+/**
+ * The same file must be found by the command line, by a scheduled function and by
+ * a test, wherever they start.
+ */
 function withTlsFilesIn(folder: string, document: unknown): unknown {
   if (!isRecord(document) || !isRecord(document.clusters)) return document
   const clusters = Object.entries(document.clusters).map(([name, cluster]) => {

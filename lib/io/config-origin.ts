@@ -1,5 +1,6 @@
-// Owns the sentence about one wrong value of the configuration: file and line, key, the value found, what is
-// accepted, and the variable it came from. Never prints a secret, nor the value of a key it does not know.
+// Owns the sentence about one wrong value of the configuration: file and line, key, the value
+// found, what is accepted, and the variable it came from. Never prints a secret, nor the
+// value of a key it does not know.
 
 import {
   type Document,
@@ -53,7 +54,8 @@ export function describeProblem(input: {
 }): string {
   const { problem, document, origins, variables } = input
   const { path, accepted } = problem
-  // An unknown key may be a misspelt "password": its value is nobody's business, the key is the problem.
+  // An unknown key may be a misspelt "password": its value is nobody's
+  // business, the key is the problem.
   if (accepted.startsWith('no such key'))
     return origins.explain(path, `is not accepted: ${accepted}`)
   const found = valueAt(document, path)

@@ -1,5 +1,6 @@
-// Owns the sockets to one cluster: one connection per broker and purpose, opened when first needed and dropped
-// when it fails. Does not own what is sent over them (cluster.ts) nor what the answers mean (lib/core).
+// Owns the sockets to one cluster: one connection per broker and purpose, opened when first
+// needed and dropped when it fails. Does not own what is sent over them (cluster.ts) nor what
+// the answers mean (lib/core).
 
 import { readFileSync } from 'node:fs'
 import { Connection, ResponseError, type SASLOptions } from '@platformatic/kafka'
@@ -8,16 +9,23 @@ import { BrokerFailure, brokerFailure } from './broker-failure.ts'
 
 const CLIENT_ID = 'gapless'
 const CONNECT_TIMEOUT_MS = 5_000
-/** More than we ever have under way on one connection; our own bounds are lower (core/defaults.ts). */
+/**
+ * More than we ever have under way on one connection; our own bounds are lower (core/defaults.ts).
+ */
 const REQUESTS_IN_FLIGHT_MAX = 64
 
-/** A long-polled Fetch blocks everything behind it on its connection, so other requests use another one. */
+/**
+ * A long-polled Fetch blocks everything behind it on its connection, so
+ * other requests use another one.
+ */
 export type Purpose = 'control' | 'data'
 
 export type Address = { readonly host: string; readonly port: number }
 
 export type Connections = {
-  /** Runs one request; failures of the socket, the handshake or the clock become `BrokerFailure`. */
+  /**
+   * Runs one request; failures of the socket, the handshake or the clock become `BrokerFailure`.
+   */
   call<T>(address: Address, purpose: Purpose, request: (on: Connection) => Promise<T>): Promise<T>
   close(): Promise<void>
 }
@@ -32,7 +40,8 @@ export function createConnections(
 
   const connect = async ({ host, port }: Address): Promise<Connection> => {
     const connection = new Connection(CLIENT_ID, options)
-    // An emitter without a listener throws. Nothing is lost here: every request in flight fails as well.
+    // An emitter without a listener throws. Nothing is lost here: every
+    // request in flight fails as well.
     connection.on('error', () => undefined)
     await connection.connect(host, port)
     return connection

@@ -1,23 +1,25 @@
-// Owns the connection to DynamoDB: where it is, who we are, how long an answer may take and how often it is asked
-// for. Does not own the requests (table-request.ts).
+// Owns the connection to DynamoDB: where it is, who we are, how long an answer may take and how
+// often it is asked for. Does not own the requests (table-request.ts).
 
 import { DynamoDBClient, type DynamoDBClientConfig } from '@aws-sdk/client-dynamodb'
 import { ReplicatorError } from './replicator-error.ts'
 
 /**
- * Requests for one answer, the first one included. Three time-outs and the SDK's back-off (3 s at most, when
- * throttled) take less than a lease of 20 s: an owner knows the fate of its renewal while the lease is still its own.
+ * Requests for one answer, the first one included. Three time-outs and the SDK's back-off (3 s at
+ * most, when throttled) take less than a lease of 20 s: an owner knows the fate of its renewal
+ * while the lease is still its own.
  */
 export const requestAttemptsMax = 3
 
-// DynamoDB answers in milliseconds, LocalStack within a second when it is busy; its very first answer takes 5 s,
-// which the second attempt gets. Also the longest silence within an answer.
+// DynamoDB answers in milliseconds, LocalStack within a second when it is busy; its very first
+// answer takes 5 s, which the second attempt gets. Also the longest silence within an answer.
 const requestTimeoutMs = 5_000
 
 // Part of the request's time; a handshake within a region takes milliseconds.
 const connectTimeoutMs = 2_000
 
-// The SDK's own number, written down because writes in flight are bounded below it (core/defaults.ts).
+// The SDK's own number, written down because writes in flight are bounded
+// below it (core/defaults.ts).
 const socketsMax = 50
 
 /** `http://127.0.0.1:8000` needs a region to sign with and does not care which one. */
@@ -26,8 +28,8 @@ const regionOfEndpoint = 'us-east-1'
 export type AwsEnvironment = Readonly<Record<string, string | undefined>>
 
 /**
- * A client for the table. What `env` does not say, the SDK finds by its own rules (shared configuration files,
- * roles). Throws `ReplicatorError` for an endpoint that is no URL.
+ * A client for the table. What `env` does not say, the SDK finds by its own rules (shared
+ * configuration files, roles). Throws `ReplicatorError` for an endpoint that is no URL.
  */
 export function createDynamoDbClient(env: AwsEnvironment): DynamoDBClient {
   const endpoint = endpointOf(env)
@@ -44,7 +46,8 @@ export function createDynamoDbClient(env: AwsEnvironment): DynamoDBClient {
       connectionTimeout: connectTimeoutMs,
       requestTimeout: requestTimeoutMs,
       socketTimeout: requestTimeoutMs,
-      // Without it a time-out is only a warning, and a lost answer would be waited for until the lease is gone.
+      // Without it a time-out is only a warning, and a lost answer would be waited
+      // for until the lease is gone.
       throwOnRequestTimeout: true,
       httpAgent: { keepAlive: true, maxSockets: socketsMax },
       httpsAgent: { keepAlive: true, maxSockets: socketsMax },
@@ -77,7 +80,10 @@ function credentialsOf(
   return { accessKeyId, secretAccessKey, ...(sessionToken ? { sessionToken } : {}) }
 }
 
-/** Where a client sends its requests, for a person: the endpoint when one was set, otherwise the region. */
+/**
+ * Where a client sends its requests, for a person: the endpoint when one
+ * was set, otherwise the region.
+ */
 export async function describeEndpoint(client: DynamoDBClient): Promise<string> {
   const endpoint = await client.config.endpoint?.()
   if (endpoint !== undefined) {

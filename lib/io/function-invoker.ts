@@ -1,5 +1,6 @@
-// Owns invoking the replicate function. In AWS workers are started and left alone (`Event`); where invocations are
-// simulated in one process, the answer is awaited, because a rejected asynchronous one would end that process.
+// Owns invoking the replicate function. In AWS workers are started and left alone (`Event`); where
+// invocations are simulated in one process, the answer is awaited, because a rejected asynchronous
+// one would end that process.
 
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda'
 
@@ -18,7 +19,8 @@ export function createFunctionInvoker(input: {
   readonly invocationType: InvocationType
 }): FunctionInvoker {
   const { functionName, invocationType } = input
-  // One attempt: a repeated invocation would only find the leases taken, the next tick repeats it anyway.
+  // One attempt: a repeated invocation would only find the leases taken, the
+  // next tick repeats it anyway.
   const client = new LambdaClient({ maxAttempts: 1, requestHandler: { requestTimeout: 0 } })
   return async payload => {
     const command = new InvokeCommand({

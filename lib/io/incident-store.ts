@@ -1,5 +1,6 @@
-// Owns incidents in DynamoDB. Each write is one UpdateItem of one row that means the same when it is applied twice,
-// as the SDK does when an answer was lost. Does not own what a repeated finding changes (core/incident-row.ts).
+// Owns incidents in DynamoDB. Each write is one UpdateItem of one row that means the same when it
+// is applied twice, as the SDK does when an answer was lost. Does not own what a repeated finding
+// changes (core/incident-row.ts).
 
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import type { Incident } from '../core/incident.ts'
@@ -36,8 +37,9 @@ async function resolveIncident(
   input: Parameters<IncidentStore['resolve']>[0],
 ): Promise<void> {
   const update = updateExpression({ set: endingAttributes(input) })
-  // Refused where it has ended already, perhaps by our own first attempt, and where nobody knows it (an operator
-  // deleted the row): in both cases there is no such open incident, which is what was asked for.
+  // Refused where it has ended already, perhaps by our own first attempt, and where nobody
+  // knows it (an operator deleted the row): in both cases there is no such open incident,
+  // which is what was asked for.
   await updateRow(target, `resolving incident ${input.id} of flow ${input.flow}`, {
     ...update,
     Key: incidentKey(input),

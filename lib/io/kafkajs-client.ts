@@ -1,5 +1,6 @@
-// Owns how a kafkajs client is made from a cluster's configuration: the control plane, the commit-log producer and
-// the drills use it. Does not own the data plane (cluster.ts), nor the wording of failures (kafkajs-failure.ts).
+// Owns how a kafkajs client is made from a cluster's configuration: the control plane, the
+// commit-log producer and the drills use it. Does not own the data plane (cluster.ts), nor the
+// wording of failures (kafkajs-failure.ts).
 
 import { readFileSync } from 'node:fs'
 import type { ConnectionOptions } from 'node:tls'
@@ -16,7 +17,8 @@ const RETRY_WAIT_MS_MAX = 2_000
 
 /**
  * A client that logs nothing: what goes wrong is thrown, and said once, by the caller.
- * @throws ReplicatorError for a SASL mechanism this client cannot speak yet, or a TLS file that cannot be read.
+ * @throws ReplicatorError for a SASL mechanism this client cannot speak yet, or a TLS file that
+ * cannot be read.
  */
 export function createKafkaJs(
   cluster: ClusterConfig,
@@ -85,8 +87,8 @@ let timerWarningIsSilenced = false
 
 /**
  * kafkajs 2.2.4 computes its next look at the request queue as `-1 - Date.now()` (RequestQueue,
- * scheduleCheckPendingRequests), which Node takes for 1 ms, as kafkajs wants, and since version 24 comments on.
- * Only this kind of warning is dropped, and only in a process that uses kafkajs.
+ * scheduleCheckPendingRequests), which Node takes for 1 ms, as kafkajs wants, and since version 24
+ * comments on. Only this kind of warning is dropped, and only in a process that uses kafkajs.
  */
 function silenceTimerWarning(): void {
   if (timerWarningIsSilenced) return

@@ -1,5 +1,5 @@
-// Owns what kafkajs throws, as one sentence and one kind. kafkajs wraps: retries around connections around the
-// socket, and several topics' errors in one; the innermost says what happened.
+// Owns what kafkajs throws, as one sentence and one kind. kafkajs wraps: retries around connections
+// around the socket, and several topics' errors in one; the innermost says what happened.
 
 import { ReplicatorError, type ReplicatorErrorCode } from './replicator-error.ts'
 
@@ -29,7 +29,8 @@ export function kafkaJsFailure(error: unknown): KafkaJsFailure {
   if (name === 'KafkaJSSASLAuthenticationError') {
     return { kind: 'denied', errorName: null, detail: text }
   }
-  // What remains: connections refused, closed, timed out, no such host, not a Kafka port, a TLS handshake.
+  // What remains: connections refused, closed, timed out, no such host, not a
+  // Kafka port, a TLS handshake.
   return { kind: 'unreachable', errorName: null, detail: text.replace(/^Connection error: /, '') }
 }
 

@@ -1,5 +1,5 @@
-// Owns where sentences go. In Lambda they become structured lines by Powertools; at the command line they go to
-// standard error, because standard output belongs to the answer.
+// Owns where sentences go. In Lambda they become structured lines by Powertools; at the command
+// line they go to standard error, because standard output belongs to the answer.
 
 import type { LogLine } from '../core/wording.ts'
 

@@ -1,6 +1,7 @@
-// Owns the names of what is measured and the dimension sets it goes out with. Alarms match exact dimension sets, so
-// every metric goes out under the same two: [service, stage] and [service, stage, flow]. CloudWatch's embedded
-// metric format by Powertools; nothing is sent from here, the log line is the metric.
+// Owns the names of what is measured and the dimension sets it goes out with. Alarms match exact
+// dimension sets, so every metric goes out under the same two: [service, stage] and [service,
+// stage, flow]. CloudWatch's embedded metric format by Powertools; nothing is sent from here,
+// the log line is the metric.
 
 import { type Metrics, MetricUnit } from '@aws-lambda-powertools/metrics'
 

@@ -1,6 +1,6 @@
-// Owns the error for when a run cannot proceed at all, as opposed to what Kafka or DynamoDB may well answer about
-// one partition (a value) and to a bug of ours (core/assert.ts). Whoever prints it prints `message` and `hint`;
-// `cause` is for the log.
+// Owns the error for when a run cannot proceed at all, as opposed to what Kafka or DynamoDB may
+// well answer about one partition (a value) and to a bug of ours (core/assert.ts). Whoever prints
+// it prints `message` and `hint`; `cause` is for the log.
 
 /** Stable literals, for scripts and alarms. */
 export type ReplicatorErrorCode =

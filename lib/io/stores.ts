@@ -1,6 +1,7 @@
-// Owns what the loops may ask of durable state: checkpoints with their leases, and incidents. One
-// implementation writes to DynamoDB (checkpoint-store.ts, incident-store.ts); the tests have one in memory.
-// Every write is one conditional write of one item, so it works on every emulator and costs one request.
+// Owns what the loops may ask of durable state: checkpoints with their leases, and incidents.
+// One implementation writes to DynamoDB (checkpoint-store.ts, incident-store.ts); the tests
+// have one in memory. Every write is one conditional write of one item, so it works on every
+// emulator and costs one request.
 
 import type { Checkpoint, PartitionKey } from '../core/checkpoint.ts'
 import type { Incident, Resolution } from '../core/incident.ts'
@@ -23,9 +24,10 @@ export type CheckpointStore = {
   list(flow: string): Promise<Checkpoint[]>
   get(key: PartitionKey): Promise<Checkpoint | null>
   /**
-   * Takes the lease of a partition when it was never held, was released, or has expired; creates the row in
-   * state `unstarted` when there is none. The fence grows by one with every acquisition. `owner` is unique to a
-   * run: the holder of a live lease that asks again gets the lease it has, since its first answer was lost.
+   * Takes the lease of a partition when it was never held, was released, or has expired; creates
+   * the row in state `unstarted` when there is none. The fence grows by one with every acquisition.
+   * `owner` is unique to a run: the holder of a live lease that asks again gets the lease it has,
+   * since its first answer was lost.
    */
   acquire(input: {
     readonly key: PartitionKey
@@ -51,8 +53,8 @@ export type CheckpointStore = {
 
 export type IncidentStore = {
   /**
-   * Stores an incident. Found again under the same id (a crash between storing it and moving past it): what
-   * was found and its resolution are updated, the time it was first detected stays.
+   * Stores an incident. Found again under the same id (a crash between storing it and moving past
+   * it): what was found and its resolution are updated, the time it was first detected stays.
    */
   record(incident: Incident): Promise<void>
   /** Ends an open incident; one that has ended already keeps how it ended. */

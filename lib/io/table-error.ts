@@ -1,5 +1,5 @@
-// Owns what is said when DynamoDB cannot be used: which error of the SDK means what, and what to check next. By the
-// time one arrives here the SDK has retried what is worth retrying.
+// Owns what is said when DynamoDB cannot be used: which error of the SDK means what, and what to
+// check next. By the time one arrives here the SDK has retried what is worth retrying.
 
 import { ReplicatorError, type ReplicatorErrorCode } from './replicator-error.ts'
 
@@ -64,7 +64,9 @@ function statusOf(error: Error): number | null {
   return typeof status === 'number' ? status : null
 }
 
-/** Node's network and TLS errors carry a code: ECONNREFUSED, ENOTFOUND, CERT_HAS_EXPIRED, EPROTO. */
+/**
+ * Node's network and TLS errors carry a code: ECONNREFUSED, ENOTFOUND, CERT_HAS_EXPIRED, EPROTO.
+ */
 function isNetworkError(error: Error): boolean {
   return 'code' in error && typeof error.code === 'string'
 }
@@ -93,7 +95,9 @@ function hintOf(code: TableErrorCode, { table, endpoint, operation }: TableReque
   }
 }
 
-/** One line: the SDK's advice is left out. An AggregateError of several addresses has only a code. */
+/**
+ * One line: the SDK's advice is left out. An AggregateError of several addresses has only a code.
+ */
 function textOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''

@@ -1,6 +1,6 @@
-// Owns the two kinds of requests the stores send: a conditional update of one row, and the listing of the rows of a
-// flow. What goes wrong with them is a `ReplicatorError`; a condition that does not hold is an answer. Does not own
-// what is written (checkpoint-store.ts, incident-store.ts).
+// Owns the two kinds of requests the stores send: a conditional update of one row, and the listing
+// of the rows of a flow. What goes wrong with them is a `ReplicatorError`; a condition that does
+// not hold is an answer. Does not own what is written (checkpoint-store.ts, incident-store.ts).
 
 import {
   type AttributeValue,
@@ -15,12 +15,17 @@ import { describeEndpoint } from './dynamodb-client.ts'
 import { ReplicatorError } from './replicator-error.ts'
 import { tableError } from './table-error.ts'
 
-/** A page has 1 MB: two thousand rows of ours, so this is far beyond the partitions of any cluster. */
+/**
+ * A page has 1 MB: two thousand rows of ours, so this is far beyond the partitions of any cluster.
+ */
 export const listPagesMax = 500
 
 export type TableTarget = { readonly client: DynamoDBClient; readonly table: string }
 
-/** Sends one request; what remains of its errors after the SDK's retries is thrown as `ReplicatorError`. */
+/**
+ * Sends one request; what remains of its errors after the SDK's retries is
+ * thrown as `ReplicatorError`.
+ */
 export async function sendTo<T>(
   { client, table }: TableTarget,
   { operation, purpose }: { readonly operation: string; readonly purpose: string },
@@ -36,10 +41,16 @@ export async function sendTo<T>(
 export type UpdateOutcome =
   /** `row` as `ReturnValues` asks for; empty without. */
   | { readonly kind: 'updated'; readonly row: StoredRow }
-  /** The condition did not hold and nothing was written; `row` as it stands, null when there is none. */
+  /**
+   * The condition did not hold and nothing was written; `row` as it stands, null when there is
+   * none.
+   */
   | { readonly kind: 'refused'; readonly row: StoredRow | null }
 
-/** One UpdateItem. The row that refused comes with the refusal, so the loser needs no second request. */
+/**
+ * One UpdateItem. The row that refused comes with the refusal, so the loser needs no second
+ * request.
+ */
 export function updateRow(
   target: TableTarget,
   purpose: string,
@@ -61,7 +72,10 @@ export function updateRow(
   })
 }
 
-/** Every row of a flow whose sort key begins with `prefix`, as of now, in the order of the sort keys. */
+/**
+ * Every row of a flow whose sort key begins with `prefix`, as of now, in the order of the sort
+ * keys.
+ */
 export async function listRows(
   target: TableTarget,
   purpose: string,

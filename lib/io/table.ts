@@ -1,5 +1,6 @@
-// Owns the shape of the one table and its creation for local endpoints and drills; in AWS it is part of the stack
-// (infra/table.yml, held equal by a test). Does not own what the rows hold (core/).
+// Owns the shape of the one table and its creation for local endpoints and drills; in
+// AWS it is part of the stack (infra/table.yml, held equal by a test). Does not own
+// what the rows hold (core/).
 
 import { setTimeout } from 'node:timers/promises'
 import {
@@ -30,7 +31,8 @@ export const tableShape: {
     { AttributeName: 'pk', AttributeType: 'S' },
     { AttributeName: 'sk', AttributeType: 'S' },
   ],
-  // Writes come in bursts of a tick and then none: nothing to provision, nothing to pay for idle partitions.
+  // Writes come in bursts of a tick and then none: nothing to provision, nothing
+  // to pay for idle partitions.
   BillingMode: 'PAY_PER_REQUEST',
 }
 
@@ -39,8 +41,8 @@ const activePollsMax = 120
 const activePollMs = 500
 
 /**
- * Creates the table where it is missing, and returns once it can be used. Throws `ReplicatorError` when a table of
- * that name has other keys, or does not become ACTIVE within a minute.
+ * Creates the table where it is missing, and returns once it can be used. Throws `ReplicatorError`
+ * when a table of that name has other keys, or does not become ACTIVE within a minute.
  */
 export async function createTable(
   client: DynamoDBClient,

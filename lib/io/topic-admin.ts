@@ -1,6 +1,6 @@
-// Owns changes to the topics of a cluster: create, widen, delete, and the configs a topic was given. Used by plan
-// (standby topics) and by the drills. Does not own which topics there should be (run/plan-topics.ts), nor looking
-// at topics (cluster.ts: kafkajs knows no topic ids).
+// Owns changes to the topics of a cluster: create, widen, delete, and the configs a topic was
+// given. Used by plan (standby topics) and by the drills. Does not own which topics there should be
+// (run/plan-topics.ts), nor looking at topics (cluster.ts: kafkajs knows no topic ids).
 
 import { setTimeout as delay } from 'node:timers/promises'
 import kafkajs, { type Admin, type Kafka } from 'kafkajs'
@@ -11,15 +11,19 @@ import { ReplicatorError } from './replicator-error.ts'
 
 export type TopicAdmin = {
   /**
-   * Creates a topic with `partitions` (1 or more) partitions, the cluster's default replication factor and, apart
-   * from `configs`, its default configs. Returns once every partition's leader answers; `exists` looks no further.
+   * Creates a topic with `partitions` (1 or more) partitions, the cluster's default replication
+   * factor and, apart from `configs`, its default configs. Returns once every partition's leader
+   * answers; `exists` looks no further.
    */
   createTopic(input: {
     readonly name: string
     readonly partitions: number
     readonly configs?: Readonly<Record<string, string>>
   }): Promise<'created' | 'exists'>
-  /** Adds partitions until there are `partitions`; never removes any. Returns once their leaders answer. */
+  /**
+   * Adds partitions until there are `partitions`; never removes any.
+   * Returns once their leaders answer.
+   */
   widenTopic(input: {
     readonly name: string
     readonly partitions: number
@@ -32,17 +36,26 @@ export type TopicAdmin = {
 
 const CLIENT_ID = 'gapless-admin'
 
-/** The broker's default replication factor (KIP-464). The controller has always read it in any version. */
+/**
+ * The broker's default replication factor (KIP-464). The controller has
+ * always read it in any version.
+ */
 const BROKER_DEFAULT = -1
 
 /** Controllers answer in milliseconds; this is for one that is being elected. */
 const OPERATION_TIMEOUT_MS = 15_000
 
-/** A new partition's leader answers within a second; a broker that restarts at that moment may need longer. */
+/**
+ * A new partition's leader answers within a second; a broker that restarts at
+ * that moment may need longer.
+ */
 const LEADERS_DEADLINE_MS = 30_000
 const LEADERS_POLL_MS = 100
 
-/** Every function throws `ReplicatorError` naming cluster, topic and operation when the cluster refuses. */
+/**
+ * Every function throws `ReplicatorError` naming cluster, topic and
+ * operation when the cluster refuses.
+ */
 export function createTopicAdmin(input: {
   readonly name: string
   readonly config: ClusterConfig
@@ -103,7 +116,8 @@ export function createTopicAdmin(input: {
       }),
     deleteTopic: name =>
       attempt(`delete topic ${name}`, async admin => {
-        // Asked first: kafkajs repeats a deletion of what is not there until its retries are used up.
+        // Asked first: kafkajs repeats a deletion of what is not there
+        // until its retries are used up.
         if ((await countPartitions(admin, name)) === null) return 'missing'
         await admin.deleteTopics({ topics: [name], timeout: OPERATION_TIMEOUT_MS })
         return 'deleted'
@@ -145,8 +159,9 @@ async function countPartitions(admin: Admin, name: string): Promise<number | nul
 }
 
 /**
- * A leader in the metadata is not yet a leader that answers: for some milliseconds the broker itself does not know
- * of it, and a produce or fetch would be refused. So every leader is asked for its log's offsets.
+ * A leader in the metadata is not yet a leader that answers: for some milliseconds the broker
+ * itself does not know of it, and a produce or fetch would be refused. So every leader is
+ * asked for its log's offsets.
  */
 async function waitForLeaders(
   admin: Admin,

@@ -1,5 +1,6 @@
-// Owns DynamoDB's update expressions. Every name and value stands behind a placeholder (`#state`, `:state`): the
-// attributes `state` and `owner` are reserved words, and which others are is not worth knowing.
+// Owns DynamoDB's update expressions. Every name and value stands behind a placeholder
+// (`#state`, `:state`): the attributes `state` and `owner` are reserved words, and which
+// others are is not worth knowing.
 
 import type { Row } from '../core/row.ts'
 

@@ -1,10 +1,13 @@
 // Owns the two texts of a topic id (KIP-516): the one people see in `kafka-topics --describe`
-// (org.apache.kafka.common.Uuid: base64url without padding, 22 characters) and the hyphenated hexadecimal one of
-// the client library. gapless stores and shows the first, so that what it says can be searched for.
+// (org.apache.kafka.common.Uuid: base64url without padding, 22 characters) and the hyphenated
+// hexadecimal one of the client library. gapless stores and shows the first, so that what it says
+// can be searched for.
 
 const UUID_BYTES = 16
 
-/** Kafka's text of a topic id from the client library's; null for the zero id, which means "none". */
+/**
+ * Kafka's text of a topic id from the client library's; null for the zero id, which means "none".
+ */
 export function topicIdFromUuid(uuid: string): string | null {
   const bytes = Buffer.from(uuid.replaceAll('-', ''), 'hex')
   return bytes.every(byte => byte === 0) ? null : bytes.toString('base64url')

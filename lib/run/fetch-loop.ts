@@ -1,5 +1,6 @@
-// Owns reading from one broker of the source: one Fetch for all its partitions that have room, the next one while
-// the last one's batches are on their way to the target. Does not own what is copied (core/batch-admission.ts).
+// Owns reading from one broker of the source: one Fetch for all its partitions that have room, the
+// next one while the last one's batches are on their way to the target. Does not own what is
+// copied (core/batch-admission.ts).
 
 import { assert } from '../core/assert.ts'
 import { admitBatches } from '../core/batch-admission.ts'
@@ -33,7 +34,9 @@ export function fetchFrom(shard: Shard, leaderId: number): void {
   shard.fetchLoops.set(leaderId, { signal, ended })
 }
 
-/** Ends when no partition of this broker is being copied any more, which the deadline brings about. */
+/**
+ * Ends when no partition of this broker is being copied any more, which the deadline brings about.
+ */
 async function fetchWhileLed(shard: Shard, leaderId: number, signal: Signal): Promise<void> {
   try {
     for (;;) {
@@ -55,8 +58,9 @@ async function fetchWhileLed(shard: Shard, leaderId: number, signal: Signal): Pr
 }
 
 /**
- * True when an answer of this broker fits into the buffer and no other broker waits for that longer. Without the
- * order, brokers that have nothing to send could hold all the room with their long polls for ever.
+ * True when an answer of this broker fits into the buffer and no other broker waits for
+ * that longer. Without the order, brokers that have nothing to send could hold all the room
+ * with their long polls for ever.
  */
 function takesTurn(shard: Shard, leaderId: number): boolean {
   shard.waitingForRoom.add(leaderId)
@@ -190,7 +194,9 @@ function takeFetched(
   }
 }
 
-/** Control batches, aborted data: the position moves with the last batch before them, or by itself. */
+/**
+ * Control batches, aborted data: the position moves with the last batch before them, or by itself.
+ */
 function skip(shard: Shard, run: PartitionRun, to: ReturnType<typeof sourceOffset>): void {
   const last = run.pending.last()
   if (last !== undefined) {

@@ -1,6 +1,6 @@
-// Owns what happens to a partition once everything it sent is acknowledged: the end of its run, a new look at
-// both sides, or the decision about a batch that cannot be passed on. Deferred until then, because only then do
-// the checkpoint and the target say the same.
+// Owns what happens to a partition once everything it sent is acknowledged: the end of its run, a
+// new look at both sides, or the decision about a batch that cannot be passed on. Deferred until
+// then, because only then do the checkpoint and the target say the same.
 
 import { backoffMs } from '../core/budget.ts'
 import { observationAttemptsMax, retryBackoffMs } from '../core/defaults.ts'
@@ -14,7 +14,9 @@ export function conclude(shard: Shard, run: PartitionRun, finale: Finale): void 
   settle(shard, run)
 }
 
-/** Performs the finale when nothing is unacknowledged any more. Called after every acknowledgement. */
+/**
+ * Performs the finale when nothing is unacknowledged any more. Called after every acknowledgement.
+ */
 export function settle(shard: Shard, run: PartitionRun): void {
   const { finale } = run
   if (finale === null || run.phase === 'observing' || run.phase === 'stopped') return
@@ -31,7 +33,8 @@ export function settle(shard: Shard, run: PartitionRun): void {
       return
     case 'diverged':
     case 'refused': {
-      // A divergence that policy passes leaves a new position: looked at afresh before it is fetched.
+      // A divergence that policy passes leaves a new position: looked at
+      // afresh before it is fetched.
       run.phase = 'observing'
       run.notBeforeMs = Number.POSITIVE_INFINITY
       start(
@@ -46,7 +49,10 @@ export function settle(shard: Shard, run: PartitionRun): void {
   }
 }
 
-/** Sends the partition to the observer, after a wait that doubles; ends its run when that went on too long. */
+/**
+ * Sends the partition to the observer, after a wait that doubles; ends its
+ * run when that went on too long.
+ */
 export function retry(
   shard: Shard,
   run: PartitionRun,

@@ -1,6 +1,6 @@
-// Owns looking at the logs of a cluster: one Metadata request, then one ListOffsets per broker and point, whatever
-// the number of partitions. Every partition asked for gets an answer, and "could not tell" is one of them. Does
-// not own what the answers mean (core/decide.ts).
+// Owns looking at the logs of a cluster: one Metadata request, then one ListOffsets per broker and
+// point, whatever the number of partitions. Every partition asked for gets an answer, and "could
+// not tell" is one of them. Does not own what the answers mean (core/decide.ts).
 
 import { dispositionOf } from '../core/disposition.ts'
 import { BrokerFailure, type UnobservedReason } from '../io/broker-failure.ts'
@@ -83,7 +83,10 @@ export async function describe(
   }
 }
 
-/** A cluster's failure to answer, as a view of the partitions it concerns. Anything else is thrown on. */
+/**
+ * A cluster's failure to answer, as a view of the partitions it concerns. Anything else is thrown
+ * on.
+ */
 export function unobserved(error: unknown, topic: string | null): Unobserved {
   if (!(error instanceof BrokerFailure)) throw error
   return { kind: 'unobserved', reason: error.reason, topic, detail: error.message }

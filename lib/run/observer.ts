@@ -1,5 +1,6 @@
-// Owns looking at both clusters for the partitions that need it: at the start of a run, and whenever a fetch or a
-// produce was refused. Beside the copying of all others, so that one partition's trouble slows nobody down.
+// Owns looking at both clusters for the partitions that need it: at the start of a run, and
+// whenever a fetch or a produce was refused. Beside the copying of all others, so that one
+// partition's trouble slows nobody down.
 
 import { assert } from '../core/assert.ts'
 import type { Decision } from '../core/decision.ts'
@@ -103,13 +104,17 @@ async function takeViews(
   if (findsTruncation(decision) && !(await confirmTruncation(shard, run))) return
   sayWhatMayRepeat(shard, run, decision)
   await perform(shard, run, decision)
-  // From here on this run is the owner, and what it finds on the target beyond its position is not its own.
+  // From here on this run is the owner, and what it finds on the target beyond
+  // its position is not its own.
   run.cleanHandOver = true
   const fetch = decision.commands.find(command => command.kind === 'fetch')
   if (fetch !== undefined && isWaiting(run)) startCopying(shard, run, fetch.withEpoch)
 }
 
-/** A run that follows the log fetches where another one would have caught up: the broker holds the request. */
+/**
+ * A run that follows the log fetches where another one would have caught up:
+ * the broker holds the request.
+ */
 function following(decision: Decision): Decision {
   const commands = decision.commands.map(command =>
     command.kind === 'stop' && command.outcome === 'drained'
@@ -133,9 +138,10 @@ function findsTruncation(decision: Decision): boolean {
 }
 
 /**
- * Asks the leader, by topic id, for the offset that seems to be gone. ListOffsets goes by name, so the log start we
- * saw may be that of a topic recreated since the metadata was read: a fetch by id that is refused as out of
- * range proves that the topic was still ours when its log start was listed. Anything else: look again.
+ * Asks the leader, by topic id, for the offset that seems to be gone. ListOffsets goes by name, so
+ * the log start we saw may be that of a topic recreated since the metadata was read: a fetch by id
+ * that is refused as out of range proves that the topic was still ours when its log start was
+ * listed. Anything else: look again.
  */
 async function confirmTruncation(shard: Shard, run: PartitionRun): Promise<boolean> {
   const { sourceLeader, state } = run
@@ -203,12 +209,14 @@ function goOnSending(shard: Shard, run: PartitionRun, target: LogView): void {
     return
   }
   if (target.kind === 'missing') {
-    // Deleted, or not known yet to the broker that was asked: if it comes back as the same topic, the sequences go on.
+    // Deleted, or not known yet to the broker that was asked: if it comes back as the same
+    // topic, the sequences go on.
     const detail = `standby topic ${run.targetTopic} has no partition ${run.key.partition} any more`
     return retry(shard, run, 'refreshing-target', { outcome: 'failed', detail })
   }
   if (target.topicId !== positionOf(run.state)?.targetTopicId) {
-    // Recreated under our hands: the next observation, with nothing unacknowledged, says so and halts.
+    // Recreated under our hands: the next observation, with nothing
+    // unacknowledged, says so and halts.
     run.pending.clear()
     const detail = `standby topic ${run.targetTopic} was recreated`
     return retry(shard, run, 'observing', { outcome: 'failed', detail })

@@ -1,6 +1,6 @@
-// Owns opening what the loops of one flow need: both clusters, the stores, the client for standby topics. Used alike
-// by the functions and the command line. The client that changes topics is loaded only when a topic must change,
-// so a worker that only copies never loads it.
+// Owns opening what the loops of one flow need: both clusters, the stores, the client for standby
+// topics. Used alike by the functions and the command line. The client that changes topics is
+// loaded only when a topic must change, so a worker that only copies never loads it.
 
 import { hostname } from 'node:os'
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'

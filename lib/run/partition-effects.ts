@@ -1,6 +1,7 @@
-// Owns the durable side of a partition's run: performing decisions (incidents first, then the checkpoint), the
-// renewal of the lease, and the orderly end. Everything of one partition happens one after the other, so that an
-// incident is always stored before the position that lies beyond it.
+// Owns the durable side of a partition's run: performing decisions (incidents first, then
+// the checkpoint), the renewal of the lease, and the orderly end. Everything of one
+// partition happens one after the other, so that an incident is always stored before the
+// position that lies beyond it.
 
 import { leaseUntilMs } from '../core/budget.ts'
 import { decide } from '../core/decide.ts'
@@ -20,8 +21,8 @@ export function decideFor(shard: Shard, run: PartitionRun, event: PartitionEvent
 }
 
 /**
- * Moves the partition to the decided state and makes durable what must be. Resolves when that is done; the
- * caller starts to copy only then. A decision to stop ends the run.
+ * Moves the partition to the decided state and makes durable what must be. Resolves when that is
+ * done; the caller starts to copy only then. A decision to stop ends the run.
  */
 export async function perform(shard: Shard, run: PartitionRun, decision: Decision): Promise<void> {
   run.state = decision.state
@@ -50,8 +51,8 @@ export async function perform(shard: Shard, run: PartitionRun, decision: Decisio
 
 /** Writes the checkpoint and renews the lease. A lost lease ends the run of the partition. */
 export function saveCheckpoint(shard: Shard, run: PartitionRun): Promise<void> {
-  // The state of now: by the time the writes before this one are done, it may lie beyond an incident whose own
-  // write comes after this one.
+  // The state of now: by the time the writes before this one are done, it may lie beyond an
+  // incident whose own write comes after this one.
   const { state } = run
   return inOrder(shard, run, () => renew(shard, run, state))
 }
@@ -69,7 +70,10 @@ export async function finish(
   if (outcome !== 'lease-lost') await inOrder(shard, run, () => saveLast(shard, run, state))
 }
 
-/** An error nobody expected ends this partition and no other; its lease runs out, the next tick goes on. */
+/**
+ * An error nobody expected ends this partition and no other; its lease runs out, the next tick goes
+ * on.
+ */
 export function abandon(shard: Shard, run: PartitionRun, error: unknown): void {
   const detail = error instanceof Error ? error.message : String(error)
   markStopped(shard, run, 'failed', detail)
@@ -105,7 +109,8 @@ async function resolve(shard: Shard, run: PartitionRun, id: string): Promise<voi
 }
 
 async function renew(shard: Shard, run: PartitionRun, state: PartitionState): Promise<void> {
-  // The last write of a run may have been made or be next in line: a lease given back is not taken again.
+  // The last write of a run may have been made or be next in line: a lease
+  // given back is not taken again.
   if (run.phase === 'stopped') return
   const nowMs = shard.clock.nowMs()
   const untilMs = leaseUntilMs(nowMs, shard.flow.budgets)
@@ -123,9 +128,9 @@ async function renew(shard: Shard, run: PartitionRun, state: PartitionState): Pr
 
 /** The last write of a run: the state, and the release. */
 async function saveLast(shard: Shard, run: PartitionRun, state: PartitionState): Promise<void> {
-  // With a produce unanswered the target may hold more than the checkpoint says. The lease then runs out by
-  // itself, and the next owner knows from it that the hand-over was not clean.
-  // So it does after taking over from a crash, when the target was never looked at since.
+  // With a produce unanswered the target may hold more than the checkpoint says. The lease then
+  // runs out by itself, and the next owner knows from it that the hand-over was not clean. So it
+  // does after taking over from a crash, when the target was never looked at since.
   const isClean = run.cleanHandOver && run.outstanding === 0 && !run.outcomeUnknown
   const saved = await shard.checkpoints.save({
     key: run.key,
@@ -153,7 +158,8 @@ function sayRecovered(shard: Shard, run: PartitionRun): void {
 }
 
 /**
- * Lets durable work go on beside the loops. What goes wrong in it ends these partitions, in their reports.
+ * Lets durable work go on beside the loops. What goes wrong in it ends these
+ * partitions, in their reports.
  */
 export function start(shard: Shard, runs: readonly PartitionRun[], work: Promise<void>): void {
   work.catch(error => {

@@ -1,6 +1,7 @@
-// Owns the working memory of one partition during one run: its lease, its state, the batches fetched and not yet
-// acknowledged, and its report. Everything here is gone when the process dies; what must survive is in the
-// checkpoint. Does not own what happens next (core/decide.ts) nor the loops (replicate.ts).
+// Owns the working memory of one partition during one run: its lease, its state, the batches
+// fetched and not yet acknowledged, and its report. Everything here is gone when the process
+// dies; what must survive is in the checkpoint. Does not own what happens next (core/decide.ts)
+// nor the loops (replicate.ts).
 
 import { assert } from '../core/assert.ts'
 import type { CopiedBatch } from '../core/batch-admission.ts'
@@ -60,9 +61,10 @@ export type Trouble = { readonly outcome: 'unobserved' | 'failed'; readonly deta
 export type PendingBatch = CopiedBatch & { readonly bytes: Buffer }
 
 /**
- * observing: both sides are to be looked at before anything is copied; nothing is unacknowledged.
- * copying: fetched and produced. refreshing-target: a produce was refused or its outcome is unknown; the same
- * bytes go out again once all answers are in and the target was looked at. stopped: has an outcome.
+ * observing: both sides are to be looked at before anything is copied; nothing is
+ * unacknowledged. copying: fetched and produced. refreshing-target: a produce was refused or its
+ * outcome is unknown; the same bytes go out again once all answers are in and the target was
+ * looked at. stopped: has an outcome.
  */
 export type Phase = 'observing' | 'copying' | 'refreshing-target' | 'stopped'
 
@@ -81,25 +83,72 @@ export type PartitionRun = {
   /** Epoch of the last batch fetched, for the next fetch (KIP-320); null: fetch without. */
   fetchEpoch: number | null
   nextSequence: number
-  /** True once the target acknowledged a batch of this run: from then on it checks our sequences. */
+  /**
+   * True once the target acknowledged a batch of this run: from then on it checks our sequences.
+   */
   isKnownToTarget: boolean
   readonly pending: PendingQueue
   /** Produce requests of this partition that were sent and not answered yet. */
   outstanding: number
-  /** True once nobody can say whether the target has a batch, until everything pending was acknowledged. */
+  /**
+   * True once nobody can say whether the target has a batch, until
+   * everything pending was acknowledged.
+   */
   outcomeUnknown: boolean
   /** True after an answer OFFSET_OUT_OF_RANGE, until the next observation. */
   wasOutOfRange: boolean
   attempts: number
   notBeforeMs: number
   lastTrouble: Trouble | null
-  /** The last time a cluster did not answer for this partition; becomes an incident if the run ends so. */
+  /**
+   * The last time a cluster did not answer for this partition; becomes an
+   * incident if the run ends so.
+   */
   lastFailure: Finding | null
   finale: Finale | null
   recoversFromReset: boolean
   /** Durable writes of this partition, one after the other. */
   effects: Promise<void>
   readonly report: PartitionReport
+}
+
+type Leased = Pick<
+  PartitionRun,
+  | 'key'
+  | 'targetTopic'
+  | 'fence'
+  | 'topicIsKnown'
+  | 'cleanHandOver'
+  | 'leaseUntilMs'
+  | 'state'
+  | 'report'
+>
+
+/**
+ * The run of a partition whose lease was just taken: nothing is known yet, both sides come first.
+ */
+export function createPartitionRun(leased: Leased): PartitionRun {
+  return {
+    ...leased,
+    phase: 'observing',
+    sourceLeader: null,
+    targetLeader: null,
+    fetchOffset: null,
+    fetchEpoch: null,
+    nextSequence: 0,
+    isKnownToTarget: false,
+    pending: createPendingQueue(),
+    outstanding: 0,
+    outcomeUnknown: false,
+    wasOutOfRange: false,
+    attempts: 0,
+    notBeforeMs: 0,
+    lastTrouble: null,
+    lastFailure: null,
+    finale: null,
+    recoversFromReset: false,
+    effects: Promise.resolve(),
+  }
 }
 
 export type PendingQueue = ReturnType<typeof createPendingQueue>
@@ -109,7 +158,8 @@ export function createPendingQueue() {
   let batches: PendingBatch[] = []
   let head = 0
   let inFlight = 0
-  // How many, from the first one on, went out at least once: more than are in flight after a rewind.
+  // How many, from the first one on, went out at least once: more than are in flight after a
+  // rewind.
   let sent = 0
   let bytes = 0
   const compact = () => {
@@ -133,7 +183,9 @@ export function createPendingQueue() {
       batches.push(batch)
       bytes += batch.bytes.length
     },
-    /** The last batch, so that skipped offsets behind it can be added to it; undefined when empty. */
+    /**
+     * The last batch, so that skipped offsets behind it can be added to it; undefined when empty.
+     */
     last: () => (batches.length > head ? batches.at(-1) : undefined),
     first: () => batches[head],
     /** The next batch to send, now counted as in flight. */
@@ -160,7 +212,10 @@ export function createPendingQueue() {
     rewind() {
       inFlight = 0
     },
-    /** Forgets what was never sent: nothing depends on it. Of what was, the target may have every batch. */
+    /**
+     * Forgets what was never sent: nothing depends on it. Of what was, the
+     * target may have every batch.
+     */
     dropUnsent() {
       const kept = batches.slice(head, head + sent)
       batches = kept

@@ -1,5 +1,6 @@
-// Owns the topic side of a tick: which topics of the source a flow means, and that each has a topic on the target
-// with as many partitions. Does not own configs, ACLs or groups; the target's broker defaults apply to the rest.
+// Owns the topic side of a tick: which topics of the source a flow means, and that each has a topic
+// on the target with as many partitions. Does not own configs, ACLs or groups; the target's broker
+// defaults apply to the rest.
 
 import type { Checkpoint } from '../core/checkpoint.ts'
 import type { FlowConfig } from '../core/config.ts'
@@ -20,9 +21,9 @@ export type FoundTopics = {
 }
 
 /**
- * The source topics of a flow. Topics a principal may not see are simply left out of a listing, so names that the
- * flow lists, or that have checkpoints, are asked for one by one when the listing does not have them: only the
- * answer to that tells "deleted" from "denied".
+ * The source topics of a flow. Topics a principal may not see are simply left out of a listing, so
+ * names that the flow lists, or that have checkpoints, are asked for one by one when the listing
+ * does not have them: only the answer to that tells "deleted" from "denied".
  */
 export async function findTopics(
   source: Cluster,
@@ -75,7 +76,10 @@ export type EnsuredTopics = Pick<FoundTopics, 'findings' | 'warnings'>
 
 type TargetTopic = { readonly name: string; readonly partitions: number }
 
-/** Creates missing topics on the target and widens narrow ones. What it cannot look at, it does not touch. */
+/**
+ * Creates missing topics on the target and widens narrow ones. What it
+ * cannot look at, it does not touch.
+ */
 export async function ensureTargetTopics(
   deps: PlanDeps,
   flow: FlowConfig,

@@ -1,6 +1,7 @@
-// Owns one tick of a flow: which topics belong to it, that their standby topics exist and are wide enough, and
-// which partitions have work. It asks the core the same question as a run does, so both mean the same by "work",
-// but it writes no checkpoint: only the holder of a lease does. Requests grow with brokers, not with partitions.
+// Owns one tick of a flow: which topics belong to it, that their standby topics exist and are wide
+// enough, and which partitions have work. It asks the core the same question as a run does, so both
+// mean the same by "work", but it writes no checkpoint: only the holder of a lease does. Requests
+// grow with brokers, not with partitions.
 
 import { isLeaseLive } from '../core/budget.ts'
 import type { Checkpoint } from '../core/checkpoint.ts'
@@ -34,7 +35,9 @@ export type PlanDeps = UnobservedDeps & {
   readonly openTargetAdmin: () => Promise<TopicAdmin>
 }
 
-/** What a tick found of one partition. `work` goes to a worker; everything else is only reported. */
+/**
+ * What a tick found of one partition. `work` goes to a worker; everything else is only reported.
+ */
 export type PartitionPlan = TopicPartition & {
   readonly kind: 'work' | 'idle' | 'busy' | 'halted' | 'waiting' | 'absent' | 'unobserved'
   readonly detail: string | null
@@ -54,7 +57,10 @@ export type Plan = {
   readonly warnings: readonly string[]
 }
 
-/** Looks at a flow once. Creates and widens standby topics; stores incidents about silence; nothing else. */
+/**
+ * Looks at a flow once. Creates and widens standby topics; stores incidents
+ * about silence; nothing else.
+ */
 export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> {
   const checkpoints = await deps.checkpoints.list(flow.name)
   const topics = await findTopics(deps.source, flow, checkpoints)
@@ -81,7 +87,9 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
   ]
   await reportFindings(deps, flow.name, findings)
   const open = await deps.incidents.list(flow.name, 'open')
-  await resolveAnswered(deps, flow.name, open, findings)
+  // Without the source's topics nobody knew what to look at on the target.
+  const isBlind = findings.some(each => each.topic === null && each.cluster === deps.source.name)
+  if (!isBlind) await resolveAnswered(deps, flow.name, open, findings)
   sayHalted(deps, planned, open, flow.name)
   return {
     flow: flow.name,
@@ -202,7 +210,8 @@ function eventOf(views: {
       topicId: target.topicId,
       logEndOffset: targetOffset(target.offsets.get('log-end') ?? 0n),
     },
-    // Foreign records on the target count as work; whether the last owner crashed shows in the lease.
+    // Foreign records on the target count as work; whether the last owner
+    // crashed shows in the lease.
     cleanHandOver: true,
     fetchWasOutOfRange: false,
     topicIsKnown,

@@ -1,6 +1,7 @@
-// Owns writing to the target: the next batch of every partition of a broker in one Produce request, up to five
-// requests in flight, every acknowledgement checked. A batch whose outcome is refused or unknown is sent again as
-// the same bytes with the same sequence, which the broker recognizes (KIP-98). Does not own when to give up.
+// Owns writing to the target: the next batch of every partition of a broker in one Produce request,
+// up to five requests in flight, every acknowledgement checked. A batch whose outcome is refused or
+// unknown is sent again as the same bytes with the same sequence, which the broker recognizes
+// (KIP-98). Does not own when to give up.
 
 import { inFlightRequestsMax, produceBytesMax } from '../core/defaults.ts'
 import { dispositionOf, mayHaveAppended } from '../core/disposition.ts'
@@ -63,8 +64,9 @@ function takeBatches(shard: Shard, leaderId: number, ready: Set<PartitionRun>): 
       start(shard, [run], finish(shard, run, 'lease-lost', detail))
       continue
     }
-    // Of a producer it has nothing from, a broker takes any sequence (ProducerAppendInfo.checkSequence): were the
-    // first batch refused, the second one, already on its way, would be appended in front of it.
+    // Of a producer it has nothing from, a broker takes any sequence
+    // (ProducerAppendInfo.checkSequence): were the first batch refused, the second one, already on
+    // its way, would be appended in front of it.
     if (!run.isKnownToTarget && run.outstanding > 0) continue
     const next = run.pending.peekUnsent()
     if (next === undefined) continue
@@ -119,7 +121,8 @@ function identity(topic: string, { partition }: { readonly partition: number }):
 function takeAnswer(shard: Shard, { run, batch }: Sent, produced: ProducedPartition): void {
   run.outstanding -= 1
   if (run.phase === 'stopped') return
-  // Everything was given up behind a batch that the target refuses for good: only the answers were missing.
+  // Everything was given up behind a batch that the target refuses for good:
+  // only the answers were missing.
   if (run.pending.length === 0) return settle(shard, run)
   const isFirst = run.pending.first() === batch
   if (produced.errorCode === 0 && produced.baseOffset !== null) {
@@ -147,7 +150,8 @@ function acknowledge(
   const { recordsCount, partitionLeaderEpoch, maxTimestamp } = batch.batch
   run.attempts = 0
   run.isKnownToTarget = true
-  // While anything is pending it may be a batch that was sent before and whose outcome nobody knows.
+  // While anything is pending it may be a batch that was sent before and
+  // whose outcome nobody knows.
   if (run.pending.length === 0) run.outcomeUnknown = false
   run.lastTrouble = null
   run.report.recordsReplicated += BigInt(recordsCount)
@@ -190,7 +194,10 @@ function refused(shard: Shard, run: PartitionRun, error: string, detail: string)
   }
 }
 
-/** The target will never take the first batch: what lies before it is acknowledged, so the partition halts. */
+/**
+ * The target will never take the first batch: what lies before it is
+ * acknowledged, so the partition halts.
+ */
 function haltAt(
   shard: Shard,
   run: PartitionRun,
@@ -211,7 +218,10 @@ function lost(shard: Shard, { run }: Sent, detail: string): void {
   rewind(shard, run, { outcome: 'unobserved', detail: `${partitionName(run.key)}: ${detail}` })
 }
 
-/** Nothing more is sent until everything in flight is answered; then the target is looked at and it goes on. */
+/**
+ * Nothing more is sent until everything in flight is answered; then the target
+ * is looked at and it goes on.
+ */
 function rewind(shard: Shard, run: PartitionRun, trouble: Trouble): void {
   if (run.phase === 'copying') {
     run.phase = 'refreshing-target'

@@ -1,6 +1,7 @@
-// Owns one run over a shard of partitions: lease -> observe -> decide -> copy -> checkpoint -> release, until each
-// is drained or stopped for another reason, or the deadline comes. Partitions fail one by one and are reported;
-// this function rejects only for a bug. The steps are in the files beside this one.
+// Owns one run over a shard of partitions: lease -> observe -> decide -> copy -> checkpoint ->
+// release, until each is drained or stopped for another reason, or the deadline comes.
+// Partitions fail one by one and are reported; this function rejects only for a bug. The steps
+// are in the files beside this one.
 
 import { backoffMs, leaseUntilMs } from '../core/budget.ts'
 import type { FlowConfig } from '../core/config.ts'
@@ -14,7 +15,7 @@ import { partitionName, type TopicPartition, type Unobserved, unobserved } from 
 import { observeWhileNeeded } from './observer.ts'
 import { finish, guarded, saveCheckpoint, start } from './partition-effects.ts'
 import {
-  createPendingQueue,
+  createPartitionRun,
   type Finding,
   type PartitionReport,
   type PartitionRun,
@@ -25,7 +26,10 @@ import { resolveCopied } from './unobserved.ts'
 export type ReplicateInput = {
   readonly flow: FlowConfig
   readonly partitions: readonly (TopicPartition & { readonly topicIsKnown: boolean })[]
-  /** When copying must have ended, ms since the epoch; acknowledgements and the last write come after it. */
+  /**
+   * When copying must have ended, ms since the epoch; acknowledgements and
+   * the last write come after it.
+   */
   readonly deadlineMs: number
   /** Follow the log until the deadline instead of stopping when caught up. */
   readonly tails: boolean
@@ -113,7 +117,7 @@ async function acquire(
   }
   const { checkpoint, cleanHandOver } = acquired
   report.state = checkpoint.state
-  const run: PartitionRun = {
+  const run = createPartitionRun({
     key,
     targetTopic,
     fence: checkpoint.lease.fence,
@@ -121,26 +125,8 @@ async function acquire(
     cleanHandOver,
     leaseUntilMs: leaseUntilMs(nowMs, flow.budgets),
     state: checkpoint.state,
-    phase: 'observing',
-    sourceLeader: null,
-    targetLeader: null,
-    fetchOffset: null,
-    fetchEpoch: null,
-    nextSequence: 0,
-    isKnownToTarget: false,
-    pending: createPendingQueue(),
-    outstanding: 0,
-    outcomeUnknown: false,
-    wasOutOfRange: false,
-    attempts: 0,
-    notBeforeMs: 0,
-    lastTrouble: null,
-    lastFailure: null,
-    finale: null,
-    recoversFromReset: false,
-    effects: Promise.resolve(),
     report,
-  }
+  })
   return { kind: 'run', run }
 }
 
@@ -171,8 +157,9 @@ async function runShard(
 }
 
 /**
- * Who we are to the target's brokers; one request per run, whatever the number of partitions. A broker that has
- * just started, or whose producer-id block is being renewed, answers COORDINATOR_LOAD_IN_PROGRESS for a moment.
+ * Who we are to the target's brokers; one request per run, whatever the number of partitions. A
+ * broker that has just started, or whose producer-id block is being renewed, answers
+ * COORDINATOR_LOAD_IN_PROGRESS for a moment.
  */
 async function identify({ target, clock }: ReplicateDeps): Promise<ProducerIdentity | Unobserved> {
   for (let attempt = 0; ; attempt += 1) {
@@ -198,8 +185,8 @@ async function saveRegularly(shard: Shard, ended: AbortSignal): Promise<void> {
 }
 
 /**
- * Stops fetching at the deadline and gives what is in flight half of the reserve to be acknowledged. What was
- * fetched and not sent is dropped: the next run fetches it again.
+ * Stops fetching at the deadline and gives what is in flight half of the reserve to be
+ * acknowledged. What was fetched and not sent is dropped: the next run fetches it again.
  */
 async function endAtDeadline(
   shard: Shard,

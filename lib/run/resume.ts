@@ -1,8 +1,10 @@
-// Owns `gapless resume`: an operator moves a halted partition past its incident. It takes the lease like any run, so
-// it cannot collide with one, and it stores where replication goes on before the partition is released.
+// Owns `gapless resume`: an operator moves a halted partition past its incident. It takes the
+// lease like any run, so it cannot collide with one, and it stores where replication goes on
+// before the partition is released.
 
 import type { PartitionKey } from '../core/checkpoint.ts'
 import type { FlowConfig } from '../core/config.ts'
+import { topicReset } from '../core/found.ts'
 import type { Incident } from '../core/incident.ts'
 import {
   laterOf,
@@ -28,13 +30,22 @@ export type ResumeDeps = {
   readonly owner: string
 }
 
-/** Where to go on: `null` lets the incident decide, an offset is taken as it is when the log holds it. */
+/**
+ * Where to go on: `null` lets the incident decide, an offset is taken as it is when the log holds
+ * it.
+ */
 export type ResumeFrom = 'log-start' | bigint | null
 
 export type Resumed = {
-  readonly incident: Incident | null
+  /**
+   * What the operator went past: the incident that halted the partition,
+   * and a reset of its topic since.
+   */
+  readonly incidents: readonly Incident[]
   readonly position: Position
-  /** Source offsets between where replication stood and where it goes on, now named in the incident. */
+  /**
+   * Source offsets between where replication stood and where it goes on, now named in the incident.
+   */
   readonly skippedOffsets: bigint
 }
 
@@ -52,9 +63,10 @@ export async function resumePartition(
   const { fence } = taken.checkpoint.lease
   try {
     const resumed = await choosePosition(deps, input, state)
-    // Everything that is passed over has its name in the incident before the position passes over it. A crash
-    // from here on leaves the partition halted, and the same command can be given again.
-    if (resumed.incident !== null) await endIncident(deps, flow, resumed.incident)
+    // Everything that is passed over has its name in the incident before the position
+    // passes over it. A crash from here on leaves the partition halted, and the same
+    // command can be given again.
+    for (const incident of resumed.incidents) await endIncident(deps, flow, incident)
     const next: PartitionState = { kind: 'replicating', position: resumed.position }
     await giveBack(deps, { key, fence, state: next, isClean: true })
     return resumed
@@ -92,23 +104,34 @@ async function choosePosition(
   const stood = state.position.nextSourceOffset
   const isSameLog = position.sourceTopicId === state.position.sourceTopicId
   const skippedOffsets = isSameLog ? offsetsBetween(stood, position.nextSourceOffset) : 0n
-  return {
-    position,
-    skippedOffsets,
-    incident:
-      incident === null ? null : passedBy(incident, position, isSameLog ? skippedOffsets : null),
+  if (isSameLog) {
+    const passed = incident === null ? [] : [passedBy(incident, position, skippedOffsets)]
+    return { position, skippedOffsets, incidents: passed }
   }
+  // What the halting incident says is about a log that is gone, and stays as it is.
+  const before = incident === null || incident.kind === 'topic-reset' ? [] : [open(incident)]
+  const found = { topicId: source.topicId, nextSourceOffset: position.nextSourceOffset }
+  const context = { scope: { flow: flow.name, ...at }, nowMs: deps.clock.nowMs() }
+  const reset = topicReset(state.position, found, { ...context, resolution: 'open' })
+  return { position, skippedOffsets, incidents: [...before, reset] }
 }
 
-/** The incident as it stands once an operator goes past it at `position`. */
-function passedBy(incident: Incident, position: Position, skipped: bigint | null): Incident {
+/**
+ * Ended only by the write that says how, also where a first attempt at this command ended it
+ * already.
+ */
+function open(incident: Incident): Incident {
+  return { ...incident, resolution: 'open' }
+}
+
+/** The incident as it stands once an operator goes past it at `position`, in the same log. */
+function passedBy(incident: Incident, position: Position, skipped: bigint): Incident {
   // What a target lost, or shares with others, is said in its own offsets and does not change.
   const isAboutTarget = incident.kind === 'target-reset' || incident.kind === 'target-drifted'
   return {
-    ...incident,
-    resolution: 'open',
+    ...open(incident),
     foundOffset: isAboutTarget ? incident.foundOffset : position.nextSourceOffset,
-    lostRecordsMax: skipped ?? incident.lostRecordsMax,
+    lostRecordsMax: skipped,
   }
 }
 
@@ -197,7 +220,9 @@ async function takeLease(deps: ResumeDeps, flow: FlowConfig, key: PartitionKey):
   throw refuse(key, `is leased by ${taken.owner}`, `Try again in ${seconds} s`)
 }
 
-/** Ends our lease: released, or left to expire where the owner before us did not end in good order. */
+/**
+ * Ends our lease: released, or left to expire where the owner before us did not end in good order.
+ */
 async function giveBack(
   deps: ResumeDeps,
   write: {

@@ -1,5 +1,6 @@
-// Owns `gapless run --once`: plan and replicate in this process, again and again, until every partition is drained,
-// halted, or cannot go on. The same plan and the same run as the functions use, without anything between them.
+// Owns `gapless run --once`: plan and replicate in this process, again and again, until every
+// partition is drained, halted, or cannot go on. The same plan and the same run as the functions
+// use, without anything between them.
 
 import type { FlowConfig } from '../core/config.ts'
 import { packShards } from '../core/shard.ts'
@@ -27,14 +28,20 @@ export type FlowRunReport = {
   readonly warnings: readonly string[]
 }
 
-/** Passes are needed for what did not fit into one and for leases to end; this many mean something is wrong. */
+/**
+ * Passes are needed for what did not fit into one and for leases to end; this
+ * many mean something is wrong.
+ */
 const PASSES_MAX = 20
 /** How long to wait for other runs' leases in all: a crashed owner's is over after one lease. */
 const LEASE_WAIT_MS_MAX = 120_000
 /** A run in this process ends when it is done or interrupted; this only bounds a single pass. */
 const PASS_MS_MAX = 24 * 60 * 60 * 1000
 
-/** Runs one flow to its end. `interrupted` ends it early, with everything acknowledged in the checkpoints. */
+/**
+ * Runs one flow to its end. `interrupted` ends it early, with everything
+ * acknowledged in the checkpoints.
+ */
 export async function runFlowOnce(
   deps: RunOnceDeps,
   flow: FlowConfig,

@@ -1,5 +1,6 @@
-// Owns what the loops of one replicate run share: the two clusters, the stores, the partitions and the signals
-// that wake the loops. One object per run, no globals, so that two runs in one process do not meet.
+// Owns what the loops of one replicate run share: the two clusters, the stores, the
+// partitions and the signals that wake the loops. One object per run, no globals, so that two
+// runs in one process do not meet.
 
 import type { FlowConfig } from '../core/config.ts'
 import type { Clock } from '../io/clock.ts'
@@ -35,7 +36,9 @@ export type Shard = ReplicateDeps & {
   /** Resolves when the last partition has stopped. */
   readonly allStopped: PromiseWithResolvers<void>
   fetchesInFlight: number
-  /** Source brokers whose next fetch waits until an answer fits into the buffer, first come first. */
+  /**
+   * Source brokers whose next fetch waits until an answer fits into the buffer, first come first.
+   */
   readonly waitingForRoom: Set<number>
   /** Counts fetches, so that every partition comes first in turn. */
   fetchTurn: number

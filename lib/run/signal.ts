@@ -1,5 +1,6 @@
-// Owns waiting for something to change inside one run: a loop that has nothing to do waits, whoever changes
-// something notifies. Several notifications before the loop looks count as one: it always looks at everything.
+// Owns waiting for something to change inside one run: a loop that has nothing to do waits,
+// whoever changes something notifies. Several notifications before the loop looks count as one: it
+// always looks at everything.
 
 export type Signal = {
   notify(): void

@@ -1,5 +1,6 @@
-// Owns the answer to "how does it stand?": checkpoints beside what both clusters say right now. Reads only, takes no
-// lease, and shows what cannot be observed as that. The shape is a contract (docs/CLI.md).
+// Owns the answer to "how does it stand?": checkpoints beside what both clusters say
+// right now. Reads only, takes no lease, and shows what cannot be observed as that. The
+// shape is a contract (docs/CLI.md).
 
 import type { Checkpoint } from '../core/checkpoint.ts'
 import type { FlowConfig } from '../core/config.ts'

@@ -1,5 +1,5 @@
-// Owns turning what a tick and a run found into metric values: zeroes included, because an alarm cannot tell a value
-// that is missing from one that is fine.
+// Owns turning what a tick and a run found into metric values: zeroes included, because an alarm
+// cannot tell a value that is missing from one that is fine.
 
 import type { Incident } from '../core/incident.ts'
 import type { MetricValues } from '../io/metrics.ts'
@@ -31,7 +31,10 @@ export function replicateMetrics({ partitions }: ReplicateReport): MetricValues 
   }
 }
 
-/** Metric values are floats; a sum of counts beyond 2^53 loses its last digits there, not in any record. */
+/**
+ * Metric values are floats; a sum of counts beyond 2^53 loses its last
+ * digits there, not in any record.
+ */
 function sum(values: readonly bigint[]): number {
   return Number(values.reduce((total, value) => total + value, 0n))
 }

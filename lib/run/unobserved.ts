@@ -1,5 +1,6 @@
-// Owns the incidents about what cannot be observed: one per cluster or topic and episode, opened when it is first
-// found, ended when the cluster answers again. Not knowing is reported on every tick, and never as healthy.
+// Owns the incidents about what cannot be observed: one per cluster or topic and episode, opened
+// when it is first found, ended when the cluster answers again. Not knowing is reported on every
+// tick, and never as healthy.
 
 import { type Incident, unobservedIncident, wasFoundCopying } from '../core/incident.ts'
 import { incidentLines } from '../core/wording.ts'
@@ -31,7 +32,9 @@ export async function reportFindings(
   }
 }
 
-/** Ends the open incidents about clusters and topics that answered now, when they were looked at. */
+/**
+ * Ends the open incidents about clusters and topics that answered now, when they were looked at.
+ */
 export async function resolveAnswered(
   deps: UnobservedDeps,
   flow: string,
@@ -39,14 +42,18 @@ export async function resolveAnswered(
   findings: readonly Finding[],
 ): Promise<void> {
   for (const incident of open) {
-    // Otherwise a topic that may be described and not read would be one incident more on every tick.
+    // Otherwise a topic that may be described and not read would be one
+    // incident more on every tick.
     if (wasFoundCopying(incident) || !isAboutSilence(incident)) continue
-    if (findings.some(finding => concerns(incident, finding))) continue
+    if (findings.some(finding => hides(finding, incident))) continue
     await recover(deps, flow, incident)
   }
 }
 
-/** Ends the open incidents about what a fetch or a produce was denied, where records were copied now. */
+/**
+ * Ends the open incidents about what a fetch or a produce was denied, where records were copied
+ * now.
+ */
 export async function resolveCopied(
   deps: UnobservedDeps,
   flow: string,
@@ -87,6 +94,14 @@ function concerns(incident: Incident, { cluster, topic, reason }: Finding): bool
   return (
     incident.kind === reason && incident.topic === topic && incident.evidence.cluster === cluster
   )
+}
+
+/**
+ * True when it leaves open whether what an incident is about answers: silent itself,
+ * in whatever way, or all of it.
+ */
+function hides({ cluster, topic }: Finding, incident: Incident): boolean {
+  return cluster === incident.evidence.cluster && (topic === null || topic === incident.topic)
 }
 
 function incidentOf(finding: Finding, flow: string, nowMs: number): Incident {

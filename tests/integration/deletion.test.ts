@@ -1,5 +1,5 @@
-// Topics of the primary that are deleted and not recreated: said once as an incident, the standby keeps what it has, and
-// replication goes on by itself when the topic returns.
+// Topics of the primary that are deleted and not recreated: said once as an incident, the standby
+// keeps what it has, and replication goes on by itself when the topic returns.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { removeStarted } from '../support/brokers.ts'
@@ -129,7 +129,19 @@ test('a halted topic that is deleted and returns stays halted: only an operator 
     ])
   }
   await world.resume(flow, 'halted-then-gone', 0)
-  await world.run(flow)
+  const resumed = await world.run(flow)
+
+  // The truncation keeps what it says of the old log; what else that one held is lost with its
+  // reset.
+  expect(
+    resumed.incidents.map(({ kind, resolution, expectedOffset, foundOffset, lostRecordsMax }) => {
+      return [kind, resolution, expectedOffset, foundOffset, lostRecordsMax]
+    }),
+  ).toEqual([
+    ['log-truncated', 'resumed', 10n, 15n, 5n],
+    ['topic-reset', 'resumed', 10n, 0n, null],
+  ])
+  expect(resumed.incidents.at(-1)?.evidence.knownUnreplicatedRecordsMax).toBe('10')
   expect(await world.readStandby('halted-then-gone')).toEqual([
     ...records(0, 10, 'old'),
     ...records(0, 5, 'new'),

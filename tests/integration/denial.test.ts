@@ -1,5 +1,6 @@
-// Permissions that the replicator lacks, on either cluster, before a run and during one: an incident of the topic for as
-// long as it lasts, never a deletion, and no trouble for the other topics.
+// Permissions that the replicator lacks, on either cluster, before a run and during one: an
+// incident of the topic for as long as it lasts, never a deletion, and no trouble for the other
+// topics.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { aclProperties, allow, deny, theCluster } from '../support/acls.ts'

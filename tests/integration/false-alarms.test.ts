@@ -1,5 +1,6 @@
-// What happens to every healthy log and must raise nothing: compaction, transactions and their markers, aborted data,
-// empty topics, brokers that restart, topics that grow partitions. Changes of leaders: leadership.test.ts.
+// What happens to every healthy log and must raise nothing: compaction, transactions and their
+// markers, aborted data, empty topics, brokers that restart, topics that grow partitions. Changes
+// of leaders: leadership.test.ts.
 
 import type { Transaction } from 'kafkajs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -34,7 +35,10 @@ const compacted = {
   'min.compaction.lag.ms': '0',
 }
 
-/** Records of which every tenth has the same key: the later ones make compaction delete the earlier ones. */
+/**
+ * Records of which every tenth has the same key: the later ones make compaction delete the
+ * earlier ones.
+ */
 const keyed = (first: number, count: number) =>
   records(first, count).map(each => ({ ...each, key: `key-${Number(each.headers.sequence) % 10}` }))
 

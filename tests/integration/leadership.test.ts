@@ -1,5 +1,6 @@
-// Partitions of the primary that change their leader, on a cluster of three brokers (the first one is the controller). An
-// orderly change costs nothing and raises nothing; an unclean election is the divergence that it is.
+// Partitions of the primary that change their leader, on a cluster of three brokers (the first
+// one is the controller). An orderly change costs nothing and raises nothing; an unclean election
+// is the divergence that it is.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { removeStarted } from '../support/brokers.ts'

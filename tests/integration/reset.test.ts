@@ -1,5 +1,6 @@
-// Topics of the primary that are deleted and recreated, between two runs and during one. Told by the topic id, whatever
-// the offsets of the new topic say; all of the new topic is copied behind what the standby has of the old one.
+// Topics of the primary that are deleted and recreated, between two runs and during one. Told by
+// the topic id, whatever the offsets of the new topic say; all of the new topic is copied behind
+// what the standby has of the old one.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { removeStarted } from '../support/brokers.ts'

@@ -1,5 +1,6 @@
-// Clusters that do not answer, between two runs and during one. Not knowing is said on every run, is one incident for as
-// long as it lasts, and is never taken for a deletion, a truncation or a lag of 0.
+// Clusters that do not answer, between two runs and during one. Not knowing is said on every run,
+// is one incident for as long as it lasts, and is never taken for a deletion, a truncation or a
+// lag of 0.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { removeStarted } from '../support/brokers.ts'

@@ -1,5 +1,6 @@
-// Runs that end without warning, at every kind of moment: the next one waits until the lease is over, says so, and goes on
-// from the last checkpoint. No hole; records may come twice. A run that was only frozen writes nothing when it wakes.
+// Runs that end without warning, at every kind of moment: the next one waits until the lease is
+// over, says so, and goes on from the last checkpoint. No hole; records may come twice. A run
+// that was only frozen writes nothing when it wakes.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { removeStarted } from '../support/brokers.ts'

@@ -1,5 +1,6 @@
-// The standby side: somebody else writes there, its topic is recreated, or it refuses what the primary has. And batches that
-// cannot be passed on unchanged. Each one is named, nothing is guessed, and an operator gets everything across in the end.
+// The standby side: somebody else writes there, its topic is recreated, or it refuses what the
+// primary has. And batches that cannot be passed on unchanged. Each one is named, nothing is
+// guessed, and an operator gets everything across in the end.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { removeStarted } from '../support/brokers.ts'

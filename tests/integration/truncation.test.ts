@@ -1,5 +1,6 @@
-// Records deleted from the primary before they were replicated: by DeleteRecords and by retention, between two runs and
-// during one. The lost range is exact, nothing else is lost, and nothing is copied twice.
+// Records deleted from the primary before they were replicated: by DeleteRecords and by
+// retention, between two runs and during one. The lost range is exact, nothing else is lost, and
+// nothing is copied twice.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Incident } from '../../lib/core/incident.ts'

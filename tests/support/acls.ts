@@ -1,5 +1,6 @@
-// Permissions on a real cluster: everybody may do everything, except what a test denies. All clients here are the same
-// principal, so what is denied to the replicator on a topic is denied to the test as well.
+// Permissions on a real cluster: everybody may do everything, except what a test denies. All
+// clients here are the same principal, so what is denied to the replicator on a topic is denied
+// to the test as well.
 
 import kafkajs, { type Kafka } from 'kafkajs'
 import { withAdmin } from './kafkajs-admin.ts'
@@ -18,7 +19,10 @@ const everybody = { principal: 'User:*', host: '*' }
 /** The cluster as a resource of its own, for creating topics. */
 export const theCluster = 'kafka-cluster'
 
-/** Denies one operation on a topic, or the cluster; all others stay allowed. Resolves once the brokers know. */
+/**
+ * Denies one operation on a topic, or the cluster; all others stay allowed. Resolves once the
+ * brokers know.
+ */
 export async function deny(
   kafka: Kafka,
   resource: string,

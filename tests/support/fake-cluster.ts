@@ -1,9 +1,11 @@
-// A Kafka cluster in memory behind the `Cluster` interface, for tests of the loops in lib/run. Honest about what
-// these depend on: topic ids, leaders and their epochs, log start and end, fetch by id, diverging epochs, one batch per
-// partition and Produce request, sequence numbers, answers in the order of the requests of a connection.
+// A Kafka cluster in memory behind the `Cluster` interface, for tests of the loops in lib/run.
+// Honest about what these depend on: topic ids, leaders and their epochs, log start and end, fetch
+// by id, diverging epochs, one batch per partition and Produce request, sequence numbers, answers
+// in the order of the requests of a connection.
 //
-// Left out, on purpose: the wire (tests/integration/wire.test.ts), authorization, quotas, replicas (the high
-// watermark is the log end), message formats before v2, time: retention happens when a test says so.
+// Left out, on purpose: the wire (tests/integration/wire.test.ts), authorization, quotas,
+// replicas (the high watermark is the log end), record formats before v2, time: retention
+// happens when a test says so.
 
 import { BrokerFailure } from '../../lib/io/broker-failure.ts'
 import type { Clock } from '../../lib/io/clock.ts'
@@ -26,8 +28,8 @@ export type RequestName = keyof Requests
 type Serve<K extends RequestName> = (...args: Parameters<Requests[K]>) => ReturnType<Requests[K]>
 
 /**
- * Stands between the caller and the cluster for one kind of request: may serve it (`serve`), answer something else,
- * throw, or serve it and throw (applied, and the answer lost).
+ * Stands between the caller and the cluster for one kind of request: may serve it (`serve`), answer
+ * something else, throw, or serve it and throw (applied, and the answer lost).
  */
 export type Control<K extends RequestName> = (
   serve: Serve<K>,
@@ -124,7 +126,10 @@ export function createFakeCluster(input: {
     initProducerId: on('initProducerId'),
     close: async () => undefined,
 
-    /** Puts `control` in front of all further requests of a kind, in place of the one before; null: none. */
+    /**
+     * Puts `control` in front of all further requests of a kind, in place
+     * of the one before; null: none.
+     */
     control<K extends RequestName>(kind: K, control: Control<K> | null): void {
       controls.set(kind, control ?? undefined)
     },

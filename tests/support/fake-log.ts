@@ -1,6 +1,7 @@
-// One partition's log as its leader keeps it, in memory: real record batches, offsets, leader epochs, open and
-// aborted transactions, and the sequence numbers of producers. Follows Apache Kafka 4.3 (UnifiedLog,
-// ProducerStateManager, ProducerAppendInfo, LeaderEpochFileCache). What it leaves out: see fake-cluster.ts.
+// One partition's log as its leader keeps it, in memory: real record batches, offsets, leader
+// epochs, open and aborted transactions, and the sequence numbers of producers. Follows Apache
+// Kafka 4.3 (UnifiedLog, ProducerStateManager, ProducerAppendInfo, LeaderEpochFileCache). What it
+// leaves out: see fake-cluster.ts.
 
 import type { AbortedTransaction } from '../../lib/kafka/aborted-transactions.ts'
 import {
@@ -99,7 +100,9 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
     leaveHole(offsets: bigint): void {
       logEnd += offsets
     },
-    /** DeleteRecords, or retention: what lies below is gone; a batch that straddles it stays whole. */
+    /**
+     * DeleteRecords, or retention: what lies below is gone; a batch that straddles it stays whole.
+     */
     deleteBefore(offset: bigint): void {
       logStart = offset
       if (offset > logEnd) logEnd = offset
@@ -140,14 +143,18 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
         const expected = newest === undefined ? 0 : sequenceAfter(newest.last, 1)
         if (first !== expected) return refused('OUT_OF_ORDER_SEQUENCE_NUMBER')
       }
-      // Of a producer it knows nothing of, a broker takes any sequence (ProducerAppendInfo.checkSequence).
+      // Of a producer it knows nothing of, a broker takes any sequence
+      // (ProducerAppendInfo.checkSequence).
       const baseOffset = store(Buffer.from(batch.bytes))
       const remembered = [...(known?.remembered ?? []), { first, last, baseOffset }]
       producers.set(producerId, { epoch, remembered: remembered.slice(-REMEMBERED_MAX) })
       return { kind: 'appended', baseOffset }
     },
 
-    /** Whole batches from the one that holds `fetchOffset`, below the last stable offset; at least one. */
+    /**
+     * Whole batches from the one that holds `fetchOffset`, below the last
+     * stable offset; at least one.
+     */
     read(fetchOffset: bigint, bytesMax: number): Buffer | null {
       const end = lastStable()
       const taken: Buffer[] = []

@@ -1,5 +1,6 @@
-// Faults on real clusters at a chosen moment of a run: a request of the replicator waits while the test does
-// something to the brokers, and is then sent. Nothing is faked: what the brokers answer afterwards is theirs.
+// Faults on real clusters at a chosen moment of a run: a request of the replicator waits while
+// the test does something to the brokers, and is then sent. Nothing is faked: what the brokers
+// answer afterwards is theirs.
 
 import type { Cluster } from '../../lib/io/cluster.ts'
 
@@ -9,7 +10,10 @@ export type Fault = {
   readonly before: 'fetch' | 'produce'
   /** Before which of them, counted from 1. */
   readonly nth: number
-  /** Counts only fetches of a partition at this offset or a later one: where several are copied at once. */
+  /**
+   * Counts only fetches of a partition at this offset or a later one: where several are copied at
+   * once.
+   */
   readonly fromOffset?: bigint
   readonly perform: () => Promise<unknown>
 }

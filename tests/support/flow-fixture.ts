@@ -1,5 +1,6 @@
-// Two real clusters, a real table and flows between them, for a test file. Runs the same loops as the functions
-// and the command line do, in this process, and reads the standby with kafkajs, which did not write it.
+// Two real clusters, a real table and flows between them, for a test file. Runs the same loops as
+// the functions and the command line do, in this process, and reads the standby with kafkajs,
+// which did not write it.
 
 import type { Admin, Message } from 'kafkajs'
 import { type FlowConfig, parseConfig } from '../../lib/core/config.ts'
@@ -57,7 +58,9 @@ export const smallBudgets = {
 /** After a crash the lease is over soon. */
 export const shortLeases = { leaseMs: 5_000, checkpointIntervalMs: 1_000, requestTimeoutMs: 4_000 }
 
-/** Starts both clusters and the table: about 10 s. Call `removeStarted` of brokers.ts in the end. */
+/**
+ * Starts both clusters and the table: about 10 s. Call `removeStarted` of brokers.ts in the end.
+ */
 export async function startFlowFixture(options: FlowFixtureOptions = {}) {
   const { sourceSize = 1, properties = {}, targetProperties = {} } = options
   const [source, target, aws] = await Promise.all([

@@ -1,5 +1,6 @@
-// What a test does to its clusters: topics, records and producers by kafkajs. Every operation has a client of its own,
-// because one that once heard of a topic cannot refresh its metadata any more when that topic is deleted.
+// What a test does to its clusters: topics, records and producers by kafkajs. Every operation has
+// a client of its own, because one that once heard of a topic cannot refresh its metadata any
+// more when that topic is deleted.
 
 import type { Admin, Kafka, Message, Producer } from 'kafkajs'
 import { createKafkaJs } from '../../lib/io/kafkajs-client.ts'
@@ -104,7 +105,9 @@ export async function readLogEnds(
   return [BigInt(found.low), BigInt(found.high)]
 }
 
-/** Sets configs of a topic itself; those it had and that are not named go back to their defaults. */
+/**
+ * Sets configs of a topic itself; those it had and that are not named go back to their defaults.
+ */
 export async function setTopicConfigs(
   kafka: Kafka,
   topic: string,

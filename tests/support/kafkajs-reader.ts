@@ -1,4 +1,5 @@
-// Reads a partition with kafkajs, a client that did not write it: what any consumer of the standby would see.
+// Reads a partition with kafkajs, a client that did not write it: what any consumer of the
+// standby would see.
 
 import type { Kafka, KafkaMessage } from 'kafkajs'
 import { withAdmin } from './kafkajs-admin.ts'
@@ -13,7 +14,10 @@ const POLL_MS = 100
 
 let readers = 0
 
-/** Every record in the partition now, from its log start to its end, in order. No transaction may be open. */
+/**
+ * Every record in the partition now, from its log start to its end, in order. No transaction may
+ * be open.
+ */
 export async function readPartition(
   kafka: Kafka,
   at: { readonly topic: string; readonly partition: number },
@@ -37,7 +41,8 @@ export async function readPartition(
     if (payload.partition === at.partition && BigInt(payload.lastOffset) + 1n >= end) done.resolve()
   })
   consumer.on(consumer.events.CRASH, ({ payload: { error, restart } }) => {
-    // One that restarts tries again by itself, for example while the group's coordinator is being loaded.
+    // One that restarts tries again by itself, for example while the group's coordinator is being
+    // loaded.
     if (!restart) done.reject(error)
   })
   await consumer.connect()

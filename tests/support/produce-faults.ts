@@ -1,6 +1,7 @@
-// Faults of a target broker, as a plan: one for each Produce request in the order they arrive. The broker handles the
-// requests of its one connection one after the other, as a real one does (SocketServer mutes the channel), so a batch
-// that was sent behind a refused one is handled after that one was answered.
+// Faults of a target broker, as a plan: one for each Produce request in the order they arrive.
+// The broker handles the requests of its one connection one after the other, as a real one does
+// (SocketServer mutes the channel), so a batch that was sent behind a refused one is handled
+// after that one was answered.
 
 import type { Clock } from '../../lib/io/clock.ts'
 import type { ErrorName } from '../../lib/kafka/error-codes.ts'
@@ -69,7 +70,8 @@ export function planFaults(clock: Clock, plan: readonly ProduceFault[]): Planned
     inFlight,
     requests,
     control: (serve, leaderId, request) => {
-      // What was sent is what the request holds now: the sender may not touch the bytes while it is under way.
+      // What was sent is what the request holds now: the sender may not touch the
+      // bytes while it is under way.
       requests.push(structuredClone(request))
       inFlight.now += 1
       inFlight.max = Math.max(inFlight.max, inFlight.now)

@@ -1,5 +1,5 @@
-// Records for tests: each one with its own key, value, headers and timestamp, so that a swapped, repeated, missing or
-// changed one shows; and the same four things of what kafkajs read back.
+// Records for tests: each one with its own key, value, headers and timestamp, so that a swapped,
+// repeated, missing or changed one shows; and the same four things of what kafkajs read back.
 
 import type { KafkaMessage } from 'kafkajs'
 
@@ -10,10 +10,14 @@ export type Contents = {
   readonly timestamp: string
 }
 
-// Recent, or retention would take the records at once; not now, so that a record stamped anew shows.
+// Recent, or retention would take the records at once; not now, so that a record stamped anew
+// shows.
 const firstTimestampMs = Date.now() - 3_600_000
 
-/** `count` records, numbered from `first`; `tag` tells those of one topic generation from another's. */
+/**
+ * `count` records, numbered from `first`; `tag` tells those of one topic generation from
+ * another's.
+ */
 export function records(first: number, count: number, tag = 'event'): Contents[] {
   return Array.from({ length: count }, (_, index) => {
     const sequence = first + index
@@ -38,7 +42,9 @@ export function contentsOf(read: readonly KafkaMessage[]): Contents[] {
   }))
 }
 
-/** The same records in several pieces: each becomes a record batch of its own when it is produced. */
+/**
+ * The same records in several pieces: each becomes a record batch of its own when it is produced.
+ */
 export function inChunks<T>(all: readonly T[], size: number): T[][] {
   return Array.from({ length: Math.ceil(all.length / size) }, (_, index) =>
     all.slice(index * size, (index + 1) * size),

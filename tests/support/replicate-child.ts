@@ -24,7 +24,10 @@ export async function runUntilKilled(world: FlowFixture, order: ChildOrder): Pro
   throw new Error(`the run was not killed at ${order.moment} ${order.nth}: ${output} ${errors}`)
 }
 
-/** Runs the flow until the process is frozen; `wake` lets it go on and resolves with the outcomes of its run. */
+/**
+ * Runs the flow until the process is frozen; `wake` lets it go on and resolves with the outcomes
+ * of its run.
+ */
 export async function runUntilFrozen(
   world: FlowFixture,
   order: ChildOrder,

@@ -1,7 +1,8 @@
-// A process of its own that runs a flow once, as `gapless run --once` does, and gives itself a signal at a chosen moment:
-// SIGKILL ends it there as the kernel or the platform would, SIGSTOP freezes it. Started by replicate-child.ts.
+// A process of its own that runs a flow once, as `gapless run --once` does, and gives itself a
+// signal at a chosen moment: SIGKILL ends it there as the kernel or the platform would, SIGSTOP
+// freezes it. Started by replicate-child.ts.
 //
-//   node replicate-process.ts '{"config": {...}, "table": "...", "signal": "SIGKILL", "moment": "produce-applied", "nth": 5}'
+//   node replicate-process.ts ORDER     ORDER: an `Order` as JSON
 //
 // lease-taken            the table has the lease
 // produce-sent           a Produce request is on its way

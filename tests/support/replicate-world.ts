@@ -1,5 +1,6 @@
-// Two clusters, the stores and a clock, all in memory, and runs between them: what the tests of lib/run/replicate.ts
-// look at. Everything happens in virtual time, so a run of minutes takes milliseconds.
+// Two clusters, the stores and a clock, all in memory, and runs between them: what the
+// tests of lib/run/replicate.ts look at. Everything happens in virtual time, so a run of
+// minutes takes milliseconds.
 
 import { type FlowConfig, parseConfig } from '../../lib/core/config.ts'
 import type { Incident } from '../../lib/core/incident.ts'
@@ -98,7 +99,10 @@ function testFlow(flow: Record<string, unknown>): FlowConfig {
 
 let written = 0
 
-/** A batch like no other, so that what arrived can be told apart; `recordsCount` records, one payload. */
+/**
+ * A batch like no other, so that what arrived can be told apart;
+ * `recordsCount` records, one payload.
+ */
 export function batchOf(recordsCount: number, fields: BatchFields = {}): BatchFields {
   written += 1
   return { recordsCount, payload: Buffer.from(`batch-${written} of ${recordsCount}`), ...fields }

@@ -1,6 +1,7 @@
-// What `decide` answers to every event in every state: a total table, so that a new state or a new case of an event
-// does not compile until somebody has said what follows from it. The model is the transition table of Electric's
-// TypeScript client. Checked cell by cell in tests/unit/core/decide.test.ts.
+// What `decide` answers to every event in every state: a total table, so that a new state or a new
+// case of an event does not compile until somebody has said what follows from it. The model is the
+// transition table of Electric's TypeScript client. Checked cell by cell in
+// tests/unit/core/decide.test.ts.
 
 import type { Command, PartitionEvent } from '../../lib/core/decision.ts'
 import type { IncidentKind, Resolution } from '../../lib/core/incident.ts'
@@ -15,7 +16,9 @@ import type { Policies } from '../../lib/core/policy.ts'
 const at = sourceOffset
 const on = targetOffset
 
-/** Where every state of the table stands: source offset 100, target offset 40, the log seen to 150. */
+/**
+ * Where every state of the table stands: source offset 100, target offset 40, the log seen to 150.
+ */
 export const tablePosition: Position = {
   sourceTopicId: 'source-1',
   targetTopicId: 'target-1',
@@ -349,7 +352,8 @@ const replicating: Record<EventCase, Expected> = {
   diverged: halts('log-diverged open'),
   'diverged at the position': halts('log-diverged open'),
   'diverged, policy continues': restarts(60n, 'log-diverged continued'),
-  // An older epoch that reaches beyond our position tells nothing of where the logs part: see the gaps in docs/SPEC.md.
+  // An older epoch that reaches beyond our position tells nothing of where the logs part:
+  // see the gaps in docs/SPEC.md.
   'diverged beyond the position': 'never',
   'acknowledged where expected': then('replicating', 110n, []),
   'acknowledged further on': then('replicating', 110n, ['save'], [drifted]),
@@ -362,7 +366,10 @@ const replicating: Record<EventCase, Expected> = {
   'refused as too large': halts('record-too-large open'),
 }
 
-/** What a look means is the same for a topic that came back; the waiting is over, and that is stored. */
+/**
+ * What a look means is the same for a topic that came back; the waiting is over, and that is
+ * stored.
+ */
 function afterWaiting(cell: Expected): Expected {
   if (cell === 'never') return cell
   const commands = cell.commands.filter(command => command !== 'save')

@@ -1,14 +1,19 @@
-// A clock whose hands jump: when nothing can happen any more at the present moment, time moves to the earliest
-// wait. So a test of time-outs takes no time, and what happens at one moment is always finished before the next.
+// A clock whose hands jump: when nothing can happen any more at the present moment, time moves to
+// the earliest wait. So a test of time-outs takes no time, and what happens at one moment is
+// always finished before the next.
 
 import type { Clock } from '../../lib/io/clock.ts'
 
 export type VirtualClock = Clock & {
-  /** Moves the hands without waking anybody early: what is due is woken as time goes on from there. */
+  /**
+   * Moves the hands without waking anybody early: what is due is woken as time goes on from there.
+   */
   jump(ms: number): void
 }
 
-/** More turns than any test needs: a loop that never ends would otherwise turn the hands for ever. */
+/**
+ * More turns than any test needs: a loop that never ends would otherwise turn the hands for ever.
+ */
 const TURNS_MAX = 200_000
 
 export function createVirtualClock(startMs = 1_700_000_000_000): VirtualClock {
@@ -21,7 +26,8 @@ export function createVirtualClock(startMs = 1_700_000_000_000): VirtualClock {
   const schedule = () => {
     if (isScheduled || timers.size === 0) return
     isScheduled = true
-    // Promises settle before this runs: everything in this process that could happen now has happened.
+    // Promises settle before this runs: everything in this process that
+    // could happen now has happened.
     setImmediate(turn)
   }
   const turn = () => {

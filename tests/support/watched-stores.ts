@@ -1,5 +1,5 @@
-// The memory stores with a record of what was asked of them, in order, and with faults: for tests about when something
-// is stored, and about what follows when it can't be.
+// The memory stores with a record of what was asked of them, in order, and with faults: for tests
+// about when something is stored, and about what follows when it can't be.
 
 import { positionOf } from '../../lib/core/partition-state.ts'
 import type { CheckpointStore, IncidentStore } from '../../lib/io/stores.ts'

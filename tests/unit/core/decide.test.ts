@@ -423,7 +423,8 @@ describe('whatever happens', () => {
       const isSame =
         before.nextSourceOffset === after.nextSourceOffset &&
         before.sourceTopicId === after.sourceTopicId
-      // Fetched with an epoch that has diverged, it would be found to have diverged again, for ever.
+      // Fetched with an epoch that has diverged, it would be found to have diverged again, for
+      // ever.
       const isDisowned = decision.incidents.some(
         each => each.kind === 'log-diverged' && each.resolution === 'continued',
       )

@@ -1,5 +1,5 @@
-// What happens to the source between two runs and during one: found by identity and log start, measured to the offset,
-// and never found in what is normal for a log.
+// What happens to the source between two runs and during one: found by identity and log start,
+// measured to the offset, and never found in what is normal for a log.
 
 import { describe, expect, test } from 'vitest'
 import type { IncidentKind } from '../../../lib/core/incident.ts'
@@ -21,7 +21,10 @@ async function copiedWorld(flow: Record<string, unknown> = {}, batches = 4): Pro
   return world
 }
 
-/** Makes something happen to the source in the middle of a run, when the first batches are on their way. */
+/**
+ * Makes something happen to the source in the middle of a run, when the
+ * first batches are on their way.
+ */
 function whileCopying(world: World, happens: () => void): void {
   let fetches = 0
   world.source.control('fetch', async (serve, leaderId, request) => {
@@ -104,7 +107,8 @@ describe('a truncated log', () => {
     let looks = 0
     world.source.control('listOffsets', async (serve, leaderId, point, partitions) => {
       looks += 1
-      // Recreated between the metadata, which still had the old id, and the log start, which goes by name.
+      // Recreated between the metadata, which still had the old id, and the
+      // log start, which goes by name.
       if (looks === 1) {
         world.source.deleteTopic('orders')
         world.source.createTopic('orders')

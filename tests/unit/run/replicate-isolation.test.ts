@@ -1,5 +1,5 @@
-// Partitions of one run stand beside each other: the trouble of one is its own, and all of them together stay within
-// what memory they may take.
+// Partitions of one run stand beside each other: the trouble of one is its own, and all of them
+// together stay within what memory they may take.
 
 import { describe, expect, test } from 'vitest'
 import type { PartitionReport } from '../../../lib/run/partition-run.ts'
@@ -114,7 +114,10 @@ test('a halted partition stops no other: each one ends in its own way', async ()
 describe('the buffer', () => {
   const budgets = { fetchBytesMax: 4_000, partitionFetchBytesMax: 1_500, bufferBytesMax: 12_000 }
 
-  /** Counts the bytes that were fetched and are not acknowledged, together with what fetches may still bring. */
+  /**
+   * Counts the bytes that were fetched and are not acknowledged, together with
+   * what fetches may still bring.
+   */
   function countBytes(world: World) {
     const counted = { held: 0, max: 0 }
     const add = (bytes: number) => {
@@ -157,7 +160,8 @@ describe('the buffer', () => {
       expect(payloads(world.targetLog('orders', partition))).toEqual(written[partition])
     }
     expect(counted.max).toBeLessThanOrEqual(budgets.bufferBytesMax)
-    // The limit is what kept it there: without one, 12 partitions of 10 KB each would have come at once.
+    // The limit is what kept it there: without one, 12 partitions of 10 KB
+    // each would have come at once.
     expect(counted.max).toBeGreaterThan(budgets.bufferBytesMax / 2)
     expect(counted.held).toBe(0)
   })

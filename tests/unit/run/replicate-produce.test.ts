@@ -1,4 +1,5 @@
-// The way to the target under faults: what is sent, how often, in which order, and what counts as acknowledged.
+// The way to the target under faults: what is sent, how often, in which order, and
+// what counts as acknowledged.
 
 import { describe, expect, test } from 'vitest'
 import { targetOffset } from '../../../lib/core/offset.ts'
@@ -85,7 +86,8 @@ describe('a produce without an answer', () => {
   })
 
   test('of a later batch is still unknown after an earlier one was acknowledged', async () => {
-    // Both answers are lost; then the first batch is acknowledged, and the second refused until the end.
+    // Both answers are lost; then the first batch is acknowledged, and the
+    // second refused until the end.
     const refused: ProduceFault = { kind: 'refused', error: 'NOT_ENOUGH_REPLICAS' }
     const lost: ProduceFault = { kind: 'answer-lost' }
     const world = worldWith([none, lost, lost, none, ...Array<ProduceFault>(40).fill(refused)])
@@ -288,7 +290,8 @@ describe('requests in flight', () => {
 test('sequences wrap to 0 behind 2^31-1, as the broker counts them', async () => {
   const world = worldWith([])
   const half = 2 ** 30
-  // Of a batch that claims 2^30 records a broker only counts the header; the third one reaches beyond the wrap.
+  // Of a batch that claims 2^30 records a broker only counts the header; the third
+  // one reaches beyond the wrap.
   const counts = [half, half - 5, 10, 7]
   for (const count of counts) world.sourceLog('orders').write(batchOf(count))
 

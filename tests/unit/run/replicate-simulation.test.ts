@@ -1,5 +1,5 @@
-// Runs under faults nobody chose: the same few invariants, whatever the brokers do. A failing case prints its seed and
-// shrinks; run it again with fc.assert(..., { seed, path }).
+// Runs under faults nobody chose: the same few invariants, whatever the brokers do. A failing case
+// prints its seed and shrinks; run it again with fc.assert(..., { seed, path }).
 
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
@@ -56,7 +56,10 @@ const plans = fc.record({
     fc.record({
       /** How long the run may copy: some end in the middle of everything. */
       ms: fc.nat(60),
-      /** After so many writes the table takes no more of this run, as if its process had died; null: it lives. */
+      /**
+       * After so many writes the table takes no more of this run, as if its
+       * process had died; null: it lives.
+       */
       diesAfterWrites: fc.option(fc.nat(4)),
     }),
     { maxLength: 3 },
@@ -68,7 +71,8 @@ type Plan = typeof plans extends fc.Arbitrary<infer T> ? T : never
 
 /** Cases that once failed, each with what was wrong. */
 const foundBefore: [Plan][] = [
-  // The first batch of a producer was refused while the second was on its way: the broker took that one first.
+  // The first batch of a producer was refused while the second was on its way: the
+  // broker took that one first.
   [
     {
       partitions: [['batch', 'batch']],

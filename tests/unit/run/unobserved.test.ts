@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { LogLine } from '../../../lib/core/wording.ts'
-import type { Finding } from '../../../lib/run/partition-run.ts'
-import { reportFindings, resolveAnswered } from '../../../lib/run/unobserved.ts'
+import type { Finding, PartitionReport } from '../../../lib/run/partition-run.ts'
+import { reportFindings, resolveAnswered, resolveCopied } from '../../../lib/run/unobserved.ts'
 import { createMemoryStores } from '../../support/memory-stores.ts'
 import { createVirtualClock } from '../../support/virtual-clock.ts'
 
@@ -106,10 +106,61 @@ describe('different silences', () => {
     expect(await open()).toMatchObject([{ kind: 'authorization-denied', topic: 'orders' }])
   })
 
+  test('a topic of a cluster that is silent altogether has not answered', async () => {
+    const { report, answered, open } = setUp()
+    await report(denied)
+    await answered(silence)
+    expect(await open()).toMatchObject([{ kind: 'authorization-denied', topic: 'orders' }])
+  })
+
+  test('a topic that is silent in another way has not answered', async () => {
+    const { report, answered, open } = setUp()
+    await report(denied)
+    await answered({ ...denied, reason: 'unreachable' })
+    expect(await open()).toMatchObject([{ kind: 'authorization-denied', topic: 'orders' }])
+  })
+
   test('of two clusters are two incidents', async () => {
     const { report, open } = setUp()
     await report(silence, { ...silence, cluster: 'standby' })
     expect((await open()).map(each => each.evidence.cluster).sort()).toEqual(['primary', 'standby'])
+  })
+})
+
+describe('a permission to read or write that is missing', () => {
+  const unreadable: Finding = { ...denied, foundCopying: true }
+  const copied = (topic: string, recordsReplicated: bigint): PartitionReport => ({
+    topic,
+    partition: 0,
+    outcome: 'drained',
+    detail: null,
+    recordsReplicated,
+    bytesReplicated: 0n,
+    incidents: [],
+    state: { kind: 'unstarted' },
+  })
+
+  test('is not over because the topic can be looked at', async () => {
+    const { report, answered, open, all } = setUp()
+    await report(unreadable)
+    await answered()
+    await report(unreadable)
+    expect(await open()).toHaveLength(1)
+    expect(await all()).toHaveLength(1)
+  })
+
+  test('is over when records of the topic were copied, and only then', async () => {
+    const { deps, report, open, all } = setUp()
+    const run = (partitions: PartitionReport[], findings: Finding[] = []) =>
+      resolveCopied(deps, 'flow', { partitions, findings })
+    await report(unreadable)
+    await run([copied('orders', 0n)])
+    await run([copied('payments', 5n)])
+    await run([copied('orders', 5n)], [unreadable])
+    expect(await open()).toHaveLength(1)
+    await run([copied('orders', 5n)])
+    expect(await open()).toEqual([])
+    expect(await all()).toMatchObject([{ resolution: 'recovered' }])
   })
 })
 

@@ -1,0 +1,374 @@
+// Holds the rules of the house that a machine can hold, so that nobody has to remember them. Each
+// test names every place that breaks its rule. An exception is written down here, with its reason.
+
+import { readFileSync } from 'node:fs'
+import { basename, join } from 'node:path'
+import { beforeAll, describe, expect, test } from 'vitest'
+import {
+  type Found,
+  listFiles,
+  readTypeScript,
+  root,
+  type TypeScriptFile,
+} from './support/source-tree.ts'
+
+const READ_TIMEOUT_MS = 60_000
+
+let paths: string[] = []
+let sources: TypeScriptFile[] = []
+
+beforeAll(() => {
+  paths = listFiles()
+  sources = readTypeScript(paths.filter(path => path.endsWith('.ts')))
+}, READ_TIMEOUT_MS)
+
+/** `path:line what` for every finding of every file that is meant. */
+function findings(
+  isMeant: (path: string) => boolean,
+  find: (file: TypeScriptFile) => readonly Found[],
+): string[] {
+  return sources
+    .filter(file => isMeant(file.path))
+    .flatMap(file => find(file).map(({ line, text }) => `${file.path}:${line} ${text.trim()}`))
+}
+
+const inTests = (path: string) => path.startsWith('tests/')
+const inFolder = (folder: string) => (path: string) => path.startsWith(`${folder}/`)
+const anywhere = () => true
+
+test('every TypeScript file is in the project that the type checker reads', () => {
+  const read = new Set(sources.map(file => file.path))
+  expect(read.size).toBeGreaterThan(100)
+  expect(paths.filter(path => path.endsWith('.ts') && !read.has(path))).toEqual([])
+})
+
+describe('imports go one way', () => {
+  /** What the files of a layer may import besides packages and each other. */
+  const layers: Record<string, readonly string[]> = {
+    'lib/kafka': [],
+    'lib/core': ['lib/kafka'],
+    'lib/io': ['lib/core', 'lib/kafka'],
+    'lib/run': ['lib/core', 'lib/io', 'lib/kafka'],
+  }
+  for (const [layer, below] of Object.entries(layers)) {
+    test(`${layer} imports ${below.length === 0 ? 'no other layer' : below.join(', ')} and no other part`, () => {
+      const allowed = [layer, ...below]
+      const found = findings(inFolder(layer), file =>
+        file.imports.filter(
+          ({ text }) => text.endsWith('.ts') && !allowed.some(each => text.startsWith(`${each}/`)),
+        ),
+      )
+      expect(found).toEqual([])
+    })
+  }
+
+  test('nothing but tests and measurements imports tests', () => {
+    const isMeant = (path: string) => !inTests(path) && !path.startsWith('bench/')
+    expect(findings(isMeant, file => file.imports.filter(({ text }) => inTests(text)))).toEqual([])
+  })
+
+  test('nothing passes on the names of another file', () => {
+    expect(findings(anywhere, file => file.reexports)).toEqual([])
+  })
+})
+
+describe('the wall: lib/kafka and lib/core are bytes and decisions', () => {
+  const pure = (path: string) => path.startsWith('lib/kafka/') || path.startsWith('lib/core/')
+
+  test('they use no package but the ones named here', () => {
+    const allowed: Record<string, readonly string[]> = {
+      // The reader and writer of Kafka's primitive types.
+      'lib/kafka': ['@platformatic/kafka', 'node:assert/strict'],
+      // The schema of the configuration.
+      'lib/core': ['zod'],
+    }
+    for (const [layer, packages] of Object.entries(allowed)) {
+      const found = findings(inFolder(layer), file =>
+        file.imports.filter(({ text }) => !text.endsWith('.ts') && !packages.includes(text)),
+      )
+      expect(found).toEqual([])
+    }
+  })
+
+  test('they know no clock, no chance, no timer, no process and no console', () => {
+    const walled = new Set(
+      [
+        'Date',
+        'performance',
+        'Math.random',
+        'crypto',
+        'setTimeout',
+        'setInterval',
+        'setImmediate',
+      ].concat(['queueMicrotask', 'process', 'console', 'fetch', 'globalThis', 'Intl']),
+    )
+    expect(findings(pure, file => file.names.filter(({ text }) => walled.has(text)))).toEqual([])
+  })
+})
+
+describe('size', () => {
+  const LINES_MAX = 500
+  const LINES_QUESTIONED = 300
+  const FUNCTION_LINES_MAX = 70
+  const COLUMNS_MAX = 100
+  const SENTENCE_COLUMNS_MAX = 160
+
+  test(`a file has at most ${LINES_MAX} lines; above ${LINES_QUESTIONED} it is named here`, () => {
+    const long = sources
+      .filter(file => !inTests(file.path) && file.lines.length > LINES_QUESTIONED)
+      .map(file => `${file.path}: ${file.lines.length} lines`)
+    if (long.length > 0)
+      console.info(`Questioned, above ${LINES_QUESTIONED} lines: ${long.join(', ')}`)
+    // Tests may be longer: a table or a list of cases is not better for being cut in two.
+    const tooLong = sources.filter(file => !inTests(file.path) && file.lines.length > LINES_MAX)
+    expect(tooLong.map(file => file.path)).toEqual([])
+  })
+
+  test(`a function has at most ${FUNCTION_LINES_MAX} lines, the functions inside it not counted`, () => {
+    const excepted = [
+      // One sentence for each kind of incident: a table, written as the
+      // switch that proves it complete.
+      'lib/core/wording.ts incidentLines',
+    ]
+    const found = sources
+      .filter(file => !inTests(file.path))
+      .flatMap(file =>
+        file.functions
+          .filter(each => each.ownLines > FUNCTION_LINES_MAX)
+          .map(each => `${file.path} ${each.text.replace(/^.*\s/, '')}`),
+      )
+    expect(found.filter(each => !excepted.includes(each))).toEqual([])
+  })
+
+  test(`a comment ends before column ${COLUMNS_MAX}; an address may reach beyond it`, () => {
+    const found = findings(anywhere, file =>
+      file.comments.flatMap(({ line }) => {
+        const text = file.lines[line - 1] ?? ''
+        return text.length > COLUMNS_MAX && !text.includes('://') ? [{ line, text }] : []
+      }),
+    )
+    expect([...new Set(found)]).toEqual([])
+  })
+
+  test(`a line with a sentence in it ends before column ${SENTENCE_COLUMNS_MAX}`, () => {
+    // The formatter breaks code at column 100 and leaves strings alone, and so do we up
+    // to a point: a sentence that an operator reads is found again by searching for it
+    // only when it was not cut up.
+    const verbatim = 'Log truncation detected for'
+    const found = findings(anywhere, file =>
+      file.lines
+        .map((text, index) => ({ line: index + 1, text }))
+        .filter(({ text }) => text.length > SENTENCE_COLUMNS_MAX && !text.includes(verbatim)),
+    )
+    expect(found).toEqual([])
+  })
+})
+
+describe('words', () => {
+  /** Each word with what to say instead. */
+  const banned: Record<string, RegExp> = {
+    'message: say record (or record batch)': /\bmessages?\b/i,
+    'hwm: say high watermark': /\bhwm\b/i,
+    'LSO: say last stable offset': /\blso\b/i,
+    'src: say source': /\bsrc\b/i,
+    'dest: say target': /\bdest\b/i,
+    'upstream, downstream: say source, target': /\b(?:up|down)stream\b/i,
+    'TODO: do it, or write it down as a gap': /\b(?:TODO|FIXME|XXX)\b/,
+    'utils, helper, manager: say what it does': /\b(?:utils?|helpers?|managers?)\b/i,
+  }
+  /** Where a banned word is somebody else's. */
+  const excepted: readonly RegExp[] = [
+    // Alert rules of other people match on these words, so they are a contract.
+    /messages detected/,
+    // Names in Kafka, in its clients, in Node and in commander; the field of an error.
+    /\.message\b|max\.message\.bytes|message\.max\.bytes|message\.timestamp|common\.utils(?:\.Utils)?|node:util|`message`|error's message/,
+    // How often a newcomer's own producer sends, in the newcomer's words.
+    /messages\/s/,
+    /package managers/,
+  ]
+  const withoutExceptions = (text: string) =>
+    excepted.reduce((rest, exception) => rest.replace(new RegExp(exception, 'g'), ''), text)
+
+  // The test that bans the words has to name them.
+  const isMeant = (path: string) => path !== 'tests/tidy.test.ts'
+
+  for (const [rule, word] of Object.entries(banned)) {
+    test(`${rule}: in comments, sentences and documents`, () => {
+      const spoken = findings(isMeant, file =>
+        [...file.comments, ...file.strings].filter(({ text }) =>
+          word.test(withoutExceptions(text)),
+        ),
+      )
+      const written = documents().flatMap(({ path, lines }) =>
+        lines.flatMap((text, index) =>
+          word.test(withoutExceptions(text)) ? [`${path}:${index + 1} ${text.trim()}`] : [],
+        ),
+      )
+      expect([...spoken, ...written]).toEqual([])
+    })
+  }
+
+  test('neither are they parts of names; a field called message is the name in Error, zod and kafkajs', () => {
+    const words = new Set(
+      ['hwm', 'lso', 'src', 'dest', 'upstream', 'downstream'].concat([
+        'util',
+        'utils',
+        'helper',
+        'helpers',
+        'manager',
+        'managers',
+      ]),
+    )
+    const isBanned = (name: string) =>
+      name.split(/_|(?<=[a-z0-9])(?=[A-Z])/).some(part => words.has(part.toLowerCase()))
+    const found = findings(isMeant, file =>
+      file.names.filter(({ text }) => !text.includes('.') && isBanned(text)),
+    )
+    expect(found).toEqual([])
+  })
+
+  test('no file is called after what it might be good for', () => {
+    const names = paths.map(path => basename(path).replace(/(?:\.test)?\.\w+$/, ''))
+    expect(
+      names.filter(name =>
+        /(?:^|-)(?:utils?|helpers?|managers?|common|misc|index)(?:-|$)/.test(name),
+      ),
+    ).toEqual([])
+  })
+
+  test('files have names of small letters, digits and dashes', () => {
+    const found = paths.filter(path => path.endsWith('.ts')).map(path => basename(path))
+    expect(
+      found.filter(name => !/^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.test|\.config)?\.ts$/.test(name)),
+    ).toEqual([])
+  })
+
+  test('neither code nor documents speak of where and by whom they were written', () => {
+    const inside = [
+      /\bshared\//,
+      /(?:^|[\s"'`(])\/work\b/,
+      /(?:^|\s)#\d+\b/,
+      /\bissue #?\d/i,
+      /\bsessions? \d/i,
+    ]
+    const everything = [...documents(), ...sources.filter(({ path }) => isMeant(path))]
+    const found = everything.flatMap(({ path, lines }) =>
+      lines.flatMap((text, index) =>
+        inside.some(each => each.test(text)) ? [`${path}:${index + 1} ${text.trim()}`] : [],
+      ),
+    )
+    expect(found).toEqual([])
+  })
+})
+
+describe('files', () => {
+  test('every file of lib is used by something that is no test, and every support file by something', () => {
+    const imported = (isMeant: (path: string) => boolean) =>
+      new Set(
+        sources
+          .filter(({ path }) => isMeant(path))
+          .flatMap(file => file.imports.map(each => each.text)),
+      )
+    const byProduct = imported(path => !inTests(path))
+    const byAll = imported(anywhere)
+    // A process of its own is started by its name.
+    const started = (path: string) =>
+      sources.some(
+        file => file.path !== path && file.strings.some(each => each.text.includes(basename(path))),
+      )
+    const isSupport = (path: string) =>
+      inTests(path) && path.endsWith('.ts') && !path.endsWith('.test.ts')
+    const dead = paths.filter(path => {
+      if (path.startsWith('lib/')) return !byProduct.has(path)
+      return isSupport(path) && !byAll.has(path) && !started(path)
+    })
+    expect(dead).toEqual([])
+  })
+
+  test('every file opens with what it owns', () => {
+    const isMeant = (path: string) => !path.endsWith('.test.ts') && !path.endsWith('.config.ts')
+    const silent = sources.filter(
+      ({ path, lines }) => isMeant(path) && !/^(?:\/\/|#!)/.test(lines[0] ?? ''),
+    )
+    expect(silent.map(file => file.path)).toEqual([])
+  })
+
+  test('a class is a kind of error; everything else is functions and unions', () => {
+    const found = findings(anywhere, file =>
+      file.classes.filter(({ text }) => !/ extends \w*Error\b/.test(text)),
+    )
+    expect(found).toEqual([])
+  })
+})
+
+describe('tests', () => {
+  test('all run: none is alone, and none is left out without a reason that is printed', () => {
+    const isMeant = (path: string) => inTests(path) && path !== 'tests/tidy.test.ts'
+    const left =
+      /^(?:test|it|describe|suite)\.(?:only|todo|skip|fails|skipIf|runIf)$|^(?:xit|xtest|xdescribe|fit|fdescribe)$/
+    const found = findings(isMeant, file =>
+      file.names.filter(({ line, text }) => {
+        // `context.skip('why')` within a test prints its reason; test.skip says nothing.
+        const isSilent =
+          text.endsWith('.skip') && text.startsWith('context.')
+            ? !/\.skip\(\s*['"`]\S/.test(`${file.lines[line - 1]} ${file.lines[line] ?? ''}`)
+            : false
+        return left.test(text) || isSilent
+      }),
+    )
+    expect(found).toEqual([])
+  })
+
+  test('none sleeps: a state is awaited, or a clock that jumps', () => {
+    const isMeant = (path: string) => path.startsWith('tests/unit/')
+    const found = findings(isMeant, file => file.names.filter(({ text }) => text === 'setTimeout'))
+    expect(found).toEqual([])
+  })
+})
+
+describe('docs/SPEC.md', () => {
+  const page = readFileSync(join(root, 'docs/SPEC.md'), 'utf8')
+
+  test('links only to files that exist', () => {
+    const links = [...page.matchAll(/\]\(\.\.\/([^)#]+)\)/g)].map(match => match[1] ?? '')
+    expect(links.length).toBeGreaterThan(40)
+    expect(links.filter(link => !paths.includes(link))).toEqual([])
+  })
+
+  test('names only tests that exist in the file it links', () => {
+    const lines = page.split('\n').filter(line => line.startsWith('- '))
+    let named = 0
+    const missing = lines.flatMap(line => {
+      // A title belongs to the link before it.
+      const parts = line.split(/\]\(\.\.\//).slice(1)
+      return parts.flatMap(part => {
+        const path = part.slice(0, part.indexOf(')'))
+        const text = readFileSync(join(root, path), 'utf8')
+        const titles = [...part.slice(path.length).matchAll(/"([^"]+)"/g)].map(
+          match => match[1] ?? '',
+        )
+        named += titles.length
+        return titles.filter(title => !text.includes(title)).map(title => `${path}: ${title}`)
+      })
+    })
+    expect(missing).toEqual([])
+    expect(named).toBeGreaterThan(50)
+  })
+
+  test('numbers its invariants in order, and says of each what holds it', () => {
+    const numbers = [...page.matchAll(/^### I(\d+) /gm)].map(match => Number(match[1]))
+    expect(numbers).toEqual(numbers.map((_, index) => index + 1))
+    const sections = page.split(/^### /m).slice(1)
+    expect(sections.filter(section => !/^- /m.test(section))).toEqual([])
+  })
+})
+
+type Document = { readonly path: string; readonly lines: readonly string[] }
+
+/** What people read or run that is no TypeScript. */
+function documents(): Document[] {
+  const isMeant = (path: string) => /(?:\.md|\.ya?ml|\.sh|\.properties|\.ci\/run)$/.test(path)
+  return paths
+    .filter(isMeant)
+    .map(path => ({ path, lines: readFileSync(join(root, path), 'utf8').split('\n') }))
+}
