@@ -63,14 +63,10 @@ export const budgetDefaults: Budgets = {
 /** Produce requests in flight per broker: what an idempotent producer may have (KAFKA-5494). */
 export const inFlightRequestsMax = 5
 
-/**
- * Attempts to observe a partition again after a refused fetch or produce, before its run gives up.
- */
+/** Attempts to observe a partition again after a refused fetch or produce; then its run ends. */
 export const observationAttemptsMax = 6
 
-/**
- * First wait between two such attempts; it doubles each time: 100 ms to 3.2 s, about 6 s in all.
- */
+/** First wait between two such attempts, doubling each time: 100 ms to 3.2 s, 6 s in all. */
 export const retryBackoffMs = 100
 
 /** Bytes of batches in one Produce request: far below socket.request.max.bytes (100 MiB). */

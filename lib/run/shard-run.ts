@@ -42,7 +42,6 @@ export type Shard = ReplicateDeps & {
   readonly waitingForRoom: Set<number>
   /** Counts fetches, so that every partition comes first in turn. */
   fetchTurn: number
-  draining: boolean
 }
 
 export function createShard(
@@ -57,7 +56,6 @@ export function createShard(
     fetchesInFlight: 0,
     waitingForRoom: new Set(),
     fetchTurn: 0,
-    draining: false,
   }
 }
 

@@ -1,6 +1,6 @@
-// The functions as the local stage runs them: the real serverless command line with serverless-offline, two real
-// brokers, a real table. Their schedule, Lambda's Invoke API, a partition that makes a worker fail, and a process that
-// is killed in the middle of a copy.
+// The functions as the local stage runs them: the real serverless command line with
+// serverless-offline, two real brokers, a real table. Their schedule, Lambda's Invoke API, a
+// partition that makes a worker fail, and a process that is killed in the middle of a copy.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -132,7 +132,7 @@ test('the schedule ticks by itself, at the next full minute', async () => {
   expect(functions.isRunning()).toBe(true)
 })
 
-/** Starts the functions with one flow, `flow`, for the topics that begin with its name; in place of those before. */
+/** Starts the functions with one flow, for topics that begin with its name; stops those before. */
 async function start(flow: string, budgets: Record<string, number>): Promise<OfflineFunctions> {
   await running?.stop()
   const config = {
@@ -154,7 +154,10 @@ async function start(flow: string, budgets: Record<string, number>): Promise<Off
   return running
 }
 
-/** The reason, once an invocation of `replicate` fails: one that meets a scheduled run finds leases, and does not. */
+/**
+ * The reason, once an invocation of `replicate` fails: one that meets a scheduled run finds leases,
+ * and does not.
+ */
 async function untilFailed(functions: OfflineFunctions, shard: unknown): Promise<string> {
   const reasons: string[] = []
   await until('replicate fails', async () => {

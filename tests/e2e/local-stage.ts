@@ -1,5 +1,5 @@
-// The commands of the local stage as a person starts them, on ports and in a folder of their own. Not a test: what the
-// tests beside it share.
+// The commands of the local stage as a person starts them, on ports and in a folder of their own.
+// Not a test: what the tests beside it share.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync } from 'node:fs'
@@ -16,7 +16,10 @@ export type LocalStage = Awaited<ReturnType<typeof createLocalStage>>
 export type RunningCommand = {
   readonly pid: number
   output(): string
-  /** Waits until the output matches. Throws with all of it when the command ends before, or after three minutes. */
+  /**
+   * Waits until the output matches. Throws with all of it when the command ends before, or after
+   * three minutes.
+   */
   says(pattern: RegExp): Promise<RegExpExecArray>
   signal(name: NodeJS.Signals): void
   ended: Promise<number | null>

@@ -1,5 +1,5 @@
-// `npm start` as a newcomer uses it: from nothing and back to nothing; on a stack that runs already, and is left as it
-// is; ended by Ctrl-C; and when the functions die under it.
+// `npm start` as a newcomer uses it: from nothing and back to nothing; on a stack that runs, and is
+// left as it is; ended by Ctrl-C; and when the functions die under it.
 
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { isPortOpen } from '../../localstack/ports.ts'

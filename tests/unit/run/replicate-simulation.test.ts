@@ -14,6 +14,7 @@ import { TRANSACTIONAL } from '../kafka/batches.ts'
 
 const TOPIC = 'orders'
 const TARGET = `primary.${TOPIC}`
+const SOURCE_BROKERS = 3
 
 type Written = 'batch' | 'committed' | 'aborted' | 'hole' | 'emptied'
 
@@ -49,7 +50,7 @@ type FetchFault = 'none' | 'lost' | 'moved' | 'refused'
 const fetchFault = fc.constantFrom<FetchFault>('none', 'none', 'none', 'lost', 'moved', 'refused')
 
 const plans = fc.record({
-  partitions: fc.array(fc.array(written, { maxLength: 25 }), { minLength: 1, maxLength: 3 }),
+  partitions: fc.array(fc.array(written, { maxLength: 25 }), { minLength: 1, maxLength: 5 }),
   produce: fc.array(produceFault, { maxLength: 25 }),
   fetch: fc.array(fetchFault, { maxLength: 10 }),
   runs: fc.array(
@@ -157,11 +158,13 @@ function planFetchFaults(world: World, plan: readonly FetchFault[]): void {
     arrived += 1
     await world.clock.wait(1)
     if (fault === 'lost') throw connectionLost('primary')
-    const answer = await serve(leaderId, request)
     if (fault === 'refused') return { errorCode: -1, partitions: [] }
-    if (fault === 'none') return answer
-    const partitions = answer.partitions.map(each => ({ ...each, errorCode: 6, records: null }))
-    return { ...answer, partitions }
+    if (fault === 'moved') {
+      for (const { partition } of request.topics.flatMap(topic => topic.partitions)) {
+        world.source.moveLeader(TOPIC, partition, 1 + (leaderId % SOURCE_BROKERS))
+      }
+    }
+    return serve(leaderId, request)
   })
 }
 
@@ -170,7 +173,11 @@ test('under any faults of the brokers: no hole, in order, once where a run ends 
     fc.asyncProperty(plans, async plan => {
       const { bufferBytesMax } = plan
       const budgets = { bufferBytesMax, fetchBytesMax: 1024, partitionFetchBytesMax: 1024 }
-      const world = createWorld({ flow: { budgets: { ...budgets, fetchWaitMs: 5 } } })
+      const world = createWorld({
+        flow: { budgets: { ...budgets, fetchWaitMs: 5 } },
+        sourceBrokers: SOURCE_BROKERS,
+        targetBrokers: 2,
+      })
       const partitions = plan.partitions.map((_, partition) => partition)
       world.createTopic(TOPIC, partitions.length)
       plan.partitions.forEach((each, partition) => {
