@@ -1,9 +1,11 @@
-// Measures one thing: how fast `gapless run --once` copies a backlog, and the most memory its process takes. Fresh
-// brokers of this machine on both sides, data by Kafka's own ProducerPerformance. Prints one line of JSON per round.
+// Measures one thing: how fast `gapless run --once` copies a backlog, and the most memory its
+// process takes. Fresh brokers of this machine on both sides, data by Kafka's own
+// ProducerPerformance. Prints one line of JSON per round.
 //
 //   npm run bench:catch-up -- [--records 2000000] [--size 200] [--partitions 1] [--rounds 3]
 //
-// Brokers and replicator share the machine, so the figure is for comparing on one machine, not for promising.
+// Brokers and replicator share the machine, so the figure is for comparing on one
+// machine, not for promising.
 
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -85,7 +87,8 @@ try {
   kafkaTool(jars, 'ProducerPerformance', [...load, '--throughput', '-1', ...producer])
   for (let round = 0; round < Number(rounds); round += 1) {
     const config = join(dir, `${round}.json`)
-    // JSON is YAML. Each round is a flow of its own with topics of its own, so it copies everything again.
+    // JSON is YAML. Each round is a flow of its own with topics of its own, so
+    // it copies everything again.
     const clusters = {
       [`primary${round}`]: { brokers: source.brokers },
       standby: { brokers: target.brokers },

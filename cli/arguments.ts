@@ -1,5 +1,5 @@
-// Owns the readers of arguments that several commands take. Each throws with what is accepted; commander adds which
-// argument it was.
+// Owns the readers of arguments that several commands take. Each throws with what is accepted;
+// commander adds which argument it was.
 
 import { InvalidArgumentError } from 'commander'
 

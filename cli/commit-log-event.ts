@@ -1,11 +1,15 @@
-// Owns the event of the commit log: JSON with an id, a time and a number, and as many bytes as asked for.
+// Owns the event of the commit log: JSON with an id, a time and a number, and
+// as many bytes as asked for.
 
 import { randomUUID } from 'node:crypto'
 
 /** Below it the padding's own name would not fit beside the longest number. */
 export const eventBytesMin = 128
 
-/** Below message.max.bytes (1,048,588 by default), which counts the batch's header and the key as well. */
+/**
+ * Below message.max.bytes (1,048,588 by default), which counts the batch's header and the key as
+ * well.
+ */
 export const eventBytesMax = 1_000_000
 
 export type CommitLogEvent = {
@@ -19,7 +23,10 @@ export type CommitLogEvent = {
 
 const PADDING_BYTES = ',"padding":""'.length
 
-/** Makes events that are numbered from 1, each `sizeBytes` long (`eventBytesMin` to `eventBytesMax`). */
+/**
+ * Makes events that are numbered from 1, each `sizeBytes` long
+ * (`eventBytesMin` to `eventBytesMax`).
+ */
 export function createEventSource(sizeBytes: number, nowMs: () => number) {
   const padding = 'x'.repeat(sizeBytes)
   let sequence = 0

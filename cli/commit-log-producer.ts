@@ -1,9 +1,11 @@
-// Owns the pace of the commit-log producer: how many events go into a send, when it leaves, and what is counted as
-// sent or failed. Does not own the client (commit-log-sender.ts) nor what is shown (commands/produce.ts).
+// Owns the pace of the commit-log producer: how many events go into a send, when it leaves, and
+// what is counted as sent or failed. Does not own the client (commit-log-sender.ts) nor what is
+// shown (commands/produce.ts).
 //
-// One send is in flight, and the next one's events are made meanwhile. More would not be exact: kafkajs numbers an
-// idempotent batch when it is sent and takes the number back when its outcome is unknown, so that a second send in
-// flight would go out under the first one's number and be dropped by the broker as a repetition.
+// One send is in flight, and the next one's events are made meanwhile. More would not be exact:
+// kafkajs numbers an idempotent batch when it is sent and takes the number back when its outcome is
+// unknown, so that a second send in flight would go out under the first one's number and be dropped
+// by the broker as a repetition.
 
 import type { CommitLogEvent } from './commit-log-event.ts'
 
@@ -27,8 +29,8 @@ export type ProduceResult = {
 const SENDS_PER_SECOND_MIN = 10
 
 /**
- * Sends `count` events, or fewer when `stop` is aborted or a send fails; never rejects. A failed send is the last
- * one: its retries are behind it.
+ * Sends `count` events, or fewer when `stop` is aborted or a send fails; never rejects. A failed
+ * send is the last one: its retries are behind it.
  */
 export async function produceEvents(deps: {
   readonly pace: Pace
@@ -62,8 +64,8 @@ export async function produceEvents(deps: {
   while (taken < pace.count && !stop.aborted && error === null) {
     const batchSize = Math.min(perSend, pace.count - taken)
     if (pace.rate > 0) {
-      // A send leaves when its last event is due. Behind schedule (the broker was away) nothing is waited for, so
-      // the average holds.
+      // A send leaves when its last event is due. Behind schedule (the broker was away) nothing is
+      // waited for, so the average holds.
       const dueMs = startedMs + ((taken + batchSize) * 1_000) / pace.rate
       await wait(Math.max(0, dueMs - nowMs()), stop)
       if (stop.aborted) break

@@ -1,5 +1,5 @@
-// Owns the commit-log producer's client: kafkajs, idempotent, acknowledged by all in-sync replicas. Survives a
-// restart of the broker and a reset of the topic; gives up after about a minute.
+// Owns the commit-log producer's client: kafkajs, idempotent, acknowledged by all in-sync replicas.
+// Survives a restart of the broker and a reset of the topic; gives up after about a minute.
 
 import { createKafkaJs } from '../lib/io/kafkajs-client.ts'
 import { kafkaJsError, kafkaJsFailure } from '../lib/io/kafkajs-failure.ts'
@@ -14,8 +14,9 @@ const ACKS_OF_ALL_IN_SYNC_REPLICAS = -1
 const PROBE_RETRIES = 1
 
 /**
- * One that goes away meanwhile is waited for: 200 ms, doubling to 2 s, about a minute in all. The client does it
- * rather than a loop of ours, because it knows which brokers have acknowledged their part of a send.
+ * One that goes away meanwhile is waited for: 200 ms, doubling to 2 s, about a minute in all.
+ * The client does it rather than a loop of ours, because it knows which brokers have
+ * acknowledged their part of a send.
  */
 const SEND_RETRIES = 30
 

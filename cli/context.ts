@@ -1,5 +1,5 @@
-// Owns what the commands share: where text goes, and the configuration, stores and clusters, each loaded when a
-// command first asks for it. `--help` loads none of them.
+// Owns what the commands share: where text goes, and the configuration, stores and clusters, each
+// loaded when a command first asks for it. `--help` loads none of them.
 
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import type { Config, FlowConfig } from '../lib/core/config.ts'

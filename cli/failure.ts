@@ -1,5 +1,5 @@
-// Owns what a person sees when a command fails: one line per problem, what to do next, no stack. GAPLESS_DEBUG=1
-// adds the stack for whoever looks for a bug.
+// Owns what a person sees when a command fails: one line per problem, what to do next, no stack.
+// GAPLESS_DEBUG=1 adds the stack for whoever looks for a bug.
 
 import { CommanderError } from 'commander'
 import { type ExitCode, exitCode, UsageError } from './exit-code.ts'
@@ -10,8 +10,8 @@ const brokerHint =
   'Check its brokers, tls and sasl in the configuration, and that Kafka answers there.'
 
 /**
- * Errors are told apart by name: their classes live in modules that a command may never have loaded, and loading
- * them here would make every command as slow as the slowest.
+ * Errors are told apart by name: their classes live in modules that a command may never have
+ * loaded, and loading them here would make every command as slow as the slowest.
  */
 export function describeFailure(error: unknown): Failure {
   // Commander has printed its sentence, or the help or version that was asked for.

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-// The command line: `npm run -s gapless -- COMMAND`. Owns the process; the commands are in program.ts.
+// The command line: `npm run -s gapless -- COMMAND`. Owns the process; the
+// commands are in program.ts.
 
 import { runCommandLine } from './program.ts'
 

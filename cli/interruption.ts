@@ -3,8 +3,8 @@
 import { exitCode } from './exit-code.ts'
 
 /**
- * One Ctrl-C may arrive twice: from the terminal, which tells the whole process group, and from a parent (npm) that
- * passes on what it was told. A person needs longer than this for the second one.
+ * One Ctrl-C may arrive twice: from the terminal, which tells the whole process group, and from a
+ * parent (npm) that passes on what it was told. A person needs longer than this for the second one.
  */
 const REPEAT_MS_MIN = 500
 

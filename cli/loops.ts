@@ -1,5 +1,6 @@
-// Owns the way from a command to the loops in lib/run, and from their values to the JSON contract. The one place where
-// the command line meets replication. Flows come one after the other: their clusters are usually the same.
+// Owns the way from a command to the loops in lib/run, and from their values to the JSON contract.
+// The one place where the command line meets replication. Flows come one after the other: their
+// clusters are usually the same.
 
 import type { FlowConfig } from '../lib/core/config.ts'
 import { positionOf } from '../lib/core/partition-state.ts'

@@ -1,5 +1,6 @@
-// Owns the list of commands and the way from arguments to an exit code. A command's file is light to load; what it
-// needs to do its work it imports when it runs, so `--help` and wrong usage answer at once.
+// Owns the list of commands and the way from arguments to an exit code. A command's file is
+// light to load; what it needs to do its work it imports when it runs, so `--help` and
+// wrong usage answer at once.
 
 import { Command, type OutputConfiguration } from 'commander'
 import { addIncidentsCommand } from './commands/incidents.ts'

@@ -1,4 +1,5 @@
-// Owns how progress is shown on standard error: a bar at a terminal, a plain line every few seconds elsewhere.
+// Owns how progress is shown on standard error: a bar at a terminal, a plain line
+// every few seconds elsewhere.
 
 import cliProgress from 'cli-progress'
 

@@ -1,9 +1,13 @@
-// Owns the JSON that the commands print with --json. It is a contract: docs/CLI.md documents every field, fields are
-// only ever added at the end, offsets and counts of records are decimal strings (JSON numbers end at 2^53).
+// Owns the JSON that the commands print with --json. It is a contract: docs/CLI.md documents every
+// field, fields are only ever added at the end, offsets and counts of records are decimal strings
+// (JSON numbers end at 2^53).
 
 import type { Incident } from '../lib/core/incident.ts'
 
-/** `unobserved`: the partition could not be looked at just now; its offsets are those of the checkpoint. */
+/**
+ * `unobserved`: the partition could not be looked at just now; its offsets
+ * are those of the checkpoint.
+ */
 export type StatusState = 'unstarted' | 'replicating' | 'waiting' | 'halted' | 'unobserved'
 
 export type PartitionStatus = {
@@ -27,7 +31,9 @@ export type PartitionStatus = {
 export type FlowStatusReport = {
   readonly name: string
   readonly partitions: readonly PartitionStatus[]
-  /** What could not be looked at, one sentence each; then a partition may be missing from the list. */
+  /**
+   * What could not be looked at, one sentence each; then a partition may be missing from the list.
+   */
   readonly unobserved: readonly string[]
 }
 

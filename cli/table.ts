@@ -1,4 +1,5 @@
-// Owns how rows look at a terminal: no frames, so that they can be copied, grepped and read through a pager.
+// Owns how rows look at a terminal: no frames, so that they can be copied,
+// grepped and read through a pager.
 
 import CliTable from 'cli-table3'
 

@@ -1,5 +1,5 @@
-// Owns a look at the topics of one cluster: ids, partitions, both ends of each log. What does not answer is null and
-// named; it is never reported as empty.
+// Owns a look at the topics of one cluster: ids, partitions, both ends of each log. What does not
+// answer is null and named; it is never reported as empty.
 
 import type { Cluster, LeaderPartition, LogPoint, TopicDescription } from '../lib/io/cluster.ts'
 import type { TopicReport } from './report.ts'
@@ -13,8 +13,8 @@ export type TopicListing = {
 type ExistingTopic = Extract<TopicDescription, { kind: 'exists' }>
 
 /**
- * The topics of those names, or with null all that the principal may see; by name, without Kafka's internal ones
- * unless `internal`. Throws `BrokerFailure` when the cluster does not answer at all.
+ * The topics of those names, or with null all that the principal may see; by name, without Kafka's
+ * internal ones unless `internal`. Throws `BrokerFailure` when the cluster does not answer at all.
  */
 export async function listTopics(
   cluster: Cluster,

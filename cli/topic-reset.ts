@@ -1,16 +1,22 @@
-// Owns a drill: a topic deleted and recreated under its name, with its configs, so that it has another topic id.
-// Does not own whether that is wanted (commands/reset-topic.ts asks).
+// Owns a drill: a topic deleted and recreated under its name, with its configs, so that it has
+// another topic id. Does not own whether that is wanted (commands/reset-topic.ts asks).
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { Cluster, TopicDescription } from '../lib/io/cluster.ts'
 import { ReplicatorError } from '../lib/io/replicator-error.ts'
 import type { TopicAdmin } from '../lib/io/topic-admin.ts'
 
-/** Deleting takes a controller milliseconds, and the brokers that still hold the old topic a little longer. */
+/**
+ * Deleting takes a controller milliseconds, and the brokers that still hold
+ * the old topic a little longer.
+ */
 const RESET_DEADLINE_MS = 30_000
 const POLL_MS = 100
 
-/** Somebody who creates the topic between our two steps is outrun once or twice; more often is no accident. */
+/**
+ * Somebody who creates the topic between our two steps is outrun once or
+ * twice; more often is no accident.
+ */
 const RECREATIONS_MAX = 3
 
 export type ResetTopic = {
@@ -22,7 +28,8 @@ export type ResetTopic = {
 }
 
 /**
- * Deletes and recreates `topic`. Returns once the cluster answers with the new topic id and every leader answers.
+ * Deletes and recreates `topic`. Returns once the cluster answers with the new topic
+ * id and every leader answers.
  * @throws ReplicatorError, BrokerFailure
  */
 export async function resetTopic(input: {
@@ -68,8 +75,9 @@ async function recreate(input: {
   while (performance.now() < deadline) {
     if ((await admin.createTopic({ name: topic, partitions, configs })) === 'created') return
     const found = await describeOne(cluster, topic)
-    // Another id than the old one's: a client asked for the topic while it was gone, and the broker made it
-    // (auto.create.topics.enable), with one partition and without its configs. That is not what was asked for.
+    // Another id than the old one's: a client asked for the topic while it was gone, and the
+    // broker made it (auto.create.topics.enable), with one partition and without its configs.
+    // That is not what was asked for.
     if (found.kind === 'exists' && found.topicId !== previousTopicId) {
       recreations += 1
       if (recreations === RECREATIONS_MAX) break

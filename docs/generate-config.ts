@@ -1,6 +1,7 @@
-// Writes docs/CONFIG.md: `node docs/generate-config.ts`. What a key accepts and what it is by default is asked of the
-// schema, the reasons are the comments in lib/core/defaults.ts; only what a key means is written here, and the types
-// below refuse a key too many or too few. A unit test fails while the file is not up to date.
+// Writes docs/CONFIG.md: `node docs/generate-config.ts`. What a key accepts and what it is by
+// default is asked of the schema, the reasons are the comments in lib/core/defaults.ts; only what a
+// key means is written here, and the types below refuse a key too many or too few. A unit test
+// fails while the file is not up to date.
 
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

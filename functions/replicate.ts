@@ -1,6 +1,6 @@
-// The door to one worker: runs the partitions it was given until they are drained, or until this invocation's time is
-// up. Fails at its very end, after every checkpoint, when a partition halted or failed: then Lambda's own error
-// metric shows it, and nothing that was copied is lost by it.
+// The door to one worker: runs the partitions it was given until they are drained, or until this
+// invocation's time is up. Fails at its very end, after every checkpoint, when a partition halted
+// or failed: then Lambda's own error metric shows it, and nothing that was copied is lost by it.
 
 import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware'
 import middy from '@middy/core'

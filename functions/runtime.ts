@@ -1,5 +1,6 @@
-// Owns what both handlers read at cold start: the configuration, the table, the logger, the metrics. A container that
-// cannot read its configuration fails its first invocation with that one line, and every one after it.
+// Owns what both handlers read at cold start: the configuration, the table, the logger, the
+// metrics. A container that cannot read its configuration fails its first invocation with that one
+// line, and every one after it.
 
 import { Logger } from '@aws-lambda-powertools/logger'
 import { Metrics } from '@aws-lambda-powertools/metrics'

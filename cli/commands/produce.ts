@@ -16,7 +16,8 @@ const DEFAULT_SIZE_BYTES = 200
 const COUNT_MAX = 1_000_000_000
 const RATE_MAX = 1_000_000
 
-// kafkajs groups a send's records by copying: beyond some hundreds per partition its cost grows with the square.
+// kafkajs groups a send's records by copying: beyond some hundreds per partition its
+// cost grows with the square.
 const SEND_EVENTS_PER_PARTITION = 500
 const SEND_EVENTS_MAX = 5_000
 /** Below max.request.size of Java's producer and a batch's limit at the broker, both 1 MiB. */

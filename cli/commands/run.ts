@@ -1,4 +1,5 @@
-// `gapless run --once`: plan and replicate in this process until every partition is drained or halted.
+// `gapless run --once`: plan and replicate in this process until every
+// partition is drained or halted.
 
 import type { Command } from 'commander'
 import { type ExitCode, exitCode, UsageError } from '../exit-code.ts'

@@ -68,7 +68,10 @@ export async function renderTopics({ clusters }: TopicsReport): Promise<string> 
   return sections.join('\n\n')
 }
 
-/** How many offsets the logs span: records, plus holes and markers. Null where a partition did not answer. */
+/**
+ * How many offsets the logs span: records, plus holes and markers. Null
+ * where a partition did not answer.
+ */
 function offsetsText({ partitions }: TopicReport): string | null {
   let sum = 0n
   for (const { logStartOffset, logEndOffset } of partitions) {

@@ -16,9 +16,15 @@ import {
   type PartitionEvent,
   type PartitionEventKind,
 } from './decision.ts'
-import { divergence, knownUnreplicated, targetDrifted, targetReset } from './found.ts'
+import {
+  divergence,
+  knownUnreplicated,
+  targetDrifted,
+  targetReset,
+  unlocatedDivergence,
+} from './found.ts'
 import { partitionIncident } from './incident.ts'
-import { isBefore, laterOf, sourceOffset, targetOffsetAfter } from './offset.ts'
+import { isBefore, targetOffsetAfter } from './offset.ts'
 import type { PartitionState, Position } from './partition-state.ts'
 
 /** The next state, the incidents to store before it, and what to do, in this order. */
@@ -99,19 +105,17 @@ function decideOnDivergence(
   event: EventOf<'diverged'>,
   context: DecideContext,
 ): Decision {
-  const endOffset = laterOf(sourceOffset(0n), event.endOffset)
-  assert(!isBefore(position.nextSourceOffset, endOffset), 'diverging end lies beyond the position')
-  return divergence(
-    position,
-    {
-      endOffset,
-      evidence: {
-        lastEpoch: String(position.lastEpoch ?? 'unknown'),
-        divergingEpoch: String(event.epoch),
-      },
-    },
-    context,
-  )
+  const { epoch, endOffset } = event
+  const evidence = {
+    lastEpoch: String(position.lastEpoch ?? 'unknown'),
+    divergingEpoch: String(epoch),
+  }
+  if (!isBefore(position.nextSourceOffset, endOffset)) {
+    return divergence(position, { endOffset, evidence }, context)
+  }
+  // The leader never had our epoch, and its own older one reaches beyond our position: the logs
+  // part somewhere before it, and the answer does not tell where. No policy can go on from there.
+  return halted(position, unlocatedDivergence(position, { endOffset, evidence }, context))
 }
 
 function decideOnAcknowledgement(

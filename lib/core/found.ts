@@ -85,6 +85,28 @@ export function divergence(
   }
 }
 
+/** The source's log was replaced from somewhere before the position on; where, nobody told. */
+export function unlocatedDivergence(
+  position: Position,
+  found: { readonly endOffset: SourceOffset; readonly evidence: Record<string, string> },
+  { scope, nowMs }: DecideContext,
+): Incident {
+  return partitionIncident(scope, {
+    kind: 'log-diverged',
+    occurrence: [position.sourceTopicId, position.nextSourceOffset, found.endOffset],
+    resolution: 'open',
+    detectedAtMs: nowMs,
+    expectedOffset: position.nextSourceOffset,
+    foundOffset: null,
+    lostRecordsMax: null,
+    evidence: {
+      topicId: position.sourceTopicId,
+      divergingEpochEndOffset: String(found.endOffset),
+      ...found.evidence,
+    },
+  })
+}
+
 /**
  * Somebody else appended to the target partition: offsets no longer translate by the old distance.
  */

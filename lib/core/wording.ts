@@ -58,9 +58,8 @@ export function incidentLines(incident: Incident): LogLine[] {
         {
           level: 'critical',
           text:
-            `CRITICAL: Log divergence detected for ${name}. The source's log was replaced from offset ${found} on ` +
-            `(unclean leader election); the standby holds records of [${found}, ${expected}) that the source no ` +
-            `longer has. ${after(incident)}`,
+            `CRITICAL: Log divergence detected for ${name}. ${divergedRange(incident)} ` +
+            `(unclean leader election). ${after(incident)}`,
         },
       ]
     case 'target-drifted':
@@ -126,6 +125,16 @@ function partitionName({ topic, partition }: Pick<Incident, 'topic' | 'partition
 
 function resumeName({ topic, partition, flow }: Incident): string {
   return `${topic}:${partition} --flow ${flow}`
+}
+
+function divergedRange({ expectedOffset: expected, foundOffset: found }: Incident): string {
+  if (found === null) {
+    return `The source's log was replaced from an offset below ${expected} on that it did not tell`
+  }
+  return (
+    `The source's log was replaced from offset ${found} on; the standby holds records of ` +
+    `[${found}, ${expected}) that the source no longer has`
+  )
 }
 
 function after(incident: Incident): string {

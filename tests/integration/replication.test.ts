@@ -1,4 +1,5 @@
-// The normal case on real brokers: every record of the primary is on the standby once, in order and unchanged.
+// The normal case on real brokers: every record of the primary is on the standby
+// once, in order and unchanged.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { removeStarted } from '../support/brokers.ts'
@@ -22,7 +23,8 @@ const events = (from: number, count: number) =>
     key: `key-${from + index}`,
     value: JSON.stringify({ sequence: from + index }),
     headers: { origin: 'primary', sequence: String(from + index) },
-    // Recent, or retention would take them at once; not now, so that a copy with another time shows.
+    // Recent, or retention would take them at once; not now, so that a copy with another time
+    // shows.
     timestamp: String(startedMs - 3_600_000 + from + index),
   }))
 

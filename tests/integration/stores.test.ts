@@ -1,4 +1,5 @@
-// The stores' contract on a real DynamoDB, the creation of its table, and what happens when answers are lost.
+// The stores' contract on a real DynamoDB, the creation of its table, and what
+// happens when answers are lost.
 
 import { randomUUID } from 'node:crypto'
 import { CreateTableCommand, type DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb'

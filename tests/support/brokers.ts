@@ -43,9 +43,10 @@ export type StandInAws = {
 const removals: (() => Promise<void>)[] = []
 
 /**
- * Starts a Kafka cluster and waits until it answers and creates topics: 2 to 6 s on an idle machine.
- * In a cluster of several, a broker may hear of a new topic later than the one that created it:
- * `createTopics({ waitForLeaders: true })` of kafkajs fails then, so wait by asking again.
+ * Starts a Kafka cluster and waits until it answers and creates topics: 2 to 6 s on an
+ * idle machine. In a cluster of several, a broker may hear of a new topic later than
+ * the one that created it: `createTopics({ waitForLeaders: true })` of kafkajs fails
+ * then, so wait by asking again.
  */
 export async function startCluster(
   name: string,

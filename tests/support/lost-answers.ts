@@ -1,5 +1,5 @@
-// A DynamoDB whose answers get lost on the way back: the request was applied, and the client sees a broken
-// connection. Below the SDK's retries, so that these are what is tested.
+// A DynamoDB whose answers get lost on the way back: the request was applied, and the client sees a
+// broken connection. Below the SDK's retries, so that these are what is tested.
 
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 

@@ -1,5 +1,5 @@
-// An HTTP server in this process that answers as DynamoDB would, with whatever a test scripts: for answers that a
-// real one does not give on demand, such as throttling.
+// An HTTP server in this process that answers as DynamoDB would, with whatever a test scripts: for
+// answers that a real one does not give on demand, such as throttling.
 
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'

@@ -1,5 +1,6 @@
-// What every implementation of the stores must hold. Run on memory (tests/unit/io/stores.test.ts) and on a real
-// DynamoDB (tests/integration/stores.test.ts), so that tests on memory prove something about DynamoDB.
+// What every implementation of the stores must hold. Run on memory
+// (tests/unit/io/stores.test.ts) and on a real DynamoDB (tests/integration/stores.test.ts), so
+// that tests on memory prove something about DynamoDB.
 
 import { describe } from 'vitest'
 import type { Row } from '../../lib/core/row.ts'

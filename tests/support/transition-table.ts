@@ -352,9 +352,8 @@ const replicating: Record<EventCase, Expected> = {
   diverged: halts('log-diverged open'),
   'diverged at the position': halts('log-diverged open'),
   'diverged, policy continues': restarts(60n, 'log-diverged continued'),
-  // An older epoch that reaches beyond our position tells nothing of where the logs part:
-  // see the gaps in docs/SPEC.md.
-  'diverged beyond the position': 'never',
+  // An older epoch that reaches beyond our position does not tell where the logs part.
+  'diverged beyond the position': halts('log-diverged open'),
   'acknowledged where expected': then('replicating', 110n, []),
   'acknowledged further on': then('replicating', 110n, ['save'], [drifted]),
   'acknowledged before': halts('target-reset open'),

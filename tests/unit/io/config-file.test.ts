@@ -1,4 +1,5 @@
-// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the files written here contain such text.
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the files
+// written here contain such text.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
