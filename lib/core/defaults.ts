@@ -66,7 +66,7 @@ export const inFlightRequestsMax = 5
 /** Attempts to observe a partition again after a refused fetch or produce; then its run ends. */
 export const observationAttemptsMax = 6
 
-/** First wait between two such attempts, doubling each time: 100 ms to 3.2 s, 6 s in all. */
+/** Wait before the second such attempt, doubling each time: 100 ms to 1.6 s, 3 s in all. */
 export const retryBackoffMs = 100
 
 /** Bytes of batches in one Produce request: far below socket.request.max.bytes (100 MiB). */

@@ -14,7 +14,7 @@ test('run_challenge.sh all passes, and stops what it started', async () => {
     expect(command.output()).toContain(`${name} PASSED`)
   }
   expect(command.output()).not.toContain('FAIL')
-  expect(pidsIn(command.output())).not.toEqual([])
+  expect(pidsIn(command.output())).toHaveLength(3)
   expect(living(pidsIn(command.output()))).toEqual([])
 })
 

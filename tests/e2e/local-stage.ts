@@ -80,9 +80,9 @@ export async function createLocalStage() {
   }
 }
 
-/** The process ids that a command said it started, as `(pid 4711)`. */
+/** The process ids that a command said it started: `The primary Kafka: ... (pid 4711)`. */
 export function pidsIn(output: string): number[] {
-  return [...output.matchAll(/\(pid (\d+)\)/g)].map(([, pid]) => Number(pid))
+  return [...output.matchAll(/^The .*: .* \(pid (\d+)\)/gm)].map(([, pid]) => Number(pid))
 }
 
 /** Those of them that still run. */
