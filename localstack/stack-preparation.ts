@@ -4,6 +4,7 @@
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
+import { DynamoDBClient, ListTablesCommand } from '@aws-sdk/client-dynamodb'
 import { type Admin, Kafka, logLevel } from 'kafkajs'
 import { runCommand } from './os-process.ts'
 import { type Report, StackError } from './stack-error.ts'
@@ -17,6 +18,8 @@ import {
 const commitLogTopic = 'commit-log'
 /** Short enough to watch retention truncate the log. */
 const commitLogRetentionMs = 60_000
+/** LocalStack's first DynamoDB request took 5 s on an idle machine, and over 15 s on a busy one. */
+const tablesAnswerMs = 120_000
 const topicPollMs = 100
 const topicPollsMax = 100
 
@@ -27,6 +30,7 @@ const topicPollsMax = 100
 export async function createCheckpointTable(settings: StackSettings): Promise<void> {
   const cli = join('cli', 'gapless.ts')
   if (!existsSync(join(projectDirectory, cli))) return
+  await waitForTables(settings)
   const { code, output } = await runCommand({
     command: process.execPath,
     args: [cli, 'init'],
@@ -38,6 +42,35 @@ export async function createCheckpointTable(settings: StackSettings): Promise<vo
     `Table "${settings.table}" could not be created (gapless init, exit ${code}): ${output.trim()}`,
     'See "npm run stack -- logs aws".',
   )
+}
+
+/**
+ * LocalStack answers before its DynamoDB does: it starts it at the first request, and holds
+ * that one for 5 s on an idle machine, much longer on a busy one. gapless's own time limits
+ * are those of a table that runs.
+ * @throws StackError
+ */
+async function waitForTables(settings: StackSettings): Promise<void> {
+  const { AWS_ENDPOINT_URL: endpoint } = createAwsEnvironment(settings)
+  const client = new DynamoDBClient({
+    ...(endpoint === undefined ? {} : { endpoint }),
+    region: 'us-east-1',
+    credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
+    requestHandler: { requestTimeout: tablesAnswerMs, throwOnRequestTimeout: true },
+    maxAttempts: 1,
+  })
+  try {
+    await client.send(new ListTablesCommand({ Limit: 1 }))
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new StackError(
+      `DynamoDB at ${endpoint} did not answer within ${tablesAnswerMs / 1_000} s: ${reason}.`,
+      'See "npm run stack -- logs aws".',
+      { cause: error },
+    )
+  } finally {
+    client.destroy()
+  }
 }
 
 /**
