@@ -5,7 +5,7 @@
 import { Logger } from '@aws-lambda-powertools/logger'
 import { Metrics } from '@aws-lambda-powertools/metrics'
 import type { Config, FlowConfig } from '../lib/core/config.ts'
-import { loadConfig } from '../lib/io/config-file.ts'
+import { configPath, loadConfig } from '../lib/io/config-file.ts'
 import { createDynamoDbClient } from '../lib/io/dynamodb-client.ts'
 import { type Log, structuredLog } from '../lib/io/log.ts'
 import { emfSink, type MetricSink } from '../lib/io/metrics.ts'
@@ -24,7 +24,7 @@ export type Runtime = {
 }
 
 export async function startRuntime(env: NodeJS.ProcessEnv): Promise<Runtime> {
-  const config = await loadConfig(env.GAPLESS_CONFIG ?? 'gapless.yml', env)
+  const config = await loadConfig(configPath(env), env)
   const logger = new Logger({ serviceName: SERVICE })
   const stage = env.GAPLESS_STAGE ?? 'local'
   const metrics = new Metrics({
@@ -39,7 +39,7 @@ export async function startRuntime(env: NodeJS.ProcessEnv): Promise<Runtime> {
     info: text => logger.info(text),
   })
   const client = createDynamoDbClient(env)
-  const table = env.GAPLESS_TABLE ?? 'gapless'
+  const table = env.GAPLESS_TABLE || 'gapless'
   const flows = new Map<string, OpenFlow>()
   return {
     config,
