@@ -6,18 +6,14 @@ import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware'
 import middy from '@middy/core'
 import type { FlowConfig } from '../lib/core/config.ts'
 import { packShards } from '../lib/core/shard.ts'
-import { createFunctionInvoker } from '../lib/io/function-invoker.ts'
+import { createFunctionInvoker, invocationOf } from '../lib/io/function-invoker.ts'
 import { type PartitionWork, type Plan, planFlow, workOf } from '../lib/run/plan.ts'
 import { planMetrics } from '../lib/run/tick-metrics.ts'
 import type { ShardEvent } from './replicate.ts'
 import { startRuntime } from './runtime.ts'
 
 const runtime = startRuntime(process.env)
-const invoke = createFunctionInvoker({
-  functionName: process.env.GAPLESS_REPLICATE_FUNCTION ?? 'gapless-local-replicate',
-  invocationType:
-    process.env.GAPLESS_INVOCATION_TYPE === 'RequestResponse' ? 'RequestResponse' : 'Event',
-})
+const invoke = createFunctionInvoker(invocationOf(process.env))
 
 export type PlanAnswer = {
   readonly flows: readonly {
@@ -51,7 +47,7 @@ async function tick(flow: FlowConfig, failures: string[]): Promise<PlanAnswer['f
   const plan = await planFlow(open(flow).deps, flow)
   metrics(flow.name, planMetrics(plan))
   for (const text of plan.warnings) log({ level: 'warn', text })
-  const { shards, deferred } = packShards(workOf(plan), flow.budgets)
+  const { shards, deferred } = packShards(workOf(plan, flow.mode), flow.budgets)
   if (deferred.length > 0) {
     const text = `${deferred.length} partitions of flow ${flow.name} wait for the next tick: raise workersMax`
     log({ level: 'warn', text })

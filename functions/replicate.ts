@@ -7,6 +7,8 @@ import middy from '@middy/core'
 import type { Context } from 'aws-lambda'
 import { z } from 'zod'
 import { drainDeadlineMs } from '../lib/core/budget.ts'
+import { createFunctionStarter, invocationOf } from '../lib/io/function-invoker.ts'
+import type { InvokeSuccessor } from '../lib/run/hand-over.ts'
 import { newOwner } from '../lib/run/open-flow.ts'
 import { replicate } from '../lib/run/replicate.ts'
 import { replicateMetrics } from '../lib/run/tick-metrics.ts'
@@ -14,6 +16,7 @@ import { reportFindings } from '../lib/run/unobserved.ts'
 import { startRuntime } from './runtime.ts'
 
 const runtime = startRuntime(process.env)
+const startWorker = createFunctionStarter(invocationOf(process.env))
 
 const shard = z.strictObject({
   flow: z.string(),
@@ -24,6 +27,8 @@ const shard = z.strictObject({
       topicIsKnown: z.boolean(),
     }),
   ),
+  /** Only of a worker that was invoked by another one: whose leases it waits for. */
+  predecessor: z.strictObject({ owner: z.string(), releasesAtMs: z.number() }).optional(),
 })
 export type ShardEvent = z.infer<typeof shard>
 
@@ -39,7 +44,7 @@ export type ReplicateAnswer = {
 
 async function run(event: unknown, context: Context): Promise<ReplicateAnswer> {
   const { config, log, metrics, open } = await runtime
-  const { flow: name, partitions } = shard.parse(event)
+  const { flow: name, partitions, predecessor } = shard.parse(event)
   const flow = config.flows.find(each => each.name === name)
   if (flow === undefined) throw new Error(`no flow ${name} in the configuration of this function`)
   const { deps } = open(flow)
@@ -49,9 +54,14 @@ async function run(event: unknown, context: Context): Promise<ReplicateAnswer> {
     reserveMs: flow.budgets.reserveMs,
   })
   const tails = flow.mode === 'continuous'
+  const invokeSuccessor: InvokeSuccessor = handOver =>
+    startWorker({ flow: name, ...handOver } satisfies ShardEvent, detail =>
+      // The next tick finds the leases free and hands the partitions out again.
+      log({ level: 'warn', text: `flow ${name}: no successor took over: ${detail}` }),
+    )
   const report = await replicate(
     { ...deps, owner: newOwner() },
-    { flow, partitions, deadlineMs, tails },
+    { flow, partitions, deadlineMs, tails, predecessor, ...(tails ? { invokeSuccessor } : {}) },
   )
   await reportFindings(deps, flow.name, report.findings)
   metrics(flow.name, replicateMetrics(report))

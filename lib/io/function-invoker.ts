@@ -14,6 +14,31 @@ export type InvocationOutcome =
 
 export type FunctionInvoker = (payload: unknown) => Promise<InvocationOutcome>
 
+/** What the two functions are told of each other by their environment. */
+export function invocationOf(env: NodeJS.ProcessEnv) {
+  const isAwaited = env.GAPLESS_INVOCATION_TYPE === 'RequestResponse'
+  return {
+    functionName: env.GAPLESS_REPLICATE_FUNCTION ?? 'gapless-local-replicate',
+    invocationType: isAwaited ? ('RequestResponse' as const) : ('Event' as const),
+  }
+}
+
+/**
+ * Invokes and never waits for the end of what was invoked. In AWS it resolves when the invocation is
+ * accepted; where answers would be awaited, at once, and `onFailed` is told later, if ever.
+ */
+export function createFunctionStarter(
+  input: Parameters<typeof createFunctionInvoker>[0],
+): (payload: unknown, onFailed: (detail: string) => void) => Promise<void> {
+  const invoke = createFunctionInvoker(input)
+  return async (payload, onFailed) => {
+    const answered = invoke(payload).then(outcome => {
+      if (outcome.kind === 'failed') onFailed(outcome.detail)
+    })
+    if (input.invocationType === 'Event') await answered
+  }
+}
+
 export function createFunctionInvoker(input: {
   readonly functionName: string
   readonly invocationType: InvocationType

@@ -17,10 +17,10 @@ import type { PartitionRun } from './partition-run.ts'
 import { sendWhatIsReady } from './produce-pump.ts'
 import type { Shard } from './shard-run.ts'
 
-/** Runs until every partition has stopped. */
+/** Runs until every partition has stopped and none can join any more. */
 export async function observeWhileNeeded(shard: Shard): Promise<void> {
   // Ends with the last partition: every one of them stops at the deadline at the latest.
-  while (shard.runs.some(run => run.phase !== 'stopped')) {
+  while (!shard.isComplete || shard.runs.some(run => run.phase !== 'stopped')) {
     const nowMs = shard.clock.nowMs()
     const waiting = shard.runs.filter(isWaiting)
     const due = waiting.filter(run => run.notBeforeMs <= nowMs)

@@ -9,7 +9,7 @@ import type { Decision, PartitionEvent } from '../core/decision.ts'
 import { type PartitionState, positionOf } from '../core/partition-state.ts'
 import { incidentLines, recoveredFromResetLine } from '../core/wording.ts'
 import type { Outcome, PartitionRun } from './partition-run.ts'
-import { type Shard, wakeLoops } from './shard-run.ts'
+import { closeIfDone, type Shard, wakeLoops } from './shard-run.ts'
 
 /** What the core says about an event of this partition, now. */
 export function decideFor(shard: Shard, run: PartitionRun, event: PartitionEvent): Decision {
@@ -91,7 +91,7 @@ function markStopped(
   run.report.state = run.state
   run.pending.clear()
   wakeLoops(shard)
-  if (shard.runs.every(each => each.phase === 'stopped')) shard.allStopped.resolve()
+  closeIfDone(shard)
 }
 
 async function inOrder(

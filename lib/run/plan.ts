@@ -103,10 +103,10 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
 /** A partition that a worker is to run. */
 export type PartitionWork = Work & { readonly topicIsKnown: boolean }
 
-/** What `packShards` takes: the partitions with work. */
-export function workOf(plan: Plan): PartitionWork[] {
+/** What `packShards` takes: the partitions with work; a worker that follows takes idle ones too. */
+export function workOf(plan: Plan, mode: FlowConfig['mode'] = 'batch'): PartitionWork[] {
   return plan.partitions
-    .filter(each => each.kind === 'work')
+    .filter(({ kind }) => kind === 'work' || (mode === 'continuous' && kind === 'idle'))
     .map(({ topic, partition, lagRecords, topicIsKnown }) => {
       return { topic, partition, lagRecords: lagRecords ?? 0n, topicIsKnown }
     })

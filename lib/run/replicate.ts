@@ -6,10 +6,12 @@
 import { backoffMs, leaseUntilMs } from '../core/budget.ts'
 import type { FlowConfig } from '../core/config.ts'
 import { observationAttemptsMax, retryBackoffMs, tableWritesInFlightMax } from '../core/defaults.ts'
+import type { Predecessor } from '../core/hand-over.ts'
 import { targetTopicName } from '../core/topic-selection.ts'
 import type { ProducerIdentity } from '../io/cluster.ts'
 import type { Acquisition } from '../io/stores.ts'
 import { conclude } from './finale.ts'
+import { handOverInTime, type InvokeSuccessor, takeOverFromPredecessor } from './hand-over.ts'
 import { inBatches } from './in-batches.ts'
 import { partitionName, type TopicPartition, type Unobserved, unobserved } from './observe.ts'
 import { observeWhileNeeded } from './observer.ts'
@@ -35,6 +37,10 @@ export type ReplicateInput = {
   readonly tails: boolean
   /** Ends the run as the deadline would. */
   readonly interrupted?: AbortSignal
+  /** Whose leases to wait for: the worker that invoked this one. */
+  readonly predecessor?: Predecessor | undefined
+  /** Called once, shortly before the deadline, with what is still followed then. */
+  readonly invokeSuccessor?: InvokeSuccessor
 }
 
 export type ReplicateReport = {
@@ -51,14 +57,22 @@ export async function replicate(
 ): Promise<ReplicateReport> {
   const reports: PartitionReport[] = []
   const runs: PartitionRun[] = []
+  const awaited: Awaited[] = []
   let heldUntilMs: number | null = null
   await inBatches(input.partitions, tableWritesInFlightMax, async partition => {
     const leased = await acquire(deps, input, partition)
     if (leased.kind === 'run') runs.push(leased.run)
+    if (isPredecessors(leased, input)) awaited.push({ partition, at: reports.length })
     reports.push(leased.kind === 'run' ? leased.run.report : leased.report)
     if (leased.kind === 'held') heldUntilMs = Math.max(heldUntilMs ?? 0, leased.untilMs)
   })
-  if (runs.length > 0) await runShard(deps, input, runs)
+  const take = async ({ partition, at }: Awaited) => {
+    const leased = await acquire(deps, input, partition)
+    reports[at] = leased.kind === 'run' ? leased.run.report : leased.report
+    if (isPredecessors(leased, input)) return null
+    return leased.kind === 'run' ? leased.run : 'ended'
+  }
+  if (runs.length + awaited.length > 0) await runShard(deps, input, { runs, awaited, take })
   const findings = runs.flatMap(run =>
     run.report.outcome === 'unobserved' && run.lastFailure !== null ? [run.lastFailure] : [],
   )
@@ -71,9 +85,24 @@ export function byName(left: TopicPartition, right: TopicPartition): number {
   return left.partition - right.partition
 }
 
+/** A partition whose lease the predecessor still holds, and the place of its report. */
+type Awaited = {
+  readonly partition: ReplicateInput['partitions'][number]
+  readonly at: number
+}
+
+function isPredecessors(leased: Leased, { predecessor }: ReplicateInput): boolean {
+  return leased.kind === 'held' && leased.owner === predecessor?.owner
+}
+
 type Leased =
   | { readonly kind: 'run'; readonly run: PartitionRun }
-  | { readonly kind: 'held'; readonly report: PartitionReport; readonly untilMs: number }
+  | {
+      readonly kind: 'held'
+      readonly report: PartitionReport
+      readonly owner: string
+      readonly untilMs: number
+    }
   | { readonly kind: 'failed'; readonly report: PartitionReport }
 
 async function acquire(
@@ -113,7 +142,7 @@ async function acquire(
     const leftS = Math.ceil((acquired.untilMs - nowMs) / 1000)
     report.outcome = 'lease-held'
     report.detail = `${partitionName(key)} is leased by ${acquired.owner} for another ${leftS} s`
-    return { kind: 'held', report, untilMs: acquired.untilMs }
+    return { kind: 'held', report, owner: acquired.owner, untilMs: acquired.untilMs }
   }
   const { checkpoint, cleanHandOver } = acquired
   report.state = checkpoint.state
@@ -133,13 +162,19 @@ async function acquire(
 async function runShard(
   deps: ReplicateDeps,
   input: ReplicateInput,
-  runs: readonly PartitionRun[],
+  shardOf: {
+    readonly runs: PartitionRun[]
+    readonly awaited: readonly Awaited[]
+    readonly take: (awaited: Awaited) => Promise<PartitionRun | 'ended' | null>
+  },
 ): Promise<void> {
-  const { flow, tails } = input
+  const { flow, tails, deadlineMs, predecessor, invokeSuccessor } = input
+  const { runs, awaited, take } = shardOf
+  const isComplete = awaited.length === 0
   const producer = await identify(deps)
   if ('kind' in producer) {
     const nobody = { producerId: 0n, producerEpoch: 0 }
-    const shard = createShard({ ...deps, flow, tails, runs, producer: nobody })
+    const shard = createShard({ ...deps, flow, tails, runs, isComplete, producer: nobody })
     const foundCopying = producer.reason === 'authorization-denied'
     const failure = { ...producer, cluster: deps.target.name, foundCopying }
     const detail = `${deps.target.name}: ${producer.detail}`
@@ -147,9 +182,16 @@ async function runShard(
     await Promise.all(runs.map(run => finish(shard, run, 'unobserved', detail)))
     return
   }
-  const shard = createShard({ ...deps, flow, tails, runs, producer })
+  const shard = createShard({ ...deps, flow, tails, runs, isComplete, producer })
   const ended = new AbortController()
   const timers = [saveRegularly(shard, ended.signal), endAtDeadline(shard, input, ended.signal)]
+  if (invokeSuccessor !== undefined) {
+    timers.push(handOverInTime(shard, { deadlineMs, invokeSuccessor, ended: ended.signal }))
+  }
+  if (predecessor !== undefined && !isComplete) {
+    const until = { deadlineMs, ended: ended.signal }
+    timers.push(takeOverFromPredecessor(shard, { predecessor, awaited, take, ...until }))
+  }
   start(shard, runs, observeWhileNeeded(shard))
   await shard.allStopped.promise
   ended.abort()

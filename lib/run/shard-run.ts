@@ -26,7 +26,10 @@ export type Shard = ReplicateDeps & {
   /** Batch runs stop a partition when it has caught up; tailing runs only at the deadline. */
   readonly tails: boolean
   readonly producer: ProducerIdentity
-  readonly runs: readonly PartitionRun[]
+  /** Those whose lease we hold or held: grows while a predecessor releases. */
+  readonly runs: PartitionRun[]
+  /** False while partitions may still join. */
+  isComplete: boolean
   /** Wakes the observer. */
   readonly observer: Signal
   /** One fetch loop per source broker; its signal wakes it. */
@@ -45,7 +48,7 @@ export type Shard = ReplicateDeps & {
 }
 
 export function createShard(
-  input: ReplicateDeps & Pick<Shard, 'flow' | 'tails' | 'producer' | 'runs'>,
+  input: ReplicateDeps & Pick<Shard, 'flow' | 'tails' | 'producer' | 'runs' | 'isComplete'>,
 ): Shard {
   return {
     ...input,
@@ -57,6 +60,13 @@ export function createShard(
     waitingForRoom: new Set(),
     fetchTurn: 0,
   }
+}
+
+/** Ends the run when its last partition has stopped and none can join any more. */
+export function closeIfDone(shard: Shard): void {
+  if (!shard.isComplete || shard.runs.some(each => each.phase !== 'stopped')) return
+  shard.allStopped.resolve()
+  shard.observer.notify()
 }
 
 /** Bytes fetched and not yet acknowledged, over all partitions. */
