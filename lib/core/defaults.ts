@@ -75,17 +75,11 @@ export const produceBytesMax = 4 * MIB
 /** Conditional writes under way at once: the SDK keeps 50 sockets, and a burst helps nobody. */
 export const tableWritesInFlightMax = 32
 
-/**
- * How long before its deadline a worker that follows invokes its successor: a cold start, the
- * clusters' first connections and a producer id, with room to spare.
- */
+/** From invoking a successor to the deadline: a cold start, first connections, a producer id. */
 export const handOverLeadMs = 5_000
 
-/** How often a successor asks for a lease that is about to be released: a fifth of the gap allowed. */
+/** How often a successor asks for a lease about to be released: a fifth of the gap allowed. */
 export const handOverPollMs = 200
 
-/**
- * How long a successor waits for its predecessor: the lead, and a lease, so that one that died while
- * handing over is taken over by it.
- */
+/** A successor's patience: the lead and a lease, so that it also takes over from a crash. */
 export const handOverWaitMsMax = 30_000

@@ -1,5 +1,5 @@
-// Owns what a worker that follows its partitions hands to its successor, when, and how the
-// successor asks for the leases. Pure: invoking and waiting is done elsewhere (lib/run/hand-over.ts).
+// Owns what a worker that follows its partitions hands to its successor, when, and how
+// the successor asks for the leases. Invoking and waiting is done elsewhere (run/hand-over.ts).
 
 import { handOverLeadMs, handOverPollMs, handOverWaitMsMax } from './defaults.ts'
 
@@ -37,8 +37,8 @@ export function handOverAtMs({
 }
 
 /**
- * What to invoke, asked once per run at `handOverAtMs`: one successor for the partitions still being
- * followed; null when every one of them ended, for then the schedule decides what goes on.
+ * What to invoke, asked once per run at `handOverAtMs`: one successor for the partitions still
+ * being followed; null when every one of them ended: then the schedule decides what goes on.
  */
 export function planHandOver(input: {
   readonly owner: string

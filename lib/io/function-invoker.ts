@@ -24,8 +24,8 @@ export function invocationOf(env: NodeJS.ProcessEnv) {
 }
 
 /**
- * Invokes and never waits for the end of what was invoked. In AWS it resolves when the invocation is
- * accepted; where answers would be awaited, at once, and `onFailed` is told later, if ever.
+ * Invokes and never waits for the end of what was invoked. In AWS it resolves when the invocation
+ * is accepted; where answers would be awaited, at once, and `onFailed` is told later, if ever.
  */
 export function createFunctionStarter(
   input: Parameters<typeof createFunctionInvoker>[0],

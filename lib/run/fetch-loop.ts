@@ -188,6 +188,9 @@ function takeFetched(
   }
   const end = fetched.lastStableOffset
   const hasCaughtUp = end !== null && !isBefore(nextFetchOffset, sourceOffset(end))
+  // Whatever was wrong has passed. Not so while records are to be sent: a target that refuses them
+  // must find the count of its attempts when the source answers well.
+  if (hasCaughtUp && run.pending.length === 0 && run.outstanding === 0) run.attempts = 0
   // An answer without a byte for anybody: what lies between here and the end holds no batch at all.
   if (!shard.tails && (hasCaughtUp || answerIsEmpty)) {
     conclude(shard, run, { kind: 'stop', outcome: 'drained', detail: null })

@@ -18,7 +18,7 @@ import { inBatches } from './in-batches.ts'
 import type { PartitionRun } from './partition-run.ts'
 import { closeIfDone, type Shard } from './shard-run.ts'
 
-/** Invokes a successor; must not wait for its end, and must not throw for an invocation that fails. */
+/** Must not wait for the successor's end, nor throw for an invocation that fails. */
 export type InvokeSuccessor = (handOver: HandOver) => Promise<void>
 
 /** Invokes the successor at its time, unless every partition has ended before. */

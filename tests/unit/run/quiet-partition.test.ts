@@ -1,0 +1,53 @@
+// A partition that is followed and gets no record for a long time: what it meets meanwhile passes.
+
+import { expect, test } from 'vitest'
+import { observationAttemptsMax } from '../../../lib/core/defaults.ts'
+import { errorCode } from '../../../lib/kafka/error-codes.ts'
+import { createWorld, type World } from '../../support/replicate-world.ts'
+
+const RUN_MS = 300_000
+const TROUBLES = observationAttemptsMax * 3
+
+/** Refuses one partition's fetch `times` times, with `apartMs` of good answers between two. */
+function refuseFetches(world: World, times: number, apartMs: number): () => number {
+  let refused = 0
+  let nextMs = world.clock.nowMs() + apartMs
+  world.source.control('fetch', async (serve, leaderId, request) => {
+    const answer = await serve(leaderId, request)
+    if (refused >= times || world.clock.nowMs() < nextMs) return answer
+    refused += 1
+    nextMs = world.clock.nowMs() + apartMs
+    const partitions = answer.partitions.map(each => {
+      return { ...each, errorCode: errorCode.NOT_LEADER_OR_FOLLOWER }
+    })
+    return { ...answer, partitions }
+  })
+  return () => refused
+}
+
+function follow(world: World) {
+  const deadlineMs = world.clock.nowMs() + RUN_MS
+  return world.run('orders', { tails: true, deadlineMs })
+}
+
+test('troubles that passed do not add up: a quiet partition is followed to the deadline', async () => {
+  const world = createWorld()
+  world.createTopic('orders')
+  const refused = refuseFetches(world, TROUBLES, 10_000)
+
+  const report = await follow(world)
+
+  expect(refused()).toBe(TROUBLES)
+  expect(report.partitions).toMatchObject([{ outcome: 'deadline' }])
+})
+
+test('a trouble that does not pass ends its run', async () => {
+  const world = createWorld()
+  world.createTopic('orders')
+  const refused = refuseFetches(world, TROUBLES, 0)
+
+  const report = await follow(world)
+
+  expect(refused()).toBe(observationAttemptsMax + 1)
+  expect(report.partitions).toMatchObject([{ outcome: 'failed' }])
+})
