@@ -57,7 +57,7 @@ async function run(event: unknown, context: Context): Promise<ReplicateAnswer> {
   const invokeSuccessor: InvokeSuccessor = handOver =>
     startWorker({ flow: name, ...handOver } satisfies ShardEvent, detail =>
       // The next tick finds the leases free and hands the partitions out again.
-      log({ level: 'warn', text: `flow ${name}: no successor took over: ${detail}` }),
+      log({ level: 'warn', text: `No successor took over flow ${name}: ${detail}` }),
     )
   const report = await replicate(
     { ...deps, owner: newOwner() },

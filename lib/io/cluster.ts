@@ -162,8 +162,9 @@ export function openCluster(input: {
         ...topic,
         topicId: uuidFromTopicId(topic.topicId),
       }))
+      const encoded = encodeFetchRequest({ ...request, topics, ...sessionOf(request) })
       const answer = await onBroker(leaderId, 'data', on =>
-        send(on, fetchApi, encodeFetchRequest({ ...request, topics }), decodeFetchResponse),
+        send(on, fetchApi, encoded, decodeFetchResponse),
       )
       const partitions = answer.partitions.map(each => ({
         ...each,
@@ -189,6 +190,15 @@ export function openCluster(input: {
     },
     close: connections.close,
   }
+}
+
+/** The request's session with the topic ids of the wire; nothing when it has none. */
+function sessionOf({ session }: FetchRequest): Pick<FetchRequest, 'session'> {
+  if (session === undefined) return {}
+  const forgotten = session.forgotten.map(({ topicId, partitions }) => {
+    return { topicId: uuidFromTopicId(topicId), partitions }
+  })
+  return { session: { ...session, forgotten } }
 }
 
 /**

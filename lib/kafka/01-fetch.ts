@@ -10,6 +10,7 @@
 //                 partition INT32 | current_leader_epoch INT32 | fetch_offset INT64
 //                 | last_fetched_epoch INT32 | log_start_offset INT64 | partition_max_bytes INT32
 //             | forgotten_topics_data ARRAY | rack_id COMPACT_STRING
+//               topic_id UUID | partitions ARRAY INT32
 //   response  throttle_time_ms INT32 | error_code INT16 | session_id INT32 | responses ARRAY
 //               topic_id UUID | partitions ARRAY
 //                 partition_index INT32 | error_code INT16 | high_watermark INT64
@@ -42,6 +43,21 @@ export type FetchRequest = {
     /** As metadata answers it: 36 characters, lower-case hexadecimal with dashes. */
     readonly topicId: string
     readonly partitions: readonly FetchPosition[]
+  }[]
+  /** Left out: a full fetch outside of any session. */
+  readonly session?: FetchSessionRequest
+}
+
+/** The session a request belongs to (KIP-227; fetch-session.ts says what to put here). */
+export type FetchSessionRequest = {
+  /** 0: none yet. */
+  readonly sessionId: number
+  /** 0: opens a session with all partitions that the request names. */
+  readonly sessionEpoch: number
+  /** Partitions that the session drops. */
+  readonly forgotten: readonly {
+    readonly topicId: string
+    readonly partitions: readonly number[]
   }[]
 }
 
@@ -94,6 +110,9 @@ export type FetchedPartition = {
 export type FetchResponse = {
   /** Of the request as a whole; then there are no partitions. */
   readonly errorCode: number
+  /** null: the broker keeps no session for us. */
+  readonly sessionId: number | null
+  /** In a session that goes on, only those that have something new. */
   readonly partitions: readonly FetchedPartition[]
 }
 
@@ -125,18 +144,18 @@ const PARTITION_BYTES_MIN = 4 + 2 + 8 + 8 + 8 + 1 + 4 + 1 + 1
 const ABORTED_TRANSACTION_BYTES_MIN = 8 + 8 + 1
 
 /**
- * The body of a Fetch request, without a session. Partitions are served in the order they are
- * named.
+ * The body of a Fetch request. Without a session partitions are served in the order they are named.
  */
 export function encodeFetchRequest(request: FetchRequest): Writer {
+  const { session } = request
   return Writer.create()
     .appendInt32(CONSUMER_REPLICA_ID)
     .appendInt32(request.maxWaitMs)
     .appendInt32(request.minBytes)
     .appendInt32(request.maxBytes)
     .appendInt8(isolationLevels[request.isolationLevel])
-    .appendInt32(NO_SESSION_ID)
-    .appendInt32(FINAL_SESSION_EPOCH)
+    .appendInt32(session?.sessionId ?? NO_SESSION_ID)
+    .appendInt32(session?.sessionEpoch ?? FINAL_SESSION_EPOCH)
     .appendArray([...request.topics], (writer, topic) => {
       writer.appendUUID(topic.topicId).appendArray([...topic.partitions], (inner, position) => {
         inner
@@ -148,7 +167,16 @@ export function encodeFetchRequest(request: FetchRequest): Writer {
           .appendInt32(position.partitionMaxBytes)
       })
     })
-    .appendArray([], () => {}) // forgotten topics: only a session has any
+    .appendArray([...(session?.forgotten ?? [])], (writer, topic) => {
+      writer
+        .appendUUID(topic.topicId)
+        .appendArray(
+          [...topic.partitions],
+          (inner, partition) => inner.appendInt32(partition),
+          true,
+          false,
+        )
+    })
     .appendString('') // rack: none, so that a broker never sends us to one of its followers
     .appendTaggedFields()
 }
@@ -162,7 +190,7 @@ export function decodeFetchResponse(reader: Reader): FetchResponse {
   const wire = createWireReader({ api: 'Fetch', version: fetchApi.version, bytes })
   wire.readInt32('throttle_time_ms')
   const errorCode = wire.readInt16('error_code')
-  wire.readInt32('session_id')
+  const sessionId = wire.readInt32('session_id')
   const topics = wire.readCompactArray('responses', TOPIC_BYTES_MIN, () => {
     const topicId = wire.readTopicId('topic_id')
     const partitions = wire.readCompactArray('partitions', PARTITION_BYTES_MIN, () =>
@@ -173,7 +201,11 @@ export function decodeFetchResponse(reader: Reader): FetchResponse {
   })
   wire.readTaggedFields('response')
   wire.expectEnd()
-  return { errorCode, partitions: topics.flat() }
+  return {
+    errorCode,
+    sessionId: sessionId === NO_SESSION_ID ? null : sessionId,
+    partitions: topics.flat(),
+  }
 }
 
 function decodePartition(wire: WireReader, topicId: string): FetchedPartition {

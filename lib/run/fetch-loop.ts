@@ -8,6 +8,7 @@ import { dispositionOf } from '../core/disposition.ts'
 import { isBefore, sourceOffset } from '../core/offset.ts'
 import type { FetchedPartition } from '../kafka/01-fetch.ts'
 import { errorName } from '../kafka/error-codes.ts'
+import { createFetchSession, type FetchSession } from '../kafka/fetch-session.ts'
 import { conclude } from './finale.ts'
 import { partitionName, unobserved } from './observe.ts'
 import { abandon, decideFor, guarded, perform, start } from './partition-effects.ts'
@@ -38,13 +39,15 @@ export function fetchFrom(shard: Shard, leaderId: number): void {
  * Ends when no partition of this broker is being copied any more, which the deadline brings about.
  */
 async function fetchWhileLed(shard: Shard, leaderId: number, signal: Signal): Promise<void> {
+  // A run that ends when it has caught up reads nearly everything it asks for: no session.
+  const session = shard.tails ? createFetchSession() : null
   try {
     for (;;) {
       const led = shard.runs.filter(run => isLed(run, leaderId))
       if (led.length === 0) return
       const hungry = led.filter(run => hasRoom(shard, run))
       if (hungry.length > 0 && takesTurn(shard, leaderId)) {
-        await fetchOnce(shard, leaderId, rotated(shard, hungry))
+        await fetchOnce(shard, { leaderId, session }, rotated(shard, hungry))
       } else {
         if (hungry.length === 0) leaveQueue(shard, leaderId)
         await signal.wait()
@@ -98,8 +101,13 @@ function rotated(shard: Shard, runs: readonly PartitionRun[]): PartitionRun[] {
   return [...runs.slice(first), ...runs.slice(0, first)]
 }
 
-async function fetchOnce(shard: Shard, leaderId: number, runs: PartitionRun[]): Promise<void> {
+async function fetchOnce(
+  shard: Shard,
+  from: { readonly leaderId: number; readonly session: FetchSession | null },
+  runs: PartitionRun[],
+): Promise<void> {
   const { budgets } = shard.flow
+  const { leaderId, session } = from
   const positions = runs.flatMap(run => {
     const { fetchOffset, sourceLeader } = run
     if (fetchOffset === null || sourceLeader === null || run.state.kind !== 'replicating') return []
@@ -108,6 +116,16 @@ async function fetchOnce(shard: Shard, leaderId: number, runs: PartitionRun[]): 
   })
   const byTopic = Map.groupBy(positions, each => each.sourceTopicId)
   const byName = new Map(positions.map(each => [identity(each.sourceTopicId, each.run.key), each]))
+  const topics = [...byTopic].map(([topicId, each]) => ({
+    topicId,
+    partitions: each.map(({ run, fetchOffset, sourceLeader }) => ({
+      partition: run.key.partition,
+      currentLeaderEpoch: sourceLeader.leaderEpoch,
+      fetchOffset,
+      lastFetchedEpoch: run.fetchEpoch,
+      partitionMaxBytes: budgets.partitionFetchBytesMax,
+    })),
+  }))
   shard.fetchesInFlight += 1
   try {
     const answer = await shard.source.fetch(leaderId, {
@@ -115,17 +133,10 @@ async function fetchOnce(shard: Shard, leaderId: number, runs: PartitionRun[]): 
       minBytes: 1,
       maxBytes: budgets.fetchBytesMax,
       isolationLevel: 'read-committed',
-      topics: [...byTopic].map(([topicId, each]) => ({
-        topicId,
-        partitions: each.map(({ run, fetchOffset, sourceLeader }) => ({
-          partition: run.key.partition,
-          currentLeaderEpoch: sourceLeader.leaderEpoch,
-          fetchOffset,
-          lastFetchedEpoch: run.fetchEpoch,
-          partitionMaxBytes: budgets.partitionFetchBytesMax,
-        })),
-      })),
+      ...(session === null ? { topics } : session.next(topics)),
     })
+    // The broker no longer knows the session: the next request opens another one, at once.
+    if (session?.answered(answer) === 'start-again') return
     if (answer.errorCode !== 0) {
       const detail = `Fetch answered ${errorName(answer.errorCode)}`
       for (const run of runs) observeAgain(shard, run, { outOfRange: false, detail })
@@ -133,7 +144,9 @@ async function fetchOnce(shard: Shard, leaderId: number, runs: PartitionRun[]): 
     }
     const isEmpty = answer.partitions.every(each => each.records === null)
     for (const fetched of answer.partitions) {
-      const asked = byName.get(identity(fetched.topicId, fetched))
+      const name = identity(fetched.topicId, fetched)
+      const asked = byName.get(name)
+      byName.delete(name)
       if (asked !== undefined && isLed(asked.run, leaderId)) {
         guarded(shard, asked.run, () => {
           // Records from anywhere else would leave a hole, or come twice.
@@ -145,7 +158,10 @@ async function fetchOnce(shard: Shard, leaderId: number, runs: PartitionRun[]): 
         })
       }
     }
+    // What a session leaves out has nothing new: when nobody has, that is all there is to fetch.
+    for (const { run } of isEmpty ? byName.values() : []) forgetTroubles(run)
   } catch (error) {
+    session?.failed()
     const failure = unobserved(error, null)
     for (const run of runs) {
       run.lastFailure = { ...failure, cluster: shard.source.name }
@@ -188,13 +204,19 @@ function takeFetched(
   }
   const end = fetched.lastStableOffset
   const hasCaughtUp = end !== null && !isBefore(nextFetchOffset, sourceOffset(end))
-  // Whatever was wrong has passed. Not so while records are to be sent: a target that refuses them
-  // must find the count of its attempts when the source answers well.
-  if (hasCaughtUp && run.pending.length === 0 && run.outstanding === 0) run.attempts = 0
+  if (hasCaughtUp) forgetTroubles(run)
   // An answer without a byte for anybody: what lies between here and the end holds no batch at all.
   if (!shard.tails && (hasCaughtUp || answerIsEmpty)) {
     conclude(shard, run, { kind: 'stop', outcome: 'drained', detail: null })
   }
+}
+
+/**
+ * Whatever was wrong has passed. Not so while records are to be sent: a target that refuses them
+ * must find the count of its attempts, however well the source answers.
+ */
+function forgetTroubles(run: PartitionRun): void {
+  if (run.pending.length === 0 && run.outstanding === 0) run.attempts = 0
 }
 
 /**

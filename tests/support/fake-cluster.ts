@@ -18,6 +18,7 @@ import type {
 import type { FetchedPartition, FetchPosition, FetchRequest } from '../../lib/kafka/01-fetch.ts'
 import { type ErrorName, errorCode } from '../../lib/kafka/error-codes.ts'
 import { readRecordBatches } from '../../lib/kafka/record-batch.ts'
+import { createFakeFetchSessions } from './fake-fetch-sessions.ts'
 import { createFakeLog, type FakeLog } from './fake-log.ts'
 
 type Requests = Pick<
@@ -55,6 +56,7 @@ export function createFakeCluster(input: {
   const { name, clock, brokers = 1, batchBytesMax = 1024 * 1024 } = input
   const topics = new Map<string, Topic>()
   const controls = new Map<RequestName, unknown>()
+  const sessions = createFakeFetchSessions()
   let topicsCreated = 0
   let producers = 0n
 
@@ -82,13 +84,16 @@ export function createFakeCluster(input: {
         return { topic, partition, answer: { kind: 'offset', offset: offset[point] } }
       }),
     fetch: async (leaderId, request) => {
-      const answer = fetchFrom(topics, leaderId, request)
+      const opened = sessions.open(leaderId, request)
+      if (opened.kind === 'refused') return opened.answer
+      const asked = { ...request, topics: opened.topics }
+      const answer = fetchFrom(topics, leaderId, asked)
       // A broker holds a fetch that finds nothing; an error or a divergence is answered at once.
       const isIdle = answer.every(each => each.records === null && each.errorCode === 0)
       const diverged = answer.some(each => each.divergingEpoch !== null)
-      if (!isIdle || diverged) return { errorCode: 0, partitions: answer }
+      if (!isIdle || diverged) return opened.answer(answer)
       await clock.wait(request.maxWaitMs)
-      return { errorCode: 0, partitions: fetchFrom(topics, leaderId, request) }
+      return opened.answer(fetchFrom(topics, leaderId, asked))
     },
     produce: async (leaderId, request) => ({
       throttleTimeMs: 0,
@@ -145,6 +150,7 @@ export function createFakeCluster(input: {
       topics.set(topic, { topicId, logs })
       return topicId
     },
+    fetchSessions: sessions,
     deleteTopic: (topic: string): boolean => topics.delete(topic),
     log(topic: string, partition = 0): FakeLog {
       const found = partitionOf(topic, partition)

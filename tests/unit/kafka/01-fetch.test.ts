@@ -87,6 +87,23 @@ describe('encodeFetchRequest', () => {
     expect([committed.buffer[16], uncommitted.buffer[16]]).toEqual([1, 0])
   })
 
+  test('names its session, and the partitions that the session drops', () => {
+    const limits = { maxWaitMs: 0, minBytes: 0, maxBytes: 0, topics: [] }
+    const session = {
+      sessionId: 0x01020304,
+      sessionEpoch: 7,
+      forgotten: [{ topicId, partitions: [5, 6] }],
+    }
+    const writer = encodeFetchRequest({ ...limits, isolationLevel: 'read-committed', session })
+    // By the field table: limits, session, no topics, one forgotten topic, no rack.
+    const expected =
+      `ffffffff${'00000000'.repeat(3)}01` +
+      '0102030400000007' +
+      `0102${topicId.replaceAll('-', '')}03000000050000000600` +
+      '0100'
+    expect(writer.buffer.toString('hex')).toBe(expected)
+  })
+
   test('refuses a topic id that is not one, instead of shifting every field behind it', () => {
     const limits = { maxWaitMs: 0, minBytes: 0, maxBytes: 0 }
     const topics = [{ topicId: 'commit-log', partitions: [] }]
@@ -100,6 +117,7 @@ describe('decodeFetchResponse', () => {
   const unknown = { highWatermark: null, lastStableOffset: null, logStartOffset: null }
   const expected = {
     errorCode: 0,
+    sessionId: null,
     partitions: [
       {
         ...nothing,
@@ -159,6 +177,7 @@ describe('decodeFetchResponse', () => {
   test('answers the error of a request that was refused as a whole', () => {
     expect(decodeFetchResponse(readerOf(refusedByKafka))).toEqual({
       errorCode: 106,
+      sessionId: null,
       partitions: [],
     })
   })

@@ -151,7 +151,7 @@ describe('the deadline', () => {
       const offset = request.topics[0]?.partitions[0]?.fetchOffset
       if (offset === 0n) return serve(leaderId, request)
       await world.clock.wait(deadlineMs + 50 - world.clock.nowMs())
-      return { errorCode: -1, partitions: [] }
+      return { errorCode: -1, sessionId: null, partitions: [] }
     })
 
     const report = await world.run('orders', { tails: true, deadlineMs })

@@ -158,7 +158,7 @@ function planFetchFaults(world: World, plan: readonly FetchFault[]): void {
     arrived += 1
     await world.clock.wait(1)
     if (fault === 'lost') throw connectionLost('primary')
-    if (fault === 'refused') return { errorCode: -1, partitions: [] }
+    if (fault === 'refused') return { errorCode: -1, sessionId: null, partitions: [] }
     if (fault === 'moved') {
       for (const { partition } of request.topics.flatMap(topic => topic.partitions)) {
         world.source.moveLeader(TOPIC, partition, 1 + (leaderId % SOURCE_BROKERS))
