@@ -1,0 +1,96 @@
+// Incremental fetch sessions against a real broker: what it remembers, what it leaves out, and what
+// it answers to a session it does not know.
+
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { type Cluster, openCluster } from '../../lib/io/cluster.ts'
+import { errorName } from '../../lib/kafka/error-codes.ts'
+import { createFetchSession } from '../../lib/kafka/fetch-session.ts'
+import { removeStarted, startCluster } from '../support/brokers.ts'
+import { connectTo, createTopic, produceBatches } from '../support/kafkajs-admin.ts'
+import { records } from '../support/records.ts'
+
+const PARTITIONS = 50
+const topic = 'sessions.log'
+let source: ReturnType<typeof connectTo>
+let cluster: Cluster
+let topicId = ''
+let leaderId = 0
+
+beforeAll(async () => {
+  const started = await startCluster('sessions')
+  source = connectTo(started)
+  cluster = openCluster({
+    name: 'primary',
+    config: { brokers: [started.brokers], tls: false },
+    requestTimeoutMs: 30_000,
+  })
+  await createTopic(source, topic, { partitions: PARTITIONS })
+  const [described] = await cluster.describeTopics([topic])
+  if (described?.kind !== 'exists') throw new Error(`${topic} was not created`)
+  topicId = described.topicId
+  leaderId = described.partitions[0]?.leaderId ?? 0
+})
+
+afterAll(async () => {
+  await cluster?.close()
+  await removeStarted()
+})
+
+const limits = {
+  maxWaitMs: 200,
+  minBytes: 1,
+  maxBytes: 1 << 20,
+  isolationLevel: 'read-committed',
+} as const
+
+/** Asks for the first `count` partitions from offset 0 on, but for those named. */
+function topicsFrom(count: number, offsets: ReadonlyMap<number, bigint> = new Map()) {
+  const partitions = Array.from({ length: count }, (_, partition) => ({
+    partition,
+    currentLeaderEpoch: null,
+    fetchOffset: offsets.get(partition) ?? 0n,
+    lastFetchedEpoch: null,
+    partitionMaxBytes: 1 << 20,
+  }))
+  return [{ topicId, partitions }]
+}
+
+test('a broker tells all partitions once, then only those with records, until they are forgotten', async () => {
+  const session = createFetchSession()
+  const fetch = async (count: number, offsets?: ReadonlyMap<number, bigint>) => {
+    const request = session.next(topicsFrom(count, offsets))
+    const answer = await cluster.fetch(leaderId, { ...limits, ...request })
+    expect(session.answered(answer)).toBe('read')
+    const named = request.topics.flatMap(each => each.partitions).length
+    return { named, told: answer.partitions.map(each => each.partition) }
+  }
+  expect((await fetch(PARTITIONS)).told).toHaveLength(PARTITIONS)
+  expect(await fetch(PARTITIONS)).toEqual({ named: 0, told: [] })
+  await produceBatches(source, { topic, partition: 7 }, [records(0, 3)])
+  expect(await fetch(PARTITIONS)).toEqual({ named: 0, told: [7] })
+  expect((await fetch(PARTITIONS, new Map([[7, 3n]]))).named).toBe(1)
+  expect(await fetch(PARTITIONS, new Map([[7, 3n]]))).toEqual({ named: 0, told: [] })
+  // Partition 7 is forgotten, and what comes to it is told to nobody.
+  await fetch(5)
+  await produceBatches(source, { topic, partition: 7 }, [records(3, 3)])
+  expect(await fetch(5)).toEqual({ named: 0, told: [] })
+})
+
+test('a session that the broker does not know, or that went on without us, is opened again', async () => {
+  const unknown = { sessionId: 4711, sessionEpoch: 3, forgotten: [] }
+  const refused = await cluster.fetch(leaderId, { ...limits, topics: [], session: unknown })
+  expect(errorName(refused.errorCode)).toBe('FETCH_SESSION_ID_NOT_FOUND')
+
+  const session = createFetchSession()
+  const opening = session.next(topicsFrom(3))
+  session.answered(await cluster.fetch(leaderId, { ...limits, ...opening }))
+  const lost = session.next(topicsFrom(3))
+  await cluster.fetch(leaderId, { ...limits, ...lost })
+  // The same request again: the broker is one ahead.
+  const again = await cluster.fetch(leaderId, { ...limits, ...lost })
+  expect(errorName(again.errorCode)).toBe('INVALID_FETCH_SESSION_EPOCH')
+  expect(session.answered(again)).toBe('start-again')
+  const reopened = await cluster.fetch(leaderId, { ...limits, ...session.next(topicsFrom(3)) })
+  expect(session.answered(reopened)).toBe('read')
+  expect(reopened.partitions).toHaveLength(3)
+})
