@@ -9,6 +9,7 @@ import { createWorld, payloads, type World, writeBatches } from '../../support/r
 const RUN_MS = 60_000
 /** The longest time in which nobody copies. */
 const GAP_MS_MAX = 1_000
+const RELEASE_MS = 250
 
 function follow(world: World, partitions: readonly number[], handOvers: HandOver[] = []) {
   const deadlineMs = world.clock.nowMs() + RUN_MS
@@ -39,6 +40,12 @@ test('a successor goes on within a second of the deadline, with nothing left out
   world.createTopic('orders', 2)
   const first = writeBatches(world.sourceLog('orders', 0), 3)
   const { ended, successors, deadlineMs } = follow(world, [0, 1])
+  // The release comes later than announced: the successor must ask again, and soon.
+  const { save } = world.checkpoints
+  world.checkpoints.save = async input => {
+    if (input.lease.kind === 'release') await world.clock.wait(RELEASE_MS)
+    return save(input)
+  }
 
   const report = await ended
   expect(report.partitions.map(each => each.outcome)).toEqual(['deadline', 'deadline'])

@@ -8,7 +8,7 @@ import { createWorld, type World } from '../../support/replicate-world.ts'
 const RUN_MS = 300_000
 const TROUBLES = observationAttemptsMax * 3
 
-/** Refuses one partition's fetch `times` times, with `apartMs` of good answers between two. */
+/** Refuses `times` fetches, with `apartMs` of good answers between two. */
 function refuseFetches(world: World, times: number, apartMs: number): () => number {
   let refused = 0
   let nextMs = world.clock.nowMs() + apartMs
@@ -17,10 +17,8 @@ function refuseFetches(world: World, times: number, apartMs: number): () => numb
     if (refused >= times || world.clock.nowMs() < nextMs) return answer
     refused += 1
     nextMs = world.clock.nowMs() + apartMs
-    const partitions = answer.partitions.map(each => {
-      return { ...each, errorCode: errorCode.NOT_LEADER_OR_FOLLOWER }
-    })
-    return { ...answer, partitions }
+    // Of the answer as a whole: one within a session may name no partition.
+    return { ...answer, errorCode: errorCode.UNKNOWN_SERVER_ERROR, partitions: [] }
   })
   return () => refused
 }
