@@ -6,6 +6,7 @@
 //   state         kind of PartitionState        incidentId    of a waiting or halted state
 //   sourceTopicId, targetTopicId                nextSourceOffset, nextTargetOffset
 //   lastEpoch, lastSeenLogEndOffset, lastTimestampMs          absent until known
+//   producerId, producerEpoch, nextSequence, producerAssignedAtMs, fencing    absent until known
 //   targetTopic   name of the topic on the target
 //   owner         the run that holds, or last held, the lease
 //   fence         number of the lease: grows with every acquisition, so a zombie's number is stale
@@ -15,7 +16,7 @@
 //   updatedAtMs   when the owner last wrote
 
 import { sourceOffset, targetOffset } from './offset.ts'
-import { type PartitionState, type Position, positionOf } from './partition-state.ts'
+import { type PartitionState, type Position, type Producer, positionOf } from './partition-state.ts'
 import {
   type Attribute,
   numberAttribute,
@@ -77,6 +78,11 @@ function positionAttributes(position: Position | null): Record<string, Attribute
     lastEpoch: numberAttribute(position?.lastEpoch),
     lastSeenLogEndOffset: numberAttribute(position?.lastSeenLogEndOffset),
     lastTimestampMs: numberAttribute(position?.lastTimestampMs),
+    producerId: numberAttribute(position?.producer?.producerId),
+    producerEpoch: numberAttribute(position?.producer?.producerEpoch),
+    nextSequence: numberAttribute(position?.producer?.nextSequence),
+    producerAssignedAtMs: numberAttribute(position?.producer?.assignedAtMs),
+    fencing: textAttribute(position?.producer?.fencing),
   }
 }
 
@@ -147,5 +153,20 @@ function readPosition(read: RowReader): Position {
       sourceOffset(read.offset(name)),
     ),
     lastTimestampMs: read.optional('lastTimestampMs', read.integer),
+    producer: read.optional('producerId', () => readProducer(read)),
+  }
+}
+
+function readProducer(read: RowReader): Producer {
+  const fencing = read.text('fencing')
+  if (fencing !== 'transactional-id' && fencing !== 'none') {
+    throw read.corrupt('fencing', 'transactional-id or none')
+  }
+  return {
+    producerId: read.offset('producerId'),
+    producerEpoch: read.number('producerEpoch'),
+    nextSequence: read.number('nextSequence'),
+    assignedAtMs: read.number('producerAssignedAtMs'),
+    fencing,
   }
 }

@@ -220,6 +220,16 @@ export function hasHoles(batch: RecordBatch): boolean {
   return batch.recordsCount !== batch.lastOffsetDelta + 1
 }
 
+/** The records as they lie in the batch: compressed as one block, or one behind the other. */
+export function recordBytes(batch: RecordBatch): Buffer {
+  return batch.bytes.subarray(RECORDS_AT)
+}
+
+/** The epoch of the producer that wrote the batch, read from its bytes; -1 without one. */
+export function producerEpochOf(batch: RecordBatch): number {
+  return batch.bytes.readInt16BE(PRODUCER_EPOCH_AT)
+}
+
 /** On whose behalf a batch is produced: Kafka's idempotent producer (KIP-98). */
 export type BatchOwner = {
   /** 0 or more. */

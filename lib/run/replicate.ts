@@ -3,15 +3,14 @@
 // Partitions fail one by one and are reported; this function rejects only for a bug. The steps
 // are in the files beside this one.
 
-import { backoffMs, leaseUntilMs } from '../core/budget.ts'
+import { leaseUntilMs } from '../core/budget.ts'
 import type { FlowConfig } from '../core/config.ts'
-import { observationAttemptsMax, retryBackoffMs, tableWritesInFlightMax } from '../core/defaults.ts'
+import { tableWritesInFlightMax } from '../core/defaults.ts'
 import { targetTopicName } from '../core/topic-selection.ts'
-import type { ProducerIdentity } from '../io/cluster.ts'
 import type { Acquisition } from '../io/stores.ts'
 import { conclude } from './finale.ts'
 import { inBatches } from './in-batches.ts'
-import { partitionName, type TopicPartition, type Unobserved, unobserved } from './observe.ts'
+import { partitionName, type TopicPartition } from './observe.ts'
 import { observeWhileNeeded } from './observer.ts'
 import { finish, guarded, saveCheckpoint, start } from './partition-effects.ts'
 import {
@@ -136,42 +135,13 @@ async function runShard(
   runs: readonly PartitionRun[],
 ): Promise<void> {
   const { flow, tails } = input
-  const producer = await identify(deps)
-  if ('kind' in producer) {
-    const nobody = { producerId: 0n, producerEpoch: 0 }
-    const shard = createShard({ ...deps, flow, tails, runs, producer: nobody })
-    const foundCopying = producer.reason === 'authorization-denied'
-    const failure = { ...producer, cluster: deps.target.name, foundCopying }
-    const detail = `${deps.target.name}: ${producer.detail}`
-    for (const run of runs) run.lastFailure = failure
-    await Promise.all(runs.map(run => finish(shard, run, 'unobserved', detail)))
-    return
-  }
-  const shard = createShard({ ...deps, flow, tails, runs, producer })
+  const shard = createShard({ ...deps, flow, tails, runs })
   const ended = new AbortController()
   const timers = [saveRegularly(shard, ended.signal), endAtDeadline(shard, input, ended.signal)]
   start(shard, runs, observeWhileNeeded(shard))
   await shard.allStopped.promise
   ended.abort()
   await Promise.all([...timers, ...runs.map(run => run.effects)])
-}
-
-/**
- * Who we are to the target's brokers; one request per run, whatever the number of partitions. A
- * broker that has just started, or whose producer-id block is being renewed, answers
- * COORDINATOR_LOAD_IN_PROGRESS for a moment.
- */
-async function identify({ target, clock }: ReplicateDeps): Promise<ProducerIdentity | Unobserved> {
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      return await target.initProducerId()
-    } catch (error) {
-      const failure = unobserved(error, null)
-      const isFinal = attempt >= observationAttemptsMax || failure.reason === 'authorization-denied'
-      if (isFinal) return failure
-    }
-    await clock.wait(backoffMs(attempt, retryBackoffMs))
-  }
 }
 
 /** Checkpoints every running partition, which renews its lease. */

@@ -176,6 +176,9 @@ function nextPosition(input: {
     lastSeenLogEndOffset: sourceOffset(source.offsets.get('log-end') ?? 0n),
     // The epoch belongs to the batch before the position; somewhere else it would be another one's.
     lastEpoch: nextSourceOffset === position.nextSourceOffset ? position.lastEpoch : null,
+    // As old as can be: what is copied again must not be taken for a repetition of what was sent
+    // before, so it goes out under a new epoch.
+    producer: position.producer === null ? null : { ...position.producer, assignedAtMs: 0 },
   }
 }
 

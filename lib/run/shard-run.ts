@@ -4,7 +4,7 @@
 
 import type { FlowConfig } from '../core/config.ts'
 import type { Clock } from '../io/clock.ts'
-import type { Cluster, ProducerIdentity } from '../io/cluster.ts'
+import type { Cluster } from '../io/cluster.ts'
 import type { Log } from '../io/log.ts'
 import type { CheckpointStore, IncidentStore } from '../io/stores.ts'
 import type { PartitionRun } from './partition-run.ts'
@@ -25,7 +25,6 @@ export type Shard = ReplicateDeps & {
   readonly flow: FlowConfig
   /** Batch runs stop a partition when it has caught up; tailing runs only at the deadline. */
   readonly tails: boolean
-  readonly producer: ProducerIdentity
   readonly runs: readonly PartitionRun[]
   /** Wakes the observer. */
   readonly observer: Signal
@@ -44,9 +43,7 @@ export type Shard = ReplicateDeps & {
   fetchTurn: number
 }
 
-export function createShard(
-  input: ReplicateDeps & Pick<Shard, 'flow' | 'tails' | 'producer' | 'runs'>,
-): Shard {
+export function createShard(input: ReplicateDeps & Pick<Shard, 'flow' | 'tails' | 'runs'>): Shard {
   return {
     ...input,
     observer: createSignal(),
