@@ -2,10 +2,8 @@
 // whenever a fetch or a produce was refused. Beside the copying of all others, so that one
 // partition's trouble slows nobody down.
 
-import { assert } from '../core/assert.ts'
 import type { Decision } from '../core/decision.ts'
 import { tableWritesInFlightMax } from '../core/defaults.ts'
-import { sourceOffset, targetOffset } from '../core/offset.ts'
 import { positionOf } from '../core/partition-state.ts'
 import { needsTakeOver } from '../core/take-over.ts'
 import { BrokerFailure } from '../io/broker-failure.ts'
@@ -14,6 +12,7 @@ import { fetchFrom } from './fetch-loop.ts'
 import { retry } from './finale.ts'
 import { inBatches } from './in-batches.ts'
 import { type LogView, observeLogs, type Unobserved, unobserved } from './observe.ts'
+import { observedEvent } from './observed-event.ts'
 import { abandon, decideFor, finish, perform, start } from './partition-effects.ts'
 import type { PartitionRun } from './partition-run.ts'
 import { sendWhatIsReady } from './produce-pump.ts'
@@ -88,19 +87,9 @@ async function takeViews(
     const detail = `standby topic ${run.targetTopic} has no partition ${run.key.partition}; the next tick creates it`
     return finish(shard, run, 'failed', detail)
   }
-  const observed = {
-    kind: 'observed' as const,
-    source: {
-      topicId: source.topicId,
-      logStartOffset: sourceOffset(pointOf(source, 'log-start')),
-      lastStableOffset: sourceOffset(pointOf(source, 'last-stable')),
-      logEndOffset: sourceOffset(pointOf(source, 'log-end')),
-    },
-    target: { topicId: target.topicId, logEndOffset: targetOffset(pointOf(target, 'log-end')) },
-    cleanHandOver: run.cleanHandOver,
-    fetchWasOutOfRange: run.wasOutOfRange,
-    topicIsKnown: run.topicIsKnown,
-  }
+  const { cleanHandOver, wasOutOfRange: fetchWasOutOfRange, topicIsKnown } = run
+  const found = { cleanHandOver, fetchWasOutOfRange, topicIsKnown }
+  const observed = observedEvent(source, target, found)
   run.sourceLeader = source.leader
   run.targetLeader = target.leader
   if (needsTakeOver(run.state, observed)) {
@@ -172,15 +161,6 @@ function following(decision: Decision): Decision {
       : command,
   )
   return { ...decision, commands }
-}
-
-function pointOf(
-  view: Extract<LogView, { kind: 'seen' }>,
-  point: 'log-start' | 'last-stable' | 'log-end',
-) {
-  const offset = view.offsets.get(point)
-  assert(offset !== undefined, `the view of a log has no ${point}`)
-  return offset
 }
 
 function findsTruncation(decision: Decision): boolean {

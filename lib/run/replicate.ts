@@ -20,7 +20,7 @@ import {
   type PartitionRun,
 } from './partition-run.ts'
 import { createShard, type ReplicateDeps, type Shard, wakeLoops } from './shard-run.ts'
-import { resolveCopied } from './unobserved.ts'
+import { reportFindings, resolveCopied } from './unobserved.ts'
 
 export type ReplicateInput = {
   readonly flow: FlowConfig
@@ -42,6 +42,11 @@ export type ReplicateReport = {
   readonly findings: readonly Finding[]
   /** Leases of other runs that kept a partition from running. */
   readonly heldUntilMs: number | null
+  /**
+   * What could not be stored after the last checkpoint, one sentence each. Nothing that was copied
+   * is lost by it, and the next run stores it; yet the run did not end well.
+   */
+  readonly failures: readonly string[]
 }
 
 export async function replicate(
@@ -61,8 +66,33 @@ export async function replicate(
   const findings = runs.flatMap(run =>
     run.report.outcome === 'unobserved' && run.lastFailure !== null ? [run.lastFailure] : [],
   )
-  await resolveCopied(deps, input.flow.name, { partitions: reports, findings })
-  return { partitions: reports.sort(byName), findings, heldUntilMs }
+  const run = { partitions: reports, findings }
+  const failures = await failuresOf('ending the incidents that are over', () =>
+    resolveCopied(deps, input.flow.name, run),
+  )
+  return { partitions: reports.sort(byName), findings, heldUntilMs, failures }
+}
+
+/** A run whose findings are incidents when it ends: what workers and `run --once` perform. */
+export async function replicateAndReport(
+  deps: ReplicateDeps,
+  input: ReplicateInput,
+): Promise<ReplicateReport> {
+  const report = await replicate(deps, input)
+  const failures = await failuresOf('storing what could not be observed', () =>
+    reportFindings(deps, input.flow.name, report.findings),
+  )
+  return { ...report, failures: [...report.failures, ...failures] }
+}
+
+/** By now everything copied has its checkpoint: what fails here must not take the report along. */
+async function failuresOf(purpose: string, work: () => Promise<void>): Promise<string[]> {
+  try {
+    await work()
+    return []
+  } catch (error) {
+    return [`${purpose}: ${error instanceof Error ? error.message : String(error)}`]
+  }
 }
 
 export function byName(left: TopicPartition, right: TopicPartition): number {
