@@ -55,6 +55,7 @@ export async function runOnce(
       partitions: run.partitions.map(reportPartitionRun),
       warnings: run.warnings,
       unobserved: [...new Set(run.findings.map(({ cluster, detail }) => `${cluster}: ${detail}`))],
+      failures: run.failures,
     })
   }
   return {

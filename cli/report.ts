@@ -69,6 +69,8 @@ export type RunReport = {
     readonly warnings: readonly string[]
     /** What could not be looked at, one sentence each. */
     readonly unobserved: readonly string[]
+    /** What could not be stored at the end, one sentence each. */
+    readonly failures: readonly string[]
   }[]
   readonly recordsReplicated: string
   readonly bytesReplicated: string

@@ -10,9 +10,8 @@ import { drainDeadlineMs } from '../lib/core/budget.ts'
 import { createFunctionStarter, invocationOf } from '../lib/io/function-invoker.ts'
 import type { InvokeSuccessor } from '../lib/run/hand-over.ts'
 import { newOwner } from '../lib/run/open-flow.ts'
-import { replicate } from '../lib/run/replicate.ts'
+import { replicateAndReport } from '../lib/run/replicate.ts'
 import { replicateMetrics } from '../lib/run/tick-metrics.ts'
-import { reportFindings } from '../lib/run/unobserved.ts'
 import { startRuntime } from './runtime.ts'
 
 const runtime = startRuntime(process.env)
@@ -59,11 +58,10 @@ async function run(event: unknown, context: Context): Promise<ReplicateAnswer> {
       // The next tick finds the leases free and hands the partitions out again.
       log({ level: 'warn', text: `No successor took over flow ${name}: ${detail}` }),
     )
-  const report = await replicate(
+  const report = await replicateAndReport(
     { ...deps, owner: newOwner() },
     { flow, partitions, deadlineMs, tails, predecessor, ...(tails ? { invokeSuccessor } : {}) },
   )
-  await reportFindings(deps, flow.name, report.findings)
   metrics(flow.name, replicateMetrics(report))
   const bad = report.partitions.filter(each =>
     ['halted', 'failed', 'unobserved'].includes(each.outcome),
@@ -72,11 +70,12 @@ async function run(event: unknown, context: Context): Promise<ReplicateAnswer> {
     const text = `${topic}-${partition}: ${outcome}${detail === null ? '' : `, ${detail}`}`
     log({ level: outcome === 'failed' ? 'error' : 'info', text })
   }
-  if (bad.length > 0) {
+  for (const text of report.failures) log({ level: 'error', text: `Run not ended well: ${text}` })
+  if (bad.length > 0 || report.failures.length > 0) {
     const names = bad.map(each => `${each.topic}-${each.partition} ${each.outcome}`).join(', ')
-    throw new Error(
-      `${bad.length} of ${report.partitions.length} partitions need attention: ${names}`,
-    )
+    const attention = `${bad.length} of ${report.partitions.length} partitions need attention`
+    const partitionsText = bad.length > 0 ? [`${attention}: ${names}`] : []
+    throw new Error([...partitionsText, ...report.failures].join('; '))
   }
   return {
     partitions: report.partitions.map(each => ({

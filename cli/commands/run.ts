@@ -33,9 +33,10 @@ export function addRunCommand(program: Command, cli: CommandLine): void {
         )
         const report = await runOnce(context, flows, interruption.signal)
         interruption.end()
-        for (const { name, warnings, unobserved } of report.flows) {
+        for (const { name, warnings, unobserved, failures } of report.flows) {
           for (const warning of warnings) context.note(`warning: ${name}: ${warning}`)
           for (const what of unobserved) context.note(`error: ${name}: cannot observe ${what}`)
+          for (const failure of failures) context.note(`error: ${name}: failed while ${failure}`)
         }
         context.print(options.json ? JSON.stringify(report) : await renderRun(report))
         return interruption.signal.aborted ? exitCode.interrupted : runExitCode(report)
@@ -62,8 +63,8 @@ export function runExitCode({ flows }: RunReport): ExitCode {
     flows.flatMap(flow => flow.partitions.map(each => outcomeExitCodes[each.outcome])),
   )
   if (codes.has(exitCode.halted)) return exitCode.halted
-  const isBlind = flows.some(flow => flow.unobserved.length > 0)
-  return isBlind || codes.has(exitCode.failed) ? exitCode.failed : exitCode.ok
+  const isIncomplete = flows.some(flow => flow.unobserved.length + flow.failures.length > 0)
+  return isIncomplete || codes.has(exitCode.failed) ? exitCode.failed : exitCode.ok
 }
 
 export async function renderRun(report: RunReport): Promise<string> {

@@ -1,11 +1,13 @@
-// Owns which batches of a fetch answer go to the target as they are, which only move the position
-// (control batches, aborted data, empty batches), and which must stop the partition because this
-// version cannot pass them unchanged. Per batch, never per record. Does not own stamping and
-// sending (run/produce-pump.ts).
+// Owns which batches of a fetch answer go to the target as they are, which are written anew first
+// (holes, a part of a batch, LogAppendTime, old formats), which only move the position (control
+// batches, aborted data, empty batches), and which must stop the partition because they are
+// damaged. Does not own how a batch is written anew (kafka/repack.ts), nor stamping and sending
+// (run/produce-pump.ts).
 
 import type { FetchedPartition } from '../kafka/01-fetch.ts'
 import { createAbortedFilter } from '../kafka/aborted-transactions.ts'
 import { DecodeError } from '../kafka/decode-error.ts'
+import { isCompressed, repackLegacy } from '../kafka/legacy-batch.ts'
 import {
   hasHoles,
   hasLogAppendTime,
@@ -14,6 +16,7 @@ import {
   type RecordBatch,
   readRecordBatches,
 } from '../kafka/record-batch.ts'
+import { repackBatch } from '../kafka/repack.ts'
 import { isBefore, type SourceOffset, sourceOffset } from './offset.ts'
 
 export type CopiedBatch = {
@@ -62,43 +65,85 @@ function sort(
   const copied: CopiedBatch[] = []
   let skippedTo: SourceOffset | null = null
   let at = fetchOffset
-  for (const batch of batches) {
-    if (batch.kind === 'legacy') {
-      const detail = `record format v${batch.magic} (before Kafka 0.11)`
-      return { skippedTo, copied, nextFetchOffset: at, refusal: { offset: at, detail } }
-    }
-    const next = sourceOffset(nextOffsetAfter(batch))
+  for (const entry of joinLegacy(batches)) {
+    const next = sourceOffset(nextOffsetOf(entry))
     // The filter sees every batch, also one below the position: it follows transactions through
     // them.
-    const isData = accepts(batch) && batch.recordsCount > 0
+    const isData = isLegacy(entry) || (accepts(entry) && entry.recordsCount > 0)
     if (!isBefore(at, next)) continue
-    if (isData) {
-      const detail = obstacle(batch, at)
-      if (detail !== null) {
-        return { skippedTo, copied, nextFetchOffset: at, refusal: { offset: at, detail } }
-      }
-      copied.push({ batch, nextSourceOffset: next })
-    } else {
-      const last = copied.at(-1)
-      if (last === undefined) skippedTo = next
-      else last.nextSourceOffset = next
+    const passed = isData ? pass(entry, at) : null
+    if (passed instanceof DecodeError) {
+      const detail = `batch up to ${next}: ${passed.message}`
+      return { skippedTo, copied, nextFetchOffset: at, refusal: { offset: at, detail } }
     }
+    const last = copied.at(-1)
+    if (passed !== null) copied.push({ batch: passed, nextSourceOffset: next })
+    else if (last === undefined) skippedTo = next
+    else last.nextSourceOffset = next
     at = next
   }
   return { skippedTo, copied, nextFetchOffset: at, refusal: null }
 }
 
-/** Why a batch of data cannot be passed on byte for byte; null when it can. */
-function obstacle(batch: RecordBatch, at: SourceOffset): string | null {
-  const range = `batch [${batch.baseOffset}, ${nextOffsetAfter(batch)})`
-  if (isBefore(sourceOffset(batch.baseOffset), at)) {
-    return `${range} straddles the position ${at}: only its later records are wanted`
+/**
+ * What the target gets of a batch of data: the batch itself where it can be passed on byte for
+ * byte, else one written anew, or null when none of its records is left to copy. An error when the
+ * batch is damaged: a new one would hide that behind a new checksum.
+ */
+function pass(entry: RecordBatch | LegacyRun, at: SourceOffset): RecordBatch | DecodeError | null {
+  try {
+    if (isLegacy(entry)) return repackLegacy(entry, { fromOffset: at })
+    return isPassable(entry, at) ? entry : repackBatch(entry, { fromOffset: at })
+  } catch (error) {
+    if (error instanceof DecodeError) return error
+    throw error
   }
-  if (hasHoles(batch)) {
-    return `${range} holds ${batch.recordsCount} records for ${batch.lastOffsetDelta + 1} offsets (compaction)`
+}
+
+/**
+ * Only a whole batch can be passed on: a straddling one holds records that were copied before, the
+ * target's broker refuses holes, and would replace the timestamps of LogAppendTime.
+ */
+function isPassable(batch: RecordBatch, at: SourceOffset): boolean {
+  const straddles = isBefore(sourceOffset(batch.baseOffset), at)
+  return !straddles && !hasHoles(batch) && !hasLogAppendTime(batch)
+}
+
+/** One compressed entry, or uncompressed ones that follow each other. Never empty. */
+type LegacyRun = readonly [LegacyBatch, ...LegacyBatch[]]
+
+/**
+ * Entries of the old formats are single records when they are not compressed: a batch for each
+ * would be a Produce request for each. Below the target's default limit of a batch, 1 MiB.
+ */
+const legacyRunBytesMax = 256 * 1024
+
+function joinLegacy(batches: readonly (RecordBatch | LegacyBatch)[]): (RecordBatch | LegacyRun)[] {
+  const joined: (RecordBatch | LegacyRun)[] = []
+  // The run that the next single record may still be added to.
+  let open: [LegacyBatch, ...LegacyBatch[]] | null = null
+  let openBytes = 0
+  for (const batch of batches) {
+    if (batch.kind === 'v2' || isCompressed(batch)) {
+      joined.push(batch.kind === 'v2' ? batch : [batch])
+      open = null
+    } else if (open !== null && openBytes + batch.bytes.length <= legacyRunBytesMax) {
+      open.push(batch)
+      openBytes += batch.bytes.length
+    } else {
+      open = [batch]
+      openBytes = batch.bytes.length
+      joined.push(open)
+    }
   }
-  if (hasLogAppendTime(batch)) {
-    return `${range} has timestamps of type LogAppendTime, which the standby would replace`
-  }
-  return null
+  return joined
+}
+
+function isLegacy(entry: RecordBatch | LegacyRun): entry is LegacyRun {
+  return !('kind' in entry)
+}
+
+function nextOffsetOf(entry: RecordBatch | LegacyRun): bigint {
+  if (!isLegacy(entry)) return nextOffsetAfter(entry)
+  return (entry.at(-1) ?? entry[0]).lastOffset + 1n
 }

@@ -6,6 +6,7 @@
 //   state         kind of PartitionState        incidentId    of a waiting or halted state
 //   sourceTopicId, targetTopicId                nextSourceOffset, nextTargetOffset
 //   lastEpoch, lastSeenLogEndOffset, lastTimestampMs          absent until known
+//   producerId, producerEpoch, nextSequence, producerAssignedAtMs, fencing    absent until known
 //   targetTopic   name of the topic on the target
 //   owner         the run that holds, or last held, the lease
 //   fence         number of the lease: grows with every acquisition, so a zombie's number is stale
@@ -15,9 +16,10 @@
 //   updatedAtMs   when the owner last wrote
 
 import { sourceOffset, targetOffset } from './offset.ts'
-import { type PartitionState, type Position, positionOf } from './partition-state.ts'
+import { type PartitionState, type Position, type Producer, positionOf } from './partition-state.ts'
 import {
   type Attribute,
+  CorruptRowError,
   numberAttribute,
   type Row,
   type RowChange,
@@ -50,6 +52,8 @@ export type Lease = {
 
 // Partition numbers are padded so that a listing of the table is in their order.
 const PARTITION_DIGITS = 10
+/** Partition indexes are INT32 in Kafka's protocol. */
+const PARTITION_MAX = 2 ** 31 - 1
 
 export const checkpointPrefix = 'checkpoint/'
 
@@ -77,6 +81,11 @@ function positionAttributes(position: Position | null): Record<string, Attribute
     lastEpoch: numberAttribute(position?.lastEpoch),
     lastSeenLogEndOffset: numberAttribute(position?.lastSeenLogEndOffset),
     lastTimestampMs: numberAttribute(position?.lastTimestampMs),
+    producerId: numberAttribute(position?.producer?.producerId),
+    producerEpoch: numberAttribute(position?.producer?.producerEpoch),
+    nextSequence: numberAttribute(position?.producer?.nextSequence),
+    producerAssignedAtMs: numberAttribute(position?.producer?.assignedAtMs),
+    fencing: textAttribute(position?.producer?.fencing),
   }
 }
 
@@ -85,14 +94,9 @@ const sortKeyShape = /^checkpoint\/([^/]+)\/(\d{10})$/
 /** Reads a row back. Throws `CorruptRowError` that names the row and the attribute. */
 export function readCheckpoint(row: StoredRow): Checkpoint {
   const read = rowReader(row)
-  const [, topic, partition] = sortKeyShape.exec(read.text('sk')) ?? []
-  if (topic === undefined || partition === undefined) {
-    throw read.corrupt('sk', 'checkpoint/<topic>/<partition, ten digits>')
-  }
   return {
     flow: read.text('pk'),
-    topic,
-    partition: Number(partition),
+    ...readSortKey(read),
     targetTopic: read.text('targetTopic'),
     state: readState(read),
     lease: {
@@ -101,6 +105,60 @@ export function readCheckpoint(row: StoredRow): Checkpoint {
       untilMs: read.optional('leaseUntilMs', read.number),
     },
     updatedAtMs: read.number('updatedAtMs'),
+  }
+}
+
+function readSortKey(read: RowReader): Pick<PartitionKey, 'topic' | 'partition'> {
+  const [, topic, digits] = sortKeyShape.exec(read.text('sk')) ?? []
+  if (topic === undefined || digits === undefined || Number(digits) > PARTITION_MAX) {
+    throw read.corrupt('sk', 'checkpoint/<topic>/<partition, ten digits>')
+  }
+  return { topic, partition: Number(digits) }
+}
+
+/** A partition whose row cannot be read; `detail` names row, attribute and expectation. */
+export type CorruptCheckpoint = Pick<PartitionKey, 'topic' | 'partition'> & {
+  readonly detail: string
+}
+
+/** Every row of a flow's listing, each in one of three places: none is left out. */
+export type ListedCheckpoints = {
+  /** Ordered by topic and partition. */
+  readonly checkpoints: readonly Checkpoint[]
+  /** Ordered like them. Where these partitions stand is not known: never to be taken for new. */
+  readonly corrupt: readonly CorruptCheckpoint[]
+  /** What is wrong with rows whose sort key does not say which partition they are about. */
+  readonly unnamed: readonly string[]
+}
+
+/** Reads a listing back. One corrupt row hides its own partition and no other. */
+export function readCheckpoints(rows: readonly StoredRow[]): ListedCheckpoints {
+  const checkpoints: Checkpoint[] = []
+  const corrupt: CorruptCheckpoint[] = []
+  const unnamed: string[] = []
+  for (const row of rows) {
+    const at = attempt(() => readSortKey(rowReader(row)))
+    if (at instanceof CorruptRowError) {
+      unnamed.push(at.message)
+      continue
+    }
+    const checkpoint = attempt(() => readCheckpoint(row))
+    if (checkpoint instanceof CorruptRowError) corrupt.push({ ...at, detail: checkpoint.message })
+    else checkpoints.push(checkpoint)
+  }
+  return {
+    checkpoints: checkpoints.sort(byTopicAndPartition),
+    corrupt: corrupt.sort(byTopicAndPartition),
+    unnamed,
+  }
+}
+
+function attempt<T>(read: () => T): T | CorruptRowError {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof CorruptRowError) return error
+    throw error
   }
 }
 
@@ -116,7 +174,10 @@ export function leaseWasFree(row: StoredRow): boolean {
 }
 
 /** For sorting. Not the order of the sort keys: there `a-b/` comes before `a/`. */
-export function byTopicAndPartition(left: PartitionKey, right: PartitionKey): number {
+export function byTopicAndPartition(
+  left: Pick<PartitionKey, 'topic' | 'partition'>,
+  right: Pick<PartitionKey, 'topic' | 'partition'>,
+): number {
   if (left.topic !== right.topic) return left.topic < right.topic ? -1 : 1
   return left.partition - right.partition
 }
@@ -147,5 +208,20 @@ function readPosition(read: RowReader): Position {
       sourceOffset(read.offset(name)),
     ),
     lastTimestampMs: read.optional('lastTimestampMs', read.integer),
+    producer: read.optional('producerId', () => readProducer(read)),
+  }
+}
+
+function readProducer(read: RowReader): Producer {
+  const fencing = read.text('fencing')
+  if (fencing !== 'transactional-id' && fencing !== 'none') {
+    throw read.corrupt('fencing', 'transactional-id or none')
+  }
+  return {
+    producerId: read.offset('producerId'),
+    producerEpoch: read.number('producerEpoch'),
+    nextSequence: read.number('nextSequence'),
+    assignedAtMs: read.number('producerAssignedAtMs'),
+    fencing,
   }
 }

@@ -58,6 +58,7 @@ function start(observed: Observed, { policies }: DecideContext): Decision {
     lastEpoch: null,
     lastSeenLogEndOffset: source.logEndOffset,
     lastTimestampMs: null,
+    producer: null,
   }
   return moved(position, saved(next(position, source)))
 }

@@ -25,7 +25,12 @@ import {
 } from './found.ts'
 import { partitionIncident } from './incident.ts'
 import { isBefore, targetOffsetAfter } from './offset.ts'
-import type { PartitionState, Position } from './partition-state.ts'
+import {
+  type PartitionState,
+  type Position,
+  type Producer,
+  sequenceAfter,
+} from './partition-state.ts'
 
 /** The next state, the incidents to store before it, and what to do, in this order. */
 export function decide(
@@ -42,6 +47,12 @@ export function decide(
       return whileReplicating(state, position => decideOnDivergence(position, event, context))
     case 'acknowledged':
       return whileReplicating(state, position => decideOnAcknowledgement(position, event, context))
+    case 'producer-assigned':
+      return whileReplicating(state, position =>
+        moved({ ...position, producer: event.producer }, [{ kind: 'save-checkpoint' }]),
+      )
+    case 'taken-over':
+      return decideOnTakeOver(state, event, context)
     case 'skipped':
       return whileReplicating(state, position => {
         assert(!isBefore(event.nextSourceOffset, position.nextSourceOffset), 'skipped backwards')
@@ -130,6 +141,7 @@ function decideOnAcknowledgement(
     nextTargetOffset: targetOffsetAfter(baseOffset, event.recordsCount),
     lastEpoch: event.epoch,
     lastTimestampMs: event.maxTimestampMs,
+    producer: advanced(position.producer, event.recordsCount),
   }
   assert(isBefore(position.nextSourceOffset, next.nextSourceOffset), 'acknowledged backwards')
   if (baseOffset === position.nextTargetOffset) return moved(next)
@@ -139,6 +151,42 @@ function decideOnAcknowledgement(
   return {
     ...moved(next, [{ kind: 'save-checkpoint' }]),
     incidents: [targetDrifted(position, scope, nowMs, baseOffset)],
+  }
+}
+
+function advanced(producer: Producer | null, recordsCount: number): Producer | null {
+  if (producer === null) return null
+  return { ...producer, nextSequence: sequenceAfter(producer.nextSequence, recordsCount) }
+}
+
+/** The partition stands where its last owner got to, and that is stored before it goes on. */
+function decideOnTakeOver(
+  state: PartitionState,
+  event: EventOf<'taken-over'>,
+  { scope, nowMs }: DecideContext,
+): Decision {
+  assert(
+    state.kind === 'replicating' || state.kind === 'waiting',
+    `taken over while it is ${state.kind}`,
+  )
+  const { position } = state
+  assert(!isBefore(event.nextSourceOffset, position.nextSourceOffset), 'taken over backwards')
+  assert(!isBefore(event.nextTargetOffset, position.nextTargetOffset), 'target taken backwards')
+  const next: Position = {
+    ...position,
+    nextSourceOffset: event.nextSourceOffset,
+    nextTargetOffset: event.nextTargetOffset,
+    lastEpoch: event.epoch ?? position.lastEpoch,
+    lastTimestampMs: event.maxTimestampMs ?? position.lastTimestampMs,
+    producer: event.producer,
+  }
+  const { foreignRecords, foundTargetOffset } = event
+  const drift = { ...targetDrifted(position, scope, nowMs, foundTargetOffset) }
+  const evidence = { foreignRecords: String(foreignRecords) }
+  return {
+    state: { ...state, position: next },
+    incidents: foreignRecords > 0n ? [{ ...drift, evidence }] : [],
+    commands: [{ kind: 'save-checkpoint' }],
   }
 }
 

@@ -4,7 +4,7 @@
 
 import type { Incident, PartitionScope } from './incident.ts'
 import type { SourceOffset, TargetOffset } from './offset.ts'
-import type { PartitionState, Position } from './partition-state.ts'
+import type { PartitionState, Position, Producer } from './partition-state.ts'
 import type { Policies } from './policy.ts'
 
 /** What the source says of a partition at one moment. */
@@ -48,6 +48,10 @@ export type PartitionEvent =
       readonly epoch: number
       readonly maxTimestampMs: bigint
     }
+  /** The target assigned a producer, and nobody writes there under an earlier one. */
+  | { readonly kind: 'producer-assigned'; readonly producer: Producer }
+  /** The owner before us is fenced, and what it left beyond the checkpoint was looked through. */
+  | ({ readonly kind: 'taken-over' } & TakenOver)
   /** Control batches, aborted data, empty batches: nothing of them belongs on the target. */
   | { readonly kind: 'skipped'; readonly nextSourceOffset: SourceOffset }
   /** A batch that must not be passed on as it is: by our own check, or the target's answer. */
@@ -57,6 +61,21 @@ export type PartitionEvent =
       readonly offset: SourceOffset
       readonly detail: string
     }
+
+/** What was found on the target beyond a checkpoint. */
+export type TakenOver = {
+  readonly producer: Producer
+  /** Behind the last record that is on the target already. */
+  readonly nextSourceOffset: SourceOffset
+  /** Of the batch before it; null when none of them was there. */
+  readonly epoch: number | null
+  readonly maxTimestampMs: bigint | null
+  /** Where the target's log ended before our own marker. */
+  readonly foundTargetOffset: TargetOffset
+  readonly nextTargetOffset: TargetOffset
+  /** Records there that are not the source's next ones, by whomever. */
+  readonly foreignRecords: bigint
+}
 
 export type PartitionEventKind = PartitionEvent['kind']
 

@@ -13,6 +13,11 @@ export type Disposition =
   | 'observe-out-of-range'
   /** The principal lacks a permission: reported as an incident, tried again on the next tick. */
   | 'denied'
+  /**
+   * The target's view of our producer is not ours: somebody fenced it, or its sequences are lost.
+   * What is there must be looked through, as after a crash.
+   */
+  | 'take-over'
   /** The target refuses this very batch, and would again. */
   | 'halt-unsupported'
   | 'halt-too-large'
@@ -59,9 +64,13 @@ const whenProducing: Readonly<Record<string, Disposition>> = {
   KAFKA_STORAGE_ERROR: 'observe',
   COORDINATOR_NOT_AVAILABLE: 'observe',
   THROTTLING_QUOTA_EXCEEDED: 'observe',
-  // Follows from an earlier batch in flight that was refused: everything
-  // unacknowledged is sent again in order.
-  OUT_OF_ORDER_SEQUENCE_NUMBER: 'observe',
+  // Of the first batch in flight; behind a refused one it only follows from that one's refusal.
+  OUT_OF_ORDER_SEQUENCE_NUMBER: 'take-over',
+  DUPLICATE_SEQUENCE_NUMBER: 'take-over',
+  UNKNOWN_PRODUCER_ID: 'take-over',
+  INVALID_PRODUCER_ID_MAPPING: 'take-over',
+  INVALID_PRODUCER_EPOCH: 'take-over',
+  PRODUCER_FENCED: 'take-over',
   TOPIC_AUTHORIZATION_FAILED: 'denied',
   CLUSTER_AUTHORIZATION_FAILED: 'denied',
   MESSAGE_TOO_LARGE: 'halt-too-large',

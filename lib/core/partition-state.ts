@@ -34,6 +34,30 @@ export type Position = {
   readonly lastSeenLogEndOffset: SourceOffset | null
   /** Largest timestamp of the last copied batch, ms since the epoch; null before the first one. */
   readonly lastTimestampMs: bigint | null
+  /** On whose behalf the target was last written; null before the first record was sent. */
+  readonly producer: Producer | null
+}
+
+/** The idempotent producer (KIP-98) of one partition: the next owner goes on as the same one. */
+export type Producer = {
+  readonly producerId: bigint
+  readonly producerEpoch: number
+  /** Of the next record to send, 0 to 2^31-1: everything before it was acknowledged. */
+  readonly nextSequence: number
+  /** When the target assigned this epoch, ms since the epoch. */
+  readonly assignedAtMs: number
+  /**
+   * `transactional-id`: a new epoch fences whoever still writes under this one. `none`: the target
+   * denies transactional ids, and a dead owner can only be waited out.
+   */
+  readonly fencing: 'transactional-id' | 'none'
+}
+
+const SEQUENCE_LIMIT = 2 ** 31
+
+/** Sequences count records and wrap to 0 after 2^31-1 (DefaultRecordBatch.incrementSequence). */
+export function sequenceAfter(sequence: number, recordsCount: number): number {
+  return (sequence + recordsCount) % SEQUENCE_LIMIT
 }
 
 export type PartitionState =

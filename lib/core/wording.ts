@@ -87,7 +87,7 @@ export function incidentLines(incident: Incident): LogLine[] {
         {
           level: 'error',
           text:
-            `${incident.kind === 'record-too-large' ? 'Record too large for the standby' : 'Record batch cannot be passed on unchanged'} ` +
+            `${incident.kind === 'record-too-large' ? 'Record too large for the standby' : 'Record batch cannot be copied'} ` +
             `for ${name} at offset ${found}: ${evidence(incident, 'detail')}. ${after(incident)}`,
         },
       ]

@@ -17,13 +17,14 @@
 import { type DynamoDBClient, GetItemCommand } from '@aws-sdk/client-dynamodb'
 import { assert } from '../core/assert.ts'
 import {
-  byTopicAndPartition,
   type Checkpoint,
   checkpointKey,
   checkpointPrefix,
+  type ListedCheckpoints,
   leaseWasFree,
   type PartitionKey,
   readCheckpoint,
+  readCheckpoints,
   readLeaseHolder,
   stateAttributes,
 } from '../core/checkpoint.ts'
@@ -42,10 +43,9 @@ export function createCheckpointStore(client: DynamoDBClient, table: string): Ch
   }
 }
 
-async function listCheckpoints(target: TableTarget, flow: string): Promise<Checkpoint[]> {
+async function listCheckpoints(target: TableTarget, flow: string): Promise<ListedCheckpoints> {
   const purpose = `listing the checkpoints of flow ${flow}`
-  const rows = await listRows(target, purpose, { flow, prefix: checkpointPrefix })
-  return rows.map(readCheckpoint).sort(byTopicAndPartition)
+  return readCheckpoints(await listRows(target, purpose, { flow, prefix: checkpointPrefix }))
 }
 
 async function getCheckpoint(target: TableTarget, key: PartitionKey): Promise<Checkpoint | null> {

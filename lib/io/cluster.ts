@@ -4,7 +4,6 @@
 
 import {
   type Connection,
-  initProducerIdV4,
   listOffsetsV7,
   metadataV12,
   type Reader,
@@ -29,6 +28,10 @@ import { errorName } from '../kafka/error-codes.ts'
 import { topicIdFromUuid, uuidFromTopicId } from '../kafka/topic-id.ts'
 import { BrokerFailure } from './broker-failure.ts'
 import { type Address, createConnections, type Purpose } from './connection.ts'
+import {
+  createTransactionCoordinator,
+  type TransactionCoordinator,
+} from './transaction-coordinator.ts'
 
 export type PartitionDescription = {
   readonly partition: number
@@ -67,10 +70,8 @@ export type ListedOffset = {
     | { readonly kind: 'error'; readonly errorName: string }
 }
 
-export type ProducerIdentity = { readonly producerId: bigint; readonly producerEpoch: number }
-
 /** Every function throws `BrokerFailure` when the cluster does not answer. */
-export type Cluster = {
+export type Cluster = TransactionCoordinator & {
   readonly name: string
   /** Describes the named topics, or with null every topic the principal may see. */
   describeTopics(names: readonly string[] | null): Promise<TopicDescription[]>
@@ -85,8 +86,6 @@ export type Cluster = {
   ): Promise<ListedOffset[]>
   fetch(leaderId: number, request: FetchRequest): Promise<FetchResponse>
   produce(leaderId: number, request: ProduceRequest): Promise<ProduceResponse>
-  /** A producer id for an idempotent producer without transactions (KIP-98). */
-  initProducerId(): Promise<ProducerIdentity>
   close(): Promise<void>
 }
 
@@ -176,18 +175,11 @@ export function openCluster(input: {
       onBroker(leaderId, 'data', on =>
         send(on, produceApi, encodeProduceRequest(request), decodeProduceResponse),
       ),
-    async initProducerId() {
-      const answer = await onAnyBroker(on => initProducerIdV4.api.async(on, null, 0, -1n, -1))
-      if (answer.errorCode !== 0) {
-        const error = errorName(answer.errorCode)
-        throw new BrokerFailure({
-          reason: error.endsWith('AUTHORIZATION_FAILED') ? 'authorization-denied' : 'unreachable',
-          cluster: name,
-          detail: `no producer id: ${error}`,
-        })
-      }
-      return { producerId: answer.producerId, producerEpoch: answer.producerEpoch }
-    },
+    ...createTransactionCoordinator({
+      cluster: name,
+      onAnyBroker,
+      onBrokerAt: (at, request) => connections.call(at, 'control', request),
+    }),
     close: connections.close,
   }
 }

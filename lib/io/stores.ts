@@ -3,7 +3,7 @@
 // have one in memory. Every write is one conditional write of one item, so it works on every
 // emulator and costs one request.
 
-import type { Checkpoint, PartitionKey } from '../core/checkpoint.ts'
+import type { Checkpoint, ListedCheckpoints, PartitionKey } from '../core/checkpoint.ts'
 import type { Incident, Resolution } from '../core/incident.ts'
 import type { SourceOffset } from '../core/offset.ts'
 import type { PartitionState } from '../core/partition-state.ts'
@@ -20,8 +20,9 @@ export type Acquisition =
   | { readonly kind: 'held'; readonly owner: string; readonly untilMs: number }
 
 export type CheckpointStore = {
-  /** Every checkpoint of a flow, ordered by topic and partition. */
-  list(flow: string): Promise<Checkpoint[]>
+  /** Every row of a flow; a corrupt one is said beside the others and hides none of them. */
+  list(flow: string): Promise<ListedCheckpoints>
+  /** Throws `CorruptRowError`, as `acquire` does: there the row is all that was asked for. */
   get(key: PartitionKey): Promise<Checkpoint | null>
   /**
    * Takes the lease of a partition when it was never held, was released, or has expired; creates

@@ -1,7 +1,8 @@
 // Owns the v2 record batch as it lies on the wire: a view of its header, and the few header bytes
-// that change when a batch read from the source is produced to the target. Does not own the records
-// inside (the one of a transaction's end is read in control-record.ts), nor whether a batch may be
-// passed through: the caller asks `hasHoles`, `hasLogAppendTime` and `isControlBatch` first.
+// that change when a batch read from the source is produced to the target; and the frame around
+// records that were written anew. Does not own the records inside (record.ts; the one of a
+// transaction's end is read in control-record.ts), nor whether a batch may be passed through: the
+// caller asks `hasHoles`, `hasLogAppendTime` and `isControlBatch` first.
 //
 // Source: Apache Kafka's DefaultRecordBatch (named positions, what the CRC covers), KIP-98.
 //
@@ -44,8 +45,8 @@ const RECORDS_AT = 61
 
 /** Base offset and batch length: the part of a batch that its length does not count. */
 const LOG_OVERHEAD = 12
-/** The smallest entry of any format is a v0 one (Kafka's LegacyRecord.RECORD_OVERHEAD_V0). */
-const LEGACY_LENGTH_MIN = 14
+/** The smallest length by magic: LegacyRecord.RECORD_OVERHEAD_V0 and _V1, and this header's. */
+const LENGTHS_MIN = [14, 22, RECORDS_AT - LOG_OVERHEAD] as const
 
 const CODEC_MASK = 0x07
 const LOG_APPEND_TIME_BIT = 0x08
@@ -71,7 +72,10 @@ export type RecordBatch = {
   readonly lastOffsetDelta: number
   /** How many records are in the batch now; 0 when compaction kept only its header. */
   readonly recordsCount: number
-  /** Of the leader that appended the batch: the next fetch's `lastFetchedEpoch`. */
+  /**
+   * Of the leader that appended the batch: the next fetch's `lastFetchedEpoch`. -1 of one that was
+   * written anew from an older format, which has none: a fetch with -1 is one without an epoch.
+   */
   readonly partitionLeaderEpoch: number
   readonly attributes: number
   /** null when the producer was not idempotent. */
@@ -80,19 +84,29 @@ export type RecordBatch = {
   readonly baseTimestamp: bigint
   /** Milliseconds; the append time when the timestamp type is LogAppendTime. -1: no timestamps. */
   readonly maxTimestamp: bigint
+  /**
+   * The offset of each record in the source. Only of a batch written anew without its holes, where
+   * `baseOffset` and the deltas no longer tell.
+   */
+  readonly recordOffsets?: readonly bigint[]
 }
 
-/** An entry written in a format older than 0.11 (magic 0 or 1). It can't be passed through. */
+/**
+ * An entry written in a format older than 0.11 (magic 0 or 1): one record, or several compressed
+ * into the value of one. It can't be passed through.
+ */
 export type LegacyBatch = {
   readonly kind: 'legacy'
-  readonly magic: number
-  /** Of a compressed entry: the offset of its *last* record (KIP-32). */
-  readonly baseOffset: bigint
+  readonly magic: 0 | 1
+  /** The whole entry, offset and size included. Memory of the answer it was read from. */
+  readonly bytes: Buffer
+  /** Of a compressed entry the offset of its *last* record (KIP-32). */
+  readonly lastOffset: bigint
 }
 
 export type FetchedBatches = {
   readonly batches: (RecordBatch | LegacyBatch)[]
-  /** Bytes at the end that belong to no v2 batch in `batches`: of a truncated batch, usually. */
+  /** Bytes at the end that belong to nothing in `batches`: of a truncated batch, usually. */
   readonly trailingBytes: number
 }
 
@@ -103,8 +117,7 @@ export type FetchedBatches = {
  * A broker cuts the last batch off where the byte limit of the fetch falls (KIP-74), so an
  * incomplete last batch is normal: it's left out. But a broker never answers an incomplete batch
  * *alone* (ReplicaManager puts an empty set in its place from Fetch v3 on): no batch with trailing
- * bytes means that a length is corrupt, and a caller which fetched again would do so for ever. A
- * legacy entry is the last one returned, because nothing behind it may be copied before it.
+ * bytes means that a length is corrupt, and a caller which fetched again would do so for ever.
  *
  * Throws DecodeError for a length, magic, offset or count that no broker writes.
  */
@@ -115,19 +128,22 @@ export function readRecordBatches(records: Buffer): FetchedBatches {
   while (records.length - at > MAGIC_AT) {
     const length = records.readInt32BE(at + BATCH_LENGTH_AT)
     const magic = records.readInt8(at + MAGIC_AT)
-    const lengthMin = magic === 2 ? RECORDS_AT - LOG_OVERHEAD : LEGACY_LENGTH_MIN
-    if (magic < 0 || magic > 2) throw corrupt('magic', at + MAGIC_AT, `${magic}, not 0 to 2`, magic)
+    if (magic !== 0 && magic !== 1 && magic !== 2) {
+      throw corrupt('magic', at + MAGIC_AT, `${magic}, not 0 to 2`, magic)
+    }
+    const lengthMin = LENGTHS_MIN[magic]
     if (length < lengthMin) {
       const found = `${length}, not at least ${lengthMin}`
       throw corrupt('batchLength', at + BATCH_LENGTH_AT, found, magic)
     }
-    if (magic < 2) {
-      batches.push({ kind: 'legacy', magic, baseOffset: readBaseOffset(records, at, magic) })
-      break
-    }
     const end = at + LOG_OVERHEAD + length
     if (end > records.length) break
-    batches.push(viewBatch(records.subarray(at, end), at))
+    const bytes = records.subarray(at, end)
+    if (magic === 2) batches.push(viewBatch(bytes, at))
+    else {
+      const lastOffset = readBaseOffset(bytes, 0, magic, at)
+      batches.push({ kind: 'legacy', magic, bytes, lastOffset })
+    }
     at = end
   }
   return { batches, trailingBytes: records.length - at }
@@ -218,6 +234,59 @@ export function compressionCodec(batch: RecordBatch): CompressionCodec {
  */
 export function hasHoles(batch: RecordBatch): boolean {
   return batch.recordsCount !== batch.lastOffsetDelta + 1
+}
+
+/** The records as they lie in the batch: compressed as one block, or one behind the other. */
+export function recordBytes(batch: RecordBatch): Buffer {
+  return batch.bytes.subarray(RECORDS_AT)
+}
+
+/** The epoch of the producer that wrote the batch, read from its bytes; -1 without one. */
+export function producerEpochOf(batch: RecordBatch): number {
+  return batch.bytes.readInt16BE(PRODUCER_EPOCH_AT)
+}
+
+/**
+ * The records of a batch as they lie in it, compressed as one block. Throws DecodeError when the
+ * checksum does not fit: records that are written anew get a new one, which would hide the damage.
+ */
+export function checkedRecords({ bytes }: RecordBatch): Buffer {
+  const found = crc32c(bytes, ATTRIBUTES_AT, bytes.length)
+  const expected = bytes.readUInt32BE(CRC_AT)
+  if (found !== expected) throw corrupt('crc', CRC_AT, `${expected}, where the bytes have ${found}`)
+  return bytes.subarray(RECORDS_AT)
+}
+
+export type NewBatch = {
+  readonly baseOffset: bigint
+  readonly partitionLeaderEpoch: number
+  readonly codec: CompressionCodec
+  readonly baseTimestamp: bigint
+  readonly maxTimestamp: bigint
+  /** 1 or more, with the offset deltas 0, 1, 2, … */
+  readonly recordsCount: number
+  /** Compressed with `codec`. */
+  readonly records: Buffer
+}
+
+/** A batch of nobody yet, with CreateTime, in no transaction and without holes. Copies. */
+export function frameBatch(batch: NewBatch): RecordBatch {
+  const bytes = Buffer.alloc(RECORDS_AT + batch.records.length)
+  bytes.writeBigInt64BE(batch.baseOffset, 0)
+  bytes.writeInt32BE(bytes.length - LOG_OVERHEAD, BATCH_LENGTH_AT)
+  bytes.writeInt32BE(batch.partitionLeaderEpoch, PARTITION_LEADER_EPOCH_AT)
+  bytes.writeInt8(2, MAGIC_AT)
+  bytes.writeInt16BE(codecs.indexOf(batch.codec), ATTRIBUTES_AT)
+  bytes.writeInt32BE(batch.recordsCount - 1, LAST_OFFSET_DELTA_AT)
+  bytes.writeBigInt64BE(batch.baseTimestamp, BASE_TIMESTAMP_AT)
+  bytes.writeBigInt64BE(batch.maxTimestamp, MAX_TIMESTAMP_AT)
+  bytes.writeBigInt64BE(-1n, PRODUCER_ID_AT)
+  bytes.writeInt16BE(-1, PRODUCER_EPOCH_AT)
+  bytes.writeInt32BE(-1, BASE_SEQUENCE_AT)
+  bytes.writeInt32BE(batch.recordsCount, RECORDS_COUNT_AT)
+  batch.records.copy(bytes, RECORDS_AT)
+  bytes.writeUInt32BE(crc32c(bytes, ATTRIBUTES_AT, bytes.length), CRC_AT)
+  return viewBatch(bytes, 0)
 }
 
 /** On whose behalf a batch is produced: Kafka's idempotent producer (KIP-98). */

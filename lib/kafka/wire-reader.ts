@@ -29,6 +29,8 @@ export type WireBytes = {
 
 /** Every read names its field, in Kafka's spelling, for the error. Positions only move forward. */
 export type WireReader = {
+  /** Of the next byte to be read. */
+  readonly position: number
   readInt8(field: string): number
   readInt16(field: string): number
   readInt32(field: string): number
@@ -37,7 +39,10 @@ export type WireReader = {
   readInt64OrNull(field: string): bigint | null
   /** Signed (zigzag) varint, as records use it. */
   readVarint(field: string): number
+  /** Signed (zigzag) varint of 64 bits, as records use it. */
+  readVarlong(field: string): bigint
   skipVarlong(field: string): void
+  skipBytes(field: string, bytesCount: number): void
   /** A view, not a copy; `bytesCount` may come straight from the wire. */
   readBytes(field: string, bytesCount: number): Buffer
   /** COMPACT_NULLABLE_BYTES or COMPACT_RECORDS, as a view. */
@@ -128,6 +133,9 @@ export function createWireReader(source: WireBytes): WireReader {
   }
 
   return {
+    get position() {
+      return position
+    },
     readInt8: field => bytes.readInt8(take(field, 1)),
     readInt16: field => bytes.readInt16BE(take(field, 2)),
     readInt32: field => bytes.readInt32BE(take(field, 4)),
@@ -142,12 +150,31 @@ export function createWireReader(source: WireBytes): WireReader {
       if (zigzag > 0xffff_ffff) throw fail(field, start, 'a varint of more than 32 bits')
       return zigzag % 2 === 0 ? zigzag / 2 : -(zigzag + 1) / 2
     },
+    readVarlong(field) {
+      const start = position
+      // Seven bytes are 49 bits and exact in a number; only larger ones pay for a bigint.
+      let low = 0
+      let high = 0n
+      for (let index = 0; index < VARLONG_BYTES_MAX; index++) {
+        const byte = bytes.readUInt8(take(field, 1))
+        if (index < 7) low += (byte & 0x7f) * 2 ** (7 * index)
+        else high += BigInt(byte & 0x7f) << BigInt(7 * index)
+        if (byte < 0x80) {
+          const zigzag = BigInt.asUintN(64, BigInt(low) + high)
+          return (zigzag >> 1n) ^ -(zigzag & 1n)
+        }
+      }
+      throw fail(field, start, `a varlong of more than ${VARLONG_BYTES_MAX} bytes`)
+    },
     skipVarlong(field) {
       const start = position
       for (let index = 0; index < VARLONG_BYTES_MAX; index++) {
         if (bytes.readUInt8(take(field, 1)) < 0x80) return
       }
       throw fail(field, start, `a varlong of more than ${VARLONG_BYTES_MAX} bytes`)
+    },
+    skipBytes(field, bytesCount) {
+      take(field, bytesCount)
     },
     readBytes,
     readCompactBytes,

@@ -196,7 +196,7 @@ function takeFetched(
   const newest = copied.at(-1)
   if (newest !== undefined) {
     run.fetchEpoch = newest.batch.partitionLeaderEpoch
-    enqueue(run, copied, shard.producer)
+    enqueue(run, copied)
     sendWhatIsReady(shard, run)
   }
   if (refusal !== null) {
@@ -250,6 +250,7 @@ function refused(shard: Shard, run: PartitionRun, error: string): void {
         foundCopying: true,
       }
       return conclude(shard, run, { kind: 'stop', outcome: 'unobserved', detail })
+    case 'take-over':
     case 'halt-unsupported':
     case 'halt-too-large':
     case 'fail':

@@ -2,6 +2,7 @@
 // point, whatever the number of partitions. Every partition asked for gets an answer, and "could
 // not tell" is one of them. Does not own what the answers mean (core/decide.ts).
 
+import { assert } from '../core/assert.ts'
 import { dispositionOf } from '../core/disposition.ts'
 import { BrokerFailure, type UnobservedReason } from '../io/broker-failure.ts'
 import type { Cluster, LeaderPartition, LogPoint, TopicDescription } from '../io/cluster.ts'
@@ -15,6 +16,7 @@ export type LogView =
       readonly kind: 'seen'
       readonly topicId: string
       readonly leader: Leader
+      /** Every point that was asked for; see `pointOf`. */
       readonly offsets: ReadonlyMap<LogPoint, bigint>
     }
   /** The topic does not exist, or exists (as `topicId`) with fewer partitions. */
@@ -27,6 +29,15 @@ export type Unobserved = {
   /** Null when the whole cluster did not answer. */
   readonly topic: string | null
   readonly detail: string
+}
+
+export type SeenLog = Extract<LogView, { kind: 'seen' }>
+
+/** A point that was asked for. A view in which one is missing is `unobserved`, never `seen`. */
+export function pointOf(view: SeenLog, point: LogPoint): bigint {
+  const offset = view.offsets.get(point)
+  assert(offset !== undefined, `the view of a log has no ${point}`)
+  return offset
 }
 
 export type LogViews = {
@@ -151,10 +162,17 @@ async function listInto(
     if (view?.kind !== 'seen') return
     views.set(name, { ...view, offsets: new Map([...view.offsets, [point, offset]]) })
   }
+  const unanswered = new Map(onLeader.map(each => [partitionName(each), each]))
   try {
     for (const { answer, ...partition } of await cluster.listOffsets(leaderId, point, onLeader)) {
+      unanswered.delete(partitionName(partition))
       if (answer.kind === 'offset') add(partition, answer.offset)
       else views.set(partitionName(partition), listingRefused(partition, answer.errorName))
+    }
+    // Otherwise the view would be `seen` without this point, and 0 be taken for it.
+    for (const [name, { topic }] of unanswered) {
+      const detail = `the broker left ${name} out of its answer to ListOffsets (${point})`
+      views.set(name, { kind: 'unobserved', reason: 'unreachable', topic, detail })
     }
   } catch (error) {
     const failure = unobserved(error, null)

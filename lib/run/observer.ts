@@ -2,20 +2,23 @@
 // whenever a fetch or a produce was refused. Beside the copying of all others, so that one
 // partition's trouble slows nobody down.
 
-import { assert } from '../core/assert.ts'
 import type { Decision } from '../core/decision.ts'
 import { tableWritesInFlightMax } from '../core/defaults.ts'
-import { sourceOffset, targetOffset } from '../core/offset.ts'
 import { positionOf } from '../core/partition-state.ts'
+import { needsTakeOver } from '../core/take-over.ts'
+import { BrokerFailure } from '../io/broker-failure.ts'
 import { errorName } from '../kafka/error-codes.ts'
 import { fetchFrom } from './fetch-loop.ts'
 import { retry } from './finale.ts'
 import { inBatches } from './in-batches.ts'
-import { type LogView, observeLogs, partitionName, type Unobserved, unobserved } from './observe.ts'
-import { abandon, decideFor, finish, perform } from './partition-effects.ts'
+import { type LogView, observeLogs, type Unobserved, unobserved } from './observe.ts'
+import { observedEvent } from './observed-event.ts'
+import { abandon, decideFor, finish, perform, start } from './partition-effects.ts'
 import type { PartitionRun } from './partition-run.ts'
 import { sendWhatIsReady } from './produce-pump.ts'
+import { assignProducer, needsProducer } from './producer-identity.ts'
 import type { Shard } from './shard-run.ts'
+import { type Both, takeOver } from './take-over.ts'
 
 /** Runs until every partition has stopped and none can join any more. */
 export async function observeWhileNeeded(shard: Shard): Promise<void> {
@@ -84,31 +87,67 @@ async function takeViews(
     const detail = `standby topic ${run.targetTopic} has no partition ${run.key.partition}; the next tick creates it`
     return finish(shard, run, 'failed', detail)
   }
-  const decided = decideFor(shard, run, {
-    kind: 'observed',
-    source: {
-      topicId: source.topicId,
-      logStartOffset: sourceOffset(pointOf(source, 'log-start')),
-      lastStableOffset: sourceOffset(pointOf(source, 'last-stable')),
-      logEndOffset: sourceOffset(pointOf(source, 'log-end')),
-    },
-    target: { topicId: target.topicId, logEndOffset: targetOffset(pointOf(target, 'log-end')) },
-    cleanHandOver: run.cleanHandOver,
-    fetchWasOutOfRange: run.wasOutOfRange,
-    topicIsKnown: run.topicIsKnown,
-  })
-  const decision = shard.tails ? following(decided) : decided
-  run.wasOutOfRange = false
+  const { cleanHandOver, wasOutOfRange: fetchWasOutOfRange, topicIsKnown } = run
+  const found = { cleanHandOver, fetchWasOutOfRange, topicIsKnown }
+  const observed = observedEvent(source, target, found)
   run.sourceLeader = source.leader
   run.targetLeader = target.leader
+  if (needsTakeOver(run.state, observed)) {
+    const leaders = { sourceLeader: source.leader, targetLeader: target.leader }
+    return takeOverBeside(shard, run, { ...leaders, source: observed.source })
+  }
+  const decided = decideFor(shard, run, observed)
+  const decision = shard.tails ? following(decided) : decided
+  run.wasOutOfRange = false
   if (findsTruncation(decision) && !(await confirmTruncation(shard, run))) return
-  sayWhatMayRepeat(shard, run, decision)
   await perform(shard, run, decision)
-  // From here on this run is the owner, and what it finds on the target beyond
-  // its position is not its own.
-  run.cleanHandOver = true
+  // Nothing was ever written there, or it is known how far: what is found beyond the position from
+  // here on is not ours.
+  if (decision.state.kind === 'replicating') run.cleanHandOver = true
   const fetch = decision.commands.find(command => command.kind === 'fetch')
-  if (fetch !== undefined && isWaiting(run)) startCopying(shard, run, fetch.withEpoch)
+  if (fetch === undefined || !isWaiting(run)) return
+  if (await ensureProducer(shard, run)) startCopying(shard, run, fetch.withEpoch)
+}
+
+/** Beside the observation of the others: an owner that cannot be fenced is waited out. */
+function takeOverBeside(shard: Shard, run: PartitionRun, seen: Both): void {
+  run.notBeforeMs = Number.POSITIVE_INFINITY
+  const work = async () => {
+    try {
+      await takeOver(shard, run, seen)
+      run.cleanHandOver = true
+      run.notBeforeMs = 0
+      shard.observer.notify()
+    } catch (error) {
+      failedAt(shard, run, error)
+    }
+  }
+  start(shard, [run], work())
+}
+
+/** Stored before the first record is sent as it, so that a next owner knows whom to fence. */
+async function ensureProducer(shard: Shard, run: PartitionRun): Promise<boolean> {
+  const position = positionOf(run.state)
+  if (position === null || !needsProducer(position, shard.clock.nowMs())) return true
+  try {
+    const producer = await assignProducer(shard, run)
+    if (!isWaiting(run)) return false
+    await perform(shard, run, decideFor(shard, run, { kind: 'producer-assigned', producer }))
+    return isWaiting(run)
+  } catch (error) {
+    failedAt(shard, run, error)
+    return false
+  }
+}
+
+/** A cluster that did not answer while it was asked for more than an observation. */
+function failedAt(shard: Shard, run: PartitionRun, error: unknown): void {
+  const failure = unobserved(error, null)
+  const cluster = error instanceof BrokerFailure ? error.cluster : shard.target.name
+  if (run.phase === 'stopped') return
+  if (failure.reason !== 'authorization-denied') return tryLater(shard, run, cluster, failure)
+  run.lastFailure = { ...failure, cluster, foundCopying: true }
+  start(shard, [run], finish(shard, run, 'unobserved', `${cluster}: ${failure.detail}`))
 }
 
 /**
@@ -122,15 +161,6 @@ function following(decision: Decision): Decision {
       : command,
   )
   return { ...decision, commands }
-}
-
-function pointOf(
-  view: Extract<LogView, { kind: 'seen' }>,
-  point: 'log-start' | 'last-stable' | 'log-end',
-) {
-  const offset = view.offsets.get(point)
-  assert(offset !== undefined, `the view of a log has no ${point}`)
-  return offset
 }
 
 function findsTruncation(decision: Decision): boolean {
@@ -178,26 +208,13 @@ async function confirmTruncation(shard: Shard, run: PartitionRun): Promise<boole
   return false
 }
 
-/** After a crash: how much of the target may be repeated, said before it is. */
-function sayWhatMayRepeat(shard: Shard, run: PartitionRun, decision: Decision): void {
-  const before = positionOf(run.state)
-  const after = positionOf(decision.state)
-  if (run.cleanHandOver || before === null || after === null) return
-  const repeated = after.nextTargetOffset - before.nextTargetOffset
-  const again =
-    repeated > 0n
-      ? `up to ${repeated} records are on the standby already and come again`
-      : 'nothing is repeated'
-  const text = `Taking over ${partitionName(run.key)} after a run that did not end in good order: ${again}.`
-  shard.log({ level: 'warn', text })
-}
-
 function startCopying(shard: Shard, run: PartitionRun, withEpoch: boolean): void {
   const position = positionOf(run.state)
   if (position === null || run.sourceLeader === null) return
   run.phase = 'copying'
   run.fetchOffset = position.nextSourceOffset
   run.fetchEpoch = withEpoch ? position.lastEpoch : null
+  run.nextSequence = position.producer?.nextSequence ?? 0
   fetchFrom(shard, run.sourceLeader.leaderId)
 }
 

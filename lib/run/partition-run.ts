@@ -8,8 +8,8 @@ import type { CopiedBatch } from '../core/batch-admission.ts'
 import type { PartitionKey } from '../core/checkpoint.ts'
 import type { Incident } from '../core/incident.ts'
 import type { SourceOffset } from '../core/offset.ts'
-import type { PartitionState } from '../core/partition-state.ts'
-import { type BatchOwner, stampForProduce } from '../kafka/record-batch.ts'
+import { type PartitionState, positionOf, sequenceAfter } from '../core/partition-state.ts'
+import { stampForProduce } from '../kafka/record-batch.ts'
 import type { Leader, Unobserved } from './observe.ts'
 
 /** How the run of a partition ended. */
@@ -82,6 +82,7 @@ export type PartitionRun = {
   fetchOffset: SourceOffset | null
   /** Epoch of the last batch fetched, for the next fetch (KIP-320); null: fetch without. */
   fetchEpoch: number | null
+  /** Of the next batch to be queued; the one of the position is behind it. */
   nextSequence: number
   /**
    * True once the target acknowledged a batch of this run: from then on it checks our sequences.
@@ -232,18 +233,18 @@ export function createPendingQueue() {
   }
 }
 
-const SEQUENCE_LIMIT = 2 ** 31
-
-/** Stamps admitted batches with our producer id and their sequences, and queues them. */
-export function enqueue(
-  run: PartitionRun,
-  copied: readonly CopiedBatch[],
-  producer: Pick<BatchOwner, 'producerId' | 'producerEpoch'>,
-): void {
+/** Stamps admitted batches with the partition's producer and their sequences, and queues them. */
+export function enqueue(run: PartitionRun, copied: readonly CopiedBatch[]): void {
+  const producer = positionOf(run.state)?.producer
+  assert(producer != null, 'records were fetched before the partition had a producer id')
+  const { producerId, producerEpoch } = producer
   for (const admitted of copied) {
-    const bytes = stampForProduce(admitted.batch, { ...producer, baseSequence: run.nextSequence })
-    // Sequences count records and wrap to 0 after 2^31-1 (DefaultRecordBatch.incrementSequence).
-    run.nextSequence = (run.nextSequence + admitted.batch.recordsCount) % SEQUENCE_LIMIT
+    const bytes = stampForProduce(admitted.batch, {
+      producerId,
+      producerEpoch,
+      baseSequence: run.nextSequence,
+    })
+    run.nextSequence = sequenceAfter(run.nextSequence, admitted.batch.recordsCount)
     run.pending.push({ ...admitted, bytes })
   }
 }

@@ -2,7 +2,6 @@
 // on the target with as many partitions. Does not own configs, ACLs or groups; the target's broker
 // defaults apply to the rest.
 
-import type { Checkpoint } from '../core/checkpoint.ts'
 import type { FlowConfig } from '../core/config.ts'
 import { namedTopics, selects, targetTopicName } from '../core/topic-selection.ts'
 import type { Cluster, TopicDescription } from '../io/cluster.ts'
@@ -22,23 +21,23 @@ export type FoundTopics = {
 
 /**
  * The source topics of a flow. Topics a principal may not see are simply left out of a listing, so
- * names that the flow lists, or that have checkpoints, are asked for one by one when the listing
+ * names that the flow lists, or that have rows, are asked for one by one when the listing
  * does not have them: only the answer to that tells "deleted" from "denied".
  */
 export async function findTopics(
   source: Cluster,
   flow: FlowConfig,
-  checkpoints: readonly Checkpoint[],
+  rows: readonly Pick<TopicPartition, 'topic'>[],
 ): Promise<FoundTopics> {
   const nothing = { found: [], partitions: [], warnings: [] }
   const listed = await describe(source, null)
   if ('kind' in listed) return { ...nothing, findings: [{ ...listed, cluster: source.name }] }
-  const expected = new Set([...namedTopics(flow), ...checkpoints.map(each => each.topic)])
+  const expected = new Set([...namedTopics(flow), ...rows.map(each => each.topic)])
   const unlisted = [...expected].filter(name => selects(flow, name) && !listed.has(name))
   const asked: Awaited<ReturnType<typeof describe>> =
     unlisted.length === 0 ? new Map() : await describe(source, unlisted)
   if ('kind' in asked) return { ...nothing, findings: [{ ...asked, cluster: source.name }] }
-  const known = new Set(checkpoints.map(each => each.topic))
+  const known = new Set(rows.map(each => each.topic))
   const selected = [...listed.values(), ...asked.values()].filter(each => selects(flow, each.name))
   const found = selected.filter(topic => topic.kind === 'exists')
   return {

@@ -4,25 +4,25 @@
 // grow with brokers, not with partitions.
 
 import { isLeaseLive } from '../core/budget.ts'
-import type { Checkpoint } from '../core/checkpoint.ts'
 import type { FlowConfig } from '../core/config.ts'
 import { decide } from '../core/decide.ts'
 import type { Decision, PartitionEvent } from '../core/decision.ts'
 import { type Incident, isOpenFor } from '../core/incident.ts'
-import { sourceOffset, targetOffset } from '../core/offset.ts'
-import { type PartitionState, positionOf } from '../core/partition-state.ts'
+import type { PartitionState } from '../core/partition-state.ts'
 import type { Work } from '../core/shard.ts'
-import { selects, targetTopicName } from '../core/topic-selection.ts'
-import type { Cluster, LogPoint } from '../io/cluster.ts'
+import { targetTopicName } from '../core/topic-selection.ts'
+import type { Cluster } from '../io/cluster.ts'
 import type { CheckpointStore } from '../io/stores.ts'
 import type { TopicAdmin } from '../io/topic-admin.ts'
 import {
-  type LogView,
-  type LogViews,
-  observeLogs,
-  partitionName,
-  type TopicPartition,
-} from './observe.ts'
+  type FlowPartition,
+  joinPartitions,
+  lagOf,
+  stateOf,
+  unnamedText,
+} from './flow-partitions.ts'
+import { type LogView, type LogViews, observeLogs, type TopicPartition } from './observe.ts'
+import { observedEvent } from './observed-event.ts'
 import type { Finding } from './partition-run.ts'
 import { ensureTargetTopics, findTopics } from './plan-topics.ts'
 import { reportFindings, resolveAnswered, type UnobservedDeps } from './unobserved.ts'
@@ -43,6 +43,7 @@ export type PartitionPlan = TopicPartition & {
   readonly detail: string | null
   readonly lagRecords: bigint | null
   readonly topicIsKnown: boolean
+  /** `unstarted` also where the row cannot be read: nothing is claimed then. */
   readonly state: PartitionState
   /** Until when another run holds the lease; null when none does. */
   readonly heldUntilMs: number | null
@@ -62,11 +63,10 @@ export type Plan = {
  * about silence; nothing else.
  */
 export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> {
-  const checkpoints = await deps.checkpoints.list(flow.name)
-  const topics = await findTopics(deps.source, flow, checkpoints)
+  const listed = await deps.checkpoints.list(flow.name)
+  const topics = await findTopics(deps.source, flow, [...listed.checkpoints, ...listed.corrupt])
   const ensured = await ensureTargetTopics(deps, flow, topics.found)
-  const selected = checkpoints.filter(each => selects(flow, each.topic))
-  const partitions = partitionsToPlan(topics.partitions, selected)
+  const partitions = joinPartitions(flow, topics.partitions, listed)
   const [sources, targets] = await Promise.all([
     observeLogs(deps.source, partitions, ['log-start', 'last-stable', 'log-end']),
     observeLogs(
@@ -75,7 +75,7 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
       ['log-end'],
     ),
   ])
-  const context = { flow, checkpoints, sources, targets, nowMs: deps.clock.nowMs() }
+  const context = { flow, sources, targets, nowMs: deps.clock.nowMs() }
   const planned = partitions.map(each => planPartition(context, each))
   const findings = [
     ...topics.findings,
@@ -91,12 +91,15 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
   const isBlind = findings.some(each => each.topic === null && each.cluster === deps.source.name)
   if (!isBlind) await resolveAnswered(deps, flow.name, open, findings)
   sayHalted(deps, planned, open, flow.name)
+  for (const { row } of partitions) {
+    if (row.kind === 'corrupt') deps.log({ level: 'error', text: row.detail })
+  }
   return {
     flow: flow.name,
     partitions: planned,
     openIncidents: open,
     findings,
-    warnings: [...topics.warnings, ...ensured.warnings],
+    warnings: [...topics.warnings, ...ensured.warnings, ...listed.unnamed.map(unnamedText)],
   }
 }
 
@@ -112,18 +115,6 @@ export function workOf(plan: Plan, mode: FlowConfig['mode'] = 'batch'): Partitio
     })
 }
 
-/** The partitions there are, and those that have a checkpoint although they are there no more. */
-function partitionsToPlan(
-  existing: readonly TopicPartition[],
-  checkpoints: readonly Checkpoint[],
-): TopicPartition[] {
-  const all = new Map<string, TopicPartition>()
-  for (const { topic, partition } of [...existing, ...checkpoints]) {
-    all.set(partitionName({ topic, partition }), { topic, partition })
-  }
-  return [...all.values()]
-}
-
 function onTarget(flow: FlowConfig, { topic, partition }: TopicPartition): TopicPartition {
   return { topic: targetTopicName(flow, topic), partition }
 }
@@ -134,43 +125,41 @@ function finding(cluster: Cluster, view: LogView): Finding[] {
 
 type PlanContext = {
   readonly flow: FlowConfig
-  readonly checkpoints: readonly Checkpoint[]
   readonly sources: LogViews
   readonly targets: LogViews
   readonly nowMs: number
 }
 
-function planPartition(context: PlanContext, at: TopicPartition): PartitionPlan {
-  const { flow, checkpoints, sources, targets, nowMs } = context
-  const ofTopic = checkpoints.filter(each => each.topic === at.topic)
-  const checkpoint = ofTopic.find(each => each.partition === at.partition)
-  const state: PartitionState = checkpoint?.state ?? { kind: 'unstarted' }
+function planPartition(context: PlanContext, planned: FlowPartition): PartitionPlan {
+  const { flow, sources, targets, nowMs } = context
+  const { topic, partition, row, topicIsKnown } = planned
+  const at = { topic, partition }
   const source = sources.of(at)
-  const target = targets.of(onTarget(flow, at))
-  const common = {
-    ...at,
-    state,
-    lagRecords: lagOf(state, source),
-    topicIsKnown: ofTopic.some(each => each.state.kind !== 'unstarted'),
-    heldUntilMs: checkpoint?.lease.untilMs ?? null,
-    detail: null,
+  const common = { ...at, topicIsKnown, lagRecords: lagOf(planned, source), detail: null }
+  if (row.kind === 'corrupt') {
+    const unknown = { state: { kind: 'unstarted' as const }, heldUntilMs: null }
+    return { ...common, ...unknown, kind: 'unobserved', detail: row.detail }
   }
-  if (checkpoint !== undefined && isLeaseLive(checkpoint.lease.untilMs, nowMs)) {
-    return { ...common, kind: 'busy', detail: `leased by ${checkpoint.lease.owner}` }
+  const state = stateOf(row)
+  const lease = row.kind === 'checkpoint' ? row.checkpoint.lease : null
+  const heldUntilMs = lease?.untilMs ?? null
+  const known = { ...common, state, heldUntilMs }
+  if (lease !== null && isLeaseLive(heldUntilMs, nowMs)) {
+    return { ...known, kind: 'busy', detail: `leased by ${lease.owner}` }
   }
   // Nothing that could be observed would start it again: only the operator does.
-  if (state.kind === 'halted') return { ...common, kind: 'halted' }
-  if (source.kind === 'unobserved') return { ...common, kind: 'unobserved', detail: source.detail }
-  const event = eventOf({ source, target, topicIsKnown: common.topicIsKnown })
+  if (state.kind === 'halted') return { ...known, kind: 'halted' }
+  if (source.kind === 'unobserved') return { ...known, kind: 'unobserved', detail: source.detail }
+  const target = targets.of(onTarget(flow, at))
+  const event = eventOf(source, target, topicIsKnown)
   if (event === null) {
     const detail = target.kind === 'unobserved' ? target.detail : 'its standby partition is missing'
-    return { ...common, kind: 'unobserved', detail }
+    return { ...known, kind: 'unobserved', detail }
   }
   const scope = { flow: flow.name, ...at }
   const decision = decide(state, event, { scope, policies: flow, nowMs })
   // A lease that ran out was never released: somebody must find out how far its owner came.
-  const neverReleased = checkpoint !== undefined && checkpoint.lease.untilMs !== null
-  return { ...common, kind: kindOf(decision, neverReleased) }
+  return { ...known, kind: kindOf(decision, heldUntilMs !== null) }
 }
 
 function kindOf(decision: Decision, neverReleased: boolean): PartitionPlan['kind'] {
@@ -189,44 +178,16 @@ function kindOf(decision: Decision, neverReleased: boolean): PartitionPlan['kind
   }
 }
 
-function eventOf(views: {
-  readonly source: Exclude<LogView, { kind: 'unobserved' }>
-  readonly target: LogView
-  readonly topicIsKnown: boolean
-}): PartitionEvent | null {
-  const { source, target, topicIsKnown } = views
+function eventOf(
+  source: Exclude<LogView, { kind: 'unobserved' }>,
+  target: LogView,
+  topicIsKnown: boolean,
+): PartitionEvent | null {
   if (source.kind === 'missing') return { kind: 'source-missing', recreatedAs: source.topicId }
   if (target.kind !== 'seen') return null
-  const at = (point: LogPoint) => source.offsets.get(point) ?? 0n
-  return {
-    kind: 'observed',
-    source: {
-      topicId: source.topicId,
-      logStartOffset: sourceOffset(at('log-start')),
-      lastStableOffset: sourceOffset(at('last-stable')),
-      logEndOffset: sourceOffset(at('log-end')),
-    },
-    target: {
-      topicId: target.topicId,
-      logEndOffset: targetOffset(target.offsets.get('log-end') ?? 0n),
-    },
-    // Foreign records on the target count as work; whether the last owner
-    // crashed shows in the lease.
-    cleanHandOver: true,
-    fetchWasOutOfRange: false,
-    topicIsKnown,
-  }
-}
-
-/** Offsets between the position and the end of the same log; null where that cannot be known. */
-function lagOf(state: PartitionState, source: LogView): bigint | null {
-  if (source.kind !== 'seen') return null
-  const end = source.offsets.get('log-end')
-  const position = positionOf(state)
-  if (end === undefined) return null
-  if (position === null) return end - (source.offsets.get('log-start') ?? 0n)
-  if (position.sourceTopicId !== source.topicId) return null
-  return end > position.nextSourceOffset ? end - position.nextSourceOffset : 0n
+  // Foreign records on the target count as work; whether the last owner crashed shows in the lease.
+  const found = { cleanHandOver: true, fetchWasOutOfRange: false, topicIsKnown }
+  return observedEvent(source, target, found)
 }
 
 /** A halted partition is visible on every tick, not only on the one that halted it. */

@@ -185,6 +185,8 @@ function refused(shard: Shard, run: PartitionRun, error: string, detail: string)
         foundCopying: true,
       }
       return start(shard, [run], finish(shard, run, 'unobserved', detail))
+    case 'take-over':
+      return lookAfterAll(shard, run, detail)
     case 'halt-too-large':
       return haltAt(shard, run, 'record-too-large', detail)
     case 'halt-unsupported':
@@ -208,6 +210,20 @@ function haltAt(
   const offset = run.state.position.nextSourceOffset
   run.pending.clear()
   conclude(shard, run, { kind: 'refused', as, offset, detail })
+}
+
+/**
+ * The target knows our producer otherwise than we do. Nothing is sent again on its behalf: once all
+ * answers are in, the partition is taken over from ourselves, if the lease is still ours.
+ */
+function lookAfterAll(shard: Shard, run: PartitionRun, detail: string): void {
+  run.pending.clear()
+  run.cleanHandOver = false
+  conclude(shard, run, {
+    kind: 'observe',
+    outOfRange: false,
+    because: { outcome: 'failed', detail },
+  })
 }
 
 function lost(shard: Shard, { run }: Sent, detail: string): void {

@@ -3,17 +3,16 @@
 // Partitions fail one by one and are reported; this function rejects only for a bug. The steps
 // are in the files beside this one.
 
-import { backoffMs, leaseUntilMs } from '../core/budget.ts'
+import { leaseUntilMs } from '../core/budget.ts'
 import type { FlowConfig } from '../core/config.ts'
-import { observationAttemptsMax, retryBackoffMs, tableWritesInFlightMax } from '../core/defaults.ts'
+import { tableWritesInFlightMax } from '../core/defaults.ts'
 import type { Predecessor } from '../core/hand-over.ts'
 import { targetTopicName } from '../core/topic-selection.ts'
-import type { ProducerIdentity } from '../io/cluster.ts'
 import type { Acquisition } from '../io/stores.ts'
 import { conclude } from './finale.ts'
 import { handOverInTime, type InvokeSuccessor, takeOverFromPredecessor } from './hand-over.ts'
 import { inBatches } from './in-batches.ts'
-import { partitionName, type TopicPartition, type Unobserved, unobserved } from './observe.ts'
+import { partitionName, type TopicPartition } from './observe.ts'
 import { observeWhileNeeded } from './observer.ts'
 import { finish, guarded, saveCheckpoint, start } from './partition-effects.ts'
 import {
@@ -23,7 +22,7 @@ import {
   type PartitionRun,
 } from './partition-run.ts'
 import { createShard, type ReplicateDeps, type Shard, wakeLoops } from './shard-run.ts'
-import { resolveCopied } from './unobserved.ts'
+import { reportFindings, resolveCopied } from './unobserved.ts'
 
 export type ReplicateInput = {
   readonly flow: FlowConfig
@@ -49,6 +48,11 @@ export type ReplicateReport = {
   readonly findings: readonly Finding[]
   /** Leases of other runs that kept a partition from running. */
   readonly heldUntilMs: number | null
+  /**
+   * What could not be stored after the last checkpoint, one sentence each. Nothing that was copied
+   * is lost by it, and the next run stores it; yet the run did not end well.
+   */
+  readonly failures: readonly string[]
 }
 
 export async function replicate(
@@ -76,8 +80,33 @@ export async function replicate(
   const findings = runs.flatMap(run =>
     run.report.outcome === 'unobserved' && run.lastFailure !== null ? [run.lastFailure] : [],
   )
-  await resolveCopied(deps, input.flow.name, { partitions: reports, findings })
-  return { partitions: reports.sort(byName), findings, heldUntilMs }
+  const run = { partitions: reports, findings }
+  const failures = await failuresOf('ending the incidents that are over', () =>
+    resolveCopied(deps, input.flow.name, run),
+  )
+  return { partitions: reports.sort(byName), findings, heldUntilMs, failures }
+}
+
+/** A run whose findings are incidents when it ends: what workers and `run --once` perform. */
+export async function replicateAndReport(
+  deps: ReplicateDeps,
+  input: ReplicateInput,
+): Promise<ReplicateReport> {
+  const report = await replicate(deps, input)
+  const failures = await failuresOf('storing what could not be observed', () =>
+    reportFindings(deps, input.flow.name, report.findings),
+  )
+  return { ...report, failures: [...report.failures, ...failures] }
+}
+
+/** By now everything copied has its checkpoint: what fails here must not take the report along. */
+async function failuresOf(purpose: string, work: () => Promise<void>): Promise<string[]> {
+  try {
+    await work()
+    return []
+  } catch (error) {
+    return [`${purpose}: ${error instanceof Error ? error.message : String(error)}`]
+  }
 }
 
 export function byName(left: TopicPartition, right: TopicPartition): number {
@@ -171,18 +200,7 @@ async function runShard(
   const { flow, tails, deadlineMs, predecessor, invokeSuccessor } = input
   const { runs, awaited, take } = shardOf
   const isComplete = awaited.length === 0
-  const producer = await identify(deps)
-  if ('kind' in producer) {
-    const nobody = { producerId: 0n, producerEpoch: 0 }
-    const shard = createShard({ ...deps, flow, tails, runs, isComplete, producer: nobody })
-    const foundCopying = producer.reason === 'authorization-denied'
-    const failure = { ...producer, cluster: deps.target.name, foundCopying }
-    const detail = `${deps.target.name}: ${producer.detail}`
-    for (const run of runs) run.lastFailure = failure
-    await Promise.all(runs.map(run => finish(shard, run, 'unobserved', detail)))
-    return
-  }
-  const shard = createShard({ ...deps, flow, tails, runs, isComplete, producer })
+  const shard = createShard({ ...deps, flow, tails, runs, isComplete })
   const ended = new AbortController()
   const timers = [saveRegularly(shard, ended.signal), endAtDeadline(shard, input, ended.signal)]
   if (invokeSuccessor !== undefined) {
@@ -196,24 +214,6 @@ async function runShard(
   await shard.allStopped.promise
   ended.abort()
   await Promise.all([...timers, ...runs.map(run => run.effects)])
-}
-
-/**
- * Who we are to the target's brokers; one request per run, whatever the number of partitions. A
- * broker that has just started, or whose producer-id block is being renewed, answers
- * COORDINATOR_LOAD_IN_PROGRESS for a moment.
- */
-async function identify({ target, clock }: ReplicateDeps): Promise<ProducerIdentity | Unobserved> {
-  for (let attempt = 0; ; attempt += 1) {
-    try {
-      return await target.initProducerId()
-    } catch (error) {
-      const failure = unobserved(error, null)
-      const isFinal = attempt >= observationAttemptsMax || failure.reason === 'authorization-denied'
-      if (isFinal) return failure
-    }
-    await clock.wait(backoffMs(attempt, retryBackoffMs))
-  }
 }
 
 /** Checkpoints every running partition, which renews its lease. */

@@ -19,7 +19,13 @@ import type { Clock } from '../io/clock.ts'
 import type { Cluster } from '../io/cluster.ts'
 import { ReplicatorError } from '../io/replicator-error.ts'
 import type { Acquisition, CheckpointStore, IncidentStore } from '../io/stores.ts'
-import { type LogView, observeLogs, partitionName, type TopicPartition } from './observe.ts'
+import {
+  observeLogs,
+  partitionName,
+  pointOf,
+  type SeenLog,
+  type TopicPartition,
+} from './observe.ts'
 
 export type ResumeDeps = {
   readonly source: Cluster
@@ -135,13 +141,11 @@ function passedBy(incident: Incident, position: Position, skipped: bigint): Inci
   }
 }
 
-type Seen = Extract<LogView, { kind: 'seen' }>
-
 async function look(
   cluster: Cluster,
   at: TopicPartition,
   points: Parameters<typeof observeLogs>[2],
-): Promise<Seen> {
+): Promise<SeenLog> {
   const view = (await observeLogs(cluster, [at], points)).of(at)
   switch (view.kind) {
     case 'seen':
@@ -162,8 +166,8 @@ function nextPosition(input: {
   readonly from: ResumeFrom
   readonly incident: Incident | null
   readonly position: Position
-  readonly source: Seen
-  readonly target: Seen
+  readonly source: SeenLog
+  readonly target: SeenLog
 }): Position {
   const { position, source, target } = input
   const nextSourceOffset = startingOffset(input)
@@ -172,10 +176,13 @@ function nextPosition(input: {
     sourceTopicId: source.topicId,
     targetTopicId: target.topicId,
     nextSourceOffset,
-    nextTargetOffset: targetOffset(target.offsets.get('log-end') ?? 0n),
-    lastSeenLogEndOffset: sourceOffset(source.offsets.get('log-end') ?? 0n),
+    nextTargetOffset: targetOffset(pointOf(target, 'log-end')),
+    lastSeenLogEndOffset: sourceOffset(pointOf(source, 'log-end')),
     // The epoch belongs to the batch before the position; somewhere else it would be another one's.
     lastEpoch: nextSourceOffset === position.nextSourceOffset ? position.lastEpoch : null,
+    // As old as can be: what is copied again must not be taken for a repetition of what was sent
+    // before, so it goes out under a new epoch.
+    producer: position.producer === null ? null : { ...position.producer, assignedAtMs: 0 },
   }
 }
 
@@ -184,11 +191,11 @@ function startingOffset(input: {
   readonly from: ResumeFrom
   readonly incident: Incident | null
   readonly position: Position
-  readonly source: Seen
+  readonly source: SeenLog
 }): SourceOffset {
   const { at, from, incident, position, source } = input
-  const start = sourceOffset(source.offsets.get('log-start') ?? 0n)
-  const end = sourceOffset(source.offsets.get('log-end') ?? 0n)
+  const start = sourceOffset(pointOf(source, 'log-start'))
+  const end = sourceOffset(pointOf(source, 'log-end'))
   if (from === 'log-start') return start
   if (from !== null) {
     if (from < start || from > end) {

@@ -14,9 +14,8 @@ import {
   planFlow,
   workOf,
 } from './plan.ts'
-import { byName, type ReplicateReport, replicate } from './replicate.ts'
+import { byName, type ReplicateReport, replicateAndReport } from './replicate.ts'
 import type { ReplicateDeps } from './shard-run.ts'
-import { reportFindings } from './unobserved.ts'
 
 export type RunOnceDeps = PlanDeps & ReplicateDeps
 
@@ -26,6 +25,8 @@ export type FlowRunReport = {
   /** What could not be observed when last looked at. */
   readonly findings: readonly Finding[]
   readonly warnings: readonly string[]
+  /** What could not be stored at the end of a pass; see `ReplicateReport`. */
+  readonly failures: readonly string[]
 }
 
 /**
@@ -49,6 +50,7 @@ export async function runFlowOnce(
 ): Promise<FlowRunReport> {
   const reports = new Map<string, PartitionReport>()
   const findings: Finding[] = []
+  const failures = new Set<string>()
   const patienceEndsMs = deps.clock.nowMs() + LEASE_WAIT_MS_MAX
   let warnings: readonly string[] = []
   for (let pass = 0; pass < PASSES_MAX && !interrupted.aborted; pass += 1) {
@@ -59,6 +61,7 @@ export async function runFlowOnce(
     for (const partitions of shards) {
       const report = await replicateShard(deps, { flow, partitions, interrupted })
       findings.push(...report.findings)
+      for (const failure of report.failures) failures.add(failure)
       merge(reports, report)
     }
     addUnrun(reports, plan)
@@ -69,10 +72,16 @@ export async function runFlowOnce(
       await waitForLeases(deps, plan, held, interrupted)
     }
   }
-  return { name: flow.name, partitions: [...reports.values()].sort(byName), findings, warnings }
+  return {
+    name: flow.name,
+    partitions: [...reports.values()].sort(byName),
+    findings,
+    warnings,
+    failures: [...failures],
+  }
 }
 
-async function replicateShard(
+function replicateShard(
   deps: RunOnceDeps,
   input: {
     readonly flow: FlowConfig
@@ -81,9 +90,7 @@ async function replicateShard(
   },
 ): Promise<ReplicateReport> {
   const deadlineMs = deps.clock.nowMs() + PASS_MS_MAX
-  const report = await replicate(deps, { ...input, deadlineMs, tails: false })
-  await reportFindings(deps, input.flow.name, report.findings)
-  return report
+  return replicateAndReport(deps, { ...input, deadlineMs, tails: false })
 }
 
 /** Counts add up over passes; the outcome is that of the last one. */

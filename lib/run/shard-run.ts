@@ -4,7 +4,7 @@
 
 import type { FlowConfig } from '../core/config.ts'
 import type { Clock } from '../io/clock.ts'
-import type { Cluster, ProducerIdentity } from '../io/cluster.ts'
+import type { Cluster } from '../io/cluster.ts'
 import type { Log } from '../io/log.ts'
 import type { CheckpointStore, IncidentStore } from '../io/stores.ts'
 import type { PartitionRun } from './partition-run.ts'
@@ -25,7 +25,6 @@ export type Shard = ReplicateDeps & {
   readonly flow: FlowConfig
   /** Batch runs stop a partition when it has caught up; tailing runs only at the deadline. */
   readonly tails: boolean
-  readonly producer: ProducerIdentity
   /** Those whose lease we hold or held: grows while a predecessor releases. */
   readonly runs: PartitionRun[]
   /** False while partitions may still join. */
@@ -48,7 +47,7 @@ export type Shard = ReplicateDeps & {
 }
 
 export function createShard(
-  input: ReplicateDeps & Pick<Shard, 'flow' | 'tails' | 'producer' | 'runs' | 'isComplete'>,
+  input: ReplicateDeps & Pick<Shard, 'flow' | 'tails' | 'runs' | 'isComplete'>,
 ): Shard {
   return {
     ...input,

@@ -2,14 +2,24 @@
 // right now. Reads only, takes no lease, and shows what cannot be observed as that. The
 // shape is a contract (docs/CLI.md).
 
-import type { Checkpoint } from '../core/checkpoint.ts'
 import type { FlowConfig } from '../core/config.ts'
 import { type Incident, isOpenFor } from '../core/incident.ts'
-import { type PartitionStateKind, positionOf } from '../core/partition-state.ts'
-import { selects, targetTopicName } from '../core/topic-selection.ts'
+import {
+  type PartitionState,
+  type PartitionStateKind,
+  positionOf,
+} from '../core/partition-state.ts'
+import { targetTopicName } from '../core/topic-selection.ts'
 import type { Cluster } from '../io/cluster.ts'
 import type { CheckpointStore, IncidentStore } from '../io/stores.ts'
-import { type LogView, observeLogs, partitionName, type TopicPartition } from './observe.ts'
+import {
+  type FlowPartition,
+  joinPartitions,
+  lagOf,
+  stateOf,
+  unnamedText,
+} from './flow-partitions.ts'
+import { type LogView, observeLogs, pointOf, type TopicPartition } from './observe.ts'
 import { findTopics } from './plan-topics.ts'
 
 export type StatusDeps = {
@@ -20,7 +30,7 @@ export type StatusDeps = {
 
 export type PartitionStatus = TopicPartition & {
   readonly targetTopic: string
-  /** `unobserved`: the source did not answer, so neither its log nor a lag is known. */
+  /** `unobserved`: the source did not answer, or the row of the table cannot be read. */
   readonly state: PartitionStateKind | 'unobserved'
   readonly nextSourceOffset: bigint | null
   readonly nextTargetOffset: bigint | null
@@ -43,14 +53,9 @@ export type FlowStatus = {
 
 /** Looks at one flow. Never throws for what a cluster answers, or does not. */
 export async function readFlowStatus(deps: StatusDeps, flow: FlowConfig): Promise<FlowStatus> {
-  const checkpoints = await deps.checkpoints.list(flow.name)
-  const topics = await findTopics(deps.source, flow, checkpoints)
-  const byName = new Map<string, TopicPartition>()
-  const selected = checkpoints.filter(each => selects(flow, each.topic))
-  for (const { topic, partition } of [...topics.partitions, ...selected]) {
-    byName.set(partitionName({ topic, partition }), { topic, partition })
-  }
-  const partitions = [...byName.values()]
+  const listed = await deps.checkpoints.list(flow.name)
+  const topics = await findTopics(deps.source, flow, [...listed.checkpoints, ...listed.corrupt])
+  const partitions = joinPartitions(flow, topics.partitions, listed)
   const views = await observeLogs(deps.source, partitions, ['log-start', 'log-end'])
   const open = await deps.incidents.list(flow.name, 'open')
   const silent = partitions.flatMap(each => {
@@ -58,52 +63,50 @@ export async function readFlowStatus(deps: StatusDeps, flow: FlowConfig): Promis
     return view.kind === 'unobserved' ? [`${deps.source.name}: ${view.detail}`] : []
   })
   const found = topics.findings.map(each => `${each.cluster}: ${each.detail}`)
+  const corrupt = partitions.flatMap(({ row }) => (row.kind === 'corrupt' ? [row.detail] : []))
+  const unnamed = listed.unnamed.map(unnamedText)
   return {
     name: flow.name,
-    partitions: partitions.map(at =>
-      partitionStatus({ flow, at, view: views.of(at), open, checkpoint: of(checkpoints, at) }),
+    partitions: partitions.map(each =>
+      partitionStatus({ flow, partition: each, view: views.of(each), open }),
     ),
-    unobserved: [...new Set([...found, ...silent])],
+    unobserved: [...new Set([...found, ...silent, ...corrupt, ...unnamed])],
   }
-}
-
-function of(checkpoints: readonly Checkpoint[], at: TopicPartition): Checkpoint | null {
-  const found = checkpoints.find(each => each.topic === at.topic && each.partition === at.partition)
-  return found ?? null
 }
 
 function partitionStatus(input: {
   readonly flow: FlowConfig
-  readonly at: TopicPartition
+  readonly partition: FlowPartition
   readonly view: LogView
   readonly open: readonly Incident[]
-  readonly checkpoint: Checkpoint | null
 }): PartitionStatus {
-  const { flow, at, view, open, checkpoint } = input
-  const state = checkpoint?.state ?? { kind: 'unstarted' as const }
-  const position = positionOf(state)
+  const { flow, partition, view, open } = input
+  const { row } = partition
+  const at = { topic: partition.topic, partition: partition.partition }
+  const checkpoint = row.kind === 'checkpoint' ? row.checkpoint : null
+  const state = row.kind === 'corrupt' ? null : stateOf(row)
+  const position = state === null ? null : positionOf(state)
   const seen = view.kind === 'seen' ? view : null
-  const end = seen?.offsets.get('log-end') ?? null
-  const start = seen?.offsets.get('log-start') ?? null
-  const isSameTopic = position === null || position.sourceTopicId === seen?.topicId
-  const next = position?.nextSourceOffset ?? start
-  const lag = end === null || next === null || !isSameTopic ? null : end > next ? end - next : 0n
   const lastMs = position?.lastTimestampMs ?? null
-  // A halt is known whether or not the source answers; that it runs is known only when it does.
-  const isUnobserved = view.kind === 'unobserved' && state.kind !== 'halted'
   return {
     ...at,
     targetTopic: checkpoint?.targetTopic ?? targetTopicName(flow, at.topic),
-    state: isUnobserved ? 'unobserved' : state.kind,
+    state: shownState(state, view),
     nextSourceOffset: position?.nextSourceOffset ?? null,
     nextTargetOffset: position?.nextTargetOffset ?? null,
-    sourceLogStartOffset: start,
-    sourceLogEndOffset: end,
-    lagRecords: lag,
+    sourceLogStartOffset: seen === null ? null : pointOf(seen, 'log-start'),
+    sourceLogEndOffset: seen === null ? null : pointOf(seen, 'log-end'),
+    lagRecords: lagOf(partition, view),
     topicId: position?.sourceTopicId ?? seen?.topicId ?? null,
     openIncidents: open.filter(each => isOpenFor(each, { flow: flow.name, ...at })).length,
     updatedAtMs: checkpoint?.updatedAtMs ?? null,
     latencyMs:
       lastMs === null || checkpoint === null ? null : checkpoint.updatedAtMs - Number(lastMs),
   }
+}
+
+/** A halt is known whether or not the source answers; that it runs is known only when it does. */
+function shownState(state: PartitionState | null, view: LogView): PartitionStatus['state'] {
+  if (state === null) return 'unobserved'
+  return view.kind === 'unobserved' && state.kind !== 'halted' ? 'unobserved' : state.kind
 }

@@ -17,7 +17,7 @@ export function planMetrics(plan: Plan): MetricValues {
   }
 }
 
-export function replicateMetrics({ partitions }: ReplicateReport): MetricValues {
+export function replicateMetrics({ partitions, failures }: ReplicateReport): MetricValues {
   const incidents = partitions.flatMap(each => each.incidents)
   const count = (kind: Incident['kind']) => incidents.filter(each => each.kind === kind).length
   return {
@@ -27,7 +27,7 @@ export function replicateMetrics({ partitions }: ReplicateReport): MetricValues 
     RecordsLost: sum(incidents.map(each => each.lostRecordsMax ?? 0n)),
     TopicResetsDetected: count('topic-reset'),
     DivergencesDetected: count('log-diverged'),
-    Errors: partitions.filter(each => each.outcome === 'failed').length,
+    Errors: partitions.filter(each => each.outcome === 'failed').length + failures.length,
   }
 }
 

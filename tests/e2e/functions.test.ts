@@ -182,7 +182,7 @@ async function startWorld() {
   const targetAdmin = target.admin()
   await targetAdmin.connect()
   const onStandby = (topic: string, partition: number) => ({ topic: `primary.${topic}`, partition })
-  const checkpoint = async (flow: string) => (await checkpoints.list(flow))[0] ?? null
+  const checkpoint = async (flow: string) => (await checkpoints.list(flow)).checkpoints[0] ?? null
   return {
     settings: {
       directory,

@@ -98,7 +98,11 @@ export function checkpointContract(create: () => Promise<StoresUnderTest>): void
 
   describe('a list', () => {
     test('of a flow without checkpoints is empty, and a partition without one is null', async () => {
-      expect(await stores.checkpoints.list('primary-to-standby')).toEqual([])
+      expect(await stores.checkpoints.list('primary-to-standby')).toEqual({
+        checkpoints: [],
+        corrupt: [],
+        unnamed: [],
+      })
       expect(await stores.checkpoints.get(partitionKey())).toBeNull()
     })
 
@@ -106,7 +110,7 @@ export function checkpointContract(create: () => Promise<StoresUnderTest>): void
       await acquire()
       await acquire({ key: partitionKey({ flow: 'primary-to-standby-2' }) })
       await stores.incidents.record(truncation())
-      const listed = await stores.checkpoints.list('primary-to-standby')
+      const { checkpoints: listed } = await stores.checkpoints.list('primary-to-standby')
       expect(listed.map(each => each.topic)).toEqual(['commit-log'])
       expect(listed).toEqual([await stores.checkpoints.get(partitionKey())])
     })
@@ -117,7 +121,7 @@ export function checkpointContract(create: () => Promise<StoresUnderTest>): void
         for (const partition of [10, 2, 0])
           await acquire({ key: partitionKey({ topic, partition }) })
       }
-      const listed = await stores.checkpoints.list('primary-to-standby')
+      const { checkpoints: listed } = await stores.checkpoints.list('primary-to-standby')
       expect(listed.map(({ topic, partition }) => `${topic}:${partition}`)).toEqual(
         [...topics].sort().flatMap(topic => [0, 2, 10].map(partition => `${topic}:${partition}`)),
       )
@@ -134,7 +138,7 @@ export function checkpointContract(create: () => Promise<StoresUnderTest>): void
             .map(partition => acquire({ owner, key: partitionKey({ partition }) })),
         )
       }
-      const listed = await stores.checkpoints.list('primary-to-standby')
+      const { checkpoints: listed } = await stores.checkpoints.list('primary-to-standby')
       expect(listed.map(({ partition }) => partition)).toEqual(partitions)
     })
   })
@@ -142,30 +146,52 @@ export function checkpointContract(create: () => Promise<StoresUnderTest>): void
   describe('a corrupt row', () => {
     const key = { ...checkpointKey(partitionKey()) }
 
-    test('is named with the attribute by whoever reads, lists or takes it', async () => {
-      await stores.putRow({
-        ...key,
-        state: { S: 'replicating' },
-        sourceTopicId: { S: 'abc' },
-        targetTopicId: { S: 'def' },
-        nextSourceOffset: { N: '1.5' },
-        nextTargetOffset: { N: '0' },
-        targetTopic: { S: 'primary.commit-log' },
-        owner: { S: 'run-1' },
-        fence: { N: '1' },
-        updatedAtMs: { N: '1' },
-      })
-      const named = /primary-to-standby.*checkpoint\/commit-log\/0000000000.*nextSourceOffset.*1\.5/
-      const readers = [
-        () => stores.checkpoints.get(partitionKey()),
-        () => stores.checkpoints.list('primary-to-standby'),
-        () => acquire(),
-      ]
-      for (const read of readers) {
+    const corrupt = {
+      ...key,
+      state: { S: 'replicating' },
+      sourceTopicId: { S: 'abc' },
+      targetTopicId: { S: 'def' },
+      nextSourceOffset: { N: '1.5' },
+      nextTargetOffset: { N: '0' },
+      targetTopic: { S: 'primary.commit-log' },
+      owner: { S: 'run-1' },
+      fence: { N: '1' },
+      updatedAtMs: { N: '1' },
+    }
+    const named = /primary-to-standby.*checkpoint\/commit-log\/0000000000.*nextSourceOffset.*1\.5/
+
+    test('is named with the attribute by whoever reads or takes it', async () => {
+      await stores.putRow(corrupt)
+      for (const read of [() => stores.checkpoints.get(partitionKey()), () => acquire()]) {
         await expect(read()).rejects.toThrow(CorruptRowError)
         await expect(read()).rejects.toThrow(named)
       }
     })
+
+    test('hides its own partition in a list, and no other one', async () => {
+      const others = [partitionKey({ topic: 'accounts' }), partitionKey({ partition: 1 })]
+      for (const other of others) await acquire({ key: other })
+      await stores.putRow(corrupt)
+      const listed = await stores.checkpoints.list('primary-to-standby')
+      expect(listed.checkpoints).toEqual(
+        await Promise.all(others.map(other => stores.checkpoints.get(other))),
+      )
+      const detail = expect.stringMatching(named)
+      expect(listed.corrupt).toEqual([{ topic: 'commit-log', partition: 0, detail }])
+      expect(listed.unnamed).toEqual([])
+    })
+
+    test.each(['checkpoint/commit-log', 'checkpoint/commit-log/0', 'checkpoint/a/9999999999'])(
+      'whose key names no partition (%s) is listed by its key',
+      async sk => {
+        await acquire()
+        await stores.putRow({ ...corrupt, sk: { S: sk } })
+        const listed = await stores.checkpoints.list('primary-to-standby')
+        expect(listed.checkpoints).toHaveLength(1)
+        expect(listed.corrupt).toEqual([])
+        expect(listed.unnamed).toEqual([expect.stringContaining(`attribute sk is {"S":"${sk}"}`)])
+      },
+    )
 
     test('whose lease cannot be read is not taken over', async () => {
       await stores.putRow({ ...key, owner: { S: 'run-1' }, leaseUntilMs: { S: 'tomorrow' } })

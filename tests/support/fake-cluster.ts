@@ -23,7 +23,7 @@ import { createFakeLog, type FakeLog } from './fake-log.ts'
 
 type Requests = Pick<
   Cluster,
-  'describeTopics' | 'listOffsets' | 'fetch' | 'produce' | 'initProducerId'
+  'describeTopics' | 'listOffsets' | 'fetch' | 'produce' | 'initProducerId' | 'writeAbortMarker'
 >
 export type RequestName = keyof Requests
 type Serve<K extends RequestName> = (...args: Parameters<Requests[K]>) => ReturnType<Requests[K]>
@@ -59,6 +59,7 @@ export function createFakeCluster(input: {
   const sessions = createFakeFetchSessions()
   let topicsCreated = 0
   let producers = 0n
+  const transactional = new Map<string, { producerId: bigint; producerEpoch: number }>()
 
   const partitionOf = (topic: string, partition: number): FakePartition | null =>
     topics.get(topic)?.logs[partition] ?? null
@@ -110,9 +111,23 @@ export function createFakeCluster(input: {
         )
       }),
     }),
-    initProducerId: async () => {
-      producers += 1n
-      return { producerId: 1000n + producers, producerEpoch: 0 }
+    initProducerId: async transactionalId => {
+      const known = transactionalId === null ? undefined : transactional.get(transactionalId)
+      if (known === undefined) producers += 1n
+      const producerId = known?.producerId ?? 1000n + producers
+      const producer = { producerId, producerEpoch: (known?.producerEpoch ?? -1) + 1 }
+      if (transactionalId !== null) transactional.set(transactionalId, producer)
+      return { kind: 'assigned', ...producer }
+    },
+    writeAbortMarker: async ({ transactionalId, topic, partition, producerEpoch }) => {
+      const known = transactional.get(transactionalId)
+      if (known === undefined || known.producerEpoch !== producerEpoch) {
+        return { kind: 'fenced', errorName: 'INVALID_PRODUCER_EPOCH' }
+      }
+      const found = partitionOf(topic, partition)
+      if (found === null) return { kind: 'busy', errorName: 'UNKNOWN_TOPIC_OR_PARTITION' }
+      found.log.fence(known)
+      return { kind: 'decided' }
     },
   }
   const on = <K extends RequestName>(kind: K): Serve<K> =>
@@ -129,6 +144,7 @@ export function createFakeCluster(input: {
     fetch: on('fetch'),
     produce: on('produce'),
     initProducerId: on('initProducerId'),
+    writeAbortMarker: on('writeAbortMarker'),
     close: async () => undefined,
 
     /**
@@ -151,6 +167,8 @@ export function createFakeCluster(input: {
       return topicId
     },
     fetchSessions: sessions,
+    /** As after transactional.id.expiration.ms: the next producer has another id. */
+    forgetTransactionalIds: (): void => transactional.clear(),
     deleteTopic: (topic: string): boolean => topics.delete(topic),
     log(topic: string, partition = 0): FakeLog {
       const found = partitionOf(topic, partition)

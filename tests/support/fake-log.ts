@@ -96,6 +96,16 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
         aborted.push({ producerId, firstOffset, lastOffset })
       }
     },
+    /** The marker of an aborted empty transaction: earlier epochs are refused from now on. */
+    fence({ producerId, producerEpoch }: { producerId: bigint; producerEpoch: number }): void {
+      const marker = buildMarker({ producerId, type: 0, baseOffset: logEnd })
+      marker.writeInt16BE(producerEpoch, 51)
+      marker.writeUInt32BE(plainCrc32c(marker.subarray(21)), 17)
+      store(marker)
+      producers.set(producerId, { epoch: producerEpoch, remembered: [] })
+    },
+    /** As after producer.id.expiration.ms. */
+    forgetProducers: (): void => producers.clear(),
     /** Offsets whose batches compaction removed altogether. */
     leaveHole(offsets: bigint): void {
       logEnd += offsets
@@ -137,16 +147,18 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
       const known = producers.get(producerId)
       if (known !== undefined) {
         if (epoch < known.epoch) return refused('INVALID_PRODUCER_EPOCH')
-        const again = known.remembered.find(each => each.first === first && each.last === last)
+        const remembered = epoch > known.epoch ? [] : known.remembered
+        const again = remembered.find(each => each.first === first && each.last === last)
         if (again !== undefined) return { kind: 'appended', baseOffset: again.baseOffset }
-        const newest = known.remembered.at(-1)
+        const newest = remembered.at(-1)
         const expected = newest === undefined ? 0 : sequenceAfter(newest.last, 1)
         if (first !== expected) return refused('OUT_OF_ORDER_SEQUENCE_NUMBER')
       }
       // Of a producer it knows nothing of, a broker takes any sequence
       // (ProducerAppendInfo.checkSequence).
       const baseOffset = store(Buffer.from(batch.bytes))
-      const remembered = [...(known?.remembered ?? []), { first, last, baseOffset }]
+      const before = known === undefined || epoch > known.epoch ? [] : known.remembered
+      const remembered = [...before, { first, last, baseOffset }]
       producers.set(producerId, { epoch, remembered: remembered.slice(-REMEMBERED_MAX) })
       return { kind: 'appended', baseOffset }
     },

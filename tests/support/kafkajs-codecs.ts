@@ -1,6 +1,6 @@
 // Lets kafkajs read and write all five codecs of Kafka, with the implementations of
 // another client. Importing this file registers them. Not used by anything but tests:
-// gapless never opens a compressed batch.
+// gapless opens a compressed batch only to write it anew.
 
 import { compressionsAlgorithms } from '@platformatic/kafka'
 import kafkajs from 'kafkajs'

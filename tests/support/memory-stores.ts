@@ -3,11 +3,11 @@
 // step, as one UpdateItem is.
 
 import {
-  byTopicAndPartition,
   checkpointKey,
   checkpointPrefix,
   leaseWasFree,
   readCheckpoint,
+  readCheckpoints,
   readLeaseHolder,
   stateAttributes,
 } from '../../lib/core/checkpoint.ts'
@@ -61,8 +61,7 @@ function createRows() {
 
 function createCheckpoints(rows: Rows): CheckpointStore {
   return {
-    list: async flow =>
-      rows.list(flow, checkpointPrefix).map(readCheckpoint).sort(byTopicAndPartition),
+    list: async flow => readCheckpoints(rows.list(flow, checkpointPrefix)),
     get: async key => {
       const row = rows.get(checkpointKey(key))
       return row === undefined ? null : readCheckpoint(row)

@@ -5,6 +5,7 @@
 //   node replicate-process.ts ORDER     ORDER: an `Order` as JSON
 //
 // lease-taken            the table has the lease
+// produce-begun          a Produce request passed the last look at the lease, and is not sent yet
 // produce-sent           a Produce request is on its way
 // produce-applied        the standby has it, its answer is not processed yet
 // produce-acknowledged   its answer is processed
@@ -21,6 +22,7 @@ import { type RunOnceDeps, runFlowOnce } from '../../lib/run/run-once.ts'
 
 export const moments = [
   'lease-taken',
+  'produce-begun',
   'produce-sent',
   'produce-applied',
   'produce-acknowledged',
@@ -63,6 +65,7 @@ function interrupted(deps: RunOnceDeps, order: Order): RunOnceDeps {
     target: {
       ...target,
       produce: async (leaderId, request) => {
+        reach('produce-begun')
         const answer = target.produce(leaderId, request)
         // The turn in which the bytes are handed to the socket.
         await nextTurn()

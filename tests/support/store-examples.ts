@@ -16,6 +16,13 @@ export const fullPosition: Position = {
   lastEpoch: 2 ** 31 - 1,
   lastSeenLogEndOffset: sourceOffset(largestOffset - 2n),
   lastTimestampMs: 2n ** 63n - 1n,
+  producer: {
+    producerId: 4000n,
+    producerEpoch: 2,
+    nextSequence: 70,
+    assignedAtMs: 1_700_000_000_000,
+    fencing: 'transactional-id',
+  },
 }
 
 /** Before the first batch: nothing is known but where to begin. */

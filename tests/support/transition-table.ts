@@ -10,6 +10,7 @@ import type {
   PartitionState,
   PartitionStateKind,
   Position,
+  Producer,
 } from '../../lib/core/partition-state.ts'
 import type { Policies } from '../../lib/core/policy.ts'
 
@@ -27,6 +28,13 @@ export const tablePosition: Position = {
   lastEpoch: 3,
   lastSeenLogEndOffset: at(150n),
   lastTimestampMs: 1_700_000_000_000n,
+  producer: {
+    producerId: 4000n,
+    producerEpoch: 2,
+    nextSequence: 70,
+    assignedAtMs: 1_700_000_000_000,
+    fencing: 'transactional-id',
+  },
 }
 
 export const tableStates: {
@@ -88,6 +96,29 @@ function acknowledged(baseOffset: bigint, nextSourceOffset: bigint): Case {
 
 function diverged(epoch: number, endOffset: bigint, policies: Partial<Policies> = {}): Case {
   return { event: { kind: 'diverged', epoch, endOffset: at(endOffset) }, policies }
+}
+
+const nextProducer: Producer = {
+  producerId: 4000n,
+  producerEpoch: 3,
+  nextSequence: 0,
+  assignedAtMs: 1_700_000_100_000,
+  fencing: 'transactional-id',
+}
+
+function takenOver({ next, foreign = 0n }: { next: bigint; foreign?: bigint }): Case {
+  return {
+    event: {
+      kind: 'taken-over',
+      producer: nextProducer,
+      nextSourceOffset: at(next),
+      epoch: 4,
+      maxTimestampMs: 1_700_000_000_500n,
+      foundTargetOffset: on(55n),
+      nextTargetOffset: on(56n),
+      foreignRecords: foreign,
+    },
+  }
 }
 
 const goOnTruncated = { onTruncation: 'continue' } as const
@@ -187,6 +218,12 @@ export const eventCases = {
   'acknowledged further on': acknowledged(47n, 110n),
   'acknowledged before': acknowledged(33n, 110n),
   'acknowledged backwards': acknowledged(40n, 100n),
+
+  'producer assigned': { event: { kind: 'producer-assigned', producer: nextProducer } },
+  'taken over, nothing found': takenOver({ next: 100n }),
+  'taken over, some found': takenOver({ next: 110n }),
+  'taken over, foreign records found': takenOver({ next: 110n, foreign: 3n }),
+  'taken over backwards': takenOver({ next: 90n }),
 
   skipped: { event: { kind: 'skipped', nextSourceOffset: at(120n) } },
   'skipped nothing': { event: { kind: 'skipped', nextSourceOffset: at(100n) } },
@@ -291,6 +328,11 @@ const unstarted: Record<EventCase, Expected> = {
   'acknowledged further on': 'never',
   'acknowledged before': 'never',
   'acknowledged backwards': 'never',
+  'producer assigned': 'never',
+  'taken over, nothing found': 'never',
+  'taken over, some found': 'never',
+  'taken over, foreign records found': 'never',
+  'taken over backwards': 'never',
   skipped: 'never',
   'skipped nothing': 'never',
   'skipped backwards': 'never',
@@ -358,6 +400,11 @@ const replicating: Record<EventCase, Expected> = {
   'acknowledged further on': then('replicating', 110n, ['save'], [drifted]),
   'acknowledged before': halts('target-reset open'),
   'acknowledged backwards': 'never',
+  'producer assigned': then('replicating', 100n, ['save']),
+  'taken over, nothing found': then('replicating', 100n, ['save']),
+  'taken over, some found': then('replicating', 110n, ['save']),
+  'taken over, foreign records found': then('replicating', 110n, ['save'], [drifted]),
+  'taken over backwards': 'never',
   skipped: then('replicating', 120n, []),
   'skipped nothing': then('replicating', 100n, []),
   'skipped backwards': 'never',
@@ -431,6 +478,11 @@ const waiting: Record<EventCase, Expected> = {
   'acknowledged further on': 'never',
   'acknowledged before': 'never',
   'acknowledged backwards': 'never',
+  'producer assigned': 'never',
+  'taken over, nothing found': then('waiting', 100n, ['save']),
+  'taken over, some found': then('waiting', 110n, ['save']),
+  'taken over, foreign records found': then('waiting', 110n, ['save'], [drifted]),
+  'taken over backwards': 'never',
   skipped: 'never',
   'skipped nothing': 'never',
   'skipped backwards': 'never',
@@ -489,6 +541,11 @@ const halted: Record<EventCase, Expected> = {
   'acknowledged further on': 'never',
   'acknowledged before': 'never',
   'acknowledged backwards': 'never',
+  'producer assigned': 'never',
+  'taken over, nothing found': 'never',
+  'taken over, some found': 'never',
+  'taken over, foreign records found': 'never',
+  'taken over backwards': 'never',
   skipped: 'never',
   'skipped nothing': 'never',
   'skipped backwards': 'never',

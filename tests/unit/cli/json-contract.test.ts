@@ -24,6 +24,7 @@ const position = {
   lastEpoch: 0,
   lastSeenLogEndOffset: null,
   lastTimestampMs: null,
+  producer: null,
 }
 
 describe('The JSON that docs/CLI.md promises is the JSON that is printed,', () => {

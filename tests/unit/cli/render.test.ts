@@ -95,9 +95,13 @@ const ran: PartitionRunReport = {
   nextTargetOffset: '2000000',
 }
 
-function runOf(partitions: PartitionRunReport[], silent: string[] = []): RunReport {
+function runOf(
+  partitions: PartitionRunReport[],
+  silent: string[] = [],
+  failures: string[] = [],
+): RunReport {
   return {
-    flows: [{ name: 'primary-to-standby', partitions, warnings: [], unobserved: silent }],
+    flows: [{ name: 'primary-to-standby', partitions, warnings: [], unobserved: silent, failures }],
     recordsReplicated: '2000000',
     bytesReplicated: '400000000',
     elapsedMs: 8_000,
@@ -140,6 +144,10 @@ describe('gapless run --once', () => {
       ),
     ).toBe(code)
   })
+})
+
+test('a run whose end could not be stored ends with exit code 1, though it copied everything', () => {
+  expect(runExitCode(runOf([ran], [], ['ending the incidents that are over: no']))).toBe(1)
 })
 
 test('gapless topics tells an empty cluster from a silent one', async () => {

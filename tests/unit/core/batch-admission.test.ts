@@ -10,6 +10,14 @@ import {
   LOG_APPEND_TIME,
   TRANSACTIONAL,
 } from '../kafka/batches.ts'
+import {
+  batchOf,
+  legacyEntry,
+  legacySet,
+  recordsOf,
+  testRecord,
+  testRecords,
+} from '../kafka/record-bytes.ts'
 
 /** Admits the batches as the answer to a fetch at `at`. */
 function admit(
@@ -179,28 +187,108 @@ describe('transactions', () => {
   })
 })
 
-describe('a batch that this version cannot pass on', () => {
+describe('a batch that cannot be passed on as it is', () => {
+  /** The offset of each copied record in the source. */
+  const copiedOffsets = ({ copied }: Admission) =>
+    copied.map(({ batch }) => batch.recordOffsets ?? recordsOf(batch).map(each => each.offset))
+
+  test('because it straddles the position is copied from the position on', () => {
+    const admission = admit([batchOf(testRecords(95n, 10)), data(105n, 1)])
+    expect(copiedRanges(admission)).toEqual([
+      [100n, 105n],
+      [105n, 106n],
+    ])
+    expect(admission.copied[0]?.batch.recordsCount).toBe(5)
+    expect(admission).toMatchObject({ skippedTo: null, nextFetchOffset: 106n, refusal: null })
+  })
+
+  test('because of its holes is copied without them; the source goes on behind the last one', () => {
+    const holed = batchOf(testRecords(100n, 6, [100n, 102n]), {
+      baseOffset: 100n,
+      lastOffset: 109n,
+    })
+    const admission = admit([holed])
+    expect(copiedOffsets(admission)).toEqual([[101n, 103n, 104n, 105n]])
+    expect(copiedRanges(admission)).toEqual([[101n, 110n]])
+  })
+
+  test('because of LogAppendTime is copied with the append time as its own', () => {
+    const attributes = LOG_APPEND_TIME
+    const admission = admit([batchOf(testRecords(100n, 3), { attributes, maxTimestamp: 9_000n })])
+    expect(admission.copied[0]?.batch).toMatchObject({ attributes: 0, maxTimestamp: 9_000n })
+  })
+
+  test('because of its format is copied in today’s, single records joined, with no leader epoch', () => {
+    const single = testRecords(100n, 3).map(each => legacyEntry(1, each))
+    const set = legacySet(1, testRecords(103n, 4), 'gzip')
+    const admission = admit([...single, set, legacyEntry(0, testRecord(107n)), data(108n, 2)])
+    expect(copiedRanges(admission)).toEqual([
+      [100n, 103n],
+      [103n, 107n],
+      [107n, 108n],
+      [108n, 110n],
+    ])
+    expect(copiedOffsets(admission).slice(0, 2)).toEqual([
+      [100n, 101n, 102n],
+      [103n, 104n, 105n, 106n],
+    ])
+    expect(admission.copied.map(each => each.batch.partitionLeaderEpoch)).toEqual([-1, -1, -1, 0])
+  })
+
+  test('because of its format straddles the position like any other', () => {
+    const single = testRecords(98n, 4).map(each => legacyEntry(0, each))
+    expect(copiedOffsets(admit(single))).toEqual([[100n, 101n]])
+    expect(copiedOffsets(admit([legacySet(1, testRecords(95n, 7), 'snappy')]))).toEqual([
+      [100n, 101n],
+    ])
+  })
+
+  test('is joined with others of old single records only up to a bound', () => {
+    const large = testRecords(100n, 3).map(each =>
+      legacyEntry(1, { ...each, value: 'x'.repeat(100 * 1024) }),
+    )
+    expect(copiedOffsets(admit(large))).toEqual([[100n, 101n], [102n]])
+  })
+
+  test('and of which nothing is left behind the position only moves it', () => {
+    const left = batchOf(testRecords(95n, 3), { lastOffset: 109n })
+    expect(admit([left])).toMatchObject({ skippedTo: 110n, copied: [], refusal: null })
+    const behind = admit([data(100n, 2), batchOf([], { baseOffset: 102n, lastOffset: 109n })])
+    expect(copiedRanges(behind)).toEqual([[100n, 110n]])
+  })
+
+  test('is no reason to touch the one beside it: that goes on in the memory it was read into', () => {
+    const records = Buffer.concat([
+      data(100n, 2),
+      batchOf(testRecords(102n, 2, [102n]), { baseOffset: 102n }),
+    ])
+    const { copied } = admitBatches({ records, abortedTransactions: [] }, sourceOffset(100n))
+    expect(copied.map(({ batch }) => batch.bytes.buffer === records.buffer)).toEqual([true, false])
+  })
+})
+
+describe('a batch that is damaged', () => {
+  const holed = () => batchOf(testRecords(100n, 5, [101n, 102n]))
+  const flipped = (bytes: Buffer) => {
+    bytes.writeUInt8(bytes.readUInt8(bytes.length - 2) ^ 1, bytes.length - 2)
+    return bytes
+  }
   const refusals: Record<string, { readonly batch: Buffer; readonly detail: RegExp }> = {
-    'that straddles the position': {
-      batch: data(95n, 10),
-      detail: /^batch \[95, 105\) straddles the position 100/,
-    },
-    'with holes inside': {
+    'and must be written anew': { batch: flipped(holed()), detail: /^batch up to 105: .* crc/ },
+    'inside, whatever its checksum': {
       batch: data(100n, 3, { lastOffsetDelta: 9 }),
-      detail: /^batch \[100, 110\) holds 3 records for 10 offsets/,
+      detail: /^batch up to 110: .* 3 records do not fit/,
     },
-    'with LogAppendTime': {
-      batch: data(100n, 3, { attributes: LOG_APPEND_TIME }),
-      detail: /^batch \[100, 103\) has timestamps of type LogAppendTime/,
+    'and of an old format': {
+      batch: flipped(legacyEntry(1, testRecord(100n))),
+      detail: /^batch up to 101: .* crc/,
     },
-    'of format v0': { batch: data(100n, 3, { magic: 0 }), detail: /record format v0/ },
-    'of format v1': { batch: data(100n, 3, { magic: 1 }), detail: /record format v1/ },
-    'of a format nobody knows': { batch: data(100n, 3, { magic: 3 }), detail: /magic/ },
-    'whose record count is impossible': {
+    'and of a format nobody knows': { batch: data(100n, 3, { magic: 3 }), detail: /magic/ },
+    'so that its record count is impossible': {
       batch: data(100n, 3, { lastOffsetDelta: 1 }),
       detail: /recordsCount/,
     },
-    'whose length runs past everything that was sent': {
+    'so that its length runs past everything that was sent': {
       batch: data(100n, 3, { payload: Buffer.alloc(99) }).subarray(0, 70),
       detail: /length runs past/,
     },
@@ -226,7 +314,7 @@ describe('a batch that this version cannot pass on', () => {
     expect(admission).toMatchObject({ nextFetchOffset: 106n, refusal: { offset: 106n } })
   })
 
-  test('because a control batch is damaged is refused too, not passed over', () => {
+  test('is refused too when it is a control batch, not passed over', () => {
     const damaged = buildMarker({ producerId: 7n, type: 1, baseOffset: 100n }).subarray(0, 64)
     damaged.writeInt32BE(64 - 12, 8)
     expect(admit([damaged]).refusal?.offset).toBe(100n)

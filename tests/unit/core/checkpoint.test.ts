@@ -25,6 +25,15 @@ const positions: fc.Arbitrary<Position> = fc.record({
   lastEpoch: fc.option(int32),
   lastSeenLogEndOffset: fc.option(offsets.map(sourceOffset)),
   lastTimestampMs: fc.option(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })),
+  producer: fc.option(
+    fc.record({
+      producerId: offsets,
+      producerEpoch: fc.integer({ min: 0, max: 2 ** 15 - 1 }),
+      nextSequence: int32,
+      assignedAtMs: times,
+      fencing: fc.constantFrom('transactional-id' as const, 'none' as const),
+    }),
+  ),
 })
 
 const states: fc.Arbitrary<PartitionState> = fc.oneof(
@@ -100,7 +109,7 @@ describe('a checkpoint', () => {
   })
 
   test('keeps what another version of the program may add', () => {
-    const later: Row = { ...row, producerId: { N: '17' } }
+    const later: Row = { ...row, compression: { N: '17' } }
     expect(readCheckpoint(later)).toEqual(readCheckpoint(row))
   })
 })

@@ -94,6 +94,8 @@ describe('the transition table', () => {
       diverged: true,
       acknowledged: true,
       skipped: true,
+      'producer-assigned': true,
+      'taken-over': true,
       refused: true,
     }
     expect(new Set(cases.map(([, { event }]) => event.kind))).toEqual(new Set(Object.keys(wanted)))
@@ -145,6 +147,7 @@ describe('what a first look stores', () => {
         lastEpoch: null,
         lastSeenLogEndOffset: 150n,
         lastTimestampMs: null,
+        producer: null,
       },
     })
   })
@@ -160,6 +163,7 @@ describe('what an acknowledgement stores', () => {
       nextTargetOffset: 50n,
       lastEpoch: 4,
       lastTimestampMs: 1_700_000_000_500n,
+      producer: { ...tablePosition.producer, nextSequence: 80 },
     })
   })
 
@@ -250,6 +254,7 @@ const positions: fc.Arbitrary<Position> = fc.record({
   lastEpoch: fc.option(fc.nat(3)),
   lastSeenLogEndOffset: fc.option(offsets.map(sourceOffset)),
   lastTimestampMs: fc.option(fc.bigInt({ min: 0n, max: 9n })),
+  producer: fc.constant(null),
 })
 
 const withPosition: fc.Arbitrary<Exclude<PartitionState, { kind: 'unstarted' }>> = fc.oneof(

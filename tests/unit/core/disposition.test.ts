@@ -43,9 +43,16 @@ describe('the error policy', () => {
     }
   })
 
-  test('does not go on under an epoch that somebody has fenced', () => {
-    expect(dispositionOf('produce', 'INVALID_PRODUCER_EPOCH')).toBe('fail')
-    expect(dispositionOf('produce', 'PRODUCER_FENCED')).toBe('fail')
+  test('does not go on under an epoch that somebody has fenced, nor with sequences that are lost', () => {
+    for (const error of [
+      'INVALID_PRODUCER_EPOCH',
+      'PRODUCER_FENCED',
+      'OUT_OF_ORDER_SEQUENCE_NUMBER',
+      'DUPLICATE_SEQUENCE_NUMBER',
+      'UNKNOWN_PRODUCER_ID',
+    ]) {
+      expect(dispositionOf('produce', error)).toBe('take-over')
+    }
   })
 })
 

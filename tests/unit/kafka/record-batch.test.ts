@@ -124,12 +124,13 @@ describe('readRecordBatches', () => {
     expect(readRecordBatches(Buffer.alloc(0))).toEqual({ batches: [], trailingBytes: 0 })
   })
 
-  test('stops at a batch of an older format and says which', () => {
+  test('passes a batch of an older format on as its bytes, and goes on behind it', () => {
     const records = Buffer.concat([buildBatch(), kafkaBatch('magic1'), buildBatch()])
     records.writeBigInt64BE(77n, 61)
     const { batches } = readRecordBatches(records)
-    expect(batches).toHaveLength(2)
-    expect(batches[1]).toEqual({ kind: 'legacy', magic: 1, baseOffset: 77n })
+    expect(batches).toHaveLength(3)
+    const bytes = records.subarray(61, records.length - 61)
+    expect(batches[1]).toEqual({ kind: 'legacy', magic: 1, bytes, lastOffset: 77n })
   })
 
   test.each([

@@ -40,6 +40,7 @@ function handMade(answers: Answers) {
     fetch: () => expect.unreachable(),
     produce: () => expect.unreachable(),
     initProducerId: () => expect.unreachable(),
+    writeAbortMarker: () => expect.unreachable(),
     close: () => expect.unreachable(),
   }
   return { cluster, asked }

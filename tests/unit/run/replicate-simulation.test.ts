@@ -143,7 +143,7 @@ async function check(world: World, { partition, outcome }: PartitionReport): Pro
   const standby = payloads(world.targetLog(TOPIC, partition))
   const expected = committed(world, partition, nextSourceOffset)
   // No hole, in order: everything below the checkpoint, in front of whatever came after it.
-  expect([...new Set(standby)].slice(0, expected.length)).toEqual(expected)
+  expect(standby.slice(0, expected.length)).toEqual(expected)
   expect(world.targetLog(TOPIC, partition).logEnd).toBeGreaterThanOrEqual(nextTargetOffset)
   const isReleased = checkpoint?.lease.untilMs === null
   // Released means: the target holds what the checkpoint says and nothing beyond it.
@@ -168,7 +168,7 @@ function planFetchFaults(world: World, plan: readonly FetchFault[]): void {
   })
 }
 
-test('under any faults of the brokers: no hole, in order, once where a run ends in good order, no alarm', async () => {
+test('under any faults of the brokers: every record once, in order, and no alarm', async () => {
   await fc.assert(
     fc.asyncProperty(plans, async plan => {
       const { bufferBytesMax } = plan
@@ -213,8 +213,7 @@ test('under any faults of the brokers: no hole, in order, once where a run ends 
       for (const partition of partitions) {
         const expected = committed(world, partition, world.sourceLog(TOPIC, partition).logEnd)
         const standby = payloads(world.target.log(TARGET, partition))
-        expect([...new Set(standby)]).toEqual(expected)
-        if (!crashed.has(partition)) expect(standby).toEqual(expected)
+        expect(standby).toEqual(expected)
       }
     }),
     { numRuns: 300, examples: foundBefore },

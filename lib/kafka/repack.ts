@@ -1,0 +1,97 @@
+// Owns writing batches anew where they cannot be passed on as they are: with holes, with a part
+// that is not wanted, with timestamps of the broker, too large. Keys, values, headers, order and
+// codec stay, and the timestamps are those that a consumer of the source sees. Deterministic: the
+// same input gives the same bytes, so a batch may be packed again after a crash. Does not own when
+// to (core/batch-admission.ts), nor batches of older formats (legacy-batch.ts).
+
+import assert from 'node:assert/strict'
+import { compress, decompress } from './compression.ts'
+import { type RecordView, readRecords, writeRecords } from './record.ts'
+import {
+  type CompressionCodec,
+  checkedRecords,
+  compressionCodec,
+  frameBatch,
+  hasLogAppendTime,
+  isControlBatch,
+  type RecordBatch,
+} from './record-batch.ts'
+
+/** A record as a consumer of the source sees it, its key, value and headers unread. */
+export type SourceRecord = Pick<RecordView, 'attributes' | 'body'> & {
+  readonly offset: bigint
+  /** Milliseconds; -1: none. */
+  readonly timestamp: bigint
+}
+
+/**
+ * The records of `batch` from `fromOffset` on as a new batch without holes, dated by CreateTime;
+ * null when none is left. `baseOffset` of the result is the source's offset of its first record;
+ * how far the source goes on behind it is the original's `nextOffsetAfter`. Throws DecodeError when
+ * the batch is damaged.
+ */
+export function repackBatch(
+  batch: RecordBatch,
+  { fromOffset }: { readonly fromOffset: bigint },
+): RecordBatch | null {
+  return packRecords(
+    readSourceRecords(batch).filter(({ offset }) => offset >= fromOffset),
+    batch,
+    compressionCodec(batch),
+  )
+}
+
+/**
+ * Two batches with half of the records each, the first one with one more where they are odd; null
+ * for a single record. The source goes on behind the first one at the second one's `baseOffset`.
+ * The batch may have been stamped or repacked. Throws DecodeError when it is damaged.
+ */
+export function splitBatch(batch: RecordBatch): readonly [RecordBatch, RecordBatch] | null {
+  const records = readSourceRecords(batch)
+  const middle = Math.ceil(records.length / 2)
+  const codec = compressionCodec(batch)
+  const first = packRecords(records.slice(0, middle), batch, codec)
+  const second = packRecords(records.slice(middle), batch, codec)
+  return first === null || second === null ? null : [first, second]
+}
+
+function readSourceRecords(batch: RecordBatch): SourceRecord[] {
+  assert.ok(!isControlBatch(batch), 'a control batch is never produced')
+  const { baseOffset, baseTimestamp, maxTimestamp, recordOffsets } = batch
+  const appendTime = hasLogAppendTime(batch) ? maxTimestamp : null
+  const payload = decompress(compressionCodec(batch), checkedRecords(batch))
+  return readRecords(payload, batch).map(({ attributes, timestampDelta, offsetDelta, body }) => ({
+    attributes,
+    body,
+    offset: recordOffsets?.[offsetDelta] ?? baseOffset + BigInt(offsetDelta),
+    // Wraps around like Java's long, for a delta that only a broken producer writes.
+    timestamp: appendTime ?? BigInt.asIntN(64, baseTimestamp + timestampDelta),
+  }))
+}
+
+/** Records in the order of their offsets as one batch; null when there are none. */
+export function packRecords(
+  records: readonly SourceRecord[],
+  { partitionLeaderEpoch }: Pick<RecordBatch, 'partitionLeaderEpoch'>,
+  codec: CompressionCodec,
+): RecordBatch | null {
+  const [first] = records
+  if (first === undefined) return null
+  const views = records.map(({ attributes, body, timestamp }, index) => ({
+    attributes,
+    body,
+    timestampDelta: BigInt.asIntN(64, timestamp - first.timestamp),
+    offsetDelta: index,
+  }))
+  const batch = frameBatch({
+    baseOffset: first.offset,
+    partitionLeaderEpoch,
+    codec,
+    baseTimestamp: first.timestamp,
+    maxTimestamp: records.reduce((max, { timestamp }) => (timestamp > max ? timestamp : max), -1n),
+    recordsCount: records.length,
+    records: compress(codec, writeRecords(views)),
+  })
+  const isWhole = records.every(({ offset }, index) => offset === first.offset + BigInt(index))
+  return isWhole ? batch : { ...batch, recordOffsets: records.map(({ offset }) => offset) }
+}

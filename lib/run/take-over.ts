@@ -1,0 +1,252 @@
+// Owns taking a partition over from an owner that did not end in good order: fence it, find out by
+// the contents of the standby how far it came, go on there. In this order, because only behind the
+// marker of the fence can nothing of it appear any more. Does not own what follows
+// (core/decide.ts).
+
+import { admitBatches, type CopiedBatch } from '../core/batch-admission.ts'
+import type { SourceObservation, TakenOver } from '../core/decision.ts'
+import { observationAttemptsMax } from '../core/defaults.ts'
+import {
+  isBefore,
+  laterOf,
+  type SourceOffset,
+  type TargetOffset,
+  targetOffset,
+} from '../core/offset.ts'
+import { type Position, type Producer, positionOf } from '../core/partition-state.ts'
+import { canCompare, holdsSameRecords, transactionalId } from '../core/take-over.ts'
+import { BrokerFailure } from '../io/broker-failure.ts'
+import type { Cluster } from '../io/cluster.ts'
+import type { FetchedPartition } from '../kafka/01-fetch.ts'
+import { errorName } from '../kafka/error-codes.ts'
+import {
+  isControlBatch,
+  nextOffsetAfter,
+  producerEpochOf,
+  type RecordBatch,
+  readRecordBatches,
+} from '../kafka/record-batch.ts'
+import { type Leader, partitionName } from './observe.ts'
+import { decideFor, perform, saveCheckpoint } from './partition-effects.ts'
+import type { PartitionRun } from './partition-run.ts'
+import { assignProducer, patiently } from './producer-identity.ts'
+import type { Shard } from './shard-run.ts'
+
+export type Both = {
+  readonly source: SourceObservation
+  readonly sourceLeader: Leader
+  readonly targetLeader: Leader
+}
+
+/**
+ * Leaves the partition where its last owner came to, with a producer nobody else writes as. Throws
+ * `BrokerFailure` when a cluster does not answer; nothing has moved then.
+ */
+export async function takeOver(shard: Shard, run: PartitionRun, seen: Both): Promise<void> {
+  // Only the holder of the lease may fence: whoever has lost it is told so by this write.
+  await saveCheckpoint(shard, run)
+  const left = positionOf(run.state)
+  if (run.phase === 'stopped' || left === null) return
+  const producer = await assignProducer(shard, run)
+  await silence(shard, run, { left, producer })
+  const found = await lookThrough(shard, run, { ...seen, left, producer })
+  // The deadline may have come meanwhile: what was found is found again by the next owner.
+  if (run.phase !== 'observing') return
+  const decision = decideFor(shard, run, { kind: 'taken-over', ...found })
+  say(shard, run, { found, left })
+  await perform(shard, run, decision)
+}
+
+/** Sees to it that nobody but `producer` can append to the partition any more. */
+async function silence(
+  shard: Shard,
+  run: PartitionRun,
+  { left, producer }: { readonly left: Position; readonly producer: Producer },
+): Promise<void> {
+  const isFence =
+    producer.fencing === 'transactional-id' && left.producer?.producerId === producer.producerId
+  // Another producer id: the coordinator has forgotten the old one (it expired, or its epochs are
+  // used up), or never knew it. Its lease is over; what it sent then is answered or dropped by now.
+  if (!isFence) await shard.clock.wait(shard.flow.budgets.requestTimeoutMs)
+  if (producer.fencing === 'none') return
+  const { targetTopic: topic, key } = run
+  const id = transactionalId({ ...key, topic })
+  const request = { ...producer, transactionalId: id, topic, partition: key.partition }
+  const answer = await patiently(shard, () => shard.target.writeAbortMarker(request))
+  if (answer.kind === 'decided') return
+  const reason = answer.kind === 'denied' ? 'authorization-denied' : 'unreachable'
+  const detail = `cannot fence ${partitionName({ topic, partition: key.partition })}: ${answer.errorName}`
+  throw new BrokerFailure({ reason, cluster: shard.target.name, detail })
+}
+
+type Look = Both & { readonly left: Position; readonly producer: Producer }
+
+/** Compares what lies on the target beyond the checkpoint with what the source has to copy. */
+async function lookThrough(shard: Shard, run: PartitionRun, look: Look): Promise<TakenOver> {
+  const { left, producer, source } = look
+  const candidates = createCandidates(shard, run, look)
+  let found = {
+    nextSourceOffset: left.nextSourceOffset,
+    epoch: null,
+    maxTimestampMs: null,
+  } as Pick<TakenOver, 'nextSourceOffset' | 'epoch' | 'maxTimestampMs'>
+  let foreignRecords = 0n
+  let ownRecords = 0n
+  const visit = async (batch: RecordBatch): Promise<void> => {
+    const candidate = canCompare(left, source) ? await candidates.first() : null
+    if (candidate !== null && holdsSameRecords(candidate.batch, batch)) {
+      const { partitionLeaderEpoch: epoch, maxTimestamp: maxTimestampMs } = candidate.batch
+      found = { nextSourceOffset: candidate.nextSourceOffset, epoch, maxTimestampMs }
+      candidates.take()
+    } else if (batch.producerId === left.producer?.producerId) {
+      ownRecords += BigInt(batch.recordsCount)
+    } else {
+      foreignRecords += BigInt(batch.recordsCount)
+    }
+  }
+  const ends = await readTarget(shard, run, { look, visit })
+  // Records of our own that the source does not have any more: expected where it lost its log. In
+  // any other case somebody must be told, because they will be there twice.
+  const mayBeGone =
+    !canCompare(left, source) || isBefore(left.nextSourceOffset, source.logStartOffset)
+  return {
+    ...found,
+    ...ends,
+    producer,
+    foreignRecords: foreignRecords + (mayBeGone ? 0n : ownRecords),
+  }
+}
+
+/**
+ * Reads the target from the checkpoint on: to our own marker, behind which nothing of an earlier
+ * owner comes; where there is no marker, to the end.
+ */
+async function readTarget(
+  shard: Shard,
+  run: PartitionRun,
+  { look, visit }: { readonly look: Look; readonly visit: (batch: RecordBatch) => Promise<void> },
+): Promise<Pick<TakenOver, 'foundTargetOffset' | 'nextTargetOffset'>> {
+  const { left, producer, targetLeader } = look
+  const at = { topicId: left.targetTopicId, partition: run.key.partition, leader: targetLeader }
+  let from = left.nextTargetOffset
+  let found = from
+  for (let polls = 0; polls <= observationAttemptsMax; ) {
+    const answer = await fetchFrom(shard, shard.target, {
+      ...at,
+      from,
+      isolation: 'read-uncommitted',
+    })
+    const batches = answer.records === null ? [] : v2Batches(answer.records)
+    for (const batch of batches) {
+      const next = targetOffset(nextOffsetAfter(batch))
+      if (!isBefore(from, next)) continue
+      from = next
+      if (isMarkerOf(batch, producer)) return { foundTargetOffset: found, nextTargetOffset: from }
+      found = from
+      if (!isControlBatch(batch) && batch.recordsCount > 0) await visit(batch)
+    }
+    const isAtEnd = answer.highWatermark !== null && from >= answer.highWatermark
+    if (producer.fencing === 'none' && isAtEnd) {
+      return { foundTargetOffset: found, nextTargetOffset: from }
+    }
+    // The coordinator writes the marker after it has answered.
+    polls = batches.length > 0 ? 0 : polls + 1
+  }
+  const name = partitionName({ topic: run.targetTopic, partition: run.key.partition })
+  const detail = `the fence of ${name} did not appear in its log up to offset ${from}`
+  throw new BrokerFailure({ reason: 'unreachable', cluster: shard.target.name, detail })
+}
+
+function isMarkerOf(batch: RecordBatch, { producerId, producerEpoch, fencing }: Producer): boolean {
+  return (
+    fencing === 'transactional-id' &&
+    isControlBatch(batch) &&
+    batch.producerId === producerId &&
+    producerEpochOf(batch) === producerEpoch
+  )
+}
+
+/** The source's next batches to copy, fetched as they are asked for. */
+function createCandidates(shard: Shard, run: PartitionRun, { left, source, sourceLeader }: Look) {
+  const at = { topicId: left.sourceTopicId, partition: run.key.partition, leader: sourceLeader }
+  let from: SourceOffset = laterOf(left.nextSourceOffset, source.logStartOffset)
+  let admitted: CopiedBatch[] = []
+  let isOver = false
+  return {
+    async first(): Promise<CopiedBatch | null> {
+      // Ends: a pass that brings no batch and does not move on is the last one.
+      while (admitted.length === 0 && !isOver) {
+        const isolation = 'read-committed' as const
+        const answer = await fetchFrom(shard, shard.source, { ...at, from, isolation })
+        const { copied, nextFetchOffset, refusal } = admitBatches(answer, from)
+        admitted = copied
+        isOver = refusal !== null || nextFetchOffset === from
+        from = nextFetchOffset
+      }
+      return admitted[0] ?? null
+    },
+    take(): void {
+      admitted.shift()
+    },
+  }
+}
+
+/** One partition, answered at once. Throws `BrokerFailure` for an answer that is none. */
+async function fetchFrom(
+  shard: Shard,
+  cluster: Cluster,
+  at: {
+    readonly topicId: string
+    readonly partition: number
+    readonly leader: Leader
+    readonly from: SourceOffset | TargetOffset
+    readonly isolation: 'read-committed' | 'read-uncommitted'
+  },
+): Promise<FetchedPartition> {
+  const { fetchBytesMax, fetchWaitMs } = shard.flow.budgets
+  const position = {
+    partition: at.partition,
+    currentLeaderEpoch: at.leader.leaderEpoch,
+    fetchOffset: at.from,
+    lastFetchedEpoch: null,
+    partitionMaxBytes: fetchBytesMax,
+  }
+  const answer = await cluster.fetch(at.leader.leaderId, {
+    // Of the source only what is there counts; of the target the marker is waited for.
+    maxWaitMs: at.isolation === 'read-committed' ? 0 : fetchWaitMs,
+    minBytes: 1,
+    maxBytes: fetchBytesMax,
+    isolationLevel: at.isolation,
+    topics: [{ topicId: at.topicId, partitions: [position] }],
+  })
+  const [fetched] = answer.partitions
+  const error = errorName(fetched?.errorCode ?? answer.errorCode)
+  if (fetched !== undefined && error === 'NONE') return fetched
+  // What the source has lost cannot be compared; the next observation says that it is lost.
+  if (fetched !== undefined && error === 'OFFSET_OUT_OF_RANGE' && cluster === shard.source) {
+    return fetched
+  }
+  const detail = `a fetch to take over partition ${at.partition} answered ${error}`
+  throw new BrokerFailure({ reason: 'unreachable', cluster: cluster.name, detail })
+}
+
+function v2Batches(records: Buffer): RecordBatch[] {
+  return readRecordBatches(records).batches.flatMap(each => (each.kind === 'v2' ? [each] : []))
+}
+
+function say(
+  shard: Shard,
+  run: PartitionRun,
+  { found, left }: { readonly found: TakenOver; readonly left: Position },
+): void {
+  const already = found.nextSourceOffset > left.nextSourceOffset
+  if (run.cleanHandOver && !already) return
+  const why = run.cleanHandOver
+    ? 'whose standby holds more than its checkpoint knew'
+    : 'after a run that did not end in good order'
+  const how = already
+    ? `source offsets ${left.nextSourceOffset} to ${found.nextSourceOffset - 1n} are on the standby already`
+    : 'nothing of it was beyond the checkpoint'
+  const text = `Taking over ${partitionName(run.key)} ${why}: ${how}, copying goes on at ${found.nextSourceOffset}.`
+  shard.log({ level: 'warn', text })
+}

@@ -1,0 +1,137 @@
+// Batches that cannot be passed on byte for byte, as real brokers make them: holes of the log
+// cleaner, a log start in the middle of a batch, timestamps of the broker. What a consumer of the
+// standby sees is what a consumer of the source sees. Formats before v2 are not here: no broker of
+// today takes them any more.
+
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { removeStarted } from '../support/brokers.ts'
+import {
+  type FlowFixture,
+  outcomesOf,
+  type RunResult,
+  smallBudgets,
+  startFlowFixture,
+} from '../support/flow-fixture.ts'
+import { codecTypes } from '../support/kafkajs-codecs.ts'
+import { type Contents, records } from '../support/records.ts'
+import { until } from '../support/until.ts'
+
+let world: FlowFixture
+
+beforeAll(async () => {
+  world = await startFlowFixture()
+})
+afterAll(async () => {
+  await world?.disconnect()
+  await removeStarted()
+})
+
+type Codec = keyof typeof codecTypes
+const codecs = Object.keys(codecTypes) as Codec[]
+
+/** Each of `batches` as one record batch, compressed with `codec`. */
+async function produceAs(codec: Codec, topic: string, batches: readonly (readonly Contents[])[]) {
+  const producer = world.primaryKafka.producer()
+  await producer.connect()
+  try {
+    for (const messages of batches) {
+      await producer.send({ topic, compression: codecTypes[codec], messages: [...messages] })
+    }
+  } finally {
+    await producer.disconnect()
+  }
+}
+
+/** What is on the standby, after a run that noticed nothing and a second one without work. */
+async function copied(topic: string, result: RunResult, flow: ReturnType<FlowFixture['flow']>) {
+  expect(outcomesOf(result)).toEqual(['drained'])
+  expect(result.incidents).toEqual([])
+  const again = await world.run(flow)
+  expect(again.report.partitions).toMatchObject([{ outcome: 'drained', recordsReplicated: 0n }])
+  return world.readStandby(topic)
+}
+
+// A segment holds one batch of the compacted records; only closed segments are compacted.
+const compacted = {
+  'cleanup.policy': 'compact',
+  'segment.ms': '9',
+  'min.cleanable.dirty.ratio': '0',
+  'min.compaction.lag.ms': '0',
+}
+
+const keyed = (first: number, count: number) =>
+  records(first, count).map(each => ({ ...each, key: `key-${Number(each.headers.sequence) % 40}` }))
+
+test.each(codecs)(
+  'holes of the log cleaner, compressed with %s, are not on the standby',
+  async codec => {
+    const topic = `holed-${codec}`
+    await world.createTopic(topic, { configs: compacted })
+    const flow = world.flow([topic])
+    await produceAs(codec, topic, [keyed(0, 40)])
+    // Every other key again: half of the first batch is superseded, and none of its neighbours.
+    const every = keyed(40, 40).filter((_, index) => index % 2 === 0)
+    await produceAs(codec, topic, [every, records(120, 20, 'other'), records(150, 20, 'other')])
+    await until('the first batch has holes', async () => {
+      const offsets = (await world.readAll('primary', topic)).map(each => Number(each.offset))
+      return offsets[0] === 1 && offsets[1] === 3
+    })
+
+    const standby = await copied(topic, await world.run(flow), flow)
+
+    expect(standby).toEqual(await world.readPrimary(topic))
+    expect(standby.slice(0, 20)).toEqual(keyed(0, 40).filter((_, index) => index % 2 === 1))
+    const offsets = (await world.readAll('standby', `primary.${topic}`)).map(each => each.offset)
+    expect(offsets).toEqual(standby.map((_, index) => String(index)))
+  },
+)
+
+test.each(codecs)(
+  'a batch cut in two by DeleteRecords, compressed with %s, is copied from there on',
+  async codec => {
+    const topic = `cut-${codec}`
+    await world.createTopic(topic)
+    const flow = world.flow([topic])
+    const all = records(0, 100)
+    await produceAs(codec, topic, [all.slice(0, 50), all.slice(50)])
+    await world.deleteRecords(topic, 20)
+
+    const standby = await copied(topic, await world.run(flow), flow)
+
+    expect(standby).toEqual(all.slice(20))
+  },
+)
+
+test.each(codecs)(
+  'timestamps of the broker, compressed with %s, are the same on the standby',
+  async codec => {
+    const topic = `stamped-${codec}`
+    await world.createTopic(topic, { configs: { 'message.timestamp.type': 'LogAppendTime' } })
+    const flow = world.flow([topic], { budgets: smallBudgets })
+    const all = records(0, 200)
+    await produceAs(codec, topic, [all.slice(0, 100), all.slice(100, 101), all.slice(101)])
+
+    const standby = await copied(topic, await world.run(flow), flow)
+
+    expect(standby).toEqual(await world.readPrimary(topic))
+    expect(standby.map(each => each.value)).toEqual(all.map(each => each.value))
+    expect(standby.map(each => each.timestamp)).not.toEqual(all.map(each => each.timestamp))
+  },
+)
+
+test('batches of many megabytes are written anew like small ones', async () => {
+  const topic = 'large-stamped'
+  await world.createTopic(topic, { configs: { 'message.timestamp.type': 'LogAppendTime' } })
+  const flow = world.flow([topic])
+  // Compresses well, so that a batch of a few hundred kilobytes holds several of every codec's
+  // blocks.
+  const large = records(0, 60).map(each => ({ ...each, value: `${each.value}`.repeat(1500) }))
+  for (const codec of ['gzip', 'snappy', 'lz4', 'zstd'] as const) {
+    await produceAs(codec, topic, [large])
+  }
+
+  const standby = await copied(topic, await world.run(flow), flow)
+
+  expect(standby).toEqual(await world.readPrimary(topic))
+  expect(standby).toHaveLength(240)
+})
