@@ -1,6 +1,6 @@
-// DynamoDB Local as a process of this machine: in memory, so a restart is an empty one, unless it is
-// told to keep its data. Serves tests that need only a table, and the stack where LocalStack cannot
-// run.
+// DynamoDB Local as a process of this machine: in memory, so a restart is an empty one, unless it
+// is told to keep its data. Serves tests that need only a table, and the stack where LocalStack
+// cannot run.
 
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'

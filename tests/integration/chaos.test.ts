@@ -24,8 +24,8 @@ test('whatever is killed, every committed record is on the standby, in order, by
   const report = await runChaos(world, { kills: kills.length, seed: 1, victims: kills })
 
   expect(report.sourceFaults).toEqual([])
-  expect(report.unfinished).toEqual([])
   expect(report.falseAlarms).toEqual([])
+  expect(report.unfinished).toEqual([])
   expect(report.partitions.size).toBe(5)
   for (const { verdict, examples, duplicateExamples } of report.partitions.values()) {
     expect(verdict.records).toBeGreaterThan(0)

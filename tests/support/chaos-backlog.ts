@@ -2,7 +2,7 @@
 // something to copy, and never more than the end can read back.
 
 export type Backlog = {
-  /** Waits until there is room, then takes it, even if it is more. False: the producers shall end. */
+  /** Waits for room, then takes it, even if it is more. False: the producers shall end. */
   take(records: number): Promise<boolean>
   give(records: number): void
   /** What was on its way with a process that died is not counted any more. */

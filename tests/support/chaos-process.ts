@@ -1,7 +1,7 @@
 // A process of its own that runs a flow again and again, as scheduled ticks do, until SIGTERM asks
 // it to end; whoever wants to see it die without warning kills it from outside. Says how many
-// records the standby acknowledged. Ends with the error of a run that failed, as an invocation does:
-// the next one is a new process. Started by chaos-child.ts.
+// records the standby acknowledged. Ends with the error of a run that failed, as an invocation
+// does: the next one is a new process. Started by chaos-child.ts.
 //
 //   node chaos-process.ts ORDER     ORDER: a `ChaosOrder` as JSON
 

@@ -2,6 +2,7 @@
 // process, a broker of either side, or the table's endpoint is killed with SIGKILL at moments drawn
 // from a seed. In the end both sides are read with kafkajs and compared.
 
+import type { Incident } from '../../lib/core/incident.ts'
 import { systemClock } from '../../lib/io/clock.ts'
 import { createBacklog } from './chaos-backlog.ts'
 import { type ChaosChild, keepRunning } from './chaos-child.ts'
@@ -16,7 +17,7 @@ export type Victim = (typeof victims)[number]
 export type ChaosOptions = {
   readonly kills: number
   readonly seed: number
-  /** Each one as often as it is named. */
+  /** In an order that is drawn, each as often as it is named, before any of them comes again. */
   readonly victims: readonly [Victim, ...Victim[]]
   readonly onKill?: (kill: Kill, nth: number) => void
 }
@@ -63,8 +64,10 @@ const overrides = {
 /** The same seed draws the same kills. */
 export function drawKills({ kills, seed, victims: from }: ChaosOptions): Kill[] {
   const chance = createChance(seed)
+  let deck: Victim[] = []
   return Array.from({ length: kills }, () => {
-    const victim = chance.pick(from)
+    if (deck.length === 0) deck = [...from]
+    const [victim = from[0]] = deck.splice(chance.integer(0, deck.length - 1), 1)
     const afterProgress = !chance.oneIn(5)
     const afterMs = chance.integer(0, afterProgress ? COPYING_MS_MAX : ANY_MOMENT_MS_MAX)
     return { victim, afterProgress, afterMs, downMs: chance.integer(0, DOWN_MS_MAX) }
@@ -105,13 +108,18 @@ export async function runChaos(world: FlowFixture, options: ChaosOptions): Promi
   const incidents = await world.incidents.list(flow.name, 'all')
   return {
     ...(await compareSides(world, producers.fates)),
-    falseAlarms: incidents
-      .filter(({ kind }) => kind !== 'unreachable')
-      .map(({ kind, topic, partition }) => `incident ${kind} of ${topic}-${partition}`),
+    falseAlarms: incidents.filter(({ kind }) => kind !== 'unreachable').map(describeIncident),
     unfinished,
     failures: child.failures,
     written: countFates(producers.fates),
   }
+}
+
+function describeIncident(incident: Incident): string {
+  const { kind, topic, partition, evidence } = incident
+  const { expectedOffset, foundOffset } = incident
+  const offsets = `expected offset ${expectedOffset}, found ${foundOffset}`
+  return `incident ${kind} of ${topic}-${partition}: ${offsets}; ${JSON.stringify(evidence)}`
 }
 
 function countFates(fates: ChaosProducers['fates']): Record<Fate, number> {
