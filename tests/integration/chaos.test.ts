@@ -19,7 +19,9 @@ afterAll(async () => {
 })
 
 test('whatever is killed, every committed record is on the standby, in order, byte for byte', async () => {
-  const kills = ['function', 'table', 'function', 'target-broker', 'source-broker'] as const
+  // A killed broker of the source is left to the long form: with one replica, a halt for a log that
+  // lost its end is sometimes the answer there.
+  const kills = ['function', 'table', 'function', 'target-broker'] as const
 
   const report = await runChaos(world, { kills: kills.length, seed: 1, victims: kills })
 

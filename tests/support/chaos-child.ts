@@ -7,8 +7,8 @@ import { createInterface } from 'node:readline'
 import type { ChaosOrder } from './chaos-process.ts'
 
 export type ChaosChild = {
-  /** Waits for the next acknowledgement of the standby. */
-  progress(): Promise<void>
+  /** Waits for the next acknowledgement of the standby. Says what is wrong when none comes. */
+  progress(): Promise<string | null>
   /** SIGKILL; resolves when the process is gone. */
   kill(): Promise<void>
   /** An orderly end, and no next one. */
@@ -68,11 +68,12 @@ export function keepRunning(options: ChaosChildOptions): ChaosChild {
     return { process: child, ended }
   }
   let running = start()
-  const tell = () => [...failures.keys()].join('; ')
   return {
     failures,
-    progress: () =>
-      within(next.promise, PROGRESS_MS_MAX, () => `nothing was copied; failures: ${tell()}`),
+    progress: async () => {
+      const isInTime = await within(next.promise, PROGRESS_MS_MAX)
+      return isInTime ? null : `nothing was copied for ${PROGRESS_MS_MAX} ms`
+    },
     kill: async () => {
       const { process: child, ended } = running
       child.kill('SIGKILL')
@@ -82,20 +83,18 @@ export function keepRunning(options: ChaosChildOptions): ChaosChild {
       stopping = true
       const { process: child, ended } = running
       child.kill('SIGTERM')
-      try {
-        await within(ended, STOP_MS_MAX, () => 'the process did not end at SIGTERM')
-      } finally {
-        child.kill('SIGKILL')
-      }
+      const isInTime = await within(ended, STOP_MS_MAX)
+      child.kill('SIGKILL')
+      if (!isInTime) throw new Error(`the process did not end ${STOP_MS_MAX} ms after SIGTERM`)
     },
   }
 }
 
-async function within(done: Promise<void>, ms: number, what: () => string): Promise<void> {
-  const late = Promise.withResolvers<void>()
-  const timer = setTimeout(() => late.reject(new Error(`${what()} (within ${ms} ms)`)), ms)
+async function within(done: Promise<void>, ms: number): Promise<boolean> {
+  const late = Promise.withResolvers<boolean>()
+  const timer = setTimeout(() => late.resolve(false), ms)
   try {
-    await Promise.race([done, late.promise])
+    return await Promise.race([done.then(() => true), late.promise])
   } finally {
     clearTimeout(timer)
   }

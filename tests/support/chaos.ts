@@ -91,16 +91,19 @@ export async function runChaos(world: FlowFixture, options: ChaosOptions): Promi
     onStart: backlog.forget,
     onAcknowledged: backlog.give,
   })
+  let stalled: string | null = null
   try {
     for (const [index, kill] of drawKills(options).entries()) {
+      if (kill.afterProgress) stalled = await child.progress()
+      // What was copied so far tells why.
+      if (stalled !== null) break
       options.onKill?.(kill, index + 1)
-      if (kill.afterProgress) await child.progress()
       // The one wait for a length of time: the drawn moment is what this is about.
       await systemClock.wait(kill.afterMs)
       await strike(world, child, kill)
     }
     // The last one killed has a successor that copies.
-    await child.progress()
+    stalled ??= await child.progress()
   } finally {
     await Promise.all([producers.stop(), child.stop()])
   }
@@ -109,7 +112,7 @@ export async function runChaos(world: FlowFixture, options: ChaosOptions): Promi
   return {
     ...(await compareSides(world, producers.fates)),
     falseAlarms: incidents.filter(({ kind }) => kind !== 'unreachable').map(describeIncident),
-    unfinished,
+    unfinished: stalled === null ? unfinished : [stalled, ...unfinished],
     failures: child.failures,
     written: countFates(producers.fates),
   }
