@@ -1,5 +1,6 @@
-// DynamoDB Local as a process of this machine: in memory, so a restart is an empty one. Serves
-// tests that need only a table, and the stack where LocalStack cannot run.
+// DynamoDB Local as a process of this machine: in memory, so a restart is an empty one, unless it
+// is told to keep its data. Serves tests that need only a table, and the stack where LocalStack
+// cannot run.
 
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -15,6 +16,8 @@ export type DynamoDbLocalOptions = {
   dir: string
   /** Without it, a free one. */
   port?: number
+  /** true: the tables lie in `dir`, and the next one started there has them. Default false. */
+  durable?: boolean
   /** true: the process outlives this one. Default false: it is killed with it. */
   detached?: boolean
   onSpawn?: OnSpawn | undefined
@@ -37,7 +40,11 @@ export async function startDynamoDbLocal(options: DynamoDbLocalOptions): Promise
       return await startHttpService({
         label: 'DynamoDB Local',
         command: java,
-        args: renderArguments({ library, port }),
+        args: renderArguments({
+          library,
+          port,
+          dataDir: options.durable === true ? options.dir : null,
+        }),
         port,
         healthPath: '/',
         logFile: join(options.dir, 'dynamodb-local.log'),
@@ -52,7 +59,13 @@ export async function startDynamoDbLocal(options: DynamoDbLocalOptions): Promise
   }
 }
 
-function renderArguments({ library, port }: { library: string; port: number }): string[] {
+function renderArguments(input: {
+  library: string
+  port: number
+  /** null: in memory. */
+  dataDir: string | null
+}): string[] {
+  const { library, port, dataDir } = input
   return [
     '-Xmx256m',
     `-Djava.library.path=${library}`,
@@ -61,7 +74,7 @@ function renderArguments({ library, port }: { library: string; port: number }): 
     'software.amazon.dynamodb.services.local.main.ServerRunner',
     '-port',
     String(port),
-    '-inMemory',
+    ...(dataDir === null ? ['-inMemory'] : ['-dbPath', dataDir]),
     // One database whatever the credentials and the region: the stack and its clients need not
     // agree on them.
     '-sharedDb',

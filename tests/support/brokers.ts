@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startDynamoDbLocal } from '../../localstack/dynamodb-local.ts'
 import { type KafkaBroker, type KafkaOptions, startKafka } from '../../localstack/kafka.ts'
+import { killProcess } from '../../localstack/os-process.ts'
 
 export type TestCluster = {
   name: string
@@ -38,6 +39,10 @@ export type StandInAws = {
   endpoint: string
   /** For a process that shall use it instead of AWS. */
   env: Record<string, string>
+  /** SIGKILL. The data stay where they are durable. */
+  kill(): Promise<void>
+  /** After `kill`, on the same port. */
+  restart(): Promise<void>
 }
 
 const removals: (() => Promise<void>)[] = []
@@ -89,10 +94,10 @@ export async function startCluster(
   }
 }
 
-/** Starts DynamoDB Local with no table in it: 1.5 s. */
-export async function startStandInAws(): Promise<StandInAws> {
+/** Starts DynamoDB Local with no table in it: 1.5 s. `durable`: its data outlive `kill`. */
+export async function startStandInAws({ durable = false } = {}): Promise<StandInAws> {
   const dir = await createDirectory('aws')
-  const dynamoDb = await startDynamoDbLocal({ dir })
+  let dynamoDb = await startDynamoDbLocal({ dir, durable })
   removals.push(async () => {
     await dynamoDb.stop()
     await rm(dir, { recursive: true, force: true })
@@ -104,6 +109,10 @@ export async function startStandInAws(): Promise<StandInAws> {
       AWS_REGION: 'us-east-1',
       AWS_ACCESS_KEY_ID: 'test',
       AWS_SECRET_ACCESS_KEY: 'test',
+    },
+    kill: () => killProcess(dynamoDb),
+    restart: async () => {
+      dynamoDb = await startDynamoDbLocal({ dir, durable, port: dynamoDb.port })
     },
   }
 }

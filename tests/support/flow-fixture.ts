@@ -42,6 +42,8 @@ export type FlowFixtureOptions = {
   /** More lines for server.properties of the source's brokers. */
   readonly properties?: Record<string, string>
   readonly targetProperties?: Record<string, string>
+  /** true: the table outlives a killed endpoint. Default false. */
+  readonly durableTable?: boolean
 }
 
 export type RunOptions = { readonly faults?: readonly Fault[] }
@@ -62,14 +64,14 @@ export const shortLeases = { leaseMs: 5_000, checkpointIntervalMs: 1_000, reques
  * Starts both clusters and the table: about 10 s. Call `removeStarted` of brokers.ts in the end.
  */
 export async function startFlowFixture(options: FlowFixtureOptions = {}) {
-  const { sourceSize = 1, properties = {}, targetProperties = {} } = options
+  const { sourceSize = 1, properties = {}, targetProperties = {}, durableTable = false } = options
   // Half of the processor time of a broker's start: it will not live long enough for the rest of
   // what the compiler can do.
   process.env.JDK_JAVA_OPTIONS ??= '-XX:TieredStopAtLevel=1'
   const [source, target, aws] = await Promise.all([
     startCluster('source', { size: sourceSize, properties }),
     startCluster('target', { properties: targetProperties }),
-    startStandInAws(),
+    startStandInAws({ durable: durableTable }),
   ])
   const client = createDynamoDbClient(aws.env)
   const table = 'gapless'

@@ -1,0 +1,109 @@
+// Chaos on real brokers, for as many kills as one likes. Exits 1 when a committed record is
+// missing, out of order or changed, when a record came twice (unless told that it may), and when
+// the run itself proves nothing.
+//
+//   node tests/soak/chaos.ts [--kills 100] [--seed S]
+//     [--victim function|broker|table|any] [--no-exactly-once]
+
+import { parseArgs } from 'node:util'
+import { groupDigits, renderTable } from '../../cli/table.ts'
+import { removeStarted } from '../support/brokers.ts'
+import { type ChaosReport, runChaos, type Victim } from '../support/chaos.ts'
+import { startFlowFixture } from '../support/flow-fixture.ts'
+
+const EXAMPLES_MAX = 20
+
+const chosen: Record<string, readonly [Victim, ...Victim[]]> = {
+  function: ['function'],
+  broker: ['source-broker', 'target-broker'],
+  table: ['table'],
+  // The function most of all: nothing else forgets what it was doing.
+  any: ['function', 'function', 'function', 'source-broker', 'target-broker', 'table'],
+}
+
+const { values } = parseArgs({
+  options: {
+    kills: { type: 'string', default: '100' },
+    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    victim: { type: 'string', default: 'any' },
+    'exactly-once': { type: 'boolean', default: true },
+  },
+  allowNegative: true,
+})
+
+const kills = Number(values.kills)
+const seed = Number(values.seed)
+const victims = chosen[values.victim]
+if (!Number.isInteger(kills) || kills < 1) throw new Error('--kills takes a whole number from 1')
+if (!Number.isInteger(seed)) throw new Error('--seed takes a whole number')
+if (victims === undefined) throw new Error(`--victim takes ${Object.keys(chosen).join(', ')}`)
+
+const exactlyOnce = values['exactly-once']
+const startedMs = performance.now()
+const struck = new Map<Victim, number>()
+let ok = false
+try {
+  const world = await startFlowFixture({ durableTable: true })
+  const report = await runChaos(world, {
+    kills,
+    seed,
+    victims,
+    onKill: ({ victim, afterMs }, nth) => {
+      struck.set(victim, (struck.get(victim) ?? 0) + 1)
+      console.error(`kill ${nth} of ${kills}: ${victim}, ${afterMs} ms`)
+    },
+  })
+  await world.disconnect()
+  ok = print(report)
+} finally {
+  if (!ok) {
+    const flags = `--kills ${kills} --seed ${seed} --victim ${values.victim}`
+    const more = exactlyOnce ? '' : ' --no-exactly-once'
+    console.error(`Failed. Again: node tests/soak/chaos.ts ${flags}${more}`)
+    process.exitCode = 1
+  }
+  await removeStarted()
+}
+
+/** Prints what was found; false when it is not what was promised. */
+function print(report: ChaosReport): boolean {
+  const partitions = [...report.partitions].map(([name, { verdict }]) => ({ name, ...verdict }))
+  const sum = (field: 'records' | 'duplicates' | 'holes' | 'disordered' | 'foreign') =>
+    partitions.reduce((total, each) => total + each[field], 0)
+  const total = {
+    name: 'all',
+    records: sum('records'),
+    duplicates: sum('duplicates'),
+    holes: sum('holes'),
+    disordered: sum('disordered'),
+    foreign: sum('foreign'),
+  }
+  const count = (head: Exclude<keyof typeof total, 'name'>) => ({
+    head,
+    align: 'right' as const,
+    cell: (row: typeof total) => groupDigits(row[head]),
+  })
+  const columns = [
+    { head: 'partition', cell: (row: typeof total) => row.name },
+    ...(['records', 'duplicates', 'holes', 'disordered', 'foreign'] as const).map(count),
+  ]
+  console.log(renderTable(columns, [...partitions, total]))
+  const seconds = Math.round((performance.now() - startedMs) / 1000)
+  const each = [...struck].map(([victim, times]) => `${victim} ${times}`).join(', ')
+  console.log(`seed ${seed}: ${kills} kills (${each}), ${seconds} s`)
+  const { committed, aborted, unknown, undecided } = report.written
+  console.log(
+    `written: ${committed} committed, ${aborted} aborted, ${unknown + undecided} without an answer`,
+  )
+  for (const [why, times] of report.failures) console.log(`${times} runs failed: ${why}`)
+  const examples = [...report.partitions].flatMap(([name, found]) =>
+    [...found.examples, ...(exactlyOnce ? found.duplicateExamples : [])].map(
+      example => `${name}: ${example}`,
+    ),
+  )
+  const wrong = [...report.sourceFaults, ...report.falseAlarms, ...report.unfinished]
+  for (const line of [...wrong, ...examples].slice(0, EXAMPLES_MAX)) console.log(line)
+  const { holes, disordered, foreign, duplicates, records } = total
+  const lost = holes + disordered + foreign + (exactlyOnce ? duplicates : 0)
+  return wrong.length === 0 && lost === 0 && records > 0
+}
