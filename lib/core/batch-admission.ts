@@ -25,11 +25,18 @@ export type CopiedBatch = {
    * Where the source goes on once this batch is acknowledged, skipped batches behind it included.
    */
   nextSourceOffset: SourceOffset
+  /**
+   * Leader epoch of the batch right before `nextSourceOffset`, skipped or not: with an older one
+   * the source would take our position for a part of its log that diverged. null: unknown.
+   */
+  epoch: number | null
 }
 
 export type Admission = {
   /** Offsets before the first copied batch that hold nothing to copy; null when there are none. */
   readonly skippedTo: SourceOffset | null
+  /** Leader epoch of the batch right before `skippedTo`. */
+  readonly skippedEpoch: number | null
   readonly copied: CopiedBatch[]
   /** Where the next fetch goes on. */
   readonly nextFetchOffset: SourceOffset
@@ -41,7 +48,7 @@ type Fetched = Pick<FetchedPartition, 'records' | 'abortedTransactions'>
 
 /** Sorts the batches of one partition's answer to a fetch at `fetchOffset`. */
 export function admitBatches(fetched: Fetched, fetchOffset: SourceOffset): Admission {
-  const nothing = { skippedTo: null, copied: [], nextFetchOffset: fetchOffset }
+  const nothing = { skippedTo: null, skippedEpoch: null, copied: [], nextFetchOffset: fetchOffset }
   if (fetched.records === null) return { ...nothing, refusal: null }
   try {
     const { batches, trailingBytes } = readRecordBatches(fetched.records)
@@ -64,6 +71,7 @@ function sort(
 ): Admission {
   const copied: CopiedBatch[] = []
   let skippedTo: SourceOffset | null = null
+  let skippedEpoch: number | null = null
   let at = fetchOffset
   for (const entry of joinLegacy(batches)) {
     const next = sourceOffset(nextOffsetOf(entry))
@@ -74,15 +82,28 @@ function sort(
     const passed = isData ? pass(entry, at) : null
     if (passed instanceof DecodeError) {
       const detail = `batch up to ${next}: ${passed.message}`
-      return { skippedTo, copied, nextFetchOffset: at, refusal: { offset: at, detail } }
+      const refusal = { offset: at, detail }
+      return { skippedTo, skippedEpoch, copied, nextFetchOffset: at, refusal }
     }
     const last = copied.at(-1)
-    if (passed !== null) copied.push({ batch: passed, nextSourceOffset: next })
-    else if (last === undefined) skippedTo = next
-    else last.nextSourceOffset = next
+    const epoch = epochOf(entry)
+    if (passed !== null) {
+      copied.push({ batch: passed, nextSourceOffset: next, epoch })
+    } else if (last === undefined) {
+      skippedTo = next
+      skippedEpoch = epoch
+    } else {
+      last.nextSourceOffset = next
+      last.epoch = epoch
+    }
     at = next
   }
-  return { skippedTo, copied, nextFetchOffset: at, refusal: null }
+  return { skippedTo, skippedEpoch, copied, nextFetchOffset: at, refusal: null }
+}
+
+/** Formats before v2 know no epochs, and a broker answers -1 where it has none. */
+function epochOf(entry: RecordBatch | LegacyRun): number | null {
+  return isLegacy(entry) || entry.partitionLeaderEpoch < 0 ? null : entry.partitionLeaderEpoch
 }
 
 /**

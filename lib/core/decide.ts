@@ -56,7 +56,8 @@ export function decide(
     case 'skipped':
       return whileReplicating(state, position => {
         assert(!isBefore(event.nextSourceOffset, position.nextSourceOffset), 'skipped backwards')
-        return moved({ ...position, nextSourceOffset: event.nextSourceOffset })
+        const { nextSourceOffset, epoch } = event
+        return moved({ ...position, nextSourceOffset, lastEpoch: epoch })
       })
     case 'refused':
       return whileReplicating(state, position => decideOnRefusal(position, event, context))
@@ -172,11 +173,12 @@ function decideOnTakeOver(
   const { position } = state
   assert(!isBefore(event.nextSourceOffset, position.nextSourceOffset), 'taken over backwards')
   assert(!isBefore(event.nextTargetOffset, position.nextTargetOffset), 'target taken backwards')
+  const hasMoved = isBefore(position.nextSourceOffset, event.nextSourceOffset)
   const next: Position = {
     ...position,
     nextSourceOffset: event.nextSourceOffset,
     nextTargetOffset: event.nextTargetOffset,
-    lastEpoch: event.epoch ?? position.lastEpoch,
+    lastEpoch: hasMoved ? event.epoch : position.lastEpoch,
     lastTimestampMs: event.maxTimestampMs ?? position.lastTimestampMs,
     producer: event.producer,
   }

@@ -45,7 +45,8 @@ export type PartitionEvent =
       readonly baseOffset: TargetOffset
       readonly recordsCount: number
       readonly nextSourceOffset: SourceOffset
-      readonly epoch: number
+      /** Of the source's batch right before `nextSourceOffset`; null: unknown. */
+      readonly epoch: number | null
       readonly maxTimestampMs: bigint
     }
   /** The target assigned a producer, and nobody writes there under an earlier one. */
@@ -53,7 +54,11 @@ export type PartitionEvent =
   /** The owner before us is fenced, and what it left beyond the checkpoint was looked through. */
   | ({ readonly kind: 'taken-over' } & TakenOver)
   /** Control batches, aborted data, empty batches: nothing of them belongs on the target. */
-  | { readonly kind: 'skipped'; readonly nextSourceOffset: SourceOffset }
+  | {
+      readonly kind: 'skipped'
+      readonly nextSourceOffset: SourceOffset
+      readonly epoch: number | null
+    }
   /** A batch that must not be passed on as it is: by our own check, or the target's answer. */
   | {
       readonly kind: 'refused'

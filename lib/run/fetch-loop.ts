@@ -3,7 +3,7 @@
 // copied (core/batch-admission.ts).
 
 import { assert } from '../core/assert.ts'
-import { admitBatches } from '../core/batch-admission.ts'
+import { admitBatches, type CopiedBatch } from '../core/batch-admission.ts'
 import { dispositionOf } from '../core/disposition.ts'
 import { isBefore, sourceOffset } from '../core/offset.ts'
 import type { FetchedPartition } from '../kafka/01-fetch.ts'
@@ -190,12 +190,13 @@ function takeFetched(
     return conclude(shard, run, { kind: 'diverged', epoch, endOffset: end })
   }
   if (run.fetchOffset === null) return
-  const { copied, skippedTo, nextFetchOffset, refusal } = admitBatches(fetched, run.fetchOffset)
-  if (skippedTo !== null) skip(shard, run, skippedTo)
+  const admission = admitBatches(fetched, run.fetchOffset)
+  const { copied, skippedTo, skippedEpoch, nextFetchOffset, refusal } = admission
+  if (skippedTo !== null) skip(shard, run, { nextSourceOffset: skippedTo, epoch: skippedEpoch })
   run.fetchOffset = nextFetchOffset
   const newest = copied.at(-1)
   if (newest !== undefined) {
-    run.fetchEpoch = newest.batch.partitionLeaderEpoch
+    run.fetchEpoch = newest.epoch
     enqueue(run, copied)
     sendWhatIsReady(shard, run)
   }
@@ -222,13 +223,19 @@ function forgetTroubles(run: PartitionRun): void {
 /**
  * Control batches, aborted data: the position moves with the last batch before them, or by itself.
  */
-function skip(shard: Shard, run: PartitionRun, to: ReturnType<typeof sourceOffset>): void {
+function skip(
+  shard: Shard,
+  run: PartitionRun,
+  to: Pick<CopiedBatch, 'nextSourceOffset' | 'epoch'>,
+): void {
+  run.fetchEpoch = to.epoch
   const last = run.pending.last()
   if (last !== undefined) {
-    last.nextSourceOffset = to
+    last.nextSourceOffset = to.nextSourceOffset
+    last.epoch = to.epoch
     return
   }
-  const decision = decideFor(shard, run, { kind: 'skipped', nextSourceOffset: to })
+  const decision = decideFor(shard, run, { kind: 'skipped', ...to })
   start(shard, [run], perform(shard, run, decision))
   run.attempts = 0
 }

@@ -147,7 +147,7 @@ function acknowledge(
   baseOffset: ReturnType<typeof targetOffset>,
 ): void {
   const batch = run.pending.shift()
-  const { recordsCount, partitionLeaderEpoch, maxTimestamp } = batch.batch
+  const { recordsCount, maxTimestamp } = batch.batch
   run.attempts = 0
   run.isKnownToTarget = true
   // While anything is pending it may be a batch that was sent before and
@@ -161,7 +161,7 @@ function acknowledge(
     baseOffset,
     recordsCount,
     nextSourceOffset: batch.nextSourceOffset,
-    epoch: partitionLeaderEpoch,
+    epoch: batch.epoch,
     maxTimestampMs: maxTimestamp,
   })
   if (decision.incidents.length === 0 && decision.commands.length === 0) run.state = decision.state

@@ -95,8 +95,8 @@ async function lookThrough(shard: Shard, run: PartitionRun, look: Look): Promise
   const visit = async (batch: RecordBatch): Promise<void> => {
     const candidate = canCompare(left, source) ? await candidates.first() : null
     if (candidate !== null && holdsSameRecords(candidate.batch, batch)) {
-      const { partitionLeaderEpoch: epoch, maxTimestamp: maxTimestampMs } = candidate.batch
-      found = { nextSourceOffset: candidate.nextSourceOffset, epoch, maxTimestampMs }
+      const { nextSourceOffset, epoch } = candidate
+      found = { nextSourceOffset, epoch, maxTimestampMs: candidate.batch.maxTimestamp }
       candidates.take()
     } else if (batch.producerId === left.producer?.producerId) {
       ownRecords += BigInt(batch.recordsCount)

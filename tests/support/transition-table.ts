@@ -225,9 +225,9 @@ export const eventCases = {
   'taken over, foreign records found': takenOver({ next: 110n, foreign: 3n }),
   'taken over backwards': takenOver({ next: 90n }),
 
-  skipped: { event: { kind: 'skipped', nextSourceOffset: at(120n) } },
-  'skipped nothing': { event: { kind: 'skipped', nextSourceOffset: at(100n) } },
-  'skipped backwards': { event: { kind: 'skipped', nextSourceOffset: at(99n) } },
+  skipped: { event: { kind: 'skipped', nextSourceOffset: at(120n), epoch: 4 } },
+  'skipped nothing': { event: { kind: 'skipped', nextSourceOffset: at(100n), epoch: 4 } },
+  'skipped backwards': { event: { kind: 'skipped', nextSourceOffset: at(99n), epoch: 4 } },
 
   'refused as unsupported': {
     event: { kind: 'refused', as: 'unsupported-batch', offset: at(100n), detail: 'holes' },

@@ -83,10 +83,22 @@ describe('batches of data', () => {
   })
 })
 
+test('behind a batch the epoch is that of the last one skipped', () => {
+  const data = buildBatch({ baseOffset: 100n, partitionLeaderEpoch: 4 })
+  const marker = buildMarker({ producerId: 7n, type: 0, baseOffset: 101n })
+  marker.writeInt32BE(6, 12)
+  expect(admit([marker])).toMatchObject({ skippedTo: 102n, skippedEpoch: 6, copied: [] })
+  expect(admit([data, marker])).toMatchObject({
+    skippedTo: null,
+    copied: [{ nextSourceOffset: 102n, epoch: 6 }],
+  })
+})
+
 describe('an answer without records', () => {
   test('moves nothing', () => {
     expect(admit([])).toEqual({
       skippedTo: null,
+      skippedEpoch: null,
       copied: [],
       nextFetchOffset: 100n,
       refusal: null,

@@ -12,7 +12,7 @@ import { buildBatch, viewOf } from '../kafka/batches.ts'
 const view = viewOf(buildBatch())
 
 function pendingBatch(size: number): PendingBatch {
-  return { batch: view, nextSourceOffset: sourceOffset(1n), bytes: Buffer.alloc(size) }
+  return { batch: view, nextSourceOffset: sourceOffset(1n), epoch: null, bytes: Buffer.alloc(size) }
 }
 
 /** The same queue as a plain array: how often each batch is under way, and whether it ever was. */

@@ -338,6 +338,13 @@ describe('no incident comes from', () => {
     'a transaction that is still open': world => {
       world.sourceLog('orders').write(batchOf(2, { attributes: TRANSACTIONAL, producerId: 1n }))
     },
+    'an aborted transaction alone under a new leader': world => {
+      // The position passes the end of the last copied batch's epoch without copying anything.
+      const log = world.sourceLog('orders')
+      log.elect()
+      log.write(batchOf(2, { attributes: TRANSACTIONAL, producerId: 1n }))
+      log.endTransaction(1n, 'abort')
+    },
     'a change of leader': world => {
       world.source.moveLeader('orders', 0, 1)
       writeBatches(world.sourceLog('orders'), 2)
@@ -366,6 +373,10 @@ describe('no incident comes from', () => {
       expect((await world.checkpoint('orders'))?.state).toMatchObject({
         position: { nextSourceOffset: open },
       })
+      // Nor from what is remembered of it.
+      writeBatches(world.sourceLog('orders'), 1)
+      expect((await world.run('orders')).partitions).toMatchObject([{ outcome: 'drained' }])
+      expect(await kinds(world)).toEqual([])
     })
   }
 
