@@ -55,7 +55,10 @@ export function splitBatch(batch: RecordBatch): readonly [RecordBatch, RecordBat
   return first === null || second === null ? null : [first, second]
 }
 
-function readSourceRecords(batch: RecordBatch): SourceRecord[] {
+/**
+ * The records of a batch of data, as a consumer sees them. Throws DecodeError when it is damaged.
+ */
+export function readSourceRecords(batch: RecordBatch): SourceRecord[] {
   assert.ok(!isControlBatch(batch), 'a control batch is never produced')
   const { baseOffset, baseTimestamp, maxTimestamp, recordOffsets } = batch
   const appendTime = hasLogAppendTime(batch) ? maxTimestamp : null

@@ -14,7 +14,7 @@ import {
   targetOffset,
 } from '../core/offset.ts'
 import { type Position, type Producer, positionOf } from '../core/partition-state.ts'
-import { canCompare, holdsSameRecords, transactionalId } from '../core/take-over.ts'
+import { canCompare, transactionalId } from '../core/take-over.ts'
 import { BrokerFailure } from '../io/broker-failure.ts'
 import type { Cluster } from '../io/cluster.ts'
 import type { FetchedPartition } from '../kafka/01-fetch.ts'
@@ -26,6 +26,7 @@ import {
   type RecordBatch,
   readRecordBatches,
 } from '../kafka/record-batch.ts'
+import { type Candidates, createComparison } from './comparison.ts'
 import { type Leader, partitionName } from './observe.ts'
 import { decideFor, perform, saveCheckpoint } from './partition-effects.ts'
 import type { PartitionRun } from './partition-run.ts'
@@ -84,38 +85,32 @@ type Look = Both & { readonly left: Position; readonly producer: Producer }
 /** Compares what lies on the target beyond the checkpoint with what the source has to copy. */
 async function lookThrough(shard: Shard, run: PartitionRun, look: Look): Promise<TakenOver> {
   const { left, producer, source } = look
-  const candidates = createCandidates(shard, run, look)
-  let found = {
-    nextSourceOffset: left.nextSourceOffset,
-    epoch: null,
-    maxTimestampMs: null,
-  } as Pick<TakenOver, 'nextSourceOffset' | 'epoch' | 'maxTimestampMs'>
+  const comparison = createComparison(
+    canCompare(left, source) ? createCandidates(shard, run, look) : nothingToCompare,
+  )
   let foreignRecords = 0n
-  let ownRecords = 0n
+  let unreadableRecords = 0n
   const visit = async (batch: RecordBatch): Promise<void> => {
-    const candidate = canCompare(left, source) ? await candidates.first() : null
-    if (candidate !== null && holdsSameRecords(candidate.batch, batch)) {
-      const { nextSourceOffset, epoch } = candidate
-      found = { nextSourceOffset, epoch, maxTimestampMs: candidate.batch.maxTimestamp }
-      candidates.take()
-    } else if (batch.producerId === left.producer?.producerId) {
-      ownRecords += BigInt(batch.recordsCount)
-    } else {
-      foreignRecords += BigInt(batch.recordsCount)
-    }
+    const { unmatchedRecords, wasReadable } = await comparison.match(batch)
+    // Our own that match nothing were copied, and are gone from the source since.
+    const isOwn = batch.producerId === left.producer?.producerId
+    if (!isOwn) foreignRecords += BigInt(unmatchedRecords)
+    else if (!wasReadable) unreadableRecords += BigInt(unmatchedRecords)
   }
   const ends = await readTarget(shard, run, { look, visit })
-  // Records of our own that the source does not have any more: expected where it lost its log. In
-  // any other case somebody must be told, because they will be there twice.
-  const mayBeGone =
-    !canCompare(left, source) || isBefore(left.nextSourceOffset, source.logStartOffset)
+  // Nobody can tell whether the source still has them: somebody must be told that they may come
+  // twice. Expected where the source lost its log.
+  const isGone = !canCompare(left, source) || isBefore(left.nextSourceOffset, source.logStartOffset)
+  const nothing = { nextSourceOffset: left.nextSourceOffset, epoch: null, maxTimestampMs: null }
   return {
-    ...found,
+    ...(comparison.reached() ?? nothing),
     ...ends,
     producer,
-    foreignRecords: foreignRecords + (mayBeGone ? 0n : ownRecords),
+    foreignRecords: foreignRecords + (isGone ? 0n : unreadableRecords),
   }
 }
+
+const nothingToCompare: Candidates = { first: async () => null, take: () => undefined }
 
 /**
  * Reads the target from the checkpoint on: to our own marker, behind which nothing of an earlier
@@ -167,7 +162,11 @@ function isMarkerOf(batch: RecordBatch, { producerId, producerEpoch, fencing }: 
 }
 
 /** The source's next batches to copy, fetched as they are asked for. */
-function createCandidates(shard: Shard, run: PartitionRun, { left, source, sourceLeader }: Look) {
+function createCandidates(
+  shard: Shard,
+  run: PartitionRun,
+  { left, source, sourceLeader }: Look,
+): Candidates {
   const at = { topicId: left.sourceTopicId, partition: run.key.partition, leader: sourceLeader }
   let from: SourceOffset = laterOf(left.nextSourceOffset, source.logStartOffset)
   let admitted: CopiedBatch[] = []
