@@ -209,6 +209,15 @@ export function createPendingQueue() {
       compact()
       return batch
     },
+    /** Others in the place of the first one, which was refused: to be sent after a rewind. */
+    replaceFirst(by: readonly PendingBatch[]) {
+      const whole = batches[head]
+      assert(whole !== undefined && sent > 0, 'replaced a batch that was never sent')
+      batches = [...by, ...batches.slice(head + 1)]
+      head = 0
+      sent += by.length - 1
+      bytes += by.reduce((sum, batch) => sum + batch.bytes.length, 0) - whole.bytes.length
+    },
     /** All batches count as unsent again, in order, to be sent with the same sequences. */
     rewind() {
       inFlight = 0

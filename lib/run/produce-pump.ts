@@ -13,6 +13,7 @@ import { partitionName, unobserved } from './observe.ts'
 import { decideFor, finish, guarded, perform, start } from './partition-effects.ts'
 import type { PartitionRun, PendingBatch, Trouble } from './partition-run.ts'
 import { type Shard, wakeFetching } from './shard-run.ts'
+import { splitFirst } from './split.ts'
 
 type Sent = { readonly run: PartitionRun; readonly batch: PendingBatch }
 
@@ -188,7 +189,10 @@ function refused(shard: Shard, run: PartitionRun, error: string, detail: string)
     case 'take-over':
       return lookAfterAll(shard, run, detail)
     case 'halt-too-large':
-      return haltAt(shard, run, 'record-too-large', detail)
+      if (!splitFirst(run)) return haltAt(shard, run, 'record-too-large', detail)
+      // Ends: every half is smaller, down to a single record.
+      run.attempts = 0
+      return rewind(shard, run, { outcome: 'failed', detail })
     case 'halt-unsupported':
       return haltAt(shard, run, 'unsupported-batch', detail)
     case 'fail':
