@@ -11,7 +11,7 @@
 import zlib from 'node:zlib'
 import { compressionsAlgorithms } from '@platformatic/kafka'
 import { DecodeError } from './decode-error.ts'
-import type { CompressionCodec } from './record-batch.ts'
+import type { CompressionCodec } from './record-batch-layout.ts'
 import { createWireReader } from './wire-reader.ts'
 
 /**

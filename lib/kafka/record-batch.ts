@@ -1,61 +1,36 @@
-// Owns the v2 record batch as it lies on the wire: a view of its header, and the few header bytes
-// that change when a batch read from the source is produced to the target; and the frame around
+// Owns the v2 record batch as it lies on the wire: a view of its header, and the frame around
 // records that were written anew. Does not own the records inside (record.ts; the one of a
-// transaction's end is read in control-record.ts), nor whether a batch may be passed through: the
-// caller asks `hasHoles`, `hasLogAppendTime` and `isControlBatch` first.
-//
-// Source: Apache Kafka's DefaultRecordBatch (named positions, what the CRC covers), KIP-98.
-//
-//   at  bytes  field                    in the CRC
-//    0      8  base offset              no
-//    8      4  batch length             no          counts the bytes after itself
-//   12      4  partition leader epoch   no
-//   16      1  magic                    no          2
-//   17      4  CRC-32C                  no
-//   21      2  attributes               yes         0-2 codec, 3 timestamp type, 4 transactional,
-//   23      4  last offset delta        yes         5 control, 6 delete horizon
-//   27      8  base timestamp           yes
-//   35      8  max timestamp            yes
-//   43      8  producer id              yes
-//   51      2  producer epoch           yes
-//   53      4  base sequence            yes
-//   57      4  records count            yes
-//   61         records                  yes         compressed as one block
+// transaction's end is read in control-record.ts), what changes when a batch is produced
+// (produce-stamp.ts), nor whether it may be passed through: the caller asks `hasHoles`,
+// `hasLogAppendTime` and `isControlBatch` first.
 
 import assert from 'node:assert/strict'
 import { ABORT_TYPE, COMMIT_TYPE, readControlType } from './control-record.ts'
 import { crc32c } from './crc32c.ts'
-import { patchedCrc32c } from './crc32c-patch.ts'
 import { DecodeError } from './decode-error.ts'
-
-const BATCH_LENGTH_AT = 8
-const PARTITION_LEADER_EPOCH_AT = 12
-const MAGIC_AT = 16
-const CRC_AT = 17
-const ATTRIBUTES_AT = 21
-const LAST_OFFSET_DELTA_AT = 23
-const BASE_TIMESTAMP_AT = 27
-const MAX_TIMESTAMP_AT = 35
-const PRODUCER_ID_AT = 43
-const PRODUCER_EPOCH_AT = 51
-const BASE_SEQUENCE_AT = 53
-const RECORDS_COUNT_AT = 57
-/** The size of the header, and so of a batch that compaction emptied. */
-const RECORDS_AT = 61
-
-/** Base offset and batch length: the part of a batch that its length does not count. */
-const LOG_OVERHEAD = 12
-/** The smallest length by magic: LegacyRecord.RECORD_OVERHEAD_V0 and _V1, and this header's. */
-const LENGTHS_MIN = [14, 22, RECORDS_AT - LOG_OVERHEAD] as const
-
-const CODEC_MASK = 0x07
-const LOG_APPEND_TIME_BIT = 0x08
-const TRANSACTIONAL_BIT = 0x10
-const CONTROL_BIT = 0x20
-const DELETE_HORIZON_BIT = 0x40
-
-const codecs = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
-export type CompressionCodec = (typeof codecs)[number]
+import {
+  ATTRIBUTES_AT,
+  BASE_SEQUENCE_AT,
+  BASE_TIMESTAMP_AT,
+  BATCH_LENGTH_AT,
+  CODEC_MASK,
+  CONTROL_BIT,
+  type CompressionCodec,
+  CRC_AT,
+  codecs,
+  LAST_OFFSET_DELTA_AT,
+  LENGTHS_MIN,
+  LOG_APPEND_TIME_BIT,
+  LOG_OVERHEAD,
+  MAGIC_AT,
+  MAX_TIMESTAMP_AT,
+  PARTITION_LEADER_EPOCH_AT,
+  PRODUCER_EPOCH_AT,
+  PRODUCER_ID_AT,
+  RECORDS_AT,
+  RECORDS_COUNT_AT,
+  TRANSACTIONAL_BIT,
+} from './record-batch-layout.ts'
 
 /**
  * One batch of the current format (magic 2). The fields are those of the batch as it was read:
@@ -287,67 +262,6 @@ export function frameBatch(batch: NewBatch): RecordBatch {
   batch.records.copy(bytes, RECORDS_AT)
   bytes.writeUInt32BE(crc32c(bytes, ATTRIBUTES_AT, bytes.length), CRC_AT)
   return viewBatch(bytes, 0)
-}
-
-/** On whose behalf a batch is produced: Kafka's idempotent producer (KIP-98). */
-export type BatchOwner = {
-  /** 0 or more. */
-  readonly producerId: bigint
-  /** 0 to 2^15-1. */
-  readonly producerEpoch: number
-  /** The sequence number of the first record, 0 to 2^31-1; after 2^31-1 comes 0 again. */
-  readonly baseSequence: number
-}
-
-const INT16_MAX = 0x7fff
-const INT32_MAX = 0x7fff_ffff
-const INT64_MAX = 2n ** 63n - 1n
-const NO_PARTITION_LEADER_EPOCH = -1
-
-/**
- * Turns a fetched batch into one that `owner` may produce, in place, and answers its bytes. The
- * payload is neither read nor moved; the CRC is carried on by arithmetic, so the target's broker
- * checks the bytes that the source's broker had. Changed are exactly
- *
- *   base offset 0, leader epoch -1     as Kafka's own producer sends them; the broker fills them in
- *   transactional bit cleared          our data goes out in no transaction
- *   delete horizon bit cleared         a note of the source's log cleaner (KIP-534): left in, the
- *                                      target's would drop tombstones by the source's clock
- *   producer id, epoch, base sequence  the owner's
- *   CRC
- *
- * Codec, timestamp type (CreateTime) and every other byte stay. A batch already stamped may be
- * stamped again, for another owner: everything is computed from the bytes as they are now.
- *
- * Asserts that the batch may be passed at all: no control batch, no LogAppendTime, no holes.
- */
-export function stampForProduce(batch: RecordBatch, owner: BatchOwner): Buffer {
-  assert.ok(!isControlBatch(batch), 'a control batch is never produced')
-  assert.ok(!hasLogAppendTime(batch), 'a batch with LogAppendTime must be repacked')
-  assert.ok(!hasHoles(batch), 'a batch with holes must be repacked')
-  const { producerId, producerEpoch, baseSequence } = owner
-  assert.ok(producerId >= 0n && producerId <= INT64_MAX, 'the owner has a producer id')
-  assert.ok(producerEpoch >= 0 && producerEpoch <= INT16_MAX, 'the owner has an epoch')
-  assert.ok(baseSequence >= 0 && baseSequence <= INT32_MAX, 'the owner has a sequence number')
-
-  const { bytes } = batch
-  // All of the header that the CRC covers: 40 bytes, five steps of the checksum loop.
-  const headerBefore = crc32c(bytes, ATTRIBUTES_AT, RECORDS_AT)
-  const attributes = bytes.readInt16BE(ATTRIBUTES_AT) & ~(TRANSACTIONAL_BIT | DELETE_HORIZON_BIT)
-  bytes.writeInt16BE(attributes, ATTRIBUTES_AT)
-  bytes.writeBigInt64BE(producerId, PRODUCER_ID_AT)
-  bytes.writeInt16BE(producerEpoch, PRODUCER_EPOCH_AT)
-  bytes.writeInt32BE(baseSequence, BASE_SEQUENCE_AT)
-  const crc = patchedCrc32c({
-    crc: bytes.readUInt32BE(CRC_AT),
-    headerBefore,
-    headerAfter: crc32c(bytes, ATTRIBUTES_AT, RECORDS_AT),
-    bytesAfterRegion: bytes.length - RECORDS_AT,
-  })
-  bytes.writeUInt32BE(crc, CRC_AT)
-  bytes.writeBigInt64BE(0n, 0)
-  bytes.writeInt32BE(NO_PARTITION_LEADER_EPOCH, PARTITION_LEADER_EPOCH_AT)
-  return bytes
 }
 
 /**

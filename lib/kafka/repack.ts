@@ -8,7 +8,6 @@ import assert from 'node:assert/strict'
 import { compress, decompress } from './compression.ts'
 import { type RecordView, readRecords, writeRecords } from './record.ts'
 import {
-  type CompressionCodec,
   checkedRecords,
   compressionCodec,
   frameBatch,
@@ -16,6 +15,7 @@ import {
   isControlBatch,
   type RecordBatch,
 } from './record-batch.ts'
+import type { CompressionCodec } from './record-batch-layout.ts'
 
 /** A record as a consumer of the source sees it, its key, value and headers unread. */
 export type SourceRecord = Pick<RecordView, 'attributes' | 'body'> & {

@@ -9,7 +9,7 @@ import type { PartitionKey } from '../core/checkpoint.ts'
 import type { Incident } from '../core/incident.ts'
 import type { SourceOffset } from '../core/offset.ts'
 import { type PartitionState, positionOf, sequenceAfter } from '../core/partition-state.ts'
-import { stampForProduce } from '../kafka/record-batch.ts'
+import { stampForProduce } from '../kafka/produce-stamp.ts'
 import type { Leader, Unobserved } from './observe.ts'
 
 /** How the run of a partition ended. */

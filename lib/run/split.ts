@@ -4,7 +4,8 @@
 import { sourceOffset } from '../core/offset.ts'
 import { positionOf, sequenceAfter } from '../core/partition-state.ts'
 import { DecodeError } from '../kafka/decode-error.ts'
-import { type RecordBatch, stampForProduce } from '../kafka/record-batch.ts'
+import { stampForProduce } from '../kafka/produce-stamp.ts'
+import type { RecordBatch } from '../kafka/record-batch.ts'
 import { splitBatch } from '../kafka/repack.ts'
 import type { PartitionRun, PendingBatch } from './partition-run.ts'
 

@@ -23,11 +23,11 @@ import {
 } from '../../lib/kafka/01-fetch.ts'
 import { createAbortedFilter } from '../../lib/kafka/aborted-transactions.ts'
 import { errorName } from '../../lib/kafka/error-codes.ts'
+import { stampForProduce } from '../../lib/kafka/produce-stamp.ts'
 import {
   nextOffsetAfter,
   type RecordBatch,
   readRecordBatches,
-  stampForProduce,
 } from '../../lib/kafka/record-batch.ts'
 import { removeStarted, startCluster } from '../support/brokers.ts'
 

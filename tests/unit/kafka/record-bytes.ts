@@ -3,11 +3,8 @@
 
 import zlib from 'node:zlib'
 import { compressionsAlgorithms } from '@platformatic/kafka'
-import {
-  type CompressionCodec,
-  compressionCodec,
-  type RecordBatch,
-} from '../../../lib/kafka/record-batch.ts'
+import { compressionCodec, type RecordBatch } from '../../../lib/kafka/record-batch.ts'
+import type { CompressionCodec } from '../../../lib/kafka/record-batch-layout.ts'
 import { type BatchFields, buildBatch, viewOf } from './batches.ts'
 
 export const codecs = [

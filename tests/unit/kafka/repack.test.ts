@@ -1,13 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { DecodeError } from '../../../lib/kafka/decode-error.ts'
+import { stampForProduce } from '../../../lib/kafka/produce-stamp.ts'
 import {
   compressionCodec,
   hasHoles,
   hasLogAppendTime,
   nextOffsetAfter,
   type RecordBatch,
-  stampForProduce,
 } from '../../../lib/kafka/record-batch.ts'
 import { repackBatch, splitBatch } from '../../../lib/kafka/repack.ts'
 import { DELETE_HORIZON, LOG_APPEND_TIME, plainCrc32c, TRANSACTIONAL, viewOf } from './batches.ts'

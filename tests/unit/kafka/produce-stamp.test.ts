@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { crc32c } from '../../../lib/kafka/crc32c.ts'
-import { stampForProduce } from '../../../lib/kafka/record-batch.ts'
+import { stampForProduce } from '../../../lib/kafka/produce-stamp.ts'
 import {
   type BatchFields,
   buildBatch,
