@@ -3,6 +3,8 @@
 // ProducerPerformance. Prints one line of JSON per round.
 //
 //   npm run bench:catch-up -- [--records 2000000] [--size 200] [--partitions 1] [--rounds 3]
+//       [--batch-bytes 16384]   batch.size of the producer; 1: every record is a batch of its own
+//       [--compression none]    none, gzip, snappy, lz4 or zstd
 //
 // Brokers and replicator share the machine, so the figure is for comparing on one
 // machine, not for promising.
@@ -26,6 +28,8 @@ const { values } = parseArgs({
     size: { type: 'string', default: '200' },
     partitions: { type: 'string', default: '1' },
     rounds: { type: 'string', default: '3' },
+    'batch-bytes': { type: 'string', default: '16384' },
+    compression: { type: 'string', default: 'none' },
   },
 })
 
@@ -64,7 +68,8 @@ function kafkaTool(jars: string, main: string, args: readonly string[]): void {
   })
 }
 
-const { records, size, partitions, rounds } = values
+const { records, size, partitions, rounds, compression } = values
+const batchBytes = values['batch-bytes']
 const jars = await fetchKafka()
 const dir = await mkdtemp(join(tmpdir(), 'gapless-bench-'))
 const [source, target, aws] = await Promise.all([
@@ -82,7 +87,13 @@ try {
     '--partitions',
     partitions,
   ])
-  const producer = ['--producer-props', `bootstrap.servers=${source.brokers}`, 'acks=all']
+  const batches = [`batch.size=${batchBytes}`, `compression.type=${compression}`]
+  const producer = [
+    '--producer-props',
+    `bootstrap.servers=${source.brokers}`,
+    'acks=all',
+    ...batches,
+  ]
   const load = ['--topic', 'load', '--num-records', records, '--record-size', size]
   kafkaTool(jars, 'ProducerPerformance', [...load, '--throughput', '-1', ...producer])
   for (let round = 0; round < Number(rounds); round += 1) {
@@ -111,6 +122,8 @@ try {
       records: Number(records),
       bytesPerRecord: Number(size),
       partitions: Number(partitions),
+      batchBytes: Number(batchBytes),
+      compression,
       recordsPerSecond: perSecond,
       seconds: report.elapsedMs / 1000,
       secondsWithStart: Math.round(elapsedMs) / 1000,

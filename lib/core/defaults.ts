@@ -75,6 +75,15 @@ export const producerAgeMsMax = 24 * 60 * 60 * 1000
 /** Bytes of batches in one Produce request: far below socket.request.max.bytes (100 MiB). */
 export const produceBytesMax = 4 * MIB
 
+/** Batches below this, bytes, are joined: a request costs more than opening them. */
+export const smallBatchBytesMax = 4 * KIB
+
+/** The most that small batches are joined to, bytes: below any limit a target would set. */
+export const joinedBytesMax = 64 * KIB
+
+/** The most that they may hold when they are decompressed, bytes; else they stay apart. */
+export const joinedContentBytesMax = MIB
+
 /** Conditional writes under way at once: the SDK keeps 50 sockets, and a burst helps nobody. */
 export const tableWritesInFlightMax = 32
 

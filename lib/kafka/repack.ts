@@ -1,11 +1,11 @@
 // Owns writing batches anew where they cannot be passed on as they are: with holes, with a part
-// that is not wanted, with timestamps of the broker, too large. Keys, values, headers, order and
-// codec stay, and the timestamps are those that a consumer of the source sees. Deterministic: the
-// same input gives the same bytes, so a batch may be packed again after a crash. Does not own when
-// to (core/batch-admission.ts), nor batches of older formats (legacy-batch.ts).
+// that is not wanted, with timestamps of the broker, too large, too small. Keys, values, headers,
+// order and codec stay, and the timestamps are those that a consumer of the source sees.
+// Deterministic: the same input gives the same bytes, so a batch may be packed again after a crash.
+// Does not own when to (core/batch-admission.ts), nor batches of older formats (legacy-batch.ts).
 
 import assert from 'node:assert/strict'
-import { compress, decompress } from './compression.ts'
+import { compress, decompress, decompressedBytesMax } from './compression.ts'
 import { type RecordView, readRecords, writeRecords } from './record.ts'
 import {
   checkedRecords,
@@ -56,13 +56,44 @@ export function splitBatch(batch: RecordBatch): readonly [RecordBatch, RecordBat
 }
 
 /**
- * The records of a batch of data, as a consumer sees them. Throws DecodeError when it is damaged.
+ * The records of several batches, which have one codec and one leader epoch, as one batch. Each
+ * keeps its offset (`recordOffsets`). Throws DecodeError when one of them is damaged, or when they
+ * hold more than `contentBytesMax` once they are decompressed.
  */
-export function readSourceRecords(batch: RecordBatch): SourceRecord[] {
+export function joinBatches(
+  batches: readonly [RecordBatch, ...RecordBatch[]],
+  { contentBytesMax }: { readonly contentBytesMax: number },
+): RecordBatch {
+  const [first] = batches
+  const codec = compressionCodec(first)
+  const records: SourceRecord[] = []
+  let bytesLeft = contentBytesMax
+  for (const batch of batches) {
+    assert.ok(compressionCodec(batch) === codec, 'batches of several codecs are never joined')
+    const { partitionLeaderEpoch } = batch
+    assert.ok(partitionLeaderEpoch === first.partitionLeaderEpoch, 'nor those of several epochs')
+    for (const record of readSourceRecords(batch, bytesLeft)) {
+      bytesLeft = Math.max(0, bytesLeft - record.body.length)
+      records.push(record)
+    }
+  }
+  const joined = packRecords(records, first, codec)
+  assert.ok(joined !== null, 'a batch without records is never copied')
+  return joined
+}
+
+/**
+ * The records of a batch of data, as a consumer sees them. Throws DecodeError when it is damaged,
+ * or holds more than `bytesMax` when it is opened.
+ */
+export function readSourceRecords(
+  batch: RecordBatch,
+  bytesMax = decompressedBytesMax,
+): SourceRecord[] {
   assert.ok(!isControlBatch(batch), 'a control batch is never produced')
   const { baseOffset, baseTimestamp, maxTimestamp, recordOffsets } = batch
   const appendTime = hasLogAppendTime(batch) ? maxTimestamp : null
-  const payload = decompress(compressionCodec(batch), checkedRecords(batch))
+  const payload = decompress(compressionCodec(batch), checkedRecords(batch), bytesMax)
   return readRecords(payload, batch).map(({ attributes, timestampDelta, offsetDelta, body }) => ({
     attributes,
     body,

@@ -38,8 +38,9 @@ export async function runUntilFrozen(
   return {
     wake: async () => {
       child.kill('SIGCONT')
-      const { code, output, errors } = await ended
-      if (code !== 0) throw new Error(`the woken run failed: ${errors}`)
+      const { code, signal, output, errors } = await ended
+      if (code !== 0)
+        throw new Error(`the woken run ended by ${code ?? signal}: ${output} ${errors}`)
       return output.replace(mark, '').trim().split(' ')
     },
   }
