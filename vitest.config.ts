@@ -12,7 +12,14 @@ const withProcesses = { maxWorkers: 2, hookTimeout: 300_000, sequence: { groupOr
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'unit', include: ['tests/unit/**/*.test.ts', 'tests/tidy.test.ts'] } },
+      {
+        test: {
+          name: 'unit',
+          include: ['tests/unit/**/*.test.ts', 'tests/tidy.test.ts'],
+          // A busy machine is slow; a test that hangs is the only one this must end.
+          testTimeout: 30_000,
+        },
+      },
       {
         test: {
           name: 'integration',
