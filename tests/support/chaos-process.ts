@@ -38,7 +38,7 @@ export type ChaosOrder = {
 /** Of a record batch: DefaultRecordBatch.RECORDS_COUNT_OFFSET in Kafka. */
 const RECORDS_COUNT_AT = 57
 /** Long enough to be frozen in: then what was about to be sent is sent after the waking. */
-const HOLD_STILL_MS = 400
+const HOLD_STILL_MS = 2_000
 const PLAN_AGAIN_MS = 250
 /** Of leases that others hold: beyond it, what is free is followed without the rest. */
 const BUSY_MS_MAX = 7_000
