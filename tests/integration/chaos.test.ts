@@ -1,4 +1,5 @@
-// A handful of kills and one zombie on real brokers; tests/soak/chaos.ts does the same for as long as one likes.
+// A handful of kills and one zombie on real brokers; tests/soak/chaos.ts does it for as long as one
+// likes.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { removeStarted } from '../support/brokers.ts'
