@@ -58,6 +58,8 @@ const PROGRESS_MS_MAX = 180_000
 /** A lease, a process's start, and some more. */
 const MOMENT_MS_MAX = 20_000
 const STOP_MS_MAX = 60_000
+/** Of a successor for which no length was drawn. */
+const FOLLOW_MS = 5_000
 const ERRORS_CHARACTERS_MAX = 4_000
 
 const script = join(import.meta.dirname, 'chaos-process.ts')
@@ -202,9 +204,6 @@ function startNext(pool: Pool, handOver: string | null): void {
     for (const watch of pool.watches) if (watch.matches(line, running)) watch.seen()
   })
 }
-
-/** Of a successor for which no length was drawn. */
-const FOLLOW_MS = 5_000
 
 function tell({ process: child }: Running, line: string): void {
   child.stdin?.write(`${line}\n`)
