@@ -3,22 +3,25 @@
 // the run itself proves nothing.
 //
 //   node tests/soak/chaos.ts [--kills 100] [--seed S]
-//     [--victim function|broker|table|any] [--no-exactly-once]
+//     [--victim function|zombie|broker|table|any] [--no-exactly-once]
 
 import { parseArgs } from 'node:util'
 import { groupDigits, renderTable } from '../../cli/table.ts'
 import { removeStarted } from '../support/brokers.ts'
-import { type ChaosReport, runChaos, type Victim } from '../support/chaos.ts'
+import { type ChaosReport, runChaos } from '../support/chaos.ts'
+import { activities, type Victim } from '../support/chaos-kills.ts'
+import type { Struck } from '../support/chaos-strike.ts'
 import { startFlowFixture } from '../support/flow-fixture.ts'
 
 const EXAMPLES_MAX = 20
 
 const chosen: Record<string, readonly [Victim, ...Victim[]]> = {
   function: ['function'],
+  zombie: ['zombie'],
   broker: ['source-broker', 'target-broker'],
   table: ['table'],
-  // The function most of all: nothing else forgets what it was doing.
-  any: ['function', 'function', 'function', 'source-broker', 'target-broker', 'table'],
+  // The function most of all: nothing else forgets what it was doing, or does it too late.
+  any: ['function', 'function', 'zombie', 'zombie', 'source-broker', 'target-broker', 'table'],
 }
 
 const { values } = parseArgs({
@@ -40,7 +43,6 @@ if (victims === undefined) throw new Error(`--victim takes ${Object.keys(chosen)
 
 const exactlyOnce = values['exactly-once']
 const startedMs = performance.now()
-const struck = new Map<Victim, number>()
 let ok = false
 try {
   const world = await startFlowFixture({ durableTable: true })
@@ -48,9 +50,11 @@ try {
     kills,
     seed,
     victims,
-    onKill: ({ victim, afterMs }, nth) => {
-      struck.set(victim, (struck.get(victim) ?? 0) + 1)
-      console.error(`kill ${nth} of ${kills}: ${victim}, ${afterMs} ms`)
+    onStrike: ({ kill, underWay }, nth) => {
+      const { victim, afterMs, freeze, frozenMs } = kill
+      const how = victim === 'zombie' ? `, frozen ${freeze} ${frozenMs} ms` : ''
+      const during = underWay.length === 0 ? '' : `, during ${underWay.join(', ')}`
+      console.error(`kill ${nth} of ${kills}: ${victim}, ${afterMs} ms${how}${during}`)
     },
   })
   await world.disconnect()
@@ -89,8 +93,16 @@ function print(report: ChaosReport): boolean {
   ]
   console.log(renderTable(columns, [...partitions, total]))
   const seconds = Math.round((performance.now() - startedMs) / 1000)
-  const each = [...struck].map(([victim, times]) => `${victim} ${times}`).join(', ')
-  console.log(`seed ${seed}: ${kills} kills (${each}), ${seconds} s`)
+  console.log(renderStruck(report.struck))
+  const { batch, continuous, handOvers, ...zombies } = report.tally
+  console.log(
+    `zombies: ${zombies.overtaken} runs overtaken, refused to them: ${zombies.refusedBatches} ` +
+      `record batches by the broker, ${zombies.refusedCheckpoints} checkpoints by the table`,
+  )
+  console.log(
+    `processes: ${batch} batch, ${continuous} continuous, ${handOvers} of them by hand-over`,
+  )
+  console.log(`seed ${seed}: ${report.struck.length} kills, ${seconds} s`)
   const { committed, aborted, unknown, undecided } = report.written
   console.log(
     `written: ${committed} committed, ${aborted} aborted, ${unknown + undecided} without an answer`,
@@ -106,4 +118,26 @@ function print(report: ChaosReport): boolean {
   const { holes, disordered, foreign, duplicates, records } = total
   const lost = holes + disordered + foreign + (exactlyOnce ? duplicates : 0)
   return wrong.length === 0 && lost === 0 && records > 0
+}
+
+/** Per victim: how often it was struck, and in the middle of what. */
+function renderStruck(struck: readonly Struck[]): string {
+  const during = ['transaction', ...activities] as const
+  const name = ({ kill }: Struck) =>
+    kill.victim === 'zombie' ? `zombie, ${kill.freeze}` : kill.victim
+  const rows = [...Map.groupBy(struck, name)].sort(([left], [right]) => (left < right ? -1 : 1))
+  const count = (head: (typeof during)[number]) => ({
+    head,
+    align: 'right' as const,
+    cell: ([, all]: (typeof rows)[number]) =>
+      String(all.filter(each => each.underWay.includes(head)).length),
+  })
+  return renderTable(
+    [
+      { head: 'victim', cell: ([victim]) => victim },
+      { head: 'kills', align: 'right', cell: ([, all]) => String(all.length) },
+      ...during.map(count),
+    ],
+    rows,
+  )
 }

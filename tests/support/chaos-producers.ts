@@ -14,6 +14,8 @@ export type ChaosTopic = { readonly name: string; readonly partitions: number }
 export type ChaosProducers = {
   /** By topic and partition, then by key. */
   readonly fates: ReadonlyMap<string, ReadonlyMap<string, Fate>>
+  /** Transactions of which the source has records, and neither a commit nor an abort. */
+  openTransactions(): number
   /** Ends them; throws what one of them could not cope with. */
   stop(): Promise<void>
 }
@@ -36,14 +38,15 @@ type Desk = {
   readonly backlog: Backlog
   readonly topics: readonly [ChaosTopic, ...ChaosTopic[]]
   readonly fates: Map<string, Map<string, Fate>>
+  openTransactions: number
 }
 
 type Writer = { readonly name: string; readonly chance: Chance; next: number }
 
 export function startProducers(
-  input: Omit<Desk, 'fates'> & { readonly seed: number },
+  input: Omit<Desk, 'fates' | 'openTransactions'> & { readonly seed: number },
 ): ChaosProducers {
-  const desk: Desk = { ...input, fates: new Map() }
+  const desk: Desk = { ...input, fates: new Map(), openTransactions: 0 }
   const write = (name: string, index: number, transactional: boolean) => {
     const chance = createChance(input.seed + index)
     return writeUntilClosed(desk, { name, chance, next: 0 }, transactional)
@@ -59,6 +62,7 @@ export function startProducers(
   ended.catch(() => input.backlog.close())
   return {
     fates: desk.fates,
+    openTransactions: () => desk.openTransactions,
     stop: async () => {
       input.backlog.close()
       await ended
@@ -77,7 +81,7 @@ async function writeUntilClosed(desk: Desk, writer: Writer, transactional: boole
     if (!(await desk.backlog.take(count))) break
     const codec = writer.chance.pick(codecs)
     const fate = transactional
-      ? await writeTransaction(producer, drafts, codec, writer.chance.oneIn(3))
+      ? await writeTransaction(desk, producer, drafts, codec, writer.chance.oneIn(3))
       : await writeBatches(producer, drafts, codec)
     for (const { topic, partition, keys } of drafts) {
       const known = fatesOf(desk, topic, partition)
@@ -114,6 +118,7 @@ async function writeBatches(
 }
 
 async function writeTransaction(
+  desk: Desk,
   producer: Producer,
   drafts: readonly Draft[],
   compression: number,
@@ -121,10 +126,13 @@ async function writeTransaction(
 ): Promise<Outcome> {
   // Until the commit is asked for, nothing but an abort can become of it.
   let fate: Fate = 'aborted'
+  let open = 0
   try {
     const transaction = await producer.transaction()
     for (const { topic, messages } of drafts) {
       await transaction.send({ topic, acks: -1, compression, messages })
+      if (open === 0) desk.openTransactions += 1
+      open = 1
     }
     if (aborts) {
       await transaction.abort()
@@ -135,6 +143,8 @@ async function writeTransaction(
     return { fate: 'committed', error: null }
   } catch (error) {
     return { fate, error }
+  } finally {
+    desk.openTransactions -= open
   }
 }
 

@@ -1,35 +1,20 @@
 // Chaos on real brokers: producers write known records, a process replicates them, and that
-// process, a broker of either side, or the table's endpoint is killed with SIGKILL at moments drawn
-// from a seed. In the end both sides are read with kafkajs and compared.
+// process, a broker of either side, or the table's endpoint is killed with SIGKILL, or the process
+// frozen and woken, at moments drawn from a seed. In the end both sides are read with kafkajs and
+// compared.
 
 import type { Incident } from '../../lib/core/incident.ts'
-import { systemClock } from '../../lib/io/clock.ts'
 import { createBacklog } from './chaos-backlog.ts'
-import { type ChaosChild, keepRunning } from './chaos-child.ts'
+import { keepRunning, type Tally } from './chaos-child.ts'
+import { drawKills, type Kill, type KillOrder } from './chaos-kills.ts'
 import { type ChaosProducers, type ChaosTopic, startProducers } from './chaos-producers.ts'
+import { type Scene, type Struck, strike } from './chaos-strike.ts'
 import { auditSource, compare, type Fate, type Findings, seenIn } from './chaos-verdict.ts'
 import { type FlowFixture, outcomesOf, shortLeases, smallBudgets } from './flow-fixture.ts'
 import { createChance } from './seeded-chance.ts'
 
-export const victims = ['function', 'source-broker', 'target-broker', 'table'] as const
-export type Victim = (typeof victims)[number]
-
-export type ChaosOptions = {
-  readonly kills: number
-  readonly seed: number
-  /** In an order that is drawn, each as often as it is named, before any of them comes again. */
-  readonly victims: readonly [Victim, ...Victim[]]
-  readonly onKill?: (kill: Kill, nth: number) => void
-}
-
-/** When the killing hand strikes. */
-export type Kill = {
-  readonly victim: Victim
-  /** Only once something was copied since the last kill; otherwise the moment may be any. */
-  readonly afterProgress: boolean
-  readonly afterMs: number
-  /** How long a broker or the endpoint stays down before it is started again. */
-  readonly downMs: number
+export type ChaosOptions = KillOrder & {
+  readonly onStrike?: (struck: Struck, nth: number) => void
 }
 
 export type ChaosReport = {
@@ -41,14 +26,15 @@ export type ChaosReport = {
   /** Partitions that were not copied to their end, with their outcome. */
   readonly unfinished: readonly string[]
   readonly failures: ReadonlyMap<string, number>
+  readonly tally: Readonly<Tally>
+  /** Every kill, in order. */
+  readonly struck: readonly Struck[]
   /** Records written, by what their producers know of them. */
   readonly written: Readonly<Record<Fate, number>>
 }
 
-const COPYING_MS_MAX = 700
-/** From the process's start, over the wait for a lease, into the copying. */
-const ANY_MOMENT_MS_MAX = 7_000
-const DOWN_MS_MAX = 2_000
+/** Of a run in continuous mode. */
+const FOLLOW_MS_MAX = 8_000
 const BACKLOG_RECORDS_MAX = 1_500
 const DRAIN_RUNS_MAX = 5
 
@@ -61,19 +47,6 @@ const overrides = {
   budgets: { ...smallBudgets, ...shortLeases, fetchBytesMax: 16_384, bufferBytesMax: 65_536 },
 }
 
-/** The same seed draws the same kills. */
-export function drawKills({ kills, seed, victims: from }: ChaosOptions): Kill[] {
-  const chance = createChance(seed)
-  let deck: Victim[] = []
-  return Array.from({ length: kills }, () => {
-    if (deck.length === 0) deck = [...from]
-    const [victim = from[0]] = deck.splice(chance.integer(0, deck.length - 1), 1)
-    const afterProgress = !chance.oneIn(5)
-    const afterMs = chance.integer(0, afterProgress ? COPYING_MS_MAX : ANY_MOMENT_MS_MAX)
-    return { victim, afterProgress, afterMs, downMs: chance.integer(0, DOWN_MS_MAX) }
-  })
-}
-
 /** `world` needs a durable table when that is a victim. Uses it up: a world for each call. */
 export async function runChaos(world: FlowFixture, options: ChaosOptions): Promise<ChaosReport> {
   for (const { name, partitions } of topics) await world.createTopic(name, { partitions })
@@ -82,28 +55,27 @@ export async function runChaos(world: FlowFixture, options: ChaosOptions): Promi
   const backlog = createBacklog(BACKLOG_RECORDS_MAX)
   const { seed } = options
   const producers = startProducers({ kafka: world.primaryKafka, backlog, topics, seed })
+  const config = world.document({ name: flow.name, topics: names, ...overrides })
   const child = keepRunning({
-    order: {
-      config: world.document({ name: flow.name, topics: names, ...overrides }),
+    orderOf: nth => ({
+      config,
       table: world.table,
-    },
+      followMs: drawFollowMs(seed, nth),
+      handOver: null,
+    }),
     env: world.aws.env,
     onStart: backlog.forget,
     onAcknowledged: backlog.give,
   })
+  const struck: Struck[] = []
+  const onStrike = (each: Struck) => {
+    struck.push(each)
+    options.onStrike?.(each, struck.length)
+  }
+  const scene = { world, child, producers, sleepers: [], onStrike }
   let stalled: string | null = null
   try {
-    for (const [index, kill] of drawKills(options).entries()) {
-      if (kill.afterProgress) stalled = await child.progress()
-      // What was copied so far tells why.
-      if (stalled !== null) break
-      options.onKill?.(kill, index + 1)
-      // The one wait for a length of time: the drawn moment is what this is about.
-      await systemClock.wait(kill.afterMs)
-      await strike(world, child, kill)
-    }
-    // The last one killed has a successor that copies.
-    stalled ??= await child.progress()
+    stalled = await strikeAll(scene, drawKills(options))
   } finally {
     await Promise.all([producers.stop(), child.stop()])
   }
@@ -114,8 +86,28 @@ export async function runChaos(world: FlowFixture, options: ChaosOptions): Promi
     falseAlarms: incidents.filter(({ kind }) => kind !== 'unreachable').map(describeIncident),
     unfinished: stalled === null ? unfinished : [stalled, ...unfinished],
     failures: child.failures,
+    tally: child.tally,
+    struck,
     written: countFates(producers.fates),
   }
+}
+
+/** Says what is wrong when nothing goes on; what was copied so far then tells why. */
+async function strikeAll(scene: Scene, kills: readonly Kill[]): Promise<string | null> {
+  for (const kill of kills) {
+    const stalled = kill.afterProgress ? await scene.child.progress() : null
+    const wrong = stalled ?? (await strike(scene, kill))
+    if (wrong !== null) return wrong
+  }
+  for (const each of scene.sleepers.splice(0)) each.wake()
+  // The last one killed has a successor that copies.
+  return await scene.child.progress()
+}
+
+/** Half of the processes follow the log, the others end their runs when they have caught up. */
+function drawFollowMs(seed: number, nth: number): number | null {
+  const chance = createChance(seed * 1000 + nth)
+  return chance.oneIn(2) ? chance.integer(FOLLOW_MS_MAX / 4, FOLLOW_MS_MAX) : null
 }
 
 function describeIncident(incident: Incident): string {
@@ -129,16 +121,6 @@ function countFates(fates: ChaosProducers['fates']): Record<Fate, number> {
   const counts = { committed: 0, aborted: 0, unknown: 0, undecided: 0 }
   for (const known of fates.values()) for (const fate of known.values()) counts[fate] += 1
   return counts
-}
-
-async function strike(world: FlowFixture, child: ChaosChild, kill: Kill): Promise<void> {
-  if (kill.victim === 'function') return child.kill()
-  const victim = { 'source-broker': world.source, 'target-broker': world.target, table: world.aws }[
-    kill.victim
-  ]
-  await victim.kill()
-  await systemClock.wait(kill.downMs)
-  await victim.restart()
 }
 
 /** Runs the flow to its end; names the partitions that do not come to it. */
