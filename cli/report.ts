@@ -101,7 +101,11 @@ export type IncidentReport = {
   readonly evidence: Readonly<Record<string, string>>
 }
 
-export type IncidentsReport = { readonly incidents: readonly IncidentReport[] }
+export type IncidentsReport = {
+  readonly incidents: readonly IncidentReport[]
+  /** Incidents whose rows cannot be read, one sentence each. */
+  readonly unreadable: readonly string[]
+}
 
 export type TopicsReport = {
   readonly clusters: readonly {

@@ -100,11 +100,16 @@ async function choosePosition(
     throw refuse(at, `is ${state.kind}, not halted`, 'Nothing to resume; see: gapless status')
   }
   const onTarget = { topic: targetTopicName(flow, at.topic), partition: at.partition }
-  const [incidents, source, target] = await Promise.all([
+  const [{ incidents, corrupt }, source, target] = await Promise.all([
     deps.incidents.list(flow.name, 'all'),
     look(deps.source, at, ['log-start', 'log-end']),
     look(deps.target, onTarget, ['log-end']),
   ])
+  const hidden = corrupt.find(each => each.id === state.incidentId)
+  if (hidden !== undefined) {
+    // What is passed over could not be stored in it.
+    throw refuse(at, 'is halted by an incident that cannot be read', `${hidden.detail}. Repair it`)
+  }
   const incident = incidents.find(each => each.id === state.incidentId) ?? null
   const position = nextPosition({ at, from, incident, position: state.position, source, target })
   const stood = state.position.nextSourceOffset

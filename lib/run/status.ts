@@ -4,6 +4,7 @@
 
 import type { FlowConfig } from '../core/config.ts'
 import { type Incident, isOpenFor } from '../core/incident.ts'
+import { corruptIncidentText } from '../core/incident-row.ts'
 import {
   type PartitionState,
   type PartitionStateKind,
@@ -57,7 +58,7 @@ export async function readFlowStatus(deps: StatusDeps, flow: FlowConfig): Promis
   const topics = await findTopics(deps.source, flow, [...listed.checkpoints, ...listed.corrupt])
   const partitions = joinPartitions(flow, topics.partitions, listed)
   const views = await observeLogs(deps.source, partitions, ['log-start', 'log-end'])
-  const open = await deps.incidents.list(flow.name, 'open')
+  const { incidents: open, corrupt: hidden } = await deps.incidents.list(flow.name, 'open')
   const silent = partitions.flatMap(each => {
     const view = views.of(each)
     return view.kind === 'unobserved' ? [`${deps.source.name}: ${view.detail}`] : []
@@ -70,7 +71,9 @@ export async function readFlowStatus(deps: StatusDeps, flow: FlowConfig): Promis
     partitions: partitions.map(each =>
       partitionStatus({ flow, partition: each, view: views.of(each), open }),
     ),
-    unobserved: [...new Set([...found, ...silent, ...corrupt, ...unnamed])],
+    unobserved: [
+      ...new Set([...found, ...silent, ...corrupt, ...unnamed, ...hidden.map(corruptIncidentText)]),
+    ],
   }
 }
 
