@@ -35,6 +35,8 @@ export type FlowStatusReport = {
    * What could not be looked at, one sentence each; then a partition may be missing from the list.
    */
   readonly unobserved: readonly string[]
+  /** What works with less than it should, one sentence each. */
+  readonly warnings: readonly string[]
 }
 
 export type StatusReport = { readonly flows: readonly FlowStatusReport[] }

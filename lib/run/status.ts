@@ -10,6 +10,7 @@ import {
   type PartitionStateKind,
   positionOf,
 } from '../core/partition-state.ts'
+import { transactionalIdPrefix } from '../core/take-over.ts'
 import { targetTopicName } from '../core/topic-selection.ts'
 import type { Cluster } from '../io/cluster.ts'
 import type { CheckpointStore, IncidentStore } from '../io/stores.ts'
@@ -50,6 +51,8 @@ export type FlowStatus = {
   readonly partitions: readonly PartitionStatus[]
   /** What could not be observed, for a person. */
   readonly unobserved: readonly string[]
+  /** What works with less than it should, for a person. */
+  readonly warnings: readonly string[]
 }
 
 /** Looks at one flow. Never throws for what a cluster answers, or does not. */
@@ -74,7 +77,24 @@ export async function readFlowStatus(deps: StatusDeps, flow: FlowConfig): Promis
     unobserved: [
       ...new Set([...found, ...silent, ...corrupt, ...unnamed, ...hidden.map(corruptIncidentText)]),
     ],
+    warnings: unfencedWarnings(flow, partitions),
   }
+}
+
+/** One line for all partitions that write as a producer nobody can fence; none where all can. */
+function unfencedWarnings(flow: FlowConfig, partitions: readonly FlowPartition[]): string[] {
+  const unfenced = partitions.filter(({ row }) => {
+    if (row.kind !== 'checkpoint') return false
+    return positionOf(row.checkpoint.state)?.producer?.fencing === 'none'
+  })
+  if (unfenced.length === 0) return []
+  const waitS = flow.budgets.requestTimeoutMs / 1000
+  return [
+    `cluster ${flow.to} denied transactional ids for ${unfenced.length} of ${partitions.length} partitions: ` +
+      `a run that died there cannot be fenced, only waited out (its lease and ${waitS} s), and one that was ` +
+      'frozen for longer may write once more. Grant WRITE and DESCRIBE on transactional ids with the ' +
+      `prefix ${transactionalIdPrefix(flow.name)} there; it is used within a day, at once after a run that died.`,
+  ]
 }
 
 function partitionStatus(input: {

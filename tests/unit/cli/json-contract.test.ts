@@ -19,7 +19,7 @@ function documentedKeys(command: string, after: string): string[] {
 function topLevelKeys(command: string): string[] {
   const section = documentation.slice(documentation.indexOf(`### ${command} --json\n`))
   const drawing = /```\n([\s\S]*?)```/.exec(section)?.[1] ?? ''
-  const flat = drawing.replace(/\[\{[^}]*\}\]/g, '[]')
+  const flat = drawing.replace(/\[\{[^{}]*\}\]/g, '[]')
   return [...flat.matchAll(/"(\w+)":/g)].map(([, name = '']) => name)
 }
 
@@ -57,8 +57,10 @@ describe('The JSON that docs/CLI.md promises is the JSON that is printed,', () =
         },
       ],
       unobserved: [],
+      warnings: [],
     })
-    expect(Object.keys(unknown)).toEqual(['name', 'partitions', 'unobserved'])
+    expect(Object.keys(unknown)).toEqual(['name', 'partitions', 'unobserved', 'warnings'])
+    expect(topLevelKeys('status')).toEqual(['flows', 'partitions', 'unobserved', 'warnings'])
     const [partition] = unknown.partitions
     expect(Object.keys(partition ?? {})).toEqual(documentedKeys('status', 'partitions'))
     expect(partition).toMatchObject({
