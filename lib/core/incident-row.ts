@@ -12,7 +12,13 @@
 //   expectedOffset, foundOffset, lostRecordsMax      absent where they have no meaning
 //   evidence      a flat JSON object of strings
 
-import { type Incident, type IncidentKind, incidentKinds, type Resolution } from './incident.ts'
+import {
+  type Incident,
+  type IncidentKind,
+  incidentKinds,
+  isAboutTarget,
+  type Resolution,
+} from './incident.ts'
 import { type SourceOffset, sourceOffset, type TargetOffset, targetOffset } from './offset.ts'
 import {
   type Attribute,
@@ -167,11 +173,8 @@ function readEnding(read: RowReader): Exclude<Resolution, 'open'> {
   throw read.corrupt('resolution', 'continued, resumed or recovered, or to be absent while open')
 }
 
-/** These two kinds are about offsets of the standby's log; see `Incident.expectedOffset`. */
 function readOffset(kind: IncidentKind, value: bigint): SourceOffset | TargetOffset {
-  return kind === 'target-drifted' || kind === 'target-reset'
-    ? targetOffset(value)
-    : sourceOffset(value)
+  return isAboutTarget(kind) ? targetOffset(value) : sourceOffset(value)
 }
 
 function readEvidence(read: RowReader): Record<string, string> {
