@@ -41,13 +41,17 @@ export async function findProgress(
   const { partition, source, target } = seen
   const start = sourceOffset(pointOf(source, 'log-start'))
   const end = pointOf(target, 'log-end')
-  // Nothing was ever written there, or it was recreated since.
-  if (end === 0n) return { kind: 'reached', nextSourceOffset: start, missingOffsets: 0n }
+  const nothingThere: Progress = { kind: 'reached', nextSourceOffset: start, missingOffsets: 0n }
+  // It was recreated since.
+  if (end === 0n) return nothingThere
   const held = createLogReader(deps, deps.target, { partition, log: target })
   const readUpTo = () => unknown(`it could be read up to offset ${held.at()} of ${end} only`)
   const oldest = await held.first()
   if (oldest === null) {
-    return held.at() < end ? readUpTo() : unknown(`its log, ending at ${end}, holds no record`)
+    if (held.at() < end) return readUpTo()
+    // Nothing but markers, such as that of a fence, from the very beginning on.
+    if (pointOf(target, 'log-start') === 0n) return nothingThere
+    return unknown(`its log, ending at ${end}, holds no record any more`)
   }
   const sourceLog = { partition, log: source }
   // Where retention was shorter on the standby, the source begins with records that it has not.

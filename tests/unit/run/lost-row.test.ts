@@ -78,7 +78,7 @@ describe('a partition without a row, whose standby is not empty,', () => {
     const world = await lostWorld()
     world.targetLog('orders').deleteBefore(3n)
     expect(await outcomes(world)).toEqual(['halted'])
-    await expect(resume(world)).rejects.toThrow(/stays halted.*holds no record$/)
+    await expect(resume(world)).rejects.toThrow(/stays halted.*holds no record any more$/)
   })
 })
 
@@ -167,6 +167,14 @@ describe('gapless resume of a partition whose standby is not empty', () => {
     await resumePartition({ ...world, incidents, owner: 'operator' }, from)
     expect(await outcomes(world)).toEqual(['drained'])
     expect(payloads(world.targetLog('orders'))).toEqual(payloads(world.sourceLog('orders')))
+  })
+
+  test('starts where a standby holds nothing but the marker of a fence', async () => {
+    const world = await lostWorld({ copied: 0 })
+    world.targetLog('orders').fence({ producerId: 1001n, producerEpoch: 9 })
+    await world.run('orders')
+    await resume(world)
+    await drainsWithoutAHole(world)
   })
 
   test('refuses where the last record is not the source’s, says the choice, and moves nothing', async () => {
