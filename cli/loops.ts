@@ -112,6 +112,7 @@ export function reportFlowStatus(flow: FlowStatus): FlowStatusReport {
     name: flow.name,
     partitions: flow.partitions.map(reportPartitionStatus),
     unobserved: flow.unobserved,
+    warnings: flow.warnings,
   }
 }
 

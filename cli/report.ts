@@ -35,6 +35,8 @@ export type FlowStatusReport = {
    * What could not be looked at, one sentence each; then a partition may be missing from the list.
    */
   readonly unobserved: readonly string[]
+  /** What works with less than it should, one sentence each. */
+  readonly warnings: readonly string[]
 }
 
 export type StatusReport = { readonly flows: readonly FlowStatusReport[] }
@@ -101,7 +103,11 @@ export type IncidentReport = {
   readonly evidence: Readonly<Record<string, string>>
 }
 
-export type IncidentsReport = { readonly incidents: readonly IncidentReport[] }
+export type IncidentsReport = {
+  readonly incidents: readonly IncidentReport[]
+  /** Incidents whose rows cannot be read, one sentence each. */
+  readonly unreadable: readonly string[]
+}
 
 export type TopicsReport = {
   readonly clusters: readonly {

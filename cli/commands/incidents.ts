@@ -1,6 +1,7 @@
 // `gapless incidents`: what was lost, reset, diverged or refused, oldest first.
 
 import type { Command } from 'commander'
+import { corruptIncidentText } from '../../lib/core/incident-row.ts'
 import { exitCode } from '../exit-code.ts'
 import type { CommandLine } from '../program.ts'
 import { type IncidentReport, type IncidentsReport, reportIncident } from '../report.ts'
@@ -24,15 +25,19 @@ export function addIncidentsCommand(program: Command, cli: CommandLine): void {
         const which = options.open ? 'open' : 'all'
         const lists = await Promise.all(flows.map(flow => store.list(flow.name, which)))
         const incidents = lists
-          .flat()
+          .flatMap(list => list.incidents)
           .sort((left, right) => left.detectedAtMs - right.detectedAtMs)
           .map(reportIncident)
+        const unreadable = lists.flatMap(({ corrupt }, index) =>
+          corrupt.map(each => `${flows[index]?.name}: ${corruptIncidentText(each)}`),
+        )
         context.print(
           options.json
-            ? JSON.stringify({ incidents } satisfies IncidentsReport)
+            ? JSON.stringify({ incidents, unreadable } satisfies IncidentsReport)
             : await renderIncidents(incidents, which),
         )
-        return exitCode.ok
+        for (const what of unreadable) context.note(`error: ${what}`)
+        return unreadable.length > 0 ? exitCode.failed : exitCode.ok
       }),
     )
 }

@@ -23,8 +23,9 @@ export function addStatusCommand(program: Command, cli: CommandLine): void {
         const flows = await context.flows(options.flow ?? null)
         const report = await readStatus(context, flows)
         context.print(options.json ? JSON.stringify(report) : await renderStatus(report))
-        for (const { name, unobserved } of report.flows) {
+        for (const { name, unobserved, warnings } of report.flows) {
           for (const what of unobserved) context.note(`error: ${name}: cannot observe ${what}`)
+          for (const what of warnings) context.note(`warning: ${name}: ${what}`)
         }
         return statusExitCode(report)
       }),

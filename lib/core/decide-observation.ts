@@ -12,9 +12,9 @@ import {
   type PartitionEvent,
   type SourceObservation,
 } from './decision.ts'
-import { divergence, targetDrifted, targetReset, topicReset } from './found.ts'
+import { divergence, targetDrifted, targetNotEmpty, targetReset, topicReset } from './found.ts'
 import { type Incident, lostBetween, partitionIncident } from './incident.ts'
-import { isBefore, type SourceOffset } from './offset.ts'
+import { isBefore, type SourceOffset, targetOffset } from './offset.ts'
 import type { PartitionState, Position } from './partition-state.ts'
 
 type Observed = Extract<PartitionEvent, { kind: 'observed' }>
@@ -44,8 +44,9 @@ export function decideOnObservation(
   }
 }
 
-function start(observed: Observed, { policies }: DecideContext): Decision {
+function start(observed: Observed, context: DecideContext): Decision {
   const { source, target, topicIsKnown } = observed
+  const { policies } = context
   // A partition added to a topic we already replicate holds only records written since:
   // starting it at the log end would skip them (the data loss of KIP-842), whatever
   // `startFrom` says of topics seen first.
@@ -60,8 +61,17 @@ function start(observed: Observed, { policies }: DecideContext): Decision {
     lastTimestampMs: null,
     producer: null,
   }
+  // Nothing of ours is ever sent before its position is stored: either the row of this partition
+  // was lost, and what is there would come twice, or somebody else wrote it. A person knows which.
+  if (isBefore(emptyEnd, target.logEndOffset)) {
+    const halting = { ...position, nextSourceOffset: source.logStartOffset }
+    return halted(halting, targetNotEmpty(halting, target, context))
+  }
   return moved(position, saved(next(position, source)))
 }
+
+/** Where the log of a partition ends to which nothing was ever appended. */
+const emptyEnd = targetOffset(0n)
 
 /** Identity first: offsets of another generation of the topic must never be compared with ours. */
 function check(position: Position, observed: Observed, context: DecideContext): Decision {

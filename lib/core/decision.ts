@@ -20,6 +20,8 @@ export type SourceObservation = {
 export type TargetObservation = {
   readonly topicId: string
   readonly logEndOffset: TargetOffset
+  /** Asked for only where a partition starts: for the person who reads what is there. */
+  readonly logStartOffset?: TargetOffset
 }
 
 export type PartitionEvent =

@@ -2,9 +2,9 @@
 // more than one check can make the same finding. Does not own when they are made:
 // decide.ts and decide-observation.ts.
 
-import { type DecideContext, type Decision, halted } from './decision.ts'
+import { type DecideContext, type Decision, halted, type TargetObservation } from './decision.ts'
 import { type Incident, type PartitionScope, partitionIncident } from './incident.ts'
-import type { SourceOffset, TargetOffset } from './offset.ts'
+import { type SourceOffset, type TargetOffset, targetOffset } from './offset.ts'
 import type { Position } from './partition-state.ts'
 
 /** How many records we knew of that the old log took with it: a lower bound of what is lost. */
@@ -145,5 +145,33 @@ export function targetReset(
     foundOffset: found,
     lostRecordsMax: null,
     evidence: { targetTopicId: position.targetTopicId, foundTargetTopicId: foundTopicId },
+  })
+}
+
+/**
+ * A partition that no checkpoint knows of, and whose target holds, or once held, records: starting
+ * it would replicate twice what its lost checkpoint accounted for.
+ */
+export function targetNotEmpty(
+  position: Position,
+  target: TargetObservation,
+  { scope, nowMs }: Pick<DecideContext, 'scope' | 'nowMs'>,
+): Incident {
+  const { topicId, logStartOffset, logEndOffset } = target
+  return partitionIncident(scope, {
+    kind: 'target-not-empty',
+    occurrence: [topicId, logEndOffset],
+    resolution: 'open',
+    detectedAtMs: nowMs,
+    expectedOffset: targetOffset(0n),
+    foundOffset: logEndOffset,
+    lostRecordsMax: 0n,
+    evidence: {
+      targetTopicId: topicId,
+      ...(logStartOffset === undefined ? {} : { targetLogStartOffset: String(logStartOffset) }),
+      targetLogEndOffset: String(logEndOffset),
+      topicId: position.sourceTopicId,
+      logStartOffset: String(position.nextSourceOffset),
+    },
   })
 }

@@ -12,10 +12,17 @@
 //   expectedOffset, foundOffset, lostRecordsMax      absent where they have no meaning
 //   evidence      a flat JSON object of strings
 
-import { type Incident, type IncidentKind, incidentKinds, type Resolution } from './incident.ts'
+import {
+  type Incident,
+  type IncidentKind,
+  incidentKinds,
+  isAboutTarget,
+  type Resolution,
+} from './incident.ts'
 import { type SourceOffset, sourceOffset, type TargetOffset, targetOffset } from './offset.ts'
 import {
   type Attribute,
+  CorruptRowError,
   numberAttribute,
   type Row,
   type RowReader,
@@ -104,6 +111,44 @@ export function readIncident(row: StoredRow): Incident {
   }
 }
 
+/** An incident whose row cannot be read; `detail` names row, attribute and expectation. */
+export type CorruptIncident = { readonly id: string; readonly detail: string }
+
+/** Every row of a listing, each in one of two places: none is left out. */
+export type ListedIncidents = {
+  /** By time of detection, oldest first. */
+  readonly incidents: readonly Incident[]
+  /** What these say is not known: neither that they are over nor what they are about. By id. */
+  readonly corrupt: readonly CorruptIncident[]
+}
+
+/** Reads a listing back. One corrupt row hides its own incident and no other. */
+export function readIncidents(rows: readonly StoredRow[]): ListedIncidents {
+  const incidents: Incident[] = []
+  const corrupt: CorruptIncident[] = []
+  for (const row of rows) {
+    try {
+      incidents.push(readIncident(row))
+    } catch (error) {
+      if (!(error instanceof CorruptRowError)) throw error
+      const id = rowReader(row).text('sk').slice(incidentPrefix.length)
+      corrupt.push({ id, detail: error.message })
+    }
+  }
+  return {
+    incidents: incidents.sort(byDetection),
+    corrupt: corrupt.sort((left, right) => (left.id < right.id ? -1 : 1)),
+  }
+}
+
+/** What a person is told of a corrupt row, in one line. */
+export function corruptIncidentText({ detail }: CorruptIncident): string {
+  return (
+    `an incident that cannot be read, so it is not listed. ${detail}. Look at that row (aws dynamodb ` +
+    'get-item), then repair or delete it (docs/OPERATING.md, "A corrupt row").'
+  )
+}
+
 /** For sorting: oldest first; what was found in the same millisecond by id. */
 export function byDetection(left: Incident, right: Incident): number {
   if (left.detectedAtMs !== right.detectedAtMs) return left.detectedAtMs - right.detectedAtMs
@@ -118,17 +163,18 @@ function readKind(read: RowReader): IncidentKind {
   return kind
 }
 
+/** What `resolution` says of an incident that is over; a row with anything else there is not. */
+export const endings = ['continued', 'resumed', 'recovered'] as const
+
 function readEnding(read: RowReader): Exclude<Resolution, 'open'> {
   const text = read.text('resolution')
-  if (text === 'continued' || text === 'resumed' || text === 'recovered') return text
+  const ending = endings.find(each => each === text)
+  if (ending !== undefined) return ending
   throw read.corrupt('resolution', 'continued, resumed or recovered, or to be absent while open')
 }
 
-/** These two kinds are about offsets of the standby's log; see `Incident.expectedOffset`. */
 function readOffset(kind: IncidentKind, value: bigint): SourceOffset | TargetOffset {
-  return kind === 'target-drifted' || kind === 'target-reset'
-    ? targetOffset(value)
-    : sourceOffset(value)
+  return isAboutTarget(kind) ? targetOffset(value) : sourceOffset(value)
 }
 
 function readEvidence(read: RowReader): Record<string, string> {

@@ -11,6 +11,7 @@ export const incidentKinds = [
   'log-diverged',
   'target-drifted',
   'target-reset',
+  'target-not-empty',
   'unsupported-batch',
   'record-too-large',
   'authorization-denied',
@@ -42,7 +43,7 @@ export type Incident = IncidentScope & {
   readonly kind: IncidentKind
   readonly resolution: Resolution
   readonly detectedAtMs: number
-  /** The offset we stood at. In target offsets for `target-drifted` and `target-reset`. */
+  /** The offset we stood at. In target offsets for the kinds of `isAboutTarget`. */
   readonly expectedOffset: SourceOffset | TargetOffset | null
   /** The offset found instead; where replication may go on. */
   readonly foundOffset: SourceOffset | TargetOffset | null
@@ -115,6 +116,11 @@ export function unobservedIncident(input: {
  */
 export function wasFoundCopying({ evidence }: Incident): boolean {
   return evidence.found === 'copying'
+}
+
+/** True for the kinds whose offsets are those of the target's log. */
+export function isAboutTarget(kind: IncidentKind): boolean {
+  return kind === 'target-drifted' || kind === 'target-reset' || kind === 'target-not-empty'
 }
 
 /** True when `incident` is open and concerns this partition, its whole topic, or its whole flow. */

@@ -7,6 +7,8 @@
 //                             v    | observed (back, or recreated)
 //                           waiting
 //
+//   unstarted --observed, and the target is not empty--> halted
+//
 // A waiting partition that is observed again is looked at as a replicating one is: what is found
 // may halt it at once. That a partition cannot be observed right now is no state: nothing about its
 // position changed. It is the outcome of a run, and an incident of the cluster or topic.

@@ -15,7 +15,12 @@ export function transactionalId(at: {
   readonly partition: number
 }): string {
   // A slash is in no flow's and in no topic's name, so that the name has one reading.
-  return `gapless/${at.flow}/${at.topic}/${at.partition}`
+  return `${transactionalIdPrefix(at.flow)}${at.topic}/${at.partition}`
+}
+
+/** What the transactional ids of a flow begin with: what its principal needs a permission for. */
+export function transactionalIdPrefix(flow: string): string {
+  return `gapless/${flow}/`
 }
 
 /**

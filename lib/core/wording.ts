@@ -81,6 +81,17 @@ export function incidentLines(incident: Incident): LogLine[] {
             `To copy everything again: gapless resume ${resumeName(incident)} --from log-start`,
         },
       ]
+    case 'target-not-empty':
+      return [
+        {
+          level: 'critical',
+          text:
+            `CRITICAL: Standby partition is not empty for ${name}, and the checkpoint table has no position of it. ` +
+            `Expected its log to end at offset ${expected}, but it ends at ${found}: the table was lost, or ` +
+            `somebody else wrote there. Nothing was copied. ${after(incident)} (finds out by its contents how ` +
+            'far the standby is; --from log-start copies everything behind what it holds)',
+        },
+      ]
     case 'unsupported-batch':
     case 'record-too-large':
       return [

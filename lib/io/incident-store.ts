@@ -5,16 +5,17 @@
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import type { Incident } from '../core/incident.ts'
 import {
-  byDetection,
   endingAttributes,
+  endings,
   incidentChange,
   incidentKey,
   incidentPrefix,
-  readIncident,
+  type ListedIncidents,
+  readIncidents,
 } from '../core/incident-row.ts'
 import type { IncidentStore } from './stores.ts'
 import { listRows, type TableTarget, updateRow } from './table-request.ts'
-import { namesOf, updateExpression } from './update-expression.ts'
+import { namesOf, updateExpression, valuesOf } from './update-expression.ts'
 
 export function createIncidentStore(client: DynamoDBClient, table: string): IncidentStore {
   const target = { client, table }
@@ -52,15 +53,17 @@ async function listIncidents(
   target: TableTarget,
   flow: string,
   which: 'open' | 'all',
-): Promise<Incident[]> {
+): Promise<ListedIncidents> {
   const filter = {
-    expression: 'attribute_not_exists(#resolution)',
+    // A row that says neither that it is open nor how it ended must not pass for one that is over.
+    expression: `attribute_not_exists(#resolution) OR NOT #resolution IN (${endings.map(each => `:${each}`).join(', ')})`,
     names: namesOf(['resolution']),
+    values: valuesOf(Object.fromEntries(endings.map(ending => [ending, { S: ending }]))),
   }
   const rows = await listRows(target, `listing the incidents of flow ${flow}`, {
     flow,
     prefix: incidentPrefix,
     ...(which === 'open' ? { filter } : {}),
   })
-  return rows.map(readIncident).sort(byDetection)
+  return readIncidents(rows)
 }

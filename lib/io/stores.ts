@@ -5,6 +5,7 @@
 
 import type { Checkpoint, ListedCheckpoints, PartitionKey } from '../core/checkpoint.ts'
 import type { Incident, Resolution } from '../core/incident.ts'
+import type { ListedIncidents } from '../core/incident-row.ts'
 import type { SourceOffset } from '../core/offset.ts'
 import type { PartitionState } from '../core/partition-state.ts'
 
@@ -68,6 +69,6 @@ export type IncidentStore = {
     readonly foundOffset?: SourceOffset
     readonly lostRecordsMax?: bigint
   }): Promise<void>
-  /** By time of detection, oldest first. */
-  list(flow: string, which: 'open' | 'all'): Promise<Incident[]>
+  /** Every incident of a flow; a corrupt row is said beside the others and hides none of them. */
+  list(flow: string, which: 'open' | 'all'): Promise<ListedIncidents>
 }

@@ -10,7 +10,7 @@ import {
   UpdateItemCommand,
   type UpdateItemCommandInput,
 } from '@aws-sdk/client-dynamodb'
-import type { StoredRow } from '../core/row.ts'
+import type { Row, StoredRow } from '../core/row.ts'
 import { describeEndpoint } from './dynamodb-client.ts'
 import { ReplicatorError } from './replicator-error.ts'
 import { tableError } from './table-error.ts'
@@ -82,7 +82,11 @@ export async function listRows(
   query: {
     readonly flow: string
     readonly prefix: string
-    readonly filter?: { readonly expression: string; readonly names: Record<string, string> }
+    readonly filter?: {
+      readonly expression: string
+      readonly names: Record<string, string>
+      readonly values: Row
+    }
   },
 ): Promise<StoredRow[]> {
   const { flow, prefix, filter } = query
@@ -95,7 +99,11 @@ export async function listRows(
       ConsistentRead: true,
       KeyConditionExpression: '#pk = :flow AND begins_with(#sk, :prefix)',
       ExpressionAttributeNames: { '#pk': 'pk', '#sk': 'sk', ...filter?.names },
-      ExpressionAttributeValues: { ':flow': { S: flow }, ':prefix': { S: prefix } },
+      ExpressionAttributeValues: {
+        ':flow': { S: flow },
+        ':prefix': { S: prefix },
+        ...filter?.values,
+      },
       ...(filter === undefined ? {} : { FilterExpression: filter.expression }),
       ...(startKey === undefined ? {} : { ExclusiveStartKey: startKey }),
     })

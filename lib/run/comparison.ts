@@ -24,6 +24,8 @@ export type Reached = Pick<TakenOver, 'nextSourceOffset' | 'epoch' | 'maxTimesta
 /** What became of the records of one batch of the target. */
 export type Match = {
   readonly unmatchedRecords: number
+  /** True when the last record of the batch was found. */
+  readonly isLastMatched: boolean
   /** False when a batch was damaged, so that only whole batches could be compared. */
   readonly wasReadable: boolean
 }
@@ -67,27 +69,31 @@ export function createComparison(candidates: Candidates) {
     candidates.take()
     return true
   }
-  const matchRecords = async (batch: RecordBatch): Promise<number> => {
-    let unmatched = 0
+  const matchRecords = async (batch: RecordBatch): Promise<Match> => {
+    let unmatchedRecords = 0
+    let isLastMatched = false
     for (const record of readSourceRecords(batch)) {
       const from = await next()
       const wanted = from?.records[from.at]
-      if (from !== null && wanted !== undefined && isSame(wanted, record)) advance(from, wanted)
-      else unmatched += 1
+      isLastMatched = from !== null && wanted !== undefined && isSameRecord(wanted, record)
+      if (from !== null && wanted !== undefined && isLastMatched) advance(from, wanted)
+      else unmatchedRecords += 1
     }
-    return unmatched
+    return { unmatchedRecords, isLastMatched, wasReadable: true }
   }
   return {
     /** Behind the last record that the target holds; null when it holds none of them. */
     reached: (): Reached | null => reached,
     /** To be called for every batch of data of the target, in order. */
     async match(batch: RecordBatch): Promise<Match> {
-      if (await matchWhole(batch)) return { unmatchedRecords: 0, wasReadable: true }
+      if (await matchWhole(batch)) {
+        return { unmatchedRecords: 0, isLastMatched: true, wasReadable: true }
+      }
       try {
-        return { unmatchedRecords: await matchRecords(batch), wasReadable: true }
+        return await matchRecords(batch)
       } catch (error) {
         if (!(error instanceof DecodeError)) throw error
-        return { unmatchedRecords: batch.recordsCount, wasReadable: false }
+        return { unmatchedRecords: batch.recordsCount, isLastMatched: false, wasReadable: false }
       }
     },
   }
@@ -98,7 +104,8 @@ function epochInside({ partitionLeaderEpoch }: RecordBatch): number | null {
   return partitionLeaderEpoch < 0 ? null : partitionLeaderEpoch
 }
 
-function isSame(left: SourceRecord, right: SourceRecord): boolean {
+/** True for two records that a consumer could tell apart by their offsets only. */
+export function isSameRecord(left: SourceRecord, right: SourceRecord): boolean {
   return (
     left.timestamp === right.timestamp &&
     left.attributes === right.attributes &&

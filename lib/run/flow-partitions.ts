@@ -77,8 +77,8 @@ function corruptText({ detail, ...at }: CorruptCheckpoint): string {
   return (
     `${partitionName(at)}: its row in the checkpoint table cannot be read, so it is not replicated. ` +
     `${detail}. Look at that row (aws dynamodb get-item), then restore it from the table's ` +
-    'point-in-time backup, or delete it: without a row the partition starts anew, and records that ' +
-    'are on the standby come again (docs/OPERATING.md, "A corrupt row").'
+    'point-in-time backup, or delete it: without a row the partition halts, and gapless resume finds ' +
+    'out from the standby how far it is (docs/OPERATING.md, "A corrupt row").'
   )
 }
 

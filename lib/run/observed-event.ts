@@ -7,12 +7,13 @@ import { pointOf, type SeenLog } from './observe.ts'
 
 type Observed = Extract<PartitionEvent, { kind: 'observed' }>
 
-/** `source` was asked for all three points, `target` for its log end. */
+/** `source` was asked for all three points, `target` for its log end and perhaps its log start. */
 export function observedEvent(
   source: SeenLog,
   target: SeenLog,
   found: Pick<Observed, 'cleanHandOver' | 'fetchWasOutOfRange' | 'topicIsKnown'>,
 ): Observed {
+  const targetStart = target.offsets.get('log-start')
   return {
     kind: 'observed',
     source: {
@@ -21,7 +22,11 @@ export function observedEvent(
       lastStableOffset: sourceOffset(pointOf(source, 'last-stable')),
       logEndOffset: sourceOffset(pointOf(source, 'log-end')),
     },
-    target: { topicId: target.topicId, logEndOffset: targetOffset(pointOf(target, 'log-end')) },
+    target: {
+      topicId: target.topicId,
+      logEndOffset: targetOffset(pointOf(target, 'log-end')),
+      ...(targetStart === undefined ? {} : { logStartOffset: targetOffset(targetStart) }),
+    },
     ...found,
   }
 }

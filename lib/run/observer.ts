@@ -49,13 +49,18 @@ async function observe(shard: Shard, due: readonly PartitionRun[]): Promise<void
     topic: run.targetTopic,
     partition: run.key.partition,
   })
+  const isFirst = fresh.some(run => run.state.kind === 'unstarted')
   const [sources, targets, refreshed] = await Promise.all([
     observeLogs(
       shard.source,
       fresh.map(run => run.key),
       ['log-start', 'last-stable', 'log-end'],
     ),
-    observeLogs(shard.target, fresh.map(targetOf), ['log-end']),
+    observeLogs(
+      shard.target,
+      fresh.map(targetOf),
+      isFirst ? ['log-start', 'log-end'] : ['log-end'],
+    ),
     observeLogs(shard.target, due.filter(run => !fresh.includes(run)).map(targetOf), []),
   ])
   await inBatches(due, tableWritesInFlightMax, async run => {

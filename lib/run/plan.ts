@@ -8,6 +8,7 @@ import type { FlowConfig } from '../core/config.ts'
 import { decide } from '../core/decide.ts'
 import type { Decision, PartitionEvent } from '../core/decision.ts'
 import { type Incident, isOpenFor } from '../core/incident.ts'
+import { corruptIncidentText } from '../core/incident-row.ts'
 import type { PartitionState } from '../core/partition-state.ts'
 import type { Work } from '../core/shard.ts'
 import { targetTopicName } from '../core/topic-selection.ts'
@@ -86,13 +87,16 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
     ]),
   ]
   await reportFindings(deps, flow.name, findings)
-  const open = await deps.incidents.list(flow.name, 'open')
+  const { incidents: open, corrupt } = await deps.incidents.list(flow.name, 'open')
   // Without the source's topics nobody knew what to look at on the target.
   const isBlind = findings.some(each => each.topic === null && each.cluster === deps.source.name)
   if (!isBlind) await resolveAnswered(deps, flow.name, open, findings)
   sayHalted(deps, planned, open, flow.name)
   for (const { row } of partitions) {
     if (row.kind === 'corrupt') deps.log({ level: 'error', text: row.detail })
+  }
+  for (const each of corrupt) {
+    deps.log({ level: 'error', text: `flow ${flow.name} has ${corruptIncidentText(each)}` })
   }
   return {
     flow: flow.name,

@@ -2,10 +2,9 @@
 // lease like any run, so it cannot collide with one, and it stores where replication goes on
 // before the partition is released.
 
-import type { PartitionKey } from '../core/checkpoint.ts'
 import type { FlowConfig } from '../core/config.ts'
 import { topicReset } from '../core/found.ts'
-import type { Incident } from '../core/incident.ts'
+import { type Incident, isAboutTarget } from '../core/incident.ts'
 import {
   laterOf,
   offsetsBetween,
@@ -17,15 +16,10 @@ import type { PartitionState, Position } from '../core/partition-state.ts'
 import { targetTopicName } from '../core/topic-selection.ts'
 import type { Clock } from '../io/clock.ts'
 import type { Cluster } from '../io/cluster.ts'
-import { ReplicatorError } from '../io/replicator-error.ts'
-import type { Acquisition, CheckpointStore, IncidentStore } from '../io/stores.ts'
-import {
-  observeLogs,
-  partitionName,
-  pointOf,
-  type SeenLog,
-  type TopicPartition,
-} from './observe.ts'
+import type { CheckpointStore, IncidentStore } from '../io/stores.ts'
+import { observeLogs, pointOf, type SeenLog, type TopicPartition } from './observe.ts'
+import { createLeaseKeeper, giveBack, refuse, takeLease } from './resume-lease.ts'
+import { findProgress, type Progress } from './standby-progress.ts'
 
 export type ResumeDeps = {
   readonly source: Cluster
@@ -68,7 +62,8 @@ export async function resumePartition(
   const { state } = taken.checkpoint
   const { fence } = taken.checkpoint.lease
   try {
-    const resumed = await choosePosition(deps, input, state)
+    const keepLease = createLeaseKeeper(deps, flow, { key, fence, state })
+    const resumed = await choosePosition(deps, { ...input, keepLease }, state)
     // Everything that is passed over has its name in the incident before the position
     // passes over it. A crash from here on leaves the partition halted, and the same
     // command can be given again.
@@ -92,34 +87,77 @@ async function endIncident(deps: ResumeDeps, flow: FlowConfig, incident: Inciden
 
 async function choosePosition(
   deps: ResumeDeps,
-  input: { readonly flow: FlowConfig; readonly at: TopicPartition; readonly from: ResumeFrom },
+  input: {
+    readonly flow: FlowConfig
+    readonly at: TopicPartition
+    readonly from: ResumeFrom
+    readonly keepLease: () => Promise<void>
+  },
   state: PartitionState,
 ): Promise<Resumed> {
-  const { flow, at, from } = input
+  const { flow, at } = input
   if (state.kind !== 'halted') {
     throw refuse(at, `is ${state.kind}, not halted`, 'Nothing to resume; see: gapless status')
   }
   const onTarget = { topic: targetTopicName(flow, at.topic), partition: at.partition }
-  const [incidents, source, target] = await Promise.all([
+  const [{ incidents, corrupt }, source, target] = await Promise.all([
     deps.incidents.list(flow.name, 'all'),
     look(deps.source, at, ['log-start', 'log-end']),
-    look(deps.target, onTarget, ['log-end']),
+    look(deps.target, onTarget, ['log-start', 'log-end']),
   ])
+  const hidden = corrupt.find(each => each.id === state.incidentId)
+  if (hidden !== undefined) {
+    // What is passed over could not be stored in it.
+    throw refuse(at, 'is halted by an incident that cannot be read', `${hidden.detail}. Repair it`)
+  }
   const incident = incidents.find(each => each.id === state.incidentId) ?? null
+  const isAsked = input.from === null && isTargetNotEmpty(state.incidentId)
+  const found = isAsked ? await findBehindTarget(deps, input, { source, target }) : null
+  const from = found?.nextSourceOffset ?? input.from
   const position = nextPosition({ at, from, incident, position: state.position, source, target })
   const stood = state.position.nextSourceOffset
   const isSameLog = position.sourceTopicId === state.position.sourceTopicId
-  const skippedOffsets = isSameLog ? offsetsBetween(stood, position.nextSourceOffset) : 0n
+  const passedOffsets = isSameLog ? offsetsBetween(stood, position.nextSourceOffset) : 0n
+  // Those that the standby holds are not passed over.
+  const skippedOffsets = found?.missingOffsets ?? passedOffsets
   if (isSameLog) {
     const passed = incident === null ? [] : [passedBy(incident, position, skippedOffsets)]
     return { position, skippedOffsets, incidents: passed }
   }
   // What the halting incident says is about a log that is gone, and stays as it is.
   const before = incident === null || incident.kind === 'topic-reset' ? [] : [open(incident)]
-  const found = { topicId: source.topicId, nextSourceOffset: position.nextSourceOffset }
+  const renewed = { topicId: source.topicId, nextSourceOffset: position.nextSourceOffset }
   const context = { scope: { flow: flow.name, ...at }, nowMs: deps.clock.nowMs() }
-  const reset = topicReset(state.position, found, { ...context, resolution: 'open' })
+  const reset = topicReset(state.position, renewed, { ...context, resolution: 'open' })
   return { position, skippedOffsets, incidents: [...before, reset] }
+}
+
+/** By the id, because an operator may have deleted the incident's row. */
+function isTargetNotEmpty(incidentId: string): boolean {
+  return incidentId.startsWith('target-not-empty:' satisfies `${Incident['kind']}:`)
+}
+
+/** Where a partition goes on whose standby holds records that no checkpoint knows of. */
+async function findBehindTarget(
+  { source, target }: ResumeDeps,
+  input: {
+    readonly flow: FlowConfig
+    readonly at: TopicPartition
+    readonly keepLease: () => Promise<void>
+  },
+  seen: { readonly source: SeenLog; readonly target: SeenLog },
+): Promise<Extract<Progress, { kind: 'reached' }>> {
+  const { flow, at, keepLease: beforeFetch } = input
+  const { partition } = at
+  const found = await findProgress({ source, target, flow, beforeFetch }, { ...seen, partition })
+  if (found.kind === 'reached') return found
+  throw refuse(
+    at,
+    `stays halted: how far its standby ${targetTopicName(flow, at.topic)} on ${target.name} is cannot be told ` +
+      `from what it holds: ${found.detail}`,
+    'say where to go on: --from OFFSET (of the source), or --from log-start, which copies everything ' +
+      'the source holds behind what is there',
+  )
 }
 
 /**
@@ -132,11 +170,10 @@ function open(incident: Incident): Incident {
 
 /** The incident as it stands once an operator goes past it at `position`, in the same log. */
 function passedBy(incident: Incident, position: Position, skipped: bigint): Incident {
-  // What a target lost, or shares with others, is said in its own offsets and does not change.
-  const isAboutTarget = incident.kind === 'target-reset' || incident.kind === 'target-drifted'
   return {
     ...open(incident),
-    foundOffset: isAboutTarget ? incident.foundOffset : position.nextSourceOffset,
+    // What a target lost, or shares with others, is said in its own offsets and does not change.
+    foundOffset: isAboutTarget(incident.kind) ? incident.foundOffset : position.nextSourceOffset,
     lostRecordsMax: skipped,
   }
 }
@@ -209,44 +246,4 @@ function startingOffset(input: {
     return laterOf(start, sourceOffset(incident.foundOffset))
   }
   return laterOf(start, position.nextSourceOffset)
-}
-
-type Taken = Extract<Acquisition, { kind: 'acquired' }>
-
-async function takeLease(deps: ResumeDeps, flow: FlowConfig, key: PartitionKey): Promise<Taken> {
-  const nowMs = deps.clock.nowMs()
-  const taken = await deps.checkpoints.acquire({
-    key,
-    targetTopic: targetTopicName(flow, key.topic),
-    owner: deps.owner,
-    nowMs,
-    leaseMs: flow.budgets.leaseMs,
-  })
-  if (taken.kind === 'acquired') return taken
-  const seconds = Math.ceil((taken.untilMs - nowMs) / 1000)
-  throw refuse(key, `is leased by ${taken.owner}`, `Try again in ${seconds} s`)
-}
-
-/**
- * Ends our lease: released, or left to expire where the owner before us did not end in good order.
- */
-async function giveBack(
-  deps: ResumeDeps,
-  write: {
-    readonly key: PartitionKey
-    readonly fence: number
-    readonly state: PartitionState
-    readonly isClean: boolean
-  },
-): Promise<void> {
-  const { key, fence, state, isClean } = write
-  const nowMs = deps.clock.nowMs()
-  const lease = isClean ? { kind: 'release' as const } : { kind: 'renew' as const, untilMs: nowMs }
-  const saved = await deps.checkpoints.save({ key, fence, state, nowMs, lease })
-  if (saved === 'lease-lost') throw refuse(key, 'was taken by another run just now', 'Try again')
-}
-
-function refuse(at: TopicPartition, why: string, hint: string): ReplicatorError {
-  const message = `${partitionName(at)} ${why}`
-  return new ReplicatorError({ code: 'resume-refused', message, hint })
 }

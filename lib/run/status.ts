@@ -4,11 +4,13 @@
 
 import type { FlowConfig } from '../core/config.ts'
 import { type Incident, isOpenFor } from '../core/incident.ts'
+import { corruptIncidentText } from '../core/incident-row.ts'
 import {
   type PartitionState,
   type PartitionStateKind,
   positionOf,
 } from '../core/partition-state.ts'
+import { transactionalIdPrefix } from '../core/take-over.ts'
 import { targetTopicName } from '../core/topic-selection.ts'
 import type { Cluster } from '../io/cluster.ts'
 import type { CheckpointStore, IncidentStore } from '../io/stores.ts'
@@ -49,6 +51,8 @@ export type FlowStatus = {
   readonly partitions: readonly PartitionStatus[]
   /** What could not be observed, for a person. */
   readonly unobserved: readonly string[]
+  /** What works with less than it should, for a person. */
+  readonly warnings: readonly string[]
 }
 
 /** Looks at one flow. Never throws for what a cluster answers, or does not. */
@@ -57,7 +61,7 @@ export async function readFlowStatus(deps: StatusDeps, flow: FlowConfig): Promis
   const topics = await findTopics(deps.source, flow, [...listed.checkpoints, ...listed.corrupt])
   const partitions = joinPartitions(flow, topics.partitions, listed)
   const views = await observeLogs(deps.source, partitions, ['log-start', 'log-end'])
-  const open = await deps.incidents.list(flow.name, 'open')
+  const { incidents: open, corrupt: hidden } = await deps.incidents.list(flow.name, 'open')
   const silent = partitions.flatMap(each => {
     const view = views.of(each)
     return view.kind === 'unobserved' ? [`${deps.source.name}: ${view.detail}`] : []
@@ -70,8 +74,27 @@ export async function readFlowStatus(deps: StatusDeps, flow: FlowConfig): Promis
     partitions: partitions.map(each =>
       partitionStatus({ flow, partition: each, view: views.of(each), open }),
     ),
-    unobserved: [...new Set([...found, ...silent, ...corrupt, ...unnamed])],
+    unobserved: [
+      ...new Set([...found, ...silent, ...corrupt, ...unnamed, ...hidden.map(corruptIncidentText)]),
+    ],
+    warnings: unfencedWarnings(flow, partitions),
   }
+}
+
+/** One line for all partitions that write as a producer nobody can fence; none where all can. */
+function unfencedWarnings(flow: FlowConfig, partitions: readonly FlowPartition[]): string[] {
+  const unfenced = partitions.filter(({ row }) => {
+    if (row.kind !== 'checkpoint') return false
+    return positionOf(row.checkpoint.state)?.producer?.fencing === 'none'
+  })
+  if (unfenced.length === 0) return []
+  const waitS = flow.budgets.requestTimeoutMs / 1000
+  return [
+    `cluster ${flow.to} denied transactional ids for ${unfenced.length} of ${partitions.length} partitions: ` +
+      `a run that died there cannot be fenced, only waited out (its lease and ${waitS} s), and one that was ` +
+      'frozen for longer may write once more. Grant WRITE and DESCRIBE on transactional ids with the ' +
+      `prefix ${transactionalIdPrefix(flow.name)} there; it is used within a day, at once after a run that died.`,
+  ]
 }
 
 function partitionStatus(input: {

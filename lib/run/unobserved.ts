@@ -22,7 +22,7 @@ export async function reportFindings(
   findings: readonly Finding[],
 ): Promise<void> {
   if (findings.length === 0) return
-  const open = await deps.incidents.list(flow, 'open')
+  const { incidents: open } = await deps.incidents.list(flow, 'open')
   const distinct = new Map(findings.map(each => [scopeOf(each), each]))
   for (const finding of distinct.values()) {
     const known = open.find(incident => concerns(incident, finding))
@@ -66,7 +66,8 @@ export async function resolveCopied(
     run.partitions.filter(each => each.recordsReplicated > 0n).map(each => each.topic),
   )
   if (copied.size === 0) return
-  for (const incident of await deps.incidents.list(flow, 'open')) {
+  const { incidents: open } = await deps.incidents.list(flow, 'open')
+  for (const incident of open) {
     if (!wasFoundCopying(incident)) continue
     if (incident.topic !== null && !copied.has(incident.topic)) continue
     if (run.findings.some(finding => concerns(incident, finding))) continue

@@ -58,7 +58,7 @@ test('a partition that halts fails its worker, and nothing else', async () => {
     return (await world.standbyEnd('halting.cut', 1)) === 60n
   })
   expect(await world.standbyEnd('halting.cut', 0)).toBe(50n)
-  const incidents = await world.incidents.list(flow, 'all')
+  const { incidents } = await world.incidents.list(flow, 'all')
   expect(
     incidents.map(({ kind, partition, expectedOffset, foundOffset }) => {
       return { kind, partition, expectedOffset, foundOffset }
@@ -117,7 +117,7 @@ test('killed in the middle of a copy, the next process leaves no hole', async ()
   const seen = new Set<string | null>()
   const firsts = found.filter(({ key }) => !seen.has(key) && seen.add(key))
   expect(firsts).toEqual(all)
-  expect(await world.incidents.list(flow, 'all')).toEqual([])
+  expect((await world.incidents.list(flow, 'all')).incidents).toEqual([])
 })
 
 test('the schedule ticks by itself, at the next full minute', async () => {

@@ -3,9 +3,11 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { DeleteItemCommand, PutItemCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb'
 import type { Admin } from 'kafkajs'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { IncidentsReport, RunReport, StatusReport, TopicsReport } from '../../cli/report.ts'
+import { createDynamoDbClient } from '../../lib/io/dynamodb-client.ts'
 import { createKafkaJs } from '../../lib/io/kafkajs-client.ts'
 import { createTopicAdmin, type TopicAdmin } from '../../lib/io/topic-admin.ts'
 import {
@@ -108,7 +110,7 @@ describe('gapless init', () => {
     })
     expect(await gapless('incidents', '--json')).toEqual({
       code: 0,
-      stdout: '{"incidents":[]}\n',
+      stdout: '{"incidents":[],"unreadable":[]}\n',
       stderr: '',
     })
     expect((await gapless('incidents')).stdout).toBe('No incidents.\n')
@@ -296,6 +298,48 @@ describe('gapless run, status, incidents and resume', () => {
     const again = await gapless('resume', 'halting:0')
     expect(again).toMatchObject({ code: 1, stdout: '' })
     expect(again.stderr).toMatch(/^error: .*halting.*not halted.*\n$/)
+  })
+
+  test('an incident that cannot be read is said by every command, hides no other and stops no run', async () => {
+    const client = createDynamoDbClient(env)
+    onTestFinished(() => client.destroy())
+    const Key = { pk: { S: 'one-way' }, sk: { S: 'incident/odd' } }
+    const table = { TableName: 'cli-test' }
+    await client.send(new PutItemCommand({ ...table, Item: { ...Key, kind: { S: 'flooded' } } }))
+    const said = /^error: one-way: .*an incident that cannot be read.*"incident\/odd".*flooded.*\n$/
+
+    const incidents = await gapless('incidents', '--json')
+    const status = await gapless('status')
+    const run = await gapless('run', '--once', '--json')
+
+    expect(incidents).toMatchObject({ code: 1, stderr: expect.stringMatching(said) })
+    expect(JSON.parse(incidents.stdout)).toMatchObject({
+      incidents: [{ kind: 'log-truncated' }],
+      unreadable: [expect.stringContaining('incident/odd')],
+    })
+    expect(status).toMatchObject({ code: 1, stderr: expect.stringMatching(said) })
+    expect(run).toMatchObject({ code: 0, stderr: expect.stringContaining('incident/odd') })
+    await client.send(new DeleteItemCommand({ ...table, Key }))
+    expect(await gapless('incidents', '--open')).toMatchObject({ code: 0, stderr: '' })
+  })
+
+  test('a producer that cannot be fenced is a warning of the status, and no failure', async () => {
+    const client = createDynamoDbClient(env)
+    onTestFinished(() => client.destroy())
+    await client.send(
+      new UpdateItemCommand({
+        TableName: 'cli-test',
+        Key: { pk: { S: 'one-way' }, sk: { S: 'checkpoint/halting/0000000000' } },
+        UpdateExpression: 'SET fencing = :none',
+        ExpressionAttributeValues: { ':none': { S: 'none' } },
+      }),
+    )
+    const { code, stdout, stderr } = await gapless('status', '--json')
+    expect(code).toBe(0)
+    expect(stderr).toMatch(/^warning: one-way: cluster standby denied .* gapless\/one-way\/ .*\n$/)
+    expect(JSON.parse(stdout)).toMatchObject({
+      flows: [{ unobserved: [], warnings: [expect.stringContaining('denied')] }],
+    })
   })
 
   test('a source that does not answer is unknown, never healthy, and exit code 1', async () => {

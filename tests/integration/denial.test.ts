@@ -8,11 +8,13 @@ import { removeStarted } from '../support/brokers.ts'
 import {
   type FlowFixture,
   outcomesOf,
+  shortLeases,
   smallBudgets,
   startFlowFixture,
   textsOf,
 } from '../support/flow-fixture.ts'
 import { records } from '../support/records.ts'
+import { runUntilKilled } from '../support/replicate-child.ts'
 
 let world: FlowFixture
 
@@ -147,3 +149,59 @@ test.each([
   expect(allowed.incidents.map(each => each.resolution)).toEqual(['recovered'])
   expect(await world.readStandby(topic)).toEqual(all)
 })
+
+// Kafka asks for WRITE to be assigned a producer id, and for DESCRIBE to be told who assigns it.
+test.concurrent.each(['WRITE', 'DESCRIBE'] as const)(
+  'transactional ids that are denied (%s) cost a wait and no record, and are used again when granted',
+  async operation => {
+    const topic = `unfenced-${operation.toLowerCase()}`
+    const overrides = { budgets: { ...smallBudgets, ...shortLeases, checkpointIntervalMs: 100 } }
+    const many = records(0, 1800)
+    await world.createTopic(topic)
+    const flow = world.flow([topic], overrides)
+    const ids = `gapless/${flow.name}/`
+    const key = { flow: flow.name, topic, partition: 0 }
+    const producer = async () => {
+      const state = (await world.checkpoints.get(key))?.state
+      return state?.kind === 'replicating' ? state.position.producer : null
+    }
+    const dieWhileCopying = async (from: number, to: number) => {
+      await world.produceInBatches(topic, many.slice(from, to))
+      const when = { moment: 'produce-applied', nth: 20 } as const
+      await runUntilKilled(world, { ...when, flow: flow.name, topics: [topic], overrides })
+    }
+    await deny(world.standbyKafka, ids, operation)
+
+    await dieWhileCopying(0, 600)
+    const dead = await producer()
+    const next = await world.run(flow)
+
+    expect(dead).toMatchObject({ fencing: 'none' })
+    expect(outcomesOf(next)).toEqual(['drained'])
+    expect(next.incidents).toEqual([])
+    expect(await producer()).toMatchObject({ fencing: 'none' })
+    expect(await world.readStandby(topic)).toEqual(many.slice(0, 600))
+    expect((await world.status(flow)).warnings).toEqual([
+      expect.stringMatching(new RegExp(`^cluster standby denied .* 1 of 1 .* prefix ${ids} `)),
+    ])
+
+    await dieWhileCopying(600, 1200)
+    await allow(world.standbyKafka, ids)
+    const granted = await world.run(flow)
+    await dieWhileCopying(1200, 1800)
+    const before = await producer()
+    const fencing = await world.run(flow)
+
+    for (const result of [granted, fencing]) {
+      expect(outcomesOf(result)).toEqual(['drained'])
+      expect(result.incidents).toEqual([])
+    }
+    // The same producer id under a higher epoch: whoever wrote before is fenced by it.
+    const after = await producer()
+    expect(before).toMatchObject({ fencing: 'transactional-id' })
+    expect(after).toMatchObject({ fencing: 'transactional-id', producerId: before?.producerId })
+    expect(after?.producerEpoch).toBeGreaterThan(before?.producerEpoch ?? Number.NaN)
+    expect(await world.readStandby(topic)).toEqual(many)
+    expect((await world.status(flow)).warnings).toEqual([])
+  },
+)

@@ -49,7 +49,8 @@ describe('the table', () => {
     expect(await createTable(client, table)).toBe('created')
     await createIncidentStore(client, table).record(truncation())
     expect(await createTable(client, table)).toBe('exists')
-    expect(await createIncidentStore(client, table).list(truncation().flow, 'all')).toHaveLength(1)
+    const { incidents } = await createIncidentStore(client, table).list(truncation().flow, 'all')
+    expect(incidents).toHaveLength(1)
   })
 
   test('is created by one of several that try at once, and can be used by all', async () => {
@@ -161,7 +162,7 @@ describe('when the answer to a write is lost', () => {
     const { flow, id, detectedAtMs } = incident
     await incidents.resolve({ flow, id, resolution: 'resumed', nowMs: detectedAtMs + 1 })
     expect(lostResolve.left()).toBe(0)
-    expect(await stores.incidents.list(flow, 'all')).toEqual([
+    expect((await stores.incidents.list(flow, 'all')).incidents).toEqual([
       truncation({ resolution: 'resumed' }),
     ])
   })

@@ -20,8 +20,8 @@ const everybody = { principal: 'User:*', host: '*' }
 export const theCluster = 'kafka-cluster'
 
 /**
- * Denies one operation on a topic, or the cluster; all others stay allowed. Resolves once the
- * brokers know.
+ * Denies one operation on a topic, the cluster, or the transactional ids with a prefix (known by
+ * its slash, which no topic's name has); all others stay allowed. Resolves once the brokers know.
  */
 export async function deny(
   kafka: Kafka,
@@ -49,7 +49,7 @@ export async function deny(
   await until(`${resource} is guarded`, async () => (await countAcls(kafka, resource)) === 2)
 }
 
-/** Allows everything on the topic, or the cluster, again. */
+/** Allows everything on the resource again. */
 export async function allow(kafka: Kafka, resource: string): Promise<void> {
   await withAdmin(kafka, admin => admin.deleteAcls({ filters: [filterOf(resource)] }))
   await until(`${resource} is free`, async () => (await countAcls(kafka, resource)) === 0)
@@ -70,9 +70,14 @@ function filterOf(resource: string) {
 }
 
 function named(resource: string) {
+  const isPrefix = resource.includes('/')
   return {
-    resourceType: resource === theCluster ? AclResourceTypes.CLUSTER : AclResourceTypes.TOPIC,
+    resourceType: isPrefix
+      ? AclResourceTypes.TRANSACTIONAL_ID
+      : resource === theCluster
+        ? AclResourceTypes.CLUSTER
+        : AclResourceTypes.TOPIC,
     resourceName: resource,
-    resourcePatternType: ResourcePatternTypes.LITERAL,
+    resourcePatternType: isPrefix ? ResourcePatternTypes.PREFIXED : ResourcePatternTypes.LITERAL,
   }
 }

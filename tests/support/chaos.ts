@@ -80,7 +80,7 @@ export async function runChaos(world: FlowFixture, options: ChaosOptions): Promi
     await Promise.all([producers.stop(), child.stop()])
   }
   const unfinished = await drain(world, flow)
-  const incidents = await world.incidents.list(flow.name, 'all')
+  const { incidents } = await world.incidents.list(flow.name, 'all')
   return {
     ...(await compareSides(world, producers.fates)),
     falseAlarms: incidents.filter(({ kind }) => kind !== 'unreachable').map(describeIncident),

@@ -146,7 +146,7 @@ export async function startFlowFixture(options: FlowFixtureOptions = {}) {
       try {
         const report = await runFlowOnce(opened.deps, flow, new AbortController().signal)
         opened.assertAllPerformed()
-        return { report, lines, incidents: await incidents.list(flow.name, 'all') }
+        return { report, lines, incidents: (await incidents.list(flow.name, 'all')).incidents }
       } finally {
         await opened.close()
       }

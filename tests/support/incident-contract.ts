@@ -4,7 +4,6 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { unobservedIncident } from '../../lib/core/incident.ts'
 import { incidentKey } from '../../lib/core/incident-row.ts'
 import { sourceOffset, targetOffset } from '../../lib/core/offset.ts'
-import { CorruptRowError } from '../../lib/core/row.ts'
 import type { StoresUnderTest } from './store-contract.ts'
 import { largestOffset, truncation } from './store-examples.ts'
 
@@ -16,7 +15,8 @@ export function incidentContract(create: () => Promise<StoresUnderTest>): void {
   beforeEach(async () => {
     stores = await create()
   })
-  const list = (which: 'open' | 'all' = 'all') => stores.incidents.list(flow, which)
+  const listAll = (which: 'open' | 'all' = 'all') => stores.incidents.list(flow, which)
+  const list = async (which: 'open' | 'all' = 'all') => (await listAll(which)).incidents
 
   describe('an incident is recorded', () => {
     test('exactly as it is', async () => {
@@ -196,12 +196,28 @@ export function incidentContract(create: () => Promise<StoresUnderTest>): void {
       expect(await list()).toEqual([])
     })
 
-    test('with a corrupt row names the row and the attribute', async () => {
+    test('says of a corrupt row which one and why, and leaves out no other one', async () => {
       await stores.incidents.record(truncation())
       const key = incidentKey({ flow, id: 'odd' })
       await stores.putRow({ ...key, kind: { S: 'flooded' }, detectedAtMs: { N: '1' } })
-      await expect(list()).rejects.toThrow(CorruptRowError)
-      await expect(list()).rejects.toThrow(/incident\/odd.*kind.*flooded/)
+      await stores.putRow({ ...incidentKey({ flow, id: 'empty' }) })
+      for (const which of ['all', 'open'] as const) {
+        const { incidents, corrupt } = await listAll(which)
+        expect(incidents).toEqual([truncation()])
+        expect(corrupt).toEqual([
+          { id: 'empty', detail: expect.stringMatching(/incident\/empty.*kind/) },
+          { id: 'odd', detail: expect.stringMatching(/incident\/odd.*kind.*flooded/) },
+        ])
+      }
+    })
+
+    test('of the open ones has the row that does not say how it ended', async () => {
+      await stores.incidents.record(truncation({ id: 'over', resolution: 'continued' }))
+      const key = incidentKey({ flow, id: 'vague' })
+      await stores.putRow({ ...key, kind: { S: 'topic-deleted' }, resolution: { S: 'perhaps' } })
+      const { incidents, corrupt } = await listAll('open')
+      expect(incidents).toEqual([])
+      expect(corrupt).toMatchObject([{ id: 'vague' }])
     })
   })
 }

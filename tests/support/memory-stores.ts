@@ -12,12 +12,12 @@ import {
   stateAttributes,
 } from '../../lib/core/checkpoint.ts'
 import {
-  byDetection,
   endingAttributes,
+  endings,
   incidentChange,
   incidentKey,
   incidentPrefix,
-  readIncident,
+  readIncidents,
 } from '../../lib/core/incident-row.ts'
 import { type Row, rowReader, type StoredRow } from '../../lib/core/row.ts'
 import type { CheckpointStore, IncidentStore } from '../../lib/io/stores.ts'
@@ -121,11 +121,10 @@ function createIncidents(rows: Rows): IncidentStore {
       if (row === undefined || row.resolution !== undefined) return
       rows.update(incidentKey(input), { set: endingAttributes(input) })
     },
-    list: async (flow, which) =>
-      rows
-        .list(flow, incidentPrefix)
-        .filter(row => which === 'all' || row.resolution === undefined)
-        .map(readIncident)
-        .sort(byDetection),
+    list: async (flow, which) => {
+      const isOver = ({ resolution }: StoredRow) => endings.some(each => each === resolution?.S)
+      const listed = rows.list(flow, incidentPrefix)
+      return readIncidents(which === 'all' ? listed : listed.filter(row => !isOver(row)))
+    },
   }
 }

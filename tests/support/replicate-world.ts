@@ -80,7 +80,8 @@ export function createWorld(
     },
     checkpoint: (topic: string, partition = 0) =>
       checkpoints.get({ flow: flow.name, topic, partition }),
-    storedIncidents: (): Promise<Incident[]> => incidents.list(flow.name, 'all'),
+    storedIncidents: async (): Promise<readonly Incident[]> =>
+      (await incidents.list(flow.name, 'all')).incidents,
     sourceLog: (topic: string, partition = 0): FakeLog => source.log(topic, partition),
     targetLog: (topic: string, partition = 0): FakeLog => target.log(`primary.${topic}`, partition),
   }

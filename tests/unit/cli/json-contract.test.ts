@@ -15,6 +15,14 @@ function documentedKeys(command: string, after: string): string[] {
   return [...list.matchAll(/"(\w+)"/g)].map(([, name = '']) => name)
 }
 
+/** The lists beside each other in a drawing, without what is in them. */
+function topLevelKeys(command: string): string[] {
+  const section = documentation.slice(documentation.indexOf(`### ${command} --json\n`))
+  const drawing = /```\n([\s\S]*?)```/.exec(section)?.[1] ?? ''
+  const flat = drawing.replace(/\[\{[^{}]*\}\]/g, '[]')
+  return [...flat.matchAll(/"(\w+)":/g)].map(([, name = '']) => name)
+}
+
 const beyondDoubles = 2n ** 53n + 1n
 const position = {
   sourceTopicId: 'a',
@@ -49,8 +57,10 @@ describe('The JSON that docs/CLI.md promises is the JSON that is printed,', () =
         },
       ],
       unobserved: [],
+      warnings: [],
     })
-    expect(Object.keys(unknown)).toEqual(['name', 'partitions', 'unobserved'])
+    expect(Object.keys(unknown)).toEqual(['name', 'partitions', 'unobserved', 'warnings'])
+    expect(topLevelKeys('status')).toEqual(['flows', 'partitions', 'unobserved', 'warnings'])
     const [partition] = unknown.partitions
     expect(Object.keys(partition ?? {})).toEqual(documentedKeys('status', 'partitions'))
     expect(partition).toMatchObject({
@@ -93,6 +103,7 @@ describe('The JSON that docs/CLI.md promises is the JSON that is printed,', () =
       evidence: {},
     })
     expect(Object.keys(report)).toEqual(documentedKeys('incidents', 'incidents'))
+    expect(topLevelKeys('incidents')).toEqual(['incidents', 'unreadable'])
     expect(report).toMatchObject({ expectedOffset: '0', lostRecordsMax: '9007199254740993' })
   })
 })

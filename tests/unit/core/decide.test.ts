@@ -113,6 +113,7 @@ describe('the transition table', () => {
     expect(arrows).toEqual(
       new Set([
         'unstarted -> replicating',
+        'unstarted -> halted',
         'replicating -> halted',
         'replicating -> waiting',
         'waiting -> replicating',
@@ -136,14 +137,15 @@ describe('the transition table', () => {
 
 describe('what a first look stores', () => {
   test('is where both logs stand, and whose they are', () => {
-    const { state } = decide(tableStates.unstarted, eventCases['in range'].event, contextWith())
+    const { event } = eventCases['first seen, and the target too']
+    const { state } = decide(tableStates.unstarted, event, contextWith())
     expect(state).toEqual({
       kind: 'replicating',
       position: {
         sourceTopicId: 'source-1',
         targetTopicId: 'target-1',
         nextSourceOffset: 0n,
-        nextTargetOffset: 40n,
+        nextTargetOffset: 0n,
         lastEpoch: null,
         lastSeenLogEndOffset: 150n,
         lastTimestampMs: null,
@@ -221,6 +223,22 @@ describe('the incident', () => {
       lostRecordsMax: 0n,
       evidence: { recordsOnlyOnTargetMax: '40', lastEpoch: '3', divergingEpoch: '2' },
     })
+  })
+
+  test('about a target that is not empty names what is there, and goes nowhere by any policy', () => {
+    const { event } = eventCases['first seen, from the log end']
+    const context = contextWith({ startFrom: 'log-end', onReset: 'resume' })
+    const { incidents, state } = decide(tableStates.unstarted, event, context)
+    expect(incidents).toMatchObject([
+      {
+        id: 'target-not-empty:orders:7:target-1:40',
+        expectedOffset: 0n,
+        foundOffset: 40n,
+        lostRecordsMax: 0n,
+        evidence: { targetTopicId: 'target-1', targetLogEndOffset: '40', topicId: 'source-1' },
+      },
+    ])
+    expect(state).toMatchObject({ kind: 'halted', incidentId: incidents[0]?.id })
   })
 
   test('about a refused batch says which, and why', () => {
@@ -506,6 +524,15 @@ describe('whatever happens', () => {
     forEveryDecision(({ event, decision }) => {
       if (event.kind !== 'observed' || event.fetchWasOutOfRange) return
       expect(decision.incidents.map(each => each.kind)).not.toContain('log-diverged')
+    })
+  })
+
+  test('a partition starts only where nothing was ever written to its target', () => {
+    forEveryDecision(({ state, event, decision }) => {
+      if (state.kind !== 'unstarted' || event.kind !== 'observed') return
+      const isEmpty = event.target.logEndOffset === 0n
+      expect(decision.state.kind).toBe(isEmpty ? 'replicating' : 'halted')
+      expect(decision.incidents).toHaveLength(isEmpty ? 0 : 1)
     })
   })
 

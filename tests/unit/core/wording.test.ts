@@ -67,6 +67,7 @@ describe('a line about an incident', () => {
     'topic-reset',
     'log-diverged',
     'target-reset',
+    'target-not-empty',
     'unsupported-batch',
     'record-too-large',
   ]
@@ -103,7 +104,8 @@ test('what the core finds is said with every number in it', () => {
   const state = { kind: 'replicating', position: tablePosition } as const
   for (const { event } of Object.values(eventCases)) {
     if (event.kind !== 'observed') continue
-    for (const found of decide(state, event, context).incidents) {
+    const first = decide({ kind: 'unstarted' }, event, context)
+    for (const found of [...decide(state, event, context).incidents, ...first.incidents]) {
       for (const line of texts(found)) expect(line).not.toMatch(/unknown|nothing|null|undefined/)
     }
   }

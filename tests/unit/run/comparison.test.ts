@@ -88,7 +88,11 @@ test('a damaged batch of the target matches nothing and is said to be unreadable
     epoch: EPOCH,
   }
   const comparison = createComparison({ first: async () => candidate, take: () => undefined })
-  expect(await comparison.match(damaged)).toEqual({ unmatchedRecords: 4, wasReadable: false })
+  expect(await comparison.match(damaged)).toEqual({
+    unmatchedRecords: 4,
+    isLastMatched: false,
+    wasReadable: false,
+  })
   expect(comparison.reached()).toBeNull()
 })
 

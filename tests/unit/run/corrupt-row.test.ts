@@ -2,8 +2,10 @@
 
 import { describe, expect, test } from 'vitest'
 import { checkpointKey } from '../../../lib/core/checkpoint.ts'
+import { incidentKey } from '../../../lib/core/incident-row.ts'
 import type { LogLine } from '../../../lib/core/wording.ts'
 import { type PlanDeps, planFlow, workOf } from '../../../lib/run/plan.ts'
+import { resumePartition } from '../../../lib/run/resume.ts'
 import { readFlowStatus } from '../../../lib/run/status.ts'
 import { planMetrics } from '../../../lib/run/tick-metrics.ts'
 import { createMemoryStores } from '../../support/memory-stores.ts'
@@ -147,6 +149,58 @@ describe('the status over a corrupt row', () => {
     const { partitions, unobserved } = await status()
     expect(partitions.map(each => each.state)).toEqual(Array(3).fill('replicating'))
     expect(unobserved).toEqual([expect.stringMatching(/belongs to no partition/)])
+  })
+})
+
+describe('an incident row that cannot be read', () => {
+  const id = 'log-truncated:orders:1:x:2'
+  const said = /an incident that cannot be read.*"incident\/log-truncated:orders:1:x:2".*kind/
+
+  test('stops no tick: every partition is planned, and it is said on every one in one line', async () => {
+    const { world, plan, lines } = await replicatedWorld()
+    await world.putRow({ ...incidentKey({ flow: 'flow', id }), kind: { S: '?' } })
+
+    const first = await plan()
+    const second = await plan()
+
+    for (const planned of [first, second]) expect(workOf(planned)).toHaveLength(3)
+    expect(lines).toEqual([
+      { level: 'error', text: expect.stringMatching(said) },
+      { level: 'error', text: expect.stringMatching(/repair or delete it/) },
+    ])
+  })
+
+  test('is not silent in the status, and hides no partition', async () => {
+    const { world, status } = await replicatedWorld()
+    await world.putRow({ ...incidentKey({ flow: 'flow', id }), kind: { S: '?' } })
+    const { partitions, unobserved } = await status()
+    expect(partitions.map(each => each.state)).toEqual(Array(3).fill('replicating'))
+    expect(unobserved).toEqual([expect.stringMatching(said)])
+  })
+
+  test('of a halted partition keeps an operator from going past it unrecorded', async () => {
+    const { world } = await replicatedWorld()
+    world.sourceLog('orders').deleteBefore(3n)
+    await world.run('orders')
+    const [incident] = (await world.incidents.list('flow', 'all')).incidents
+    expect(incident?.kind).toBe('log-truncated')
+    await world.putRow({
+      ...incidentKey({ flow: 'flow', id: incident?.id ?? '' }),
+      kind: { S: '?' },
+    })
+    const resume = () =>
+      resumePartition(
+        { ...world, owner: 'operator' },
+        { flow: world.flow, at: { topic: 'orders', partition: 0 }, from: null },
+      )
+
+    await expect(resume()).rejects.toThrow(/orders-0 is halted by an incident that cannot be read/)
+
+    const key = { flow: 'flow', topic: 'orders', partition: 0 }
+    expect(await world.checkpoints.get(key)).toMatchObject({
+      state: { kind: 'halted' },
+      lease: { untilMs: null },
+    })
   })
 })
 

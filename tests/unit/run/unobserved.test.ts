@@ -29,9 +29,9 @@ function setUp() {
     lines,
     report: (...findings: Finding[]) => reportFindings(deps, 'flow', findings),
     answered: async (...findings: Finding[]) =>
-      resolveAnswered(deps, 'flow', await incidents.list('flow', 'open'), findings),
-    open: () => incidents.list('flow', 'open'),
-    all: () => incidents.list('flow', 'all'),
+      resolveAnswered(deps, 'flow', (await incidents.list('flow', 'open')).incidents, findings),
+    open: async () => (await incidents.list('flow', 'open')).incidents,
+    all: async () => (await incidents.list('flow', 'all')).incidents,
   }
 }
 

@@ -1,0 +1,83 @@
+// Owns the lease under which an operator's command moves a partition: taken like that of a run,
+// kept for as long as the command reads, given back with the state it ends in. Does not own what
+// the command decides (resume.ts).
+
+import type { PartitionKey } from '../core/checkpoint.ts'
+import type { FlowConfig } from '../core/config.ts'
+import type { PartitionState } from '../core/partition-state.ts'
+import { targetTopicName } from '../core/topic-selection.ts'
+import type { Clock } from '../io/clock.ts'
+import { ReplicatorError } from '../io/replicator-error.ts'
+import type { Acquisition, CheckpointStore } from '../io/stores.ts'
+import { partitionName, type TopicPartition } from './observe.ts'
+
+type LeaseDeps = {
+  readonly checkpoints: CheckpointStore
+  readonly clock: Clock
+  readonly owner: string
+}
+
+type Taken = Extract<Acquisition, { kind: 'acquired' }>
+
+/** Throws `ReplicatorError` while somebody else holds it. */
+export async function takeLease(
+  deps: LeaseDeps,
+  flow: FlowConfig,
+  key: PartitionKey,
+): Promise<Taken> {
+  const nowMs = deps.clock.nowMs()
+  const taken = await deps.checkpoints.acquire({
+    key,
+    targetTopic: targetTopicName(flow, key.topic),
+    owner: deps.owner,
+    nowMs,
+    leaseMs: flow.budgets.leaseMs,
+  })
+  if (taken.kind === 'acquired') return taken
+  const seconds = Math.ceil((taken.untilMs - nowMs) / 1000)
+  throw refuse(key, `is leased by ${taken.owner}`, `Try again in ${seconds} s`)
+}
+
+/** Renews the lease when a third of it has passed, however often it is called. */
+export function createLeaseKeeper(
+  { checkpoints, clock }: LeaseDeps,
+  { budgets: { leaseMs } }: FlowConfig,
+  held: { readonly key: PartitionKey; readonly fence: number; readonly state: PartitionState },
+): () => Promise<void> {
+  let renewedAtMs = clock.nowMs()
+  return async () => {
+    const nowMs = clock.nowMs()
+    if (nowMs - renewedAtMs < leaseMs / 3) return
+    renewedAtMs = nowMs
+    const lease = { kind: 'renew' as const, untilMs: nowMs + leaseMs }
+    const saved = await checkpoints.save({ ...held, nowMs, lease })
+    if (saved === 'lease-lost') {
+      throw refuse(held.key, 'was taken by another run just now', 'Try again')
+    }
+  }
+}
+
+/**
+ * Ends our lease: released, or left to expire where the owner before us did not end in good order.
+ */
+export async function giveBack(
+  deps: LeaseDeps,
+  write: {
+    readonly key: PartitionKey
+    readonly fence: number
+    readonly state: PartitionState
+    readonly isClean: boolean
+  },
+): Promise<void> {
+  const { key, fence, state, isClean } = write
+  const nowMs = deps.clock.nowMs()
+  const lease = isClean ? { kind: 'release' as const } : { kind: 'renew' as const, untilMs: nowMs }
+  const saved = await deps.checkpoints.save({ key, fence, state, nowMs, lease })
+  if (saved === 'lease-lost') throw refuse(key, 'was taken by another run just now', 'Try again')
+}
+
+/** Why the command does not move this partition, and what to do. */
+export function refuse(at: TopicPartition, why: string, hint: string): ReplicatorError {
+  const message = `${partitionName(at)} ${why}`
+  return new ReplicatorError({ code: 'resume-refused', message, hint })
+}

@@ -1,0 +1,162 @@
+// Owns finding out how far the standby of a partition is whose checkpoint was lost: both logs are
+// read from their starts and compared by contents, record by record, as a take-over compares what
+// lies beyond a checkpoint. For an operator's command only: it reads all that is there. Does not
+// own what follows from it (resume.ts).
+
+import { admitBatches, type CopiedBatch } from '../core/batch-admission.ts'
+import type { FlowConfig } from '../core/config.ts'
+import { offsetsBetween, type SourceOffset, sourceOffset } from '../core/offset.ts'
+import { holdsSameRecords } from '../core/take-over.ts'
+import { BrokerFailure } from '../io/broker-failure.ts'
+import type { Cluster } from '../io/cluster.ts'
+import { DecodeError } from '../kafka/decode-error.ts'
+import { errorName } from '../kafka/error-codes.ts'
+import { readSourceRecords, type SourceRecord } from '../kafka/repack.ts'
+import { type Candidates, createComparison, isSameRecord } from './comparison.ts'
+import { pointOf, type SeenLog } from './observe.ts'
+
+export type Progress =
+  /** The last record of the standby is the source's last one before `nextSourceOffset`. */
+  | {
+      readonly kind: 'reached'
+      readonly nextSourceOffset: SourceOffset
+      /** Source offsets before the first record that the standby holds: it does not have those. */
+      readonly missingOffsets: bigint
+    }
+  | { readonly kind: 'unknown'; readonly detail: string }
+
+export type ProgressDeps = {
+  readonly source: Cluster
+  readonly target: Cluster
+  readonly flow: FlowConfig
+  /** Called before every fetch: the lease must outlast the reading. */
+  readonly beforeFetch: () => Promise<void>
+}
+
+/** Both were asked for log start and log end. Throws `BrokerFailure` when one does not answer. */
+export async function findProgress(
+  deps: ProgressDeps,
+  seen: { readonly partition: number; readonly source: SeenLog; readonly target: SeenLog },
+): Promise<Progress> {
+  const { partition, source, target } = seen
+  const start = sourceOffset(pointOf(source, 'log-start'))
+  const end = pointOf(target, 'log-end')
+  const nothingThere: Progress = { kind: 'reached', nextSourceOffset: start, missingOffsets: 0n }
+  // It was recreated since.
+  if (end === 0n) return nothingThere
+  const held = createLogReader(deps, deps.target, { partition, log: target })
+  const readUpTo = () => unknown(`it could be read up to offset ${held.at()} of ${end} only`)
+  const oldest = await held.first()
+  if (oldest === null) {
+    if (held.at() < end) return readUpTo()
+    // Nothing but markers, such as that of a fence, from the very beginning on.
+    if (pointOf(target, 'log-start') === 0n) return nothingThere
+    return unknown(`its log, ending at ${end}, holds no record any more`)
+  }
+  const sourceLog = { partition, log: source }
+  // Where retention was shorter on the standby, the source begins with records that it has not.
+  const from = (await findFirstOf(oldest, createLogReader(deps, deps.source, sourceLog))) ?? start
+  const comparison = createComparison(createLogReader(deps, deps.source, { ...sourceLog, from }))
+  let isLastMatched = false
+  for (let each = await held.first(); each !== null; each = await held.first()) {
+    isLastMatched = (await comparison.match(each.batch)).isLastMatched
+    held.take()
+  }
+  if (held.at() < end) return readUpTo()
+  const reached = comparison.reached()
+  if (!isLastMatched || reached === null) {
+    return unknown('its last record is not found among those of the source, in their order')
+  }
+  const { nextSourceOffset } = reached
+  return { kind: 'reached', nextSourceOffset, missingOffsets: offsetsBetween(start, from) }
+}
+
+function unknown(detail: string): Progress {
+  return { kind: 'unknown', detail }
+}
+
+/** The offset at which `log` holds the first record of a batch; null when it does not. */
+async function findFirstOf(held: CopiedBatch, log: Candidates): Promise<SourceOffset | null> {
+  const [wanted] = recordsOf(held)
+  for (let each = await log.first(); each !== null; each = await log.first()) {
+    // As a rule the batch is the same one, and need not be opened.
+    if (holdsSameRecords(each.batch, held.batch)) return sourceOffset(each.batch.baseOffset)
+    const found = recordsOf(each).find(one => wanted !== undefined && isSameRecord(one, wanted))
+    if (found !== undefined) return sourceOffset(found.offset)
+    log.take()
+  }
+  return null
+}
+
+/** None of a damaged batch: it holds nothing that could be recognized. */
+function recordsOf({ batch }: CopiedBatch): SourceRecord[] {
+  try {
+    return readSourceRecords(batch)
+  } catch (error) {
+    if (error instanceof DecodeError) return []
+    throw error
+  }
+}
+
+type Log = { readonly partition: number; readonly log: SeenLog; readonly from?: SourceOffset }
+
+/**
+ * The batches of data of a log up to its end as it was seen, as a read-committed consumer sees
+ * them. Offsets are those of the log that is read, also where that is the standby's.
+ */
+function createLogReader(
+  deps: ProgressDeps,
+  cluster: Cluster,
+  { partition, log, from: first }: Log,
+): Candidates & { at(): SourceOffset } {
+  const end = pointOf(log, 'log-end')
+  let from = first ?? sourceOffset(pointOf(log, 'log-start'))
+  let admitted: CopiedBatch[] = []
+  let isOver = false
+  return {
+    at: () => from,
+    async first() {
+      // Ends: a pass that brings no batch and does not move on is the last one.
+      while (admitted.length === 0 && !isOver && from < end) {
+        await deps.beforeFetch()
+        const answer = await fetchAt(deps, cluster, { partition, log, from })
+        const { copied, nextFetchOffset, refusal } = admitBatches(answer, from)
+        admitted = copied
+        isOver = refusal !== null || nextFetchOffset === from
+        from = nextFetchOffset
+      }
+      return admitted[0] ?? null
+    },
+    take() {
+      admitted.shift()
+    },
+  }
+}
+
+async function fetchAt(
+  { flow }: ProgressDeps,
+  cluster: Cluster,
+  { partition, log, from }: Required<Log>,
+): Promise<Parameters<typeof admitBatches>[0]> {
+  const { fetchBytesMax, fetchWaitMs } = flow.budgets
+  const { topicId, leader } = log
+  const position = {
+    partition,
+    currentLeaderEpoch: leader.leaderEpoch,
+    fetchOffset: from,
+    lastFetchedEpoch: null,
+    partitionMaxBytes: fetchBytesMax,
+  }
+  const answer = await cluster.fetch(leader.leaderId, {
+    maxWaitMs: fetchWaitMs,
+    minBytes: 1,
+    maxBytes: fetchBytesMax,
+    isolationLevel: 'read-committed',
+    topics: [{ topicId, partitions: [position] }],
+  })
+  const [fetched] = answer.partitions
+  const error = errorName(fetched?.errorCode ?? answer.errorCode)
+  if (fetched !== undefined && error === 'NONE') return fetched
+  const detail = `a fetch of partition ${partition} at offset ${from} answered ${error}`
+  throw new BrokerFailure({ reason: 'unreachable', cluster: cluster.name, detail })
+}
