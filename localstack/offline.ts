@@ -87,11 +87,13 @@ export async function startFunctions(options: {
   port: number
   /** Added to the environment, or in place of what it has. */
   env?: Record<string, string>
+  /** Of `replicate`, s: as Lambda ends it. Default: what serverless.yml says. */
+  timeoutS?: number
   /** Default: `functionsLogFile`. */
   logFile?: string
   onSpawn?: OnSpawn
 }): Promise<OfflineFunctions> {
-  const { settings, port, env = {}, onSpawn } = options
+  const { settings, port, env = {}, timeoutS, onSpawn } = options
   const endpoint = `http://${localAddress}:${port}`
   const service = await startHttpService({
     label: 'serverless-offline',
@@ -99,6 +101,7 @@ export async function startFunctions(options: {
     args: [
       join(projectDirectory, 'node_modules', 'serverless', 'bin', 'serverless.js'),
       ...['offline', 'start', '--stage', stage],
+      ...(timeoutS === undefined ? [] : ['--param', `replicateTimeoutS=${timeoutS}`]),
     ],
     env: {
       ...createStackEnvironment(settings),

@@ -1,0 +1,111 @@
+// A part of a measurement: one worker that follows a flow's partitions, as the functions' do in
+// `mode: continuous`, in a process of its own; counts what that takes.
+
+import { subscribe } from 'node:diagnostics_channel'
+import { readFileSync } from 'node:fs'
+import type { Socket } from 'node:net'
+import { parseConfig } from '../lib/core/config.ts'
+import type { Cluster } from '../lib/io/cluster.ts'
+import { createDynamoDbClient } from '../lib/io/dynamodb-client.ts'
+import { openFlow } from '../lib/run/open-flow.ts'
+import { planFlow, workOf } from '../lib/run/plan.ts'
+import { replicateAndReport } from '../lib/run/replicate.ts'
+import { orderOf, report, takeRequests } from './part.ts'
+
+export type FollowerOrder = { readonly config: unknown; readonly table: string }
+
+/** Everything since the process started; differences of two are what a time took. */
+export type Usage = {
+  readonly fetches: number
+  readonly produces: number
+  readonly checkpointWrites: number
+  readonly brokerBytesSent: number
+  readonly brokerBytesReceived: number
+  readonly cpuMs: number
+  readonly memoryMb: number
+  readonly peakMemoryMb: number
+}
+
+export type FollowerReport =
+  | { readonly kind: 'following'; readonly partitions: number }
+  | ({ readonly kind: 'usage' } & Usage)
+  | { readonly kind: 'ended'; readonly outcomes: Record<string, number> }
+
+const RUN_MS = 60 * 60 * 1000
+
+const counts = { fetches: 0, produces: 0, checkpointWrites: 0 }
+const sockets = new Set<Socket>()
+subscribe('net.client.socket', created => {
+  sockets.add((created as { socket: Socket }).socket)
+})
+
+function counted(cluster: Cluster): Cluster {
+  return {
+    ...cluster,
+    fetch: (...args) => {
+      counts.fetches += 1
+      return cluster.fetch(...args)
+    },
+    produce: (...args) => {
+      counts.produces += 1
+      return cluster.produce(...args)
+    },
+  }
+}
+
+/** Of connections to `ports` only: the table is asked over HTTP. */
+function usage(ports: ReadonlySet<number | undefined>): Usage {
+  const ours = [...sockets].filter(each => ports.has(each.remotePort))
+  const cpu = process.cpuUsage()
+  const peak = /VmHWM:\s+(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]
+  return {
+    ...counts,
+    brokerBytesSent: ours.reduce((sum, each) => sum + each.bytesWritten, 0),
+    brokerBytesReceived: ours.reduce((sum, each) => sum + each.bytesRead, 0),
+    cpuMs: (cpu.user + cpu.system) / 1000,
+    memoryMb: process.memoryUsage.rss() / 2 ** 20,
+    peakMemoryMb: Number(peak ?? 0) / 1024,
+  }
+}
+
+async function main({ config: document, table }: FollowerOrder): Promise<void> {
+  const parsed = parseConfig(document)
+  if (parsed.kind === 'invalid') throw new Error(JSON.stringify(parsed.problems))
+  const { config } = parsed
+  const [flow] = config.flows
+  if (flow === undefined) throw new Error('no flow in the configuration')
+  const brokers = Object.values(config.clusters).flatMap(each => each.brokers)
+  const ports = new Set(brokers.map(each => Number(each.split(':').at(-1))))
+  const client = createDynamoDbClient(process.env)
+  const log = () => undefined
+  const { deps } = openFlow({ config, flow, client, table, log })
+  const partitions = workOf(await planFlow(deps, flow), 'continuous')
+  const { checkpoints } = deps
+  const run = replicateAndReport(
+    {
+      ...deps,
+      source: counted(deps.source),
+      target: counted(deps.target),
+      checkpoints: {
+        ...checkpoints,
+        acquire: input => {
+          counts.checkpointWrites += 1
+          return checkpoints.acquire(input)
+        },
+        save: input => {
+          counts.checkpointWrites += 1
+          return checkpoints.save(input)
+        },
+      },
+    },
+    { flow, partitions, deadlineMs: Date.now() + RUN_MS, tails: true },
+  )
+  takeRequests(() => report({ kind: 'usage', ...usage(ports) }))
+  report({ kind: 'following', partitions: partitions.length })
+  const ended = await run
+  const outcomes = Object.groupBy(ended.partitions, each => `${each.outcome} ${each.detail}`)
+  const tallied = Object.entries(outcomes).map(([name, each]) => [name, each?.length ?? 0])
+  report({ kind: 'ended', outcomes: Object.fromEntries(tallied) })
+}
+
+await main(orderOf<FollowerOrder>())
