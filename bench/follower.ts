@@ -4,6 +4,7 @@
 import { subscribe } from 'node:diagnostics_channel'
 import { readFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
+import type { DynamoDBClient, UpdateItemCommandOutput } from '@aws-sdk/client-dynamodb'
 import { parseConfig } from '../lib/core/config.ts'
 import type { Cluster } from '../lib/io/cluster.ts'
 import { createDynamoDbClient } from '../lib/io/dynamodb-client.ts'
@@ -18,7 +19,9 @@ export type FollowerOrder = { readonly config: unknown; readonly table: string }
 export type Usage = {
   readonly fetches: number
   readonly produces: number
-  readonly checkpointWrites: number
+  /** UpdateItem requests, and what DynamoDB charges for them, in write request units. */
+  readonly tableWrites: number
+  readonly writeUnits: number
   readonly brokerBytesSent: number
   readonly brokerBytesReceived: number
   readonly cpuMs: number
@@ -33,7 +36,7 @@ export type FollowerReport =
 
 const RUN_MS = 60 * 60 * 1000
 
-const counts = { fetches: 0, produces: 0, checkpointWrites: 0 }
+const counts = { fetches: 0, produces: 0, tableWrites: 0, writeUnits: 0 }
 const sockets = new Set<Socket>()
 subscribe('net.client.socket', created => {
   sockets.add((created as { socket: Socket }).socket)
@@ -51,6 +54,22 @@ function counted(cluster: Cluster): Cluster {
       return cluster.produce(...args)
     },
   }
+}
+
+/** From now on. The table itself says what a write costs. */
+function countWrites(client: DynamoDBClient): void {
+  client.middlewareStack.add(
+    (next, context) => async args => {
+      if (context.commandName !== 'UpdateItemCommand') return next(args)
+      const input = { ...args.input, ReturnConsumedCapacity: 'TOTAL' as const }
+      counts.tableWrites += 1
+      const answer = await next({ ...args, input })
+      const { ConsumedCapacity: consumed } = answer.output as UpdateItemCommandOutput
+      counts.writeUnits += consumed?.CapacityUnits ?? 0
+      return answer
+    },
+    { step: 'initialize' },
+  )
 }
 
 /** Of connections to `ports` only: the table is asked over HTTP. */
@@ -80,24 +99,9 @@ async function main({ config: document, table }: FollowerOrder): Promise<void> {
   const log = () => undefined
   const { deps } = openFlow({ config, flow, client, table, log })
   const partitions = workOf(await planFlow(deps, flow), 'continuous')
-  const { checkpoints } = deps
+  countWrites(client)
   const run = replicateAndReport(
-    {
-      ...deps,
-      source: counted(deps.source),
-      target: counted(deps.target),
-      checkpoints: {
-        ...checkpoints,
-        acquire: input => {
-          counts.checkpointWrites += 1
-          return checkpoints.acquire(input)
-        },
-        save: input => {
-          counts.checkpointWrites += 1
-          return checkpoints.save(input)
-        },
-      },
-    },
+    { ...deps, source: counted(deps.source), target: counted(deps.target) },
     { flow, partitions, deadlineMs: Date.now() + RUN_MS, tails: true },
   )
   takeRequests(() => report({ kind: 'usage', ...usage(ports) }))

@@ -17,7 +17,7 @@ import { removeStarted, startCluster, startStandInAws } from '../tests/support/b
 import { connectTo, createTopic } from '../tests/support/kafkajs-admin.ts'
 import type { FollowerOrder, FollowerReport, Usage } from './follower.ts'
 import type { ProducerOrder } from './paced-producer.ts'
-import { machineNs, type Part, startPart } from './part.ts'
+import { machineMs, type Part, startPart, waitMs } from './part.ts'
 import { median, percentile, shown, sortedOf } from './statistics.ts'
 import type { ReaderOrder, ReaderReport } from './tail-reader.ts'
 
@@ -58,7 +58,7 @@ async function collect(reader: Part<ReaderReport>, until: Promise<void>): Promis
       if ((each.samples[at] ?? 0) >= fromMs) ages.push(each.samples[at + 1] ?? Number.NaN)
     }
   })
-  fromMs = Number(machineNs()) / 1e6
+  fromMs = machineMs()
   await until
   return ages
 }
@@ -83,9 +83,9 @@ async function measureRound(round: number): Promise<Round> {
     startPart<ReaderReport>('tail-reader.ts', orderFor(standby.brokers, `primary.${topic}`)),
   ] as const
   for (const reader of readers) await reader.nextReport()
-  await wait(Number(values['warm-up']))
+  await waitMs(Number(values['warm-up']) * 1000)
   const before = await usageOf(follower)
-  const over = wait(seconds)
+  const over = waitMs(seconds * 1000)
   const [atSource, atStandby] = await Promise.all(readers.map(each => collect(each, over)))
   const after = await usageOf(follower)
   await Promise.all(readers.map(each => each.kill()))
@@ -109,10 +109,6 @@ async function measureRound(round: number): Promise<Round> {
   }
   process.stdout.write(`${JSON.stringify({ ...about, ...result })}\n`)
   return result
-}
-
-function wait(s: number): Promise<void> {
-  return new Promise(resolve => setTimeout(resolve, s * 1000))
 }
 
 function render(rounds: readonly Round[]): string {

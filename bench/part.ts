@@ -87,3 +87,12 @@ export function takeRequests(take: (request: string) => void): void {
 export function machineNs(): bigint {
   return process.hrtime.bigint()
 }
+
+/** The same in ms. */
+export function machineMs(): number {
+  return Number(machineNs()) / 1e6
+}
+
+export function waitMs(ms: number): Promise<void> {
+  return new Promise(resolve => setTimeout(resolve, ms))
+}

@@ -87,13 +87,13 @@ export async function startFunctions(options: {
   port: number
   /** Added to the environment, or in place of what it has. */
   env?: Record<string, string>
-  /** Of `replicate`, s: as Lambda ends it. Default: what serverless.yml says. */
-  timeoutS?: number
+  /** In place of those of serverless.yml, by name. */
+  params?: Readonly<Record<string, string>>
   /** Default: `functionsLogFile`. */
   logFile?: string
   onSpawn?: OnSpawn
 }): Promise<OfflineFunctions> {
-  const { settings, port, env = {}, timeoutS, onSpawn } = options
+  const { settings, port, env = {}, params = {}, onSpawn } = options
   const endpoint = `http://${localAddress}:${port}`
   const service = await startHttpService({
     label: 'serverless-offline',
@@ -101,7 +101,7 @@ export async function startFunctions(options: {
     args: [
       join(projectDirectory, 'node_modules', 'serverless', 'bin', 'serverless.js'),
       ...['offline', 'start', '--stage', stage],
-      ...(timeoutS === undefined ? [] : ['--param', `replicateTimeoutS=${timeoutS}`]),
+      ...Object.entries(params).flatMap(([name, value]) => ['--param', `${name}=${value}`]),
     ],
     env: {
       ...createStackEnvironment(settings),

@@ -76,6 +76,8 @@ export type PartitionRun = {
   cleanHandOver: boolean
   leaseUntilMs: number
   state: PartitionState
+  /** As the table has it. */
+  storedState: PartitionState
   phase: Phase
   sourceLeader: Leader | null
   targetLeader: Leader | null
@@ -131,6 +133,7 @@ type Leased = Pick<
 export function createPartitionRun(leased: Leased): PartitionRun {
   return {
     ...leased,
+    storedState: leased.state,
     phase: 'observing',
     sourceLeader: null,
     targetLeader: null,

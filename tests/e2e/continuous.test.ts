@@ -15,25 +15,17 @@ import { type Contents, contentsOf, records } from '../support/records.ts'
 const flow = {
   name: 'chained',
   mode: 'continuous',
-  // Eight seconds of following, of which the last two are the successor's to come up in.
-  timeoutS: 12,
-  budgets: {
-    reserveMs: 4_000,
-    leaseMs: 6_000,
-    requestTimeoutMs: 5_000,
-    checkpointIntervalMs: 500,
-  },
+  budgets: { leaseMs: 6_000, requestTimeoutMs: 5_000, checkpointIntervalMs: 500 },
 } as const
+/** Half of it goes to following, the last two seconds of which are the successor's to start in. */
+const replicateTimeoutS = '16'
 const topic = 'chained.log'
 const partitions = [0, 1]
 const batchRecords = 5
-const chainedWorkers = 5
+const chainedWorkers = 3
 const workersAfterKill = 2
-/**
- * In this time the schedule alone, once a minute, starts fewer than `chainedWorkers`; one tick
- * after a lease, and the workers it takes, fit in.
- */
-const untilMsMax = 150_000
+/** Beyond the minute of the schedule and a lease, and the time of three workers. */
+const untilMsMax = 140_000
 const untilPollMs = 20
 
 /** The time of one owner at one partition. */
@@ -61,7 +53,9 @@ afterAll(async () => {
 
 test('workers follow one another without a seam, and after a kill the schedule starts the next chain', async () => {
   await createTopic(connectTo(world.primary), topic, { partitions: partitions.length })
-  const first = await world.startFunctions(flow)
+  // No tick comes to the help of this chain.
+  const params = { replicateTimeoutS, tickRate: 'rate(1 day)' }
+  const first = await world.startFunctions({ ...flow, params })
   const tick = first.invoke('plan')
   await writeUntilWorkers(chainedWorkers)
   // Ended with the first worker, which found nothing to complain about.
@@ -78,7 +72,7 @@ test('workers follow one another without a seam, and after a kill the schedule s
   }
 
   // Nobody invokes this one: its schedule alone does.
-  const second = await world.startFunctions(flow)
+  const second = await world.startFunctions({ ...flow, params: { replicateTimeoutS } })
   await writeUntilWorkers(chainedWorkers + workersAfterKill)
 
   for (const partition of partitions) {

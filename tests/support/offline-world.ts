@@ -20,8 +20,8 @@ export type OfflineFlow = {
   readonly name: string
   readonly mode?: 'batch' | 'continuous'
   readonly budgets?: Record<string, number>
-  /** Of `replicate`, s. */
-  readonly timeoutS?: number
+  /** Of serverless.yml, in place of its own. */
+  readonly params?: Readonly<Record<string, string>>
 }
 
 const table = 'gapless'
@@ -54,7 +54,7 @@ export async function startOfflineWorld() {
     checkpoints: createCheckpointStore(client, table),
     incidents: createIncidentStore(client, table),
     /** Starts the functions; their schedule runs from then on. */
-    async startFunctions({ timeoutS, ...flow }: OfflineFlow): Promise<OfflineFunctions> {
+    async startFunctions({ params = {}, ...flow }: OfflineFlow): Promise<OfflineFunctions> {
       const name = `${flow.name}-${started.length}`
       const file = join(directory, `${name}.yml`)
       // JSON is YAML.
@@ -64,7 +64,7 @@ export async function startOfflineWorld() {
         port: await findFreePort(),
         env: { GAPLESS_CONFIG: file },
         logFile: join(directory, `${name}.log`),
-        ...(timeoutS === undefined ? {} : { timeoutS }),
+        params,
       })
       started.push(functions)
       return functions
