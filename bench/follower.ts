@@ -5,13 +5,14 @@ import { subscribe } from 'node:diagnostics_channel'
 import { readFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import type { DynamoDBClient, UpdateItemCommandOutput } from '@aws-sdk/client-dynamodb'
-import { parseConfig } from '../lib/core/config.ts'
+import { type FlowConfig, parseConfig } from '../lib/core/config.ts'
 import type { Cluster } from '../lib/io/cluster.ts'
 import { createDynamoDbClient } from '../lib/io/dynamodb-client.ts'
 import { openFlow } from '../lib/run/open-flow.ts'
-import { planFlow, workOf } from '../lib/run/plan.ts'
+import { type PartitionWork, planFlow, workOf } from '../lib/run/plan.ts'
 import { replicateAndReport } from '../lib/run/replicate.ts'
-import { orderOf, report, takeRequests } from './part.ts'
+import type { RunOnceDeps } from '../lib/run/run-once.ts'
+import { orderOf, report, takeRequests, waitMs } from './part.ts'
 
 export type FollowerOrder = { readonly config: unknown; readonly table: string }
 
@@ -34,6 +35,8 @@ export type FollowerReport =
   | ({ readonly kind: 'usage' } & Usage)
   | { readonly kind: 'ended'; readonly outcomes: Record<string, number> }
 
+const TICK_MS = 1_000
+const TICKS_MAX = 30
 const RUN_MS = 60 * 60 * 1000
 
 const counts = { fetches: 0, produces: 0, tableWrites: 0, writeUnits: 0 }
@@ -87,6 +90,20 @@ function usage(ports: ReadonlySet<number | undefined>): Usage {
   }
 }
 
+/** As ticks would, until every partition has its place on the standby, which takes a moment. */
+async function planAll(deps: RunOnceDeps, flow: FlowConfig): Promise<PartitionWork[]> {
+  let why = ''
+  for (let tick = 0; tick < TICKS_MAX; tick += 1) {
+    const plan = await planFlow(deps, flow)
+    const work = workOf(plan, 'continuous')
+    if (work.length > 0 && work.length === plan.partitions.length) return work
+    const other = plan.partitions.find(({ kind }) => kind !== 'work' && kind !== 'idle')
+    why = `${work.length} of ${plan.partitions.length} partitions; ${other?.kind} ${other?.detail}`
+    await waitMs(TICK_MS)
+  }
+  throw new Error(`flow ${flow.name} is not ready: ${why}`)
+}
+
 async function main({ config: document, table }: FollowerOrder): Promise<void> {
   const parsed = parseConfig(document)
   if (parsed.kind === 'invalid') throw new Error(JSON.stringify(parsed.problems))
@@ -98,7 +115,7 @@ async function main({ config: document, table }: FollowerOrder): Promise<void> {
   const client = createDynamoDbClient(process.env)
   const log = () => undefined
   const { deps } = openFlow({ config, flow, client, table, log })
-  const partitions = workOf(await planFlow(deps, flow), 'continuous')
+  const partitions = await planAll(deps, flow)
   countWrites(client)
   const run = replicateAndReport(
     { ...deps, source: counted(deps.source), target: counted(deps.target) },

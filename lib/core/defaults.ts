@@ -75,6 +75,12 @@ export const producerAgeMsMax = 24 * 60 * 60 * 1000
 /** Bytes of batches in one Produce request: far below socket.request.max.bytes (100 MiB). */
 export const produceBytesMax = 4 * MIB
 
+/** A larger batch is sent as it is: what its request costs is little beside its bytes. */
+export const joinedBatchBytesMax = 4 * KIB
+
+/** Small batches that wait are joined up to here: a sixteenth of what brokers take. */
+export const joinBytesMax = 64 * KIB
+
 /** Conditional writes under way at once: the SDK keeps 50 sockets, and a burst helps nobody. */
 export const tableWritesInFlightMax = 32
 

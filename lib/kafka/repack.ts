@@ -56,6 +56,17 @@ export function splitBatch(batch: RecordBatch): readonly [RecordBatch, RecordBat
 }
 
 /**
+ * The records of several uncompressed batches that follow each other as one batch. They may have
+ * been stamped or repacked. Throws DecodeError when one of them is damaged.
+ */
+export function joinBatches(batches: readonly [RecordBatch, ...RecordBatch[]]): RecordBatch {
+  assert.ok(batches.every(each => compressionCodec(each) === 'none'))
+  const joined = packRecords(batches.flatMap(readSourceRecords), batches[0], 'none')
+  assert.ok(joined !== null, 'joined batches without a record')
+  return joined
+}
+
+/**
  * The records of a batch of data, as a consumer sees them. Throws DecodeError when it is damaged.
  */
 export function readSourceRecords(batch: RecordBatch): SourceRecord[] {

@@ -1,0 +1,58 @@
+// Owns small batches that wait for each other: sent as one. A partition has at most five requests
+// under way with one batch each, so it passes on five batches per round trip, however small: for a
+// thousand records a second, each a batch of its own, the standby would have to answer within 5 ms.
+// Nothing is held back for it: a batch that can be sent goes out at once, and alone.
+
+import { joinBytesMax, joinedBatchBytesMax } from '../core/defaults.ts'
+import { positionOf, sequenceAfter } from '../core/partition-state.ts'
+import { DecodeError } from '../kafka/decode-error.ts'
+import { compressionCodec, type RecordBatch, stampForProduce } from '../kafka/record-batch.ts'
+import { joinBatches } from '../kafka/repack.ts'
+import type { PartitionRun, PendingBatch } from './partition-run.ts'
+
+/** Small batches looked at together; as many of the smallest as a joined one may hold. */
+const BATCHES_MAX = 256
+
+/**
+ * Puts one batch in the place of the next ones to send, where these are small, not compressed, of
+ * one leader epoch, and were never sent: of what was, the target may have every batch as it is.
+ */
+export function joinUnsent(run: PartitionRun): void {
+  const producer = positionOf(run.state)?.producer
+  const waiting = joinable(run.pending.neverSent(BATCHES_MAX))
+  const last = waiting.at(-1)
+  if (waiting.length < 2 || last === undefined || producer == null) return
+  const batch = joined(waiting.map(each => each.batch))
+  if (batch === null) return
+  // Those before it are in flight: their sequences come first.
+  const baseSequence = sequenceAfter(producer.nextSequence, run.pending.inFlightRecords())
+  const bytes = stampForProduce(batch, { ...producer, baseSequence })
+  const { nextSourceOffset, epoch } = last
+  run.pending.replaceNeverSent(waiting.length, { batch, nextSourceOffset, epoch, bytes })
+}
+
+/** As many from the first one on as go together. */
+function joinable(waiting: readonly PendingBatch[]): readonly PendingBatch[] {
+  const [first] = waiting
+  let bytes = 0
+  const end = waiting.findIndex(({ batch, bytes: own }) => {
+    bytes += own.length
+    const isAlike =
+      compressionCodec(batch) === 'none' &&
+      batch.partitionLeaderEpoch === first?.batch.partitionLeaderEpoch
+    return !isAlike || own.length > joinedBatchBytesMax || bytes > joinBytesMax
+  })
+  return end < 0 ? waiting : waiting.slice(0, end)
+}
+
+function joined(batches: readonly RecordBatch[]): RecordBatch | null {
+  const [first, ...others] = batches
+  if (first === undefined) return null
+  try {
+    return joinBatches([first, ...others])
+  } catch (error) {
+    // Damaged: sent as it is, for the target to say so.
+    if (error instanceof DecodeError) return null
+    throw error
+  }
+}
