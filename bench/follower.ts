@@ -36,7 +36,7 @@ export type FollowerReport =
   | { readonly kind: 'ended'; readonly outcomes: Record<string, number> }
 
 const TICK_MS = 1_000
-const TICKS_MAX = 30
+const TICKS_MAX = 60
 const RUN_MS = 60 * 60 * 1000
 
 const counts = { fetches: 0, produces: 0, tableWrites: 0, writeUnits: 0 }

@@ -70,7 +70,7 @@ try {
   const config = {
     clusters: { primary: { brokers: [source.brokers] }, standby: { brokers: [standby.brokers] } },
     flows: [
-      { name: 'idle', from: 'primary', to: 'standby', topics: ['/^idle\\./'], mode: 'continuous' },
+      { name: 'idle', from: 'primary', to: 'standby', topics: ['/idle\\..*/'], mode: 'continuous' },
     ],
   }
   const order: FollowerOrder = { config, table }

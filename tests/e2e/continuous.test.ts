@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Checkpoint } from '../../lib/core/checkpoint.ts'
 import { positionOf } from '../../lib/core/partition-state.ts'
 import { systemClock } from '../../lib/io/clock.ts'
+import { type OfflineFunctions, readLogTail } from '../../localstack/offline.ts'
 import { connectTo, createTopic } from '../support/kafkajs-admin.ts'
 import { readPartition } from '../support/kafkajs-reader.ts'
 import { type OfflineWorld, startOfflineWorld } from '../support/offline-world.ts'
@@ -15,10 +16,18 @@ import { type Contents, contentsOf, records } from '../support/records.ts'
 const flow = {
   name: 'chained',
   mode: 'continuous',
-  budgets: { leaseMs: 6_000, requestTimeoutMs: 5_000, checkpointIntervalMs: 500 },
+  budgets: {
+    leaseMs: 6_000,
+    requestTimeoutMs: 5_000,
+    checkpointIntervalMs: 500,
+    reserveMs: 15_000,
+  },
 } as const
-/** Half of it goes to following, the last two seconds of which are the successor's to start in. */
-const replicateTimeoutS = '16'
+/**
+ * Half of it goes to following, the last seconds of which are the successor's to start in. No less:
+ * serverless-offline ends a worker that has not even loaded its code by then.
+ */
+const replicateTimeoutS = '30'
 const topic = 'chained.log'
 const partitions = [0, 1]
 const batchRecords = 5
@@ -57,7 +66,7 @@ test('workers follow one another without a seam, and after a kill the schedule s
   const params = { replicateTimeoutS, tickRate: 'rate(1 day)' }
   const first = await world.startFunctions({ ...flow, params })
   const tick = first.invoke('plan')
-  await writeUntilWorkers(chainedWorkers)
+  await writeUntilWorkers(chainedWorkers, first)
   // Ended with the first worker, which found nothing to complain about.
   expect(await tick).toMatchObject({ kind: 'succeeded', answer: { flows: [{ shards: 1 }] } })
 
@@ -73,7 +82,7 @@ test('workers follow one another without a seam, and after a kill the schedule s
 
   // Nobody invokes this one: its schedule alone does.
   const second = await world.startFunctions({ ...flow, params: { replicateTimeoutS } })
-  await writeUntilWorkers(chainedWorkers + workersAfterKill)
+  await writeUntilWorkers(chainedWorkers + workersAfterKill, second)
 
   for (const partition of partitions) {
     const chain = tenuresOf(partition)
@@ -81,9 +90,12 @@ test('workers follow one another without a seam, and after a kill the schedule s
     expect(new Set(producers.slice(chainedWorkers)).size).toBe(1)
     expect(producers[chainedWorkers]).not.toBe(producers[0])
     const all = written.get(partition) ?? []
-    await until(`all of partition ${partition} is copied`, async () => {
-      return (await nextSourceOffsets()).get(partition) === BigInt(all.length)
-    })
+    await until(
+      async () => `all of partition ${partition} is copied`,
+      async () => {
+        return (await nextSourceOffsets()).get(partition) === BigInt(all.length)
+      },
+    )
     expect(await readStandby(partition)).toEqual(all)
   }
   expect(await world.incidents.list(flow.name, 'all')).toEqual([])
@@ -91,8 +103,11 @@ test('workers follow one another without a seam, and after a kill the schedule s
 })
 
 /** Writes, one batch after the other, until each partition has had so many owners. */
-async function writeUntilWorkers(count: number): Promise<void> {
-  await until(`each partition has had ${count} owners`, async () => {
+async function writeUntilWorkers(count: number, functions: OfflineFunctions): Promise<void> {
+  const said = async () => {
+    return `each partition has had ${count} owners: ${(await readLogTail(functions.logFile)).join('\n')}`
+  }
+  await until(said, async () => {
     for (const partition of partitions) await writeBatch(partition)
     for (const found of (await world.checkpoints.list(flow.name)).checkpoints) noteTenure(found)
     return partitions.every(partition => tenuresOf(partition).length >= count)
@@ -133,10 +148,10 @@ async function readStandby(partition: number): Promise<Contents[]> {
   return contentsOf(await readPartition(standby, { topic: `primary.${topic}`, partition }))
 }
 
-async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
+async function until(what: () => Promise<string>, holds: () => Promise<boolean>): Promise<void> {
   const deadlineMs = performance.now() + untilMsMax
   while (!(await holds())) {
-    if (performance.now() > deadlineMs) throw new Error(`waited in vain until ${what}`)
+    if (performance.now() > deadlineMs) throw new Error(`waited in vain until ${await what()}`)
     await systemClock.wait(untilPollMs)
   }
 }
