@@ -87,11 +87,13 @@ export async function startFunctions(options: {
   port: number
   /** Added to the environment, or in place of what it has. */
   env?: Record<string, string>
+  /** In place of those of serverless.yml, by name. */
+  params?: Readonly<Record<string, string>>
   /** Default: `functionsLogFile`. */
   logFile?: string
   onSpawn?: OnSpawn
 }): Promise<OfflineFunctions> {
-  const { settings, port, env = {}, onSpawn } = options
+  const { settings, port, env = {}, params = {}, onSpawn } = options
   const endpoint = `http://${localAddress}:${port}`
   const service = await startHttpService({
     label: 'serverless-offline',
@@ -99,6 +101,7 @@ export async function startFunctions(options: {
     args: [
       join(projectDirectory, 'node_modules', 'serverless', 'bin', 'serverless.js'),
       ...['offline', 'start', '--stage', stage],
+      ...Object.entries(params).flatMap(([name, value]) => ['--param', `${name}=${value}`]),
     ],
     env: {
       ...createStackEnvironment(settings),

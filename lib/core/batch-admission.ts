@@ -1,8 +1,8 @@
 // Owns which batches of a fetch answer go to the target as they are, which are written anew first
 // (holes, a part of a batch, LogAppendTime, old formats), which only move the position (control
 // batches, aborted data, empty batches), and which must stop the partition because they are
-// damaged. Does not own how a batch is written anew (kafka/repack.ts), which ones are joined
-// (small-batches.ts), nor stamping and sending (run/produce-pump.ts).
+// damaged. Does not own how a batch is written anew (kafka/repack.ts), nor stamping and sending
+// (run/produce-pump.ts).
 
 import type { FetchedPartition } from '../kafka/01-fetch.ts'
 import { createAbortedFilter } from '../kafka/aborted-transactions.ts'
@@ -18,7 +18,6 @@ import {
 } from '../kafka/record-batch.ts'
 import { repackBatch } from '../kafka/repack.ts'
 import { isBefore, type SourceOffset, sourceOffset } from './offset.ts'
-import { joinSmallBatches } from './small-batches.ts'
 
 export type CopiedBatch = {
   readonly batch: RecordBatch
@@ -84,8 +83,7 @@ function sort(
     if (passed instanceof DecodeError) {
       const detail = `batch up to ${next}: ${passed.message}`
       const refusal = { offset: at, detail }
-      const joined = joinSmallBatches(copied)
-      return { skippedTo, skippedEpoch, copied: joined, nextFetchOffset: at, refusal }
+      return { skippedTo, skippedEpoch, copied, nextFetchOffset: at, refusal }
     }
     const last = copied.at(-1)
     const epoch = epochOf(entry)
@@ -100,8 +98,7 @@ function sort(
     }
     at = next
   }
-  const joined = joinSmallBatches(copied)
-  return { skippedTo, skippedEpoch, copied: joined, nextFetchOffset: at, refusal: null }
+  return { skippedTo, skippedEpoch, copied, nextFetchOffset: at, refusal: null }
 }
 
 /** Formats before v2 know no epochs, and a broker answers -1 where it has none. */

@@ -123,6 +123,7 @@ async function renew(shard: Shard, run: PartitionRun, state: PartitionState): Pr
   })
   if (saved === 'lease-lost') return loseLease(shard, run)
   run.leaseUntilMs = untilMs
+  run.storedState = state
   sayRecovered(shard, run)
 }
 

@@ -76,6 +76,8 @@ export type PartitionRun = {
   cleanHandOver: boolean
   leaseUntilMs: number
   state: PartitionState
+  /** As the table has it. */
+  storedState: PartitionState
   phase: Phase
   sourceLeader: Leader | null
   targetLeader: Leader | null
@@ -131,6 +133,7 @@ type Leased = Pick<
 export function createPartitionRun(leased: Leased): PartitionRun {
   return {
     ...leased,
+    storedState: leased.state,
     phase: 'observing',
     sourceLeader: null,
     targetLeader: null,
@@ -198,6 +201,17 @@ export function createPendingQueue() {
       return batch
     },
     peekUnsent: () => batches[head + inFlight],
+    /** The next ones to send, up to `max`, if none of them ever was; else none. */
+    neverSent: (max: number): readonly PendingBatch[] =>
+      inFlight < sent ? [] : batches.slice(head + inFlight, head + inFlight + max),
+    inFlightRecords: () =>
+      batches.slice(head, head + inFlight).reduce((sum, { batch }) => sum + batch.recordsCount, 0),
+    /** One in the place of the first `count` of `neverSent`. */
+    replaceNeverSent(count: number, by: PendingBatch) {
+      assert(inFlight >= sent, 'replaced batches that may be on the target')
+      const replaced = batches.splice(head + inFlight, count, by)
+      bytes += by.bytes.length - replaced.reduce((sum, batch) => sum + batch.bytes.length, 0)
+    },
     /** Removes the first batch: it was acknowledged. */
     shift(): PendingBatch {
       const batch = batches[head]

@@ -9,6 +9,7 @@ import { targetOffset } from '../core/offset.ts'
 import type { ProducedPartition } from '../kafka/00-produce.ts'
 import { errorName } from '../kafka/error-codes.ts'
 import { conclude, retry, settle } from './finale.ts'
+import { joinUnsent } from './join.ts'
 import { partitionName, unobserved } from './observe.ts'
 import { decideFor, finish, guarded, perform, start } from './partition-effects.ts'
 import type { PartitionRun, PendingBatch, Trouble } from './partition-run.ts'
@@ -69,6 +70,7 @@ function takeBatches(shard: Shard, leaderId: number, ready: Set<PartitionRun>): 
     // (ProducerAppendInfo.checkSequence): were the first batch refused, the second one, already on
     // its way, would be appended in front of it.
     if (!run.isKnownToTarget && run.outstanding > 0) continue
+    joinUnsent(run)
     const next = run.pending.peekUnsent()
     if (next === undefined) continue
     if (bytes > 0 && bytes + next.bytes.length > produceBytesMax) break

@@ -3,7 +3,7 @@
 // Partitions fail one by one and are reported; this function rejects only for a bug. The steps
 // are in the files beside this one.
 
-import { leaseUntilMs } from '../core/budget.ts'
+import { isCheckpointDue, leaseUntilMs } from '../core/budget.ts'
 import type { FlowConfig } from '../core/config.ts'
 import { tableWritesInFlightMax } from '../core/defaults.ts'
 import type { Predecessor } from '../core/hand-over.ts'
@@ -216,13 +216,19 @@ async function runShard(
   await Promise.all([...timers, ...runs.map(run => run.effects)])
 }
 
-/** Checkpoints every running partition, which renews its lease. */
+/** Checkpoints every running partition as often as it needs, which renews its lease. */
 async function saveRegularly(shard: Shard, ended: AbortSignal): Promise<void> {
-  const { checkpointIntervalMs } = shard.flow.budgets
+  const { budgets } = shard.flow
   while (!ended.aborted) {
-    await shard.clock.wait(checkpointIntervalMs, ended)
-    const running = ended.aborted ? [] : shard.runs.filter(run => run.phase !== 'stopped')
-    await inBatches(running, tableWritesInFlightMax, run => saveCheckpoint(shard, run))
+    await shard.clock.wait(budgets.checkpointIntervalMs, ended)
+    const nowMs = shard.clock.nowMs()
+    const due = shard.runs.filter(run => {
+      const { leaseUntilMs, phase } = run
+      const hasMoved = run.state !== run.storedState
+      return phase !== 'stopped' && isCheckpointDue({ nowMs, leaseUntilMs, hasMoved }, budgets)
+    })
+    const saved = ended.aborted ? [] : due
+    await inBatches(saved, tableWritesInFlightMax, run => saveCheckpoint(shard, run))
   }
 }
 

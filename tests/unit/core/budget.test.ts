@@ -1,6 +1,12 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { backoffMs, drainDeadlineMs, isLeaseLive, leaseUntilMs } from '../../../lib/core/budget.ts'
+import {
+  backoffMs,
+  drainDeadlineMs,
+  isCheckpointDue,
+  isLeaseLive,
+  leaseUntilMs,
+} from '../../../lib/core/budget.ts'
 
 describe('the drain deadline', () => {
   test('leaves the reserve at the end of an invocation', () => {
@@ -34,6 +40,42 @@ describe('a lease', () => {
 
   test('that was released is not live', () => {
     expect(isLeaseLive(null, 0)).toBe(false)
+  })
+})
+
+describe('a checkpoint that nothing has moved', () => {
+  const budgets = { leaseMs: 20_000, checkpointIntervalMs: 5_000 }
+  const isDueAfter = (ms: number, hasMoved = false) =>
+    isCheckpointDue({ nowMs: 1_000 + ms, leaseUntilMs: 21_000, hasMoved }, budgets)
+
+  test('is due at the second interval, also when the clock is a little early or late', () => {
+    expect([5_000, 5_500, 9_500, 10_000].map(ms => isDueAfter(ms))).toEqual([
+      false,
+      false,
+      true,
+      true,
+    ])
+    expect(isDueAfter(5_000, true)).toBe(true)
+  })
+
+  test('is due while there is another interval before the lease ends', () => {
+    const leases = fc.integer({ min: 5_000, max: 300_000 })
+    fc.assert(
+      fc.property(leases, fc.double({ min: 0.02, max: 0.5, noNaN: true }), (leaseMs, share) => {
+        const checkpointIntervalMs = Math.floor(leaseMs * share)
+        let nowMs = 0
+        const isDue = () =>
+          isCheckpointDue(
+            { nowMs, leaseUntilMs: leaseMs, hasMoved: false },
+            { leaseMs, checkpointIntervalMs },
+          )
+        do nowMs += checkpointIntervalMs
+        while (!isDue())
+        expect(leaseMs - nowMs).toBeGreaterThanOrEqual(
+          Math.min(checkpointIntervalMs, leaseMs / 2 - checkpointIntervalMs / 2),
+        )
+      }),
+    )
   })
 })
 

@@ -3,7 +3,7 @@
 import { expect, test } from 'vitest'
 import { observationAttemptsMax } from '../../../lib/core/defaults.ts'
 import { errorCode } from '../../../lib/kafka/error-codes.ts'
-import { createWorld, type World } from '../../support/replicate-world.ts'
+import { createWorld, type World, writeBatches } from '../../support/replicate-world.ts'
 
 const RUN_MS = 300_000
 const TROUBLES = observationAttemptsMax * 3
@@ -48,4 +48,38 @@ test('a trouble that does not pass ends its run', async () => {
 
   expect(refused()).toBe(observationAttemptsMax + 1)
   expect(report.partitions).toMatchObject([{ outcome: 'failed' }])
+})
+
+test('a partition in which nothing happens is renewed when half of its lease is over, no more often', async () => {
+  const world = createWorld()
+  world.createTopic('orders')
+  const { leaseMs } = world.flow.budgets
+  const writtenAtMs: number[] = []
+  const { save } = world.checkpoints
+  world.checkpoints.save = async input => {
+    writtenAtMs.push(world.clock.nowMs())
+    return save(input)
+  }
+
+  const report = await follow(world)
+
+  expect(report.partitions).toMatchObject([{ outcome: 'deadline' }])
+  const apart = writtenAtMs.slice(1).map((at, index) => at - (writtenAtMs[index] ?? 0))
+  expect(Math.max(...apart)).toBeLessThanOrEqual(leaseMs / 2)
+  expect(writtenAtMs.length).toBeLessThan(RUN_MS / (leaseMs / 2) + 5)
+})
+
+test('what moved is stored at the next interval, however much of the lease is left', async () => {
+  const world = createWorld()
+  world.createTopic('orders')
+  const { checkpointIntervalMs } = world.flow.budgets
+  const atMs = world.clock.nowMs() + 101_000
+  const following = follow(world)
+  await world.clock.wait(atMs - world.clock.nowMs())
+  writeBatches(world.sourceLog('orders'), 1)
+  await world.clock.wait(checkpointIntervalMs + world.flow.budgets.fetchWaitMs)
+
+  const { state } = (await world.checkpoint('orders')) ?? {}
+  expect(state).toMatchObject({ kind: 'replicating', position: { nextSourceOffset: 1n } })
+  await following
 })

@@ -1,0 +1,40 @@
+// Owns what is made of the arrivals of a tail reader: when new records came, and the longest times
+// without one. All times are the machine's (part.ts), ms.
+
+import type { Part } from './part.ts'
+import type { ReaderReport } from './tail-reader.ts'
+
+export type Arrivals = {
+  /** When each record came, in order, and how old it was. */
+  readonly atMs: readonly number[]
+  readonly ageMs: readonly number[]
+}
+
+/** Keeps every arrival that the reader reports from now on. */
+export function keepArrivals(reader: Part<ReaderReport>): Arrivals {
+  const atMs: number[] = []
+  const ageMs: number[] = []
+  reader.onReport(each => {
+    if (each.kind !== 'arrivals') return
+    for (let at = 0; at + 1 < each.samples.length; at += 2) {
+      atMs.push(each.samples[at] ?? 0)
+      ageMs.push(each.samples[at + 1] ?? 0)
+    }
+  })
+  return { atMs, ageMs }
+}
+
+/** The longest time between two moments in which nothing came, those at its borders included. */
+export function longestGapMs({ atMs }: Arrivals, fromMs: number, toMs: number): number {
+  const within = atMs.filter(each => each > fromMs && each < toMs)
+  const bounds = [fromMs, ...within, toMs]
+  return bounds.reduce((longest, at, index) => {
+    return Math.max(longest, at - (bounds[index - 1] ?? at))
+  }, 0)
+}
+
+/** The first arrival after a moment of a record that was sent after it; null: none so far. */
+export function firstNewAfter({ atMs, ageMs }: Arrivals, sinceMs: number): number | null {
+  const found = atMs.findIndex((at, index) => at - (ageMs[index] ?? 0) > sinceMs)
+  return atMs[found] ?? null
+}

@@ -1,0 +1,113 @@
+// Measures one thing: for how long nothing new reaches the standby when a worker that follows its
+// partitions hands them to the next one. The functions under serverless-offline, brokers of this
+// machine, one producer at an even pace, one consumer on the standby.
+//
+//   npm run bench:hand-over -- [--rate 200] [--timeout 40] [--hand-overs 5] [--partitions 1]
+//
+// The gap of a hand-over is the longest time without a new record in the seconds around it, minus
+// the median of the same statistic in the middle of the workers' times. Prints a table.
+
+import { cpus, loadavg } from 'node:os'
+import { parseArgs } from 'node:util'
+import Table from 'cli-table3'
+import { budgetDefaults } from '../lib/core/defaults.ts'
+import { connectTo, createTopic } from '../tests/support/kafkajs-admin.ts'
+import { startOfflineWorld } from '../tests/support/offline-world.ts'
+import { keepArrivals, longestGapMs } from './arrivals.ts'
+import type { ProducerOrder } from './paced-producer.ts'
+import { machineMs, startPart, waitMs } from './part.ts'
+import { median, shown } from './statistics.ts'
+import type { ReaderOrder, ReaderReport } from './tail-reader.ts'
+
+const { values } = parseArgs({
+  options: {
+    rate: { type: 'string', default: '200' },
+    timeout: { type: 'string', default: '40' },
+    'hand-overs': { type: 'string', default: '5' },
+    partitions: { type: 'string', default: '1' },
+  },
+})
+
+/** Half of the window around a hand-over, and of those it is compared with. */
+const WINDOW_MS = 3_000
+const LOOK_MS = 20
+const GOAL_MS = 1_000
+
+const flow = 'handed'
+const topic = `${flow}.log`
+const params = { replicateTimeoutS: values.timeout }
+const partitions = Number(values.partitions)
+// From the start of one worker to its release, as functions/replicate.ts has it.
+const tenureMs = Number(values.timeout) * 1000 - budgetDefaults.reserveMs
+const world = await startOfflineWorld()
+
+type Seen = { readonly owner: string; readonly atMs: number }
+
+/** Whoever owns the last partition, from when on: as its row says, looked at again and again. */
+async function watchOwners(until: (seen: readonly Seen[]) => boolean): Promise<Seen[]> {
+  const seen: Seen[] = []
+  while (!until(seen)) {
+    const { checkpoints } = await world.checkpoints.list(flow)
+    const owner = checkpoints.at(-1)?.lease.owner
+    if (owner !== undefined && owner !== seen.at(-1)?.owner) seen.push({ owner, atMs: machineMs() })
+    await waitMs(LOOK_MS)
+  }
+  return seen
+}
+
+try {
+  await createTopic(connectTo(world.primary), topic, { partitions })
+  const functions = await world.startFunctions({ name: flow, mode: 'continuous', params })
+  // Ends with the first worker, or with the functions: neither is measured.
+  functions.invoke('plan').catch(() => undefined)
+  const [first] = await watchOwners(seen => seen.length > 0)
+  const produce: ProducerOrder = {
+    brokers: world.primary.brokers,
+    topic,
+    partitions,
+    recordsPerSecond: Number(values.rate),
+    batchRecords: 1,
+    bytes: 200,
+  }
+  const read: ReaderOrder = { brokers: world.standby.brokers, topic: `primary.${topic}` }
+  const reader = startPart<ReaderReport>('tail-reader.ts', read)
+  await reader.nextReport()
+  const arrivals = keepArrivals(reader)
+  const producer = startPart<unknown>('paced-producer.ts', produce)
+  const count = Number(values['hand-overs'])
+  const owners = await watchOwners(seen => {
+    return seen.length > count && machineMs() > (seen.at(-1)?.atMs ?? 0) + 2 * WINDOW_MS
+  })
+  await Promise.all([producer.kill(), reader.kill()])
+  const handOvers = owners.filter(({ owner }) => owner !== first?.owner).slice(0, count)
+  const calm = handOvers.map(({ atMs }) => {
+    const middle = atMs - tenureMs / 2
+    return longestGapMs(arrivals, middle - WINDOW_MS, middle + WINDOW_MS)
+  })
+  const calmMs = median(calm)
+  const table = new Table({ head: ['hand-over', 'to', 'longest wait, ms', 'gap, ms'] })
+  const gaps = handOvers.map(({ atMs, owner }, index) => {
+    const longest = longestGapMs(arrivals, atMs - WINDOW_MS, atMs + WINDOW_MS)
+    table.push([index + 1, owner, shown(longest), shown(longest - calmMs)])
+    return longest - calmMs
+  })
+  const worst = Math.max(...gaps)
+  process.stdout.write(`${table}\n`)
+  const result = {
+    handOvers: gaps.length,
+    recordsPerSecond: Number(values.rate),
+    partitions,
+    calmMs: Math.round(calmMs),
+    gapMedianMs: Math.round(median(gaps)),
+    gapMaxMs: Math.round(worst),
+    goalMs: GOAL_MS,
+    records: arrivals.atMs.length,
+    load: loadavg()[0],
+    machine: `${cpus().length} cores, ${cpus()[0]?.model.trim()}`,
+    node: process.version,
+  }
+  process.stdout.write(`${JSON.stringify(result)}\n`)
+  process.exitCode = worst <= GOAL_MS ? 0 : 1
+} finally {
+  await world.remove()
+}

@@ -1,0 +1,157 @@
+// `mode: continuous` as the local stage runs it: the real serverless command line with
+// serverless-offline, real brokers, workers that hand over to their successors every few seconds
+// while records keep coming, and a chain of them that is killed, which only the schedule mends.
+
+import type { Producer } from 'kafkajs'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { Checkpoint } from '../../lib/core/checkpoint.ts'
+import { positionOf } from '../../lib/core/partition-state.ts'
+import { systemClock } from '../../lib/io/clock.ts'
+import { type OfflineFunctions, readLogTail } from '../../localstack/offline.ts'
+import { connectTo, createTopic } from '../support/kafkajs-admin.ts'
+import { readPartition } from '../support/kafkajs-reader.ts'
+import { type OfflineWorld, startOfflineWorld } from '../support/offline-world.ts'
+import { type Contents, contentsOf, records } from '../support/records.ts'
+
+const flow = {
+  name: 'chained',
+  mode: 'continuous',
+  budgets: {
+    leaseMs: 6_000,
+    requestTimeoutMs: 5_000,
+    checkpointIntervalMs: 500,
+    reserveMs: 15_000,
+  },
+} as const
+/**
+ * Half of it goes to following, the last seconds of which are the successor's to start in. No less:
+ * serverless-offline ends a worker that has not even loaded its code by then.
+ */
+const replicateTimeoutS = '30'
+const topic = 'chained.log'
+const partitions = [0, 1]
+const batchRecords = 5
+const chainedWorkers = 3
+const workersAfterKill = 2
+/** Beyond the minute of the schedule and a lease, and the time of three workers. */
+const untilMsMax = 140_000
+const untilPollMs = 20
+
+/** The time of one owner at one partition. */
+type Tenure = {
+  readonly owner: string
+  readonly fence: number
+  /** On whose behalf it wrote, as last seen. */
+  producer: string | null
+}
+
+let world: OfflineWorld
+let producer: Producer
+const written = new Map<number, Contents[]>(partitions.map(each => [each, []]))
+const tenures = new Map<number, Tenure[]>(partitions.map(each => [each, []]))
+
+beforeAll(async () => {
+  world = await startOfflineWorld()
+  producer = connectTo(world.primary).producer({ idempotent: true, maxInFlightRequests: 1 })
+  await producer.connect()
+})
+afterAll(async () => {
+  await producer?.disconnect()
+  await world?.remove()
+})
+
+test('workers follow one another without a seam, and after a kill the schedule starts the next chain', async () => {
+  await createTopic(connectTo(world.primary), topic, { partitions: partitions.length })
+  // No tick comes to the help of this chain.
+  const params = { replicateTimeoutS, tickRate: 'rate(1 day)' }
+  const first = await world.startFunctions({ ...flow, params })
+  const tick = first.invoke('plan')
+  await writeUntilWorkers(chainedWorkers, first)
+  // Ended with the first worker, which found nothing to complain about.
+  expect(await tick).toMatchObject({ kind: 'succeeded', answer: { flows: [{ shards: 1 }] } })
+
+  await first.kill()
+  for (const partition of partitions) {
+    const chain = tenuresOf(partition)
+    expect(new Set(chain.map(each => each.owner)).size).toBe(chain.length)
+    // Nobody else had it in between, and everybody wrote as the same producer: who does not find
+    // the lease released in good order takes over with another epoch.
+    expect(chain.map(each => each.fence)).toEqual(chain.map((_, index) => index + 1))
+    expect(new Set(chain.map(each => each.producer)).size).toBe(1)
+  }
+
+  // Nobody invokes this one: its schedule alone does.
+  const second = await world.startFunctions({ ...flow, params: { replicateTimeoutS } })
+  await writeUntilWorkers(chainedWorkers + workersAfterKill, second)
+
+  for (const partition of partitions) {
+    const chain = tenuresOf(partition)
+    const producers = chain.map(each => each.producer)
+    expect(new Set(producers.slice(chainedWorkers)).size).toBe(1)
+    expect(producers[chainedWorkers]).not.toBe(producers[0])
+    const all = written.get(partition) ?? []
+    await until(
+      async () => `all of partition ${partition} is copied`,
+      async () => {
+        return (await nextSourceOffsets()).get(partition) === BigInt(all.length)
+      },
+    )
+    expect(await readStandby(partition)).toEqual(all)
+  }
+  expect(await world.incidents.list(flow.name, 'all')).toEqual([])
+  expect(second.isRunning()).toBe(true)
+})
+
+/** Writes, one batch after the other, until each partition has had so many owners. */
+async function writeUntilWorkers(count: number, functions: OfflineFunctions): Promise<void> {
+  const said = async () => {
+    return `each partition has had ${count} owners: ${(await readLogTail(functions.logFile)).join('\n')}`
+  }
+  await until(said, async () => {
+    for (const partition of partitions) await writeBatch(partition)
+    for (const found of (await world.checkpoints.list(flow.name)).checkpoints) noteTenure(found)
+    return partitions.every(partition => tenuresOf(partition).length >= count)
+  })
+}
+
+async function writeBatch(partition: number): Promise<void> {
+  const before = written.get(partition) ?? []
+  const batch = records(before.length, batchRecords)
+  const messages = batch.map(each => ({ ...each, partition }))
+  await producer.send({ topic, acks: -1, messages })
+  written.set(partition, [...before, ...batch])
+}
+
+function noteTenure({ partition, lease, state }: Checkpoint): void {
+  const { owner, fence } = lease
+  const by = positionOf(state)?.producer
+  const name = by == null ? null : `${by.producerId} ${by.producerEpoch}`
+  const known = tenuresOf(partition)
+  const last = known.at(-1)
+  if (last?.fence !== fence) known.push({ owner, fence, producer: name })
+  else if (name !== null) last.producer = name
+}
+
+function tenuresOf(partition: number): Tenure[] {
+  return tenures.get(partition) ?? []
+}
+
+async function nextSourceOffsets(): Promise<Map<number, bigint | undefined>> {
+  const { checkpoints } = await world.checkpoints.list(flow.name)
+  return new Map(
+    checkpoints.map(each => [each.partition, positionOf(each.state)?.nextSourceOffset]),
+  )
+}
+
+async function readStandby(partition: number): Promise<Contents[]> {
+  const standby = connectTo(world.standby)
+  return contentsOf(await readPartition(standby, { topic: `primary.${topic}`, partition }))
+}
+
+async function until(what: () => Promise<string>, holds: () => Promise<boolean>): Promise<void> {
+  const deadlineMs = performance.now() + untilMsMax
+  while (!(await holds())) {
+    if (performance.now() > deadlineMs) throw new Error(`waited in vain until ${await what()}`)
+    await systemClock.wait(untilPollMs)
+  }
+}

@@ -1,0 +1,79 @@
+// Batches that are joined hold what they held apart.
+
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import { DecodeError } from '../../../lib/kafka/decode-error.ts'
+import { compressionCodec, type RecordBatch } from '../../../lib/kafka/record-batch.ts'
+import { joinBatches, readSourceRecords } from '../../../lib/kafka/repack.ts'
+import { viewOf } from './batches.ts'
+import { batchOf, codecs, testRecord, testRecords } from './record-bytes.ts'
+
+const contentBytesMax = 1024 * 1024
+
+function join(batches: readonly Buffer[], bytesMax = contentBytesMax): RecordBatch {
+  const [first, ...others] = batches.map(viewOf)
+  if (first === undefined) throw new Error('nothing to join')
+  return joinBatches([first, ...others], { contentBytesMax: bytesMax })
+}
+
+/** Batches of one record each, from offset 0 on. */
+function singles(count: number, fields: Parameters<typeof batchOf>[1] = {}) {
+  return testRecords(0n, count).map(each => batchOf([each], fields))
+}
+
+function seenIn(batch: RecordBatch) {
+  return readSourceRecords(batch).map(({ offset, timestamp, body }) => {
+    return { offset, timestamp, body: body.toString('latin1') }
+  })
+}
+
+test.each(codecs)('compressed with %s keep their codec', codec => {
+  const joined = join(singles(20, { codec }))
+
+  expect(compressionCodec(joined)).toBe(codec)
+  expect(joined.recordsCount).toBe(20)
+})
+
+test('keep the offset of each record across what is not copied', () => {
+  const joined = join([
+    batchOf([testRecord(0n)]),
+    batchOf([testRecord(2n), testRecord(5n)], { lastOffset: 6n }),
+  ])
+
+  expect(seenIn(joined).map(each => each.offset)).toEqual([0n, 2n, 5n])
+})
+
+test('are refused where one of them is damaged', () => {
+  const batches = singles(3)
+  batches[1]?.writeUInt8(0xff, batches[1].length - 1)
+
+  expect(() => join(batches)).toThrow(DecodeError)
+})
+
+test('are refused where they hold too much together once decompressed', () => {
+  const value = 'x'.repeat(1000)
+  const large = testRecords(0n, 5).map(each => batchOf([{ ...each, value }], { codec: 'gzip' }))
+
+  expect(() => join(large, 4000)).toThrow(DecodeError)
+  expect(join(large, 6000).recordsCount).toBe(5)
+})
+
+test('however batches are cut, the same records arrive in the same order', () => {
+  const cuts = fc.array(fc.record({ count: fc.integer({ min: 1, max: 9 }), gap: fc.nat(2) }), {
+    minLength: 1,
+    maxLength: 30,
+  })
+  fc.assert(
+    fc.property(cuts, fc.constantFrom(...codecs), (parts, codec) => {
+      let offset = 0n
+      const batches = parts.map(({ count, gap }) => {
+        const records = testRecords(offset, count)
+        offset += BigInt(count + gap)
+        return batchOf(records, { codec, lastOffset: offset - 1n })
+      })
+      const expected = batches.flatMap(each => seenIn(viewOf(each)))
+      expect(seenIn(join(batches))).toEqual(expected)
+    }),
+    { numRuns: 60 },
+  )
+})
