@@ -86,6 +86,9 @@ function markStopped(
   detail: string | null,
 ): void {
   run.phase = 'stopped'
+  // What is answered from here on moves the position no more: the last write may still wait its
+  // turn, and must not take "answered meanwhile" for "counted".
+  if (run.outstanding > 0) run.outcomeUnknown = true
   run.report.outcome = outcome
   run.report.detail = detail
   run.report.state = run.state

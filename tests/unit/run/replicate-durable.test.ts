@@ -124,6 +124,25 @@ describe('the deadline', () => {
     expect(await world.storedIncidents()).toEqual([])
   })
 
+  test('keeps the lease also when the answer comes while the last write waits its turn', async () => {
+    const world = ordersWorld()
+    writeBatches(world.sourceLog('orders'), 1)
+    slowly(world, 12_000)
+    // The renewal of the fifth second is answered in the 15th: the run ended in the 11th, what it
+    // had sent was answered in the 12th, and nobody was left to count it.
+    const deps = watchStores(world, async () => {
+      if (world.clock.nowMs() >= startedMs + 5_000) await world.clock.wait(10_000)
+    })
+    const startedMs = world.clock.nowMs()
+    const report = await world.run('orders', { deps, deadlineMs: startedMs + 6_000 })
+
+    expect(report.partitions).toMatchObject([{ outcome: 'deadline', recordsReplicated: 0n }])
+    expect(world.targetLog('orders').logEnd).toBe(1n)
+    const { state, lease } = (await world.checkpoint('orders')) ?? {}
+    expect(state).toMatchObject({ position: { nextTargetOffset: 0n } })
+    expect(lease?.untilMs).not.toBeNull()
+  })
+
   test('and an interruption end a run that follows the log in the same way', async () => {
     const world = ordersWorld()
     const written = writeBatches(world.sourceLog('orders'), 3)
