@@ -13,6 +13,7 @@ export default defineConfig({
   test: {
     projects: [
       { test: { name: 'unit', include: ['tests/unit/**/*.test.ts', 'tests/tidy.test.ts'] } },
+      { test: { name: 'exploration', include: ['tests/exploration/**/*.test.ts'] } },
       {
         test: {
           name: 'integration',
