@@ -22,6 +22,13 @@ export default defineConfig({
       },
       {
         test: {
+          name: 'exploration',
+          include: ['tests/exploration/**/*.test.ts'],
+          testTimeout: 120_000,
+        },
+      },
+      {
+        test: {
           name: 'integration',
           include: ['tests/integration/**/*.test.ts'],
           testTimeout: 120_000,

@@ -25,6 +25,7 @@ export function decideFor(shard: Shard, run: PartitionRun, event: PartitionEvent
  * done; the caller starts to copy only then. A decision to stop ends the run.
  */
 export async function perform(shard: Shard, run: PartitionRun, decision: Decision): Promise<void> {
+  const before = run.state
   run.state = decision.state
   if (decision.incidents.some(each => each.kind === 'topic-reset' && each.foundOffset !== null)) {
     run.recoversFromReset = decision.state.kind === 'replicating'
@@ -32,6 +33,9 @@ export async function perform(shard: Shard, run: PartitionRun, decision: Decisio
   const stop = decision.commands.find(command => command.kind === 'stop')
   if (decision.incidents.length > 0 || decision.commands.length > 0) {
     await inOrder(shard, run, async () => {
+      // Whoever was overtaken looks from a position of long ago: what seems lost, or not ours, may
+      // be what the owner after it has copied.
+      if (decision.incidents.length > 0 && !(await holdsLease(shard, run, before))) return
       for (const incident of decision.incidents) {
         await shard.incidents.record(incident)
         run.report.incidents.push(incident)
@@ -86,6 +90,9 @@ function markStopped(
   detail: string | null,
 ): void {
   run.phase = 'stopped'
+  // What is answered from here on moves the position no more: the last write may still wait its
+  // turn, and must not take "answered meanwhile" for "counted".
+  if (run.outstanding > 0) run.outcomeUnknown = true
   run.report.outcome = outcome
   run.report.detail = detail
   run.report.state = run.state
@@ -112,6 +119,15 @@ async function renew(shard: Shard, run: PartitionRun, state: PartitionState): Pr
   // The last write of a run may have been made or be next in line: a lease
   // given back is not taken again.
   if (run.phase === 'stopped') return
+  if (await holdsLease(shard, run, state)) sayRecovered(shard, run)
+}
+
+/** Renews the lease, with this state in the row. False where it is lost, which ends the run. */
+async function holdsLease(
+  shard: Shard,
+  run: PartitionRun,
+  state: PartitionState,
+): Promise<boolean> {
   const nowMs = shard.clock.nowMs()
   const untilMs = leaseUntilMs(nowMs, shard.flow.budgets)
   const saved = await shard.checkpoints.save({
@@ -121,10 +137,13 @@ async function renew(shard: Shard, run: PartitionRun, state: PartitionState): Pr
     nowMs,
     lease: { kind: 'renew', untilMs },
   })
-  if (saved === 'lease-lost') return loseLease(shard, run)
+  if (saved === 'lease-lost') {
+    loseLease(shard, run)
+    return false
+  }
   run.leaseUntilMs = untilMs
   run.storedState = state
-  sayRecovered(shard, run)
+  return true
 }
 
 /** The last write of a run: the state, and the release. */

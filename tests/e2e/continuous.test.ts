@@ -98,7 +98,7 @@ test('workers follow one another without a seam, and after a kill the schedule s
     )
     expect(await readStandby(partition)).toEqual(all)
   }
-  expect(await world.incidents.list(flow.name, 'all')).toEqual([])
+  expect(await world.incidents.list(flow.name, 'all')).toEqual({ incidents: [], corrupt: [] })
   expect(second.isRunning()).toBe(true)
 })
 

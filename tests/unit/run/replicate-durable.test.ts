@@ -1,6 +1,7 @@
 // What a run leaves behind: checkpoints, leases and incidents, and in which order they are stored.
 
 import { describe, expect, test } from 'vitest'
+import { type PartitionState, positionOf } from '../../../lib/core/partition-state.ts'
 import type { PartitionReport } from '../../../lib/run/partition-run.ts'
 import { planFaults } from '../../support/produce-faults.ts'
 import {
@@ -30,6 +31,11 @@ function positionsOf(calls: readonly StoreCall[]): (bigint | null)[] {
 }
 
 const outcomes = (partitions: readonly PartitionReport[]) => partitions.map(each => each.outcome)
+
+function offsetsOf(state: PartitionState | undefined) {
+  const position = state === undefined ? null : positionOf(state)
+  return position && [position.sourceTopicId, position.nextSourceOffset, position.nextTargetOffset]
+}
 
 describe('a run in good order', () => {
   test('leaves a released lease, and the next one goes on with nothing repeated or said', async () => {
@@ -122,6 +128,25 @@ describe('the deadline', () => {
     expect((await world.run('orders')).partitions).toMatchObject([{ outcome: 'drained' }])
     // The records beyond the checkpoint were our own: no alarm, though they come twice.
     expect(await world.storedIncidents()).toEqual([])
+  })
+
+  test('keeps the lease also when the answer comes while the last write waits its turn', async () => {
+    const world = ordersWorld()
+    writeBatches(world.sourceLog('orders'), 1)
+    slowly(world, 12_000)
+    // The renewal of the fifth second is answered in the 15th: the run ended in the 11th, what it
+    // had sent was answered in the 12th, and nobody was left to count it.
+    const deps = watchStores(world, async () => {
+      if (world.clock.nowMs() >= startedMs + 5_000) await world.clock.wait(10_000)
+    })
+    const startedMs = world.clock.nowMs()
+    const report = await world.run('orders', { deps, deadlineMs: startedMs + 6_000 })
+
+    expect(report.partitions).toMatchObject([{ outcome: 'deadline', recordsReplicated: 0n }])
+    expect(world.targetLog('orders').logEnd).toBe(1n)
+    const { state, lease } = (await world.checkpoint('orders')) ?? {}
+    expect(state).toMatchObject({ position: { nextTargetOffset: 0n } })
+    expect(lease?.untilMs).not.toBeNull()
   })
 
   test('and an interruption end a run that follows the log in the same way', async () => {
@@ -312,9 +337,42 @@ describe('an incident', () => {
       const report = await world.run('orders', { deps: watched })
 
       expect(report.partitions).toMatchObject([{ outcome: 'failed', detail: 'the table is away' }])
-      expect((await world.checkpoint('orders'))?.state).toEqual(before?.state)
+      const after = await world.checkpoint('orders')
+      expect(after?.state.kind).toBe(before?.state.kind)
+      expect(offsetsOf(after?.state)).toEqual(offsetsOf(before?.state))
     })
   }
+
+  test('found by a run that was overtaken meanwhile is not one: it is stored by nobody', async () => {
+    const world = ordersWorld({ onTruncation: 'continue' })
+    const source = world.sourceLog('orders')
+    writeBatches(source, 4)
+    await world.run('orders')
+    writeBatches(source, 6)
+    const overtaken = Promise.withResolvers<void>()
+    let looks = 0
+    // Frozen in its first look, it wakes after another one has copied everything, and retention
+    // has followed.
+    world.source.control('listOffsets', async (serve, ...args) => {
+      looks += 1
+      if (looks === 1) await overtaken.promise
+      return serve(...args)
+    })
+    const wait = async (ms: number, signal?: AbortSignal) => {
+      await overtaken.promise
+      await world.clock.wait(ms, signal)
+    }
+    const first = world.run('orders', { deps: { clock: { ...world.clock, wait } } })
+    await world.clock.wait(world.flow.budgets.leaseMs * 3)
+    const second = await world.run('orders')
+    source.deleteBefore(8n)
+    overtaken.resolve()
+
+    expect(outcomes(second.partitions)).toEqual(['drained'])
+    expect(outcomes((await first).partitions)).toEqual(['lease-lost'])
+    expect(await world.storedIncidents()).toEqual([])
+    expect(payloads(world.targetLog('orders'))).toHaveLength(10)
+  })
 
   test('in the middle of copying is stored before any checkpoint beyond it, also one that waited its turn', async () => {
     const world = ordersWorld({ budgets: { checkpointIntervalMs: 100 } })

@@ -1,0 +1,106 @@
+// Owns what an owner asks of the world as plain data: comparable, repeatable, readable. Times that
+// nothing compares within a day are set to one value, so that histories differ only where it can
+// matter: when a row was last written, and when a producer was assigned.
+
+import { positionOf } from '../../lib/core/partition-state.ts'
+import type { Cluster } from '../../lib/io/cluster.ts'
+import type { CheckpointStore } from '../../lib/io/stores.ts'
+
+/** When every exploration begins, ms since the epoch. */
+export const STARTED_AT_MS = 1_700_000_000_000
+
+export type Call =
+  | { readonly kind: 'acquire'; readonly input: Parameters<CheckpointStore['acquire']>[0] }
+  | { readonly kind: 'save'; readonly input: Parameters<CheckpointStore['save']>[0] }
+  | { readonly kind: 'initProducerId'; readonly id: string | null }
+  | {
+      readonly kind: 'writeAbortMarker'
+      readonly request: Parameters<Cluster['writeAbortMarker']>[0]
+    }
+  | { readonly kind: 'listOffsets'; readonly asked: Parameters<Cluster['listOffsets']> }
+  | { readonly kind: 'fetch'; readonly asked: Parameters<Cluster['fetch']> }
+  | { readonly kind: 'produce'; readonly asked: Parameters<Cluster['produce']> }
+  /** Of the source, which never changes: the answer is known, only its moment is not. */
+  | { readonly kind: 'fetchSource'; readonly asked: Parameters<Cluster['fetch']> }
+
+/** True for a call that leaves no trace when it is served and its answer is thrown away. */
+export function onlyReads({ kind }: Call): boolean {
+  return kind === 'listOffsets' || kind === 'fetch' || kind === 'fetchSource'
+}
+
+export function isOfTable({ kind }: Call): boolean {
+  return kind === 'acquire' || kind === 'save'
+}
+
+/** The same call with times that do not matter made equal. */
+export function canonical(call: Call): Call {
+  if (call.kind !== 'save') return copyOf(call)
+  const { input } = call
+  const { state } = input
+  const position = positionOf(state)
+  const producer = position?.producer
+  if (state.kind === 'unstarted' || position === null || producer == null) {
+    return { ...call, input: { ...input, nowMs: STARTED_AT_MS } }
+  }
+  const same = { ...position, producer: { ...producer, assignedAtMs: STARTED_AT_MS } }
+  return { ...call, input: { ...input, nowMs: STARTED_AT_MS, state: { ...state, position: same } } }
+}
+
+/** Text that is equal for equal values: bigints, buffers and all. */
+export function textOf(value: unknown): string {
+  return JSON.stringify(value, function (this: Record<string, unknown>, name, shown: unknown) {
+    const raw = this[name]
+    if (raw instanceof Uint8Array) return `bytes ${Buffer.from(raw).toString('base64')}`
+    return typeof shown === 'bigint' ? `${shown}n` : shown
+  })
+}
+
+/** A deep copy: whoever gets it may write into its buffers. */
+export function copyOf<T>(value: T): T {
+  return copy(value) as T
+}
+
+function copy(value: unknown): unknown {
+  if (value instanceof Uint8Array) return Buffer.from(value)
+  if (Array.isArray(value)) return value.map(copy)
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, copy(each)]))
+}
+
+/** For a person who reads a counterexample. */
+export function tell(call: Call): string {
+  switch (call.kind) {
+    case 'acquire':
+      return 'asks for the lease'
+    case 'save': {
+      const { state, lease, fence } = call.input
+      const position = positionOf(state)
+      const at = position === null ? '' : ` at source offset ${position.nextSourceOffset}`
+      const until = lease.kind === 'renew' ? `lease until ${seconds(lease.untilMs)}` : 'releases'
+      return `checkpoint${at}, fence ${fence}, ${until}`
+    }
+    case 'initProducerId':
+      return 'InitProducerId'
+    case 'writeAbortMarker':
+      return `abort marker of epoch ${call.request.producerEpoch}`
+    case 'listOffsets':
+      return 'log end of the target'
+    case 'fetch':
+      return `fetch of the target from ${fetchOffset(call.asked)}`
+    case 'fetchSource':
+      return `fetch of the source from ${fetchOffset(call.asked)}`
+    case 'produce': {
+      const bytes = call.asked[1].topics[0]?.partitions[0]?.records
+      if (bytes === undefined) return 'produce'
+      return `produce of epoch ${bytes.readInt16BE(51)}, sequence ${bytes.readInt32BE(53)}`
+    }
+  }
+}
+
+export function seconds(ms: number): string {
+  return `${(ms - STARTED_AT_MS) / 1000} s`
+}
+
+function fetchOffset([, request]: Parameters<Cluster['fetch']>): bigint | undefined {
+  return request.topics[0]?.partitions[0]?.fetchOffset
+}

@@ -1,0 +1,188 @@
+// Owns one run of the production loop whose every call stands still until somebody answers it: the
+// loop itself, `replicate`, and nothing of it modelled. Does not own which answer comes when.
+//
+// Answered at once, because nothing that others do changes them and the next call stands still
+// again: topics of either side, log ends of the source, the fetch of what is to be compared, and
+// the list of incidents, which is empty as long as nothing is wrong.
+
+import type { Cluster } from '../../lib/io/cluster.ts'
+import { type ReplicateReport, replicate } from '../../lib/run/replicate.ts'
+import type { ReplicateDeps } from '../../lib/run/shard-run.ts'
+import type { FakeCluster } from '../support/fake-cluster.ts'
+import { type Call, canonical } from './call.ts'
+import { flow, TICK_MS, TOPIC } from './scenario.ts'
+
+export type Timer = { readonly dueMs: number }
+
+export type Owner = {
+  /** What waits for an answer, by number in the order asked. */
+  readonly calls: ReadonlyMap<number, Call>
+  readonly timers: ReadonlyMap<number, Timer>
+  report(): ReplicateReport | null
+  /** What must never happen, and did. */
+  problem(): string | null
+  /** How long its lease lasts, as far as it knows. */
+  leaseUntilMs(): number
+  /** True when the clock was looked at during the last event. */
+  sawTime(): boolean
+  /** Each event happens at a moment, and is over when everything that follows from it is. */
+  answer(nowMs: number, call: number, value: unknown): Promise<void>
+  fail(nowMs: number, calls: readonly number[], error: Error): Promise<void>
+  wake(nowMs: number, timer: number): Promise<void>
+}
+
+type Parked = {
+  readonly call: Call
+  readonly resolve: (value: never) => void
+  readonly reject: (error: Error) => void
+}
+
+export async function startOwner(input: {
+  readonly name: string
+  readonly source: FakeCluster
+  /** To ask for topics; nothing else of it is used. */
+  readonly target: FakeCluster
+  readonly nowMs: number
+  readonly deadline: number
+  readonly predecessor?: string | undefined
+}): Promise<Owner> {
+  const { name, source, target, predecessor } = input
+  const calls = new Map<number, Call>()
+  const parked = new Map<number, Parked>()
+  const timers = new Map<number, Timer & { readonly wake: () => void }>()
+  let now = input.nowMs
+  let sawTime = false
+  let leaseUntilMs = 0
+  let numbers = 0
+  let report: ReplicateReport | null = null
+  let problem: string | null = null
+
+  const park = <T>(asked: Call): Promise<T> => {
+    numbers += 1
+    const number = numbers
+    const call = canonical(asked)
+    calls.set(number, call)
+    return new Promise<T>((resolve, reject) => {
+      parked.set(number, { call, resolve, reject })
+    })
+  }
+  const wrong = (text: string) => {
+    problem ??= text
+  }
+  const parkedTarget: Cluster = {
+    ...target,
+    listOffsets: (...asked) => park({ kind: 'listOffsets', asked }),
+    fetch: (...asked) => park({ kind: 'fetch', asked }),
+    produce: (...asked) => park({ kind: 'produce', asked }),
+    initProducerId: id => park({ kind: 'initProducerId', id }),
+    writeAbortMarker: request => park({ kind: 'writeAbortMarker', request }),
+  }
+  const parkedSource: Cluster = {
+    ...source,
+    fetch: (...asked) =>
+      // What is only compared is asked for without waiting.
+      asked[1].maxWaitMs === 0 ? source.fetch(...asked) : park({ kind: 'fetchSource', asked }),
+  }
+  const clock: ReplicateDeps['clock'] = {
+    nowMs: () => {
+      sawTime = true
+      return now
+    },
+    wait: (ms, signal) =>
+      new Promise(resolve => {
+        if (signal?.aborted) return resolve()
+        sawTime = true
+        numbers += 1
+        const number = numbers
+        const end = () => {
+          timers.delete(number)
+          signal?.removeEventListener('abort', end)
+          resolve()
+        }
+        timers.set(number, { dueMs: now + ms, wake: end })
+        signal?.addEventListener('abort', end)
+      }),
+  }
+  const deps: ReplicateDeps = {
+    source: parkedSource,
+    target: parkedTarget,
+    clock,
+    owner: name,
+    log: () => undefined,
+    checkpoints: {
+      acquire: asked => park({ kind: 'acquire', input: asked }),
+      save: asked => park({ kind: 'save', input: asked }),
+      get: () => Promise.reject(new Error('a run reads no row but the one it leases')),
+      list: () => Promise.reject(new Error('a run lists no rows')),
+    },
+    incidents: {
+      record: async incident => wrong(`an incident: ${incident.id}`),
+      resolve: async ({ id }) => wrong(`an incident that ended: ${id}`),
+      list: async () => ({ incidents: [], corrupt: [] }),
+    },
+  }
+  const happens = async (nowMs: number, event: () => void) => {
+    now = nowMs
+    sawTime = false
+    event()
+    await settle()
+  }
+  const take = (number: number): Parked => {
+    const found = parked.get(number)
+    if (found === undefined) throw new Error(`${name} has no call ${number}`)
+    parked.delete(number)
+    calls.delete(number)
+    return found
+  }
+  await happens(now, () => {
+    const until = predecessor === undefined ? {} : waitFor(predecessor, now)
+    replicate(deps, {
+      flow,
+      partitions: [{ topic: TOPIC, partition: 0, topicIsKnown: false }],
+      deadlineMs: now + input.deadline * TICK_MS,
+      tails: false,
+      ...until,
+    }).then(
+      ended => {
+        report = ended
+      },
+      error => wrong(`the run threw: ${error}`),
+    )
+  })
+  return {
+    calls,
+    timers,
+    report: () => report,
+    problem: () => problem,
+    sawTime: () => sawTime,
+    leaseUntilMs: () => leaseUntilMs,
+    answer: (nowMs, number, value) =>
+      happens(nowMs, () => {
+        const { call, resolve } = take(number)
+        leaseUntilMs = leaseAfter(call) ?? leaseUntilMs
+        resolve(value as never)
+      }),
+    fail: (nowMs, numbers, error) =>
+      happens(nowMs, () => {
+        for (const number of numbers) take(number).reject(error)
+      }),
+    wake: (nowMs, number) => happens(nowMs, () => timers.get(number)?.wake()),
+  }
+}
+
+/** An answer says that this was done, or that there is no lease any more. */
+function leaseAfter(call: Call): number | null {
+  if (call.kind === 'acquire') return call.input.nowMs + call.input.leaseMs
+  return call.kind === 'save' && call.input.lease.kind === 'renew' ? call.input.lease.untilMs : null
+}
+
+function waitFor(owner: string, releasesAtMs: number) {
+  return { predecessor: { owner, releasesAtMs } }
+}
+
+/** Promises settle before this resolves: everything that could happen now has happened. */
+function settle(): Promise<void> {
+  return new Promise(resolve => {
+    setImmediate(resolve)
+  })
+}

@@ -1,0 +1,71 @@
+// Explores the ownership protocol from the command line. Without bounds of one's own: all that the
+// tests explore, and the long form behind it. Exits 1 with the shortest way to whatever is wrong,
+// and when not every state was visited.
+//
+//   node tests/exploration/run.ts [--records 3] [--crashes 1] [--losses 1] [--ticks 1]
+//     [--deadline 9] [--beginning fresh|left-behind] [--hands-over] [--late-table-writes]
+//     [--states-max 3000000] [--replay 0.2.1]
+
+import { parseArgs } from 'node:util'
+import { explore, tellStory } from './explorer.ts'
+import { type Bounds, exhaustive, longForm } from './scenario.ts'
+import { summarize } from './summary.ts'
+
+const { values } = parseArgs({
+  options: {
+    records: { type: 'string' },
+    crashes: { type: 'string', default: '1' },
+    losses: { type: 'string', default: '0' },
+    ticks: { type: 'string', default: '1' },
+    deadline: { type: 'string', default: '9' },
+    beginning: { type: 'string', default: 'fresh' },
+    'hands-over': { type: 'boolean', default: false },
+    'late-table-writes': { type: 'boolean', default: false },
+    'states-max': { type: 'string', default: '3000000' },
+    replay: { type: 'string' },
+  },
+})
+
+const statesMax = wholeNumber('states-max', values['states-max'])
+if (values.replay !== undefined) {
+  const choices = values.replay.split('.').map(Number)
+  for (const line of await tellStory(ownBounds(), choices)) console.log(line)
+} else if (values.records !== undefined) {
+  await report('these bounds', ownBounds())
+} else {
+  for (const [name, bounds] of Object.entries({ ...exhaustive, ...longForm })) {
+    await report(name, bounds)
+  }
+}
+
+async function report(name: string, bounds: Bounds): Promise<void> {
+  const startedMs = performance.now()
+  const exploration = await explore(bounds, { statesMax })
+  const seconds = ((performance.now() - startedMs) / 1000).toFixed(1)
+  console.log(`${summarize(name, bounds, exploration)}\n${seconds} s\n`)
+  if (exploration.counterexample !== null || !exploration.isExhaustive) process.exitCode = 1
+}
+
+function ownBounds(): Bounds {
+  return {
+    records: wholeNumber('records', values.records ?? '2'),
+    crashes: wholeNumber('crashes', values.crashes) > 0 ? 1 : 0,
+    losses: wholeNumber('losses', values.losses) > 0 ? 1 : 0,
+    ticks: wholeNumber('ticks', values.ticks),
+    deadline: wholeNumber('deadline', values.deadline),
+    beginning: beginningOf(values.beginning),
+    handsOver: values['hands-over'],
+    lateTableWrites: values['late-table-writes'],
+  }
+}
+
+function wholeNumber(flag: string, text: string): number {
+  const number = Number(text)
+  if (!Number.isInteger(number) || number < 0) throw new Error(`--${flag} takes a whole number`)
+  return number
+}
+
+function beginningOf(text: string): Bounds['beginning'] {
+  if (text === 'fresh' || text === 'left-behind') return text
+  throw new Error('--beginning takes fresh or left-behind')
+}

@@ -1,0 +1,350 @@
+// Owns one state of the exploration and every step that may come next. Between being served and
+// being answered a request may wait for as long as it likes, and so may its owner, so that frozen
+// and overtaken owners need no step of their own.
+//
+// Left out, because it is the same as something that is in: what concerns one owner alone (an
+// answer, a wake-up, a crash, a loss) changes nothing that others see, so it may come right behind
+// what made it possible (`Turn`); the wait for a busy coordinator is a request served later.
+
+import { BrokerFailure } from '../../lib/io/broker-failure.ts'
+import { type Call, isOfTable, onlyReads, STARTED_AT_MS, seconds, tell } from './call.ts'
+import type { Event, OwnerNode, OwnerTree } from './owner-tree.ts'
+import { type Bounds, TICK_MS } from './scenario.ts'
+import type { Answer, WorldGraph, WorldNode } from './world-graph.ts'
+
+export const OWNERS = [0, 1] as const
+export type OwnerIndex = (typeof OWNERS)[number]
+
+export type OwnerState =
+  | { readonly kind: 'idle' }
+  | {
+      readonly kind: 'running'
+      readonly node: OwnerNode
+      /** Beside its calls, in their order: the answer on its way, or null before it is served. */
+      readonly answers: readonly (Answer | null)[]
+      readonly losses: number
+    }
+  | { readonly kind: 'ended'; readonly outcome: string }
+  | { readonly kind: 'crashed' }
+
+type Running = Extract<OwnerState, { kind: 'running' }>
+
+/** A request whose sender waits no more: it may be served later, or never. */
+export type Stray = { readonly owner: OwnerIndex; readonly call: Call }
+
+/**
+ * Who may be reached now: an answer, a wake-up, a loss or a crash concerns nobody but its owner, so
+ * nothing is left out when it comes right behind what made it possible.
+ */
+export type Turn = 'both' | OwnerIndex | 'nobody'
+
+export type State = {
+  readonly turn: Turn
+  readonly world: WorldNode
+  readonly nowMs: number
+  readonly owners: readonly [OwnerState, OwnerState]
+  readonly strays: readonly Stray[]
+}
+
+export type Step =
+  | { readonly kind: 'start'; readonly owner: OwnerIndex }
+  | { readonly kind: 'serve'; readonly owner: OwnerIndex; readonly at: number }
+  | { readonly kind: 'answer'; readonly owner: OwnerIndex; readonly at: number }
+  | { readonly kind: 'wake'; readonly owner: OwnerIndex; readonly timer: number }
+  | { readonly kind: 'crash'; readonly owner: OwnerIndex }
+  | { readonly kind: 'lose'; readonly owner: OwnerIndex; readonly at: number }
+  | { readonly kind: 'repeat'; readonly owner: OwnerIndex; readonly at: number }
+  | { readonly kind: 'stray'; readonly at: number }
+  | { readonly kind: 'marker' }
+  | { readonly kind: 'time'; readonly toMs: number }
+
+export type Context = {
+  readonly bounds: Bounds
+  readonly worlds: WorldGraph
+  readonly trees: readonly [OwnerTree, OwnerTree]
+}
+
+/** All of them: whatever is not in here cannot happen, or is the same as something that is. */
+export function stepsFrom(state: State, { bounds }: Context): Step[] {
+  const steps: Step[] = []
+  for (const owner of OWNERS) {
+    const it = state.owners[owner]
+    if (it.kind === 'idle') steps.push({ kind: 'start', owner })
+    if (it.kind !== 'running') continue
+    steps.push(...servings(owner, it))
+    if (state.turn !== 'both' && state.turn !== owner) continue
+    steps.push(...arrivals(owner, it, { nowMs: state.nowMs, bounds }))
+    if (bounds.crashes > 0) steps.push({ kind: 'crash', owner })
+  }
+  for (const [at, { owner, call }] of state.strays.entries()) {
+    // What was sent on one connection is read in its order.
+    const isBehind = state.strays
+      .slice(0, at)
+      .some(each => each.owner === owner && each.call.kind === 'produce')
+    if (call.kind !== 'produce' || !isBehind) steps.push({ kind: 'stray', at })
+  }
+  if (state.world.hasMarkerToCome) steps.push({ kind: 'marker' })
+  const toMs = state.nowMs + TICK_MS
+  if (toMs <= STARTED_AT_MS + bounds.ticks * TICK_MS) steps.push({ kind: 'time', toMs })
+  return steps
+}
+
+function servings(owner: OwnerIndex, { node, answers }: Running): Step[] {
+  const steps: Step[] = []
+  let isBehind = false
+  for (const [at, { call }] of node.calls.entries()) {
+    if (answers[at] != null) continue
+    // A broker handles the requests of a connection in their order.
+    const isProduce = call.kind === 'produce'
+    if (!isProduce || !isBehind) steps.push({ kind: 'serve', owner, at })
+    isBehind ||= isProduce
+  }
+  return steps
+}
+
+function arrivals(
+  owner: OwnerIndex,
+  it: Running,
+  { nowMs, bounds }: { readonly nowMs: number; readonly bounds: Bounds },
+): Step[] {
+  const steps: Step[] = []
+  let isBehind = false
+  for (const [at, { call }] of it.node.calls.entries()) {
+    const isProduce = call.kind === 'produce'
+    // A broker answers the requests of a connection in their order, and they break together.
+    if (isProduce && isBehind) continue
+    isBehind ||= isProduce
+    if (it.answers[at] != null) steps.push({ kind: 'answer', owner, at })
+    if (it.losses === 0) continue
+    steps.push({ kind: 'lose', owner, at })
+    const mayRepeat = it.answers[at] != null || bounds.lateTableWrites
+    if (isOfTable(call) && mayRepeat) steps.push({ kind: 'repeat', owner, at })
+  }
+  for (const { number, dueMs } of it.node.timers) {
+    if (dueMs <= nowMs) steps.push({ kind: 'wake', owner, timer: number })
+  }
+  return steps
+}
+
+/** The state after a step; null when the step cannot be taken now after all. */
+export async function take(state: State, step: Step, context: Context): Promise<State | null> {
+  const after = await perform(state, step, context)
+  return after === null ? null : { ...after, turn: turnAfter(state, step, after) }
+}
+
+function turnAfter({ turn }: State, step: Step, after: State): Turn {
+  if (step.kind === 'time') return 'both'
+  if (step.kind === 'marker' || step.kind === 'stray') return 'nobody'
+  const { owner } = step
+  if (after.owners[owner].kind !== 'running') return turn === 'both' && owner === 0 ? 1 : 'nobody'
+  // What reaches one of them and what reaches the other one do not meet: A comes first.
+  return turn === 'both' && owner === 0 && step.kind !== 'serve' && step.kind !== 'start'
+    ? 'both'
+    : owner
+}
+
+async function perform(state: State, step: Step, context: Context): Promise<State | null> {
+  switch (step.kind) {
+    case 'start': {
+      const node = await context.trees[step.owner].start(state.nowMs)
+      return withOwner(
+        state,
+        step.owner,
+        await running(state, context, node, [], context.bounds.losses),
+      )
+    }
+    case 'time':
+      return { ...state, nowMs: step.toMs }
+    case 'marker':
+      return { ...state, world: await context.worlds.appendMarker(state.world.id) }
+    case 'stray': {
+      const stray = state.strays[step.at]
+      if (stray === undefined) return null
+      const served = await serve(context, state.world, stray.call)
+      if (served === 'held') return null
+      const strays = state.strays.filter(each => each !== stray)
+      return { ...state, world: served.world, strays }
+    }
+    default: {
+      const it = state.owners[step.owner]
+      if (it.kind !== 'running') return null
+      return takeOwners(state, step, { it, context })
+    }
+  }
+}
+
+type OwnersStep = Extract<Step, { owner: OwnerIndex }>
+
+async function takeOwners(
+  state: State,
+  step: Exclude<OwnersStep, { kind: 'start' }>,
+  { it, context }: { readonly it: Running; readonly context: Context },
+): Promise<State | null> {
+  const { owner } = step
+  if (step.kind === 'crash') {
+    const strays = [...state.strays, ...straysOf(owner, it, [...it.node.calls.keys()])]
+    return withOwner({ ...state, strays }, owner, { kind: 'crashed' })
+  }
+  if (step.kind === 'wake') {
+    return happen(
+      state,
+      { owner, it, gone: [], event: { kind: 'wake', timer: step.timer } },
+      context,
+    )
+  }
+  const asked = it.node.calls[step.at]
+  if (asked === undefined) return null
+  const { number, call } = asked
+  const answer = it.answers[step.at] ?? null
+  switch (step.kind) {
+    case 'serve': {
+      const served = await serve(context, state.world, call)
+      if (served === 'held') return null
+      const answers = it.answers.with(step.at, served)
+      return withOwner({ ...state, world: served.world }, owner, { ...it, answers })
+    }
+    case 'answer': {
+      if (answer === null) return null
+      const { key, value } = answer
+      const event: Event = { kind: 'answer', call: number, key, value }
+      return happen(state, { owner, it, gone: [step.at], event }, context)
+    }
+    case 'repeat': {
+      // The client sends it again: what was on its way may arrive as well, later.
+      const strays = answer === null ? [...state.strays, { owner, call }] : state.strays
+      const answers = it.answers.with(step.at, null)
+      return withOwner({ ...state, strays }, owner, { ...it, answers, losses: it.losses - 1 })
+    }
+    case 'lose': {
+      // A connection that breaks takes everything along that was sent on it.
+      const gone = [...it.node.calls.keys()].filter(
+        at => at === step.at || (call.kind === 'produce' && isProduce(it, at)),
+      )
+      const calls = gone.map(at => it.node.calls[at]?.number ?? 0)
+      const event: Event = { kind: 'fail', calls, error: () => failureOf(call) }
+      const strays = [...state.strays, ...straysOf(owner, it, gone)]
+      const less = { ...it, losses: it.losses - 1 }
+      return happen({ ...state, strays }, { owner, it: less, gone, event }, context)
+    }
+  }
+}
+
+function isProduce({ node }: Running, at: number): boolean {
+  return node.calls[at]?.call.kind === 'produce'
+}
+
+/** Those of its requests that were sent, not served, and would change something. */
+function straysOf(owner: OwnerIndex, it: Running, at: readonly number[]): Stray[] {
+  return at.flatMap(each => {
+    const call = it.node.calls[each]?.call
+    const isOnItsWay = call !== undefined && it.answers[each] == null && !onlyReads(call)
+    return isOnItsWay ? [{ owner, call }] : []
+  })
+}
+
+function failureOf(call: Call): Error {
+  if (isOfTable(call)) return new Error('the table did not answer')
+  const cluster = call.kind === 'fetchSource' ? 'primary' : 'standby'
+  return new BrokerFailure({ reason: 'unreachable', cluster, detail: 'read ECONNRESET' })
+}
+
+/** Something reaches an owner, at `nowMs`; what it then asks for joins what it still waits for. */
+async function happen(
+  state: State,
+  what: {
+    readonly owner: OwnerIndex
+    readonly it: Running
+    readonly gone: readonly number[]
+    readonly event: Event
+  },
+  context: Context,
+): Promise<State> {
+  const { owner, it, event } = what
+  const tree = context.trees[owner]
+  const node =
+    tree.peek(it.node.id, state.nowMs, event) ?? (await tree.grow(it.node.id, state.nowMs, event))
+  const kept = it.node.calls.flatMap(({ number }, at) => {
+    const answer = it.answers[at] ?? null
+    return what.gone.includes(at) || answer === null ? [] : [{ number, answer }]
+  })
+  const next = await running(state, context, node, kept, it.losses)
+  if (next.kind !== 'ended' || node.ended === null) return withOwner(state, owner, next)
+  const left: Running = { ...it, node, answers: answersOf(node, kept) }
+  const strays = [...state.strays, ...straysOf(owner, left, [...node.calls.keys()])]
+  return withOwner({ ...state, strays }, owner, next)
+}
+
+type Kept = { readonly number: number; readonly answer: Answer }
+
+function answersOf(node: OwnerNode, kept: readonly Kept[]): (Answer | null)[] {
+  return node.calls.map(({ number }) => kept.find(each => each.number === number)?.answer ?? null)
+}
+
+async function running(
+  state: State,
+  context: Context,
+  node: OwnerNode,
+  kept: readonly Kept[],
+  losses: number,
+): Promise<OwnerState> {
+  if (node.ended !== null) {
+    // Told that somebody else holds the lease, a tick leaves it at that: the next one asks again.
+    const { outcome } = node.ended
+    return outcome === 'lease-held' ? { kind: 'idle' } : { kind: 'ended', outcome }
+  }
+  const answers = answersOf(node, kept)
+  for (const [at, { call }] of node.calls.entries()) {
+    // The source never changes: what it answers is known as soon as it is asked.
+    if (answers[at] !== null || call.kind !== 'fetchSource') continue
+    const served = await serve(context, state.world, call)
+    if (served !== 'held') answers[at] = served
+  }
+  return { kind: 'running', node, answers, losses }
+}
+
+async function serve({ worlds }: Context, world: WorldNode, call: Call): Promise<Answer | 'held'> {
+  return worlds.peek(world.id, call) ?? (await worlds.serve(world.id, call))
+}
+
+function withOwner(state: State, owner: OwnerIndex, it: OwnerState): State {
+  const [first, second] = state.owners
+  return { ...state, owners: owner === 0 ? [it, second] : [first, it] }
+}
+
+const names = ['A', 'B'] as const
+
+/** One line for a person: who does what. */
+export function describeStep(state: State, step: Step): string {
+  switch (step.kind) {
+    case 'time':
+      return `time passes, to ${seconds(step.toMs)}`
+    case 'marker':
+      return 'the coordinator writes its marker'
+    case 'stray': {
+      const stray = state.strays[step.at]
+      return stray === undefined ? '' : `served late, of ${names[stray.owner]}: ${tell(stray.call)}`
+    }
+    default:
+  }
+  const it = state.owners[step.owner]
+  const name = names[step.owner]
+  const call = it.kind === 'running' && 'at' in step ? it.node.calls[step.at]?.call : undefined
+  const what = call === undefined ? '' : tell(call)
+  const answer = it.kind === 'running' && 'at' in step ? it.answers[step.at] : null
+  switch (step.kind) {
+    case 'start':
+      return `${name} starts`
+    case 'crash':
+      return `${name} crashes`
+    case 'wake':
+      return `${name} wakes from a wait`
+    case 'serve':
+      return `${name}: ${what}: served`
+    case 'answer':
+      return `${name}: ${what}: answered`
+    case 'lose':
+      return `${name}: ${what}: ${answer === null ? 'lost' : 'served, and the answer lost'}`
+    case 'repeat':
+      return `${name}: ${what}: sent again`
+  }
+}

@@ -1,0 +1,165 @@
+// Owns every world that any order of requests leads to, each of them once: worlds that nobody can
+// tell apart are one. A world is made again from the requests that led to it when another one is
+// served to it. Also closes worlds: from each one, however its owners died, a third owner that
+// nobody disturbs must come to the end with every record once and in order.
+
+import { replicate } from '../../lib/run/replicate.ts'
+import type { FakeCluster } from '../support/fake-cluster.ts'
+import { createVirtualClock } from '../support/virtual-clock.ts'
+import { type Call, onlyReads, STARTED_AT_MS, textOf } from './call.ts'
+import { flow, TOPIC } from './scenario.ts'
+import { createWorld, type World } from './world.ts'
+
+export type WorldNode = {
+  readonly id: number
+  readonly problem: string | null
+  readonly hasMarkerToCome: boolean
+  /** Of the row's lease, ms since the epoch; null without one. */
+  readonly leaseUntilMs: number | null
+  readonly leaseOwner: string | null
+  /** Every record is on the target. */
+  readonly isComplete: boolean
+}
+
+export type Answer = { readonly world: WorldNode; readonly key: string; readonly value: unknown }
+
+type Deed = Call | 'marker'
+type Inner = {
+  readonly node: WorldNode
+  readonly deeds: readonly Deed[]
+  live: World | null
+  readonly served: Map<string, Answer | 'held'>
+  laterKey: string
+}
+
+const LONG_AFTER_MS = 3_600_000
+
+export type WorldGraph = Awaited<ReturnType<typeof createWorldGraph>>
+
+export async function createWorldGraph(source: FakeCluster, beginning: readonly Call[]) {
+  const byKey = new Map<string, Inner>()
+  const nodes: Inner[] = []
+  const closings = new Map<string, string | null>()
+  const answerIds = new Map<string, string>()
+  const callKeys = new WeakMap<Call, string>()
+
+  const rebuild = async (deeds: readonly Deed[]): Promise<World> => {
+    const world = createWorld(source)
+    for (const deed of deeds) {
+      if (deed === 'marker') world.appendMarker()
+      else await world.apply(deed)
+    }
+    return world
+  }
+  const enter = async (world: World, deeds: readonly Deed[]): Promise<WorldNode> => {
+    const key = await world.key()
+    const known = byKey.get(key)
+    if (known !== undefined) return known.node
+    const row = await world.row()
+    const node: WorldNode = {
+      id: nodes.length,
+      problem: world.problem(),
+      hasMarkerToCome: world.hasMarkerToCome(),
+      leaseUntilMs: row?.lease.untilMs ?? null,
+      leaseOwner: row?.lease.owner ?? null,
+      isComplete: world.isComplete(),
+    }
+    const laterKey = await world.laterKey()
+    const inner: Inner = { node, deeds, live: world, served: new Map(), laterKey }
+    nodes.push(inner)
+    byKey.set(key, inner)
+    return node
+  }
+  const innerOf = (id: number): Inner => {
+    const inner = nodes[id]
+    if (inner === undefined) throw new Error(`no world ${id}`)
+    return inner
+  }
+  const keyOf = (call: Call): string => {
+    const known = callKeys.get(call)
+    if (known !== undefined) return known
+    const key = textOf(call)
+    callKeys.set(call, key)
+    return key
+  }
+  const idOf = (text: string): string => {
+    const known = answerIds.get(text) ?? `#${answerIds.size}`
+    answerIds.set(text, known)
+    return known
+  }
+  const first = await enter(await rebuild(beginning), beginning)
+  return {
+    first,
+    count: () => nodes.length,
+    closings: () => closings.size,
+    node: (id: number): WorldNode => innerOf(id).node,
+    peek: (id: number, call: Call): Answer | 'held' | null =>
+      innerOf(id).served.get(keyOf(call)) ?? null,
+    async serve(id: number, call: Call): Promise<Answer | 'held'> {
+      const inner = innerOf(id)
+      const isRead = onlyReads(call)
+      inner.live ??= await rebuild(inner.deeds)
+      const world = inner.live
+      // What changes the world takes it along; it is made again when it is needed again.
+      if (!isRead) inner.live = null
+      const served = await world.apply(call)
+      const deeds = isRead || served === 'held' ? inner.deeds : [...inner.deeds, call]
+      const result: Answer | 'held' =
+        served === 'held'
+          ? 'held'
+          : {
+              world: isRead ? inner.node : await enter(world, deeds),
+              key: idOf(textOf(served.answer)),
+              value: served.answer,
+            }
+      inner.served.set(keyOf(call), result)
+      return result
+    },
+    async appendMarker(id: number): Promise<WorldNode> {
+      const deeds: Deed[] = [...innerOf(id).deeds, 'marker']
+      return enter(await rebuild(deeds), deeds)
+    },
+    /** What goes wrong when both owners die right here; null when nothing does. */
+    async close(id: number): Promise<string | null> {
+      const inner = innerOf(id)
+      const known = closings.get(inner.laterKey)
+      if (known !== undefined) return known
+      const wrong = await finish(await rebuild(inner.deeds), source)
+      closings.set(inner.laterKey, wrong)
+      return wrong
+    },
+  }
+}
+
+async function finish(world: World, source: FakeCluster): Promise<string | null> {
+  world.appendMarker()
+  const { target, stores } = world
+  const clock = createVirtualClock(STARTED_AT_MS + LONG_AFTER_MS)
+  const report = await replicate(
+    {
+      source,
+      target,
+      checkpoints: stores.checkpoints,
+      incidents: stores.incidents,
+      clock,
+      owner: 'third',
+      log: () => undefined,
+    },
+    {
+      flow,
+      partitions: [{ topic: TOPIC, partition: 0, topicIsKnown: false }],
+      deadlineMs: clock.nowMs() + LONG_AFTER_MS,
+      tails: false,
+    },
+  )
+  const [partition] = report.partitions
+  const { incidents } = await stores.incidents.list(flow.name, 'all')
+  if (partition?.outcome !== 'drained') {
+    return `ends ${partition?.outcome}: ${partition?.detail}`
+  }
+  const [incident] = incidents
+  if (incident !== undefined) return `raises an incident: ${incident.id}`
+  if (!world.isComplete()) return 'does not leave every record once and in order'
+  const row = await world.row()
+  return row?.lease.untilMs === null ? null : 'does not release the lease'
+}

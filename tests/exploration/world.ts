@@ -1,0 +1,192 @@
+// Owns what the owners share: the target with its transaction coordinator, and the table. Requests
+// are served one at a time, whole. The coordinator answers a fence before its marker is in the log,
+// as Kafka's does; until then it gives nobody a new epoch (CONCURRENT_TRANSACTIONS is waited out).
+// Checks after every request what must be true of log and table.
+
+import { type PartitionState, positionOf } from '../../lib/core/partition-state.ts'
+import type { MarkerRequest } from '../../lib/io/transaction-coordinator.ts'
+import { isControlBatch, producerEpochOf, type RecordBatch } from '../../lib/kafka/record-batch.ts'
+import { readSourceRecords } from '../../lib/kafka/repack.ts'
+import { createFakeCluster, type FakeCluster } from '../support/fake-cluster.ts'
+import { createMemoryStores } from '../support/memory-stores.ts'
+import { type Call, copyOf, STARTED_AT_MS, textOf } from './call.ts'
+import { flow, noTime, TARGET_TOPIC, TOPIC } from './scenario.ts'
+
+export type Served = { readonly answer: unknown }
+
+export type World = ReturnType<typeof createWorld>
+
+const key = { flow: flow.name, topic: TOPIC, partition: 0 }
+const transactionOf = ({ producerId, producerEpoch }: MarkerRequest) =>
+  `${producerId}/${producerEpoch}`
+
+export function createWorld(source: FakeCluster) {
+  const target = createFakeCluster({ name: 'standby', clock: noTime })
+  target.createTopic(TARGET_TOPIC)
+  const log = target.log(TARGET_TOPIC)
+  const stores = createMemoryStores()
+  const records = source.log(TOPIC).batches.flatMap(recordsOf)
+  let newest: string | null = null
+  /** As the row remembers it: so found the present owner the lease. */
+  let wasFree = true
+  let marker: MarkerRequest | null = null
+  let problem: string | null = null
+  const row = () => stores.checkpoints.get(key)
+
+  const acquire = async (call: Extract<Call, { kind: 'acquire' }>): Promise<Served> => {
+    const answer = await stores.checkpoints.acquire(call.input)
+    if (answer.kind === 'held') return { answer }
+    const { checkpoint, cleanHandOver } = answer
+    wasFree = cleanHandOver
+    const state = sameAge(checkpoint.state)
+    // What an owner does not look at: it goes by its own time.
+    const lease = { ...checkpoint.lease, untilMs: 0 }
+    const same = { ...checkpoint, state, lease, updatedAtMs: 0 }
+    return { answer: { ...answer, checkpoint: same } }
+  }
+  const save = async (call: Extract<Call, { kind: 'save' }>): Promise<Served> => {
+    const before = await row()
+    const answer = await stores.checkpoints.save(call.input)
+    const isOld = before !== null && before.lease.fence !== call.input.fence
+    if (isOld && textOf(before) !== textOf(await row())) {
+      problem ??= `fence ${call.input.fence} wrote a checkpoint, though ${before.lease.fence} holds the lease`
+    }
+    return { answer }
+  }
+  const serve = async (call: Call): Promise<Served | 'held'> => {
+    switch (call.kind) {
+      case 'acquire':
+        return acquire(call)
+      case 'save':
+        return save(call)
+      case 'listOffsets':
+        return { answer: await target.listOffsets(...call.asked) }
+      case 'fetchSource':
+        return { answer: await source.fetch(...call.asked) }
+      case 'fetch': {
+        const answer = await target.fetch(...call.asked)
+        // A broker holds a fetch until there is something to read: here, for as long as it takes.
+        const isEmpty = answer.partitions.every(
+          each => each.records === null && each.errorCode === 0,
+        )
+        return isEmpty ? 'held' : { answer }
+      }
+      case 'produce':
+        return { answer: await target.produce(...call.asked) }
+      case 'initProducerId': {
+        if (marker !== null) return 'held'
+        const answer = await target.initProducerId(call.id)
+        if (answer.kind === 'assigned') newest = `${answer.producerId}/${answer.producerEpoch}`
+        return { answer }
+      }
+      case 'writeAbortMarker': {
+        const isNewest = transactionOf(call.request) === newest
+        if (isNewest) marker = call.request
+        const fenced = { kind: 'fenced', errorName: 'INVALID_PRODUCER_EPOCH' }
+        return { answer: isNewest ? { kind: 'decided' } : fenced }
+      }
+    }
+  }
+  return {
+    target,
+    stores,
+    row,
+    /** `held`: nothing happened, it may be served later. */
+    async apply(asked: Call): Promise<Served | 'held'> {
+      const served = await serve(copyOf(asked))
+      problem ??= wrongWith({ log: log.batches, end: log.logEnd, records, row: await row() })
+      return served
+    },
+    /** The marker that the coordinator has decided about is written. */
+    appendMarker(): void {
+      if (marker !== null) log.fence(marker)
+      marker = null
+    },
+    hasMarkerToCome: () => marker !== null,
+    problem: () => problem,
+    isComplete: () => textOf(log.batches.filter(isData).flatMap(recordsOf)) === textOf(records),
+    /** Equal when nobody can ever tell the difference. */
+    async key(): Promise<string> {
+      return textOf([
+        log.batches.map(each => each.bytes),
+        log.logEnd,
+        newest,
+        marker,
+        wasFree,
+        keyOf(await row()),
+      ])
+    },
+    /** The same, whatever the time: for an owner that comes much later. */
+    async laterKey(): Promise<string> {
+      const known = await row()
+      const isReleased = known === null || known.lease.untilMs === null
+      const state = known === null ? null : sameAge(known.state)
+      return textOf([log.batches.map(each => each.bytes), newest, marker, isReleased, state])
+    },
+  }
+}
+
+type Row = Awaited<ReturnType<ReturnType<typeof createMemoryStores>['checkpoints']['get']>>
+
+function keyOf(row: Row): unknown {
+  return row === null ? null : { lease: row.lease, state: sameAge(row.state) }
+}
+
+/** Producers here are all younger than a day, and nothing else is asked about their age. */
+function sameAge(state: PartitionState): unknown {
+  const position = positionOf(state)
+  const producer = position?.producer ?? null
+  if (producer === null) return state
+  return {
+    ...state,
+    position: { ...position, producer: { ...producer, assignedAtMs: STARTED_AT_MS } },
+  }
+}
+
+const isData = (batch: RecordBatch) => !isControlBatch(batch)
+
+/** One by one: small batches may have been joined on their way. */
+function recordsOf(batch: RecordBatch): string[] {
+  return readSourceRecords(batch).map(({ body }) => body.toString('latin1'))
+}
+
+function wrongWith(world: {
+  readonly log: readonly RecordBatch[]
+  readonly end: bigint
+  readonly records: readonly string[]
+  readonly row: Row
+}): string | null {
+  const { log, end, records, row } = world
+  const data = log.filter(isData)
+  const copied = data.flatMap(recordsOf)
+  for (const [at, record] of copied.entries()) {
+    if (record === records[at]) continue
+    const found = records.indexOf(record)
+    return `record ${at} of the target is number ${found} of the source`
+  }
+  const late = behindMarker(log)
+  if (late !== null) return late
+  const position = row === null ? null : positionOf(row.state)
+  if (row === null || position === null) return null
+  const { nextSourceOffset, nextTargetOffset } = position
+  if (nextTargetOffset > end) return `the checkpoint is beyond the target's log end ${end}`
+  const below = data.filter(each => each.baseOffset < nextTargetOffset).flatMap(recordsOf).length
+  if (BigInt(below) !== nextSourceOffset) {
+    return `the checkpoint says ${nextSourceOffset} records, the target has ${below} below it`
+  }
+  if (row.lease.untilMs === null && below !== copied.length) {
+    return `released at ${nextTargetOffset}, and the target holds ${copied.length - below} records more`
+  }
+  return null
+}
+
+/** Nothing of an epoch comes behind the marker of a later one. */
+function behindMarker(log: readonly RecordBatch[]): string | null {
+  let fenced = -1
+  for (const batch of log) {
+    const epoch = producerEpochOf(batch)
+    if (epoch < fenced) return `a batch of epoch ${epoch} is behind the marker of epoch ${fenced}`
+    if (isControlBatch(batch)) fenced = epoch
+  }
+  return null
+}
