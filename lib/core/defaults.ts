@@ -86,3 +86,12 @@ export const handOverPollMs = 200
 
 /** A successor's patience: the lead and a lease, so that it also takes over from a crash. */
 export const handOverWaitMsMax = 30_000
+
+/** Leader epochs a checkpoint remembers: its row stays below 1 KB, one unit of a write. */
+export const epochHistoryMax = 16
+
+/** Source offsets in front of a divergence that are looked for on the standby, by contents. */
+export const divergenceWindowOffsets = 1_000
+
+/** Fetches of the standby to find where a divergence begins there; then only a bound is named. */
+export const divergenceFetchesMax = 64
