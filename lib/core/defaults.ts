@@ -69,6 +69,9 @@ export const observationAttemptsMax = 6
 /** Wait before the second such attempt, doubling each time: 100 ms to 1.6 s, 3 s in all. */
 export const retryBackoffMs = 100
 
+/** A tick looks again, for so many ms, at what did not answer: a leader that moves does soon. */
+export const lookAgainMsMax = 2_000
+
 /** A day, ms: then a partition renews its producer, which brokers forget after a week. */
 export const producerAgeMsMax = 24 * 60 * 60 * 1000
 
