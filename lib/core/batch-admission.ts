@@ -17,6 +17,7 @@ import {
   readRecordBatches,
 } from '../kafka/record-batch.ts'
 import { repackBatch } from '../kafka/repack.ts'
+import { type EpochEnd, joinStretches, type Stretch } from './epoch-history.ts'
 import { isBefore, type SourceOffset, sourceOffset } from './offset.ts'
 
 export type CopiedBatch = {
@@ -30,13 +31,13 @@ export type CopiedBatch = {
    * the source would take our position for a part of its log that diverged. null: unknown.
    */
   epoch: number | null
+  /** As in `Stretch`: of this batch and those skipped behind it. */
+  earlierEpochs?: readonly EpochEnd[]
 }
 
 export type Admission = {
-  /** Offsets before the first copied batch that hold nothing to copy; null when there are none. */
-  readonly skippedTo: SourceOffset | null
-  /** Leader epoch of the batch right before `skippedTo`. */
-  readonly skippedEpoch: number | null
+  /** Batches before the first copied one that hold nothing to copy; null when there are none. */
+  readonly skipped: Stretch | null
   readonly copied: CopiedBatch[]
   /** Where the next fetch goes on. */
   readonly nextFetchOffset: SourceOffset
@@ -48,7 +49,7 @@ type Fetched = Pick<FetchedPartition, 'records' | 'abortedTransactions'>
 
 /** Sorts the batches of one partition's answer to a fetch at `fetchOffset`. */
 export function admitBatches(fetched: Fetched, fetchOffset: SourceOffset): Admission {
-  const nothing = { skippedTo: null, skippedEpoch: null, copied: [], nextFetchOffset: fetchOffset }
+  const nothing = { skipped: null, copied: [], nextFetchOffset: fetchOffset }
   if (fetched.records === null) return { ...nothing, refusal: null }
   try {
     const { batches, trailingBytes } = readRecordBatches(fetched.records)
@@ -70,8 +71,7 @@ function sort(
   fetchOffset: SourceOffset,
 ): Admission {
   const copied: CopiedBatch[] = []
-  let skippedTo: SourceOffset | null = null
-  let skippedEpoch: number | null = null
+  let skipped: Stretch | null = null
   let at = fetchOffset
   for (const entry of joinLegacy(batches)) {
     const next = sourceOffset(nextOffsetOf(entry))
@@ -83,22 +83,21 @@ function sort(
     if (passed instanceof DecodeError) {
       const detail = `batch up to ${next}: ${passed.message}`
       const refusal = { offset: at, detail }
-      return { skippedTo, skippedEpoch, copied, nextFetchOffset: at, refusal }
+      return { skipped, copied, nextFetchOffset: at, refusal }
     }
     const last = copied.at(-1)
-    const epoch = epochOf(entry)
-    if (passed !== null) {
-      copied.push({ batch: passed, nextSourceOffset: next, epoch })
-    } else if (last === undefined) {
-      skippedTo = next
-      skippedEpoch = epoch
-    } else {
-      last.nextSourceOffset = next
-      last.epoch = epoch
-    }
+    const stretch = { nextSourceOffset: next, epoch: epochOf(entry) }
+    if (passed !== null) copied.push({ batch: passed, ...stretch })
+    else if (last === undefined) skipped = joinStretches(skipped, stretch)
+    else extendBatch(last, stretch)
     at = next
   }
-  return { skippedTo, skippedEpoch, copied, nextFetchOffset: at, refusal: null }
+  return { skipped, copied, nextFetchOffset: at, refusal: null }
+}
+
+/** Puts batches that were skipped behind a copied one: its acknowledgement passes them too. */
+export function extendBatch(copied: CopiedBatch, skipped: Stretch): void {
+  Object.assign(copied, joinStretches(copied, skipped) satisfies Stretch)
 }
 
 /** Formats before v2 know no epochs, and a broker answers -1 where it has none. */

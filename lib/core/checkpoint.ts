@@ -5,7 +5,8 @@
 //   pk            the flow                      sk            checkpoint/<topic>/<partition>
 //   state         kind of PartitionState        incidentId    of a waiting or halted state
 //   sourceTopicId, targetTopicId                nextSourceOffset, nextTargetOffset
-//   lastEpoch, lastSeenLogEndOffset, lastTimestampMs          absent until known
+//   epochs        leader epochs copied, as epoch:sourceOffset:targetOffset, comma separated
+//   lastSeenLogEndOffset, lastTimestampMs                     absent until known, as epochs are
 //   producerId, producerEpoch, nextSequence, producerAssignedAtMs, fencing    absent until known
 //   targetTopic   name of the topic on the target
 //   owner         the run that holds, or last held, the lease
@@ -15,7 +16,8 @@
 //                 otherwise when the lease of an owner that never released it ran out
 //   updatedAtMs   when the owner last wrote
 
-import { sourceOffset, targetOffset } from './offset.ts'
+import { type EpochHistory, readEpochs, writeEpochs } from './epoch-history.ts'
+import { type SourceOffset, sourceOffset, type TargetOffset, targetOffset } from './offset.ts'
 import { type PartitionState, type Position, type Producer, positionOf } from './partition-state.ts'
 import {
   type Attribute,
@@ -78,7 +80,9 @@ function positionAttributes(position: Position | null): Record<string, Attribute
     targetTopicId: textAttribute(position?.targetTopicId),
     nextSourceOffset: numberAttribute(position?.nextSourceOffset),
     nextTargetOffset: numberAttribute(position?.nextTargetOffset),
-    lastEpoch: numberAttribute(position?.lastEpoch),
+    epochs: textAttribute(writeEpochs(position?.epochs ?? [])),
+    // Of rows written before there were `epochs`.
+    lastEpoch: null,
     lastSeenLogEndOffset: numberAttribute(position?.lastSeenLogEndOffset),
     lastTimestampMs: numberAttribute(position?.lastTimestampMs),
     producerId: numberAttribute(position?.producer?.producerId),
@@ -198,18 +202,37 @@ function readState(read: RowReader): PartitionState {
 }
 
 function readPosition(read: RowReader): Position {
+  const at = {
+    sourceOffset: sourceOffset(read.offset('nextSourceOffset')),
+    targetOffset: targetOffset(read.offset('nextTargetOffset')),
+  }
   return {
     sourceTopicId: read.text('sourceTopicId'),
     targetTopicId: read.text('targetTopicId'),
-    nextSourceOffset: sourceOffset(read.offset('nextSourceOffset')),
-    nextTargetOffset: targetOffset(read.offset('nextTargetOffset')),
-    lastEpoch: read.optional('lastEpoch', read.number),
+    nextSourceOffset: at.sourceOffset,
+    nextTargetOffset: at.targetOffset,
+    epochs: readHistory(read, at),
     lastSeenLogEndOffset: read.optional('lastSeenLogEndOffset', name =>
       sourceOffset(read.offset(name)),
     ),
     lastTimestampMs: read.optional('lastTimestampMs', read.integer),
     producer: read.optional('producerId', () => readProducer(read)),
   }
+}
+
+/** A row from before `epochs` knows the epoch of the last batch only: that reaches back to here. */
+function readHistory(
+  read: RowReader,
+  at: { readonly sourceOffset: SourceOffset; readonly targetOffset: TargetOffset },
+): EpochHistory {
+  const text = read.optional('epochs', read.text)
+  if (text === null) {
+    const epoch = read.optional('lastEpoch', read.number)
+    return epoch === null ? [] : [{ epoch, ...at, targetOffset: null }]
+  }
+  const epochs = readEpochs(text)
+  if (epochs === null) throw read.corrupt('epochs', 'epoch:sourceOffset:targetOffset, ...')
+  return epochs
 }
 
 function readProducer(read: RowReader): Producer {

@@ -12,7 +12,13 @@ import {
   type PartitionEvent,
   type SourceObservation,
 } from './decision.ts'
-import { divergence, targetDrifted, targetNotEmpty, targetReset, topicReset } from './found.ts'
+import {
+  divergenceByLogEnd,
+  targetDrifted,
+  targetNotEmpty,
+  targetReset,
+  topicReset,
+} from './found.ts'
 import { type Incident, lostBetween, partitionIncident } from './incident.ts'
 import { isBefore, type SourceOffset, targetOffset } from './offset.ts'
 import type { PartitionState, Position } from './partition-state.ts'
@@ -56,7 +62,7 @@ function start(observed: Observed, context: DecideContext): Decision {
     targetTopicId: target.topicId,
     nextSourceOffset: fromEnd ? source.lastStableOffset : source.logStartOffset,
     nextTargetOffset: target.logEndOffset,
-    lastEpoch: null,
+    epochs: [],
     lastSeenLogEndOffset: source.logEndOffset,
     lastTimestampMs: null,
     producer: null,
@@ -112,11 +118,7 @@ function checkSameTopic(position: Position, observed: Observed, context: DecideC
   // Only a leader that refused the fetch *and* reports a shorter log has lost records. Its high
   // watermark alone may lag behind for a moment after a clean election.
   if (isBefore(source.logEndOffset, at)) {
-    return divergence(
-      position,
-      { endOffset: source.logEndOffset, evidence: { logEndOffset: String(source.logEndOffset) } },
-      context,
-    )
+    return halted(position, divergenceByLogEnd(position, source.logEndOffset, context))
   }
   // In range and yet refused: the broker could not tell the end offset of our epoch
   // (Partition.readRecords), for example because its epoch cache was emptied with the
@@ -181,7 +183,7 @@ function restarted(
   source: SourceObservation,
   incident: Incident,
 ): Decision {
-  const from: Position = { ...position, nextSourceOffset, lastEpoch: null }
+  const from: Position = { ...position, nextSourceOffset, epochs: [] }
   return { ...moved(from, saved(next(from, source))), incidents: [incident] }
 }
 

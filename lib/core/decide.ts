@@ -16,6 +16,7 @@ import {
   type PartitionEvent,
   type PartitionEventKind,
 } from './decision.ts'
+import { historyAfter } from './epoch-history.ts'
 import {
   divergence,
   knownUnreplicated,
@@ -24,7 +25,7 @@ import {
   unlocatedDivergence,
 } from './found.ts'
 import { partitionIncident } from './incident.ts'
-import { isBefore, targetOffsetAfter } from './offset.ts'
+import { isBefore, type TargetOffset, targetOffsetAfter } from './offset.ts'
 import {
   type PartitionState,
   type Position,
@@ -56,8 +57,13 @@ export function decide(
     case 'skipped':
       return whileReplicating(state, position => {
         assert(!isBefore(event.nextSourceOffset, position.nextSourceOffset), 'skipped backwards')
-        const { nextSourceOffset, epoch } = event
-        return moved({ ...position, nextSourceOffset, lastEpoch: epoch })
+        const { nextSourceOffset } = event
+        if (nextSourceOffset === position.nextSourceOffset) return moved(position)
+        const epochs = historyBehind(position, position.nextTargetOffset, {
+          stretch: event,
+          targetBehind: position.nextTargetOffset,
+        })
+        return moved({ ...position, nextSourceOffset, epochs })
       })
     case 'refused':
       return whileReplicating(state, position => decideOnRefusal(position, event, context))
@@ -117,17 +123,12 @@ function decideOnDivergence(
   event: EventOf<'diverged'>,
   context: DecideContext,
 ): Decision {
-  const { epoch, endOffset } = event
-  const evidence = {
-    lastEpoch: String(position.lastEpoch ?? 'unknown'),
-    divergingEpoch: String(epoch),
-  }
-  if (!isBefore(position.nextSourceOffset, endOffset)) {
-    return divergence(position, { endOffset, evidence }, context)
-  }
-  // The leader never had our epoch, and its own older one reaches beyond our position: the logs
-  // part somewhere before it, and the answer does not tell where. No policy can go on from there.
-  return halted(position, unlocatedDivergence(position, { endOffset, evidence }, context))
+  const { parting } = event
+  assert(!isBefore(position.nextSourceOffset, parting.sourceOffset), 'diverged beyond the position')
+  // Behind an offset that is only a bound there may be records nobody copied: no policy goes on.
+  return parting.kind === 'at'
+    ? divergence(position, { ...event, parting }, context)
+    : halted(position, unlocatedDivergence(position, event, context))
 }
 
 function decideOnAcknowledgement(
@@ -136,11 +137,12 @@ function decideOnAcknowledgement(
   { scope, nowMs }: DecideContext,
 ): Decision {
   const { baseOffset } = event
+  const nextTargetOffset = targetOffsetAfter(baseOffset, event.recordsCount)
   const next: Position = {
     ...position,
     nextSourceOffset: event.nextSourceOffset,
-    nextTargetOffset: targetOffsetAfter(baseOffset, event.recordsCount),
-    lastEpoch: event.epoch,
+    nextTargetOffset,
+    epochs: historyBehind(position, baseOffset, { stretch: event, targetBehind: nextTargetOffset }),
     lastTimestampMs: event.maxTimestampMs,
     producer: advanced(position.producer, event.recordsCount),
   }
@@ -153,6 +155,16 @@ function decideOnAcknowledgement(
     ...moved(next, [{ kind: 'save-checkpoint' }]),
     incidents: [targetDrifted(position, scope, nowMs, baseOffset)],
   }
+}
+
+/** The history of a position that a stretch is about to lie behind. */
+function historyBehind(
+  position: Position,
+  onTarget: TargetOffset,
+  by: Parameters<typeof historyAfter>[2],
+): Position['epochs'] {
+  const from = { sourceOffset: position.nextSourceOffset, targetOffset: onTarget }
+  return historyAfter(position.epochs, from, by)
 }
 
 function advanced(producer: Producer | null, recordsCount: number): Producer | null {
@@ -178,7 +190,9 @@ function decideOnTakeOver(
     ...position,
     nextSourceOffset: event.nextSourceOffset,
     nextTargetOffset: event.nextTargetOffset,
-    lastEpoch: hasMoved ? event.epoch : position.lastEpoch,
+    epochs: hasMoved
+      ? historyBehind(position, position.nextTargetOffset, { stretch: event, targetBehind: null })
+      : position.epochs,
     lastTimestampMs: event.maxTimestampMs ?? position.lastTimestampMs,
     producer: event.producer,
   }

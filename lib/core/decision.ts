@@ -2,6 +2,7 @@
 // commands that go out, and the two commonest shapes of an answer. Does not own which
 // answer an event gets (decide.ts).
 
+import type { EpochEnd, Parting, Stretch } from './epoch-history.ts'
 import type { Incident, PartitionScope } from './incident.ts'
 import type { SourceOffset, TargetOffset } from './offset.ts'
 import type { PartitionState, Position, Producer } from './partition-state.ts'
@@ -39,8 +40,8 @@ export type PartitionEvent =
     }
   /** The source answered that the topic does not exist, or that it has fewer partitions. */
   | { readonly kind: 'source-missing'; readonly recreatedAs: string | null }
-  /** A fetch was answered with a diverging epoch (KIP-320, KIP-595). */
-  | { readonly kind: 'diverged'; readonly epoch: number; readonly endOffset: SourceOffset }
+  /** A fetch was answered with a diverging epoch (KIP-320, KIP-595), and both sides were asked. */
+  | ({ readonly kind: 'diverged' } & Divergence)
   /** The target acknowledged a batch. */
   | {
       readonly kind: 'acknowledged'
@@ -49,6 +50,8 @@ export type PartitionEvent =
       readonly nextSourceOffset: SourceOffset
       /** Of the source's batch right before `nextSourceOffset`; null: unknown. */
       readonly epoch: number | null
+      /** As in `Stretch`. */
+      readonly earlierEpochs?: readonly EpochEnd[]
       readonly maxTimestampMs: bigint
     }
   /** The target assigned a producer, and nobody writes there under an earlier one. */
@@ -56,11 +59,7 @@ export type PartitionEvent =
   /** The owner before us is fenced, and what it left beyond the checkpoint was looked through. */
   | ({ readonly kind: 'taken-over' } & TakenOver)
   /** Control batches, aborted data, empty batches: nothing of them belongs on the target. */
-  | {
-      readonly kind: 'skipped'
-      readonly nextSourceOffset: SourceOffset
-      readonly epoch: number | null
-    }
+  | ({ readonly kind: 'skipped' } & Stretch)
   /** A batch that must not be passed on as it is: by our own check, or the target's answer. */
   | {
       readonly kind: 'refused'
@@ -69,6 +68,22 @@ export type PartitionEvent =
       readonly detail: string
     }
 
+/** What the source answered a fetch with, and what was found out from both sides since. */
+export type Divergence = {
+  /** The largest epoch of the source's log that is not above ours, and where it ends. */
+  readonly epoch: number
+  readonly endOffset: SourceOffset
+  readonly parting: Exclude<Parting, { kind: 'ask' }>
+  /** Where on the target begins what only the target has; null: nothing bounds it. */
+  readonly onlyOnTarget: OnlyOnTarget | null
+}
+
+export type OnlyOnTarget = {
+  readonly from: TargetOffset
+  /** False: it begins here or further on. */
+  readonly isExact: boolean
+}
+
 /** What was found on the target beyond a checkpoint. */
 export type TakenOver = {
   readonly producer: Producer
@@ -76,6 +91,8 @@ export type TakenOver = {
   readonly nextSourceOffset: SourceOffset
   /** Of the batch before it; null when none of them was there. */
   readonly epoch: number | null
+  /** As in `Stretch`. */
+  readonly earlierEpochs?: readonly EpochEnd[]
   readonly maxTimestampMs: bigint | null
   /** Where the target's log ended before our own marker. */
   readonly foundTargetOffset: TargetOffset

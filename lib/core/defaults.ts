@@ -69,6 +69,9 @@ export const observationAttemptsMax = 6
 /** Wait before the second such attempt, doubling each time: 100 ms to 1.6 s, 3 s in all. */
 export const retryBackoffMs = 100
 
+/** A tick looks again, for so many ms, at what did not answer: a leader that moves does soon. */
+export const lookAgainMsMax = 2_000
+
 /** A day, ms: then a partition renews its producer, which brokers forget after a week. */
 export const producerAgeMsMax = 24 * 60 * 60 * 1000
 
@@ -95,3 +98,12 @@ export const handOverPollMs = 200
 
 /** A successor's patience: the lead and a lease, so that it also takes over from a crash. */
 export const handOverWaitMsMax = 30_000
+
+/** Leader epochs a checkpoint remembers: its row stays below 1 KB, one unit of a write. */
+export const epochHistoryMax = 16
+
+/** Source offsets in front of a divergence that are looked for on the standby, by contents. */
+export const divergenceWindowOffsets = 1_000
+
+/** Fetches of the standby to find where a divergence begins there; then only a bound is named. */
+export const divergenceFetchesMax = 64

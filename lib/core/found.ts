@@ -2,7 +2,15 @@
 // more than one check can make the same finding. Does not own when they are made:
 // decide.ts and decide-observation.ts.
 
-import { type DecideContext, type Decision, halted, type TargetObservation } from './decision.ts'
+import {
+  type DecideContext,
+  type Decision,
+  type Divergence,
+  halted,
+  type OnlyOnTarget,
+  type TargetObservation,
+} from './decision.ts'
+import { historyBefore, lastEpochOf } from './epoch-history.ts'
 import { type Incident, type PartitionScope, partitionIncident } from './incident.ts'
 import { type SourceOffset, type TargetOffset, targetOffset } from './offset.ts'
 import type { Position } from './partition-state.ts'
@@ -55,45 +63,52 @@ type TopicResetContext = Pick<DecideContext, 'scope' | 'nowMs'> & Pick<Incident,
  */
 export function divergence(
   position: Position,
-  found: { readonly endOffset: SourceOffset; readonly evidence: Record<string, string> },
+  found: Divergence & { readonly parting: { readonly kind: 'at' } },
   { scope, policies, nowMs }: DecideContext,
 ): Decision {
-  const { endOffset } = found
+  const nextSourceOffset = found.parting.sourceOffset
   const goesOn = policies.onDivergence === 'continue'
   const incident = partitionIncident(scope, {
     kind: 'log-diverged',
-    occurrence: [position.sourceTopicId, position.nextSourceOffset, endOffset],
+    occurrence: [
+      position.sourceTopicId,
+      position.nextSourceOffset,
+      ourEpoch(position),
+      nextSourceOffset,
+    ],
     resolution: goesOn ? 'continued' : 'open',
     detectedAtMs: nowMs,
     expectedOffset: position.nextSourceOffset,
-    foundOffset: endOffset,
+    foundOffset: nextSourceOffset,
     lostRecordsMax: 0n,
     evidence: {
       topicId: position.sourceTopicId,
-      recordsOnlyOnTargetMax: String(position.nextSourceOffset - endOffset),
-      ...found.evidence,
+      recordsOnlyOnTargetMax: String(position.nextSourceOffset - nextSourceOffset),
+      ...epochsSeen(position, found),
+      ...targetRange(position, found.onlyOnTarget),
     },
   })
   if (!goesOn) return halted(position, incident)
+  const epochs = historyBefore(position.epochs, nextSourceOffset)
   return {
-    state: {
-      kind: 'replicating',
-      position: { ...position, nextSourceOffset: endOffset, lastEpoch: null },
-    },
+    state: { kind: 'replicating', position: { ...position, nextSourceOffset, epochs } },
     incidents: [incident],
     commands: [{ kind: 'save-checkpoint' }, { kind: 'fetch', withEpoch: true }],
   }
 }
 
-/** The source's log was replaced from somewhere before the position on; where, nobody told. */
+/**
+ * The source's log was replaced, and neither side's epochs reach back to where. Its new records in
+ * front of the offset that bounds it would be skipped in silence: nothing goes on from there.
+ */
 export function unlocatedDivergence(
   position: Position,
-  found: { readonly endOffset: SourceOffset; readonly evidence: Record<string, string> },
+  found: Divergence,
   { scope, nowMs }: DecideContext,
 ): Incident {
   return partitionIncident(scope, {
     kind: 'log-diverged',
-    occurrence: [position.sourceTopicId, position.nextSourceOffset, found.endOffset],
+    occurrence: [position.sourceTopicId, position.nextSourceOffset, ourEpoch(position)],
     resolution: 'open',
     detectedAtMs: nowMs,
     expectedOffset: position.nextSourceOffset,
@@ -101,10 +116,52 @@ export function unlocatedDivergence(
     lostRecordsMax: null,
     evidence: {
       topicId: position.sourceTopicId,
-      divergingEpochEndOffset: String(found.endOffset),
-      ...found.evidence,
+      partsNotBehind: String(found.parting.sourceOffset),
+      ...epochsSeen(position, found),
+      ...targetRange(position, found.onlyOnTarget),
     },
   })
+}
+
+/** A log that is shorter than our position, where no epoch tells how much of it is another one. */
+export function divergenceByLogEnd(
+  position: Position,
+  logEndOffset: SourceOffset,
+  { scope, nowMs }: DecideContext,
+): Incident {
+  return partitionIncident(scope, {
+    kind: 'log-diverged',
+    occurrence: [position.sourceTopicId, position.nextSourceOffset, 'log-end'],
+    resolution: 'open',
+    detectedAtMs: nowMs,
+    expectedOffset: position.nextSourceOffset,
+    foundOffset: null,
+    lostRecordsMax: null,
+    evidence: { topicId: position.sourceTopicId, partsNotBehind: String(logEndOffset) },
+  })
+}
+
+/** Tells a second divergence from a first one that parted at the same offset. */
+function ourEpoch({ epochs }: Position): string {
+  return String(lastEpochOf(epochs) ?? 'unknown')
+}
+
+function epochsSeen(position: Position, found: Divergence): Record<string, string> {
+  return {
+    lastEpoch: ourEpoch(position),
+    divergingEpoch: String(found.epoch),
+    divergingEpochEndOffset: String(found.endOffset),
+  }
+}
+
+/** `[from, to)` in the target's offsets: records that the source no longer has. */
+function targetRange(position: Position, only: OnlyOnTarget | null): Record<string, string> {
+  if (only === null) return {}
+  return {
+    onlyOnTargetFrom: String(only.from),
+    onlyOnTargetTo: String(position.nextTargetOffset),
+    onlyOnTargetFromIs: only.isExact ? 'exact' : 'at the earliest',
+  }
 }
 
 /**

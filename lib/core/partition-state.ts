@@ -13,6 +13,7 @@
 // may halt it at once. That a partition cannot be observed right now is no state: nothing about its
 // position changed. It is the outcome of a run, and an incident of the cluster or topic.
 
+import type { EpochHistory } from './epoch-history.ts'
 import type { SourceOffset, TargetOffset } from './offset.ts'
 
 /**
@@ -26,10 +27,10 @@ export type Position = {
   /** The offset the next record gets on the target, as long as nobody else writes there. */
   readonly nextTargetOffset: TargetOffset
   /**
-   * Leader epoch of the last copied batch, sent with every fetch (KIP-320); null before the first
-   * one.
+   * Leader epochs of what lies right before the position, as far back as they are known; the last
+   * one goes with every fetch (KIP-320). Empty where the batch before the position is unknown.
    */
-  readonly lastEpoch: number | null
+  readonly epochs: EpochHistory
   /**
    * The source's log end when last seen: bounds what a reset or deletion may have taken with it.
    */

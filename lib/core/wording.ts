@@ -138,14 +138,26 @@ function resumeName({ topic, partition, flow }: Incident): string {
   return `${topic}:${partition} --flow ${flow}`
 }
 
-function divergedRange({ expectedOffset: expected, foundOffset: found }: Incident): string {
+function divergedRange(incident: Incident): string {
+  const { expectedOffset: expected, foundOffset: found } = incident
   if (found === null) {
-    return `The source's log was replaced from an offset below ${expected} on that it did not tell`
+    return (
+      `The source's log was replaced from an offset on that no epoch tells, at ` +
+      `${evidence(incident, 'partsNotBehind')} or before`
+    )
   }
   return (
     `The source's log was replaced from offset ${found} on; the standby holds records of ` +
-    `[${found}, ${expected}) that the source no longer has`
+    `[${found}, ${expected}) that the source no longer has${standbyRange(incident)}`
   )
+}
+
+function standbyRange({ evidence: facts }: Incident): string {
+  const { onlyOnTargetFrom: from, onlyOnTargetTo: to, onlyOnTargetFromIs: how } = facts
+  if (from === undefined) return ''
+  return how === 'exact'
+    ? `, at its own offsets [${from}, ${to})`
+    : `, not before its own offset ${from} and up to ${to}`
 }
 
 function after(incident: Incident): string {

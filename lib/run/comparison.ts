@@ -4,11 +4,11 @@
 // contents, never by count: what compaction removed would be counted off from what is left.
 
 import type { CopiedBatch } from '../core/batch-admission.ts'
-import type { TakenOver } from '../core/decision.ts'
-import { sourceOffset } from '../core/offset.ts'
+import { joinStretches, type Stretch } from '../core/epoch-history.ts'
+import { sourceOffset, type TargetOffset, targetOffset } from '../core/offset.ts'
 import { holdsSameRecords } from '../core/take-over.ts'
 import { DecodeError } from '../kafka/decode-error.ts'
-import type { RecordBatch } from '../kafka/record-batch.ts'
+import { nextOffsetAfter, type RecordBatch } from '../kafka/record-batch.ts'
 import { readSourceRecords, type SourceRecord } from '../kafka/repack.ts'
 
 /** The source's batches that are to be copied, in order. */
@@ -19,7 +19,11 @@ export type Candidates = {
   take(): void
 }
 
-export type Reached = Pick<TakenOver, 'nextSourceOffset' | 'epoch' | 'maxTimestampMs'>
+export type Reached = Stretch & {
+  readonly maxTimestampMs: bigint
+  /** On the target, behind the last record that was found. */
+  readonly nextTargetOffset: TargetOffset
+}
 
 /** What became of the records of one batch of the target. */
 export type Match = {
@@ -30,7 +34,13 @@ export type Match = {
   readonly wasReadable: boolean
 }
 
-type Opened = { readonly candidate: CopiedBatch; readonly records: SourceRecord[]; at: number }
+type Opened = {
+  readonly candidate: CopiedBatch
+  readonly records: SourceRecord[]
+  /** What was reached before this one. */
+  readonly before: Reached | null
+  at: number
+}
 
 export function createComparison(candidates: Candidates) {
   let reached: Reached | null = null
@@ -44,17 +54,17 @@ export function createComparison(candidates: Candidates) {
     if (opened !== null) return opened
     const candidate = await candidates.first()
     if (candidate === null) return null
-    opened = { candidate, records: readSourceRecords(candidate.batch), at: 0 }
+    opened = { candidate, records: readSourceRecords(candidate.batch), before: reached, at: 0 }
     return opened
   }
-  const advance = (from: Opened, record: SourceRecord): void => {
-    const { candidate, records } = from
+  const advance = (from: Opened, record: SourceRecord, found: SourceRecord): void => {
+    const { candidate, records, before } = from
     from.at += 1
     const isLast = from.at === records.length
     reached = {
-      nextSourceOffset: isLast ? candidate.nextSourceOffset : sourceOffset(record.offset + 1n),
-      epoch: isLast ? candidate.epoch : epochInside(candidate.batch),
+      ...joinStretches(before, isLast ? candidate : stretchInside(candidate, record)),
       maxTimestampMs: candidate.batch.maxTimestamp,
+      nextTargetOffset: targetOffset(found.offset + 1n),
     }
     if (isLast) close()
   }
@@ -64,8 +74,11 @@ export function createComparison(candidates: Candidates) {
     if (opened !== null) return false
     const candidate = await candidates.first()
     if (candidate === null || !holdsSameRecords(candidate.batch, batch)) return false
-    const { nextSourceOffset, epoch } = candidate
-    reached = { nextSourceOffset, epoch, maxTimestampMs: candidate.batch.maxTimestamp }
+    reached = {
+      ...joinStretches(reached, candidate),
+      maxTimestampMs: candidate.batch.maxTimestamp,
+      nextTargetOffset: targetOffset(nextOffsetAfter(batch)),
+    }
     candidates.take()
     return true
   }
@@ -76,12 +89,14 @@ export function createComparison(candidates: Candidates) {
       const from = await next()
       const wanted = from?.records[from.at]
       isLastMatched = from !== null && wanted !== undefined && isSameRecord(wanted, record)
-      if (from !== null && wanted !== undefined && isLastMatched) advance(from, wanted)
+      if (from !== null && wanted && isLastMatched) advance(from, wanted, record)
       else unmatchedRecords += 1
     }
     return { unmatchedRecords, isLastMatched, wasReadable: true }
   }
   return {
+    /** True when nothing is left that could be found. */
+    isOver: async (): Promise<boolean> => opened === null && (await candidates.first()) === null,
     /** Behind the last record that the target holds; null when it holds none of them. */
     reached: (): Reached | null => reached,
     /** To be called for every batch of data of the target, in order. */
@@ -99,9 +114,13 @@ export function createComparison(candidates: Candidates) {
   }
 }
 
-/** In the middle of a batch it is its own; formats before v2 had none. */
-function epochInside({ partitionLeaderEpoch }: RecordBatch): number | null {
-  return partitionLeaderEpoch < 0 ? null : partitionLeaderEpoch
+/** Up to a record in the middle: the batch's own epoch (formats before v2 had none), and before. */
+function stretchInside({ batch, earlierEpochs }: CopiedBatch, record: SourceRecord): Stretch {
+  return {
+    nextSourceOffset: sourceOffset(record.offset + 1n),
+    epoch: batch.partitionLeaderEpoch < 0 ? null : batch.partitionLeaderEpoch,
+    earlierEpochs: (earlierEpochs ?? []).filter(each => each.endOffset <= batch.baseOffset),
+  }
 }
 
 /** True for two records that a consumer could tell apart by their offsets only. */

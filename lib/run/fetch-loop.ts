@@ -3,12 +3,14 @@
 // copied (core/batch-admission.ts).
 
 import { assert } from '../core/assert.ts'
-import { admitBatches, type CopiedBatch } from '../core/batch-admission.ts'
+import { admitBatches, extendBatch } from '../core/batch-admission.ts'
 import { dispositionOf } from '../core/disposition.ts'
+import type { Stretch } from '../core/epoch-history.ts'
 import { isBefore, sourceOffset } from '../core/offset.ts'
 import type { FetchedPartition } from '../kafka/01-fetch.ts'
 import { errorName } from '../kafka/error-codes.ts'
 import { createFetchSession, type FetchSession } from '../kafka/fetch-session.ts'
+import { divergingAnswer } from './divergence.ts'
 import { conclude } from './finale.ts'
 import { partitionName, unobserved } from './observe.ts'
 import { abandon, decideFor, guarded, perform, start } from './partition-effects.ts'
@@ -185,14 +187,12 @@ function takeFetched(
 ): void {
   if (fetched.errorCode !== 0) return refused(shard, run, errorName(fetched.errorCode))
   if (fetched.divergingEpoch !== null) {
-    const { epoch, endOffset } = fetched.divergingEpoch
-    const end = sourceOffset(endOffset < 0n ? 0n : endOffset)
-    return conclude(shard, run, { kind: 'diverged', epoch, endOffset: end })
+    return conclude(shard, run, { kind: 'diverged', answer: divergingAnswer(fetched) })
   }
   if (run.fetchOffset === null) return
   const admission = admitBatches(fetched, run.fetchOffset)
-  const { copied, skippedTo, skippedEpoch, nextFetchOffset, refusal } = admission
-  if (skippedTo !== null) skip(shard, run, { nextSourceOffset: skippedTo, epoch: skippedEpoch })
+  const { copied, skipped, nextFetchOffset, refusal } = admission
+  if (skipped !== null) skip(shard, run, skipped)
   run.fetchOffset = nextFetchOffset
   const newest = copied.at(-1)
   if (newest !== undefined) {
@@ -223,16 +223,11 @@ function forgetTroubles(run: PartitionRun): void {
 /**
  * Control batches, aborted data: the position moves with the last batch before them, or by itself.
  */
-function skip(
-  shard: Shard,
-  run: PartitionRun,
-  to: Pick<CopiedBatch, 'nextSourceOffset' | 'epoch'>,
-): void {
+function skip(shard: Shard, run: PartitionRun, to: Stretch): void {
   run.fetchEpoch = to.epoch
   const last = run.pending.last()
   if (last !== undefined) {
-    last.nextSourceOffset = to.nextSourceOffset
-    last.epoch = to.epoch
+    extendBatch(last, to)
     return
   }
   const decision = decideFor(shard, run, { kind: 'skipped', ...to })

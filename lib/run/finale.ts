@@ -4,6 +4,9 @@
 
 import { backoffMs } from '../core/budget.ts'
 import { observationAttemptsMax, retryBackoffMs } from '../core/defaults.ts'
+import { BrokerFailure } from '../io/broker-failure.ts'
+import { takeDivergence } from './divergence.ts'
+import { unobserved } from './observe.ts'
 import { decideFor, finish, perform, start } from './partition-effects.ts'
 import type { Finale, PartitionRun, Trouble } from './partition-run.ts'
 import type { Shard } from './shard-run.ts'
@@ -32,21 +35,34 @@ export function settle(shard: Shard, run: PartitionRun): void {
       retry(shard, run, 'observing', finale.because)
       return
     case 'diverged':
-    case 'refused': {
-      // A divergence that policy passes leaves a new position: looked at
-      // afresh before it is fetched.
-      run.phase = 'observing'
-      run.notBeforeMs = Number.POSITIVE_INFINITY
-      start(
-        shard,
-        [run],
-        perform(shard, run, decideFor(shard, run, finale)).then(() => {
-          run.notBeforeMs = 0
-          shard.observer.notify()
-        }),
-      )
+      return lookAfresh(shard, run, () => takeDivergence(shard, run, finale.answer))
+    case 'refused':
+      return lookAfresh(shard, run, () => perform(shard, run, decideFor(shard, run, finale)))
+  }
+}
+
+/**
+ * A divergence that policy passes leaves a new position: both sides are looked at once more before
+ * it is fetched.
+ */
+function lookAfresh(shard: Shard, run: PartitionRun, work: () => Promise<void>): void {
+  run.phase = 'observing'
+  run.notBeforeMs = Number.POSITIVE_INFINITY
+  const looked = async () => {
+    try {
+      await work()
+      run.notBeforeMs = 0
+      shard.observer.notify()
+    } catch (error) {
+      // Of a cluster that did not answer when it was asked where the logs part.
+      const failure = unobserved(error, null)
+      if (run.phase === 'stopped') return
+      const cluster = error instanceof BrokerFailure ? error.cluster : shard.source.name
+      run.lastFailure = { ...failure, cluster }
+      retry(shard, run, 'observing', { outcome: 'unobserved', detail: failure.detail })
     }
   }
+  start(shard, [run], looked())
 }
 
 /**

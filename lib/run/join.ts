@@ -4,6 +4,7 @@
 // Nothing is held back for it: a batch that can be sent goes out at once, and alone.
 
 import { joinedBytesMax, joinedContentBytesMax, smallBatchBytesMax } from '../core/defaults.ts'
+import { joinStretches, type Stretch } from '../core/epoch-history.ts'
 import { positionOf, sequenceAfter } from '../core/partition-state.ts'
 import { DecodeError } from '../kafka/decode-error.ts'
 import { stampForProduce } from '../kafka/produce-stamp.ts'
@@ -28,8 +29,8 @@ export function joinUnsent(run: PartitionRun): void {
   // Those before it are in flight: their sequences come first.
   const baseSequence = sequenceAfter(producer.nextSequence, run.pending.inFlightRecords())
   const bytes = stampForProduce(batch, { ...producer, baseSequence })
-  const { nextSourceOffset, epoch } = last
-  run.pending.replaceNeverSent(waiting.length, { batch, nextSourceOffset, epoch, bytes })
+  const stretch = waiting.reduce<Stretch | null>(joinStretches, null) ?? last
+  run.pending.replaceNeverSent(waiting.length, { ...stretch, batch, bytes })
 }
 
 /**

@@ -4,6 +4,7 @@
 
 import type { Decision } from '../core/decision.ts'
 import { tableWritesInFlightMax } from '../core/defaults.ts'
+import { lastEpochOf } from '../core/epoch-history.ts'
 import { positionOf } from '../core/partition-state.ts'
 import { needsTakeOver } from '../core/take-over.ts'
 import { BrokerFailure } from '../io/broker-failure.ts'
@@ -218,7 +219,7 @@ function startCopying(shard: Shard, run: PartitionRun, withEpoch: boolean): void
   if (position === null || run.sourceLeader === null) return
   run.phase = 'copying'
   run.fetchOffset = position.nextSourceOffset
-  run.fetchEpoch = withEpoch ? position.lastEpoch : null
+  run.fetchEpoch = withEpoch ? lastEpochOf(position.epochs) : null
   run.nextSequence = position.producer?.nextSequence ?? 0
   fetchFrom(shard, run.sourceLeader.leaderId)
 }

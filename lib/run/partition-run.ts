@@ -6,6 +6,7 @@
 import { assert } from '../core/assert.ts'
 import type { CopiedBatch } from '../core/batch-admission.ts'
 import type { PartitionKey } from '../core/checkpoint.ts'
+import type { DivergingAnswer } from '../core/epoch-history.ts'
 import type { Incident } from '../core/incident.ts'
 import type { SourceOffset } from '../core/offset.ts'
 import { type PartitionState, positionOf, sequenceAfter } from '../core/partition-state.ts'
@@ -47,7 +48,7 @@ export type Finding = Unobserved & {
 export type Finale =
   | { readonly kind: 'stop'; readonly outcome: Outcome; readonly detail: string | null }
   | { readonly kind: 'observe'; readonly outOfRange: boolean; readonly because: Trouble }
-  | { readonly kind: 'diverged'; readonly epoch: number; readonly endOffset: SourceOffset }
+  | { readonly kind: 'diverged'; readonly answer: DivergingAnswer }
   | {
       readonly kind: 'refused'
       readonly as: 'unsupported-batch' | 'record-too-large'

@@ -3,10 +3,11 @@
 // mean the same by "work", but it writes no checkpoint: only the holder of a lease does. Requests
 // grow with brokers, not with partitions.
 
-import { isLeaseLive } from '../core/budget.ts'
+import { backoffMs, isLeaseLive } from '../core/budget.ts'
 import type { FlowConfig } from '../core/config.ts'
 import { decide } from '../core/decide.ts'
 import type { Decision, PartitionEvent } from '../core/decision.ts'
+import { lookAgainMsMax, observationAttemptsMax, retryBackoffMs } from '../core/defaults.ts'
 import { type Incident, isOpenFor } from '../core/incident.ts'
 import { corruptIncidentText } from '../core/incident-row.ts'
 import type { PartitionState } from '../core/partition-state.ts'
@@ -22,7 +23,13 @@ import {
   stateOf,
   unnamedText,
 } from './flow-partitions.ts'
-import { type LogView, type LogViews, observeLogs, type TopicPartition } from './observe.ts'
+import {
+  type LogView,
+  type LogViews,
+  observeLogs,
+  partitionName,
+  type TopicPartition,
+} from './observe.ts'
 import { observedEvent } from './observed-event.ts'
 import type { Finding } from './partition-run.ts'
 import { ensureTargetTopics, findTopics } from './plan-topics.ts'
@@ -69,8 +76,9 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
   const ensured = await ensureTargetTopics(deps, flow, topics.found)
   const partitions = joinPartitions(flow, topics.partitions, listed)
   const [sources, targets] = await Promise.all([
-    observeLogs(deps.source, partitions, ['log-start', 'last-stable', 'log-end']),
-    observeLogs(
+    observePatiently(deps, deps.source, partitions, ['log-start', 'last-stable', 'log-end']),
+    observePatiently(
+      deps,
       deps.target,
       partitions.map(each => onTarget(flow, each)),
       ['log-end'],
@@ -105,6 +113,34 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
     findings,
     warnings: [...topics.warnings, ...ensured.warnings, ...listed.unnamed.map(unnamedText)],
   }
+}
+
+/**
+ * As `observeLogs`; what did not answer is looked at again, a little later: while a leader moves,
+ * metadata and brokers contradict each other for a moment, and that is nobody's incident.
+ */
+async function observePatiently(
+  { clock }: Pick<PlanDeps, 'clock'>,
+  cluster: Cluster,
+  partitions: readonly TopicPartition[],
+  points: Parameters<typeof observeLogs>[2],
+): Promise<LogViews> {
+  const startedAtMs = clock.nowMs()
+  let views = await observeLogs(cluster, partitions, points)
+  for (let attempt = 0; attempt < observationAttemptsMax; attempt += 1) {
+    const before = views
+    const silent = partitions.filter(each => {
+      const view = before.of(each)
+      return view.kind === 'unobserved' && view.reason === 'unreachable'
+    })
+    const waitMs = backoffMs(attempt, retryBackoffMs)
+    if (silent.length === 0 || clock.nowMs() + waitMs - startedAtMs > lookAgainMsMax) break
+    await clock.wait(waitMs)
+    const again = await observeLogs(cluster, silent, points)
+    const names = new Set(silent.map(partitionName))
+    views = { of: each => (names.has(partitionName(each)) ? again : before).of(each) }
+  }
+  return views
 }
 
 /** A partition that a worker is to run. */

@@ -165,6 +165,7 @@ function acknowledge(
     recordsCount,
     nextSourceOffset: batch.nextSourceOffset,
     epoch: batch.epoch,
+    earlierEpochs: batch.earlierEpochs ?? [],
     maxTimestampMs: maxTimestamp,
   })
   if (decision.incidents.length === 0 && decision.commands.length === 0) run.state = decision.state

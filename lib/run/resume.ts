@@ -3,6 +3,7 @@
 // before the partition is released.
 
 import type { FlowConfig } from '../core/config.ts'
+import { historyBefore } from '../core/epoch-history.ts'
 import { topicReset } from '../core/found.ts'
 import { type Incident, isAboutTarget } from '../core/incident.ts'
 import {
@@ -198,14 +199,7 @@ async function look(
   }
 }
 
-function nextPosition(input: {
-  readonly at: TopicPartition
-  readonly from: ResumeFrom
-  readonly incident: Incident | null
-  readonly position: Position
-  readonly source: SeenLog
-  readonly target: SeenLog
-}): Position {
+function nextPosition(input: Starting & { readonly target: SeenLog }): Position {
   const { position, source, target } = input
   const nextSourceOffset = startingOffset(input)
   return {
@@ -215,21 +209,36 @@ function nextPosition(input: {
     nextSourceOffset,
     nextTargetOffset: targetOffset(pointOf(target, 'log-end')),
     lastSeenLogEndOffset: sourceOffset(pointOf(source, 'log-end')),
-    // The epoch belongs to the batch before the position; somewhere else it would be another one's.
-    lastEpoch: nextSourceOffset === position.nextSourceOffset ? position.lastEpoch : null,
+    epochs: historyAt(nextSourceOffset, input),
     // As old as can be: what is copied again must not be taken for a repetition of what was sent
     // before, so it goes out under a new epoch.
     producer: position.producer === null ? null : { ...position.producer, assignedAtMs: 0 },
   }
 }
 
-function startingOffset(input: {
+/** What is known of the epochs before `offset`: elsewhere they would be another log's. */
+function historyAt(
+  offset: SourceOffset,
+  { position, incident, source }: Pick<Starting, 'position' | 'incident' | 'source'>,
+): Position['epochs'] {
+  if (source.topicId !== position.sourceTopicId) return []
+  if (incident?.kind !== 'log-diverged') {
+    return offset === position.nextSourceOffset ? position.epochs : []
+  }
+  const { foundOffset } = incident
+  const isCommon = foundOffset !== null && offset <= foundOffset
+  return isCommon ? historyBefore(position.epochs, offset) : []
+}
+
+type Starting = {
   readonly at: TopicPartition
   readonly from: ResumeFrom
   readonly incident: Incident | null
   readonly position: Position
   readonly source: SeenLog
-}): SourceOffset {
+}
+
+function startingOffset(input: Starting): SourceOffset {
   const { at, from, incident, position, source } = input
   const start = sourceOffset(pointOf(source, 'log-start'))
   const end = sourceOffset(pointOf(source, 'log-end'))
@@ -242,8 +251,11 @@ function startingOffset(input: {
     return sourceOffset(from)
   }
   if (source.topicId !== position.sourceTopicId) return start
-  if (incident?.kind === 'log-diverged' && incident.foundOffset !== null) {
-    return laterOf(start, sourceOffset(incident.foundOffset))
+  if (incident?.kind === 'log-diverged') {
+    if (incident.foundOffset !== null) return laterOf(start, sourceOffset(incident.foundOffset))
+    // From our position on, records that the source has now and nobody copied would be skipped.
+    const why = `parts from what was copied at an offset that is not known, ${incident.evidence.partsNotBehind ?? end} or before`
+    throw refuse(at, why, `Choose where to go on: --from log-start, or --from OFFSET`)
   }
   return laterOf(start, position.nextSourceOffset)
 }

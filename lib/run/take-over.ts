@@ -3,31 +3,21 @@
 // marker of the fence can nothing of it appear any more. Does not own what follows
 // (core/decide.ts).
 
-import { admitBatches, type CopiedBatch } from '../core/batch-admission.ts'
 import type { SourceObservation, TakenOver } from '../core/decision.ts'
 import { observationAttemptsMax } from '../core/defaults.ts'
-import {
-  isBefore,
-  laterOf,
-  type SourceOffset,
-  type TargetOffset,
-  targetOffset,
-} from '../core/offset.ts'
+import { isBefore, laterOf, type TargetOffset, targetOffset } from '../core/offset.ts'
 import { type Position, type Producer, positionOf } from '../core/partition-state.ts'
 import { canCompare, transactionalId } from '../core/take-over.ts'
 import { BrokerFailure } from '../io/broker-failure.ts'
-import type { Cluster } from '../io/cluster.ts'
-import type { FetchedPartition } from '../kafka/01-fetch.ts'
-import { errorName } from '../kafka/error-codes.ts'
 import {
   isControlBatch,
   nextOffsetAfter,
   producerEpochOf,
   type RecordBatch,
-  readRecordBatches,
 } from '../kafka/record-batch.ts'
 import { type Candidates, createComparison } from './comparison.ts'
 import { type Leader, partitionName } from './observe.ts'
+import { createCandidates, fetchPartition, type OnePartition, v2Batches } from './one-partition.ts'
 import { decideFor, perform, saveCheckpoint } from './partition-effects.ts'
 import type { PartitionRun } from './partition-run.ts'
 import { assignProducer, patiently } from './producer-identity.ts'
@@ -85,8 +75,11 @@ type Look = Both & { readonly left: Position; readonly producer: Producer }
 /** Compares what lies on the target beyond the checkpoint with what the source has to copy. */
 async function lookThrough(shard: Shard, run: PartitionRun, look: Look): Promise<TakenOver> {
   const { left, producer, source } = look
+  const from = laterOf(left.nextSourceOffset, source.logStartOffset)
   const comparison = createComparison(
-    canCompare(left, source) ? createCandidates(shard, run, look) : nothingToCompare,
+    canCompare(left, source)
+      ? createCandidates(shard, sourceOf(shard, run, look), { from })
+      : nothingToCompare,
   )
   let foreignRecords = 0n
   let unreadableRecords = 0n
@@ -122,16 +115,19 @@ async function readTarget(
   { look, visit }: { readonly look: Look; readonly visit: (batch: RecordBatch) => Promise<void> },
 ): Promise<Pick<TakenOver, 'foundTargetOffset' | 'nextTargetOffset'>> {
   const { left, producer, targetLeader } = look
-  const at = { topicId: left.targetTopicId, partition: run.key.partition, leader: targetLeader }
+  const at: OnePartition = {
+    cluster: shard.target,
+    topicId: left.targetTopicId,
+    partition: run.key.partition,
+    leader: targetLeader,
+  }
+  const waitMs = shard.flow.budgets.fetchWaitMs
   let from = left.nextTargetOffset
   let found = from
   for (let polls = 0; polls <= observationAttemptsMax; ) {
-    const answer = await fetchFrom(shard, shard.target, {
-      ...at,
-      from,
-      isolation: 'read-uncommitted',
-    })
-    const batches = answer.records === null ? [] : v2Batches(answer.records)
+    const answer = await fetchPartition(shard, at, { from, isolation: 'read-uncommitted', waitMs })
+    if (answer === null) throw shorterThan(shard, run, from)
+    const batches = v2Batches(answer)
     for (const batch of batches) {
       const next = targetOffset(nextOffsetAfter(batch))
       if (!isBefore(from, next)) continue
@@ -152,6 +148,12 @@ async function readTarget(
   throw new BrokerFailure({ reason: 'unreachable', cluster: shard.target.name, detail })
 }
 
+function shorterThan(shard: Shard, run: PartitionRun, offset: TargetOffset): BrokerFailure {
+  const name = partitionName({ topic: run.targetTopic, partition: run.key.partition })
+  const detail = `a fetch of ${name} at offset ${offset} answered OFFSET_OUT_OF_RANGE`
+  return new BrokerFailure({ reason: 'unreachable', cluster: shard.target.name, detail })
+}
+
 function isMarkerOf(batch: RecordBatch, { producerId, producerEpoch, fencing }: Producer): boolean {
   return (
     fencing === 'transactional-id' &&
@@ -161,76 +163,9 @@ function isMarkerOf(batch: RecordBatch, { producerId, producerEpoch, fencing }: 
   )
 }
 
-/** The source's next batches to copy, fetched as they are asked for. */
-function createCandidates(
-  shard: Shard,
-  run: PartitionRun,
-  { left, source, sourceLeader }: Look,
-): Candidates {
-  const at = { topicId: left.sourceTopicId, partition: run.key.partition, leader: sourceLeader }
-  let from: SourceOffset = laterOf(left.nextSourceOffset, source.logStartOffset)
-  let admitted: CopiedBatch[] = []
-  let isOver = false
-  return {
-    async first(): Promise<CopiedBatch | null> {
-      // Ends: a pass that brings no batch and does not move on is the last one.
-      while (admitted.length === 0 && !isOver) {
-        const isolation = 'read-committed' as const
-        const answer = await fetchFrom(shard, shard.source, { ...at, from, isolation })
-        const { copied, nextFetchOffset, refusal } = admitBatches(answer, from)
-        admitted = copied
-        isOver = refusal !== null || nextFetchOffset === from
-        from = nextFetchOffset
-      }
-      return admitted[0] ?? null
-    },
-    take(): void {
-      admitted.shift()
-    },
-  }
-}
-
-/** One partition, answered at once. Throws `BrokerFailure` for an answer that is none. */
-async function fetchFrom(
-  shard: Shard,
-  cluster: Cluster,
-  at: {
-    readonly topicId: string
-    readonly partition: number
-    readonly leader: Leader
-    readonly from: SourceOffset | TargetOffset
-    readonly isolation: 'read-committed' | 'read-uncommitted'
-  },
-): Promise<FetchedPartition> {
-  const { fetchBytesMax, fetchWaitMs } = shard.flow.budgets
-  const position = {
-    partition: at.partition,
-    currentLeaderEpoch: at.leader.leaderEpoch,
-    fetchOffset: at.from,
-    lastFetchedEpoch: null,
-    partitionMaxBytes: fetchBytesMax,
-  }
-  const answer = await cluster.fetch(at.leader.leaderId, {
-    // Of the source only what is there counts; of the target the marker is waited for.
-    maxWaitMs: at.isolation === 'read-committed' ? 0 : fetchWaitMs,
-    minBytes: 1,
-    maxBytes: fetchBytesMax,
-    isolationLevel: at.isolation,
-    topics: [{ topicId: at.topicId, partitions: [position] }],
-  })
-  const [fetched] = answer.partitions
-  const error = errorName(fetched?.errorCode ?? answer.errorCode)
-  if (fetched !== undefined && error === 'NONE') return fetched
-  // What the source has lost cannot be compared; the next observation says that it is lost.
-  if (fetched !== undefined && error === 'OFFSET_OUT_OF_RANGE' && cluster === shard.source) {
-    return fetched
-  }
-  const detail = `a fetch to take over partition ${at.partition} answered ${error}`
-  throw new BrokerFailure({ reason: 'unreachable', cluster: cluster.name, detail })
-}
-
-function v2Batches(records: Buffer): RecordBatch[] {
-  return readRecordBatches(records).batches.flatMap(each => (each.kind === 'v2' ? [each] : []))
+function sourceOf(shard: Shard, run: PartitionRun, { left, sourceLeader }: Look): OnePartition {
+  const { partition } = run.key
+  return { cluster: shard.source, topicId: left.sourceTopicId, partition, leader: sourceLeader }
 }
 
 function say(

@@ -144,7 +144,12 @@ test('an unclean election is a divergence, whether or not the new log has outgro
         resolution,
         expectedOffset: 150n,
         foundOffset: 100n,
-        evidence: { recordsOnlyOnTargetMax: '50' },
+        evidence: {
+          recordsOnlyOnTargetMax: '50',
+          onlyOnTargetFrom: '100',
+          onlyOnTargetTo: '150',
+          onlyOnTargetFromIs: 'exact',
+        },
       },
     ])
     expect(result && textsOf(result)[0]).toMatch(/^CRITICAL: Log divergence detected for diverged-/)

@@ -277,9 +277,11 @@ function fetchOne(
   const { fetchOffset, lastFetchedEpoch, partitionMaxBytes } = position
   if (lastFetchedEpoch !== null) {
     const end = log.endOfEpoch(lastFetchedEpoch)
-    if (end === null) return fetched(topicId, position, 'OFFSET_OUT_OF_RANGE')
+    if (end === null || fetchOffset < log.logStart)
+      return fetched(topicId, position, 'OFFSET_OUT_OF_RANGE')
     if (end.epoch < lastFetchedEpoch || end.endOffset < fetchOffset) {
-      return { ...fetched(topicId, position, 'NONE'), divergingEpoch: end }
+      const { logStart: logStartOffset } = log
+      return { ...fetched(topicId, position, 'NONE'), divergingEpoch: end, logStartOffset }
     }
   }
   if (fetchOffset < log.logStart || fetchOffset > log.logEnd) {

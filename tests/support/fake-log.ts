@@ -31,6 +31,17 @@ export type Appended =
   | { readonly kind: 'appended'; readonly baseOffset: bigint }
   | { readonly kind: 'refused'; readonly error: FakeErrorName }
 
+type Ended = AbortedTransaction & { readonly lastOffset: bigint; readonly isAborted: boolean }
+type EpochEntry = { readonly epoch: number; readonly start: bigint }
+
+export type FakeReplica = {
+  readonly batches: RecordBatch[]
+  readonly logEnd: bigint
+  readonly epochs: EpochEntry[]
+  readonly ended: Ended[]
+  readonly ongoing: readonly (readonly [bigint, bigint])[]
+}
+
 export type FakeLog = ReturnType<typeof createFakeLog>
 
 /** How many batches of a producer a broker remembers (ProducerStateEntry.NUM_BATCHES_TO_RETAIN). */
@@ -45,8 +56,8 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
   let logStart = 0n
   let logEnd = 0n
   let leaderEpoch = 0
-  let epochs: { readonly epoch: number; readonly start: bigint }[] = [{ epoch: 0, start: 0n }]
-  let aborted: (AbortedTransaction & { readonly lastOffset: bigint })[] = []
+  let epochs: EpochEntry[] = [{ epoch: 0, start: 0n }]
+  let ended: Ended[] = []
   const producers = new Map<bigint, ProducerEntry>()
   const ongoing = new Map<bigint, bigint>()
 
@@ -58,9 +69,16 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
     bytes.writeBigInt64BE(baseOffset, 0)
     bytes.writeInt32BE(leaderEpoch, 12)
     const batch = viewOf(bytes)
-    batches.push(batch)
+    batches = [...batches, batch]
     logEnd = nextOffsetAfter(batch)
     return baseOffset
+  }
+
+  /** LeaderEpochFileCache.assign: the epoch begins where the log ends. */
+  const lead = () => {
+    leaderEpoch += 1
+    const before = epochs.filter(each => each.start < logEnd)
+    epochs = [...before, { epoch: leaderEpoch, start: logEnd }]
   }
 
   return {
@@ -92,9 +110,8 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
       )
       const firstOffset = ongoing.get(producerId)
       ongoing.delete(producerId)
-      if (how === 'abort' && firstOffset !== undefined) {
-        aborted.push({ producerId, firstOffset, lastOffset })
-      }
+      if (firstOffset === undefined) return
+      ended = [...ended, { producerId, firstOffset, lastOffset, isAborted: how === 'abort' }]
     },
     /** The marker of an aborted empty transaction: earlier epochs are refused from now on. */
     fence({ producerId, producerEpoch }: { producerId: bigint; producerEpoch: number }): void {
@@ -117,17 +134,34 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
       logStart = offset
       if (offset > logEnd) logEnd = offset
       batches = batches.filter(batch => nextOffsetAfter(batch) > offset)
-      aborted = aborted.filter(each => each.lastOffset >= offset)
+      const left = epochs.findLastIndex(each => each.start <= offset)
+      epochs = epochs
+        .slice(Math.max(left, 0))
+        .map((each, index) => (index === 0 && left >= 0 ? { ...each, start: offset } : each))
+      ended = ended.filter(each => each.lastOffset >= offset)
     },
     /** A new leader; after an unclean election its log ends earlier, at the start of a batch. */
     elect(endOffset = logEnd): void {
-      leaderEpoch += 1
       batches = batches.filter(batch => nextOffsetAfter(batch) <= endOffset)
-      epochs = [
-        ...epochs.filter(each => each.start < endOffset),
-        { epoch: leaderEpoch, start: endOffset },
-      ]
+      for (const [producerId, first] of [...ongoing]) {
+        if (first >= endOffset) ongoing.delete(producerId)
+      }
+      // Of a transaction whose marker is gone the rest is open again.
+      for (const { producerId, firstOffset, lastOffset } of ended) {
+        if (lastOffset >= endOffset && firstOffset < endOffset) ongoing.set(producerId, firstOffset)
+      }
+      ended = ended.filter(each => each.lastOffset < endOffset)
       logEnd = endOffset
+      lead()
+    },
+    /** The log as a replica keeps it that is about to miss what comes. */
+    replica: (): FakeReplica => ({ batches, logEnd, epochs, ended, ongoing: [...ongoing] }),
+    /** An unclean election of a replica: its log, whatever the last leaders wrote since. */
+    electReplica(replica: FakeReplica): void {
+      ;({ batches, logEnd, epochs, ended } = replica)
+      ongoing.clear()
+      for (const [producerId, first] of replica.ongoing) ongoing.set(producerId, first)
+      lead()
     },
 
     /** A Produce of one batch, checked as a leader checks it. */
@@ -182,8 +216,8 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
       return taken.length === 0 ? null : Buffer.concat(taken)
     },
     abortedFrom: (fetchOffset: bigint): AbortedTransaction[] =>
-      aborted
-        .filter(each => each.lastOffset >= fetchOffset)
+      ended
+        .filter(each => each.isAborted && each.lastOffset >= fetchOffset)
         .map(({ producerId, firstOffset }) => ({ producerId, firstOffset })),
     /** As after DeleteRecords up to the end of the log and a restart: the epoch cache is empty. */
     forgetEpochs(): void {
@@ -193,7 +227,10 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
     endOfEpoch(epoch: number): { readonly epoch: number; readonly endOffset: bigint } | null {
       const found = epochs.findLastIndex(each => each.epoch <= epoch)
       const entry = epochs[found]
-      if (entry === undefined) return null
+      const oldest = epochs[0]
+      if (oldest === undefined) return null
+      // Of an epoch that retention took, all that is known is where the next one begins.
+      if (entry === undefined) return { epoch, endOffset: oldest.start }
       return { epoch: entry.epoch, endOffset: epochs[found + 1]?.start ?? logEnd }
     },
   }

@@ -13,7 +13,15 @@ export const fullPosition: Position = {
   targetTopicId: 'e7c1b3a0-0000-4000-8000-000000000002',
   nextSourceOffset: sourceOffset(largestOffset),
   nextTargetOffset: targetOffset(largestOffset - 1n),
-  lastEpoch: 2 ** 31 - 1,
+  epochs: [
+    { epoch: 0, sourceOffset: sourceOffset(0n), targetOffset: targetOffset(0n) },
+    { epoch: 7, sourceOffset: sourceOffset(1n), targetOffset: null },
+    {
+      epoch: 2 ** 31 - 1,
+      sourceOffset: sourceOffset(largestOffset - 1n),
+      targetOffset: targetOffset(largestOffset - 2n),
+    },
+  ],
   lastSeenLogEndOffset: sourceOffset(largestOffset - 2n),
   lastTimestampMs: 2n ** 63n - 1n,
   producer: {
@@ -30,7 +38,7 @@ export const firstPosition: Position = {
   ...fullPosition,
   nextSourceOffset: sourceOffset(0n),
   nextTargetOffset: targetOffset(0n),
-  lastEpoch: null,
+  epochs: [],
   lastSeenLogEndOffset: null,
   lastTimestampMs: null,
 }

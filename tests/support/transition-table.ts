@@ -25,7 +25,10 @@ export const tablePosition: Position = {
   targetTopicId: 'target-1',
   nextSourceOffset: at(100n),
   nextTargetOffset: on(40n),
-  lastEpoch: 3,
+  epochs: [
+    { epoch: 1, sourceOffset: at(0n), targetOffset: on(0n) },
+    { epoch: 3, sourceOffset: at(50n), targetOffset: on(20n) },
+  ],
   lastSeenLogEndOffset: at(150n),
   lastTimestampMs: 1_700_000_000_000n,
   producer: {
@@ -94,8 +97,17 @@ function acknowledged(baseOffset: bigint, nextSourceOffset: bigint): Case {
   }
 }
 
-function diverged(epoch: number, endOffset: bigint, policies: Partial<Policies> = {}): Case {
-  return { event: { kind: 'diverged', epoch, endOffset: at(endOffset) }, policies }
+function diverged(
+  kind: 'at' | 'not-behind',
+  offset: bigint,
+  policies: Partial<Policies> = {},
+): Case {
+  const parting = { kind, sourceOffset: at(offset) }
+  const onlyOnTarget = { from: on(24n), isExact: true }
+  return {
+    event: { kind: 'diverged', epoch: 2, endOffset: at(70n), parting, onlyOnTarget },
+    policies,
+  }
 }
 
 const nextProducer: Producer = {
@@ -228,10 +240,11 @@ export const eventCases = {
   missing: { event: { kind: 'source-missing', recreatedAs: null } },
   'missing from a narrower topic': { event: { kind: 'source-missing', recreatedAs: 'source-2' } },
 
-  diverged: diverged(2, 60n),
-  'diverged at the position': diverged(2, 100n),
-  'diverged, policy continues': diverged(2, 60n, goOnDiverged),
-  'diverged beyond the position': diverged(2, 101n),
+  diverged: diverged('at', 60n),
+  'diverged at the position': diverged('at', 100n),
+  'diverged, policy continues': diverged('at', 60n, goOnDiverged),
+  'diverged, nobody knows where, policy continues': diverged('not-behind', 60n, goOnDiverged),
+  'diverged beyond the position': diverged('at', 101n),
 
   'acknowledged where expected': acknowledged(40n, 110n),
   'acknowledged further on': acknowledged(47n, 110n),
@@ -354,6 +367,7 @@ const unstarted: Record<EventCase, Expected> = {
   diverged: 'never',
   'diverged at the position': 'never',
   'diverged, policy continues': 'never',
+  'diverged, nobody knows where, policy continues': 'never',
   'diverged beyond the position': 'never',
   'acknowledged where expected': 'never',
   'acknowledged further on': 'never',
@@ -399,10 +413,7 @@ const replicating: Record<EventCase, Expected> = {
   'behind the log start, after a crash': halts(truncated),
   'beyond the log end': copies,
   'beyond the log end, out of range for a fetch': halts('log-diverged open'),
-  'beyond the log end, out of range for a fetch, policy continues': restarts(
-    60n,
-    'log-diverged continued',
-  ),
+  'beyond the log end, out of range for a fetch, policy continues': halts('log-diverged open'),
   'recreated, smaller': restarts(0n, reset),
   'recreated, empty': restartsEmpty(0n, reset),
   'recreated, ends at the position': restarts(0n, reset),
@@ -432,8 +443,9 @@ const replicating: Record<EventCase, Expected> = {
   diverged: halts('log-diverged open'),
   'diverged at the position': halts('log-diverged open'),
   'diverged, policy continues': restarts(60n, 'log-diverged continued'),
-  // An older epoch that reaches beyond our position does not tell where the logs part.
-  'diverged beyond the position': halts('log-diverged open'),
+  // In front of an offset that is only a bound the source may have records that nobody copied.
+  'diverged, nobody knows where, policy continues': halts('log-diverged open'),
+  'diverged beyond the position': 'never',
   'acknowledged where expected': then('replicating', 110n, []),
   'acknowledged further on': then('replicating', 110n, ['save'], [drifted]),
   'acknowledged before': halts('target-reset open'),
@@ -495,7 +507,7 @@ const waiting: Record<EventCase, Expected> = {
   'beyond the log end': afterWaiting(copies),
   'beyond the log end, out of range for a fetch': afterWaiting(halts('log-diverged open')),
   'beyond the log end, out of range for a fetch, policy continues': afterWaiting(
-    restarts(60n, 'log-diverged continued'),
+    halts('log-diverged open'),
   ),
   'recreated, smaller': afterWaiting(restarts(0n, reset)),
   'recreated, empty': afterWaiting(restartsEmpty(0n, reset)),
@@ -521,6 +533,7 @@ const waiting: Record<EventCase, Expected> = {
   diverged: 'never',
   'diverged at the position': 'never',
   'diverged, policy continues': 'never',
+  'diverged, nobody knows where, policy continues': 'never',
   'diverged beyond the position': 'never',
   'acknowledged where expected': 'never',
   'acknowledged further on': 'never',
@@ -590,6 +603,7 @@ const halted: Record<EventCase, Expected> = {
   diverged: 'never',
   'diverged at the position': 'never',
   'diverged, policy continues': 'never',
+  'diverged, nobody knows where, policy continues': 'never',
   'diverged beyond the position': 'never',
   'acknowledged where expected': 'never',
   'acknowledged further on': 'never',

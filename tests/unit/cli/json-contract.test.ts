@@ -29,7 +29,7 @@ const position = {
   targetTopicId: 'b',
   nextSourceOffset: sourceOffset(beyondDoubles),
   nextTargetOffset: targetOffset(beyondDoubles),
-  lastEpoch: 0,
+  epochs: [],
   lastSeenLogEndOffset: null,
   lastTimestampMs: null,
   producer: null,

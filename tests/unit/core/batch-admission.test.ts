@@ -53,13 +53,13 @@ describe('batches of data', () => {
       [110n, 115n],
       [115n, 116n],
     ])
-    expect(admission).toMatchObject({ skippedTo: null, nextFetchOffset: 116n, refusal: null })
+    expect(admission).toMatchObject({ skipped: null, nextFetchOffset: 116n, refusal: null })
   })
 
   test('that lie below the position were copied before and are passed over', () => {
     const admission = admit([data(80n, 10), data(90n, 10), data(100n, 3)])
     expect(copiedRanges(admission)).toEqual([[100n, 103n]])
-    expect(admission.skippedTo).toBeNull()
+    expect(admission.skipped).toBeNull()
   })
 
   test('with missing offsets between them are copied: compaction leaves holes in every healthy log', () => {
@@ -87,9 +87,12 @@ test('behind a batch the epoch is that of the last one skipped', () => {
   const data = buildBatch({ baseOffset: 100n, partitionLeaderEpoch: 4 })
   const marker = buildMarker({ producerId: 7n, type: 0, baseOffset: 101n })
   marker.writeInt32BE(6, 12)
-  expect(admit([marker])).toMatchObject({ skippedTo: 102n, skippedEpoch: 6, copied: [] })
+  expect(admit([marker])).toMatchObject({
+    skipped: { nextSourceOffset: 102n, epoch: 6 },
+    copied: [],
+  })
   expect(admit([data, marker])).toMatchObject({
-    skippedTo: null,
+    skipped: null,
     copied: [{ nextSourceOffset: 102n, epoch: 6 }],
   })
 })
@@ -97,8 +100,7 @@ test('behind a batch the epoch is that of the last one skipped', () => {
 describe('an answer without records', () => {
   test('moves nothing', () => {
     expect(admit([])).toEqual({
-      skippedTo: null,
-      skippedEpoch: null,
+      skipped: null,
       copied: [],
       nextFetchOffset: 100n,
       refusal: null,
@@ -109,7 +111,7 @@ describe('an answer without records', () => {
 describe('what holds nothing to copy', () => {
   test('moves the position by itself when it comes first', () => {
     const admission = admit([commit(7n, 100n), data(101n, 4)])
-    expect(admission.skippedTo).toBe(101n)
+    expect(admission.skipped?.nextSourceOffset).toBe(101n)
     expect(copiedRanges(admission)).toEqual([[101n, 105n]])
   })
 
@@ -119,20 +121,20 @@ describe('what holds nothing to copy', () => {
       [100n, 106n],
       [106n, 107n],
     ])
-    expect(admission.skippedTo).toBeNull()
+    expect(admission.skipped).toBeNull()
   })
 
   test('is a batch that compaction emptied, with all of its offsets', () => {
     const emptied = data(100n, 0, { lastOffsetDelta: 9 })
     const admission = admit([emptied, data(110n, 1)])
-    expect(admission.skippedTo).toBe(110n)
+    expect(admission.skipped?.nextSourceOffset).toBe(110n)
     expect(copiedRanges(admission)).toEqual([[110n, 111n]])
   })
 
   test('is any control batch, also one that ends no transaction', () => {
     const leaderChange = data(100n, 1, { attributes: CONTROL })
     expect(admit([leaderChange])).toMatchObject({
-      skippedTo: 101n,
+      skipped: { nextSourceOffset: 101n },
       copied: [],
       nextFetchOffset: 101n,
     })
@@ -143,7 +145,7 @@ describe('what holds nothing to copy', () => {
     markerOfALogAppendTimeTopic.writeInt16BE(TRANSACTIONAL | CONTROL | LOG_APPEND_TIME, 21)
     const emptied = data(101n, 0, { lastOffsetDelta: 4, attributes: LOG_APPEND_TIME })
     expect(admit([markerOfALogAppendTimeTopic, emptied])).toMatchObject({
-      skippedTo: 106n,
+      skipped: { nextSourceOffset: 106n },
       copied: [],
       refusal: null,
     })
@@ -164,7 +166,7 @@ describe('transactions', () => {
       commit(8n, 106n),
     ]
     const admission = admit(batches, 100n, [{ producerId: 7n, firstOffset: 100n }])
-    expect(admission.skippedTo).toBe(103n)
+    expect(admission.skipped?.nextSourceOffset).toBe(103n)
     expect(copiedRanges(admission)).toEqual([[103n, 107n]])
   })
 
@@ -178,7 +180,7 @@ describe('transactions', () => {
     // The fetch position lies in the second batch of an answer that begins before it.
     const batches = [inTransaction(7n, 90n, 10), abort(7n, 100n), inTransaction(7n, 101n, 2)]
     const admission = admit(batches, 100n, [{ producerId: 7n, firstOffset: 90n }])
-    expect(admission.skippedTo).toBe(101n)
+    expect(admission.skipped?.nextSourceOffset).toBe(101n)
     expect(copiedRanges(admission)).toEqual([[101n, 103n]])
   })
 
@@ -195,7 +197,11 @@ describe('transactions', () => {
       lastOffsetDelta: 4,
     })
     const admission = admit([withHoles], 100n, [{ producerId: 7n, firstOffset: 100n }])
-    expect(admission).toMatchObject({ skippedTo: 105n, copied: [], refusal: null })
+    expect(admission).toMatchObject({
+      skipped: { nextSourceOffset: 105n },
+      copied: [],
+      refusal: null,
+    })
   })
 })
 
@@ -211,7 +217,7 @@ describe('a batch that cannot be passed on as it is', () => {
       [105n, 106n],
     ])
     expect(admission.copied[0]?.batch.recordsCount).toBe(5)
-    expect(admission).toMatchObject({ skippedTo: null, nextFetchOffset: 106n, refusal: null })
+    expect(admission).toMatchObject({ skipped: null, nextFetchOffset: 106n, refusal: null })
   })
 
   test('because of its holes is copied without them; the source goes on behind the last one', () => {
@@ -264,7 +270,11 @@ describe('a batch that cannot be passed on as it is', () => {
 
   test('and of which nothing is left behind the position only moves it', () => {
     const left = batchOf(testRecords(95n, 3), { lastOffset: 109n })
-    expect(admit([left])).toMatchObject({ skippedTo: 110n, copied: [], refusal: null })
+    expect(admit([left])).toMatchObject({
+      skipped: { nextSourceOffset: 110n },
+      copied: [],
+      refusal: null,
+    })
     const behind = admit([data(100n, 2), batchOf([], { baseOffset: 102n, lastOffset: 109n })])
     expect(copiedRanges(behind)).toEqual([[100n, 110n]])
   })
@@ -353,9 +363,9 @@ describe('whatever a partition holds', () => {
           batches.push(control ? commit(7n, at) : data(at, recordsCount, { lastOffsetDelta }))
           at += control ? 1n : BigInt(lastOffsetDelta) + 1n
         }
-        const { copied, skippedTo, nextFetchOffset, refusal } = admit(batches, BigInt(start))
+        const { copied, skipped, nextFetchOffset, refusal } = admit(batches, BigInt(start))
         expect(refusal).toBeNull()
-        let reached = skippedTo ?? BigInt(start)
+        let reached = skipped?.nextSourceOffset ?? BigInt(start)
         for (const { batch, nextSourceOffset } of copied) {
           expect(batch.baseOffset).toBeGreaterThanOrEqual(reached)
           expect(nextSourceOffset).toBeGreaterThan(batch.baseOffset)

@@ -8,6 +8,7 @@ import {
   readLeaseHolder,
   stateAttributes,
 } from '../../../lib/core/checkpoint.ts'
+import { epochHistoryMax } from '../../../lib/core/defaults.ts'
 import { sourceOffset, targetOffset } from '../../../lib/core/offset.ts'
 import type { PartitionState, Position } from '../../../lib/core/partition-state.ts'
 import { CorruptRowError, type Row } from '../../../lib/core/row.ts'
@@ -17,12 +18,30 @@ const offsets = fc.bigInt({ min: 0n, max: 2n ** 63n - 1n })
 const int32 = fc.integer({ min: 0, max: 2 ** 31 - 1 })
 const times = fc.integer({ min: 0, max: 2 ** 53 - 1 })
 
+/** As many as may be kept, with epochs and offsets that grow. */
+const epochHistories = fc
+  .tuple(
+    fc.uniqueArray(int32, { maxLength: epochHistoryMax }),
+    fc.uniqueArray(offsets, { minLength: epochHistoryMax, maxLength: epochHistoryMax }),
+    fc.array(fc.option(offsets), { minLength: epochHistoryMax, maxLength: epochHistoryMax }),
+  )
+  .map(([epochs, sources, targets]) => {
+    sources.sort((left, right) => (left < right ? -1 : 1))
+    return epochs
+      .sort((left, right) => left - right)
+      .map((epoch, index) => ({
+        epoch,
+        sourceOffset: sourceOffset(sources[index] ?? 0n),
+        targetOffset: targets[index] == null ? null : targetOffset(targets[index]),
+      }))
+  })
+
 const positions: fc.Arbitrary<Position> = fc.record({
   sourceTopicId: fc.uuid(),
   targetTopicId: fc.uuid(),
   nextSourceOffset: offsets.map(sourceOffset),
   nextTargetOffset: offsets.map(targetOffset),
-  lastEpoch: fc.option(int32),
+  epochs: epochHistories,
   lastSeenLogEndOffset: fc.option(offsets.map(sourceOffset)),
   lastTimestampMs: fc.option(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })),
   producer: fc.option(
@@ -197,7 +216,13 @@ describe('a corrupt row', () => {
     ['nextSourceOffset', { N: '9223372036854775808' }, '2^63-1'],
     ['nextTargetOffset', { N: '1E+3' }, 'an integer'],
     ['lastSeenLogEndOffset', { N: '-5' }, '2^63-1'],
-    ['lastEpoch', { S: '5' }, 'an integer'],
+    ['epochs', { N: '5' }, 'a string'],
+    ['epochs', { S: '' }, 'epoch:sourceOffset:targetOffset'],
+    ['epochs', { S: '1:5' }, 'epoch:sourceOffset:targetOffset'],
+    ['epochs', { S: '1:5:5,1:6:6' }, 'epoch:sourceOffset:targetOffset'],
+    ['epochs', { S: '1:5:5,2:5:6' }, 'epoch:sourceOffset:targetOffset'],
+    ['epochs', { S: '2147483648:5:5' }, 'epoch:sourceOffset:targetOffset'],
+    ['epochs', { S: '1:9223372036854775808:5' }, 'epoch:sourceOffset:targetOffset'],
     ['fence', { N: '9007199254740993' }, 'below 2^53'],
     ['leaseUntilMs', { S: 'tomorrow' }, 'an integer'],
     ['owner', { N: '1' }, 'a string'],
@@ -218,5 +243,28 @@ describe('a corrupt row', () => {
     const refuse = () => readCheckpoint(large)
     expect(refuse).toThrow(CorruptRowError)
     expect(refuse).toThrow(/^.{1,400}$/)
+  })
+})
+
+describe('a row written before epochs were kept', () => {
+  const { epochs: _, ...before } = row
+
+  test('knows the epoch of the last batch, and nothing of what lies before it', () => {
+    const { state } = readCheckpoint({ ...before, lastEpoch: { N: '5' } })
+    expect(state).toMatchObject({
+      position: {
+        epochs: [{ epoch: 5, sourceOffset: fullPosition.nextSourceOffset, targetOffset: null }],
+      },
+    })
+  })
+
+  test('may know none', () => {
+    expect(readCheckpoint(before).state).toMatchObject({ position: { epochs: [] } })
+  })
+
+  test('does not keep it beside them', () => {
+    expect(stateAttributes({ kind: 'replicating', position: fullPosition }).absent).toContain(
+      'lastEpoch',
+    )
   })
 })

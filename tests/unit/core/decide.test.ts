@@ -11,6 +11,7 @@ import type {
   PartitionEventKind,
 } from '../../../lib/core/decision.ts'
 import { policyDefaults } from '../../../lib/core/defaults.ts'
+import { historyBefore, lastEpochOf } from '../../../lib/core/epoch-history.ts'
 import { lostRange } from '../../../lib/core/incident.ts'
 import { sourceOffset, targetOffset } from '../../../lib/core/offset.ts'
 import {
@@ -146,7 +147,7 @@ describe('what a first look stores', () => {
         targetTopicId: 'target-1',
         nextSourceOffset: 0n,
         nextTargetOffset: 0n,
-        lastEpoch: null,
+        epochs: [],
         lastSeenLogEndOffset: 150n,
         lastTimestampMs: null,
         producer: null,
@@ -163,7 +164,7 @@ describe('what an acknowledgement stores', () => {
       ...tablePosition,
       nextSourceOffset: 110n,
       nextTargetOffset: 50n,
-      lastEpoch: 4,
+      epochs: [...tablePosition.epochs, { epoch: 4, sourceOffset: 100n, targetOffset: 40n }],
       lastTimestampMs: 1_700_000_000_500n,
       producer: { ...tablePosition.producer, nextSequence: 80 },
     })
@@ -221,7 +222,24 @@ describe('the incident', () => {
       expectedOffset: 100n,
       foundOffset: 60n,
       lostRecordsMax: 0n,
-      evidence: { recordsOnlyOnTargetMax: '40', lastEpoch: '3', divergingEpoch: '2' },
+      evidence: {
+        recordsOnlyOnTargetMax: '40',
+        lastEpoch: '3',
+        divergingEpoch: '2',
+        divergingEpochEndOffset: '70',
+        onlyOnTargetFrom: '24',
+        onlyOnTargetTo: '40',
+        onlyOnTargetFromIs: 'exact',
+      },
+    })
+  })
+
+  test('about a divergence nobody can locate names no offset to go on at, but what bounds it', () => {
+    expect(found('diverged, nobody knows where, policy continues')).toMatchObject({
+      expectedOffset: 100n,
+      foundOffset: null,
+      lostRecordsMax: null,
+      evidence: { partsNotBehind: '60' },
     })
   })
 
@@ -264,16 +282,30 @@ test('a partition that waits because a reset took it away, and halts for that re
 const offsets = fc.bigInt({ min: 0n, max: 12n })
 const topicIds = fc.constantFrom('topic-1', 'topic-2')
 
-const positions: fc.Arbitrary<Position> = fc.record({
+const bare: fc.Arbitrary<Position> = fc.record({
   sourceTopicId: topicIds,
   targetTopicId: topicIds,
   nextSourceOffset: offsets.map(sourceOffset),
   nextTargetOffset: offsets.map(targetOffset),
-  lastEpoch: fc.option(fc.nat(3)),
+  epochs: fc.constant([]),
   lastSeenLogEndOffset: fc.option(offsets.map(sourceOffset)),
   lastTimestampMs: fc.option(fc.bigInt({ min: 0n, max: 9n })),
   producer: fc.constant(null),
 })
+const positions = bare.chain(position =>
+  fc
+    .subarray([...Array(Number(position.nextSourceOffset)).keys()], {
+      maxLength: Math.min(4, Number(position.nextSourceOffset)),
+    })
+    .map(starts => ({
+      ...position,
+      epochs: starts.map((start, epoch) => ({
+        epoch,
+        sourceOffset: sourceOffset(BigInt(start)),
+        targetOffset: null,
+      })),
+    })),
+)
 
 const withPosition: fc.Arbitrary<Exclude<PartitionState, { kind: 'unstarted' }>> = fc.oneof(
   fc.record({ kind: fc.constant('replicating' as const), position: positions }),
@@ -327,6 +359,11 @@ const events: fc.Arbitrary<PartitionEvent> = fc.oneof(
       kind: fc.constant('diverged' as const),
       epoch: fc.nat(3),
       endOffset: offsets.map(sourceOffset),
+      parting: fc.record({
+        kind: fc.constantFrom('at' as const, 'not-behind' as const),
+        sourceOffset: offsets.map(sourceOffset),
+      }),
+      onlyOnTarget: fc.constant(null),
     }),
   },
   {
@@ -400,6 +437,10 @@ function forEveryDecision(
   )
 }
 
+function disowns({ incidents }: Decision): boolean {
+  return incidents.some(each => each.kind === 'log-diverged' && each.resolution === 'continued')
+}
+
 describe('whatever happens', () => {
   test('a position that passes over source offsets without copying has an incident that says so', () => {
     forEveryDecision(({ event, decision, before, after }) => {
@@ -441,23 +482,24 @@ describe('whatever happens', () => {
     })
   })
 
-  test('the epoch of the last batch is kept only where that batch still lies before the position', () => {
+  test('the epochs that are remembered are of what lies before the position, as it was copied', () => {
     forEveryDecision(({ event, decision, before, after }) => {
-      if (before === null || after === null || event.kind === 'acknowledged') return
-      if (event.kind === 'skipped') {
-        expect(after.lastEpoch).toBe(event.epoch)
-        return
+      if (before === null || after === null) return
+      for (const { sourceOffset } of after.epochs) {
+        expect(sourceOffset).toBeLessThan(after.nextSourceOffset)
       }
-      const isSame =
-        before.nextSourceOffset === after.nextSourceOffset &&
-        before.sourceTopicId === after.sourceTopicId
-      // Fetched with an epoch that has diverged, it would be found to have diverged again, for
-      // ever.
-      const isDisowned = decision.incidents.some(
-        each => each.kind === 'log-diverged' && each.resolution === 'continued',
-      )
-      const isKept = isSame && !isDisowned
-      expect(after.lastEpoch).toBe(isKept ? before.lastEpoch : null)
+      const hasMoved = after.nextSourceOffset !== before.nextSourceOffset
+      const isSame = after.sourceTopicId === before.sourceTopicId
+      if ((event.kind === 'acknowledged' || event.kind === 'skipped') && hasMoved) {
+        expect(lastEpochOf(after.epochs)).toBe(event.epoch)
+      } else if (!hasMoved && isSame && !disowns(decision)) {
+        expect(after.epochs).toEqual(before.epochs)
+      } else {
+        // Fetched with an epoch that has diverged, it would be found to have diverged again, for
+        // ever.
+        const common = disowns(decision) ? historyBefore(before.epochs, after.nextSourceOffset) : []
+        expect(after.epochs).toEqual(common)
+      }
     })
   })
 

@@ -3,6 +3,7 @@
 
 import { describe, expect, test } from 'vitest'
 import type { IncidentKind } from '../../../lib/core/incident.ts'
+import { type ResumeFrom, resumePartition } from '../../../lib/run/resume.ts'
 import { connectionLost } from '../../support/fake-cluster.ts'
 import {
   batchOf,
@@ -292,6 +293,26 @@ describe('a log that diverged', () => {
 
     expect(report.partitions).toMatchObject([{ outcome: 'halted' }])
     expect(await kinds(world)).toEqual(['log-diverged'])
+  })
+
+  test('further back than anybody remembers halts under every policy, and is resumed only from a given offset', async () => {
+    const world = await copiedWorld({ onDivergence: 'continue' })
+    world.sourceLog('orders').elect(2n)
+    world.sourceLog('orders').forgetEpochs()
+
+    const report = await world.run('orders')
+    const resume = (from: ResumeFrom) =>
+      resumePartition(
+        { ...world, owner: 'operator' },
+        { flow: world.flow, at: { topic: 'orders', partition: 0 }, from },
+      )
+
+    expect(report.partitions).toMatchObject([{ outcome: 'halted' }])
+    expect(await world.storedIncidents()).toMatchObject([
+      { foundOffset: null, lostRecordsMax: null, evidence: { partsNotBehind: '2' } },
+    ])
+    await expect(resume(null)).rejects.toThrow(/2 or before/)
+    expect(await resume(1n)).toMatchObject({ position: { nextSourceOffset: 1n, epochs: [] } })
   })
 
   test('under a policy to continue is copied from where it parted', async () => {

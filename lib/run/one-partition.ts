@@ -1,0 +1,108 @@
+// Owns reading one partition outside of the copying: single fetches, answered at once, and what a
+// reader of the source's or the target's batches makes of them. Does not own the fetches of the
+// data path (fetch-loop.ts).
+
+import { admitBatches, type CopiedBatch } from '../core/batch-admission.ts'
+import { joinStretches, type Stretch } from '../core/epoch-history.ts'
+import type { SourceOffset, TargetOffset } from '../core/offset.ts'
+import { BrokerFailure } from '../io/broker-failure.ts'
+import type { Cluster } from '../io/cluster.ts'
+import type { FetchedPartition, IsolationLevel } from '../kafka/01-fetch.ts'
+import { errorName } from '../kafka/error-codes.ts'
+import { type RecordBatch, readRecordBatches } from '../kafka/record-batch.ts'
+import type { Candidates } from './comparison.ts'
+import type { Leader } from './observe.ts'
+import type { Shard } from './shard-run.ts'
+
+export type OnePartition = {
+  readonly cluster: Cluster
+  readonly topicId: string
+  readonly partition: number
+  readonly leader: Leader
+}
+
+export type SingleFetch = {
+  readonly from: SourceOffset | TargetOffset
+  readonly isolation: IsolationLevel
+  /** How long the broker may wait for a record, ms. */
+  readonly waitMs: number
+  /** null, or left out: no divergence is asked for. */
+  readonly lastFetchedEpoch?: number | null
+}
+
+/** null: the offset is out of range. Throws `BrokerFailure` for any other answer that is none. */
+export async function fetchPartition(
+  shard: Shard,
+  at: OnePartition,
+  { from, isolation, waitMs, lastFetchedEpoch = null }: SingleFetch,
+): Promise<FetchedPartition | null> {
+  const { fetchBytesMax } = shard.flow.budgets
+  const position = {
+    partition: at.partition,
+    currentLeaderEpoch: at.leader.leaderEpoch,
+    fetchOffset: from,
+    lastFetchedEpoch,
+    partitionMaxBytes: fetchBytesMax,
+  }
+  const answer = await at.cluster.fetch(at.leader.leaderId, {
+    maxWaitMs: waitMs,
+    minBytes: 1,
+    maxBytes: fetchBytesMax,
+    isolationLevel: isolation,
+    topics: [{ topicId: at.topicId, partitions: [position] }],
+  })
+  const [fetched] = answer.partitions
+  const error = errorName(fetched?.errorCode ?? answer.errorCode)
+  if (fetched !== undefined && error === 'NONE') return fetched
+  if (fetched !== undefined && error === 'OFFSET_OUT_OF_RANGE') return null
+  const detail = `a fetch of partition ${at.partition} at offset ${from} answered ${error}`
+  throw new BrokerFailure({ reason: 'unreachable', cluster: at.cluster.name, detail })
+}
+
+/** The source's batches to copy, from `from` on and below `to`, fetched as they are asked for. */
+export function createCandidates(
+  shard: Shard,
+  source: OnePartition,
+  range: { readonly from: SourceOffset; readonly to?: SourceOffset },
+): Candidates & { reachedEnd(): boolean } {
+  let { from } = range
+  let admitted: CopiedBatch[] = []
+  let isOver = false
+  // Their epochs are the position's as soon as the batch behind them is.
+  let skipped: Stretch | null = null
+  const isBeyond = (offset: bigint) => range.to !== undefined && offset >= range.to
+  return {
+    /** Once there is none left: false where some could not be read. */
+    reachedEnd: () => isBeyond(admitted[0]?.batch.baseOffset ?? from),
+    async first(): Promise<CopiedBatch | null> {
+      // Ends: a pass that brings no batch and does not move on is the last one.
+      while (admitted.length === 0 && !isOver && !isBeyond(from)) {
+        const request = { from, isolation: 'read-committed' as const, waitMs: 0 }
+        const answer = await fetchPartition(shard, source, request)
+        // What the source has lost cannot be compared; the next observation says that it is lost.
+        if (answer === null) return null
+        const admission = admitBatches(answer, from)
+        if (admission.skipped !== null) skipped = joinStretches(skipped, admission.skipped)
+        admitted = admission.copied
+        const [next] = admitted
+        if (next !== undefined && skipped !== null) {
+          admitted[0] = { ...next, ...joinStretches(skipped, next) }
+          skipped = null
+        }
+        isOver = admission.refusal !== null || admission.nextFetchOffset === from
+        from = admission.nextFetchOffset
+      }
+      const [first] = admitted
+      return first === undefined || isBeyond(first.batch.baseOffset) ? null : first
+    },
+    take(): void {
+      admitted.shift()
+    },
+  }
+}
+
+/** The batches of an answer of the target, which knows no older format. */
+export function v2Batches({ records }: Pick<FetchedPartition, 'records'>): RecordBatch[] {
+  if (records === null) return []
+  return readRecordBatches(records).batches.flatMap(each => (each.kind === 'v2' ? [each] : []))
+}

@@ -1,0 +1,226 @@
+// Unclean leader elections on a cluster of three brokers (the first one is the controller), one
+// after the other: two replicas take turns at leading, neither ever hears of what the other wrote.
+// And everything that is no divergence, under load. The standby is compared record by record.
+
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { FlowConfig } from '../../lib/core/config.ts'
+import { removeStarted } from '../support/brokers.ts'
+import {
+  type FlowFixture,
+  outcomesOf,
+  smallBudgets,
+  startFlowFixture,
+} from '../support/flow-fixture.ts'
+import { records } from '../support/records.ts'
+import { until } from '../support/until.ts'
+
+let world: FlowFixture
+
+beforeAll(async () => {
+  world = await startFlowFixture({ sourceSize: 3 })
+})
+afterAll(async () => {
+  await world?.disconnect()
+  await removeStarted()
+})
+
+function broker(nodeId: number) {
+  const found = world.source.nodes[nodeId - 1]
+  if (found === undefined) throw new Error(`the primary has no broker ${nodeId}`)
+  return found
+}
+
+const partitionOf = async (topic: string) => {
+  const { topics } = await world.onPrimary(admin => admin.fetchTopicMetadata({ topics: [topic] }))
+  return topics[0]?.partitions.find(each => each.partitionId === 0)
+}
+
+const isLedBy = (topic: string, nodeId: number) =>
+  until(`broker ${nodeId} leads ${topic}`, async () => {
+    return (await partitionOf(topic))?.leader === nodeId
+  })
+
+const hasInSync = (topic: string, nodeIds: readonly number[]) =>
+  until(`the replicas of ${topic} in sync are ${nodeIds}`, async () => {
+    const inSync = (await partitionOf(topic))?.isr ?? []
+    return inSync.length === nodeIds.length && nodeIds.every(each => inSync.includes(each))
+  })
+
+const moveTo = async (topic: string, replicas: number[]) => {
+  await world.onPrimary(admin =>
+    admin.alterPartitionReassignments({
+      topics: [{ topic, partitionAssignment: [{ partition: 0, replicas }] }],
+    }),
+  )
+  await hasInSync(topic, replicas)
+}
+
+const topics = ['each', 'halted', 'between', 'during'] as const
+type Topic = (typeof topics)[number]
+
+const common = records(0, 60)
+const onTwo = records(60, 40)
+
+/** The leader dies, and the only replica that is left, and missed everything since, leads. */
+async function elect(nodeId: 2 | 3): Promise<void> {
+  await broker(nodeId === 2 ? 3 : 2).kill()
+  await broker(nodeId).restart()
+  for (const topic of topics) await isLedBy(topic, nodeId)
+}
+
+const produceToAll = async (contents: ReturnType<typeof records>) => {
+  for (const topic of topics) await world.produceInBatches(topic, contents)
+}
+
+test('however often an unclean election hides another one, what parted where is named, and nothing is left out', async () => {
+  const configs = { 'min.insync.replicas': '1', 'unclean.leader.election.enable': 'true' }
+  const flowOf = (topic: Topic, more = {}) =>
+    world.flow([topic], {
+      budgets: smallBudgets,
+      onDivergence: topic === 'halted' ? 'halt' : 'continue',
+      ...more,
+    })
+  const each = flowOf('each')
+  const halted = flowOf('halted')
+  const between = flowOf('between')
+  const during = flowOf('during')
+  for (const topic of topics) {
+    await world.createTopic(topic, { replicas: [[2, 3]], configs })
+    await hasInSync(topic, [2, 3])
+    await isLedBy(topic, 2)
+  }
+  await produceToAll(common)
+  await broker(3).stop()
+  for (const topic of topics) await hasInSync(topic, [2])
+  await produceToAll(onTwo)
+  for (const flow of [each, halted, between])
+    expect(outcomesOf(await world.run(flow))).toEqual(['drained'])
+
+  // The first one happens under a run, when it has copied more than broker 3 has.
+  const torn = await world.run(during, {
+    faults: [{ on: 'source', before: 'fetch', nth: 1, fromOffset: 80n, perform: () => elect(3) }],
+  })
+  const onThree = records(0, 30, 'three')
+  await produceToAll(onThree)
+  const first = await world.run(each)
+  const stopped = await world.run(halted)
+  expect(outcomesOf(await world.run(during))).toEqual(['drained'])
+
+  await elect(2)
+  const onTwoAgain = records(0, 30, 'two again')
+  await produceToAll(onTwoAgain)
+  const second = await world.run(each)
+
+  await elect(3)
+  const onThreeAgain = records(0, 30, 'three again')
+  await produceToAll(onThreeAgain)
+  const third = await world.run(each)
+  const late = await world.run(between)
+  const back = await world.run(during)
+  await world.resume(halted, 'halted', 0)
+  const resumed = await world.run(halted)
+  await broker(2).restart()
+
+  expect(outcomesOf(torn)).toEqual(['drained'])
+  const tornAt = torn.incidents[0]?.expectedOffset ?? 0n
+  expect(torn.incidents).toMatchObject([
+    {
+      kind: 'log-diverged',
+      foundOffset: 60n,
+      resolution: 'continued',
+      evidence: {
+        onlyOnTargetFrom: '60',
+        onlyOnTargetTo: `${tornAt}`,
+        onlyOnTargetFromIs: 'exact',
+      },
+    },
+  ])
+  expect(tornAt).toBeGreaterThanOrEqual(80n)
+  const parted = (to: bigint, onTarget: readonly [number, number]) => ({
+    kind: 'log-diverged',
+    expectedOffset: to,
+    foundOffset: 60n,
+    evidence: {
+      onlyOnTargetFrom: `${onTarget[0]}`,
+      onlyOnTargetTo: `${onTarget[1]}`,
+      onlyOnTargetFromIs: 'exact',
+    },
+  })
+  expect(first.incidents).toMatchObject([parted(100n, [60, 100])])
+  expect(stopped.incidents).toMatchObject([{ ...parted(100n, [60, 100]), resolution: 'open' }])
+  expect(outcomesOf(stopped)).toEqual(['halted'])
+  // Broker 2 comes back with offsets beyond our position, all of an epoch that we know.
+  const newest = (result: typeof second, found: FlowConfig) => {
+    expect(result.incidents.every(incident => incident.flow === found.name)).toBe(true)
+    return result.incidents.toSorted((left, right) => left.detectedAtMs - right.detectedAtMs).at(-1)
+  }
+  expect(newest(second, each)).toMatchObject({ expectedOffset: 90n, foundOffset: 60n })
+  // Broker 3's newest epoch before ours ends at 90, but its records from 60 on are not ours.
+  expect(newest(third, each)).toMatchObject({ expectedOffset: 130n, foundOffset: 60n })
+  expect(third.incidents).toHaveLength(3)
+  expect(late.incidents).toMatchObject([parted(100n, [60, 100])])
+  expect(outcomesOf(resumed)).toEqual(['drained'])
+  expect(resumed.incidents.map(incident => incident.resolution)).toEqual(['resumed'])
+  expect(outcomesOf(back)).toEqual(['drained'])
+  expect(back.incidents).toHaveLength(1)
+
+  const there = [...onThree, ...onThreeAgain]
+  for (const topic of topics) expect(await world.readPrimary(topic)).toEqual([...common, ...there])
+  const [all, again] = [
+    [...common, ...onTwo],
+    [...onTwo, ...onTwoAgain],
+  ]
+  expect(await world.readStandby('each')).toEqual([...all, ...onThree, ...again, ...there])
+  expect(await world.readStandby('halted')).toEqual([...all, ...there])
+  expect(await world.readStandby('between')).toEqual([...all, ...there])
+  expect(await world.readStandby('during')).toEqual([...all.slice(0, Number(tornAt)), ...there])
+  for (const topic of topics) await world.deleteTopic(topic)
+})
+
+test('leaders that move, replicas that are reassigned and brokers that restart under load raise nothing, and lose or repeat nothing', async () => {
+  const topic = 'under-load'
+  await world.createTopic(topic, { replicas: [[2, 3, 1]], configs: { 'min.insync.replicas': '2' } })
+  await hasInSync(topic, [1, 2, 3])
+  await isLedBy(topic, 2)
+  const flow = world.flow([topic], { budgets: smallBudgets })
+  const changes = [
+    () => moveTo(topic, [3, 1, 2]),
+    () => moveTo(topic, [3, 1]),
+    () => moveTo(topic, [1, 2]),
+    () => moveTo(topic, [2, 3, 1]),
+    () => broker(2).stop(),
+    () => broker(2).restart(),
+    () => broker(3).stop(),
+    () => broker(3).restart(),
+  ]
+  let written = 0
+  let isOver = false
+  const load = async () => {
+    // Ends with the changes below.
+    while (!isOver) {
+      await world.produceInBatches(topic, records(written, 40))
+      written += 40
+    }
+  }
+  const change = async () => {
+    try {
+      for (const next of changes) await next()
+      await hasInSync(topic, [1, 2, 3])
+    } finally {
+      isOver = true
+    }
+  }
+  const copy = async () => {
+    while (!isOver) expect((await world.run(flow)).incidents).toEqual([])
+  }
+
+  await Promise.all([load(), change(), copy()])
+  const last = await world.run(flow)
+
+  expect(outcomesOf(last)).toEqual(['drained'])
+  expect(last.incidents).toEqual([])
+  expect(written).toBeGreaterThan(0)
+  const there = await world.readPrimary(topic)
+  expect(there.length).toBeGreaterThanOrEqual(written)
+  expect(await world.readStandby(topic)).toEqual(there)
+})
