@@ -102,11 +102,9 @@ function checkSameTopic(position: Position, observed: Observed, context: DecideC
   // Only a leader that refused the fetch *and* reports a shorter log has lost records. Its high
   // watermark alone may lag behind for a moment after a clean election.
   if (isBefore(source.logEndOffset, at)) {
-    return divergence(
-      position,
-      { endOffset: source.logEndOffset, evidence: { logEndOffset: String(source.logEndOffset) } },
-      context,
-    )
+    const { logEndOffset: endOffset } = source
+    const evidence = { logEndOffset: String(endOffset) }
+    return divergence(position, { endOffset, epoch: null, evidence }, context)
   }
   // In range and yet refused: the broker could not tell the end offset of our epoch
   // (Partition.readRecords), for example because its epoch cache was emptied with the

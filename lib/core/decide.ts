@@ -123,7 +123,7 @@ function decideOnDivergence(
     divergingEpoch: String(epoch),
   }
   if (!isBefore(position.nextSourceOffset, endOffset)) {
-    return divergence(position, { endOffset, evidence }, context)
+    return divergence(position, { endOffset, epoch: epoch < 0 ? null : epoch, evidence }, context)
   }
   // The leader never had our epoch, and its own older one reaches beyond our position: the logs
   // part somewhere before it, and the answer does not tell where. No policy can go on from there.

@@ -55,10 +55,15 @@ type TopicResetContext = Pick<DecideContext, 'scope' | 'nowMs'> & Pick<Incident,
  */
 export function divergence(
   position: Position,
-  found: { readonly endOffset: SourceOffset; readonly evidence: Record<string, string> },
+  found: {
+    readonly endOffset: SourceOffset
+    /** Of the source's batch before `endOffset`; null: the source did not say. */
+    readonly epoch: number | null
+    readonly evidence: Record<string, string>
+  },
   { scope, policies, nowMs }: DecideContext,
 ): Decision {
-  const { endOffset } = found
+  const { endOffset, epoch } = found
   const goesOn = policies.onDivergence === 'continue'
   const incident = partitionIncident(scope, {
     kind: 'log-diverged',
@@ -78,7 +83,8 @@ export function divergence(
   return {
     state: {
       kind: 'replicating',
-      position: { ...position, nextSourceOffset: endOffset, lastEpoch: null },
+      // Without an epoch a second election right behind this one would go unnoticed.
+      position: { ...position, nextSourceOffset: endOffset, lastEpoch: epoch },
     },
     incidents: [incident],
     commands: [{ kind: 'save-checkpoint' }, { kind: 'fetch', withEpoch: true }],

@@ -178,12 +178,34 @@ function nextPosition(input: {
     nextSourceOffset,
     nextTargetOffset: targetOffset(pointOf(target, 'log-end')),
     lastSeenLogEndOffset: sourceOffset(pointOf(source, 'log-end')),
-    // The epoch belongs to the batch before the position; somewhere else it would be another one's.
-    lastEpoch: nextSourceOffset === position.nextSourceOffset ? position.lastEpoch : null,
+    lastEpoch: epochBefore(nextSourceOffset, input),
     // As old as can be: what is copied again must not be taken for a repetition of what was sent
     // before, so it goes out under a new epoch.
     producer: position.producer === null ? null : { ...position.producer, assignedAtMs: 0 },
   }
+}
+
+/** The epoch belongs to the batch before the position; somewhere else it would be another one's. */
+function epochBefore(
+  next: SourceOffset,
+  {
+    incident,
+    position,
+    source,
+  }: {
+    readonly incident: Incident | null
+    readonly position: Position
+    readonly source: SeenLog
+  },
+): number | null {
+  if (source.topicId !== position.sourceTopicId) return null
+  if (incident?.kind !== 'log-diverged') {
+    return next === position.nextSourceOffset ? position.lastEpoch : null
+  }
+  // Where the logs part, the source said which epoch ends there.
+  const { divergingEpoch } = incident.evidence
+  if (next !== incident.foundOffset || divergingEpoch === undefined) return null
+  return Number(divergingEpoch) < 0 ? null : Number(divergingEpoch)
 }
 
 function startingOffset(input: {

@@ -40,22 +40,24 @@ export type Both = {
 }
 
 /**
- * Leaves the partition where its last owner came to, with a producer nobody else writes as. Throws
- * `BrokerFailure` when a cluster does not answer; nothing has moved then.
+ * Leaves the partition where its last owner came to, with a producer nobody else writes as. False
+ * when the run ended meanwhile: then the target was not looked through, and the hand-over is as
+ * unclean as before. Throws `BrokerFailure` when a cluster does not answer; nothing has moved then.
  */
-export async function takeOver(shard: Shard, run: PartitionRun, seen: Both): Promise<void> {
+export async function takeOver(shard: Shard, run: PartitionRun, seen: Both): Promise<boolean> {
   // Only the holder of the lease may fence: whoever has lost it is told so by this write.
   await saveCheckpoint(shard, run)
   const left = positionOf(run.state)
-  if (run.phase === 'stopped' || left === null) return
+  if (run.phase === 'stopped' || left === null) return false
   const producer = await assignProducer(shard, run)
   await silence(shard, run, { left, producer })
   const found = await lookThrough(shard, run, { ...seen, left, producer })
   // The deadline may have come meanwhile: what was found is found again by the next owner.
-  if (run.phase !== 'observing') return
+  if (run.phase !== 'observing') return false
   const decision = decideFor(shard, run, { kind: 'taken-over', ...found })
   say(shard, run, { found, left })
   await perform(shard, run, decision)
+  return true
 }
 
 /** Sees to it that nobody but `producer` can append to the partition any more. */
@@ -169,6 +171,8 @@ function createCandidates(
 ): Candidates {
   const at = { topicId: left.sourceTopicId, partition: run.key.partition, leader: sourceLeader }
   let from: SourceOffset = laterOf(left.nextSourceOffset, source.logStartOffset)
+  // A position that was beyond the source's end when it was looked at: the logs have parted.
+  const isBeyondEnd = isBefore(source.logEndOffset, from)
   let admitted: CopiedBatch[] = []
   let isOver = false
   return {
@@ -177,6 +181,12 @@ function createCandidates(
       while (admitted.length === 0 && !isOver) {
         const isolation = 'read-committed' as const
         const answer = await fetchFrom(shard, shard.source, { ...at, from, isolation })
+        if (isOutOfRange(answer) && !isBeyondEnd) {
+          // Retention has come past since: what is left behind the new log start must be compared
+          // all the same, or it would be copied twice. The next observation says where it starts.
+          const detail = `the log of ${partitionName(run.key)} changed while it was taken over`
+          throw new BrokerFailure({ reason: 'unreachable', cluster: shard.source.name, detail })
+        }
         const { copied, nextFetchOffset, refusal } = admitBatches(answer, from)
         admitted = copied
         isOver = refusal !== null || nextFetchOffset === from
@@ -221,12 +231,14 @@ async function fetchFrom(
   const [fetched] = answer.partitions
   const error = errorName(fetched?.errorCode ?? answer.errorCode)
   if (fetched !== undefined && error === 'NONE') return fetched
-  // What the source has lost cannot be compared; the next observation says that it is lost.
-  if (fetched !== undefined && error === 'OFFSET_OUT_OF_RANGE' && cluster === shard.source) {
-    return fetched
-  }
+  // What the source has lost cannot be compared; whether that may be is for the caller to say.
+  if (fetched !== undefined && isOutOfRange(fetched) && cluster === shard.source) return fetched
   const detail = `a fetch to take over partition ${at.partition} answered ${error}`
   throw new BrokerFailure({ reason: 'unreachable', cluster: cluster.name, detail })
+}
+
+function isOutOfRange({ errorCode }: FetchedPartition): boolean {
+  return errorName(errorCode) === 'OFFSET_OUT_OF_RANGE'
 }
 
 function v2Batches(records: Buffer): RecordBatch[] {
