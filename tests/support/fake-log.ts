@@ -4,12 +4,14 @@
 // leaves out: see fake-cluster.ts.
 
 import type { AbortedTransaction } from '../../lib/kafka/aborted-transactions.ts'
+import { readRecords, writeRecords } from '../../lib/kafka/record.ts'
 import {
   hasHoles,
   hasLogAppendTime,
   isControlBatch,
   nextOffsetAfter,
   type RecordBatch,
+  recordBytes,
 } from '../../lib/kafka/record-batch.ts'
 import {
   type BatchFields,
@@ -115,6 +117,12 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
      */
     deleteBefore(offset: bigint): void {
       logStart = offset
+      // LeaderEpochFileCache.truncateFromStart: the epoch that holds the new start begins there.
+      const first = epochs.findLast(each => each.start <= offset)
+      if (first !== undefined) {
+        const later = epochs.filter(each => each.start > offset)
+        epochs = [{ epoch: first.epoch, start: offset }, ...later]
+      }
       if (offset > logEnd) logEnd = offset
       batches = batches.filter(batch => nextOffsetAfter(batch) > offset)
       aborted = aborted.filter(each => each.lastOffset >= offset)
@@ -128,6 +136,23 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
         { epoch: leaderEpoch, start: endOffset },
       ]
       logEnd = endOffset
+      // Transactions that began behind the new end never were.
+      for (const [producerId, first] of ongoing) {
+        if (first >= endOffset) ongoing.delete(producerId)
+      }
+      aborted = aborted.filter(each => each.firstOffset < endOffset)
+    },
+    /**
+     * As the log cleaner leaves the log: records that are not kept leave holes, batches without any
+     * vanish. Not below the log start nor in the last batch, nor beyond the last stable offset.
+     */
+    compact(isKept: (offset: bigint) => boolean): void {
+      const end = lastStable()
+      const newest = batches.at(-1)
+      batches = batches.flatMap(batch => {
+        const isClean = batch !== newest && nextOffsetAfter(batch) <= end
+        return isClean && !isControlBatch(batch) ? withoutRecords(batch, isKept) : [batch]
+      })
     },
 
     /** A Produce of one batch, checked as a leader checks it. */
@@ -193,6 +218,9 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
     endOfEpoch(epoch: number): { readonly epoch: number; readonly endOffset: bigint } | null {
       const found = epochs.findLastIndex(each => each.epoch <= epoch)
       const entry = epochs[found]
+      const [oldest] = epochs
+      // LeaderEpochFileCache.endOffsetFor an epoch older than any it knows.
+      if (entry === undefined && oldest !== undefined) return { epoch, endOffset: oldest.start }
       if (entry === undefined) return null
       return { epoch: entry.epoch, endOffset: epochs[found + 1]?.start ?? logEnd }
     },
@@ -201,6 +229,27 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
 
 function refused(error: FakeErrorName): Appended {
   return { kind: 'refused', error }
+}
+
+/** What MemoryRecords.filterTo makes of a batch: the same frame, fewer records. */
+function withoutRecords(batch: RecordBatch, isKept: (offset: bigint) => boolean): RecordBatch[] {
+  const { baseOffset, recordsCount, lastOffsetDelta } = batch
+  const records = readRecords(recordBytes(batch), { recordsCount, lastOffsetDelta })
+  const kept = records.filter(({ offsetDelta }) => isKept(baseOffset + BigInt(offsetDelta)))
+  if (kept.length === recordsCount) return [batch]
+  if (kept.length === 0) return []
+  const frame = {
+    baseOffset,
+    partitionLeaderEpoch: batch.partitionLeaderEpoch,
+    attributes: batch.attributes,
+    lastOffsetDelta,
+    baseTimestamp: batch.baseTimestamp,
+    maxTimestamp: batch.maxTimestamp,
+    producerId: batch.producerId ?? -1n,
+    producerEpoch: batch.bytes.readInt16BE(51),
+    baseSequence: batch.bytes.readInt32BE(53),
+  }
+  return [viewOf(buildBatch({ ...frame, recordsCount: kept.length, payload: writeRecords(kept) }))]
 }
 
 /** DefaultRecordBatch.incrementSequence: after 2^31-1 comes 0. */
