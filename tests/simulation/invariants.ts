@@ -165,8 +165,7 @@ function settleElections(track: Track, { sourceTopicId, nextSourceOffset, lastEp
 }
 
 function noteStored(track: Track, { sourceTopicId, nextSourceOffset }: Position): void {
-  const before = track.storedUpTo.get(sourceTopicId) ?? 0n
-  if (nextSourceOffset > before) track.storedUpTo.set(sourceTopicId, nextSourceOffset)
+  track.storedUpTo.set(sourceTopicId, nextSourceOffset)
 }
 
 /** Everything below the position is on the standby, or lost as an incident says. */

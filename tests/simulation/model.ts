@@ -48,7 +48,7 @@ export type Track = {
   standbyBatches: number
   /** The standby's log end behind the last data and the last marker, each. */
   standbyDataEnd: bigint
-  /** Positions that were stored: the furthest in each topic. */
+  /** Positions that were stored: the last one in each topic. */
   readonly storedUpTo: Map<string, bigint>
   /** Leases: which process was given which fence. */
   readonly fences: Map<string, number>
@@ -117,7 +117,10 @@ export function reachedIn(track: Track, topicId: string): bigint {
   const stored = track.storedUpTo.get(topicId) ?? 0n
   return track.records.reduce(
     (max, each) =>
-      each.copied && each.topicId === topicId && each.offset >= max ? each.offset + 1n : max,
+      // What an earlier election took says nothing about where replication stands since.
+      each.copied && each.gone !== 'election' && each.topicId === topicId && each.offset >= max
+        ? each.offset + 1n
+        : max,
     stored,
   )
 }

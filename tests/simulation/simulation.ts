@@ -202,6 +202,7 @@ async function settle(world: SimulatedWorld): Promise<void> {
     history.write(partition)
   }
   let outcomes: readonly string[] = []
+  let unnoticed: readonly number[] = []
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
     for (const partition of await world.halted()) await world.ended(startOperator(world, partition))
     const worker = startWorker(world)
@@ -212,14 +213,16 @@ async function settle(world: SimulatedWorld): Promise<void> {
     const isPending = ({ topicId, isPending }: Election) =>
       isPending && topicId === history.topicId()
     const inShadow = world.model.tracks.filter(each => each.elections.some(isPending))
-    for (const { partition } of inShadow) history.write(partition)
-    const isDone = inShadow.length === 0 && outcomes.every(outcome => outcome === 'drained')
+    unnoticed = inShadow.map(each => each.partition)
+    for (const partition of unnoticed) history.write(partition)
+    const isDone = unnoticed.length === 0 && outcomes.every(outcome => outcome === 'drained')
     if (isDone && world.living().length === 0) return
     await clock.wait(scenario.flow.budgets.leaseMs + 1)
   }
   const living = world.living().map(each => each.name)
   throw createViolation(
     'liveness',
-    `after ${ROUNDS_MAX} runs: ${outcomes.join(', ')}; alive: ${living}`,
+    `after ${ROUNDS_MAX} runs: ${outcomes.join(', ')}; alive: ${living.join(', ') || 'none'}; ` +
+      `unclean elections unnoticed in partitions: ${unnoticed.join(', ') || 'none'}`,
   )
 }

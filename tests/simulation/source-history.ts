@@ -152,7 +152,7 @@ export function createSourceHistory(input: {
       const producerId = open.get(partition)
       const isLost = at.track.records.some(each => each.fate === 'open' && each.gone === 'election')
       if (producerId !== undefined && isLost) open.delete(partition)
-      say(`source ${partition}: unclean election, the log ends at ${end}`)
+      say(`source ${partition}: unclean election, epoch ${log.leaderEpoch} begins at ${end}`)
     },
     delete(): void {
       if (topicId === null) return

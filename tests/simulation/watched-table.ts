@@ -73,7 +73,7 @@ export function reachTable(
           const isRelease = request.lease.kind === 'release'
           const answer = await stores.checkpoints.save(request)
           const at = 'position' in state ? state.position : null
-          const where = `${at?.nextSourceOffset} -> ${at?.nextTargetOffset}`
+          const where = `${at?.nextSourceOffset} (epoch ${at?.lastEpoch}) -> ${at?.nextTargetOffset}`
           events.say(
             `${process.name} saves ${key.partition} ${state.kind} at ${where}: ${answer}${isRelease ? ', released' : ''}`,
           )
