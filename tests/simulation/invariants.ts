@@ -159,8 +159,18 @@ function settleElections(track: Track, { sourceTopicId, nextSourceOffset, lastEp
   const start = track.logStarts.get(sourceTopicId)?.at(-1) ?? 0n
   for (const each of track.elections) {
     if (each.topicId !== sourceTopicId) continue
-    if (nextSourceOffset <= each.end || nextSourceOffset <= start) each.isPending = false
-    else if (lastEpoch !== null && lastEpoch < each.epoch) each.isPending = true
+    if (nextSourceOffset <= each.end) {
+      each.isPending = false
+    } else if (nextSourceOffset <= start) {
+      // Retention was faster: what it took of the new log, nobody can know of any more.
+      for (const record of track.records) {
+        if (record.gone === 'retention' && isInShadow(track, record)) record.isShadowed = true
+      }
+      each.isPending = false
+    } else if (lastEpoch !== null) {
+      // With the new log's epoch the position is in it, and everything below it is owed.
+      each.isPending = lastEpoch < each.epoch
+    }
   }
 }
 
