@@ -15,6 +15,7 @@ const TIMEOUT_MS = 600_000
 const found: readonly (readonly [number, string])[] = [
   [709, 'a run that ended while it took over gave its lease back as if it had looked'],
   [654, 'retention passed while a take-over compared: what was copied came twice'],
+  [11_849, 'an answer behind the end of a run made its lease look as if all were known'],
   [512, 'a second unclean election behind a divergence was located at the wrong offset'],
   [100_681, 'the same, after a policy that goes on'],
 ]
