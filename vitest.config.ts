@@ -3,10 +3,12 @@ import { defineConfig } from 'vitest/config'
 // unit: pure code, no processes. integration: real brokers and DynamoDB Local, started by the tests
 // on free ports. e2e: the serverless CLI and the newcomer's command. Each file owns what it starts.
 //
-// The units first, on all cores. Then both others together, two files at a time whatever the
-// machine: a file starts up to four JVMs, and waits for them more than it computes. Projects of one
-// group must have the same number of workers, and the default depends on the machine, so the groups
-// differ.
+// simulation: the real loops against simulated clusters, table, clock and deaths, from seeds.
+//
+// Units and simulation first, on all cores. Then both others together, two files at a time whatever
+// the machine: a file starts up to four JVMs, and waits for them more than it computes. Projects of
+// one group must have the same number of workers, and the default depends on the machine, so the
+// groups differ.
 const withProcesses = { maxWorkers: 2, hookTimeout: 300_000, sequence: { groupOrder: 1 } }
 
 export default defineConfig({
@@ -24,6 +26,13 @@ export default defineConfig({
         test: {
           name: 'exploration',
           include: ['tests/exploration/**/*.test.ts'],
+          testTimeout: 120_000,
+        },
+      },
+      {
+        test: {
+          name: 'simulation',
+          include: ['tests/simulation/**/*.test.ts'],
           testTimeout: 120_000,
         },
       },

@@ -27,6 +27,7 @@ export type Connections = {
    * Runs one request; failures of the socket, the handshake or the clock become `BrokerFailure`.
    */
   call<T>(address: Address, purpose: Purpose, request: (on: Connection) => Promise<T>): Promise<T>
+  /** For good: a run that has ended may still be looking at something, and would open others. */
   close(): Promise<void>
 }
 
@@ -37,6 +38,7 @@ export function createConnections(
 ): Connections {
   const open = new Map<string, Promise<Connection>>()
   const options = connectionOptions(name, config, requestTimeoutMs)
+  let isClosed = false
 
   const connect = async ({ host, port }: Address): Promise<Connection> => {
     const connection = new Connection(CLIENT_ID, options)
@@ -54,6 +56,7 @@ export function createConnections(
     if (settled?.isConnected()) return settled
     const replaced = open.get(key)
     if (replaced !== undefined && replaced !== known) return replaced
+    if (isClosed) throw new Error('the connections of this process are closed')
     const fresh = connect(address)
     open.set(key, fresh)
     fresh.catch(() => open.delete(key))
@@ -70,6 +73,7 @@ export function createConnections(
       }
     },
     async close() {
+      isClosed = true
       const all = await Promise.allSettled(open.values())
       open.clear()
       await Promise.all(all.map(each => (each.status === 'fulfilled' ? each.value.close() : null)))

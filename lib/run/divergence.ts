@@ -117,7 +117,7 @@ async function locateOnTarget(
   const nearest = targetOffset(nextTargetOffset > records ? nextTargetOffset - records : 0n)
   const starts = bound === null ? [nearest] : [laterOf(nearest, bound), bound]
   for (const start of new Set(starts)) {
-    const candidates = createCandidates(shard, source, { from, to: at })
+    const candidates = createCandidates(shard, source, { from, to: at, mayBeOutOfRange: true })
     if ((await candidates.first()) === null) {
       const isAllSkipped = from === known?.sourceOffset && candidates.reachedEnd()
       return isAllSkipped && bound !== null ? { from: bound, isExact: true } : atTheEarliest

@@ -120,8 +120,7 @@ function takeOverBeside(shard: Shard, run: PartitionRun, seen: Both): void {
   run.notBeforeMs = Number.POSITIVE_INFINITY
   const work = async () => {
     try {
-      await takeOver(shard, run, seen)
-      run.cleanHandOver = true
+      if (await takeOver(shard, run, seen)) run.cleanHandOver = true
       run.notBeforeMs = 0
       shard.observer.notify()
     } catch (error) {

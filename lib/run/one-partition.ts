@@ -59,11 +59,19 @@ export async function fetchPartition(
   throw new BrokerFailure({ reason: 'unreachable', cluster: at.cluster.name, detail })
 }
 
-/** The source's batches to copy, from `from` on and below `to`, fetched as they are asked for. */
+/**
+ * The source's batches to copy, from `from` on and below `to`, fetched as they are asked for. They
+ * end where an offset is out of range if that may be; else that is a `BrokerFailure`: retention has
+ * come past since the log was looked at, and what it left must be compared all the same.
+ */
 export function createCandidates(
   shard: Shard,
   source: OnePartition,
-  range: { readonly from: SourceOffset; readonly to?: SourceOffset },
+  range: {
+    readonly from: SourceOffset
+    readonly to?: SourceOffset
+    readonly mayBeOutOfRange: boolean
+  },
 ): Candidates & { reachedEnd(): boolean } {
   let { from } = range
   let admitted: CopiedBatch[] = []
@@ -79,8 +87,8 @@ export function createCandidates(
       while (admitted.length === 0 && !isOver && !isBeyond(from)) {
         const request = { from, isolation: 'read-committed' as const, waitMs: 0 }
         const answer = await fetchPartition(shard, source, request)
-        // What the source has lost cannot be compared; the next observation says that it is lost.
-        if (answer === null) return null
+        if (answer === null && range.mayBeOutOfRange) return null
+        if (answer === null) throw changedMeanwhile(source)
         const admission = admitBatches(answer, from)
         if (admission.skipped !== null) skipped = joinStretches(skipped, admission.skipped)
         admitted = admission.copied
@@ -99,6 +107,11 @@ export function createCandidates(
       admitted.shift()
     },
   }
+}
+
+function changedMeanwhile({ cluster, partition }: OnePartition): BrokerFailure {
+  const detail = `the log of partition ${partition} changed while its records were compared`
+  return new BrokerFailure({ reason: 'unreachable', cluster: cluster.name, detail })
 }
 
 /** The batches of an answer of the target, which knows no older format. */

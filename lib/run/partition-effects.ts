@@ -106,7 +106,13 @@ async function inOrder(
   run: PartitionRun,
   effect: () => Promise<void>,
 ): Promise<void> {
-  run.effects = run.effects.then(effect).catch(error => abandon(shard, run, error))
+  // Behind an incident that could not be stored no position is, also not by a last write that has
+  // waited its turn.
+  const unlessFailed = () => (run.hasFailedEffect ? undefined : effect())
+  run.effects = run.effects.then(unlessFailed).catch(error => {
+    run.hasFailedEffect = true
+    abandon(shard, run, error)
+  })
   await run.effects
 }
 

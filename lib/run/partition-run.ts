@@ -113,6 +113,8 @@ export type PartitionRun = {
   recoversFromReset: boolean
   /** Durable writes of this partition, one after the other. */
   effects: Promise<void>
+  /** True once one of them failed: none follows. */
+  hasFailedEffect: boolean
   readonly report: PartitionReport
 }
 
@@ -153,6 +155,7 @@ export function createPartitionRun(leased: Leased): PartitionRun {
     finale: null,
     recoversFromReset: false,
     effects: Promise.resolve(),
+    hasFailedEffect: false,
   }
 }
 

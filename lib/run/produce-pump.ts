@@ -123,7 +123,11 @@ function identity(topic: string, { partition }: { readonly partition: number }):
 
 function takeAnswer(shard: Shard, { run, batch }: Sent, produced: ProducedPartition): void {
   run.outstanding -= 1
-  if (run.phase === 'stopped') return
+  if (run.phase === 'stopped') {
+    // The last checkpoint was decided without this answer: its lease must not say all is known.
+    run.outcomeUnknown = true
+    return
+  }
   // Everything was given up behind a batch that the target refuses for good:
   // only the answers were missing.
   if (run.pending.length === 0) return settle(shard, run)

@@ -7,6 +7,7 @@ import { historyBefore } from '../core/epoch-history.ts'
 import { topicReset } from '../core/found.ts'
 import { type Incident, isAboutTarget } from '../core/incident.ts'
 import {
+  isBefore,
   laterOf,
   offsetsBetween,
   type SourceOffset,
@@ -62,21 +63,23 @@ export async function resumePartition(
   const taken = await takeLease(deps, flow, key)
   const { state } = taken.checkpoint
   const { fence } = taken.checkpoint.lease
+  let resumed: Resumed
   try {
     const keepLease = createLeaseKeeper(deps, flow, { key, fence, state })
-    const resumed = await choosePosition(deps, { ...input, keepLease }, state)
+    resumed = await choosePosition(deps, { ...input, keepLease }, state)
     // Everything that is passed over has its name in the incident before the position
     // passes over it. A crash from here on leaves the partition halted, and the same
     // command can be given again.
     for (const incident of resumed.incidents) await endIncident(deps, flow, incident)
-    const next: PartitionState = { kind: 'replicating', position: resumed.position }
-    await giveBack(deps, { key, fence, state: next, isClean: true })
-    return resumed
   } catch (error) {
     const isClean = taken.cleanHandOver
     await giveBack(deps, { key, fence, state, isClean })
     throw error
   }
+  // The last write, also when its answer is lost: another one would undo it.
+  const next: PartitionState = { kind: 'replicating', position: resumed.position }
+  await giveBack(deps, { key, fence, state: next, isClean: true })
+  return resumed
 }
 
 async function endIncident(deps: ResumeDeps, flow: FlowConfig, incident: Incident): Promise<void> {
@@ -116,13 +119,14 @@ async function choosePosition(
   const found = isAsked ? await findBehindTarget(deps, input, { source, target }) : null
   const from = found?.nextSourceOffset ?? input.from
   const position = nextPosition({ at, from, incident, position: state.position, source, target })
-  const stood = state.position.nextSourceOffset
+  const stood = lastInCommon(state.position, incident)
   const isSameLog = position.sourceTopicId === state.position.sourceTopicId
   const passedOffsets = isSameLog ? offsetsBetween(stood, position.nextSourceOffset) : 0n
   // Those that the standby holds are not passed over.
   const skippedOffsets = found?.missingOffsets ?? passedOffsets
   if (isSameLog) {
-    const passed = incident === null ? [] : [passedBy(incident, position, skippedOffsets)]
+    const passed =
+      incident === null ? [] : [passedBy(incident, { stood, position, skippedOffsets })]
     return { position, skippedOffsets, incidents: passed }
   }
   // What the halting incident says is about a log that is gone, and stays as it is.
@@ -131,6 +135,16 @@ async function choosePosition(
   const context = { scope: { flow: flow.name, ...at }, nowMs: deps.clock.nowMs() }
   const reset = topicReset(state.position, renewed, { ...context, resolution: 'open' })
   return { position, skippedOffsets, incidents: [...before, reset] }
+}
+
+/**
+ * Up to where the source's log was copied: after a divergence it is another log from there on, and
+ * where that is not known, perhaps from its beginning on.
+ */
+function lastInCommon({ nextSourceOffset }: Position, incident: Incident | null): SourceOffset {
+  if (incident?.kind !== 'log-diverged') return nextSourceOffset
+  const parted = sourceOffset(incident.foundOffset ?? 0n)
+  return isBefore(parted, nextSourceOffset) ? parted : nextSourceOffset
 }
 
 /** By the id, because an operator may have deleted the incident's row. */
@@ -170,13 +184,22 @@ function open(incident: Incident): Incident {
 }
 
 /** The incident as it stands once an operator goes past it at `position`, in the same log. */
-function passedBy(incident: Incident, position: Position, skipped: bigint): Incident {
-  return {
-    ...open(incident),
-    // What a target lost, or shares with others, is said in its own offsets and does not change.
-    foundOffset: isAboutTarget(incident.kind) ? incident.foundOffset : position.nextSourceOffset,
-    lostRecordsMax: skipped,
-  }
+function passedBy(
+  incident: Incident,
+  gone: { stood: SourceOffset; position: Position; skippedOffsets: bigint },
+): Incident {
+  const { stood, position, skippedOffsets: lostRecordsMax } = gone
+  const { nextSourceOffset } = position
+  const isDivergence = incident.kind === 'log-diverged'
+  const isKept = isAboutTarget(incident.kind) || (isDivergence && incident.foundOffset !== null)
+  // What a target lost, or shares with others, is said in its own offsets and does not change;
+  // neither does the offset at which two logs part.
+  const foundOffset = isKept ? incident.foundOffset : nextSourceOffset
+  const range = { passedFrom: String(stood), passedTo: String(nextSourceOffset) }
+  const isInOtherOffsets = isKept || isDivergence
+  const evidence =
+    isInOtherOffsets && lostRecordsMax > 0n ? { ...incident.evidence, ...range } : incident.evidence
+  return { ...open(incident), foundOffset, lostRecordsMax, evidence }
 }
 
 async function look(

@@ -30,22 +30,24 @@ export type Both = {
 }
 
 /**
- * Leaves the partition where its last owner came to, with a producer nobody else writes as. Throws
- * `BrokerFailure` when a cluster does not answer; nothing has moved then.
+ * Leaves the partition where its last owner came to, with a producer nobody else writes as. False
+ * when the run ended meanwhile: then the target was not looked through, and the hand-over is as
+ * unclean as before. Throws `BrokerFailure` when a cluster does not answer; nothing has moved then.
  */
-export async function takeOver(shard: Shard, run: PartitionRun, seen: Both): Promise<void> {
+export async function takeOver(shard: Shard, run: PartitionRun, seen: Both): Promise<boolean> {
   // Only the holder of the lease may fence: whoever has lost it is told so by this write.
   await saveCheckpoint(shard, run)
   const left = positionOf(run.state)
-  if (run.phase === 'stopped' || left === null) return
+  if (run.phase === 'stopped' || left === null) return false
   const producer = await assignProducer(shard, run)
   await silence(shard, run, { left, producer })
   const found = await lookThrough(shard, run, { ...seen, left, producer })
   // The deadline may have come meanwhile: what was found is found again by the next owner.
-  if (run.phase !== 'observing') return
+  if (run.phase !== 'observing') return false
   const decision = decideFor(shard, run, { kind: 'taken-over', ...found })
   say(shard, run, { found, left })
   await perform(shard, run, decision)
+  return true
 }
 
 /** Sees to it that nobody but `producer` can append to the partition any more. */
@@ -76,9 +78,11 @@ type Look = Both & { readonly left: Position; readonly producer: Producer }
 async function lookThrough(shard: Shard, run: PartitionRun, look: Look): Promise<TakenOver> {
   const { left, producer, source } = look
   const from = laterOf(left.nextSourceOffset, source.logStartOffset)
+  // A position that was beyond the source's end when it was looked at: the logs have parted.
+  const range = { from, mayBeOutOfRange: isBefore(source.logEndOffset, from) }
   const comparison = createComparison(
     canCompare(left, source)
-      ? createCandidates(shard, sourceOf(shard, run, look), { from })
+      ? createCandidates(shard, sourceOf(shard, run, look), range)
       : nothingToCompare,
   )
   let foreignRecords = 0n

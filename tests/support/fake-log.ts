@@ -4,12 +4,14 @@
 // leaves out: see fake-cluster.ts.
 
 import type { AbortedTransaction } from '../../lib/kafka/aborted-transactions.ts'
+import { readRecords, writeRecords } from '../../lib/kafka/record.ts'
 import {
   hasHoles,
   hasLogAppendTime,
   isControlBatch,
   nextOffsetAfter,
   type RecordBatch,
+  recordBytes,
 } from '../../lib/kafka/record-batch.ts'
 import {
   type BatchFields,
@@ -134,6 +136,7 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
       logStart = offset
       if (offset > logEnd) logEnd = offset
       batches = batches.filter(batch => nextOffsetAfter(batch) > offset)
+      // LeaderEpochFileCache.truncateFromStart: the epoch that holds the new start begins there.
       const left = epochs.findLastIndex(each => each.start <= offset)
       epochs = epochs
         .slice(Math.max(left, 0))
@@ -162,6 +165,18 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
       ongoing.clear()
       for (const [producerId, first] of replica.ongoing) ongoing.set(producerId, first)
       lead()
+    },
+    /**
+     * As the log cleaner leaves the log: records that are not kept leave holes, batches without any
+     * vanish. Not below the log start nor in the last batch, nor beyond the last stable offset.
+     */
+    compact(isKept: (offset: bigint) => boolean): void {
+      const end = lastStable()
+      const newest = batches.at(-1)
+      batches = batches.flatMap(batch => {
+        const isClean = batch !== newest && nextOffsetAfter(batch) <= end
+        return isClean && !isControlBatch(batch) ? withoutRecords(batch, isKept) : [batch]
+      })
     },
 
     /** A Produce of one batch, checked as a leader checks it. */
@@ -238,6 +253,27 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
 
 function refused(error: FakeErrorName): Appended {
   return { kind: 'refused', error }
+}
+
+/** What MemoryRecords.filterTo makes of a batch: the same frame, fewer records. */
+function withoutRecords(batch: RecordBatch, isKept: (offset: bigint) => boolean): RecordBatch[] {
+  const { baseOffset, recordsCount, lastOffsetDelta } = batch
+  const records = readRecords(recordBytes(batch), { recordsCount, lastOffsetDelta })
+  const kept = records.filter(({ offsetDelta }) => isKept(baseOffset + BigInt(offsetDelta)))
+  if (kept.length === recordsCount) return [batch]
+  if (kept.length === 0) return []
+  const frame = {
+    baseOffset,
+    partitionLeaderEpoch: batch.partitionLeaderEpoch,
+    attributes: batch.attributes,
+    lastOffsetDelta,
+    baseTimestamp: batch.baseTimestamp,
+    maxTimestamp: batch.maxTimestamp,
+    producerId: batch.producerId ?? -1n,
+    producerEpoch: batch.bytes.readInt16BE(51),
+    baseSequence: batch.bytes.readInt32BE(53),
+  }
+  return [viewOf(buildBatch({ ...frame, recordsCount: kept.length, payload: writeRecords(kept) }))]
 }
 
 /** DefaultRecordBatch.incrementSequence: after 2^31-1 comes 0. */

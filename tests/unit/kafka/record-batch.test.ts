@@ -163,7 +163,7 @@ describe('readRecordBatches', () => {
         try {
           const { batches, trailingBytes } = readRecordBatches(records)
           let bytes = trailingBytes
-          for (const batch of batches) if (batch.kind === 'v2') bytes += batch.bytes.length
+          for (const batch of batches) bytes += batch.bytes.length
           expect(bytes).toBe(records.length)
         } catch (error) {
           expect(error).toBeInstanceOf(DecodeError)

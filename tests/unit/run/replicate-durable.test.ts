@@ -343,6 +343,28 @@ describe('an incident', () => {
     })
   }
 
+  test('that cannot be stored while the run ends leaves the position where it was, too', async () => {
+    const world = ordersWorld({ onTruncation: 'continue' })
+    writeBatches(world.sourceLog('orders'), 4)
+    await world.run('orders')
+    const before = await world.checkpoint('orders')
+    writeBatches(world.sourceLog('orders'), 10)
+    world.sourceLog('orders').deleteBefore(8n)
+    // The deadline comes while the table does not answer: the last write waits its turn.
+    const deps = watchStores(world, async call => {
+      if (call.kind !== 'incident') return
+      await world.clock.wait(5_000)
+      throw new Error('the table is away')
+    })
+
+    const report = await world.run('orders', { deps, deadlineMs: world.clock.nowMs() + 1_000 })
+
+    expect(report.partitions[0]?.outcome).not.toBe('drained')
+    expect(await world.storedIncidents()).toEqual([])
+    const after = await world.checkpoint('orders')
+    expect(offsetsOf(after?.state)).toEqual(offsetsOf(before?.state))
+  })
+
   test('found by a run that was overtaken meanwhile is not one: it is stored by nobody', async () => {
     const world = ordersWorld({ onTruncation: 'continue' })
     const source = world.sourceLog('orders')

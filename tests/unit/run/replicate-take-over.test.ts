@@ -130,6 +130,35 @@ describe('after an owner that died behind its checkpoint', () => {
   })
 })
 
+describe('while a partition is taken over', () => {
+  test('retention that comes past leaves what is behind it to be compared, not to be copied again', async () => {
+    const world = ordersWorld()
+    await dieAfterCopying(world, 3)
+    // After the source was looked at, and before it is compared.
+    let isTaken = false
+    world.source.control('fetch', async (serve, ...args) => {
+      if (!isTaken) world.sourceLog('orders').deleteBefore(3n)
+      isTaken = true
+      return serve(...args)
+    })
+    const before = payloads(world.targetLog('orders'))
+    await takeOver(world)
+    expect(isTaken).toBe(true)
+    expect(payloads(world.targetLog('orders'))).toEqual(before)
+  })
+
+  test('a run that ends gives no lease back: nobody has looked at the standby yet', async () => {
+    const world = ordersWorld()
+    await dieAfterCopying(world)
+    await world.clock.wait(world.flow.budgets.leaseMs + 1)
+    const deadlineMs = world.clock.nowMs() + 100
+    const slowly = watchStores(world, () => world.clock.wait(200))
+    const report = await world.run('orders', { deadlineMs, deps: slowly })
+    expect(report.partitions).toMatchObject([{ outcome: 'deadline', recordsReplicated: 0n }])
+    expect((await world.checkpoint('orders'))?.lease.untilMs).not.toBeNull()
+  })
+})
+
 describe('a producer', () => {
   test('is kept over runs that end in good order, with its sequences', async () => {
     const world = ordersWorld()

@@ -1,0 +1,294 @@
+// What must hold at every moment of a simulation, checked right behind each request that was
+// served: on every batch the standby takes, every checkpoint and every incident that is stored. The
+// numbers are those of docs/SPEC.md. What must hold in the end is in verdict.ts.
+
+import type { Checkpoint, PartitionKey } from '../../lib/core/checkpoint.ts'
+import { lastEpochOf } from '../../lib/core/epoch-history.ts'
+import type { Incident } from '../../lib/core/incident.ts'
+import { type PartitionState, type Position, positionOf } from '../../lib/core/partition-state.ts'
+import {
+  isControlBatch,
+  nextOffsetAfter,
+  producerEpochOf,
+  type RecordBatch,
+} from '../../lib/kafka/record-batch.ts'
+import { readSourceRecords } from '../../lib/kafka/repack.ts'
+import type { FakeLog } from '../support/fake-log.ts'
+import { isInShadow, type Model, type ModelRecord, type Track } from './model.ts'
+import { createViolation } from './violation.ts'
+
+export const FOREIGN = 'foreign'
+
+/** Looks at what the standby took since it was last looked at; `by` served the request. */
+export function checkStandby(track: Track, log: FakeLog, by: string | null): void {
+  const { batches } = log
+  for (; track.standbyBatches < batches.length; track.standbyBatches += 1) {
+    const batch = batches[track.standbyBatches]
+    if (batch === undefined) return
+    if (isControlBatch(batch)) noteMarker(track, by)
+    else if (batch.recordsCount > 0) checkAppended(track, batch, by)
+  }
+}
+
+function noteMarker(track: Track, by: string | null): void {
+  const fence = by === null ? 0 : (track.fences.get(by) ?? 0)
+  if (fence > track.markerFence) track.markerFence = fence
+}
+
+function checkAppended(track: Track, batch: RecordBatch, by: string | null): void {
+  for (const record of readSourceRecords(batch)) {
+    const text = textOf(record.body)
+    if (text.startsWith(FOREIGN)) {
+      track.foreignRecords += 1
+      continue
+    }
+    track.standbyDataEnd = nextOffsetAfter(batch)
+    const known = track.byText.get(text)
+    const at = `partition ${track.partition}, standby offset ${batch.baseOffset}, "${text}"`
+    if (known === undefined) throw createViolation('I7', `${at}: never was in this partition`)
+    if (known.timestamp !== record.timestamp) {
+      throw createViolation('I7', `${at}: timestamp ${record.timestamp}, not ${known.timestamp}`)
+    }
+    if (known.copied) throw createViolation('I1', `${at} comes twice (${by})`)
+    if (known.fate !== 'committed') throw createViolation('I1', `${at} is ${known.fate}`)
+    if (known.order < track.copiedOrder) throw createViolation('I1', `${at} comes out of order`)
+    const fence = by === null ? 0 : (track.fences.get(by) ?? 0)
+    if (fence < track.markerFence) {
+      const what = `${by} with fence ${fence} writes behind the marker of fence ${track.markerFence}`
+      throw createViolation('I3', `${at}: ${what} as epoch ${producerEpochOf(batch)}`)
+    }
+    known.copied = true
+    // Read before the election that took it from the source: replication is beyond its end.
+    if (known.gone === 'election') {
+      for (const each of track.elections) {
+        const isLater = each.topicId === known.topicId && each.order > known.order
+        if (isLater && each.end <= known.offset) each.isPending = true
+      }
+      // What retention took behind that end while the answer was under way, too.
+      for (const other of track.records) {
+        if (other.gone === 'retention') other.isShadowed ||= isInShadow(track, other)
+      }
+    }
+    track.copiedOrder = known.order
+    track.copiedCount += 1
+  }
+}
+
+/** The text of a record, behind a null key and a length of one byte. */
+function textOf(body: Buffer): string {
+  return body.toString('latin1', 2, body.length - 1)
+}
+
+export type Save = {
+  readonly by: string
+  readonly key: PartitionKey
+  readonly fence: number
+  readonly state: PartitionState
+  readonly isRelease: boolean
+}
+
+/** A checkpoint that was just stored over `before`. */
+export function checkSave(
+  model: Model,
+  track: Track,
+  save: Save,
+  { before, standby }: { readonly before: Checkpoint | null; readonly standby: FakeLog | null },
+): void {
+  const { by, state, fence } = save
+  if (fence !== track.fence) {
+    throw createViolation('I3', `${by} stored with fence ${fence} while ${track.fence} is given`)
+  }
+  const position = positionOf(state)
+  const left = before === null ? null : positionOf(before.state)
+  if (position === null || standby === null) return
+  if (position.nextTargetOffset > standby.logEnd) {
+    const what = `nextTargetOffset ${position.nextTargetOffset} is stored, standby ends at ${standby.logEnd}`
+    throw createViolation('I2', `partition ${track.partition}: ${what}`)
+  }
+  if (state.kind !== 'replicating' && !model.incidents.has(incidentIdOf(state))) {
+    throw createViolation('I9', `${state.kind} names ${incidentIdOf(state)}, which is not stored`)
+  }
+  if (left !== null) checkMove(model, track, left, position)
+  else if (track.storedUpTo.size === 0) checkBeginning(track, position)
+  settleElections(track, position)
+  if (state.kind === 'replicating') checkNoHole(model, track, position)
+  noteStored(track, position)
+  if (save.isRelease) checkRelease(track, position, standby)
+}
+
+/** Replication begins at a log start; what was gone before is not missed. */
+function checkBeginning(track: Track, { sourceTopicId, nextSourceOffset }: Position): void {
+  if (!track.logStarts.get(sourceTopicId)?.includes(nextSourceOffset)) {
+    const what = `replication begins at ${nextSourceOffset}, which is no log start`
+    throw createViolation('I1', `partition ${track.partition}: ${what}`)
+  }
+  for (const record of track.records) {
+    const isBefore = record.topicId !== sourceTopicId || record.offset < nextSourceOffset
+    // Of a topic created since, too: nobody can have looked at it yet.
+    if (isBefore && record.gone !== null) record.isShadowed = true
+  }
+}
+
+function incidentIdOf(state: PartitionState): string {
+  return 'incidentId' in state ? state.incidentId : ''
+}
+
+function checkMove(model: Model, track: Track, left: Position, next: Position): void {
+  const at = `partition ${track.partition}: position ${left.nextSourceOffset} of ${left.sourceTopicId}`
+  if (left.sourceTopicId !== next.sourceTopicId) {
+    const isSaid = [...model.incidents.values()].some(
+      each =>
+        each.partition === track.partition &&
+        each.kind === 'topic-reset' &&
+        each.evidence.topicId === left.sourceTopicId,
+    )
+    if (!isSaid) throw createViolation('I9', `${at} is left for ${next.sourceTopicId} in silence`)
+    return
+  }
+  if (next.nextSourceOffset >= left.nextSourceOffset) return
+  const isSaid = [...model.incidents.values()].some(
+    each =>
+      each.partition === track.partition &&
+      each.kind === 'log-diverged' &&
+      (each.foundOffset === null || each.foundOffset <= next.nextSourceOffset),
+  )
+  if (!isSaid) throw createViolation('I12', `${at} goes back to ${next.nextSourceOffset}`)
+}
+
+/**
+ * Whoever stands at or below the end of an election's log, or where the log begins, has gone back
+ * for what came behind; whoever stands beyond it with an older epoch has yet to notice.
+ */
+function settleElections(track: Track, { sourceTopicId, nextSourceOffset, epochs }: Position) {
+  const lastEpoch = lastEpochOf(epochs)
+  const start = track.logStarts.get(sourceTopicId)?.at(-1) ?? 0n
+  for (const each of track.elections) {
+    if (each.topicId !== sourceTopicId) continue
+    if (nextSourceOffset <= each.end) {
+      each.isPending = false
+    } else if (nextSourceOffset <= start) {
+      // Retention was faster: what it took of the new log, nobody can know of any more.
+      for (const record of track.records) {
+        if (record.gone === 'retention' && isInShadow(track, record)) record.isShadowed = true
+      }
+      each.isPending = false
+    } else if (lastEpoch !== null) {
+      // With the new log's epoch the position is in it, and everything below it is owed.
+      each.isPending = lastEpoch < each.epoch
+    }
+  }
+}
+
+function noteStored(track: Track, { sourceTopicId, nextSourceOffset }: Position): void {
+  track.storedUpTo.set(sourceTopicId, nextSourceOffset)
+}
+
+/** Everything below the position is on the standby, or lost as an incident says. */
+function checkNoHole(model: Model, track: Track, position: Position): void {
+  const { sourceTopicId, nextSourceOffset } = position
+  const from = track.storedUpTo.get(sourceTopicId) ?? 0n
+  for (const record of track.records) {
+    if (record.topicId !== sourceTopicId || record.offset >= nextSourceOffset) continue
+    if (record.offset < from && track.elections.length === 0) continue
+    if (!isMissing(track, record) || isSaidLost(model, track, record)) continue
+    throw createViolation(
+      'I1',
+      `partition ${track.partition}: "${record.text}" (offset ${record.offset}) is not on the ` +
+        `standby, the position ${nextSourceOffset} is beyond it, and no incident says so`,
+    )
+  }
+}
+
+/** True when the record should be on the standby by now and is not. */
+export function isMissing(track: Track, record: ModelRecord): boolean {
+  if (record.copied || record.fate !== 'committed') return false
+  if (record.gone === 'election' || record.gone === 'compaction') return false
+  return !record.isShadowed && !isInShadow(track, record)
+}
+
+export function isSaidLost(model: Model, track: Track, record: ModelRecord): boolean {
+  for (const incident of model.incidents.values()) {
+    const { kind, partition, evidence, expectedOffset, foundOffset } = incident
+    if (partition !== track.partition || foundOffset === null) continue
+    // Said in source offsets by an operator who went past it.
+    const { passedFrom, passedTo } = evidence
+    if (passedFrom !== undefined && passedTo !== undefined) {
+      if (record.offset >= BigInt(passedFrom) && record.offset < BigInt(passedTo)) return true
+    }
+    if (record.offset >= foundOffset) continue
+    // What the new topic had lost before anybody looked at it.
+    if (kind === 'topic-reset' && evidence.recreatedAs === record.topicId) return true
+    if (kind !== 'log-truncated' || evidence.topicId !== record.topicId) continue
+    if (expectedOffset !== null && record.offset >= expectedOffset) return true
+  }
+  return false
+}
+
+/** A released lease says that the standby holds what the checkpoint says and nothing else of us. */
+function checkRelease(track: Track, { nextTargetOffset }: Position, standby: FakeLog): void {
+  if (track.foreignRecords > 0) return
+  if (track.standbyDataEnd > nextTargetOffset) {
+    const what = `released at ${nextTargetOffset}, data up to ${track.standbyDataEnd} of ${standby.logEnd}`
+    throw createViolation('I16', `partition ${track.partition}: ${what}`)
+  }
+}
+
+/** An incident that was just stored: something that really happened must be behind it. */
+export function checkIncident(model: Model, incident: Incident): void {
+  model.incidents.set(incident.id, incident)
+  const { kind, partition } = incident
+  const wrong = (why: string) => createViolation('I4', `${incident.id} is a false alarm: ${why}`)
+  if (kind === 'unreachable') {
+    if (!model.isFaulty()) throw wrong('no request went wrong')
+    return
+  }
+  const track = partition === null ? undefined : model.tracks[partition]
+  if (track === undefined) throw wrong('it is about no partition')
+  const { topicId = '' } = incident.evidence
+  switch (kind) {
+    case 'log-truncated':
+      return checkTruncation(model, track, incident)
+    case 'topic-reset':
+    case 'topic-deleted':
+      if (!model.deletedGenerations.has(topicId)) throw wrong(`${topicId} was never deleted`)
+      return
+    case 'log-diverged': {
+      const elections = track.elections.filter(each => each.topicId === topicId)
+      const ends = [...elections.map(each => each.end), ...(track.logStarts.get(topicId) ?? [])]
+      if (elections.length === 0) throw wrong('no election was unclean')
+      // Not located: only a bound is said.
+      const { partsNotBehind } = incident.evidence
+      if (incident.foundOffset === null && partsNotBehind !== undefined) {
+        if (elections.every(each => each.end > BigInt(partsNotBehind)))
+          throw wrong(`the logs part behind ${partsNotBehind}`)
+        return
+      }
+      if (!ends.includes(BigInt(incident.foundOffset ?? -1n)))
+        throw wrong('the logs part elsewhere')
+      return
+    }
+    case 'target-drifted':
+    case 'target-not-empty':
+      if (track.foreignRecords === 0) throw wrong('nobody else wrote to the standby')
+      return
+    default:
+      throw wrong('nothing of that kind is ever done here')
+  }
+}
+
+function checkTruncation(model: Model, track: Track, incident: Incident): void {
+  const { expectedOffset, foundOffset, evidence } = incident
+  const starts = track.logStarts.get(evidence.topicId ?? '') ?? []
+  const wrong = (why: string) => createViolation('I11', `${incident.id}: ${why}`)
+  if (expectedOffset === null || foundOffset === null) throw wrong('no range')
+  if (expectedOffset >= foundOffset) throw wrong(`nothing is between ${expectedOffset} and it`)
+  if (!starts.includes(BigInt(foundOffset))) throw wrong(`no log began at ${foundOffset}`)
+  const passed = track.records.find(
+    each =>
+      each.topicId === evidence.topicId &&
+      each.offset < expectedOffset &&
+      isMissing(track, each) &&
+      !isSaidLost(model, track, each),
+  )
+  if (passed !== undefined) throw wrong(`"${passed.text}" below it is lost too`)
+}

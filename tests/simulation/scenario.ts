@@ -1,0 +1,161 @@
+// What one seed means: how large the world is, what its operators chose, how bad the network is,
+// what happens to the source and when. Everything is drawn here, before anything runs.
+
+import { type FlowConfig, parseConfig } from '../../lib/core/config.ts'
+import { type Chance, createChance } from '../support/seeded-chance.ts'
+
+export const eventKinds = [
+  'write',
+  'transact',
+  'commit',
+  'dated',
+  'emptied',
+  'compact',
+  'retain',
+  'elect',
+  'move-source',
+  'move-target',
+  'delete',
+  'create',
+  'foreign',
+  'week',
+  'operator',
+] as const
+export type EventKind = (typeof eventKinds)[number]
+
+export type WorldEvent = {
+  readonly atMs: number
+  readonly kind: EventKind
+  readonly partition: number
+}
+
+/** What may befall a process; 0: never, else one of so many. */
+export type Dangers = {
+  readonly killOneIn: number
+  readonly freezeOneIn: number
+  readonly crossingMax: number
+}
+
+export type Scenario = {
+  readonly seed: number
+  readonly partitions: number
+  readonly sourceBrokers: number
+  readonly targetBrokers: number
+  readonly flow: FlowConfig
+  readonly troubleOneIn: number
+  readonly latencyMsMax: number
+  readonly dangers: Dangers
+  readonly durationMs: number
+  readonly tickMs: number
+  readonly lifetimeMsMax: number
+  readonly workersMax: number
+  readonly events: readonly WorldEvent[]
+}
+
+const never = 0
+
+/** Weights of what happens; some seeds leave some kinds out, so that others come to the fore. */
+function weights(chance: Chance): readonly (readonly [EventKind, number])[] {
+  const some = (weight: number) => (chance.oneIn(2) ? weight : 0)
+  const isForgetful = chance.oneIn(6)
+  return [
+    ['write', 30],
+    ['transact', some(10)],
+    ['commit', 3],
+    ['dated', some(2)],
+    ['emptied', some(2)],
+    ['compact', some(6)],
+    ['retain', some(5)],
+    ['elect', some(4)],
+    ['move-source', some(4)],
+    ['move-target', some(4)],
+    ['delete', some(2)],
+    ['create', 4],
+    ['foreign', chance.oneIn(6) ? 3 : 0],
+    ['week', isForgetful ? 2 : 0],
+    ['operator', 4],
+  ]
+}
+
+function drawEvents(chance: Chance, partitions: number, durationMs: number): WorldEvent[] {
+  const weighted = weights(chance)
+  const total = weighted.reduce((sum, [, weight]) => sum + weight, 0)
+  const draw = (): EventKind => {
+    let left = chance.integer(0, total - 1)
+    for (const [kind, weight] of weighted) {
+      left -= weight
+      if (left < 0) return kind
+    }
+    return 'write'
+  }
+  const count = chance.integer(5, 60)
+  return Array.from({ length: count }, () => ({
+    // Bunches and pauses: some of everything happens at the very start.
+    atMs: chance.oneIn(4) ? chance.integer(0, 50) : chance.integer(0, durationMs),
+    kind: draw(),
+    partition: chance.integer(0, partitions - 1),
+  })).sort((left, right) => left.atMs - right.atMs)
+}
+
+export function drawScenario(seed: number): Scenario {
+  const chance = createChance(seed * 2 + 1)
+  // The first numbers of neighbouring seeds look alike.
+  for (let each = 0; each < 5; each += 1) chance.integer(0, 1)
+  const partitions = chance.pick([1, 1, 2, 3])
+  const durationMs = chance.pick([5_000, 15_000, 30_000])
+  const events = drawEvents(chance, partitions, durationMs)
+  const isForgetful = events.some(each => each.kind === 'week')
+  return {
+    seed,
+    partitions,
+    sourceBrokers: chance.pick([1, 2, 3]),
+    targetBrokers: chance.pick([1, 2]),
+    flow: drawFlow(chance),
+    troubleOneIn: chance.pick([never, 300, 80, 25, 8]),
+    latencyMsMax: chance.pick([0, 2, 20, 300]),
+    dangers: {
+      killOneIn: chance.pick([never, 4, 2, 1]),
+      // Who outlives what its coordinator remembers cannot be fenced (docs/SPEC.md, Gaps).
+      freezeOneIn: isForgetful ? never : chance.pick([never, 4, 2, 1]),
+      crossingMax: chance.pick([12, 40, 150, 400]),
+    },
+    durationMs,
+    tickMs: chance.integer(1_000, 8_000),
+    lifetimeMsMax: chance.pick([2_000, 8_000, 20_000]),
+    workersMax: chance.pick([1, 2, 4]),
+    events,
+  }
+}
+
+function drawFlow(chance: Chance): FlowConfig {
+  const leaseMs = chance.pick([5_000, 8_000])
+  const fetchBytesMax = chance.pick([1024, 4096])
+  const parsed = parseConfig({
+    clusters: { primary: { brokers: ['a:1'] }, standby: { brokers: ['b:2'] } },
+    flows: [
+      {
+        name: 'flow',
+        from: 'primary',
+        to: 'standby',
+        topics: ['/.*/'],
+        mode: chance.pick(['batch', 'continuous']),
+        onTruncation: chance.pick(['halt', 'continue']),
+        onReset: chance.pick(['halt', 'resume']),
+        onDivergence: chance.pick(['halt', 'continue']),
+        budgets: {
+          leaseMs,
+          checkpointIntervalMs: chance.pick([500, 1_000, 2_500]),
+          requestTimeoutMs: chance.pick([1_000, 3_000]),
+          reserveMs: chance.pick([500, 2_000]),
+          fetchWaitMs: chance.pick([100, 500]),
+          fetchBytesMax,
+          partitionFetchBytesMax: chance.pick([1024, fetchBytesMax]),
+          bufferBytesMax: chance.pick([1024, 8192, 65536]),
+        },
+      },
+    ],
+  })
+  const flow = parsed.kind === 'valid' ? parsed.config.flows[0] : undefined
+  if (flow === undefined) throw new Error(`bad flow: ${JSON.stringify(parsed)}`)
+  return flow
+}
