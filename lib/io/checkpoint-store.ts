@@ -66,7 +66,7 @@ async function getCheckpoint(target: TableTarget, key: PartitionKey): Promise<Ch
 const acquireExpression =
   'SET #owner = :owner, #leaseUntilMs = :leaseUntilMs, #targetTopic = :targetTopic, ' +
   '#previousLeaseUntilMs = if_not_exists(#leaseUntilMs, :free), #updatedAtMs = :nowMs, ' +
-  '#state = if_not_exists(#state, :unstarted) ADD #fence :one'
+  '#state = if_not_exists(#state, :unstarted), #writes = :free ADD #fence :one'
 
 const acquireNames = namesOf([
   'owner',
@@ -75,6 +75,7 @@ const acquireNames = namesOf([
   'previousLeaseUntilMs',
   'updatedAtMs',
   'state',
+  'writes',
   'fence',
 ])
 
@@ -121,12 +122,17 @@ async function acquireLease(
 
 async function saveCheckpoint(
   target: TableTarget,
-  { key, fence, state, nowMs, lease }: Parameters<CheckpointStore['save']>[0],
+  { key, fence, write, state, nowMs, lease }: Parameters<CheckpointStore['save']>[0],
 ): ReturnType<CheckpointStore['save']> {
   const { present, absent } = stateAttributes(state)
   const renewed: Row = lease.kind === 'renew' ? { leaseUntilMs: { N: String(lease.untilMs) } } : {}
   const update = updateExpression({
-    set: { ...present, ...renewed, updatedAtMs: { N: String(nowMs) } },
+    set: {
+      ...present,
+      ...renewed,
+      updatedAtMs: { N: String(nowMs) },
+      writes: { N: String(write) },
+    },
     remove: lease.kind === 'release' ? [...absent, 'leaseUntilMs'] : absent,
   })
   const outcome = await updateRow(target, `saving the checkpoint of ${nameOf(key)}`, {
@@ -134,11 +140,14 @@ async function saveCheckpoint(
     Key: checkpointKey(key),
     // The fence grows with every acquisition, so one fence is one owner. Not the clock: a lease
     // that ran out and that nobody took over is still ours.
-    ConditionExpression: '#fence = :fence',
-    ExpressionAttributeNames: { ...update.ExpressionAttributeNames, ...namesOf(['fence']) },
+    ConditionExpression: '#fence = :fence AND #writes <= :write',
+    ExpressionAttributeNames: {
+      ...update.ExpressionAttributeNames,
+      ...namesOf(['fence', 'writes']),
+    },
     ExpressionAttributeValues: {
       ...update.ExpressionAttributeValues,
-      ...valuesOf({ fence: { N: String(fence) } }),
+      ...valuesOf({ fence: { N: String(fence) }, write: { N: String(write) } }),
     },
   })
   return outcome.kind === 'updated' ? 'saved' : 'lease-lost'

@@ -1,8 +1,9 @@
-// Owns incidents in DynamoDB. Each write is one UpdateItem of one row that means the same when it
-// is applied twice, as the SDK does when an answer was lost. Does not own what a repeated finding
+// Owns incidents in DynamoDB. Each write is one update of one row that means the same when it is
+// applied twice, as the SDK does when an answer was lost. Does not own what a repeated finding
 // changes (core/incident-row.ts).
 
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
+import { checkpointKey } from '../core/checkpoint.ts'
 import type { Incident } from '../core/incident.ts'
 import {
   endingAttributes,
@@ -13,24 +14,38 @@ import {
   type ListedIncidents,
   readIncidents,
 } from '../core/incident-row.ts'
-import type { IncidentStore } from './stores.ts'
-import { listRows, type TableTarget, updateRow } from './table-request.ts'
+import type { IncidentStore, LeaseOf } from './stores.ts'
+import { listRows, type TableTarget, updateRow, updateRowWhile } from './table-request.ts'
 import { namesOf, updateExpression, valuesOf } from './update-expression.ts'
 
 export function createIncidentStore(client: DynamoDBClient, table: string): IncidentStore {
   const target = { client, table }
   return {
-    record: incident => recordIncident(target, incident),
+    record: (incident, foundUnder) => recordIncident(target, incident, foundUnder),
     resolve: input => resolveIncident(target, input),
     list: (flow, which) => listIncidents(target, flow, which),
   }
 }
 
-async function recordIncident(target: TableTarget, incident: Incident): Promise<void> {
-  await updateRow(target, `recording incident ${incident.id} of flow ${incident.flow}`, {
-    Key: incidentKey(incident),
-    ...updateExpression(incidentChange(incident)),
-  })
+async function recordIncident(
+  target: TableTarget,
+  incident: Incident,
+  foundUnder: LeaseOf | undefined,
+): ReturnType<IncidentStore['record']> {
+  const purpose = `recording incident ${incident.id} of flow ${incident.flow}`
+  const update = { Key: incidentKey(incident), ...updateExpression(incidentChange(incident)) }
+  if (foundUnder === undefined) {
+    await updateRow(target, purpose, update)
+    return 'recorded'
+  }
+  const isOurs = {
+    Key: checkpointKey(foundUnder.key),
+    ConditionExpression: '#fence = :fence',
+    ExpressionAttributeNames: namesOf(['fence']),
+    ExpressionAttributeValues: valuesOf({ fence: { N: String(foundUnder.fence) } }),
+  }
+  const outcome = await updateRowWhile(target, purpose, { update, condition: isOurs })
+  return outcome === 'updated' ? 'recorded' : 'overtaken'
 }
 
 async function resolveIncident(

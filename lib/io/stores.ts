@@ -1,7 +1,7 @@
 // Owns what the loops may ask of durable state: checkpoints with their leases, and incidents.
 // One implementation writes to DynamoDB (checkpoint-store.ts, incident-store.ts); the tests
 // have one in memory. Every write is one conditional write of one item, so it works on every
-// emulator and costs one request.
+// emulator and costs one request; only an incident is stored together with a check of a second one.
 
 import type { Checkpoint, ListedCheckpoints, PartitionKey } from '../core/checkpoint.ts'
 import type { Incident, Resolution } from '../core/incident.ts'
@@ -19,6 +19,9 @@ export type Acquisition =
     }
   /** Somebody else's lease is live until `untilMs` (ms since the epoch). */
   | { readonly kind: 'held'; readonly owner: string; readonly untilMs: number }
+
+/** The lease of a partition, as long as nobody has taken it over. */
+export type LeaseOf = { readonly key: PartitionKey; readonly fence: number }
 
 export type CheckpointStore = {
   /** Every row of a flow; a corrupt one is said beside the others and hides none of them. */
@@ -40,11 +43,14 @@ export type CheckpointStore = {
   }): Promise<Acquisition>
   /**
    * Writes the state and renews or releases the lease, on condition that `fence` is still ours.
-   * `lease-lost`: another owner took over; nothing was written.
+   * `lease-lost`: another owner took over; nothing was written. `write` counts the owner's writes
+   * from 1: a client sends again what was not answered, and a first sending that arrives at last,
+   * behind later writes, must not undo them. The same number again is the same write.
    */
   save(input: {
     readonly key: PartitionKey
     readonly fence: number
+    readonly write: number
     readonly state: PartitionState
     readonly nowMs: number
     readonly lease:
@@ -57,8 +63,10 @@ export type IncidentStore = {
   /**
    * Stores an incident. Found again under the same id (a crash between storing it and moving past
    * it): what was found and its resolution are updated, the time it was first detected stays.
+   * `overtaken`: somebody else has taken over the lease under which it was found, and nothing was
+   * stored; what a frozen run finds when it wakes is told from a position of long ago.
    */
-  record(incident: Incident): Promise<void>
+  record(incident: Incident, foundUnder?: LeaseOf): Promise<'recorded' | 'overtaken'>
   /** Ends an open incident; one that has ended already keeps how it ended. */
   resolve(input: {
     readonly flow: string

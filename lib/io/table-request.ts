@@ -5,8 +5,12 @@
 import {
   type AttributeValue,
   ConditionalCheckFailedException,
+  type ConditionCheck,
   type DynamoDBClient,
   QueryCommand,
+  TransactionCanceledException,
+  TransactWriteItemsCommand,
+  type Update,
   UpdateItemCommand,
   type UpdateItemCommandInput,
 } from '@aws-sdk/client-dynamodb'
@@ -68,6 +72,39 @@ export function updateRow(
     } catch (error) {
       if (!(error instanceof ConditionalCheckFailedException)) throw error
       return { kind: 'refused', row: error.Item ?? null }
+    }
+  })
+}
+
+/**
+ * One update of a row, on condition of another one, in one transaction. Twice the price of two
+ * requests, so only for what is rare.
+ */
+export function updateRowWhile(
+  target: TableTarget,
+  purpose: string,
+  input: {
+    readonly update: Omit<Update, 'TableName'>
+    readonly condition: Omit<ConditionCheck, 'TableName'>
+  },
+): Promise<'updated' | 'refused'> {
+  const { table: TableName } = target
+  // The SDK gives the command a token of its own: sent again, it is not performed again.
+  const command = new TransactWriteItemsCommand({
+    TransactItems: [
+      { ConditionCheck: { ...input.condition, TableName } },
+      { Update: { ...input.update, TableName } },
+    ],
+  })
+  return sendTo(target, { operation: 'TransactWriteItems', purpose }, async () => {
+    try {
+      await target.client.send(command)
+      return 'updated'
+    } catch (error) {
+      if (!(error instanceof TransactionCanceledException)) throw error
+      const [reason] = error.CancellationReasons ?? []
+      if (reason?.Code !== 'ConditionalCheckFailed') throw error
+      return 'refused'
     }
   })
 }

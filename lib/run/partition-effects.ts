@@ -25,7 +25,6 @@ export function decideFor(shard: Shard, run: PartitionRun, event: PartitionEvent
  * done; the caller starts to copy only then. A decision to stop ends the run.
  */
 export async function perform(shard: Shard, run: PartitionRun, decision: Decision): Promise<void> {
-  const before = run.state
   run.state = decision.state
   if (decision.incidents.some(each => each.kind === 'topic-reset' && each.foundOffset !== null)) {
     run.recoversFromReset = decision.state.kind === 'replicating'
@@ -33,11 +32,10 @@ export async function perform(shard: Shard, run: PartitionRun, decision: Decisio
   const stop = decision.commands.find(command => command.kind === 'stop')
   if (decision.incidents.length > 0 || decision.commands.length > 0) {
     await inOrder(shard, run, async () => {
-      // Whoever was overtaken looks from a position of long ago: what seems lost, or not ours, may
-      // be what the owner after it has copied.
-      if (decision.incidents.length > 0 && !(await holdsLease(shard, run, before))) return
       for (const incident of decision.incidents) {
-        await shard.incidents.record(incident)
+        const { key, fence } = run
+        const recorded = await shard.incidents.record(incident, { key, fence })
+        if (recorded === 'overtaken') return loseLease(shard, run)
         run.report.incidents.push(incident)
         for (const line of incidentLines(incident)) shard.log(line)
       }
@@ -125,31 +123,20 @@ async function renew(shard: Shard, run: PartitionRun, state: PartitionState): Pr
   // The last write of a run may have been made or be next in line: a lease
   // given back is not taken again.
   if (run.phase === 'stopped') return
-  if (await holdsLease(shard, run, state)) sayRecovered(shard, run)
-}
-
-/** Renews the lease, with this state in the row. False where it is lost, which ends the run. */
-async function holdsLease(
-  shard: Shard,
-  run: PartitionRun,
-  state: PartitionState,
-): Promise<boolean> {
   const nowMs = shard.clock.nowMs()
   const untilMs = leaseUntilMs(nowMs, shard.flow.budgets)
   const saved = await shard.checkpoints.save({
     key: run.key,
     fence: run.fence,
+    write: nextWrite(run),
     state,
     nowMs,
     lease: { kind: 'renew', untilMs },
   })
-  if (saved === 'lease-lost') {
-    loseLease(shard, run)
-    return false
-  }
+  if (saved === 'lease-lost') return loseLease(shard, run)
   run.leaseUntilMs = untilMs
   run.storedState = state
-  return true
+  sayRecovered(shard, run)
 }
 
 /** The last write of a run: the state, and the release. */
@@ -161,12 +148,18 @@ async function saveLast(shard: Shard, run: PartitionRun, state: PartitionState):
   const saved = await shard.checkpoints.save({
     key: run.key,
     fence: run.fence,
+    write: nextWrite(run),
     state,
     nowMs: shard.clock.nowMs(),
     lease: isClean ? { kind: 'release' } : { kind: 'renew', untilMs: run.leaseUntilMs },
   })
   if (saved === 'lease-lost') return loseLease(shard, run)
   sayRecovered(shard, run)
+}
+
+function nextWrite(run: PartitionRun): number {
+  run.writes += 1
+  return run.writes
 }
 
 function loseLease(shard: Shard, run: PartitionRun): void {

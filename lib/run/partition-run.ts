@@ -73,6 +73,8 @@ export type PartitionRun = {
   readonly key: PartitionKey
   readonly targetTopic: string
   readonly fence: number
+  /** How many writes of the checkpoint this run has begun. */
+  writes: number
   readonly topicIsKnown: boolean
   cleanHandOver: boolean
   leaseUntilMs: number
@@ -136,6 +138,7 @@ type Leased = Pick<
 export function createPartitionRun(leased: Leased): PartitionRun {
   return {
     ...leased,
+    writes: 0,
     storedState: leased.state,
     phase: 'observing',
     sourceLeader: null,

@@ -38,11 +38,14 @@ export async function takeLease(
   throw refuse(key, `is leased by ${taken.owner}`, `Try again in ${seconds} s`)
 }
 
+/** A lease that was taken, and how many writes of the checkpoint were begun under it. */
+export type Held = { readonly key: PartitionKey; readonly fence: number; writes: number }
+
 /** Renews the lease when a third of it has passed, however often it is called. */
 export function createLeaseKeeper(
   { checkpoints, clock }: LeaseDeps,
   { budgets: { leaseMs } }: FlowConfig,
-  held: { readonly key: PartitionKey; readonly fence: number; readonly state: PartitionState },
+  { held, state }: { readonly held: Held; readonly state: PartitionState },
 ): () => Promise<void> {
   let renewedAtMs = clock.nowMs()
   return async () => {
@@ -50,10 +53,10 @@ export function createLeaseKeeper(
     if (nowMs - renewedAtMs < leaseMs / 3) return
     renewedAtMs = nowMs
     const lease = { kind: 'renew' as const, untilMs: nowMs + leaseMs }
-    const saved = await checkpoints.save({ ...held, nowMs, lease })
-    if (saved === 'lease-lost') {
-      throw refuse(held.key, 'was taken by another run just now', 'Try again')
-    }
+    held.writes += 1
+    const { key, fence, writes: write } = held
+    const saved = await checkpoints.save({ key, fence, write, state, nowMs, lease })
+    if (saved === 'lease-lost') throw refuseOvertaken(held.key)
   }
 }
 
@@ -62,18 +65,19 @@ export function createLeaseKeeper(
  */
 export async function giveBack(
   deps: LeaseDeps,
-  write: {
-    readonly key: PartitionKey
-    readonly fence: number
-    readonly state: PartitionState
-    readonly isClean: boolean
-  },
+  held: Held,
+  { state, isClean }: { readonly state: PartitionState; readonly isClean: boolean },
 ): Promise<void> {
-  const { key, fence, state, isClean } = write
+  held.writes += 1
+  const { key, fence, writes: write } = held
   const nowMs = deps.clock.nowMs()
   const lease = isClean ? { kind: 'release' as const } : { kind: 'renew' as const, untilMs: nowMs }
-  const saved = await deps.checkpoints.save({ key, fence, state, nowMs, lease })
-  if (saved === 'lease-lost') throw refuse(key, 'was taken by another run just now', 'Try again')
+  const saved = await deps.checkpoints.save({ key, fence, write, state, nowMs, lease })
+  if (saved === 'lease-lost') throw refuseOvertaken(key)
+}
+
+export function refuseOvertaken(at: TopicPartition): ReplicatorError {
+  return refuse(at, 'was taken by another run just now', 'Try again')
 }
 
 /** Why the command does not move this partition, and what to do. */

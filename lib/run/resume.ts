@@ -20,7 +20,14 @@ import type { Clock } from '../io/clock.ts'
 import type { Cluster } from '../io/cluster.ts'
 import type { CheckpointStore, IncidentStore } from '../io/stores.ts'
 import { observeLogs, pointOf, type SeenLog, type TopicPartition } from './observe.ts'
-import { createLeaseKeeper, giveBack, refuse, takeLease } from './resume-lease.ts'
+import {
+  createLeaseKeeper,
+  giveBack,
+  type Held,
+  refuse,
+  refuseOvertaken,
+  takeLease,
+} from './resume-lease.ts'
 import { findProgress, type Progress } from './standby-progress.ts'
 
 export type ResumeDeps = {
@@ -62,31 +69,31 @@ export async function resumePartition(
   if (known === null) throw refuse(at, 'has no checkpoint', 'See: gapless status')
   const taken = await takeLease(deps, flow, key)
   const { state } = taken.checkpoint
-  const { fence } = taken.checkpoint.lease
+  const held: Held = { key, fence: taken.checkpoint.lease.fence, writes: 0 }
   let resumed: Resumed
   try {
-    const keepLease = createLeaseKeeper(deps, flow, { key, fence, state })
+    const keepLease = createLeaseKeeper(deps, flow, { held, state })
     resumed = await choosePosition(deps, { ...input, keepLease }, state)
     // Everything that is passed over has its name in the incident before the position
     // passes over it. A crash from here on leaves the partition halted, and the same
     // command can be given again.
-    for (const incident of resumed.incidents) await endIncident(deps, flow, incident)
+    for (const incident of resumed.incidents) await endIncident(deps, held, incident)
   } catch (error) {
     const isClean = taken.cleanHandOver
-    await giveBack(deps, { key, fence, state, isClean })
+    await giveBack(deps, held, { state, isClean })
     throw error
   }
   // The last write, also when its answer is lost: another one would undo it.
   const next: PartitionState = { kind: 'replicating', position: resumed.position }
-  await giveBack(deps, { key, fence, state: next, isClean: true })
+  await giveBack(deps, held, { state: next, isClean: true })
   return resumed
 }
 
-async function endIncident(deps: ResumeDeps, flow: FlowConfig, incident: Incident): Promise<void> {
-  await deps.incidents.record(incident)
+async function endIncident(deps: ResumeDeps, held: Held, incident: Incident): Promise<void> {
+  if ((await deps.incidents.record(incident, held)) === 'overtaken') throw refuseOvertaken(held.key)
   const nowMs = deps.clock.nowMs()
-  const { id } = incident
-  await deps.incidents.resolve({ flow: flow.name, id, resolution: 'resumed', nowMs })
+  const { flow, id } = incident
+  await deps.incidents.resolve({ flow, id, resolution: 'resumed', nowMs })
 }
 
 async function choosePosition(

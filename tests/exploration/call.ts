@@ -2,9 +2,10 @@
 // nothing compares within a day are set to one value, so that histories differ only where it can
 // matter: when a row was last written, and when a producer was assigned.
 
+import type { Incident } from '../../lib/core/incident.ts'
 import { positionOf } from '../../lib/core/partition-state.ts'
 import type { Cluster } from '../../lib/io/cluster.ts'
-import type { CheckpointStore } from '../../lib/io/stores.ts'
+import type { CheckpointStore, LeaseOf } from '../../lib/io/stores.ts'
 
 /** When every exploration begins, ms since the epoch. */
 export const STARTED_AT_MS = 1_700_000_000_000
@@ -12,6 +13,11 @@ export const STARTED_AT_MS = 1_700_000_000_000
 export type Call =
   | { readonly kind: 'acquire'; readonly input: Parameters<CheckpointStore['acquire']>[0] }
   | { readonly kind: 'save'; readonly input: Parameters<CheckpointStore['save']>[0] }
+  | {
+      readonly kind: 'record'
+      readonly incident: Incident
+      readonly foundUnder: LeaseOf | undefined
+    }
   | { readonly kind: 'initProducerId'; readonly id: string | null }
   | {
       readonly kind: 'writeAbortMarker'
@@ -29,11 +35,14 @@ export function onlyReads({ kind }: Call): boolean {
 }
 
 export function isOfTable({ kind }: Call): boolean {
-  return kind === 'acquire' || kind === 'save'
+  return kind === 'acquire' || kind === 'save' || kind === 'record'
 }
 
 /** The same call with times that do not matter made equal. */
 export function canonical(call: Call): Call {
+  if (call.kind === 'record') {
+    return { ...call, incident: { ...call.incident, detectedAtMs: STARTED_AT_MS } }
+  }
   if (call.kind !== 'save') return copyOf(call)
   const { input } = call
   const { state } = input
@@ -79,6 +88,8 @@ export function tell(call: Call): string {
       const until = lease.kind === 'renew' ? `lease until ${seconds(lease.untilMs)}` : 'releases'
       return `checkpoint${at}, fence ${fence}, ${until}`
     }
+    case 'record':
+      return `incident ${call.incident.id}, fence ${call.foundUnder?.fence}`
     case 'initProducerId':
       return 'InitProducerId'
     case 'writeAbortMarker':

@@ -116,7 +116,7 @@ export async function startOwner(input: {
       list: () => Promise.reject(new Error('a run lists no rows')),
     },
     incidents: {
-      record: async incident => wrong(`an incident: ${incident.id}`),
+      record: (incident, foundUnder) => park({ kind: 'record', incident, foundUnder }),
       resolve: async ({ id }) => wrong(`an incident that ended: ${id}`),
       list: async () => ({ incidents: [], corrupt: [] }),
     },

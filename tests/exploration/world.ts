@@ -59,6 +59,12 @@ export function createWorld(source: FakeCluster) {
         return acquire(call)
       case 'save':
         return save(call)
+      case 'record': {
+        const answer = await stores.incidents.record(call.incident, call.foundUnder)
+        // Nothing ever happens here that would be one.
+        if (answer === 'recorded') problem ??= `an incident: ${call.incident.id}`
+        return { answer }
+      }
       case 'listOffsets':
         return { answer: await target.listOffsets(...call.asked) }
       case 'fetchSource':

@@ -143,7 +143,7 @@ describe('when the answer to a write is lost', () => {
   ] as const)('a save that %s is saved', async (_, lease, untilMs) => {
     await checkpoints.acquire(asked)
     const lost = loseAnswers(lossy, 1)
-    const input = { key: asked.key, fence: 1, state: replicating, nowMs: t0 + 1, lease }
+    const input = { key: asked.key, fence: 1, write: 1, state: replicating, nowMs: t0 + 1, lease }
     expect(await checkpoints.save(input)).toBe('saved')
     expect(lost.left()).toBe(0)
     expect(await stores.checkpoints.get(asked.key)).toMatchObject({

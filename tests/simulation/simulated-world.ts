@@ -171,6 +171,13 @@ export function createSimulatedWorld(
     },
     /** Of the partitions of a process that has ended in good order. */
     outcomesOf: ({ name }: SimulatedProcess) => outcomes.get(name) ?? ['killed'],
+    /** The incident that a partition is halted by; null: it is not. */
+    async haltedBy(partition: number): Promise<Incident | null> {
+      const row = await stores.checkpoints.get({ flow: flow.name, topic: TOPIC, partition })
+      return row?.state.kind === 'halted'
+        ? (model.incidents.get(row.state.incidentId) ?? null)
+        : null
+    },
     async halted(): Promise<number[]> {
       const { checkpoints } = await stores.checkpoints.list(flow.name)
       return checkpoints.filter(each => each.state.kind === 'halted').map(each => each.partition)

@@ -18,6 +18,9 @@ const found: readonly (readonly [number, string])[] = [
   [11_849, 'an answer behind the end of a run made its lease look as if all were known'],
   [512, 'a second unclean election behind a divergence was located at the wrong offset'],
   [100_681, 'the same, after a policy that goes on'],
+  [5_046, 'a resume whose last answer was lost undid itself'],
+  [10_023, 'a last write stored a position beyond an incident that could not be stored'],
+  [43_372, 'a run that was overtaken told less of an incident than was known'],
 ]
 
 test.for(found)('seed %i: %s', async ([seed]) => {

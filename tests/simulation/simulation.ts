@@ -3,6 +3,7 @@
 
 import type { FlowConfig } from '../../lib/core/config.ts'
 import type { HandOver, Predecessor } from '../../lib/core/hand-over.ts'
+import type { Incident } from '../../lib/core/incident.ts'
 import { ReplicatorError } from '../../lib/io/replicator-error.ts'
 import { replicateAndReport } from '../../lib/run/replicate.ts'
 import { type ResumeFrom, resumePartition } from '../../lib/run/resume.ts'
@@ -181,7 +182,7 @@ function startOperator(world: SimulatedWorld, partition: number): SimulatedProce
   world.run(process, async deps => {
     try {
       const at = { topic: TOPIC, partition }
-      const from = whereToGoOn(world.model, partition)
+      const from = whereToGoOn(world.model, partition, await world.haltedBy(partition))
       const { position } = await resumePartition(deps, { flow, at, from })
       world.say(`${process.name} resumes ${partition} at ${position.nextSourceOffset}`)
     } catch (error) {
@@ -194,10 +195,8 @@ function startOperator(world: SimulatedWorld, partition: number): SimulatedProce
 }
 
 /** What an operator has to say where neither the incident nor a comparison can. */
-function whereToGoOn(model: Model, partition: number): ResumeFrom {
+function whereToGoOn(model: Model, partition: number, last: Incident | null): ResumeFrom {
   const track = trackOf(model, { partition })
-  const open = [...model.incidents.values()].filter(each => each.partition === partition)
-  const last = open.at(-1)
   // Somebody else wrote before our first record: nothing of ours is there.
   if (last?.kind === 'target-not-empty') return track.copiedCount === 0 ? 'log-start' : null
   if (last?.kind !== 'log-diverged' || last.foundOffset !== null) return null

@@ -91,11 +91,12 @@ export function reachTable(
         }),
     },
     incidents: {
-      record: incident =>
+      record: (incident, foundUnder) =>
         ask(`incident ${incident.kind}`, async () => {
-          await stores.incidents.record(incident)
-          events.say(`${process.name} stores incident ${incident.id}`)
-          watch.check(() => checkIncident(watch.model, incident))
+          const recorded = await stores.incidents.record(incident, foundUnder)
+          events.say(`${process.name} stores incident ${incident.id}: ${recorded}`)
+          if (recorded === 'recorded') watch.check(() => checkIncident(watch.model, incident))
+          return recorded
         }),
       resolve: request => ask('resolve', () => stores.incidents.resolve(request)),
       list: (flow, which) => ask('list of incidents', () => stores.incidents.list(flow, which)),

@@ -4,8 +4,9 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { unobservedIncident } from '../../lib/core/incident.ts'
 import { incidentKey } from '../../lib/core/incident-row.ts'
 import { sourceOffset, targetOffset } from '../../lib/core/offset.ts'
+import { actionsOn, leaseMs, t0 } from './lease-actions.ts'
 import type { StoresUnderTest } from './store-contract.ts'
-import { largestOffset, truncation } from './store-examples.ts'
+import { largestOffset, partitionKey, truncation } from './store-examples.ts'
 
 const flow = 'primary-to-standby'
 const { id, detectedAtMs } = truncation()
@@ -17,6 +18,31 @@ export function incidentContract(create: () => Promise<StoresUnderTest>): void {
   })
   const listAll = (which: 'open' | 'all' = 'all') => stores.incidents.list(flow, which)
   const list = async (which: 'open' | 'all' = 'all') => (await listAll(which)).incidents
+
+  describe('an incident found under a lease is recorded', () => {
+    const { acquire } = actionsOn(() => stores.checkpoints)
+    const foundUnder = (fence: number) => ({ key: partitionKey(), fence })
+
+    test('by its holder', async () => {
+      await acquire()
+      expect(await stores.incidents.record(truncation(), foundUnder(1))).toBe('recorded')
+      expect(await list()).toEqual([truncation()])
+    })
+
+    test('not by whoever was overtaken: what is known stays as it is', async () => {
+      await acquire()
+      await acquire({ owner: 'run-2', nowMs: t0 + leaseMs })
+      await stores.incidents.record(truncation(), foundUnder(2))
+      const smaller = truncation({ foundOffset: sourceOffset(121n), lostRecordsMax: 1n })
+      expect(await stores.incidents.record(smaller, foundUnder(1))).toBe('overtaken')
+      expect(await list()).toEqual([truncation()])
+    })
+
+    test('not where there is no such lease', async () => {
+      expect(await stores.incidents.record(truncation(), foundUnder(1))).toBe('overtaken')
+      expect(await list()).toEqual([])
+    })
+  })
 
   describe('an incident is recorded', () => {
     test('exactly as it is', async () => {

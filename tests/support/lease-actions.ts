@@ -24,6 +24,7 @@ export function actionsOn(checkpoints: () => CheckpointStore) {
     save: (change: Saved) =>
       checkpoints().save({
         key: partitionKey(),
+        write: 1,
         state: replicating,
         nowMs: t0 + 1,
         lease: { kind: 'renew', untilMs: t0 + 1 + leaseMs },

@@ -130,6 +130,23 @@ export function leaseContract(create: () => Promise<StoresUnderTest>): void {
       })
     })
 
+    test('and its earlier write that arrives behind a later one changes nothing', async () => {
+      await acquire()
+      await save({ fence: 1, write: 2, lease: { kind: 'release' } })
+      const row = await stores.checkpoints.get(partitionKey())
+      const late = { fence: 1, write: 1, state: { kind: 'unstarted' } } as const
+      expect(await save(late)).toBe('lease-lost')
+      expect(await stores.checkpoints.get(partitionKey())).toEqual(row)
+      expect(await save({ fence: 1, write: 2, lease: { kind: 'release' } })).toBe('saved')
+    })
+
+    test('by a next owner, whose writes count from 1 again', async () => {
+      await acquire()
+      await save({ fence: 1, write: 9, lease: { kind: 'release' } })
+      await acquire({ owner: 'run-2', nowMs: t0 + 2 })
+      expect(await save({ fence: 2, write: 1 })).toBe('saved')
+    })
+
     test('with a fence that grows by one each time', async () => {
       const fences: number[] = []
       for (let count = 0; count < 5; count += 1) {

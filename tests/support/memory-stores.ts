@@ -79,6 +79,7 @@ function createCheckpoints(rows: Rows): CheckpointStore {
             previousLeaseUntilMs: { N: String(leaseUntilMs ?? 0) },
             targetTopic: { S: targetTopic },
             updatedAtMs: { N: String(nowMs) },
+            writes: { N: '0' },
             fence: { N: String(fence + 1) },
           },
           setIfAbsent: { state: { S: 'unstarted' } },
@@ -95,15 +96,16 @@ function createCheckpoints(rows: Rows): CheckpointStore {
         cleanHandOver: leaseWasFree(row),
       }
     },
-    save: async ({ key, fence, state, nowMs, lease }) => {
+    save: async ({ key, fence, write, state, nowMs, lease }) => {
       const row = rows.get(checkpointKey(key))
       if (row?.fence?.N !== String(fence)) return 'lease-lost'
+      if (Number(row.writes?.N) > write) return 'lease-lost'
       const { present, absent } = stateAttributes(state)
       const updatedAtMs = { N: String(nowMs) }
       const renewed: Row =
         lease.kind === 'renew' ? { leaseUntilMs: { N: String(lease.untilMs) } } : {}
       rows.update(checkpointKey(key), {
-        set: { ...present, ...renewed, updatedAtMs },
+        set: { ...present, ...renewed, updatedAtMs, writes: { N: String(write) } },
         remove: lease.kind === 'release' ? [...absent, 'leaseUntilMs'] : absent,
       })
       return 'saved'
@@ -113,8 +115,13 @@ function createCheckpoints(rows: Rows): CheckpointStore {
 
 function createIncidents(rows: Rows): IncidentStore {
   return {
-    record: async incident => {
+    record: async (incident, foundUnder) => {
+      if (foundUnder !== undefined) {
+        const row = rows.get(checkpointKey(foundUnder.key))
+        if (row?.fence?.N !== String(foundUnder.fence)) return 'overtaken'
+      }
       rows.update(incidentKey(incident), incidentChange(incident))
+      return 'recorded'
     },
     resolve: async input => {
       const row = rows.get(incidentKey(input))

@@ -94,9 +94,10 @@ function interrupted(deps: RunOnceDeps, order: Order): RunOnceDeps {
     },
     incidents: {
       ...incidents,
-      record: async incident => {
-        await incidents.record(incident)
+      record: async (incident, foundUnder) => {
+        const recorded = await incidents.record(incident, foundUnder)
         reach('incident-stored')
+        return recorded
       },
     },
   }

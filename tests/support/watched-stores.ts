@@ -44,11 +44,12 @@ export function watchStores(
   }
   const incidents: IncidentStore = {
     ...stores.incidents,
-    record: async incident => {
+    record: async (incident, foundUnder) => {
       const call: StoreCall = { kind: 'incident', id: incident.id, incident: incident.kind }
       await fault(call)
-      await stores.incidents.record(incident)
-      calls.push(call)
+      const recorded = await stores.incidents.record(incident, foundUnder)
+      if (recorded === 'recorded') calls.push(call)
+      return recorded
     },
     resolve: async input => {
       await fault({ kind: 'resolved', id: input.id })

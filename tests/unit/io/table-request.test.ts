@@ -31,6 +31,7 @@ function refusal(name: string, status = 400): ScriptedAnswer {
 const saved = {
   key: partitionKey(),
   fence: 1,
+  write: 1,
   state: replicating,
   nowMs: 1,
   lease: { kind: 'release' },

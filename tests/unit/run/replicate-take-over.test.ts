@@ -242,6 +242,7 @@ test('a table restored from an older copy repeats nothing: the standby says how 
   await world.checkpoints.save({
     key,
     fence,
+    write: 1_000,
     state: older.state,
     nowMs: world.clock.nowMs(),
     lease: { kind: 'release' },
@@ -292,6 +293,7 @@ test('sequences that are not those the broker remembers are begun anew, and no r
   await world.checkpoints.save({
     key,
     fence,
+    write: 1_000,
     state: { ...state, position: { ...state.position, producer } },
     nowMs: world.clock.nowMs(),
     lease: { kind: 'release' },
