@@ -173,7 +173,9 @@ function settleElections(track: Track, { sourceTopicId, nextSourceOffset, epochs
     if (nextSourceOffset <= each.end) {
       each.isPending = false
     } else if (nextSourceOffset <= start) {
-      // Retention was faster: what it took of the new log, nobody can know of any more.
+      // Retention was faster: what it took of the new log, nobody can know of any more. Also when
+      // nothing was copied from behind the end, but passed over.
+      each.isPending ||= lastEpoch !== null && lastEpoch < each.epoch
       for (const record of track.records) {
         if (record.gone === 'retention' && isInShadow(track, record)) record.isShadowed = true
       }
