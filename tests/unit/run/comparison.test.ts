@@ -12,9 +12,10 @@ import { createComparison } from '../../../lib/run/comparison.ts'
 
 const EPOCH = 3
 
+/** All of one millisecond: only what is in them tells them apart. */
 function recordAt(offset: bigint): SourceRecord {
   const body = bodyOf(Buffer.from(`key-${offset}`), Buffer.from(`value of ${offset}`))
-  return { attributes: 0, offset, timestamp: 1_700_000_000_000n + offset, body }
+  return { attributes: 0, offset, timestamp: 1_700_000_000_000n, body }
 }
 
 function batchOf(records: readonly SourceRecord[], codec: 'none' | 'gzip' = 'none'): RecordBatch {
@@ -71,6 +72,11 @@ describe('what is on the target is recognized', () => {
     const foreign = batchOf([recordAt(700n), recordAt(701n)])
     const target = [foreign, batchOf(first(4)), foreign]
     expect(await compare(cut(all, new Set([3n])), target)).toEqual({ next: 4n, unmatched: 4 })
+  })
+
+  test('by its time as well as by its key, value and headers', async () => {
+    const later = first(2).map(each => ({ ...each, timestamp: each.timestamp + 1n }))
+    expect(await compare([all], [batchOf(later)])).toEqual({ next: 0n, unmatched: 2 })
   })
 
   test('and nothing is where everything is somebody else’s', async () => {
