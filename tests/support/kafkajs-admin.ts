@@ -7,8 +7,8 @@ import { createKafkaJs } from '../../lib/io/kafkajs-client.ts'
 import type { TestCluster } from './brokers.ts'
 import { until } from './until.ts'
 
-/** Patience for a broker that a test restarts. */
-const RETRIES = 10
+/** Patience for a broker that a test restarts: about a minute. */
+const RETRIES = 30
 
 export type TopicOptions = {
   readonly partitions?: number
