@@ -2,6 +2,7 @@
 // after the other: two replicas take turns at leading, neither ever hears of what the other wrote.
 // And everything that is no divergence, under load. The standby is compared record by record.
 
+import { KafkaJSError } from 'kafkajs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { FlowConfig } from '../../lib/core/config.ts'
 import { removeStarted } from '../support/brokers.ts'
@@ -30,8 +31,24 @@ function broker(nodeId: number) {
   return found
 }
 
+/** Again and again while kafkajs turns to a broker that is being restarted, and gives up at once. */
+async function patiently<T>(what: string, work: () => Promise<T>): Promise<T> {
+  const done: T[] = []
+  await until(what, async () => {
+    try {
+      done.push(await work())
+    } catch (error) {
+      if (!(error instanceof KafkaJSError) || !error.retriable) throw error
+    }
+    return done.length > 0
+  })
+  return done[0] as T
+}
+
 const partitionOf = async (topic: string) => {
-  const { topics } = await world.onPrimary(admin => admin.fetchTopicMetadata({ topics: [topic] }))
+  const { topics } = await patiently(`${topic} is described`, () =>
+    world.onPrimary(admin => admin.fetchTopicMetadata({ topics: [topic] })),
+  )
   return topics[0]?.partitions.find(each => each.partitionId === 0)
 }
 
@@ -47,10 +64,9 @@ const hasInSync = (topic: string, nodeIds: readonly number[]) =>
   })
 
 const moveTo = async (topic: string, replicas: number[]) => {
-  await world.onPrimary(admin =>
-    admin.alterPartitionReassignments({
-      topics: [{ topic, partitionAssignment: [{ partition: 0, replicas }] }],
-    }),
+  const topics = [{ topic, partitionAssignment: [{ partition: 0, replicas }] }]
+  await patiently(`${topic} moves to ${replicas}`, () =>
+    world.onPrimary(admin => admin.alterPartitionReassignments({ topics })),
   )
   await hasInSync(topic, replicas)
 }
@@ -198,8 +214,10 @@ test('leaders that move, replicas that are reassigned and brokers that restart u
   const load = async () => {
     // Ends with the changes below.
     while (!isOver) {
-      await world.produceInBatches(topic, records(written, 40))
-      written += 40
+      const batch = records(written, 40)
+      // What was written before it failed is written again: it is the primary that counts.
+      await patiently(`${topic} is written`, () => world.produceInBatches(topic, batch))
+      written += batch.length
     }
   }
   const change = async () => {
