@@ -31,7 +31,7 @@ function broker(nodeId: number) {
   return found
 }
 
-/** Again and again while kafkajs turns to a broker that is being restarted, and gives up at once. */
+/** Again and again while kafkajs turns to a broker that restarts, and gives up at once. */
 async function patiently<T>(what: string, work: () => Promise<T>): Promise<T> {
   const done: T[] = []
   await until(what, async () => {

@@ -113,6 +113,7 @@ function print(report: ChaosReport): boolean {
       example => `${name}: ${example}`,
     ),
   )
+  for (const line of report.evidence) console.log(line)
   const wrong = [...report.sourceFaults, ...report.falseAlarms, ...report.unfinished]
   for (const line of [...wrong, ...examples].slice(0, EXAMPLES_MAX)) console.log(line)
   const { holes, disordered, foreign, duplicates, records } = total

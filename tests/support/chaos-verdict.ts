@@ -23,6 +23,8 @@ export type Findings = {
   readonly verdict: Verdict
   /** The first few of what is missing, out of order or foreign, in words. */
   readonly examples: readonly string[]
+  /** The key of the first committed record that the standby does not have; null: none. */
+  readonly firstHole: string | null
   /** The first few of what comes again. */
   readonly duplicateExamples: readonly string[]
 }
@@ -69,7 +71,7 @@ export function compare(source: readonly Seen[], standby: readonly Seen[]): Find
   for (const { key } of holes.slice(0, EXAMPLES_MAX)) examples.push(`${key} is missing`)
   const records = source.length
   const verdict = { records, duplicates, holes: holes.length, disordered, foreign }
-  return { verdict, examples, duplicateExamples }
+  return { verdict, examples, duplicateExamples, firstHole: holes[0]?.key ?? null }
 }
 
 /**

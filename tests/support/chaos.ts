@@ -6,6 +6,7 @@
 import type { Incident } from '../../lib/core/incident.ts'
 import { createBacklog } from './chaos-backlog.ts'
 import { keepRunning, type Tally } from './chaos-child.ts'
+import { describeSurroundings } from './chaos-evidence.ts'
 import { drawKills, type Kill, type KillOrder } from './chaos-kills.ts'
 import { type ChaosProducers, type ChaosTopic, startProducers } from './chaos-producers.ts'
 import { type Scene, type Struck, strike } from './chaos-strike.ts'
@@ -21,6 +22,8 @@ export type ChaosReport = {
   readonly partitions: ReadonlyMap<string, Findings>
   /** What is wrong with the source itself; then the comparison proves nothing. */
   readonly sourceFaults: readonly string[]
+  /** What lies around the first record that is missing, of each partition with a hole. */
+  readonly evidence: readonly string[]
   /** Alarms that nothing here gives cause for. That a killed broker is unreachable is none. */
   readonly falseAlarms: readonly string[]
   /** Partitions that were not copied to their end, with their outcome. */
@@ -145,8 +148,9 @@ async function drain(
 async function compareSides(
   world: FlowFixture,
   fates: ChaosProducers['fates'],
-): Promise<Pick<ChaosReport, 'partitions' | 'sourceFaults'>> {
+): Promise<Pick<ChaosReport, 'partitions' | 'sourceFaults' | 'evidence'>> {
   const partitions = new Map<string, Findings>()
+  const evidence: string[] = []
   const sourceFaults: string[] = []
   for (const { name, partitions: count } of topics) {
     for (let partition = 0; partition < count; partition += 1) {
@@ -154,13 +158,23 @@ async function compareSides(
       // which they began, and shows aborted records where two of them overlap
       // (filterAbortedMessages.js in 2.2.4). The producers know better.
       const read = { readUncommitted: true }
-      const log = seenIn(await world.readAll('primary', name, partition, read))
+      const source = await world.readAll('primary', name, partition, read)
+      const log = seenIn(source)
       const standby = seenIn(await world.readAll('standby', `primary.${name}`, partition, read))
       const known = fates.get(`${name}-${partition}`) ?? new Map()
       const { committed, faults } = auditSource(log, standby, known)
       sourceFaults.push(...faults)
-      partitions.set(`${name}-${partition}`, compare(committed, standby))
+      const findings = compare(committed, standby)
+      partitions.set(`${name}-${partition}`, findings)
+      const { firstHole } = findings
+      const missing = source.find(each => firstHole !== null && String(each.key) === firstHole)
+      if (missing === undefined) continue
+      const place = { topic: name, partition, offset: BigInt(missing.offset) }
+      evidence.push(
+        `${firstHole} (${known.get(firstHole ?? '')}) is missing, in ${name}-${partition}:`,
+      )
+      evidence.push(...(await describeSurroundings({ ...place, brokers: world.source.brokers })))
     }
   }
-  return { partitions, sourceFaults }
+  return { partitions, sourceFaults, evidence }
 }
