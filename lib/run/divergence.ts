@@ -46,8 +46,9 @@ export async function takeDivergence(
     topicId: position.sourceTopicId,
     partition: run.key.partition,
     leader: run.sourceLeader,
+    fetchBytesMax: shard.flow.budgets.fetchBytesMax,
   }
-  const parting = await locate(shard, source, { position, answer })
+  const parting = await locate(source, { position, answer })
   const onlyOnTarget = await locateOnTarget(shard, run, { source, position, parting })
   // The deadline may have come meanwhile: the next run finds the same.
   if (run.phase !== 'observing') return
@@ -59,7 +60,6 @@ type Located = Exclude<Parting, { kind: 'ask' }>
 
 /** Asks with ever older epochs until the source agrees, or one of the histories ends. */
 async function locate(
-  shard: Shard,
   source: OnePartition,
   { position, answer }: { readonly position: Position; readonly answer: DivergingAnswer },
 ): Promise<Located> {
@@ -69,7 +69,7 @@ async function locate(
   // Ends: every question is about an older entry of the history.
   while (parting.kind === 'ask') {
     const { asked } = parting
-    const fetched = await fetchPartition(shard, source, {
+    const fetched = await fetchPartition(source, {
       from: asked.sourceOffset,
       lastFetchedEpoch: asked.epoch,
       isolation: 'read-committed',
@@ -117,13 +117,13 @@ async function locateOnTarget(
   const nearest = targetOffset(nextTargetOffset > records ? nextTargetOffset - records : 0n)
   const starts = bound === null ? [nearest] : [laterOf(nearest, bound), bound]
   for (const start of new Set(starts)) {
-    const candidates = createCandidates(shard, source, { from, to: at, mayBeOutOfRange: true })
+    const candidates = createCandidates(source, { from, to: at, mayBeOutOfRange: true })
     if ((await candidates.first()) === null) {
       const isAllSkipped = from === known?.sourceOffset && candidates.reachedEnd()
       return isAllSkipped && bound !== null ? { from: bound, isExact: true } : atTheEarliest
     }
     const range = { from: start, to: nextTargetOffset }
-    const end = await findEnd(shard, target, { candidates, range })
+    const end = await findEnd(target, { candidates, range })
     if (end !== null && candidates.reachedEnd()) return { from: end, isExact: true }
   }
   return atTheEarliest
@@ -131,7 +131,6 @@ async function locateOnTarget(
 
 /** Behind the last of the candidates on the target; null: not all of them were found. */
 async function findEnd(
-  shard: Shard,
   target: OnePartition,
   look: {
     readonly candidates: Candidates
@@ -143,7 +142,7 @@ async function findEnd(
   for (let fetches = 0; fetches < divergenceFetchesMax; fetches += 1) {
     if (!isBefore(from, look.range.to)) return null
     const request = { from, isolation: 'read-uncommitted' as const, waitMs: 0 }
-    const answer = await fetchPartition(shard, target, request)
+    const answer = await fetchPartition(target, request)
     const begin = from
     for (const batch of answer === null ? [] : v2Batches(answer)) {
       const next = targetOffset(nextOffsetAfter(batch))
@@ -161,6 +160,6 @@ async function findEnd(
 function targetOf(shard: Shard, run: PartitionRun, position: Position): OnePartition | null {
   const { targetLeader: leader, key } = run
   if (leader === null) return null
-  const { partition } = key
-  return { cluster: shard.target, topicId: position.targetTopicId, partition, leader }
+  const at = { topicId: position.targetTopicId, partition: key.partition, leader }
+  return { cluster: shard.target, ...at, fetchBytesMax: shard.flow.budgets.fetchBytesMax }
 }

@@ -12,13 +12,14 @@ import { errorName } from '../kafka/error-codes.ts'
 import { type RecordBatch, readRecordBatches } from '../kafka/record-batch.ts'
 import type { Candidates } from './comparison.ts'
 import type { Leader } from './observe.ts'
-import type { Shard } from './shard-run.ts'
 
 export type OnePartition = {
   readonly cluster: Cluster
   readonly topicId: string
   readonly partition: number
   readonly leader: Leader
+  /** Of one answer. */
+  readonly fetchBytesMax: number
 }
 
 export type SingleFetch = {
@@ -32,11 +33,10 @@ export type SingleFetch = {
 
 /** null: the offset is out of range. Throws `BrokerFailure` for any other answer that is none. */
 export async function fetchPartition(
-  shard: Shard,
   at: OnePartition,
   { from, isolation, waitMs, lastFetchedEpoch = null }: SingleFetch,
 ): Promise<FetchedPartition | null> {
-  const { fetchBytesMax } = shard.flow.budgets
+  const { fetchBytesMax } = at
   const position = {
     partition: at.partition,
     currentLeaderEpoch: at.leader.leaderEpoch,
@@ -60,35 +60,40 @@ export async function fetchPartition(
 }
 
 /**
- * The source's batches to copy, from `from` on and below `to`, fetched as they are asked for. They
- * end where an offset is out of range if that may be; else that is a `BrokerFailure`: retention has
- * come past since the log was looked at, and what it left must be compared all the same.
+ * The batches of a log that are to be copied, or were, from `from` on and below `to`, fetched as
+ * they are asked for. They end where an offset is out of range if that may be; else that is a
+ * `BrokerFailure`: retention has come past since the log was looked at, and what it left must be
+ * compared all the same. Offsets are those of the log that is read, be it the target's.
  */
 export function createCandidates(
-  shard: Shard,
-  source: OnePartition,
+  log: OnePartition,
   range: {
     readonly from: SourceOffset
     readonly to?: SourceOffset
     readonly mayBeOutOfRange: boolean
+    readonly beforeFetch?: () => Promise<void>
   },
-): Candidates & { reachedEnd(): boolean } {
+): Candidates & { at(): bigint; reachedEnd(): boolean } {
   let { from } = range
   let admitted: CopiedBatch[] = []
   let isOver = false
   // Their epochs are the position's as soon as the batch behind them is.
   let skipped: Stretch | null = null
   const isBeyond = (offset: bigint) => range.to !== undefined && offset >= range.to
+  const at = () => admitted[0]?.batch.baseOffset ?? from
   return {
+    /** Where the first one begins, or would. */
+    at,
     /** Once there is none left: false where some could not be read. */
-    reachedEnd: () => isBeyond(admitted[0]?.batch.baseOffset ?? from),
+    reachedEnd: () => isBeyond(at()),
     async first(): Promise<CopiedBatch | null> {
       // Ends: a pass that brings no batch and does not move on is the last one.
       while (admitted.length === 0 && !isOver && !isBeyond(from)) {
         const request = { from, isolation: 'read-committed' as const, waitMs: 0 }
-        const answer = await fetchPartition(shard, source, request)
+        await range.beforeFetch?.()
+        const answer = await fetchPartition(log, request)
         if (answer === null && range.mayBeOutOfRange) return null
-        if (answer === null) throw changedMeanwhile(source)
+        if (answer === null) throw changedMeanwhile(log)
         const admission = admitBatches(answer, from)
         if (admission.skipped !== null) skipped = joinStretches(skipped, admission.skipped)
         admitted = admission.copied

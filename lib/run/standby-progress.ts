@@ -3,17 +3,16 @@
 // lies beyond a checkpoint. For an operator's command only: it reads all that is there. Does not
 // own what follows from it (resume.ts).
 
-import { admitBatches, type CopiedBatch } from '../core/batch-admission.ts'
+import type { CopiedBatch } from '../core/batch-admission.ts'
 import type { FlowConfig } from '../core/config.ts'
 import { offsetsBetween, type SourceOffset, sourceOffset } from '../core/offset.ts'
 import { holdsSameRecords } from '../core/take-over.ts'
-import { BrokerFailure } from '../io/broker-failure.ts'
 import type { Cluster } from '../io/cluster.ts'
 import { DecodeError } from '../kafka/decode-error.ts'
-import { errorName } from '../kafka/error-codes.ts'
 import { readSourceRecords, type SourceRecord } from '../kafka/repack.ts'
 import { type Candidates, createComparison, isSameRecord } from './comparison.ts'
 import { pointOf, type SeenLog } from './observe.ts'
+import { createCandidates } from './one-partition.ts'
 
 export type Progress =
   /** The last record of the standby is the source's last one before `nextSourceOffset`. */
@@ -98,65 +97,18 @@ function recordsOf({ batch }: CopiedBatch): SourceRecord[] {
   }
 }
 
-type Log = { readonly partition: number; readonly log: SeenLog; readonly from?: SourceOffset }
-
-/**
- * The batches of data of a log up to its end as it was seen, as a read-committed consumer sees
- * them. Offsets are those of the log that is read, also where that is the standby's.
- */
+/** A log up to its end as it was seen, as a read-committed consumer sees it. */
 function createLogReader(
-  deps: ProgressDeps,
+  { flow, beforeFetch }: ProgressDeps,
   cluster: Cluster,
-  { partition, log, from: first }: Log,
-): Candidates & { at(): SourceOffset } {
-  const end = pointOf(log, 'log-end')
-  let from = first ?? sourceOffset(pointOf(log, 'log-start'))
-  let admitted: CopiedBatch[] = []
-  let isOver = false
-  return {
-    at: () => from,
-    async first() {
-      // Ends: a pass that brings no batch and does not move on is the last one.
-      while (admitted.length === 0 && !isOver && from < end) {
-        await deps.beforeFetch()
-        const answer = await fetchAt(deps, cluster, { partition, log, from })
-        const { copied, nextFetchOffset, refusal } = admitBatches(answer, from)
-        admitted = copied
-        isOver = refusal !== null || nextFetchOffset === from
-        from = nextFetchOffset
-      }
-      return admitted[0] ?? null
-    },
-    take() {
-      admitted.shift()
-    },
-  }
-}
-
-async function fetchAt(
-  { flow }: ProgressDeps,
-  cluster: Cluster,
-  { partition, log, from }: Required<Log>,
-): Promise<Parameters<typeof admitBatches>[0]> {
-  const { fetchBytesMax, fetchWaitMs } = flow.budgets
-  const { topicId, leader } = log
-  const position = {
-    partition,
-    currentLeaderEpoch: leader.leaderEpoch,
-    fetchOffset: from,
-    lastFetchedEpoch: null,
-    partitionMaxBytes: fetchBytesMax,
-  }
-  const answer = await cluster.fetch(leader.leaderId, {
-    maxWaitMs: fetchWaitMs,
-    minBytes: 1,
-    maxBytes: fetchBytesMax,
-    isolationLevel: 'read-committed',
-    topics: [{ topicId, partitions: [position] }],
+  { partition, log, from }: { partition: number; log: SeenLog; from?: SourceOffset },
+): ReturnType<typeof createCandidates> {
+  const { fetchBytesMax } = flow.budgets
+  const at = { cluster, topicId: log.topicId, partition, leader: log.leader, fetchBytesMax }
+  return createCandidates(at, {
+    from: from ?? sourceOffset(pointOf(log, 'log-start')),
+    to: sourceOffset(pointOf(log, 'log-end')),
+    mayBeOutOfRange: false,
+    beforeFetch,
   })
-  const [fetched] = answer.partitions
-  const error = errorName(fetched?.errorCode ?? answer.errorCode)
-  if (fetched !== undefined && error === 'NONE') return fetched
-  const detail = `a fetch of partition ${partition} at offset ${from} answered ${error}`
-  throw new BrokerFailure({ reason: 'unreachable', cluster: cluster.name, detail })
 }

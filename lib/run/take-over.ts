@@ -82,7 +82,7 @@ async function lookThrough(shard: Shard, run: PartitionRun, look: Look): Promise
   const range = { from, mayBeOutOfRange: isBefore(source.logEndOffset, from) }
   const comparison = createComparison(
     canCompare(left, source)
-      ? createCandidates(shard, sourceOf(shard, run, look), range)
+      ? createCandidates(sourceOf(shard, run, look), range)
       : nothingToCompare,
   )
   let foreignRecords = 0n
@@ -119,17 +119,18 @@ async function readTarget(
   { look, visit }: { readonly look: Look; readonly visit: (batch: RecordBatch) => Promise<void> },
 ): Promise<Pick<TakenOver, 'foundTargetOffset' | 'nextTargetOffset'>> {
   const { left, producer, targetLeader } = look
+  const { fetchBytesMax, fetchWaitMs: waitMs } = shard.flow.budgets
   const at: OnePartition = {
     cluster: shard.target,
     topicId: left.targetTopicId,
     partition: run.key.partition,
     leader: targetLeader,
+    fetchBytesMax,
   }
-  const waitMs = shard.flow.budgets.fetchWaitMs
   let from = left.nextTargetOffset
   let found = from
   for (let polls = 0; polls <= observationAttemptsMax; ) {
-    const answer = await fetchPartition(shard, at, { from, isolation: 'read-uncommitted', waitMs })
+    const answer = await fetchPartition(at, { from, isolation: 'read-uncommitted', waitMs })
     if (answer === null) throw shorterThan(shard, run, from)
     const batches = v2Batches(answer)
     for (const batch of batches) {
@@ -168,8 +169,9 @@ function isMarkerOf(batch: RecordBatch, { producerId, producerEpoch, fencing }: 
 }
 
 function sourceOf(shard: Shard, run: PartitionRun, { left, sourceLeader }: Look): OnePartition {
-  const { partition } = run.key
-  return { cluster: shard.source, topicId: left.sourceTopicId, partition, leader: sourceLeader }
+  const { fetchBytesMax } = shard.flow.budgets
+  const at = { topicId: left.sourceTopicId, partition: run.key.partition, leader: sourceLeader }
+  return { cluster: shard.source, ...at, fetchBytesMax }
 }
 
 function say(
