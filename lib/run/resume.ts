@@ -28,7 +28,7 @@ import {
   refuseOvertaken,
   takeLease,
 } from './resume-lease.ts'
-import { findProgress, type Progress } from './standby-progress.ts'
+import { findProgress, type OffsetRange, type Progress } from './standby-progress.ts'
 
 export type ResumeDeps = {
   readonly source: Cluster
@@ -126,19 +126,19 @@ async function choosePosition(
   const found = isAsked ? await findBehindTarget(deps, input, { source, target }) : null
   const from = found?.nextSourceOffset ?? input.from
   const position = nextPosition({ at, from, incident, position: state.position, source, target })
-  const stood = lastInCommon(state.position, incident)
+  const { nextSourceOffset } = position
   const isSameLog = position.sourceTopicId === state.position.sourceTopicId
-  const passedOffsets = isSameLog ? offsetsBetween(stood, position.nextSourceOffset) : 0n
+  const stood = isSameLog ? lastInCommon(state.position, incident) : nextSourceOffset
   // Those that the standby holds are not passed over.
-  const skippedOffsets = found?.missingOffsets ?? passedOffsets
+  const passed = found?.missing ?? { from: stood, to: nextSourceOffset }
+  const skippedOffsets = offsetsBetween(passed.from, passed.to)
   if (isSameLog) {
-    const passed =
-      incident === null ? [] : [passedBy(incident, { stood, position, skippedOffsets })]
-    return { position, skippedOffsets, incidents: passed }
+    const incidents = incident === null ? [] : [passedBy(incident, nextSourceOffset, passed)]
+    return { position, skippedOffsets, incidents }
   }
   // What the halting incident says is about a log that is gone, and stays as it is.
   const before = incident === null || incident.kind === 'topic-reset' ? [] : [open(incident)]
-  const renewed = { topicId: source.topicId, nextSourceOffset: position.nextSourceOffset }
+  const renewed = { topicId: source.topicId, nextSourceOffset }
   const context = { scope: { flow: flow.name, ...at }, nowMs: deps.clock.nowMs() }
   const reset = topicReset(state.position, renewed, { ...context, resolution: 'open' })
   return { position, skippedOffsets, incidents: [...before, reset] }
@@ -190,22 +190,25 @@ function open(incident: Incident): Incident {
   return { ...incident, resolution: 'open' }
 }
 
-/** The incident as it stands once an operator goes past it at `position`, in the same log. */
+/**
+ * The incident as it stands once an operator goes on at `nextSourceOffset`, in the same log, and
+ * passes over a range.
+ */
 function passedBy(
   incident: Incident,
-  gone: { stood: SourceOffset; position: Position; skippedOffsets: bigint },
+  nextSourceOffset: SourceOffset,
+  passed: OffsetRange,
 ): Incident {
-  const { stood, position, skippedOffsets: lostRecordsMax } = gone
-  const { nextSourceOffset } = position
+  const { from, to } = passed
+  const lostRecordsMax = offsetsBetween(from, to)
   const isDivergence = incident.kind === 'log-diverged'
   const isKept = isAboutTarget(incident.kind) || (isDivergence && incident.foundOffset !== null)
   // What a target lost, or shares with others, is said in its own offsets and does not change;
   // neither does the offset at which two logs part.
   const foundOffset = isKept ? incident.foundOffset : nextSourceOffset
-  const range = { passedFrom: String(stood), passedTo: String(nextSourceOffset) }
-  const isInOtherOffsets = isKept || isDivergence
-  const evidence =
-    isInOtherOffsets && lostRecordsMax > 0n ? { ...incident.evidence, ...range } : incident.evidence
+  const saysRange = (isKept || isDivergence) && lostRecordsMax > 0n
+  const range = saysRange ? { passedFrom: String(from), passedTo: String(to) } : {}
+  const evidence = { ...incident.evidence, ...range }
   return { ...open(incident), foundOffset, lostRecordsMax, evidence }
 }
 

@@ -5,7 +5,7 @@
 
 import type { CopiedBatch } from '../core/batch-admission.ts'
 import type { FlowConfig } from '../core/config.ts'
-import { offsetsBetween, type SourceOffset, sourceOffset } from '../core/offset.ts'
+import { type SourceOffset, sourceOffset } from '../core/offset.ts'
 import { holdsSameRecords } from '../core/take-over.ts'
 import type { Cluster } from '../io/cluster.ts'
 import { DecodeError } from '../kafka/decode-error.ts'
@@ -14,13 +14,16 @@ import { type Candidates, createComparison, isSameRecord } from './comparison.ts
 import { pointOf, type SeenLog } from './observe.ts'
 import { createCandidates } from './one-partition.ts'
 
+/** `[from, to)`. */
+export type OffsetRange = { readonly from: SourceOffset; readonly to: SourceOffset }
+
 export type Progress =
   /** The last record of the standby is the source's last one before `nextSourceOffset`. */
   | {
       readonly kind: 'reached'
       readonly nextSourceOffset: SourceOffset
-      /** Source offsets before the first record that the standby holds: it does not have those. */
-      readonly missingOffsets: bigint
+      /** In front of the first record that the standby holds: what it does not have. */
+      readonly missing: OffsetRange
     }
   | { readonly kind: 'unknown'; readonly detail: string }
 
@@ -40,7 +43,8 @@ export async function findProgress(
   const { partition, source, target } = seen
   const start = sourceOffset(pointOf(source, 'log-start'))
   const end = pointOf(target, 'log-end')
-  const nothingThere: Progress = { kind: 'reached', nextSourceOffset: start, missingOffsets: 0n }
+  const nothing = { from: start, to: start }
+  const nothingThere: Progress = { kind: 'reached', nextSourceOffset: start, missing: nothing }
   // It was recreated since.
   if (end === 0n) return nothingThere
   const held = createLogReader(deps, deps.target, { partition, log: target })
@@ -67,7 +71,7 @@ export async function findProgress(
     return unknown('its last record is not found among those of the source, in their order')
   }
   const { nextSourceOffset } = reached
-  return { kind: 'reached', nextSourceOffset, missingOffsets: offsetsBetween(start, from) }
+  return { kind: 'reached', nextSourceOffset, missing: { from: start, to: from } }
 }
 
 function unknown(detail: string): Progress {

@@ -155,7 +155,9 @@ describe('gapless resume of a partition whose standby is not empty', () => {
     expect([position.nextSourceOffset, skippedOffsets]).toEqual([3n, 2n])
     expect(await outcomes(world)).toEqual(['drained'])
     expect(payloads(world.targetLog('orders'))).toEqual(all.slice(2))
-    expect(await world.storedIncidents()).toMatchObject([{ lostRecordsMax: 2n }])
+    expect(await world.storedIncidents()).toMatchObject([
+      { lostRecordsMax: 2n, evidence: { passedFrom: '0', passedTo: '2' } },
+    ])
   })
 
   test('also behind the marker of a fence, and whoever deleted the row of the incident', async () => {
