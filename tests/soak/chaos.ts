@@ -5,9 +5,12 @@
 //   node tests/soak/chaos.ts [--kills 100] [--seed S]
 //     [--victim function|zombie|broker|table|any] [--no-exactly-once]
 
+import { mkdtemp, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { groupDigits, renderTable } from '../../cli/table.ts'
-import { removeStarted } from '../support/brokers.ts'
+import { endStarted, removeStarted } from '../support/brokers.ts'
 import { type ChaosReport, runChaos } from '../support/chaos.ts'
 import { activities, type Victim } from '../support/chaos-kills.ts'
 import type { Struck } from '../support/chaos-strike.ts'
@@ -43,6 +46,10 @@ if (victims === undefined) throw new Error(`--victim takes ${Object.keys(chosen)
 
 const exactlyOnce = values['exactly-once']
 const startedMs = performance.now()
+const transcript: string[] = []
+const note = (line: string) => {
+  transcript.push(`${(performance.now() - startedMs).toFixed(0)} ${line}`)
+}
 let ok = false
 try {
   const world = await startFlowFixture({ durableTable: true })
@@ -50,23 +57,34 @@ try {
     kills,
     seed,
     victims,
+    onLine: (process, line) => note(`${process}: ${line}`),
     onStrike: ({ kill, underWay }, nth) => {
       const { victim, afterMs, freeze, frozenMs } = kill
       const how = victim === 'zombie' ? `, frozen ${freeze} ${frozenMs} ms` : ''
       const during = underWay.length === 0 ? '' : `, during ${underWay.join(', ')}`
-      console.error(`kill ${nth} of ${kills}: ${victim}, ${afterMs} ms${how}${during}`)
+      const what = `kill ${nth} of ${kills}: ${victim}, ${afterMs} ms${how}${during}`
+      note(what)
+      console.error(what)
     },
   })
   await world.disconnect()
   ok = print(report)
 } finally {
-  if (!ok) {
-    const flags = `--kills ${kills} --seed ${seed} --victim ${values.victim}`
-    const more = exactlyOnce ? '' : ' --no-exactly-once'
-    console.error(`Failed. Again: node tests/soak/chaos.ts ${flags}${more}`)
-    process.exitCode = 1
-  }
-  await removeStarted()
+  if (ok) await removeStarted()
+  else await keepForAnalysis()
+}
+
+/** A hole that comes once in a hundred kills has to be explained from what this run left. */
+async function keepForAnalysis(): Promise<void> {
+  process.exitCode = 1
+  const dirs = await endStarted()
+  const file = join(await mkdtemp(join(tmpdir(), 'gapless-chaos-')), 'transcript.txt')
+  await writeFile(file, transcript.join('\n'))
+  const flags = `--kills ${kills} --seed ${seed} --victim ${values.victim}`
+  const more = exactlyOnce ? '' : ' --no-exactly-once'
+  console.error(`Failed. Again: node tests/soak/chaos.ts ${flags}${more}`)
+  console.error(`What every process did: ${file}`)
+  console.error(`The logs of both clusters and the table: ${dirs.join(', ')}`)
 }
 
 /** Prints what was found; false when it is not what was promised. */

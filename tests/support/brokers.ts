@@ -45,7 +45,13 @@ export type StandInAws = {
   restart(): Promise<void>
 }
 
-const removals: (() => Promise<void>)[] = []
+type Started = {
+  readonly dir: string
+  /** Ends every process that was started in it. */
+  readonly end: () => Promise<unknown>
+}
+
+const allStarted: Started[] = []
 
 /**
  * Starts a Kafka cluster and waits until it answers and creates topics: 2 to 6 s on an
@@ -60,10 +66,7 @@ export async function startCluster(
   const dir = await createDirectory(name)
   const properties = options.properties ?? {}
   const started: KafkaBroker[] = []
-  removals.push(async () => {
-    await Promise.all(started.map(node => node.kill()))
-    await rm(dir, { recursive: true, force: true })
-  })
+  allStarted.push({ dir, end: () => Promise.all(started.map(node => node.kill())) })
   const start = async (nodeId: number, more: Partial<KafkaOptions>) => {
     const nodeDir = join(dir, `node-${nodeId}`)
     const node = await startKafka({ name: `${name}-${nodeId}`, dir: nodeDir, properties, ...more })
@@ -98,10 +101,7 @@ export async function startCluster(
 export async function startStandInAws({ durable = false } = {}): Promise<StandInAws> {
   const dir = await createDirectory('aws')
   let dynamoDb = await startDynamoDbLocal({ dir, durable })
-  removals.push(async () => {
-    await dynamoDb.stop()
-    await rm(dir, { recursive: true, force: true })
-  })
+  allStarted.push({ dir, end: () => dynamoDb.stop() })
   return {
     endpoint: dynamoDb.endpoint,
     env: {
@@ -119,7 +119,15 @@ export async function startStandInAws({ durable = false } = {}): Promise<StandIn
 
 /** Ends everything this test file started and deletes its data; for `afterAll`. */
 export async function removeStarted(): Promise<void> {
-  await Promise.all(removals.splice(0).map(remove => remove()))
+  const dirs = await endStarted()
+  await Promise.all(dirs.map(dir => rm(dir, { recursive: true, force: true })))
+}
+
+/** Ends everything and keeps its data, to be looked into; answers where they are. */
+export async function endStarted(): Promise<string[]> {
+  const ended = allStarted.splice(0)
+  await Promise.all(ended.map(({ end }) => end()))
+  return ended.map(({ dir }) => dir)
 }
 
 async function createDirectory(name: string): Promise<string> {

@@ -51,6 +51,8 @@ export type ChaosChildOptions = {
   readonly env: Readonly<Record<string, string>>
   readonly onStart: () => void
   readonly onAcknowledged: (records: number) => void
+  /** What the nth process says, line by line, its start and its end among them. */
+  readonly onLine: (nth: number, line: string) => void
 }
 
 /** On a busy machine leases, a broker's restart and a process's start fit into it several times. */
@@ -165,7 +167,8 @@ function startNext(pool: Pool, handOver: string | null): void {
   const { options, tally } = pool
   options.onStart()
   pool.started += 1
-  const drawn = options.orderOf(pool.started)
+  const nth = pool.started
+  const drawn = options.orderOf(nth)
   const order: ChaosOrder =
     handOver === null
       ? drawn
@@ -187,6 +190,7 @@ function startNext(pool: Pool, handOver: string | null): void {
     child.once('error', reject)
     child.once('close', (code, signal) => {
       pool.alive.delete(running)
+      options.onLine(nth, `process ends: ${signal ?? code} ${errors.trim()}`)
       if (signal === null && code !== 0) {
         const why = errors.trim().split('\n').at(-1) ?? ''
         pool.failures.set(why, (pool.failures.get(why) ?? 0) + 1)
@@ -199,7 +203,9 @@ function startNext(pool: Pool, handOver: string | null): void {
   const running: Running = { process: child, ended, ...state }
   pool.alive.add(running)
   pool.current = running
+  options.onLine(nth, `process ${child.pid} starts`)
   createInterface({ input: child.stdout }).on('line', line => {
+    options.onLine(nth, line)
     takeLine(pool, running, line)
     for (const watch of pool.watches) if (watch.matches(line, running)) watch.seen()
   })

@@ -12,14 +12,20 @@
 //   refused record-batch|checkpoint   what only a process that was overtaken is told
 //   hand-over JSON                    a `HandOver`
 //   run OUTCOME...                    a run came to its end
+//   log TEXT                          what the run has to say
+//   sent BATCH: ANSWER                for whoever reads the transcript
+//   saved POSITION: ANSWER
 
 import { createInterface } from 'node:readline'
 import { type Config, type FlowConfig, parseConfig } from '../../lib/core/config.ts'
 import type { HandOver } from '../../lib/core/hand-over.ts'
+import { positionOf } from '../../lib/core/partition-state.ts'
 import type { Cluster } from '../../lib/io/cluster.ts'
 import { createDynamoDbClient } from '../../lib/io/dynamodb-client.ts'
 import type { CheckpointStore } from '../../lib/io/stores.ts'
 import { errorName } from '../../lib/kafka/error-codes.ts'
+import { producerEpochOf, readRecordBatches } from '../../lib/kafka/record-batch.ts'
+import { BASE_SEQUENCE_AT, RECORDS_COUNT_AT } from '../../lib/kafka/record-batch-layout.ts'
 import { newOwner, openFlow } from '../../lib/run/open-flow.ts'
 import { planFlow, workOf } from '../../lib/run/plan.ts'
 import { replicateAndReport } from '../../lib/run/replicate.ts'
@@ -35,8 +41,6 @@ export type ChaosOrder = {
   readonly handOver: HandOver | null
 }
 
-/** Of a record batch: DefaultRecordBatch.RECORDS_COUNT_OFFSET in Kafka. */
-const RECORDS_COUNT_AT = 57
 /** Long enough to be frozen in: then what was about to be sent is sent after the waking. */
 const HOLD_STILL_MS = 2_000
 const PLAN_AGAIN_MS = 250
@@ -76,9 +80,11 @@ function watchedTarget(target: Cluster): Cluster {
             ({ topic, partition }) => topic === name && partition === each.partition,
           )
           if (found === undefined) continue
+          const error = errorName(found.errorCode)
+          const batch = describeBatch(each.records)
+          say(`sent ${name}-${each.partition} ${batch}: ${error} ${found.baseOffset}`)
           if (found.errorCode === 0) records += each.records.readInt32BE(RECORDS_COUNT_AT)
-          const isFenced = errorName(found.errorCode) === 'INVALID_PRODUCER_EPOCH'
-          if (isFenced) say('refused record-batch')
+          if (error === 'INVALID_PRODUCER_EPOCH') say('refused record-batch')
         }
       }
       say(`acknowledged ${records}`)
@@ -88,12 +94,30 @@ function watchedTarget(target: Cluster): Cluster {
   }
 }
 
+function describeBatch(records: Buffer): string {
+  const first = readRecordBatches(records).batches[0]
+  if (first?.kind !== 'v2') return 'no batch'
+  const sequence = records.readInt32BE(BASE_SEQUENCE_AT)
+  const { recordsCount, producerId } = first
+  return `producer ${producerId} epoch ${producerEpochOf(first)} sequence ${sequence} records ${recordsCount}`
+}
+
+type Save = Parameters<CheckpointStore['save']>[0]
+
+function describeSave({ key, fence, write, state, lease }: Save): string {
+  const position = positionOf(state)
+  const { nextSourceOffset, nextTargetOffset } = position ?? {}
+  const at = `${state.kind} at source ${nextSourceOffset} target ${nextTargetOffset}`
+  return `${key.topic}-${key.partition} fence ${fence} write ${write} ${at} ${lease.kind}`
+}
+
 function watchedCheckpoints(checkpoints: CheckpointStore): CheckpointStore {
   return {
     ...checkpoints,
     save: async input => {
       const saved = await during('checkpoint', () => checkpoints.save(input))
       if (saved === 'lease-lost') say('refused checkpoint')
+      say(`saved ${describeSave(input)}: ${saved}`)
       return saved
     },
   }
@@ -181,7 +205,13 @@ function open(config: Config, table: string) {
   const [flow] = config.flows
   if (flow === undefined) throw new Error('no flow in the configuration')
   const client = createDynamoDbClient(process.env)
-  const { deps, close } = openFlow({ config, flow, client, table, log: () => undefined })
+  const { deps, close } = openFlow({
+    config,
+    flow,
+    client,
+    table,
+    log: ({ text }) => say(`log ${text}`),
+  })
   const target = watchedTarget(deps.target)
   const checkpoints = watchedCheckpoints(deps.checkpoints)
   return { flow, close, deps: { ...deps, target, checkpoints } }

@@ -3,6 +3,7 @@
 
 import type { KafkaMessage } from 'kafkajs'
 import { fingerprintOf, keyText, parseKey, recordOf } from './chaos-records.ts'
+import type { TransactionEnd } from './raw-batches.ts'
 
 export type Seen = { readonly key: string; readonly fingerprint: string }
 
@@ -80,6 +81,9 @@ export function compare(source: readonly Seen[], standby: readonly Seen[]): Find
  */
 export type Fate = 'committed' | 'aborted' | 'unknown' | 'undecided'
 
+/** A record of the source, and how its transaction ended by the markers in the log. */
+export type SourceRecord = Seen & { readonly end: TransactionEnd }
+
 export type Audit = {
   /** What a consumer of committed records is to see, in order. */
   readonly committed: readonly Seen[]
@@ -89,18 +93,12 @@ export type Audit = {
 
 /**
  * The committed records of a log of the source, of which `log` is every record, aborted ones
- * included, by what their producers know. An undecided one counts as committed when the standby has
- * it: then both are right, and `fates` tells how many those were.
+ * included: those the markers commit. What their producers know must agree.
  */
-export function auditSource(
-  log: readonly Seen[],
-  standby: readonly Seen[],
-  fates: ReadonlyMap<string, Fate>,
-): Audit {
+export function auditSource(log: readonly SourceRecord[], fates: ReadonlyMap<string, Fate>): Audit {
   const faults: string[] = []
   const numbers = new Map<string, number>()
-  const copied = new Set(standby.map(({ key }) => key))
-  const committed = log.filter(({ key, fingerprint }) => {
+  const committed = log.filter(({ key, fingerprint, end }) => {
     const parsed = parseKey(key)
     const fate = fates.get(key)
     if (parsed === null || fate === undefined) {
@@ -111,7 +109,8 @@ export function auditSource(
     const last = numbers.get(parsed.writer) ?? -1
     if (parsed.number <= last) faults.push(`${keyText(parsed)} comes after number ${last}`)
     numbers.set(parsed.writer, parsed.number)
-    return fate === 'undecided' ? copied.has(key) : fate !== 'aborted'
+    if (!agree(fate, end)) faults.push(`${key} is ${fate} to its producer, ${end} to the source`)
+    return end === 'plain' || end === 'commit'
   })
   const present = new Set(log.map(({ key }) => key))
   for (const [key, fate] of fates) {
@@ -119,4 +118,17 @@ export function auditSource(
       faults.push(`${key} was committed and is missing`)
   }
   return { committed, faults }
+}
+
+function agree(fate: Fate, end: TransactionEnd): boolean {
+  switch (fate) {
+    case 'committed':
+      return end === 'plain' || end === 'commit'
+    case 'aborted':
+      return end === 'abort'
+    case 'unknown':
+      return end === 'plain'
+    case 'undecided':
+      return end === 'commit' || end === 'abort'
+  }
 }

@@ -12,10 +12,13 @@ import { type ChaosProducers, type ChaosTopic, startProducers } from './chaos-pr
 import { type Scene, type Struck, strike } from './chaos-strike.ts'
 import { auditSource, compare, type Fate, type Findings, seenIn } from './chaos-verdict.ts'
 import { type FlowFixture, outcomesOf, shortLeases, smallBudgets } from './flow-fixture.ts'
+import { readTransactionEnds } from './raw-batches.ts'
 import { createChance } from './seeded-chance.ts'
 
 export type ChaosOptions = KillOrder & {
   readonly onStrike?: (struck: Struck, nth: number) => void
+  /** What the nth process says. */
+  readonly onLine?: (nth: number, line: string) => void
 }
 
 export type ChaosReport = {
@@ -69,6 +72,7 @@ export async function runChaos(world: FlowFixture, options: ChaosOptions): Promi
     env: world.aws.env,
     onStart: backlog.forget,
     onAcknowledged: backlog.give,
+    onLine: options.onLine ?? (() => undefined),
   })
   const struck: Struck[] = []
   const onStrike = (each: Struck) => {
@@ -152,28 +156,31 @@ async function compareSides(
   const partitions = new Map<string, Findings>()
   const evidence: string[] = []
   const sourceFaults: string[] = []
-  for (const { name, partitions: count } of topics) {
+  for (const { name: topic, partitions: count } of topics) {
     for (let partition = 0; partition < count; partition += 1) {
+      const at = { topic, partition, brokers: world.source.brokers }
       // Everything: kafkajs takes the order in which aborted transactions ended for the order in
       // which they began, and shows aborted records where two of them overlap
-      // (filterAbortedMessages.js in 2.2.4). The producers know better.
+      // (filterAbortedMessages.js in 2.2.4). The markers know better, and the producers.
       const read = { readUncommitted: true }
-      const source = await world.readAll('primary', name, partition, read)
-      const log = seenIn(source)
-      const standby = seenIn(await world.readAll('standby', `primary.${name}`, partition, read))
-      const known = fates.get(`${name}-${partition}`) ?? new Map()
-      const { committed, faults } = auditSource(log, standby, known)
+      const source = await world.readAll('primary', topic, partition, read)
+      const ends = await readTransactionEnds(at)
+      const log = seenIn(source).map((each, index) => {
+        const end = ends.get(BigInt(source[index]?.offset ?? -1)) ?? 'open'
+        return { ...each, end }
+      })
+      const standby = seenIn(await world.readAll('standby', `primary.${topic}`, partition, read))
+      const known = fates.get(`${topic}-${partition}`) ?? new Map()
+      const { committed, faults } = auditSource(log, known)
       sourceFaults.push(...faults)
       const findings = compare(committed, standby)
-      partitions.set(`${name}-${partition}`, findings)
+      partitions.set(`${topic}-${partition}`, findings)
       const { firstHole } = findings
       const missing = source.find(each => firstHole !== null && String(each.key) === firstHole)
       if (missing === undefined) continue
-      const place = { topic: name, partition, offset: BigInt(missing.offset) }
-      evidence.push(
-        `${firstHole} (${known.get(firstHole ?? '')}) is missing, in ${name}-${partition}:`,
-      )
-      evidence.push(...(await describeSurroundings({ ...place, brokers: world.source.brokers })))
+      const fate = known.get(firstHole ?? '')
+      evidence.push(`${firstHole} (${fate}) is missing, in ${topic}-${partition}:`)
+      evidence.push(...(await describeSurroundings({ ...at, offset: BigInt(missing.offset) })))
     }
   }
   return { partitions, sourceFaults, evidence }

@@ -3,6 +3,7 @@
 import { expect, test } from 'vitest'
 import { fingerprintOf, keyText, recordOf } from '../../support/chaos-records.ts'
 import { auditSource, compare, type Fate, type Seen } from '../../support/chaos-verdict.ts'
+import type { TransactionEnd } from '../../support/raw-batches.ts'
 
 const seen = (number: number): Seen => {
   const at = { writer: 'writer', number }
@@ -39,20 +40,33 @@ test.each(['value', 'headers', 'timestamp'] as const)('the fingerprint covers th
   expect(fingerprintOf({ ...record, [field]: other[field] })).not.toBe(fingerprintOf(record))
 })
 
+const ended = (end: TransactionEnd, ...numbers: number[]) =>
+  pick(...numbers).map(each => ({ ...each, end }))
+const fates = (...all: Fate[]) => new Map(all.map((fate, number) => [seen(number).key, fate]))
+
 test('the source must hold what its producers know: committed, not more, in their order', () => {
-  const fates = (...all: Fate[]) => new Map(all.map((fate, number) => [seen(number).key, fate]))
-
   const good = auditSource(
-    pick(0, 1, 2, 3),
-    pick(0, 3),
-    fates('committed', 'aborted', 'undecided', 'undecided'),
+    [...ended('plain', 0), ...ended('abort', 1), ...ended('commit', 2, 3)],
+    fates('unknown', 'aborted', 'undecided', 'committed'),
   )
-  const lost = auditSource(pick(0), pick(0), fates('committed', 'committed'))
-  const swapped = auditSource(pick(1, 0), [], fates('committed', 'committed'))
-  const strange = auditSource(pick(0, 7), [], fates('committed'))
+  const lost = auditSource(ended('plain', 0), fates('committed', 'committed'))
+  const swapped = auditSource(ended('plain', 1, 0), fates('committed', 'committed'))
+  const strange = auditSource(ended('plain', 0, 7), fates('committed'))
 
-  expect(good).toEqual({ committed: pick(0, 3), faults: [] })
+  expect(good.faults).toEqual([])
+  expect(good.committed.map(({ key }) => key)).toEqual(pick(0, 2, 3).map(({ key }) => key))
   expect(lost.faults).toEqual(['writer/1 was committed and is missing'])
   expect(swapped.faults).toEqual(['writer/0 comes after number 1'])
   expect(strange.faults).toEqual(['writer/7 is in the source, but nobody wrote it'])
+})
+
+test.each<[Fate, TransactionEnd]>([
+  ['committed', 'abort'],
+  ['committed', 'open'],
+  ['aborted', 'commit'],
+  ['undecided', 'open'],
+])('a source that has %s records as %s is no measure of the standby', (fate, end) => {
+  const { faults } = auditSource(ended(end, 0), fates(fate))
+
+  expect(faults).toEqual([`writer/0 is ${fate} to its producer, ${end} to the source`])
 })
