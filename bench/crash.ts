@@ -14,11 +14,10 @@ import { budgetDefaults } from '../lib/core/defaults.ts'
 import type { OfflineFunctions } from '../localstack/offline.ts'
 import { connectTo, createTopic } from '../tests/support/kafkajs-admin.ts'
 import { startOfflineWorld } from '../tests/support/offline-world.ts'
-import { firstNewAfter, keepArrivals } from './arrivals.ts'
-import type { ProducerOrder } from './paced-producer.ts'
-import { machineMs, startPart, waitMs } from './part.ts'
+import { firstNewAfter } from './arrivals.ts'
+import { machineMs, waitMs } from './part.ts'
 import { median, shown } from './statistics.ts'
-import type { ReaderOrder, ReaderReport } from './tail-reader.ts'
+import { startTraffic } from './traffic.ts'
 
 const { values } = parseArgs({
   options: {
@@ -64,19 +63,9 @@ try {
   await createTopic(connectTo(world.primary), topic, { partitions: 1 })
   let running = [await world.startFunctions(flow), await world.startFunctions(flow)]
   await found('the first worker', () => holderOf(running))
-  const produce: ProducerOrder = {
-    brokers: world.primary.brokers,
-    topic,
-    partitions: 1,
-    recordsPerSecond: Number(values.rate),
-    batchRecords: 1,
-    bytes: 200,
-  }
-  const read: ReaderOrder = { brokers: world.standby.brokers, topic: `primary.${topic}` }
-  const reader = startPart<ReaderReport>('tail-reader.ts', read)
-  await reader.nextReport()
-  const arrivals = keepArrivals(reader)
-  const producer = startPart<unknown>('paced-producer.ts', produce)
+  const recordsPerSecond = Number(values.rate)
+  const pace = { topic, partitions: 1, recordsPerSecond }
+  const { arrivals, end } = await startTraffic(world, pace)
   const table = new Table({ head: ['kill', 'second of the minute', 'to the first new record, s'] })
   const tookMs: number[] = []
   for (let kill = 0; kill < kills; kill += 1) {
@@ -96,12 +85,12 @@ try {
     table.push([kill + 1, shown(second), shown((first - killedMs) / 1000)])
     process.stderr.write(`kill ${kill + 1}: ${shown((first - killedMs) / 1000)} s\n`)
   }
-  await Promise.all([producer.kill(), reader.kill()])
+  await end()
   const worst = Math.max(...tookMs)
   process.stdout.write(`${table}\n`)
   const result = {
     kills,
-    recordsPerSecond: Number(values.rate),
+    recordsPerSecond,
     medianS: Math.round(median(tookMs)) / 1000,
     maxS: Math.round(worst) / 1000,
     leaseS: budgetDefaults.leaseMs / 1000,

@@ -13,11 +13,10 @@ import Table from 'cli-table3'
 import { budgetDefaults } from '../lib/core/defaults.ts'
 import { connectTo, createTopic } from '../tests/support/kafkajs-admin.ts'
 import { startOfflineWorld } from '../tests/support/offline-world.ts'
-import { keepArrivals, longestGapMs } from './arrivals.ts'
-import type { ProducerOrder } from './paced-producer.ts'
-import { machineMs, startPart, waitMs } from './part.ts'
+import { longestGapMs } from './arrivals.ts'
+import { machineMs, waitMs } from './part.ts'
 import { median, shown } from './statistics.ts'
-import type { ReaderOrder, ReaderReport } from './tail-reader.ts'
+import { startTraffic } from './traffic.ts'
 
 const { values } = parseArgs({
   options: {
@@ -61,24 +60,14 @@ try {
   // Ends with the first worker, or with the functions: neither is measured.
   functions.invoke('plan').catch(() => undefined)
   const [first] = await watchOwners(seen => seen.length > 0)
-  const produce: ProducerOrder = {
-    brokers: world.primary.brokers,
-    topic,
-    partitions,
-    recordsPerSecond: Number(values.rate),
-    batchRecords: 1,
-    bytes: 200,
-  }
-  const read: ReaderOrder = { brokers: world.standby.brokers, topic: `primary.${topic}` }
-  const reader = startPart<ReaderReport>('tail-reader.ts', read)
-  await reader.nextReport()
-  const arrivals = keepArrivals(reader)
-  const producer = startPart<unknown>('paced-producer.ts', produce)
+  const recordsPerSecond = Number(values.rate)
+  const pace = { topic, partitions, recordsPerSecond }
+  const { arrivals, end } = await startTraffic(world, pace)
   const count = Number(values['hand-overs'])
   const owners = await watchOwners(seen => {
     return seen.length > count && machineMs() > (seen.at(-1)?.atMs ?? 0) + 2 * WINDOW_MS
   })
-  await Promise.all([producer.kill(), reader.kill()])
+  await end()
   const handOvers = owners.filter(({ owner }) => owner !== first?.owner).slice(0, count)
   const calm = handOvers.map(({ atMs }) => {
     const middle = atMs - tenureMs / 2
@@ -95,7 +84,7 @@ try {
   process.stdout.write(`${table}\n`)
   const result = {
     handOvers: gaps.length,
-    recordsPerSecond: Number(values.rate),
+    recordsPerSecond,
     partitions,
     calmMs: Math.round(calmMs),
     gapMedianMs: Math.round(median(gaps)),

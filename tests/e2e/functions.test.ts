@@ -2,62 +2,57 @@
 // serverless-offline, two real brokers, a real table. Their schedule, Lambda's Invoke API, a
 // partition that makes a worker fail, and a process that is killed in the middle of a copy.
 
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import type { Admin } from 'kafkajs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createCheckpointStore } from '../../lib/io/checkpoint-store.ts'
-import { systemClock } from '../../lib/io/clock.ts'
-import { createDynamoDbClient } from '../../lib/io/dynamodb-client.ts'
-import { createIncidentStore } from '../../lib/io/incident-store.ts'
-import { createTable } from '../../lib/io/table.ts'
-import { type OfflineFunctions, readLoggedTexts, startFunctions } from '../../localstack/offline.ts'
+import { type OfflineFunctions, readLoggedTexts } from '../../localstack/offline.ts'
 import { readLogEnd } from '../../localstack/partition-reader.ts'
-import { findFreePort } from '../../localstack/ports.ts'
-import { removeStarted, startCluster, startStandInAws } from '../support/brokers.ts'
 import { connectTo, createTopic, deleteRecords, produceBatches } from '../support/kafkajs-admin.ts'
 import { readPartition } from '../support/kafkajs-reader.ts'
+import { type OfflineWorld, startOfflineWorld } from '../support/offline-world.ts'
 import { type Contents, contentsOf, inChunks, records } from '../support/records.ts'
+import { until } from '../support/until.ts'
 
-const table = 'gapless'
-const directory = mkdtempSync(join(tmpdir(), 'gapless-e2e-'))
-let world: Awaited<ReturnType<typeof startWorld>>
+/** Beyond a minute, because the schedule may take one, and beyond a lease. */
+const EVENTUALLY_MS_MAX = 150_000
+
+let world: OfflineWorld
+let standby: Admin
 let running: OfflineFunctions | null = null
 
 beforeAll(async () => {
-  world = await startWorld()
+  world = await startOfflineWorld()
+  standby = connectTo(world.standby).admin()
+  await standby.connect()
 })
 afterAll(async () => {
-  await running?.stop()
-  await world?.disconnect()
-  await removeStarted()
-  rmSync(directory, { recursive: true, force: true })
+  await standby?.disconnect()
+  await world?.remove()
 })
 
 test('a partition that halts fails its worker, and nothing else', async () => {
   const flow = 'halting'
-  await world.createTopic('halting.cut', 2)
-  for (const partition of [0, 1]) await world.produce('halting.cut', partition, [records(0, 50)])
+  await createSourceTopic('halting.cut', 2)
+  for (const partition of [0, 1]) await produce('halting.cut', partition, [records(0, 50)])
   const functions = await start(flow, {})
-  await until('both partitions are copied', async () => {
+  await eventually('both partitions are copied', async () => {
     await functions.invoke('plan')
-    const ends = await Promise.all([0, 1].map(each => world.standbyEnd('halting.cut', each)))
+    const ends = await Promise.all([0, 1].map(each => standbyEnd('halting.cut', each)))
     return ends.every(end => end === 50n)
   })
-  await world.produce('halting.cut', 0, [records(50, 30)])
-  await world.deleteRecords('halting.cut', 0, 80)
-  for (const partition of [0, 1]) await world.produce('halting.cut', partition, [records(80, 10)])
+  await produce('halting.cut', 0, [records(50, 30)])
+  await deleteRecords(connectTo(world.primary), { topic: 'halting.cut', partition: 0, offset: 80 })
+  for (const partition of [0, 1]) await produce('halting.cut', partition, [records(80, 10)])
 
   const shard = [0, 1].map(partition => ({ topic: 'halting.cut', partition, topicIsKnown: true }))
   const failure = await untilFailed(functions, { flow, partitions: shard })
 
   expect(failure).toContain('halting.cut-0 halted')
   expect(functions.isRunning()).toBe(true)
-  await until('the other partition went on', async () => {
+  await eventually('the other partition went on', async () => {
     await functions.invoke('plan')
-    return (await world.standbyEnd('halting.cut', 1)) === 60n
+    return (await standbyEnd('halting.cut', 1)) === 60n
   })
-  expect(await world.standbyEnd('halting.cut', 0)).toBe(50n)
+  expect(await standbyEnd('halting.cut', 0)).toBe(50n)
   const { incidents } = await world.incidents.list(flow, 'all')
   expect(
     incidents.map(({ kind, partition, expectedOffset, foundOffset }) => {
@@ -90,64 +85,49 @@ test('killed in the middle of a copy, the next process leaves no hole and repeat
   const flow = 'killed'
   const all = records(0, 5_000)
   const total = BigInt(all.length)
-  await world.createTopic('killed.log', 1)
-  await world.produce('killed.log', 0, inChunks(all, 5))
+  await createSourceTopic('killed.log', 1)
+  await produce('killed.log', 0, inChunks(all, 5))
   const first = await start(flow, budgets)
   const tick = first.invoke('plan').then(
     () => 'answered',
     (error: Error) => error.message,
   )
   // Past the first checkpoint that says so: the next process goes on from there, not from 0.
-  await until('a part is copied', async () => ((await world.nextSourceOffset(flow)) ?? 0n) > 0n)
+  await eventually('a part is copied', async () => ((await nextSourceOffset(flow)) ?? 0n) > 0n)
   await first.kill()
   expect(await tick).toContain('have died')
-  const left = await world.checkpoint(flow)
+  const left = await checkpointOf(flow)
   expect(left?.lease.owner).not.toBeNull()
-  const copied = await world.standbyEnd('killed.log', 0)
+  const copied = await standbyEnd('killed.log', 0)
   expect(copied).toBeLessThan(total)
 
   const second = await start(flow, budgets)
-  await until('all of it is copied', async () => {
+  await eventually('all of it is copied', async () => {
     await second.invoke('plan')
-    return (await world.nextSourceOffset(flow)) === total
+    return (await nextSourceOffset(flow)) === total
   })
 
-  expect(await world.readStandby('killed.log', 0)).toEqual(all)
+  expect(await readStandby('killed.log')).toEqual(all)
   expect((await world.incidents.list(flow, 'all')).incidents).toEqual([])
 })
 
 test('the schedule ticks by itself, at the next full minute', async () => {
-  await world.createTopic('scheduled.log', 1)
-  await world.produce('scheduled.log', 0, [records(0, 20)])
+  await createSourceTopic('scheduled.log', 1)
+  await produce('scheduled.log', 0, [records(0, 20)])
   const functions = await start('scheduled', {})
 
-  await until('the schedule has copied it', async () => {
-    return (await world.standbyEnd('scheduled.log', 0)) === 20n
+  await eventually('the schedule has copied it', async () => {
+    return (await standbyEnd('scheduled.log', 0)) === 20n
   })
 
-  expect(await world.readStandby('scheduled.log', 0)).toEqual(records(0, 20))
+  expect(await readStandby('scheduled.log')).toEqual(records(0, 20))
   expect(functions.isRunning()).toBe(true)
 })
 
-/** Starts the functions with one flow, for topics that begin with its name; stops those before. */
-async function start(flow: string, budgets: Record<string, number>): Promise<OfflineFunctions> {
+/** Starts the functions with one flow; stops those before. */
+async function start(name: string, budgets: Record<string, number>): Promise<OfflineFunctions> {
   await running?.stop()
-  const config = {
-    clusters: {
-      primary: { brokers: [world.primaryBrokers] },
-      standby: { brokers: [world.standbyBrokers] },
-    },
-    flows: [{ name: flow, from: 'primary', to: 'standby', topics: [`/^${flow}\\..*/`], budgets }],
-  }
-  const file = join(directory, `${flow}.yml`)
-  // JSON is YAML.
-  writeFileSync(file, JSON.stringify(config))
-  running = await startFunctions({
-    settings: world.settings,
-    port: await findFreePort(),
-    env: { GAPLESS_CONFIG: file },
-    logFile: join(directory, `${flow}.log`),
-  })
+  running = await world.startFunctions({ name, budgets })
   return running
 }
 
@@ -157,7 +137,7 @@ async function start(flow: string, budgets: Record<string, number>): Promise<Off
  */
 async function untilFailed(functions: OfflineFunctions, shard: unknown): Promise<string> {
   const reasons: string[] = []
-  await until('replicate fails', async () => {
+  await eventually('replicate fails', async () => {
     const invocation = await functions.invoke('replicate', shard)
     if (invocation.kind === 'failed') reasons.push(invocation.reason)
     return reasons.length > 0
@@ -165,66 +145,32 @@ async function untilFailed(functions: OfflineFunctions, shard: unknown): Promise
   return String(reasons[0])
 }
 
-async function startWorld() {
-  const [primary, standby, aws] = await Promise.all([
-    startCluster('primary'),
-    startCluster('standby'),
-    startStandInAws(),
-  ])
-  const client = createDynamoDbClient(aws.env)
-  await createTable(client, table)
-  const checkpoints = createCheckpointStore(client, table)
-  const [source, target] = [connectTo(primary), connectTo(standby)]
-  const targetAdmin = target.admin()
-  await targetAdmin.connect()
-  const onStandby = (topic: string, partition: number) => ({ topic: `primary.${topic}`, partition })
-  const checkpoint = async (flow: string) => (await checkpoints.list(flow)).checkpoints[0] ?? null
-  return {
-    settings: {
-      directory,
-      table,
-      ports: {
-        primary: portOf(primary.brokers),
-        standby: portOf(standby.brokers),
-        aws: portOf(aws.endpoint),
-      },
-    },
-    primaryBrokers: primary.brokers,
-    standbyBrokers: standby.brokers,
-    incidents: createIncidentStore(client, table),
-    checkpoint,
-    async nextSourceOffset(flow: string): Promise<bigint | null> {
-      const state = (await checkpoint(flow))?.state
-      return state?.kind === 'replicating' ? state.position.nextSourceOffset : null
-    },
-    createTopic: (topic: string, partitions: number) => createTopic(source, topic, { partitions }),
-    produce: (topic: string, partition: number, batches: Contents[][]) =>
-      produceBatches(source, { topic, partition }, batches),
-    deleteRecords: (topic: string, partition: number, offset: number) =>
-      deleteRecords(source, { topic, partition, offset }),
-    standbyEnd: async (topic: string, partition: number): Promise<bigint> =>
-      (await readLogEnd(targetAdmin, onStandby(topic, partition))) ?? 0n,
-    readStandby: async (topic: string, partition: number): Promise<Contents[]> =>
-      contentsOf(await readPartition(target, onStandby(topic, partition))),
-    async disconnect() {
-      await targetAdmin.disconnect()
-      client.destroy()
-    },
-  }
+function eventually(what: string, holds: () => Promise<boolean>): Promise<void> {
+  return until(what, holds, EVENTUALLY_MS_MAX)
 }
 
-function portOf(address: string): number {
-  return Number(address.split(':').at(-1))
+async function checkpointOf(flow: string) {
+  return (await world.checkpoints.list(flow)).checkpoints[0] ?? null
 }
 
-// Beyond a minute, because the schedule may take one, and beyond a lease.
-const untilMsMax = 150_000
-const untilPollMs = 100
+async function nextSourceOffset(flow: string): Promise<bigint | null> {
+  const state = (await checkpointOf(flow))?.state
+  return state?.kind === 'replicating' ? state.position.nextSourceOffset : null
+}
 
-async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const deadlineMs = performance.now() + untilMsMax
-  while (!(await holds())) {
-    if (performance.now() > deadlineMs) throw new Error(`waited in vain until ${what}`)
-    await systemClock.wait(untilPollMs)
-  }
+function createSourceTopic(topic: string, partitions: number): Promise<void> {
+  return createTopic(connectTo(world.primary), topic, { partitions })
+}
+
+function produce(topic: string, partition: number, batches: Contents[][]): Promise<void> {
+  return produceBatches(connectTo(world.primary), { topic, partition }, batches)
+}
+
+async function standbyEnd(topic: string, partition: number): Promise<bigint> {
+  return (await readLogEnd(standby, { topic: `primary.${topic}`, partition })) ?? 0n
+}
+
+async function readStandby(topic: string): Promise<Contents[]> {
+  const at = { topic: `primary.${topic}`, partition: 0 }
+  return contentsOf(await readPartition(connectTo(world.standby), at))
 }

@@ -1,9 +1,10 @@
 // Owns what an exploration starts from: the configuration, the source that both owners copy, and
 // the bounds. Everything that is not in here is left open.
 
-import { type FlowConfig, parseConfig } from '../../lib/core/config.ts'
+import type { FlowConfig } from '../../lib/core/config.ts'
 import type { Clock } from '../../lib/io/clock.ts'
 import { createFakeCluster, type FakeCluster } from '../support/fake-cluster.ts'
+import { flowOf } from '../support/parsed-flow.ts'
 
 export const TOPIC = 'orders'
 export const TARGET_TOPIC = 'primary.orders'
@@ -70,7 +71,15 @@ export const longForm: Readonly<Record<string, Bounds>> = {
  */
 export const TICK_MS = 120_000
 
-export const flow: FlowConfig = testFlow()
+export const flow: FlowConfig = flowOf({
+  topics: [TOPIC],
+  budgets: {
+    leaseMs: TICK_MS,
+    checkpointIntervalMs: TICK_MS / 2,
+    reserveMs: TICK_MS,
+    requestTimeoutMs: TICK_MS / 2,
+  },
+})
 
 /** Time that passes at once: for whatever waits within a cluster. */
 export const noTime: Clock = { nowMs: () => 0, wait: async () => undefined }
@@ -97,27 +106,4 @@ function recordOf(text: string): Buffer {
     Buffer.from([0]),
   ])
   return Buffer.concat([Buffer.from([zigzag(body.length)]), body])
-}
-
-function testFlow(): FlowConfig {
-  const parsed = parseConfig({
-    clusters: { primary: { brokers: ['a:1'] }, standby: { brokers: ['b:2'] } },
-    flows: [
-      {
-        name: 'flow',
-        from: 'primary',
-        to: 'standby',
-        topics: [TOPIC],
-        budgets: {
-          leaseMs: TICK_MS,
-          checkpointIntervalMs: TICK_MS / 2,
-          reserveMs: TICK_MS,
-          requestTimeoutMs: TICK_MS / 2,
-        },
-      },
-    ],
-  })
-  const config = parsed.kind === 'valid' ? parsed.config.flows[0] : undefined
-  if (config === undefined) throw new Error(`bad flow: ${JSON.stringify(parsed)}`)
-  return config
 }

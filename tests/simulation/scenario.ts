@@ -1,7 +1,8 @@
 // What one seed means: how large the world is, what its operators chose, how bad the network is,
 // what happens to the source and when. Everything is drawn here, before anything runs.
 
-import { type FlowConfig, parseConfig } from '../../lib/core/config.ts'
+import type { FlowConfig } from '../../lib/core/config.ts'
+import { flowOf } from '../support/parsed-flow.ts'
 import { type Chance, createChance } from '../support/seeded-chance.ts'
 
 export const eventKinds = [
@@ -130,32 +131,20 @@ export function drawScenario(seed: number): Scenario {
 function drawFlow(chance: Chance): FlowConfig {
   const leaseMs = chance.pick([5_000, 8_000])
   const fetchBytesMax = chance.pick([1024, 4096])
-  const parsed = parseConfig({
-    clusters: { primary: { brokers: ['a:1'] }, standby: { brokers: ['b:2'] } },
-    flows: [
-      {
-        name: 'flow',
-        from: 'primary',
-        to: 'standby',
-        topics: ['/.*/'],
-        mode: chance.pick(['batch', 'continuous']),
-        onTruncation: chance.pick(['halt', 'continue']),
-        onReset: chance.pick(['halt', 'resume']),
-        onDivergence: chance.pick(['halt', 'continue']),
-        budgets: {
-          leaseMs,
-          checkpointIntervalMs: chance.pick([500, 1_000, 2_500]),
-          requestTimeoutMs: chance.pick([1_000, 3_000]),
-          reserveMs: chance.pick([500, 2_000]),
-          fetchWaitMs: chance.pick([100, 500]),
-          fetchBytesMax,
-          partitionFetchBytesMax: chance.pick([1024, fetchBytesMax]),
-          bufferBytesMax: chance.pick([1024, 8192, 65536]),
-        },
-      },
-    ],
+  return flowOf({
+    mode: chance.pick(['batch', 'continuous']),
+    onTruncation: chance.pick(['halt', 'continue']),
+    onReset: chance.pick(['halt', 'resume']),
+    onDivergence: chance.pick(['halt', 'continue']),
+    budgets: {
+      leaseMs,
+      checkpointIntervalMs: chance.pick([500, 1_000, 2_500]),
+      requestTimeoutMs: chance.pick([1_000, 3_000]),
+      reserveMs: chance.pick([500, 2_000]),
+      fetchWaitMs: chance.pick([100, 500]),
+      fetchBytesMax,
+      partitionFetchBytesMax: chance.pick([1024, fetchBytesMax]),
+      bufferBytesMax: chance.pick([1024, 8192, 65536]),
+    },
   })
-  const flow = parsed.kind === 'valid' ? parsed.config.flows[0] : undefined
-  if (flow === undefined) throw new Error(`bad flow: ${JSON.stringify(parsed)}`)
-  return flow
 }

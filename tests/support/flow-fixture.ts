@@ -3,7 +3,7 @@
 // which did not write it.
 
 import type { Admin, Message } from 'kafkajs'
-import { type FlowConfig, parseConfig } from '../../lib/core/config.ts'
+import type { FlowConfig } from '../../lib/core/config.ts'
 import type { Incident } from '../../lib/core/incident.ts'
 import type { LogLine } from '../../lib/core/wording.ts'
 import { createCheckpointStore } from '../../lib/io/checkpoint-store.ts'
@@ -30,6 +30,7 @@ import {
   withAdmin,
 } from './kafkajs-admin.ts'
 import { type ReadOptions, readPartition } from './kafkajs-reader.ts'
+import { parseFlow } from './parsed-flow.ts'
 import { type Contents, contentsOf, inChunks } from './records.ts'
 
 export type FlowFixture = Awaited<ReturnType<typeof startFlowFixture>>
@@ -187,13 +188,6 @@ export function textsOf({ lines }: RunResult): string[] {
 /** How the run of each partition ended, in the order of topics and partitions. */
 export function outcomesOf({ report }: RunResult): string[] {
   return report.partitions.map(each => each.outcome)
-}
-
-function parseFlow(document: unknown): FlowConfig {
-  const parsed = parseConfig(document)
-  const config = parsed.kind === 'valid' ? parsed.config.flows[0] : undefined
-  if (config === undefined) throw new Error(`bad test flow: ${JSON.stringify(parsed)}`)
-  return config
 }
 
 function openDeps(input: {

@@ -2,7 +2,6 @@
 // tests of lib/run/replicate.ts look at. Everything happens in virtual time, so a run of
 // minutes takes milliseconds.
 
-import { type FlowConfig, parseConfig } from '../../lib/core/config.ts'
 import type { Incident } from '../../lib/core/incident.ts'
 import type { LogLine } from '../../lib/core/wording.ts'
 import { isControlBatch } from '../../lib/kafka/record-batch.ts'
@@ -12,6 +11,7 @@ import type { BatchFields } from '../unit/kafka/batches.ts'
 import { createFakeCluster } from './fake-cluster.ts'
 import type { FakeLog } from './fake-log.ts'
 import { createMemoryStores } from './memory-stores.ts'
+import { flowOf } from './parsed-flow.ts'
 import { createVirtualClock } from './virtual-clock.ts'
 
 export type World = ReturnType<typeof createWorld>
@@ -38,7 +38,7 @@ export function createWorld(
   })
   const { checkpoints, incidents } = createMemoryStores()
   const lines: LogLine[] = []
-  const flow = testFlow(options.flow ?? {})
+  const flow = flowOf(options.flow)
   let runs = 0
 
   const world = {
@@ -86,16 +86,6 @@ export function createWorld(
     targetLog: (topic: string, partition = 0): FakeLog => target.log(`primary.${topic}`, partition),
   }
   return world
-}
-
-function testFlow(flow: Record<string, unknown>): FlowConfig {
-  const parsed = parseConfig({
-    clusters: { primary: { brokers: ['a:1'] }, standby: { brokers: ['b:2'] } },
-    flows: [{ name: 'flow', from: 'primary', to: 'standby', topics: ['/.*/'], ...flow }],
-  })
-  const config = parsed.kind === 'valid' ? parsed.config.flows[0] : undefined
-  if (config === undefined) throw new Error(`bad test flow: ${JSON.stringify(parsed)}`)
-  return config
 }
 
 let written = 0

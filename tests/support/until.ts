@@ -6,10 +6,14 @@ const UNTIL_MS_MAX = 60_000
 const UNTIL_POLL_MS = 50
 
 /** Waits for a state of the world; fails naming it when it does not come about. */
-export async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  const deadlineMs = Date.now() + UNTIL_MS_MAX
+export async function until(
+  what: string,
+  holds: () => Promise<boolean>,
+  msMax = UNTIL_MS_MAX,
+): Promise<void> {
+  const deadlineMs = Date.now() + msMax
   while (!(await holds())) {
-    if (Date.now() > deadlineMs) throw new Error(`waited ${UNTIL_MS_MAX} ms in vain until ${what}`)
+    if (Date.now() > deadlineMs) throw new Error(`waited ${msMax} ms in vain until ${what}`)
     await systemClock.wait(UNTIL_POLL_MS)
   }
 }
