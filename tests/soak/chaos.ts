@@ -125,6 +125,10 @@ function print(report: ChaosReport): boolean {
   console.log(
     `written: ${committed} committed, ${aborted} aborted, ${unknown + undecided} without an answer`,
   )
+  if (report.contradicted > 0) {
+    const what = 'records ended otherwise by the source than their producer was told'
+    console.log(`${report.contradicted} ${what}: what the source's log says is what was compared`)
+  }
   for (const [why, times] of report.failures) console.log(`${times} runs failed: ${why}`)
   const examples = [...report.partitions].flatMap(([name, found]) =>
     [...found.examples, ...(exactlyOnce ? found.duplicateExamples : [])].map(

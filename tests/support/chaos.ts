@@ -25,6 +25,8 @@ export type ChaosReport = {
   readonly partitions: ReadonlyMap<string, Findings>
   /** What is wrong with the source itself; then the comparison proves nothing. */
   readonly sourceFaults: readonly string[]
+  /** Records that the source's markers end otherwise than their producer was told. */
+  readonly contradicted: number
   /** What lies around the first record that is missing, of each partition with a hole. */
   readonly evidence: readonly string[]
   /** Alarms that nothing here gives cause for. That a killed broker is unreachable is none. */
@@ -152,10 +154,11 @@ async function drain(
 async function compareSides(
   world: FlowFixture,
   fates: ChaosProducers['fates'],
-): Promise<Pick<ChaosReport, 'partitions' | 'sourceFaults' | 'evidence'>> {
+): Promise<Pick<ChaosReport, 'partitions' | 'sourceFaults' | 'contradicted' | 'evidence'>> {
   const partitions = new Map<string, Findings>()
   const evidence: string[] = []
   const sourceFaults: string[] = []
+  let contradicted = 0
   for (const { name: topic, partitions: count } of topics) {
     for (let partition = 0; partition < count; partition += 1) {
       const at = { topic, partition, brokers: world.source.brokers }
@@ -171,9 +174,10 @@ async function compareSides(
       })
       const standby = seenIn(await world.readAll('standby', `primary.${topic}`, partition, read))
       const known = fates.get(`${topic}-${partition}`) ?? new Map()
-      const { committed, faults } = auditSource(log, known)
-      sourceFaults.push(...faults)
-      const findings = compare(committed, standby)
+      const audit = auditSource(log, known)
+      sourceFaults.push(...audit.faults)
+      contradicted += audit.contradicted
+      const findings = compare(audit.committed, standby)
       partitions.set(`${topic}-${partition}`, findings)
       const { firstHole } = findings
       const missing = source.find(each => firstHole !== null && String(each.key) === firstHole)
@@ -183,5 +187,5 @@ async function compareSides(
       evidence.push(...(await describeSurroundings({ ...at, offset: BigInt(missing.offset) })))
     }
   }
-  return { partitions, sourceFaults, evidence }
+  return { partitions, sourceFaults, contradicted, evidence }
 }

@@ -61,12 +61,21 @@ test('the source must hold what its producers know: committed, not more, in thei
 })
 
 test.each<[Fate, TransactionEnd]>([
-  ['committed', 'abort'],
   ['committed', 'open'],
-  ['aborted', 'commit'],
   ['undecided', 'open'],
+  ['aborted', 'plain'],
+  ['unknown', 'commit'],
 ])('a source that has %s records as %s is no measure of the standby', (fate, end) => {
   const { faults } = auditSource(ended(end, 0), fates(fate))
 
-  expect(faults).toEqual([`writer/0 is ${fate} to its producer, ${end} to the source`])
+  expect(faults).toEqual([`writer/0 is ${fate} to its producer, ${end} in the log`])
+})
+
+test('where a producer was told otherwise, the markers decide, and it is counted', () => {
+  const log = [...ended('abort', 0), ...ended('commit', 1, 2)]
+
+  const found = auditSource(log, fates('committed', 'aborted', 'committed'))
+
+  expect(found).toMatchObject({ faults: [], contradicted: 2 })
+  expect(found.committed.map(({ key }) => key)).toEqual(pick(1, 2).map(({ key }) => key))
 })
