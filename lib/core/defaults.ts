@@ -60,8 +60,14 @@ export const budgetDefaults: Budgets = {
   workersMax: 10,
 }
 
-/** Produce requests in flight per broker: what an idempotent producer may have (KAFKA-5494). */
-export const inFlightRequestsMax = 5
+/** Produce requests in flight per broker however small: what a broker remembers (KAFKA-5494). */
+export const eagerRequestsMax = 5
+
+/** Produce requests in flight per broker when each is worth it: 10 MB/s at a distance of 80 ms. */
+export const inFlightRequestsMax = 50
+
+/** Bytes from which on a Produce request is worth being one more in flight. */
+export const worthwhileRequestBytes = 8 * KIB
 
 /** Attempts to observe a partition again after a refused fetch or produce; then its run ends. */
 export const observationAttemptsMax = 6

@@ -169,6 +169,7 @@ export function createPendingQueue() {
   let batches: PendingBatch[] = []
   let head = 0
   let inFlight = 0
+  let inFlightBytes = 0
   // How many, from the first one on, went out at least once: more than are in flight after a
   // rewind.
   let sent = 0
@@ -189,6 +190,9 @@ export function createPendingQueue() {
     get bytes() {
       return bytes
     },
+    get unsentBytes() {
+      return bytes - inFlightBytes
+    },
     hasUnsent: () => batches.length - head > inFlight,
     push(batch: PendingBatch) {
       batches.push(batch)
@@ -204,6 +208,7 @@ export function createPendingQueue() {
       const batch = batches[head + inFlight]
       assert(batch !== undefined, 'took a batch that is not there')
       inFlight += 1
+      inFlightBytes += batch.bytes.length
       sent = Math.max(sent, inFlight)
       return batch
     },
@@ -227,6 +232,7 @@ export function createPendingQueue() {
       inFlight -= 1
       sent -= 1
       bytes -= batch.bytes.length
+      inFlightBytes -= batch.bytes.length
       compact()
       return batch
     },
@@ -242,6 +248,7 @@ export function createPendingQueue() {
     /** All batches count as unsent again, in order, to be sent with the same sequences. */
     rewind() {
       inFlight = 0
+      inFlightBytes = 0
     },
     /**
      * Forgets what was never sent: nothing depends on it. Of what was, the
@@ -257,6 +264,7 @@ export function createPendingQueue() {
       batches = []
       head = 0
       inFlight = 0
+      inFlightBytes = 0
       sent = 0
       bytes = 0
     },

@@ -1,9 +1,15 @@
 // Owns writing to the target: the next batch of every partition of a broker in one Produce request,
-// up to five requests in flight, every acknowledgement checked. A batch whose outcome is refused or
-// unknown is sent again as the same bytes with the same sequence, which the broker recognizes
-// (KIP-98). Does not own when to give up.
+// a bounded number of requests in flight, every acknowledgement checked. A batch whose outcome is
+// refused or unknown is sent again as the same bytes with the same sequence, which the broker
+// recognizes (KIP-98) while it is one of the producer's last five; of an older one it may refuse
+// the sequence, and the partition is taken over from itself. Does not own when to give up.
 
-import { inFlightRequestsMax, produceBytesMax } from '../core/defaults.ts'
+import {
+  eagerRequestsMax,
+  inFlightRequestsMax,
+  produceBytesMax,
+  worthwhileRequestBytes,
+} from '../core/defaults.ts'
 import { dispositionOf, mayHaveAppended } from '../core/disposition.ts'
 import { targetOffset } from '../core/offset.ts'
 import type { ProducedPartition } from '../kafka/00-produce.ts'
@@ -13,7 +19,7 @@ import { joinUnsent } from './join.ts'
 import { partitionName, unobserved } from './observe.ts'
 import { decideFor, finish, guarded, perform, start } from './partition-effects.ts'
 import type { PartitionRun, PendingBatch, Trouble } from './partition-run.ts'
-import { type Shard, wakeFetching } from './shard-run.ts'
+import { type ProduceLane, type Shard, wakeFetching } from './shard-run.ts'
 import { splitFirst } from './split.ts'
 
 type Sent = { readonly run: PartitionRun; readonly batch: PendingBatch }
@@ -31,7 +37,7 @@ export function sendWhatIsReady(shard: Shard, run: PartitionRun): void {
 function pump(shard: Shard, leaderId: number): void {
   const lane = shard.produceLanes.get(leaderId)
   if (lane === undefined) return
-  while (lane.inFlight < inFlightRequestsMax && lane.ready.size > 0) {
+  while (hasTurn(lane)) {
     const sent = takeBatches(shard, leaderId, lane.ready)
     if (sent.length === 0) return
     lane.inFlight += 1
@@ -46,6 +52,21 @@ function pump(shard: Shard, leaderId: number): void {
       }),
     )
   }
+}
+
+/**
+ * Over a distance, five requests are five batches of a partition for each round trip: more go out
+ * when they carry something. Small ones wait, and are joined meanwhile (join.ts).
+ */
+function hasTurn({ inFlight, ready }: ProduceLane): boolean {
+  if (inFlight < eagerRequestsMax) return ready.size > 0
+  if (inFlight >= inFlightRequestsMax) return false
+  let bytes = 0
+  for (const { pending } of ready) {
+    bytes += pending.unsentBytes
+    if (bytes >= worthwhileRequestBytes) return true
+  }
+  return false
 }
 
 /** At most one batch per partition: a broker refuses more in one request. */

@@ -33,8 +33,8 @@ export type Shard = ReplicateDeps & {
   readonly observer: Signal
   /** One fetch loop per source broker; its signal wakes it. */
   readonly fetchLoops: Map<number, { readonly signal: Signal; readonly ended: Promise<void> }>
-  /** Per target broker: requests in flight, and the partitions that have something to send. */
-  readonly produceLanes: Map<number, { inFlight: number; readonly ready: Set<PartitionRun> }>
+  /** Per target broker. */
+  readonly produceLanes: Map<number, ProduceLane>
   /** Resolves when the last partition has stopped. */
   readonly allStopped: PromiseWithResolvers<void>
   fetchesInFlight: number
@@ -45,6 +45,9 @@ export type Shard = ReplicateDeps & {
   /** Counts fetches, so that every partition comes first in turn. */
   fetchTurn: number
 }
+
+/** Requests in flight to a target broker, and the partitions that have something to send to it. */
+export type ProduceLane = { inFlight: number; readonly ready: Set<PartitionRun> }
 
 export function createShard(
   input: ReplicateDeps & Pick<Shard, 'flow' | 'tails' | 'runs' | 'isComplete'>,

@@ -23,6 +23,8 @@ function same(model: Model, queue: PendingQueue): void {
   expect(queue.length).toBe(batches.length)
   expect(queue.inFlight).toBe(batches.filter(each => each.inFlight).length)
   expect(queue.bytes).toBe(batches.reduce((sum, each) => sum + each.batch.bytes.length, 0))
+  const unsent = batches.filter(each => !each.inFlight)
+  expect(queue.unsentBytes).toBe(unsent.reduce((sum, each) => sum + each.batch.bytes.length, 0))
   expect(queue.hasUnsent()).toBe(batches.some(each => !each.inFlight))
   expect(queue.first()).toBe(batches[0]?.batch)
   expect(queue.last()).toBe(batches.at(-1)?.batch)
