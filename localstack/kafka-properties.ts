@@ -10,14 +10,28 @@ export type BrokerProperties = {
   controllerPort: number
   controllerNodeId: number
   dataDirectory: string
+  /** Further listeners, for clients that use TLS or SASL. */
+  listeners?: readonly BrokerListener[]
   overrides: Record<string, string>
+}
+
+export type BrokerListener = {
+  /** In capitals; its own settings begin with `listener.name.` and the name in small letters. */
+  name: string
+  port: number
+  protocol: 'SSL' | 'SASL_SSL' | 'SASL_PLAINTEXT'
 }
 
 /** The broker with the controller's node id is the controller, too (KRaft's combined mode). */
 export function renderProperties(broker: BrokerProperties): string {
   const isController = broker.nodeId === broker.controllerNodeId
   const voter = `${broker.controllerNodeId}@${localAddress}:${broker.controllerPort}`
-  const listener = `PLAINTEXT://${localAddress}:${broker.port}`
+  const further = broker.listeners ?? []
+  const clientListeners = [{ name: 'PLAINTEXT', port: broker.port }, ...further]
+  const listener = clientListeners
+    .map(({ name, port }) => `${name}://${localAddress}:${port}`)
+    .join(',')
+  const protocols = further.map(({ name, protocol }) => `,${name}:${protocol}`).join('')
   const controllerListener = `,CONTROLLER://${localAddress}:${broker.controllerPort}`
   const properties: Record<string, string> = {
     'process.roles': isController ? 'broker,controller' : 'broker',
@@ -26,6 +40,7 @@ export function renderProperties(broker: BrokerProperties): string {
     'controller.listener.names': 'CONTROLLER',
     listeners: listener + (isController ? controllerListener : ''),
     'advertised.listeners': listener,
+    'listener.security.protocol.map': `CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT${protocols}`,
     'log.dirs': broker.dataDirectory,
     ...sharedProperties,
     ...broker.overrides,

@@ -238,7 +238,7 @@ describe('One line says what is wrong:', () => {
       ),
       {},
       [
-        'gapless.yml:2: clusters.primary.sasl.password is *** without quotes around it; accepted: a password',
+        'gapless.yml:2: clusters.primary.sasl.password is *** without quotes around it; accepted: a password | { secretsManager, key } | { ssm }',
       ],
     ],
     [
