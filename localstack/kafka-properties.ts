@@ -19,7 +19,9 @@ export type BrokerListener = {
   /** In capitals; its own settings begin with `listener.name.` and the name in small letters. */
   name: string
   port: number
-  protocol: 'SSL' | 'SASL_SSL' | 'SASL_PLAINTEXT'
+  protocol: 'SSL' | 'SASL_SSL' | 'PLAINTEXT'
+  /** Where clients are told to find it, when something stands in between. */
+  advertisedPort?: number
 }
 
 /** The broker with the controller's node id is the controller, too (KRaft's combined mode). */
@@ -27,10 +29,10 @@ export function renderProperties(broker: BrokerProperties): string {
   const isController = broker.nodeId === broker.controllerNodeId
   const voter = `${broker.controllerNodeId}@${localAddress}:${broker.controllerPort}`
   const further = broker.listeners ?? []
-  const clientListeners = [{ name: 'PLAINTEXT', port: broker.port }, ...further]
-  const listener = clientListeners
-    .map(({ name, port }) => `${name}://${localAddress}:${port}`)
-    .join(',')
+  const own: Omit<BrokerListener, 'protocol'> = { name: 'PLAINTEXT', port: broker.port }
+  const addresses = (portOf: (listener: typeof own) => number) =>
+    [own, ...further].map(each => `${each.name}://${localAddress}:${portOf(each)}`).join(',')
+  const listener = addresses(each => each.port)
   const protocols = further.map(({ name, protocol }) => `,${name}:${protocol}`).join('')
   const controllerListener = `,CONTROLLER://${localAddress}:${broker.controllerPort}`
   const properties: Record<string, string> = {
@@ -39,7 +41,7 @@ export function renderProperties(broker: BrokerProperties): string {
     'controller.quorum.voters': voter,
     'controller.listener.names': 'CONTROLLER',
     listeners: listener + (isController ? controllerListener : ''),
-    'advertised.listeners': listener,
+    'advertised.listeners': addresses(each => each.advertisedPort ?? each.port),
     'listener.security.protocol.map': `CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT${protocols}`,
     'log.dirs': broker.dataDirectory,
     ...sharedProperties,

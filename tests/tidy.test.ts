@@ -222,7 +222,7 @@ describe('words', () => {
       ]),
     )
     // A service of AWS.
-    const isService = (name: string) => /^secretsManager/i.test(name)
+    const isService = (name: string) => /secrets_?manager/i.test(name)
     const isBanned = (name: string) =>
       name.split(/_|(?<=[a-z0-9])(?=[A-Z])/).some(part => words.has(part.toLowerCase()))
     const found = findings(isMeant, file =>

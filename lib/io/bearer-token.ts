@@ -8,12 +8,12 @@ export type BearerToken = { readonly token: string; readonly freshUntilMs: numbe
 
 export class TokenError extends Error {
   override readonly name = 'TokenError'
-  /** false: nobody answered, which says nothing about our credentials. */
-  readonly isAnswer: boolean
+  /** Our credentials were refused; otherwise nobody answered, which says nothing about them. */
+  readonly isDenial: boolean
 
-  constructor(message: string, isAnswer: boolean) {
+  constructor(message: string, isDenial: boolean) {
     super(message)
-    this.isAnswer = isAnswer
+    this.isDenial = isDenial
   }
 }
 

@@ -5,7 +5,7 @@
 
 import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import type { ConnectionOptions } from 'node:tls'
+import { type ConnectionOptions, createSecureContext } from 'node:tls'
 import { isPemText, type SecretText, type TokenSource } from '../core/cluster-config.ts'
 import type { ClusterConfig } from '../core/config.ts'
 import {
@@ -18,6 +18,7 @@ import {
 import { BrokerFailure } from './broker-failure.ts'
 import { systemClock } from './clock.ts'
 import { createSecretReader, SecretError, type SecretReader } from './secret-reader.ts'
+import { tlsFailure } from './tls-failure.ts'
 
 export type SaslCredentials =
   | {
@@ -101,14 +102,13 @@ function createCredentials(sasl: Sasl, textOf: TextOf): Credentials {
     case 'scram-sha-256':
     case 'scram-sha-512': {
       const mechanism = saslNames[sasl.mechanism]
-      const kept = keep(async () => {
+      return keep(async () => {
         const [username, password] = await Promise.all([
           textOf(sasl.username),
           textOf(sasl.password),
         ])
         return { value: { mechanism, username, password }, freshUntilMs: Number.POSITIVE_INFINITY }
       })
-      return kept
     }
     case 'oauthbearer':
       return bearer(() => tokenFrom(sasl.token, textOf))
@@ -145,21 +145,28 @@ async function tokenFrom(source: TokenSource, textOf: TextOf): Promise<BearerTok
 }
 
 /** Reads once for everybody who asks while it is fresh. A failure is not kept. */
-function keep(obtain: () => Promise<{ value: SaslCredentials; freshUntilMs: number }>) {
+function keep(
+  obtain: () => Promise<{ value: SaslCredentials; freshUntilMs: number }>,
+): Credentials {
   let kept: ReturnType<typeof obtain> | null = null
-  const forget = () => {
-    kept = null
-  }
   return {
-    async read(): Promise<SaslCredentials> {
-      const known = await kept
-      if (known !== null && known.freshUntilMs > systemClock.nowMs()) return known.value
-      const fresh = obtain()
-      kept = fresh
-      fresh.catch(forget)
-      return (await fresh).value
+    async read() {
+      const known = kept
+      const found = known === null ? null : await known
+      if (found !== null && found.freshUntilMs > systemClock.nowMs()) return found.value
+      // Whoever comes second takes what the first one obtains.
+      if (kept === null || kept === known) {
+        const fresh = obtain()
+        kept = fresh
+        fresh.catch(() => {
+          if (kept === fresh) kept = null
+        })
+      }
+      return (await kept).value
     },
-    forget,
+    forget() {
+      kept = null
+    },
   }
 }
 
@@ -173,7 +180,20 @@ async function tlsOptions(tls: Tls, textOf: TextOf): Promise<TlsOptions | null> 
   const passphrase =
     tls.passphrase === undefined ? {} : { passphrase: await textOf(tls.passphrase) }
   const [ca, cert, key] = await Promise.all([pem('ca'), pem('cert'), pem('key')])
-  return { ...ca, ...cert, ...key, ...passphrase, rejectUnauthorized: tls.rejectUnauthorized }
+  const options = { ...ca, ...cert, ...key, ...passphrase }
+  assertUsable(options)
+  return { ...options, rejectUnauthorized: tls.rejectUnauthorized }
+}
+
+/** Before anything is sent, because the clients do not tell such an error from a handshake's. */
+function assertUsable(options: TlsOptions): void {
+  try {
+    createSecureContext(options)
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : 'no code'
+    const reason = tlsFailure(code) ?? `OpenSSL does not take tls.ca, tls.cert or tls.key (${code})`
+    throw new PemError(reason)
+  }
 }
 
 class PemError extends Error {
@@ -200,9 +220,8 @@ async function pemOf(found: string, from: SecretText, name: string): Promise<str
 function unreadable(cluster: string, error: unknown): unknown {
   const isOurs = error instanceof SecretError || error instanceof TokenError
   if (!isOurs && !(error instanceof PemError)) return error
-  const isSilence = isOurs && !error.isAnswer
   return new BrokerFailure({
-    reason: isSilence ? 'unreachable' : 'authorization-denied',
+    reason: isOurs && error.isDenial ? 'authorization-denied' : 'unreachable',
     cluster,
     detail: error.message.replace(/\.$/, ''),
   })

@@ -22,6 +22,12 @@ const DEFAULT_RETRIES = 3
 const RETRY_WAIT_MS = 200
 const RETRY_WAIT_MS_MAX = 2_000
 const LENGTH_BYTES = 4
+/**
+ * How long before its end kafkajs prolongs a session that the broker limits. Its own 10 s would
+ * prolong a shorter session before every request, which brokers refuse more often than once a
+ * second (KafkaChannel.MIN_REAUTH_INTERVAL_ONE_SECOND_NANOS).
+ */
+const REAUTHENTICATION_LEAD_MS = 1_000
 
 type Options = {
   /** For the broker's log. */
@@ -70,6 +76,7 @@ function plainConfig(brokers: readonly string[], options: Options): KafkaConfig 
     connectionTimeout: CONNECT_TIMEOUT_MS,
     authenticationTimeout: CONNECT_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    reauthenticationThreshold: REAUTHENTICATION_LEAD_MS,
     retry: { retries, initialRetryTime: RETRY_WAIT_MS, maxRetryTime: RETRY_WAIT_MS_MAX },
     logLevel: logLevel.NOTHING,
   }

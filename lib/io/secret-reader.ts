@@ -9,12 +9,12 @@ export type SecretReader = { read(reference: SecretReference): Promise<string> }
 
 export class SecretError extends Error {
   override readonly name = 'SecretError'
-  /** false: AWS did not answer, which says nothing about the secret. */
-  readonly isAnswer: boolean
+  /** AWS says that this process may not; otherwise there is nothing to read, or AWS is silent. */
+  readonly isDenial: boolean
 
-  constructor(message: string, isAnswer: boolean) {
+  constructor(message: string, isDenial: boolean) {
     super(message)
-    this.isAnswer = isAnswer
+    this.isDenial = isDenial
   }
 }
 
@@ -33,7 +33,7 @@ export function createSecretReader(requests: SecretRequests = awsRequests): Secr
     async read(reference) {
       const whole = await ask(requests, reference)
       if (whole === null || whole === '') {
-        throw refused(reference, 'it holds no text', 'Store the secret as text.')
+        throw unusable(reference, 'it holds no text', 'Store the secret as text.')
       }
       if ('ssm' in reference || reference.key === undefined) return whole
       return valueAt(whole, reference, reference.key)
@@ -49,9 +49,12 @@ async function ask(requests: SecretRequests, reference: SecretReference): Promis
   } catch (error) {
     // Only the error's name: its text may quote the request, and its cause the answer.
     const name = error instanceof Error ? error.name : 'no error'
-    if (isAnswer(error)) throw refused(reference, `AWS answered ${name}`, remedy(reference, name))
+    if (isAnswer(error)) {
+      const text = sentence(reference, `AWS answered ${name}`, remedy(reference, name))
+      throw new SecretError(text, !NOT_THERE.test(name))
+    }
     const next = 'Check region, network and credentials of this process.'
-    throw new SecretError(`${describeReference(reference)} cannot be read: ${name}. ${next}`, false)
+    throw new SecretError(sentence(reference, name, next), false)
   }
 }
 
@@ -61,12 +64,12 @@ function valueAt(whole: string, reference: SecretReference, key: string): string
   try {
     parsed = JSON.parse(whole)
   } catch {
-    throw refused(reference, 'it is no JSON', `Store it as JSON, or leave out key: ${key}.`)
+    throw unusable(reference, 'it is no JSON', `Store it as JSON, or leave out key: ${key}.`)
   }
   const isObject = typeof parsed === 'object' && parsed !== null && Object.hasOwn(parsed, key)
   const value = isObject ? (parsed as Record<string, unknown>)[key] : undefined
   if (typeof value === 'string' && value !== '') return value
-  throw refused(reference, `its JSON has no text under ${key}`, 'Correct the key, or the secret.')
+  throw unusable(reference, `its JSON has no text under ${key}`, 'Correct the key, or the secret.')
 }
 
 /** `Secrets Manager secret prod/kafka (key password)`: the name, never the value. */
@@ -76,9 +79,15 @@ export function describeReference(reference: SecretReference): string {
   return `Secrets Manager secret ${reference.secretsManager}${key}`
 }
 
-function refused(reference: SecretReference, answer: string, next: string): SecretError {
-  return new SecretError(`${describeReference(reference)} cannot be read: ${answer}. ${next}`, true)
+function unusable(reference: SecretReference, answer: string, next: string): SecretError {
+  return new SecretError(sentence(reference, answer, next), false)
 }
+
+function sentence(reference: SecretReference, answer: string, next: string): string {
+  return `${describeReference(reference)} cannot be read: ${answer}. ${next}`
+}
+
+const NOT_THERE = /NotFound/
 
 /** Smithy marks what a service answered; time-outs, sockets and missing credentials have none. */
 function isAnswer(error: unknown): boolean {
@@ -93,7 +102,7 @@ function remedy(reference: SecretReference, errorName: string): string {
           'secretsmanager:GetSecretValue',
           `aws secretsmanager describe-secret --secret-id ${reference.secretsManager}`,
         ]
-  if (/NotFound/.test(errorName)) return `Create it, or correct its name and region: ${see}`
+  if (NOT_THERE.test(errorName)) return `Create it, or correct its name and region: ${see}`
   return `Allow this role ${action} on it, and kms:Decrypt on its key if it has one of its own: ${see}`
 }
 

@@ -7,7 +7,7 @@ export function tlsFailure(code: string): string | null {
   const alert = /_ALERT_(\w+)$/.exec(code)?.[1]
   const known = alert === undefined ? meanings[code] : alerts[alert]
   if (known !== undefined) return `${known} (${code})`
-  return /^ERR_(SSL|TLS|OSSL)_/.test(code) ? `the TLS handshake failed (${code})` : null
+  return /^ERR_(SSL|TLS)_/.test(code) ? `the TLS handshake failed (${code})` : null
 }
 
 const untrusted =
@@ -32,8 +32,7 @@ const meanings: Readonly<Record<string, string>> = {
   ERR_SSL_WRONG_VERSION_NUMBER: notTls,
   ERR_SSL_PACKET_LENGTH_TOO_LONG: notTls,
   ERR_OSSL_X509_KEY_VALUES_MISMATCH: 'tls.key is not the key of tls.cert; correct one of them',
-  ERR_OSSL_BAD_DECRYPT: 'tls.passphrase does not open tls.key; correct it',
-  ERR_OSSL_CRYPTO_INTERRUPTED_OR_CANCELLED: 'tls.key is encrypted; set tls.passphrase',
+  ERR_OSSL_BAD_DECRYPT: 'tls.key is encrypted and tls.passphrase, if set, does not open it',
 }
 
 const ours =

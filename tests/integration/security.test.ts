@@ -2,28 +2,39 @@
 // permissions of docs/SECURITY.md does, and what it says when one of them is missing. No failure
 // may look like health, and none may show a secret.
 
+import { subscribe, unsubscribe } from 'node:diagnostics_channel'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { inspect } from 'node:util'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type FlowConfig, parseConfig } from '../../lib/core/config.ts'
 import { createDynamoDbClient } from '../../lib/io/dynamodb-client.ts'
 import { createIncidentStore } from '../../lib/io/incident-store.ts'
 import { createTable } from '../../lib/io/table.ts'
+import { createTopicAdmin } from '../../lib/io/topic-admin.ts'
 import { openFlow } from '../../lib/run/open-flow.ts'
+import { replicateAndReport } from '../../lib/run/replicate.ts'
 import { runFlowOnce } from '../../lib/run/run-once.ts'
 import { readFlowStatus } from '../../lib/run/status.ts'
-import { removeStarted, startStandInAws } from '../support/brokers.ts'
+import { removeStarted, type StandInAws, startStandInAws } from '../support/brokers.ts'
 import { createAuthority, createCertificate } from '../support/certificates.ts'
+import { runGapless } from '../support/command-line.ts'
 import { createTopic, produceBatches } from '../support/kafkajs-admin.ts'
 import { readPartition } from '../support/kafkajs-reader.ts'
 import { contentsOf, inChunks, records } from '../support/records.ts'
 import {
   authority,
+  briefSessionMs,
   grant,
   type ListenerName,
   type SecureCluster,
   startSecureCluster,
   unsignedToken,
 } from '../support/secure-cluster.ts'
+import { type StandInSecrets, startStandInSecrets } from '../support/stand-in-secrets.ts'
+import { startTokenEndpoint, type TokenEndpoint } from '../support/token-endpoint.ts'
+import { until } from '../support/until.ts'
 
 const canary = 'canary-8d0c5b1e'
 const users = { gapless: `${canary}-right`, stranger: `${canary}-other` }
@@ -31,17 +42,19 @@ const table = 'gapless'
 
 let primary: SecureCluster
 let standby: SecureCluster
+let aws: StandInAws
 let client: ReturnType<typeof createDynamoDbClient>
 
 beforeAll(async () => {
   process.env.JDK_JAVA_OPTIONS ??= '-XX:TieredStopAtLevel=1'
-  const [one, other, aws] = await Promise.all([
+  const [one, other, standIn] = await Promise.all([
     startSecureCluster('primary', users),
     startSecureCluster('standby', users),
     startStandInAws(),
   ])
   primary = one
   standby = other
+  aws = standIn
   client = createDynamoDbClient(aws.env)
   await createTable(client, table)
   for (const principal of ['User:gapless', 'User:CN=gapless']) {
@@ -65,6 +78,8 @@ afterAll(async () => {
 
 const tls = { ca: authority.cert }
 const scram = { mechanism: 'scram-sha-512', username: 'gapless', password: users.gapless }
+
+const ourCertificate = createCertificate(authority, { name: 'gapless' })
 
 type Access = { readonly at: ListenerName; readonly tls: unknown; readonly sasl?: unknown }
 
@@ -131,6 +146,7 @@ describe('replicates with the permissions of docs/SECURITY.md', () => {
     ['scram-sha-256', { ...good, sasl: { ...scram, mechanism: 'scram-sha-256' } }],
     ['plain', { ...good, sasl: { ...scram, mechanism: 'plain' } }],
     ['oauthbearer', { ...good, sasl: { mechanism: 'oauthbearer', token } }],
+    ['certificate', { at: 'MUTUAL', tls: { ...tls, ...ourCertificate } }],
   ])('over TLS as the user of %s', async (name, access) => {
     const topic = `open-${name}`
     await fill(topic)
@@ -143,6 +159,105 @@ describe('replicates with the permissions of docs/SECURITY.md', () => {
     expect(await standbyHas(topic)).toEqual(all)
   })
 })
+
+describe('sessions that the broker limits', () => {
+  /** Connections that the data plane opened, in all. */
+  const countConnections = () => {
+    let opened = 0
+    const count = () => {
+      opened += 1
+    }
+    subscribe('tracing:plt:kafka:connections:connects:start', count)
+    return {
+      opened: () => opened,
+      end: () => unsubscribe('tracing:plt:kafka:connections:connects:start', count),
+    }
+  }
+
+  test.each([
+    ['connections.max.reauth.ms', () => ({ access: { ...good, at: 'BRIEF' as const }, end() {} })],
+    [
+      'the life of a token, which is fetched anew',
+      async () => {
+        const client = { id: 'gapless-client', secret: `${canary}-client` }
+        const endpoint = await startTokenEndpoint({
+          ...client,
+          subject: 'gapless',
+          lifeMs: briefSessionMs,
+        })
+        const token = { url: endpoint.url, clientId: client.id, clientSecret: client.secret }
+        return {
+          access: { ...good, sasl: { mechanism: 'oauthbearer', token } },
+          end() {
+            expect(endpoint.given()).toBeGreaterThan(2)
+            endpoint.close()
+          },
+        }
+      },
+    ],
+  ])('are followed by others without a failure or a lost record: %s', async (name, prepare) => {
+    const topic = `open-brief-${name.length}`
+    const { access, end } = await prepare()
+    await createTopic(primary.kafka, topic, {})
+    const configuration = configured(topic, { primary: access, standby: access })
+    await run(configuration)
+    const { config, flow } = configuration
+    const opened = openFlow({ config, flow, client, table, log: () => undefined })
+    const connections = countConnections()
+    const interruption = new AbortController()
+    const sent: ReturnType<typeof records> = []
+
+    const running = replicateAndReport(opened.deps, {
+      flow,
+      partitions: [{ topic, partition: 0, topicIsKnown: true }],
+      deadlineMs: Date.now() + 60_000,
+      tails: true,
+      interrupted: interruption.signal,
+    })
+    // Four connections at first: control and data of both clusters.
+    await until('connections were replaced', async () => {
+      const batch = records(sent.length, 10)
+      await produceBatches(primary.kafka, { topic, partition: 0 }, [batch])
+      sent.push(...batch)
+      return connections.opened() >= 9
+    })
+    interruption.abort()
+    const report = await running
+    await opened.close()
+    connections.end()
+    const last = await run(configuration)
+
+    expect(report.partitions).toMatchObject([{ outcome: 'deadline', detail: null }])
+    expect([report.findings, report.failures]).toEqual([[], []])
+    expect(last.incidents).toEqual([])
+    expect(await standbyHas(topic)).toEqual(sent)
+    end()
+  })
+
+  test('are prolonged by the client that creates topics', async () => {
+    const { config } = configured('open-prolonged', { standby: { ...good, at: 'BRIEF' } })
+    const admin = createTopicAdmin({ name: 'standby', config: standbyOf(config) })
+    const startMs = Date.now()
+    try {
+      let partitions = 0
+      await until('two sessions are over', async () => {
+        partitions += 1
+        const name = 'primary.open-prolonged'
+        if (partitions === 1) await admin.createTopic({ name, partitions })
+        else expect(await admin.widenTopic({ name, partitions })).toBe('widened')
+        return Date.now() - startMs > 2 * briefSessionMs
+      })
+    } finally {
+      await admin.close()
+    }
+  })
+})
+
+const standbyOf = ({ clusters }: ReturnType<typeof configured>['config']) => {
+  const { standby: found } = clusters
+  if (found === undefined) throw new Error('a configuration without a standby')
+  return found
+}
 
 type Told = Awaited<ReturnType<typeof run>>
 
@@ -165,6 +280,19 @@ describe('ends in one clear line, never as healthy:', () => {
   const elsewhere = createAuthority('somebody else')
   const refused = (mechanism: string, principal = ' as User:gapless') =>
     `SASL ${mechanism}${principal} was refused: `
+  /** What the client of the control plane says of the same access. */
+  const createStandbyTopicOf = async (access: Access) => {
+    const { config } = configured('open-to-some', { standby: access })
+    const admin = createTopicAdmin({ name: 'standby', config: standbyOf(config) })
+    try {
+      await admin.createTopic({ name: 'primary.nowhere', partitions: 1 })
+      return null
+    } catch (error) {
+      return error
+    } finally {
+      await admin.close()
+    }
+  }
   const rows: [string, Access, string, 'authorization-denied' | 'unreachable', string][] = [
     [
       'a wrong password (SCRAM)',
@@ -243,5 +371,159 @@ describe('ends in one clear line, never as healthy:', () => {
     ])
     expect(result.lines[0]).toContain(words)
     expect(result.incidents).toMatchObject([{ kind: reason, resolution: 'open' }])
+
+    const refusal = await createStandbyTopicOf(access)
+
+    expect(refusal).toMatchObject({
+      name: 'ReplicatorError',
+      code: reason === 'unreachable' ? 'cluster-unreachable' : 'cluster-denied',
+    })
+    expect(inspect(refusal, { depth: null })).not.toContain(canary)
+  })
+})
+
+describe('secrets by reference', () => {
+  let secrets: StandInSecrets
+  let endpoint: TokenEndpoint
+  let folder: string
+
+  beforeAll(async () => {
+    secrets = await startStandInSecrets()
+    endpoint = await startTokenEndpoint({
+      id: 'gapless',
+      secret: `${canary}-client`,
+      subject: 'gapless',
+      lifeMs: briefSessionMs,
+    })
+    folder = await mkdtemp(join(tmpdir(), 'gapless-secrets-'))
+    await fill('open-referred')
+    secrets.values.set('kafka', JSON.stringify({ username: 'gapless', password: users.gapless }))
+    secrets.values.set('/kafka/ca', authority.cert)
+  })
+  afterAll(async () => {
+    secrets?.close()
+    endpoint?.close()
+    await rm(folder, { recursive: true, force: true })
+  })
+
+  const referred = {
+    mechanism: 'scram-sha-512',
+    username: { secretsManager: 'kafka', key: 'username' },
+    password: { secretsManager: 'kafka', key: 'password' },
+  }
+  const fromAws: Access = { at: 'SECURE', tls: { ca: { ssm: '/kafka/ca' } }, sasl: referred }
+
+  /** The command line with a configuration of references: what a person sees of everything. */
+  async function gapless(access: Access, ...args: string[]) {
+    const { config, flow } = configured('open-referred', { primary: access, standby: fromAws })
+    const file = join(folder, `${flow.name}.yml`)
+    const { clusters } = config
+    const flows = [{ name: flow.name, from: 'primary', to: 'standby', topics: ['open-referred'] }]
+    // JSON is YAML.
+    await writeFile(file, JSON.stringify({ clusters, flows }))
+    const env = { ...aws.env, ...secrets.env, GAPLESS_CONFIG: file, GAPLESS_DEBUG: '1' }
+    return runGapless(args, { cwd: folder, env })
+  }
+
+  test('are read when a connection is opened, by the command line as well', async () => {
+    const { code, stdout, stderr } = await gapless(fromAws, 'run', '--once')
+
+    expect(code, stderr).toBe(0)
+    expect(await standbyHas('open-referred')).toEqual(all)
+    expect(stdout + stderr).not.toContain(canary)
+    expect(stdout + stderr).not.toContain('BEGIN CERTIFICATE')
+    secrets.asked.clear()
+    expect((await gapless(fromAws, 'incidents')).code).toBe(0)
+    expect(secrets.asked.size).toBe(0)
+  })
+
+  const failures: [string, () => Access, string][] = [
+    [
+      'a secret that the role may not read',
+      () => {
+        secrets.denied.set('forbidden', `${canary} is not authorized to perform`)
+        const password = { secretsManager: 'forbidden' }
+        return { ...fromAws, sasl: { ...referred, password } }
+      },
+      'Secrets Manager secret forbidden cannot be read: AWS answered AccessDeniedException. Allow this role secretsmanager:GetSecretValue',
+    ],
+    [
+      'a parameter that does not exist',
+      () => ({ ...fromAws, sasl: { ...referred, password: { ssm: '/nowhere' } } }),
+      'SSM parameter /nowhere cannot be read: AWS answered ParameterNotFound',
+    ],
+    [
+      'a secret that is no JSON',
+      () => {
+        secrets.values.set('text', `${canary} text`)
+        const password = { secretsManager: 'text', key: 'password' }
+        return { ...fromAws, sasl: { ...referred, password } }
+      },
+      'Secrets Manager secret text (key password) cannot be read: it is no JSON',
+    ],
+    [
+      'a certificate authority that is none',
+      () => {
+        secrets.values.set('/no-pem', `${canary} no PEM`)
+        return { ...fromAws, tls: { ca: { ssm: '/no-pem' } } }
+      },
+      'what tls.ca refers to is no PEM text',
+    ],
+    [
+      'a key that is none',
+      () => {
+        const key = `-----BEGIN PRIVATE KEY-----\n${canary}\n-----END PRIVATE KEY-----\n`
+        secrets.values.set('/bad-key', key)
+        const pems = { ...tls, cert: ourCertificate.cert, key: { ssm: '/bad-key' } }
+        return { at: 'MUTUAL', tls: pems }
+      },
+      'OpenSSL does not take tls.ca, tls.cert or tls.key (',
+    ],
+    [
+      'a password that is wrong',
+      () => {
+        secrets.values.set('wrong', `${canary}-wrong`)
+        return { ...fromAws, sasl: { ...referred, password: { secretsManager: 'wrong' } } }
+      },
+      // The user name is behind a reference, too.
+      'SASL SCRAM-SHA-512 was refused: ',
+    ],
+    [
+      'a token endpoint that does not know us',
+      () => {
+        const known = { url: endpoint.url, clientId: 'gapless', clientSecret: `${canary}-wrong` }
+        return { ...fromAws, sasl: { mechanism: 'oauthbearer', token: known } }
+      },
+      'answered 401 invalid_client and no token',
+    ],
+  ]
+  test.each(failures)('fail in one line that shows none: %s', async (_case, prepare, words) => {
+    for (const [name, value] of Object.entries(secrets.env)) vi.stubEnv(name, value)
+    const { config, flow } = configured('open-referred', { primary: prepare(), standby: fromAws })
+
+    const result = await run({ config, flow })
+
+    vi.unstubAllEnvs()
+    expectSilence(result, 'none')
+    expect(result.lines).toEqual([expect.stringContaining(words)])
+    expect(result.lines[0]).toMatch(/^(?:Unreachable|Not authorized): cluster primary, /)
+    expect(result.incidents).toMatchObject([
+      { resolution: 'open', evidence: { cluster: 'primary' } },
+    ])
+  })
+
+  test('fail without being shown at the command line, also where a stack is asked for', async () => {
+    secrets.values.set('text', `${canary} text`)
+    const password = { secretsManager: 'text', key: 'password' }
+    const access = { ...fromAws, sasl: { ...referred, password } }
+    const commands = [['run', '--once'], ['status'], ['topics']]
+
+    const ended = await Promise.all(commands.map(args => gapless(access, ...args)))
+
+    for (const { code, stdout, stderr } of ended) {
+      expect(code, stderr).toBe(1)
+      expect(stdout + stderr).not.toContain(canary)
+      expect(stdout + stderr).toContain('Secrets Manager secret text (key password) cannot be read')
+    }
   })
 })

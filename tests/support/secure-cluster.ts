@@ -28,12 +28,12 @@ export type SecureCluster = {
 }
 
 /** Of the sessions on the listener BRIEF. */
-export const briefSessionMs = 1_000
+export const briefSessionMs = 2_500
 
 const protocols: Record<ListenerName, BrokerListener['protocol']> = {
   // SCRAM, PLAIN and bearer tokens.
   SECURE: 'SASL_SSL',
-  // The same, with sessions of a second.
+  // The same, with sessions of seconds.
   BRIEF: 'SASL_SSL',
   // With a certificate that was good until yesterday.
   EXPIRED: 'SASL_SSL',
