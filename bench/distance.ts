@@ -5,6 +5,8 @@
 //
 //   npm run bench:distance -- [--records 1000000] [--size 200] [--partitions 4] [--round-trip 80]
 //       [--slow-bytes 4194304]   bytes per second of the slow standby
+//       [--batch-bytes 16384]    batch.size of the producer: at a distance it decides, because five
+//                                produce requests are in flight, with one batch of each partition
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { cpus, tmpdir } from 'node:os'
@@ -22,6 +24,7 @@ const { values } = parseArgs({
     size: { type: 'string', default: '200' },
     partitions: { type: 'string', default: '4' },
     'round-trip': { type: 'string', default: '80' },
+    'batch-bytes': { type: 'string', default: '16384' },
     'slow-bytes': { type: 'string', default: String(4 * 1024 * 1024) },
   },
 })
@@ -71,7 +74,7 @@ try {
     partitions: Number(values.partitions),
     records,
     recordBytes: Number(values.size),
-    producer: { 'batch.size': 16_384 },
+    producer: { 'batch.size': values['batch-bytes'] },
   })
   const cases = [
     ['NEAR', 'NEAR'],
@@ -100,6 +103,7 @@ try {
       roundTripMs,
       partitions: Number(values.partitions),
       bytesPerRecord: Number(values.size),
+      batchBytes: Number(values['batch-bytes']),
       recordsPerSecond: Math.round(records / run.seconds),
       megabytesPerSecond: Math.round((records * Number(values.size)) / run.seconds / 1e5) / 10,
       ...run,
