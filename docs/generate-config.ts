@@ -32,7 +32,7 @@ const clusterKeys: Record<keyof ClusterConfig, Key> = {
     wrong: WRONG_TYPE,
   },
   tls: {
-    meaning: 'Encryption: `true` trusts what Node trusts, an object names files.',
+    meaning: 'Encryption: `true` trusts what Node trusts, an object names certificates.',
     reason: 'Clusters on one machine have none; every other one should be asked for it.',
     wrong: 'perhaps',
   },
@@ -45,9 +45,10 @@ const clusterKeys: Record<keyof ClusterConfig, Key> = {
 
 type TlsFiles = Exclude<ClusterConfig['tls'], boolean>
 const tlsKeys: Record<keyof TlsFiles, string> = {
-  ca: 'PEM file: the authorities to trust instead of those that Node trusts.',
-  cert: 'PEM file: our certificate, where the cluster asks for one (mutual TLS).',
-  key: 'PEM file: the key of `cert`.',
+  ca: 'PEM: the authorities to trust instead of those that Node trusts.',
+  cert: 'PEM: our certificate, where the cluster asks for one (mutual TLS).',
+  key: 'PEM: the key of `cert`.',
+  passphrase: 'Of `key`, where it is encrypted.',
   rejectUnauthorized:
     '`true` (default) refuses a cluster whose certificate does not hold; `false` is for drills only.',
 }
@@ -57,9 +58,23 @@ const saslKeys: Record<Sasl['mechanism'], string> = {
   plain: '`username`, `password`',
   'scram-sha-256': '`username`, `password`',
   'scram-sha-512': '`username`, `password`',
-  oauthbearer: '`token`',
-  'aws-msk-iam': '`region`',
+  oauthbearer:
+    '`token`: the token, or where one is fetched by OAuth 2.0 client credentials: `{ url, clientId, clientSecret, scope }`',
+  'aws-msk-iam': '`region`; `tls` must be set',
 }
+
+const referenceRows = [
+  [
+    code('{ secretsManager: prod/kafka, key: password }'),
+    'Secrets Manager; with `key`, one text of the JSON object that the secret is',
+    code('secretsmanager:GetSecretValue'),
+  ],
+  [
+    code('{ ssm: /prod/kafka/password }'),
+    'SSM Parameter Store, decrypted',
+    code('ssm:GetParameter'),
+  ],
+]
 
 const flowKeys: Record<keyof Config['flows'][number], Key> = {
   name: {
@@ -147,17 +162,25 @@ export function renderConfigReference(): string {
     '## clusters.NAME\n',
     table(columns, keyRows(clusterKeys, ['clusters', 'primary'])),
     '### tls\n',
-    'A relative path is relative to the folder of the configuration file.\n',
+    'A PEM is the text itself (`-----BEGIN …`), a reference to it, or the path of a file, where a relative path is ' +
+      'relative to the folder of the configuration file.\n',
     table(
       ['key', 'meaning'],
       Object.entries(tlsKeys).map(([name, meaning]) => [code(name), meaning]),
     ),
     '### sasl\n',
-    '`oauthbearer` serves copying, but not yet the creation of standby topics; `aws-msk-iam` is not built yet.\n',
+    'Tokens are asked for anew when a connection is opened, those of a token endpoint once they have lived four fifths ' +
+      'of `expires_in`. `aws-msk-iam` signs with the credentials of the process.\n',
     table(
       ['mechanism', 'needs'],
       Object.entries(saslKeys).map(([name, needs]) => [code(name), needs]),
     ),
+    '### Secrets by reference\n',
+    'In place of any text of `sasl` (but `mechanism`, `region`, `url` and `scope`) and of `tls`:\n',
+    table(['reference', 'is read from', 'permission'], referenceRows),
+    'A name or an ARN; an ARN also says the region. What a reference stands for is read when a connection is opened, again ' +
+      'when one could not be opened (a rotated password), and is never part of the configuration, nor printed. ' +
+      '[SECURITY](SECURITY.md) says more.\n',
     '## flows[]\n',
     table(columns, keyRows(flowKeys, ['flows', 0])),
     '### budgets\n',

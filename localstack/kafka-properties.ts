@@ -10,14 +10,30 @@ export type BrokerProperties = {
   controllerPort: number
   controllerNodeId: number
   dataDirectory: string
+  /** Further listeners, for clients that use TLS or SASL. */
+  listeners?: readonly BrokerListener[]
   overrides: Record<string, string>
+}
+
+export type BrokerListener = {
+  /** In capitals; its own settings begin with `listener.name.` and the name in small letters. */
+  name: string
+  port: number
+  protocol: 'SSL' | 'SASL_SSL' | 'PLAINTEXT'
+  /** Where clients are told to find it, when something stands in between. */
+  advertisedPort?: number
 }
 
 /** The broker with the controller's node id is the controller, too (KRaft's combined mode). */
 export function renderProperties(broker: BrokerProperties): string {
   const isController = broker.nodeId === broker.controllerNodeId
   const voter = `${broker.controllerNodeId}@${localAddress}:${broker.controllerPort}`
-  const listener = `PLAINTEXT://${localAddress}:${broker.port}`
+  const further = broker.listeners ?? []
+  const own: Omit<BrokerListener, 'protocol'> = { name: 'PLAINTEXT', port: broker.port }
+  const addresses = (portOf: (listener: typeof own) => number) =>
+    [own, ...further].map(each => `${each.name}://${localAddress}:${portOf(each)}`).join(',')
+  const listener = addresses(each => each.port)
+  const protocols = further.map(({ name, protocol }) => `,${name}:${protocol}`).join('')
   const controllerListener = `,CONTROLLER://${localAddress}:${broker.controllerPort}`
   const properties: Record<string, string> = {
     'process.roles': isController ? 'broker,controller' : 'broker',
@@ -25,7 +41,8 @@ export function renderProperties(broker: BrokerProperties): string {
     'controller.quorum.voters': voter,
     'controller.listener.names': 'CONTROLLER',
     listeners: listener + (isController ? controllerListener : ''),
-    'advertised.listeners': listener,
+    'advertised.listeners': addresses(each => each.advertisedPort ?? each.port),
+    'listener.security.protocol.map': `CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT${protocols}`,
     'log.dirs': broker.dataDirectory,
     ...sharedProperties,
     ...broker.overrides,

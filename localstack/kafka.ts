@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fetchKafka } from './artifacts.ts'
-import { renderProperties } from './kafka-properties.ts'
+import { type BrokerListener, renderProperties } from './kafka-properties.ts'
 import { findKafkaError, waitForBroker } from './kafka-readiness.ts'
 import {
   type BrokerIdentity,
@@ -35,6 +35,8 @@ export type KafkaOptions = {
   port?: number
   /** More lines for server.properties, or others than ours. */
   properties?: Record<string, string>
+  /** For clients that use TLS or SASL; we ourselves ask at `port`, which has neither. */
+  listeners?: readonly BrokerListener[]
   /** true: the broker outlives this process. Default false: it is killed with it. */
   detached?: boolean
   /** Default 512. */
@@ -165,6 +167,7 @@ async function startOnce(attempt: Attempt, identity: BrokerIdentity): Promise<St
     controllerPort: identity.controllerPort,
     controllerNodeId,
     dataDirectory: dataDirectory(options.dir),
+    listeners: options.listeners ?? [],
     overrides: options.properties ?? {},
   })
   await writeFile(propertiesFile, rendered)

@@ -2,6 +2,7 @@
 // are in. Does not own the file, the environment, or line numbers (io/config-file.ts).
 
 import { z } from 'zod'
+import { clusterSchema, text } from './cluster-config.ts'
 import { type Budgets, budgetDefaults, policyDefaults } from './defaults.ts'
 import type { Policies } from './policy.ts'
 import { parseSelector, type TopicRules } from './topic-selection.ts'
@@ -19,54 +20,6 @@ const count = (min: number, max: number) =>
 
 const oneOf = <const T extends readonly [string, ...string[]]>(...values: T) =>
   z.enum(values, values.join(' | '))
-
-const text = (accepted: string) => z.string(accepted).min(1, accepted)
-
-const brokerAddress = text('host:port').regex(/^[^\s,]+:\d{1,5}$/, 'host:port')
-const brokers = z.preprocess(
-  // One environment variable holds a whole list: "b1:9092,b2:9092".
-  value => {
-    const list = typeof value === 'string' ? [value] : value
-    return Array.isArray(list)
-      ? list.flatMap(item =>
-          typeof item === 'string' ? item.split(',').map(part => part.trim()) : [item],
-        )
-      : list
-  },
-  z.array(brokerAddress, 'a list of host:port').min(1, 'at least one host:port'),
-)
-
-const tls = z.union(
-  [
-    z.boolean(),
-    z.strictObject({
-      ca: text('a PEM file').optional(),
-      cert: text('a PEM file').optional(),
-      key: text('a PEM file').optional(),
-      rejectUnauthorized: z.boolean('true | false').default(true),
-    }),
-  ],
-  'true | false | { ca, cert, key, rejectUnauthorized }',
-)
-
-const sasl = z.discriminatedUnion(
-  'mechanism',
-  [
-    z.strictObject({
-      mechanism: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']),
-      username: text('a user name'),
-      password: text('a password'),
-    }),
-    z.strictObject({ mechanism: z.literal('oauthbearer'), token: text('a token') }),
-    z.strictObject({ mechanism: z.literal('aws-msk-iam'), region: text('an AWS region') }),
-  ],
-  'mechanism: plain | scram-sha-256 | scram-sha-512 | oauthbearer | aws-msk-iam, and its credentials',
-)
-
-const cluster = z.strictObject(
-  { brokers, tls: tls.default(false), sasl: sasl.optional() },
-  '{ brokers, tls, sasl }',
-)
 
 const budgets = z.strictObject(
   {
@@ -115,7 +68,7 @@ const schema = z.strictObject(
   {
     clusters: z.record(
       z.string().regex(/^[a-zA-Z0-9._-]{1,100}$/, 'letters, digits, . _ -'),
-      cluster,
+      clusterSchema,
       'clusters by name',
     ),
     flows: z.array(flow, 'a list of flows').min(1, 'at least one flow'),
@@ -123,7 +76,7 @@ const schema = z.strictObject(
   '{ clusters, flows }',
 )
 
-export type ClusterConfig = z.output<typeof cluster>
+export type ClusterConfig = z.output<typeof clusterSchema>
 export type Config = z.output<typeof schema>
 export type FlowConfig = Config['flows'][number] & TopicRules & Policies & { budgets: Budgets }
 
@@ -164,6 +117,11 @@ function problemsOf(issue: z.core.$ZodIssue): ConfigProblem[] {
 
 function crossChecks({ clusters, flows }: Config): ConfigProblem[] {
   const problems: ConfigProblem[] = []
+  for (const [name, { tls, sasl }] of Object.entries(clusters)) {
+    if (sasl?.mechanism !== 'aws-msk-iam' || tls !== false) continue
+    const accepted = 'true: MSK takes aws-msk-iam over TLS only'
+    problems.push({ path: ['clusters', name, 'tls'], accepted })
+  }
   const names = Object.keys(clusters).join(' | ')
   const seen = new Set<string>()
   flows.forEach((each, index) => {

@@ -90,11 +90,14 @@ export function unobservedIncident(input: {
   readonly cluster: string
   readonly topic: string | null
   readonly detail: string
+  /** Whom the cluster takes us for, where a permission is missing and it is known. */
+  readonly principal?: string | null
   readonly detectedAtMs: number
   /** A denial of a fetch or a produce: only another one that succeeds shows that it is over. */
   readonly foundCopying?: boolean
 }): Incident {
   const { kind, flow, cluster, topic, detail, detectedAtMs, foundCopying = false } = input
+  const principal = kind === 'authorization-denied' ? (input.principal ?? null) : null
   return {
     id: [kind, cluster, ...(topic === null ? [] : [topic]), detectedAtMs].join(':'),
     kind,
@@ -106,7 +109,12 @@ export function unobservedIncident(input: {
     expectedOffset: null,
     foundOffset: null,
     lostRecordsMax: null,
-    evidence: { cluster, detail, ...(foundCopying ? { found: 'copying' } : {}) },
+    evidence: {
+      cluster,
+      detail,
+      ...(principal === null ? {} : { principal }),
+      ...(foundCopying ? { found: 'copying' } : {}),
+    },
   }
 }
 

@@ -109,7 +109,8 @@ export function incidentLines(incident: Incident): LogLine[] {
           level: 'error',
           text:
             `${incident.kind === 'unreachable' ? 'Unreachable' : 'Not authorized'}: cluster ` +
-            `${evidence(incident, 'cluster')}${incident.topic === null ? '' : `, topic ${incident.topic}`}, flow ` +
+            `${evidence(incident, 'cluster')}${incident.topic === null ? '' : `, topic ${incident.topic}`}` +
+            `${principalOf(incident)}, flow ` +
             `${incident.flow}: ${evidence(incident, 'detail')}. Nothing is known of its partitions until it answers.`,
         },
       ]
@@ -165,6 +166,10 @@ function after(incident: Incident): string {
     return `Policy continues at offset ${incident.foundOffset}.`
   }
   return `The partition is halted; to go on: gapless resume ${resumeName(incident)}`
+}
+
+function principalOf({ evidence: { principal } }: Incident): string {
+  return principal === undefined ? '' : `, principal ${principal}`
 }
 
 function evidence(incident: Incident, name: string): string {

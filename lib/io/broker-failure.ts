@@ -2,7 +2,8 @@
 // answers: an error code of a partition is a value, this is not knowing. Unknown is never
 // reported as healthy, nor as lag 0.
 
-import { AuthenticationError } from '@platformatic/kafka'
+import { AuthenticationError, NetworkError, ProtocolError, TimeoutError } from '@platformatic/kafka'
+import { tlsFailure } from './tls-failure.ts'
 
 export type UnobservedReason = 'unreachable' | 'authorization-denied'
 
@@ -24,33 +25,68 @@ export class BrokerFailure extends Error {
   }
 }
 
+/** What a broker does that is spoken to in another protocol than its listener's. */
+const WITHOUT_A_WORD = /connection closed|disconnected before secure TLS|TLS handshake failed/i
+
 /** What the client library threw, as a failure of this broker. */
-export function brokerFailure(cluster: string, address: string, error: unknown): BrokerFailure {
+export function brokerFailure(input: {
+  readonly cluster: string
+  readonly address: string
+  /** Who we are there: `SASL SCRAM-SHA-512 as User:gapless`. */
+  readonly identity: string
+  /** false: nothing was ever heard on this connection. */
+  readonly hasAnswered: boolean
+  readonly error: unknown
+}): BrokerFailure {
+  const { cluster, address, identity, hasAnswered, error } = input
   if (error instanceof BrokerFailure) return error
-  const reason = isAuthentication(error) ? 'authorization-denied' : 'unreachable'
+  const refused = isRefused(error)
+  const said = innermostText(error)
+  const text =
+    !hasAnswered && WITHOUT_A_WORD.test(said)
+      ? `${said}; check that tls and sasl are what its listener speaks`
+      : said
   return new BrokerFailure({
-    reason,
+    reason: refused ? 'authorization-denied' : 'unreachable',
     cluster,
-    detail: `broker ${address}: ${innermostText(error)}`,
+    detail: `broker ${address}: ${refused ? `${identity} was refused: ` : ''}${text}`,
     cause: error,
   })
 }
 
-function causesOf(error: unknown): unknown[] {
-  const chain: unknown[] = []
+function causesOf(error: unknown): Error[] {
+  const chain: Error[] = []
   // Bounded: a cause may, in principle, be its own cause.
-  for (let at = error; at instanceof Error && chain.length < 10; at = at.cause) chain.push(at)
+  for (let at = error; at instanceof Error && chain.length < 10; at = causeOf(at)) chain.push(at)
   return chain
 }
 
-function isAuthentication(error: unknown): boolean {
-  return causesOf(error).some(cause => cause instanceof AuthenticationError)
+/** An answer of a broker with several error codes has no cause; its first code says what it is. */
+function causeOf(error: Error): unknown {
+  return error.cause ?? (error instanceof AggregateError ? error.errors[0] : undefined)
+}
+
+/**
+ * The library calls it an authentication error, too, when the connection broke during the
+ * handshake; that says nothing about our credentials.
+ */
+function isRefused(error: unknown): boolean {
+  const chain = causesOf(error)
+  const at = chain.findIndex(each => each instanceof AuthenticationError)
+  const isBroken = (each: Error) => each instanceof NetworkError || each instanceof TimeoutError
+  return at >= 0 && !chain.slice(at).some(isBroken)
 }
 
 /** The deepest cause says what happened ("connect ECONNREFUSED …"); the outer ones only where. */
 function innermostText(error: unknown): string {
   const last = causesOf(error).at(-1)
-  if (!(last instanceof Error)) return String(error)
+  if (last === undefined) return String(error)
   const code = 'code' in last && typeof last.code === 'string' ? last.code : ''
-  return last.message || code || last.name
+  const answer = last instanceof ProtocolError ? textField(last, 'serverErrorMessage') : null
+  return answer ?? tlsFailure(code) ?? (last.message || code || last.name)
+}
+
+function textField(error: Error, name: string): string | null {
+  const value: unknown = Reflect.get(error, name)
+  return typeof value === 'string' && value !== '' ? value : null
 }

@@ -27,6 +27,7 @@ import {
 import { errorName } from '../kafka/error-codes.ts'
 import { topicIdFromUuid, uuidFromTopicId } from '../kafka/topic-id.ts'
 import { BrokerFailure } from './broker-failure.ts'
+import { createClusterSecurity } from './cluster-security.ts'
 import { type Address, createConnections, type Purpose } from './connection.ts'
 import {
   createTransactionCoordinator,
@@ -73,6 +74,8 @@ export type ListedOffset = {
 /** Every function throws `BrokerFailure` when the cluster does not answer. */
 export type Cluster = TransactionCoordinator & {
   readonly name: string
+  /** Kafka's name of us there, as far as it is known: `User:gapless`. */
+  readonly principal?: () => string | null
   /** Describes the named topics, or with null every topic the principal may see. */
   describeTopics(names: readonly string[] | null): Promise<TopicDescription[]>
   /**
@@ -101,7 +104,8 @@ export function openCluster(input: {
   readonly requestTimeoutMs: number
 }): Cluster {
   const { name, config, requestTimeoutMs } = input
-  const connections = createConnections(name, config, requestTimeoutMs)
+  const security = createClusterSecurity(name, config)
+  const connections = createConnections(name, config, requestTimeoutMs, security)
   const brokers = new Map<number, Address>()
 
   const onAnyBroker = async <T>(request: (on: Connection) => Promise<T>): Promise<T> => {
@@ -131,6 +135,7 @@ export function openCluster(input: {
   }
   return {
     name,
+    principal: security.principal,
     async describeTopics(names) {
       const requested = names === null ? null : [...names]
       const answer = await onAnyBroker(on => metadataV12.api.async(on, requested, false, false))

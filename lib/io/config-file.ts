@@ -5,6 +5,7 @@
 import { createReadStream } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { type Document, LineCounter, parseDocument } from 'yaml'
+import { isPemText } from '../core/cluster-config.ts'
 import { type Config, parseConfig } from '../core/config.ts'
 import { substituteEnvironment } from './config-environment.ts'
 import { createOrigins, describeProblem } from './config-origin.ts'
@@ -14,6 +15,9 @@ const CONFIG_BYTES_MAX = 1024 * 1024
 
 /** More lines than this hide the first one, which is often the cause of the others. */
 const PROBLEM_LINES_MAX = 20
+
+/** Of `tls`: the values that may name a file. */
+const PEM_KEYS = ['ca', 'cert', 'key']
 
 /**
  * The configuration cannot be used. Each line is one problem, complete in
@@ -131,7 +135,9 @@ function withTlsFilesIn(folder: string, document: unknown): unknown {
   const clusters = Object.entries(document.clusters).map(([name, cluster]) => {
     if (!isRecord(cluster) || !isRecord(cluster.tls)) return [name, cluster]
     const tls = Object.entries(cluster.tls).map(([key, file]) =>
-      typeof file === 'string' && file !== '' ? [key, resolve(folder, file)] : [key, file],
+      PEM_KEYS.includes(key) && typeof file === 'string' && file !== '' && !isPemText(file)
+        ? [key, resolve(folder, file)]
+        : [key, file],
     )
     return [name, { ...cluster, tls: Object.fromEntries(tls) }]
   })

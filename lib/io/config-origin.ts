@@ -12,6 +12,7 @@ import {
   type LineCounter,
   type Node,
 } from 'yaml'
+import { isPemText } from '../core/cluster-config.ts'
 import type { ConfigPath, ConfigProblem } from '../core/config.ts'
 
 export type Origins = {
@@ -23,7 +24,7 @@ export type Origins = {
 
 const VALUE_CHARACTERS_MAX = 80
 const MASK = '***'
-const SECRET_KEY = /pass|token|secret|credential|private/i
+const SECRET_KEY = /pass|token|secret|credential|private|^key$/i
 
 /** Line numbers for keys. Takes the document before its aliases and variables are gone. */
 export function createOrigins(input: {
@@ -71,10 +72,12 @@ export function describeProblem(input: {
 function foundText(path: ConfigPath, found: Found): string {
   if (found.kind === 'missing') return 'is missing'
   if (found.value === null || found.value === undefined) return 'is empty'
-  if (path.some(isSecretKey)) {
-    return typeof found.value === 'string' ? `is ${MASK}` : `is ${MASK} without quotes around it`
+  if (path.some(isSecretKey) || isSecret(String(path.at(-1) ?? ''), found.value)) {
+    return typeof found.value === 'number' || typeof found.value === 'boolean'
+      ? `is ${MASK} without quotes around it`
+      : `is ${MASK}`
   }
-  const text = JSON.stringify(found.value, (key, value) => (isSecretKey(key) ? MASK : value))
+  const text = JSON.stringify(found.value, (key, value) => (isSecret(key, value) ? MASK : value))
   const short =
     text.length > VALUE_CHARACTERS_MAX ? `${text.slice(0, VALUE_CHARACTERS_MAX)}…` : text
   return `is ${short}`
@@ -82,6 +85,13 @@ function foundText(path: ConfigPath, found: Found): string {
 
 function isSecretKey(key: string | number): boolean {
   return typeof key === 'string' && SECRET_KEY.test(key)
+}
+
+/** A secret by its key, by its looks, or because it stands where credentials should be. */
+function isSecret(key: string, value: unknown): boolean {
+  if (isSecretKey(key)) return true
+  if (key === 'sasl') return typeof value !== 'object' || Array.isArray(value)
+  return typeof value === 'string' && isPemText(value)
 }
 
 type Found = { kind: 'missing' } | { kind: 'value'; value: unknown }

@@ -2,10 +2,17 @@
 // needed and dropped when it fails. Does not own what is sent over them (cluster.ts) nor what
 // the answers mean (lib/core).
 
-import { readFileSync } from 'node:fs'
-import { Connection, ResponseError, type SASLOptions } from '@platformatic/kafka'
+import { isIP } from 'node:net'
+import { Connection, ResponseError } from '@platformatic/kafka'
 import type { ClusterConfig } from '../core/config.ts'
-import { BrokerFailure, brokerFailure } from './broker-failure.ts'
+import { brokerFailure } from './broker-failure.ts'
+import { systemClock } from './clock.ts'
+import {
+  type ClusterSecurity,
+  createClusterSecurity,
+  describeIdentity,
+} from './cluster-security.ts'
+import { saslOptions } from './sasl-exchange.ts'
 
 const CLIENT_ID = 'gapless'
 const CONNECT_TIMEOUT_MS = 5_000
@@ -13,6 +20,12 @@ const CONNECT_TIMEOUT_MS = 5_000
  * More than we ever have under way on one connection; our own bounds are lower (core/defaults.ts).
  */
 const REQUESTS_IN_FLIGHT_MAX = 64
+
+/**
+ * Of a session that the broker limits: then another connection takes over. What is under way by
+ * then has the rest of the session for its way.
+ */
+const SESSION_SHARE = 0.8
 
 /**
  * A long-polled Fetch blocks everything behind it on its connection, so
@@ -31,105 +44,125 @@ export type Connections = {
   close(): Promise<void>
 }
 
+/** One socket, and what is known of it. */
+type Link = {
+  readonly connection: Connection
+  /** When its session is over, ms since the epoch; null: never. */
+  readonly retiresAtMs: number | null
+  /** Calls under way, to be awaited before another connection takes over. */
+  readonly calls: Set<Promise<unknown>>
+  hasAnswered: boolean
+  /** Why the socket broke: the calls that break with it are told only that it closed. */
+  readonly broken: () => Error | null
+}
+
 export function createConnections(
   name: string,
   config: ClusterConfig,
   requestTimeoutMs: number,
+  security: ClusterSecurity = createClusterSecurity(name, config),
 ): Connections {
-  const open = new Map<string, Promise<Connection>>()
-  const options = connectionOptions(name, config, requestTimeoutMs)
+  const open = new Map<string, Promise<Link>>()
   let isClosed = false
 
-  const connect = async ({ host, port }: Address): Promise<Connection> => {
-    const connection = new Connection(CLIENT_ID, options)
-    // An emitter without a listener throws. Nothing is lost here: every
-    // request in flight fails as well.
-    connection.on('error', () => undefined)
-    await connection.connect(host, port)
-    return connection
-  }
-  const connected = async (address: Address, purpose: Purpose): Promise<Connection> => {
+  const connected = async (address: Address, purpose: Purpose): Promise<Link> => {
     const key = `${purpose} ${address.host}:${address.port}`
     const known = open.get(key)
-    // A failed or closed connection is replaced once: whoever comes second takes the replacement.
-    const settled = await known?.catch(() => null)
-    if (settled?.isConnected()) return settled
+    // A failed, closed or expired connection is replaced once: whoever comes second takes the
+    // replacement.
+    const settled = (await known?.catch(() => null)) ?? null
+    if (settled !== null && isUsable(settled)) return settled
     const replaced = open.get(key)
     if (replaced !== undefined && replaced !== known) return replaced
     if (isClosed) throw new Error('the connections of this process are closed')
-    const fresh = connect(address)
+    const fresh = retire(settled).then(() => connect({ security, address, requestTimeoutMs }))
     open.set(key, fresh)
-    fresh.catch(() => open.delete(key))
+    fresh.catch(() => {
+      open.delete(key)
+      security.forget()
+    })
     return fresh
   }
   return {
     async call(address, purpose, request) {
+      let link: Link | null = null
       try {
-        return await request(await connected(address, purpose))
+        link = await connected(address, purpose)
+        return await track(link, request(link.connection))
       } catch (error) {
         // The library throws for error codes inside an answer; the answer is what we asked for.
         if (error instanceof ResponseError && error.response !== undefined) return error.response
-        throw brokerFailure(name, `${address.host}:${address.port}`, error)
+        throw brokerFailure({
+          cluster: name,
+          address: `${address.host}:${address.port}`,
+          identity: describeIdentity(config, security.principal()),
+          hasAnswered: link?.hasAnswered ?? false,
+          error: link?.broken() ?? error,
+        })
       }
     },
     async close() {
       isClosed = true
       const all = await Promise.allSettled(open.values())
       open.clear()
-      await Promise.all(all.map(each => (each.status === 'fulfilled' ? each.value.close() : null)))
+      await Promise.all(
+        all.map(each => (each.status === 'fulfilled' ? each.value.connection.close() : null)),
+      )
     },
   }
 }
 
-function connectionOptions(name: string, config: ClusterConfig, requestTimeoutMs: number) {
-  const sasl = saslOptions(name, config)
-  const tls = tlsOptions(name, config)
-  return {
-    connectTimeout: CONNECT_TIMEOUT_MS,
-    requestTimeout: requestTimeoutMs,
-    maxInflights: REQUESTS_IN_FLIGHT_MAX,
-    ...(tls === null ? {} : { tls, tlsServerName: true }),
-    ...(sasl === null ? {} : { sasl }),
-  }
+function isUsable({ connection, retiresAtMs }: Link): boolean {
+  if (!connection.isConnected()) return false
+  return retiresAtMs === null || systemClock.nowMs() < retiresAtMs
 }
 
-function tlsOptions(name: string, { tls }: ClusterConfig) {
-  if (tls === false) return null
-  if (tls === true) return {}
-  const pem = (path: string | undefined) => (path === undefined ? undefined : readPem(name, path))
-  const { ca, cert, key, rejectUnauthorized } = tls
-  return { ca: pem(ca), cert: pem(cert), key: pem(key), rejectUnauthorized }
-}
-
-function readPem(cluster: string, path: string): Buffer {
+async function track<T>(link: Link, call: Promise<T>): Promise<T> {
+  link.calls.add(call)
   try {
-    return readFileSync(path)
-  } catch (cause) {
-    throw new BrokerFailure({
-      reason: 'unreachable',
-      cluster,
-      detail: `cannot read the TLS file ${path} named in the configuration`,
-      cause,
-    })
+    const answer = await call
+    link.hasAnswered = true
+    return answer
+  } finally {
+    link.calls.delete(call)
   }
 }
 
-function saslOptions(name: string, { sasl }: ClusterConfig): SASLOptions | null {
-  if (sasl === undefined) return null
-  switch (sasl.mechanism) {
-    case 'plain':
-      return { mechanism: 'PLAIN', username: sasl.username, password: sasl.password }
-    case 'scram-sha-256':
-      return { mechanism: 'SCRAM-SHA-256', username: sasl.username, password: sasl.password }
-    case 'scram-sha-512':
-      return { mechanism: 'SCRAM-SHA-512', username: sasl.username, password: sasl.password }
-    case 'oauthbearer':
-      return { mechanism: 'OAUTHBEARER', token: sasl.token }
-    case 'aws-msk-iam':
-      throw new BrokerFailure({
-        reason: 'authorization-denied',
-        cluster: name,
-        detail: 'sasl mechanism aws-msk-iam is not built yet; use scram-sha-512 or oauthbearer',
-      })
+/**
+ * Requests of the next connection must not overtake those of this one: produce requests of a
+ * partition that arrive in another order are refused (OUT_OF_ORDER_SEQUENCE_NUMBER).
+ */
+async function retire(link: Link | null): Promise<void> {
+  if (link === null) return
+  await Promise.allSettled(link.calls)
+  await link.connection.close()
+}
+
+async function connect(input: {
+  readonly security: ClusterSecurity
+  readonly address: Address
+  readonly requestTimeoutMs: number
+}): Promise<Link> {
+  const { host, port } = input.address
+  const { tls, sasl } = await input.security.read()
+  let retiresAtMs: number | null = null
+  let broken: Error | null = null
+  const limited = (sessionMs: number) => {
+    retiresAtMs = systemClock.nowMs() + sessionMs * SESSION_SHARE
   }
+  const connection = new Connection(CLIENT_ID, {
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    requestTimeout: input.requestTimeoutMs,
+    maxInflights: REQUESTS_IN_FLIGHT_MAX,
+    // An address is no server name (RFC 6066); Node checks the certificate against it all the same.
+    ...(tls === null ? {} : { tls, tlsServerName: isIP(host) === 0 }),
+    ...(sasl === null ? {} : { sasl: saslOptions(sasl, limited) }),
+  })
+  // An emitter without a listener throws. Nothing is lost here: every
+  // request in flight fails as well.
+  connection.on('error', error => {
+    broken ??= error
+  })
+  await connection.connect(host, port)
+  return { connection, retiresAtMs, calls: new Set(), hasAnswered: false, broken: () => broken }
 }

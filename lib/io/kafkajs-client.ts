@@ -2,11 +2,18 @@
 // commit-log producer and the drills use it. Does not own the data plane (cluster.ts), nor the
 // wording of failures (kafkajs-failure.ts).
 
-import { readFileSync } from 'node:fs'
-import type { ConnectionOptions } from 'node:tls'
-import { Kafka, type KafkaConfig, logLevel, type SASLOptions } from 'kafkajs'
+import {
+  type Authenticator,
+  Kafka,
+  type KafkaConfig,
+  logLevel,
+  type Mechanism,
+  type SASLOptions,
+} from 'kafkajs'
 import type { ClusterConfig } from '../core/config.ts'
-import { ReplicatorError } from './replicator-error.ts'
+import { BrokerFailure } from './broker-failure.ts'
+import type { ClusterSecurity } from './cluster-security.ts'
+import { bearerRefusal } from './sasl-exchange.ts'
 
 const CONNECT_TIMEOUT_MS = 5_000
 const REQUEST_TIMEOUT_MS = 15_000
@@ -14,73 +21,119 @@ const REQUEST_TIMEOUT_MS = 15_000
 const DEFAULT_RETRIES = 3
 const RETRY_WAIT_MS = 200
 const RETRY_WAIT_MS_MAX = 2_000
+const LENGTH_BYTES = 4
+/**
+ * How long before its end kafkajs prolongs a session that the broker limits. Its own 10 s would
+ * prolong a shorter session before every request, which brokers refuse more often than once a
+ * second (KafkaChannel.MIN_REAUTH_INTERVAL_ONE_SECOND_NANOS).
+ */
+const REAUTHENTICATION_LEAD_MS = 1_000
+
+type Options = {
+  /** For the broker's log. */
+  readonly clientId: string
+  readonly retries?: number
+}
 
 /**
- * A client that logs nothing: what goes wrong is thrown, and said once, by the caller.
- * @throws ReplicatorError for a SASL mechanism this client cannot speak yet, or a TLS file that
- * cannot be read.
+ * A client that logs nothing: what goes wrong is thrown, and said once, by the caller. Any cluster
+ * of a configuration is opened by `openKafkaJs`.
  */
 export function createKafkaJs(
-  cluster: ClusterConfig,
+  cluster: { readonly brokers: readonly string[]; readonly tls: false },
   clientId: string,
   retries: number = DEFAULT_RETRIES,
 ): Kafka {
+  return new Kafka(plainConfig(cluster.brokers, { clientId, retries }))
+}
+
+/**
+ * The same for a cluster with TLS and SASL: reads its files, secrets and token first.
+ * @throws BrokerFailure naming what could not be read.
+ */
+export async function openKafkaJs(
+  input: Options & {
+    readonly name: string
+    readonly config: ClusterConfig
+    readonly security: ClusterSecurity
+  },
+): Promise<Kafka> {
+  const { name, config, security } = input
+  const { tls, sasl } = await security.read()
+  return new Kafka({
+    ...plainConfig(config.brokers, input),
+    ssl: tls ?? false,
+    ...(sasl === null ? {} : { sasl: saslOptions(name, security, sasl) }),
+  })
+}
+
+function plainConfig(brokers: readonly string[], options: Options): KafkaConfig {
+  const { clientId, retries = DEFAULT_RETRIES } = options
   silenceTimerWarning()
-  const sasl = saslOptions(cluster)
-  const config: KafkaConfig = {
+  return {
     clientId,
-    brokers: [...cluster.brokers],
-    ssl: tlsOptions(cluster),
+    brokers: [...brokers],
     connectionTimeout: CONNECT_TIMEOUT_MS,
     authenticationTimeout: CONNECT_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
+    reauthenticationThreshold: REAUTHENTICATION_LEAD_MS,
     retry: { retries, initialRetryTime: RETRY_WAIT_MS, maxRetryTime: RETRY_WAIT_MS_MAX },
     logLevel: logLevel.NOTHING,
   }
-  return new Kafka(sasl === null ? config : { ...config, sasl })
 }
 
-function saslOptions({ sasl }: ClusterConfig): SASLOptions | null {
-  if (sasl === undefined) return null
+type Credentials = NonNullable<Awaited<ReturnType<ClusterSecurity['read']>>['sasl']>
+
+function saslOptions(
+  cluster: string,
+  security: ClusterSecurity,
+  sasl: Credentials,
+): SASLOptions | Mechanism {
   switch (sasl.mechanism) {
-    case 'plain':
-    case 'scram-sha-256':
-    case 'scram-sha-512': {
-      const { mechanism, username, password } = sasl
-      return { mechanism, username, password }
-    }
-    case 'oauthbearer':
-    case 'aws-msk-iam':
-      throw new ReplicatorError({
-        code: 'cluster-denied',
-        message: `SASL mechanism ${sasl.mechanism} is not built yet for creating topics and for drills.`,
-        hint: 'Use scram-sha-512, scram-sha-256 or plain.',
-      })
+    case 'PLAIN':
+      return { ...sasl, mechanism: 'plain' }
+    case 'SCRAM-SHA-256':
+      return { ...sasl, mechanism: 'scram-sha-256' }
+    case 'SCRAM-SHA-512':
+      return { ...sasl, mechanism: 'scram-sha-512' }
+    case 'OAUTHBEARER':
+      return bearerMechanism(cluster, security)
   }
 }
 
-function tlsOptions({ tls }: ClusterConfig): ConnectionOptions | boolean {
-  if (typeof tls === 'boolean') return tls
-  const { ca, cert, key, rejectUnauthorized } = tls
+/**
+ * kafkajs's own takes every answer to a token for a yes. This one asks for a token at each
+ * handshake, so also when a session is prolonged.
+ */
+function bearerMechanism(cluster: string, security: ClusterSecurity): Mechanism {
   return {
-    rejectUnauthorized,
-    ...(ca === undefined ? {} : { ca: readPem(ca) }),
-    ...(cert === undefined ? {} : { cert: readPem(cert) }),
-    ...(key === undefined ? {} : { key: readPem(key) }),
+    mechanism: 'oauthbearer',
+    authenticationProvider: ({ saslAuthenticate }): Authenticator => ({
+      async authenticate() {
+        const { sasl } = await security.read()
+        const token = sasl?.mechanism === 'OAUTHBEARER' ? sasl.token : ''
+        const answer = await saslAuthenticate({
+          request: { encode: () => withLength(`n,,\u0001auth=Bearer ${token}\u0001\u0001`) },
+          response: { decode: withoutLength, parse: bytes => bytes },
+        })
+        const refusal = bearerRefusal(answer || null)
+        if (refusal === null) return
+        security.forget()
+        throw new BrokerFailure({ reason: 'authorization-denied', cluster, detail: refusal })
+      },
+    }),
   }
 }
 
-function readPem(path: string): Buffer {
-  try {
-    return readFileSync(path)
-  } catch (cause) {
-    throw new ReplicatorError({
-      code: 'cluster-denied',
-      message: `Cannot read the TLS file ${path} named in the configuration.`,
-      hint: 'Correct tls.ca, tls.cert or tls.key, or make the file readable.',
-      cause,
-    })
-  }
+/** Kafka's BYTES: an INT32 length, -1 for null, and the bytes. */
+function withLength(text: string): Buffer {
+  const length = Buffer.alloc(LENGTH_BYTES)
+  length.writeInt32BE(Buffer.byteLength(text))
+  return Buffer.concat([length, Buffer.from(text)])
+}
+
+function withoutLength(bytes: Buffer): Buffer {
+  return bytes.subarray(LENGTH_BYTES)
 }
 
 let timerWarningIsSilenced = false

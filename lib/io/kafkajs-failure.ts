@@ -1,7 +1,9 @@
 // Owns what kafkajs throws, as one sentence and one kind. kafkajs wraps: retries around connections
 // around the socket, and several topics' errors in one; the innermost says what happened.
 
+import { BrokerFailure } from './broker-failure.ts'
 import { ReplicatorError, type ReplicatorErrorCode } from './replicator-error.ts'
+import { tlsFailure } from './tls-failure.ts'
 
 export type KafkaJsFailure = {
   readonly kind: 'unreachable' | 'denied' | 'refused'
@@ -15,6 +17,10 @@ const CAUSES_MAX = 10
 
 export function kafkaJsFailure(error: unknown): KafkaJsFailure {
   const inner = innermost(error)
+  if (inner instanceof BrokerFailure) {
+    const kind = inner.reason === 'unreachable' ? 'unreachable' : 'denied'
+    return { kind, errorName: null, detail: inner.message }
+  }
   const text = inner instanceof Error ? inner.message : String(inner)
   // Only what a broker answered has Kafka's name of the error, in `type`.
   const errorName = stringField(inner, 'type')
@@ -31,7 +37,9 @@ export function kafkaJsFailure(error: unknown): KafkaJsFailure {
   }
   // What remains: connections refused, closed, timed out, no such host, not a
   // Kafka port, a TLS handshake.
-  return { kind: 'unreachable', errorName: null, detail: text.replace(/^Connection error: /, '') }
+  const code = stringField(inner, 'code') ?? ''
+  const detail = tlsFailure(code) ?? text.replace(/^Connection error: /, '')
+  return { kind: 'unreachable', errorName: null, detail }
 }
 
 /** The failure of an operation on a cluster, for whoever prints it. */
@@ -42,10 +50,13 @@ export function kafkaJsError(input: {
   /** `create topic orders with 3 partitions` */
   readonly operation: string
   readonly brokers: readonly string[]
+  /** Who we are there: `SASL SCRAM-SHA-512 as User:gapless`. */
+  readonly identity?: string
 }): ReplicatorError {
-  const { error, where, operation, brokers } = input
+  const { error, where, operation, brokers, identity } = input
   if (error instanceof ReplicatorError) return error
   const { kind, errorName, detail } = kafkaJsFailure(error)
+  const as = kind === 'denied' && identity !== undefined ? ` by ${identity}` : ''
   const codes: Record<KafkaJsFailure['kind'], ReplicatorErrorCode> = {
     unreachable: 'cluster-unreachable',
     denied: 'cluster-denied',
@@ -53,7 +64,7 @@ export function kafkaJsError(input: {
   }
   return new ReplicatorError({
     code: codes[kind],
-    message: `${where}: could not ${operation}: ${detail.replace(/\.$/, '')}.`,
+    message: `${where}: could not ${operation}${as}: ${detail.replace(/\.$/, '')}.`,
     hint: hintFor(kind, errorName, brokers),
     cause: error,
   })

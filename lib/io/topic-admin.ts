@@ -5,7 +5,8 @@
 import { setTimeout as delay } from 'node:timers/promises'
 import kafkajs, { type Admin, type Kafka } from 'kafkajs'
 import type { ClusterConfig } from '../core/config.ts'
-import { createKafkaJs } from './kafkajs-client.ts'
+import { createClusterSecurity, describeIdentity } from './cluster-security.ts'
+import { openKafkaJs } from './kafkajs-client.ts'
 import { kafkaJsError, kafkaJsFailure } from './kafkajs-failure.ts'
 import { ReplicatorError } from './replicator-error.ts'
 
@@ -61,17 +62,23 @@ export function createTopicAdmin(input: {
   readonly config: ClusterConfig
 }): TopicAdmin {
   const { name: cluster, config } = input
-  const kafka: Kafka = createKafkaJs(config, CLIENT_ID)
+  const security = createClusterSecurity(cluster, config)
   let opened: Promise<Admin> | null = null
   const open = () => {
-    opened ??= connect(kafka.admin())
+    opened ??= openKafkaJs({ name: cluster, config, security, clientId: CLIENT_ID }).then(connect)
     return opened
   }
   const attempt = async <T>(operation: string, run: (admin: Admin) => Promise<T>): Promise<T> => {
     try {
       return await run(await open())
     } catch (error) {
-      throw kafkaJsError({ error, where: `Cluster ${cluster}`, operation, brokers: config.brokers })
+      throw kafkaJsError({
+        error,
+        where: `Cluster ${cluster}`,
+        operation,
+        brokers: config.brokers,
+        identity: describeIdentity(config, security.principal()),
+      })
     }
   }
   return {
@@ -142,7 +149,8 @@ export function createTopicAdmin(input: {
   }
 }
 
-async function connect(admin: Admin): Promise<Admin> {
+async function connect(kafka: Kafka): Promise<Admin> {
+  const admin = kafka.admin()
   await admin.connect()
   return admin
 }

@@ -5,6 +5,7 @@
 import { type Incident, unobservedIncident, wasFoundCopying } from '../core/incident.ts'
 import { incidentLines } from '../core/wording.ts'
 import type { Clock } from '../io/clock.ts'
+import type { Cluster } from '../io/cluster.ts'
 import type { Log } from '../io/log.ts'
 import type { IncidentStore } from '../io/stores.ts'
 import type { Finding, PartitionReport } from './partition-run.ts'
@@ -13,6 +14,9 @@ export type UnobservedDeps = {
   readonly incidents: IncidentStore
   readonly clock: Clock
   readonly log: Log
+  /** Asked who we are there, once they have refused us something. */
+  readonly source?: Pick<Cluster, 'name' | 'principal'>
+  readonly target?: Pick<Cluster, 'name' | 'principal'>
 }
 
 /** Stores an incident for every finding that has none open, and says all of them again. */
@@ -26,7 +30,7 @@ export async function reportFindings(
   const distinct = new Map(findings.map(each => [scopeOf(each), each]))
   for (const finding of distinct.values()) {
     const known = open.find(incident => concerns(incident, finding))
-    const incident = known ?? incidentOf(finding, flow, deps.clock.nowMs())
+    const incident = known ?? incidentOf(deps, finding, flow)
     if (known === undefined) await deps.incidents.record(incident)
     for (const line of incidentLines(incident)) deps.log(line)
   }
@@ -105,15 +109,17 @@ function hides({ cluster, topic }: Finding, incident: Incident): boolean {
   return cluster === incident.evidence.cluster && (topic === null || topic === incident.topic)
 }
 
-function incidentOf(finding: Finding, flow: string, nowMs: number): Incident {
+function incidentOf(deps: UnobservedDeps, finding: Finding, flow: string): Incident {
   const { reason: kind, cluster, topic, detail, foundCopying = false } = finding
+  const asked = [deps.source, deps.target].find(each => each?.name === cluster)
   return unobservedIncident({
     kind,
     flow,
     cluster,
     topic,
     detail,
-    detectedAtMs: nowMs,
+    principal: asked?.principal?.() ?? null,
+    detectedAtMs: deps.clock.nowMs(),
     foundCopying,
   })
 }

@@ -35,7 +35,7 @@ beforeAll(async () => {
   ])
   primary = one
   standby = other
-  const config = { brokers: [primary.brokers], tls: false }
+  const config = { brokers: [primary.brokers], tls: false as const }
   admin = createKafkaJs(config, 'test').admin()
   await admin.connect()
   topics = createTopicAdmin({ name: 'primary', config })

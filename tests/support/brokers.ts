@@ -33,6 +33,8 @@ export type ClusterOptions = {
    */
   size?: number
   properties?: Record<string, string>
+  /** Of the first broker, besides the one that `brokers` names. */
+  listeners?: KafkaOptions['listeners']
 }
 
 export type StandInAws = {
@@ -73,7 +75,8 @@ export async function startCluster(
     started.push(node)
     return node
   }
-  const first = await start(1, {})
+  const { listeners = [] } = options
+  const first = await start(1, { listeners })
   const furtherIds = Array.from({ length: (options.size ?? 1) - 1 }, (_, index) => index + 2)
   const further = furtherIds.map(nodeId =>
     start(nodeId, { join: { cluster: first.cluster, nodeId } }),

@@ -238,7 +238,7 @@ describe('One line says what is wrong:', () => {
       ),
       {},
       [
-        'gapless.yml:2: clusters.primary.sasl.password is *** without quotes around it; accepted: a password',
+        'gapless.yml:2: clusters.primary.sasl.password is *** without quotes around it; accepted: a password | { secretsManager, key } | { ssm }',
       ],
     ],
     [
@@ -330,4 +330,69 @@ test('No secret is ever printed, whatever else is wrong around it', async () => 
     }),
     { numRuns: 50 },
   )
+})
+
+describe('Secrets by reference', () => {
+  const withPrimary = (fields: string) =>
+    valid.replace('["127.0.0.1:9092"]', () => `["b:1"], ${fields}`)
+
+  test('stay references in the configuration, and a PEM stays a text', async () => {
+    const pem = '-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE-----\\n'
+    const config = await load(
+      withPrimary(
+        `tls: { ca: "${pem}", key: { ssm: /key }, passphrase: "x/y" }, sasl: { mechanism: plain, ` +
+          'username: { secretsManager: s, key: username }, password: { secretsManager: s } }',
+      ),
+    )
+    expect(config.clusters.primary).toMatchObject({
+      tls: { ca: pem.replaceAll('\\n', '\n'), key: { ssm: '/key' }, passphrase: 'x/y' },
+      sasl: {
+        username: { secretsManager: 's', key: 'username' },
+        password: { secretsManager: 's' },
+      },
+    })
+  })
+
+  test('may be a token, or the credentials to fetch one with', async () => {
+    const token = '{ url: "https://id.example.com/token", clientId: a, clientSecret: { ssm: /b } }'
+    const config = await load(withPrimary(`sasl: { mechanism: oauthbearer, token: ${token} }`))
+    expect(config.clusters.primary?.sasl).toMatchObject({
+      token: { url: 'https://id.example.com/token', clientSecret: { ssm: '/b' } },
+    })
+  })
+
+  test.each([
+    [
+      'sasl: { mechanism: plain, username: u, password: { ssm: /p, key: canary } }',
+      'sasl.password.key is not accepted: no such key; known keys: see docs/CONFIG.md',
+    ],
+    [
+      'sasl: { mechanism: plain, username: u, password: { canary: 5 } }',
+      'sasl.password is ***; accepted: a password | { secretsManager, key } | { ssm }',
+    ],
+    [
+      'sasl: { mechanism: oauthbearer, token: { url: "http://canary.example.com/", clientId: a, clientSecret: canary } }',
+      'sasl.token.url is ***; accepted: an https:// URL',
+    ],
+    [
+      'sasl: "user:canary"',
+      'sasl is ***; accepted: mechanism: plain | scram-sha-256 | scram-sha-512 | oauthbearer | aws-msk-iam, and its credentials',
+    ],
+    [
+      'tls: "-----BEGIN PRIVATE KEY----- canary"',
+      'tls is ***; accepted: true | false | { ca, cert, key, passphrase, rejectUnauthorized }',
+    ],
+    [
+      'tls: { key: "-----BEGIN canary", rejectUnauthorized: 5 }',
+      'tls is {"key":"***","rejectUnauthorized":5}; accepted: true | false | { ca, cert, key, passphrase, rejectUnauthorized }',
+    ],
+    [
+      'sasl: { mechanism: aws-msk-iam, region: eu-west-1 }',
+      'tls is missing; accepted: true: MSK takes aws-msk-iam over TLS only',
+    ],
+  ])('are refused without a word of theirs: %s', async (fields, line) => {
+    const lines = await linesOf(withPrimary(fields))
+    expect(lines).toEqual([`gapless.yml:2: clusters.primary.${line}`])
+    expect(lines.join()).not.toContain('canary')
+  })
 })

@@ -1,6 +1,6 @@
 import kafkajs from 'kafkajs'
 import { expect, test } from 'vitest'
-import { createKafkaJs } from '../../../lib/io/kafkajs-client.ts'
+import { BrokerFailure } from '../../../lib/io/broker-failure.ts'
 import { kafkaJsError, kafkaJsFailure } from '../../../lib/io/kafkajs-failure.ts'
 
 const refused = new kafkajs.KafkaJSConnectionError(
@@ -59,21 +59,32 @@ test('The error says where, what and what to do, in two sentences', () => {
   })
 })
 
-test.each([
-  { mechanism: 'oauthbearer', token: 'secret-token' },
-  { mechanism: 'aws-msk-iam', region: 'eu-west-1' },
-] as const)('SASL $mechanism is refused with the mechanisms that work', sasl => {
-  expect(() => createKafkaJs({ brokers: ['b:1'], tls: false, sasl }, 'test')).toThrow(
-    expect.objectContaining({
-      code: 'cluster-denied',
-      hint: expect.stringContaining('scram-sha-512'),
-    }),
+test('A denial names who we are there, and a handshake that failed what to correct', () => {
+  const about = {
+    where: 'Cluster standby',
+    operation: 'create topic orders',
+    brokers: ['b1:9092'],
+    identity: 'SASL SCRAM-SHA-512 as User:gapless',
+  }
+  const expired = new kafkajs.KafkaJSConnectionError('Connection error: certificate has expired', {
+    code: 'CERT_HAS_EXPIRED',
+  })
+  const unreadable = new BrokerFailure({
+    reason: 'authorization-denied',
+    cluster: 'standby',
+    detail: 'SSM parameter /p cannot be read: AWS answered AccessDeniedException',
+  })
+  const messageOf = (error: unknown) => kafkaJsError({ ...about, error }).message
+  expect(messageOf(protocolError('TOPIC_AUTHORIZATION_FAILED'))).toBe(
+    'Cluster standby: could not create topic orders by SASL SCRAM-SHA-512 as User:gapless: ' +
+      'TOPIC_AUTHORIZATION_FAILED (Text of Kafka).',
   )
-})
-
-test('A TLS file that cannot be read is named', () => {
-  const tls = { ca: '/no/such.pem', rejectUnauthorized: true }
-  expect(() => createKafkaJs({ brokers: ['b:1'], tls }, 'test')).toThrow(
-    'Cannot read the TLS file /no/such.pem named in the configuration.',
+  expect(messageOf(expired)).toBe(
+    "Cluster standby: could not create topic orders: the broker's certificate has expired; renew " +
+      'it on the broker (CERT_HAS_EXPIRED).',
   )
+  expect(kafkaJsError({ ...about, error: unreadable })).toMatchObject({
+    code: 'cluster-denied',
+    message: expect.stringContaining('SSM parameter /p cannot be read'),
+  })
 })

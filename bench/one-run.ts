@@ -1,0 +1,78 @@
+// A part of measurements: a backlog by Kafka's own ProducerPerformance, and `gapless run --once`
+// in a process of its own, with the most memory that it took.
+
+import { execFileSync, spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
+
+const MEMORY_POLL_MS = 20
+
+export type OneRun = {
+  readonly recordsReplicated: number
+  /** What the command itself says that it took. */
+  readonly seconds: number
+  readonly secondsWithStart: number
+  readonly peakMemoryMb: number
+}
+
+/** The highest resident memory of a process so far, in MB; null once it is gone (Linux). */
+function peakMemoryMb(pid: number): number | null {
+  try {
+    const found = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
+    return found?.[1] === undefined ? null : Number(found[1]) / 1024
+  } catch {
+    // The process has ended between two looks; the last value stands.
+    return null
+  }
+}
+
+/** Copies everything there is. Creates the table first, if there is none. */
+export async function runOnce(env: NodeJS.ProcessEnv): Promise<OneRun> {
+  execFileSync('node', ['cli/gapless.ts', 'init'], { env, stdio: 'ignore' })
+  const startedMs = performance.now()
+  // The same flags as the npm script.
+  const flags = ['--max-semi-space-size=2', '--disable-warning=TimeoutNegativeWarning']
+  const args = [...flags, 'cli/gapless.ts', 'run', '--once', '--json']
+  const child = spawn('node', args, { env, stdio: ['ignore', 'pipe', 'inherit'] })
+  let peak = 0
+  const poll = setInterval(() => {
+    peak = Math.max(peak, peakMemoryMb(child.pid ?? 0) ?? 0)
+  }, MEMORY_POLL_MS)
+  const [stdout, [code]] = await Promise.all([text(child.stdout), once(child, 'exit')])
+  clearInterval(poll)
+  if (code !== 0) throw new Error(`gapless run --once ended with ${code}: ${stdout}`)
+  const report = JSON.parse(stdout)
+  return {
+    recordsReplicated: Number(report.recordsReplicated),
+    seconds: report.elapsedMs / 1000,
+    secondsWithStart: Math.round(performance.now() - startedMs) / 1000,
+    peakMemoryMb: Math.round(peak),
+  }
+}
+
+/** Creates the topic and fills it. `producer`: more of its properties. */
+export function fillTopic(backlog: {
+  readonly jars: string
+  readonly brokers: string
+  readonly topic: string
+  readonly partitions: number
+  readonly records: number
+  readonly recordBytes: number
+  readonly producer: Readonly<Record<string, string | number>>
+}): void {
+  const { jars, brokers, topic, partitions, records, recordBytes, producer } = backlog
+  const tool = (main: string, args: readonly (string | number)[]) => {
+    const program = ['-cp', join(jars, '*'), `org.apache.kafka.tools.${main}`]
+    execFileSync('java', [...program, ...args.map(String)], { stdio: 'ignore' })
+  }
+  const at = ['--bootstrap-server', brokers]
+  tool('TopicCommand', [...at, '--create', '--topic', topic, '--partitions', partitions])
+  const properties = Object.entries({ 'bootstrap.servers': brokers, acks: 'all', ...producer })
+  tool('ProducerPerformance', [
+    ...['--topic', topic, '--num-records', records, '--record-size', recordBytes],
+    ...['--throughput', -1, '--producer-props'],
+    ...properties.map(([name, value]) => `${name}=${value}`),
+  ])
+}

@@ -1,0 +1,58 @@
+// References to secrets against LocalStack, whose Secrets Manager and Parameter Store nobody here
+// wrote: names, ARNs, JSON keys, encrypted parameters, and what does not exist.
+
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager'
+import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { createSecretReader } from '../../lib/io/secret-reader.ts'
+import { startAws } from '../../localstack/aws.ts'
+import type { HttpService } from '../../localstack/http-service.ts'
+import { stopProcess } from '../../localstack/os-process.ts'
+import { findFreePort } from '../../localstack/ports.ts'
+import { findPython } from '../../localstack/tools.ts'
+
+const hasPython = (await findPython()) !== undefined
+
+let dir: string
+let localStack: HttpService | undefined
+
+beforeAll(async () => {
+  if (!hasPython) return
+  dir = await mkdtemp(join(tmpdir(), 'gapless-secrets-'))
+  localStack = await startAws({ flavour: 'localstack', port: await findFreePort(), dir })
+  vi.stubEnv('AWS_ENDPOINT_URL', `http://127.0.0.1:${localStack.port}`)
+  vi.stubEnv('AWS_REGION', 'us-east-1')
+  vi.stubEnv('AWS_ACCESS_KEY_ID', 'test')
+  vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'test')
+})
+afterAll(async () => {
+  vi.unstubAllEnvs()
+  if (localStack !== undefined) await stopProcess(localStack)
+  if (hasPython) await rm(dir, { recursive: true, force: true })
+})
+
+test('references are read from what AWS would answer', async context => {
+  if (!hasPython) return context.skip('Python 3.11 was not found, so there is no LocalStack.')
+  const secretsManager = new SecretsManagerClient()
+  const ssm = new SSMClient()
+  const secret = { Name: 'kafka', SecretString: '{"username":"gapless","password":"right"}' }
+  const { ARN: arn = '' } = await secretsManager.send(new CreateSecretCommand(secret))
+  const parameter = { Name: '/kafka/ca', Value: 'a certificate', Type: 'SecureString' } as const
+  await ssm.send(new PutParameterCommand(parameter))
+  const reader = createSecretReader()
+
+  expect(await reader.read({ secretsManager: 'kafka', key: 'password' })).toBe('right')
+  expect(await reader.read({ secretsManager: arn, key: 'username' })).toBe('gapless')
+  expect(await reader.read({ secretsManager: arn })).toBe(secret.SecretString)
+  expect(await reader.read({ ssm: '/kafka/ca' })).toBe('a certificate')
+  await expect(reader.read({ secretsManager: 'nowhere' })).rejects.toMatchObject({
+    message: expect.stringContaining('AWS answered ResourceNotFoundException. Create it'),
+    isDenial: false,
+  })
+  await expect(reader.read({ ssm: '/nowhere' })).rejects.toMatchObject({
+    message: expect.stringContaining('AWS answered ParameterNotFound. Create it'),
+  })
+})
