@@ -28,6 +28,7 @@ import { errorName } from '../kafka/error-codes.ts'
 import { topicIdFromUuid, uuidFromTopicId } from '../kafka/topic-id.ts'
 import { BrokerFailure } from './broker-failure.ts'
 import { type Address, createConnections, type Purpose } from './connection.ts'
+import { createTopicConfigReader, type TopicConfigReader } from './topic-config.ts'
 import {
   createTransactionCoordinator,
   type TransactionCoordinator,
@@ -99,7 +100,7 @@ export function openCluster(input: {
   readonly name: string
   readonly config: ClusterConfig
   readonly requestTimeoutMs: number
-}): Cluster {
+}): Cluster & TopicConfigReader {
   const { name, config, requestTimeoutMs } = input
   const connections = createConnections(name, config, requestTimeoutMs)
   const brokers = new Map<number, Address>()
@@ -175,6 +176,7 @@ export function openCluster(input: {
       onBroker(leaderId, 'data', on =>
         send(on, produceApi, encodeProduceRequest(request), decodeProduceResponse),
       ),
+    ...createTopicConfigReader(onAnyBroker),
     ...createTransactionCoordinator({
       cluster: name,
       onAnyBroker,
