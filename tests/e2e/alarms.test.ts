@@ -6,7 +6,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { OfflineFunctions } from '../../localstack/offline.ts'
 import { type AlarmedStage, deployAlarms } from '../support/alarmed-stage.ts'
-import { startLocalStackAws } from '../support/brokers.ts'
+import { canStartLocalStack, removeStarted, startLocalStackAws } from '../support/brokers.ts'
 import { createEmfForwarder, type ForwardedValue } from '../support/emf-forwarder.ts'
 import {
   connectTo,
@@ -22,6 +22,8 @@ import { until } from '../support/until.ts'
 /** An alarm is looked at every 10 s, at values of 30. */
 const EVENTUALLY_MS_MAX = 120_000
 const flow = 'alarmed'
+const HOUR_S = 3600
+const WEEK_S = 7 * 24 * HOUR_S
 
 type Watched = {
   readonly world: OfflineWorld
@@ -31,14 +33,14 @@ type Watched = {
 }
 
 let watched: Watched | null = null
-let remove: (() => Promise<void>) | null = null
 
 beforeAll(async () => {
-  const aws = await startLocalStackAws()
-  if (aws === null) return
-  const world = await startOfflineWorld(async () => aws)
-  remove = world.remove
-  const stage = await deployAlarms(aws, 'local')
+  if (!(await canStartLocalStack())) return
+  const aws = startLocalStackAws()
+  const [world, stage] = await Promise.all([
+    startOfflineWorld(() => aws),
+    aws.then(endpoints => deployAlarms(endpoints, 'local')),
+  ])
   // No tick comes on its own: what is forwarded is what the test asked for.
   const params = { alertTopic: stage.topicArn, tickRate: 'rate(1 day)' }
   const functions = await world.startFunctions({ name: flow, params })
@@ -46,7 +48,8 @@ beforeAll(async () => {
   watched = { world, stage, functions, forward }
 })
 afterAll(async () => {
-  await remove?.()
+  // Also what was started before a start failed.
+  await (watched?.world.remove() ?? removeStarted())
 })
 
 test('a truncation is seen, measured, alarmed and told, with offsets and the command', async context => {
@@ -70,6 +73,16 @@ test('a truncation is seen, measured, alarmed and told, with offsets and the com
   expect(latest(before, 'UnnoticedDifferences')).toBe(1)
   expect(latest(before, 'LagRecords')).toBe(10)
   expect(latest(before, 'HaltedPartitions')).toBe(0)
+  // The records are an hour old, of the week that the broker keeps them.
+  expect(latest(before, 'LagSeconds')).toBeGreaterThanOrEqual(HOUR_S)
+  expect(latest(before, 'LagSeconds')).toBeLessThan(2 * HOUR_S)
+  expect(latest(before, 'TruncationHeadroomSeconds')).toBeGreaterThan(WEEK_S - 2 * HOUR_S)
+  expect(latest(before, 'TruncationHeadroomSeconds')).toBeLessThan(WEEK_S)
+  expect(before.filter(each => each.dimensions.topic === topic).map(each => each.name)).toEqual([
+    'LagRecords',
+    'LagSeconds',
+    'TruncationHeadroomSeconds',
+  ])
 
   await functions.invoke('plan')
   await functions.invoke('watch')

@@ -19,6 +19,7 @@ import {
 } from '@aws-sdk/client-sqs'
 import { alarmResources, alertTopicId } from '../../infra/alarms.ts'
 import { dashboardResources } from '../../infra/dashboard.ts'
+import type { Endpoints } from './brokers.ts'
 
 /** LocalStack's shortest. */
 const PERIOD_S = 10
@@ -28,10 +29,7 @@ const LISTEN_SECONDS = 1
 export type Told = { readonly subject: string; readonly text: string }
 export type AlarmedStage = Awaited<ReturnType<typeof deployAlarms>>
 
-export async function deployAlarms(
-  { endpoint, env }: { readonly endpoint: string; readonly env: Record<string, string> },
-  stage: string,
-) {
+export async function deployAlarms({ endpoint, env }: Endpoints, stage: string) {
   const options = {
     endpoint,
     region: env.AWS_REGION ?? '',

@@ -38,10 +38,13 @@ export type ClusterOptions = {
   properties?: Record<string, string>
 }
 
-export type StandInAws = {
+export type Endpoints = {
   endpoint: string
   /** For a process that shall use it instead of AWS. */
   env: Record<string, string>
+}
+
+export type StandInAws = Endpoints & {
   /** SIGKILL. The data stay where they are durable. */
   kill(): Promise<void>
   /** After `kill`, on the same port. */
@@ -119,16 +122,19 @@ export async function startStandInAws({ durable = false } = {}): Promise<StandIn
 
 /**
  * Starts LocalStack: the table's endpoint and, besides, alarms that are evaluated, SNS, SQS and
- * CloudFormation. About 15 s. Null where this machine cannot have it.
+ * CloudFormation. About 15 s. Ask `canStartLocalStack` before.
  */
-export async function startLocalStackAws(): Promise<Pick<StandInAws, 'endpoint' | 'env'> | null> {
-  if ((await chooseAwsFlavour(() => undefined)) !== 'localstack') return null
+export async function startLocalStackAws(): Promise<Endpoints> {
   const dir = await createDirectory('localstack')
   const service = await startAws({ flavour: 'localstack', port: await findFreePort(), dir })
   allStarted.push({ dir, end: () => service.stop() })
   const env = environmentOf(service.endpoint)
   await untilTablesAnswer(service.endpoint, env)
   return { endpoint: service.endpoint, env }
+}
+
+export async function canStartLocalStack(): Promise<boolean> {
+  return (await chooseAwsFlavour(() => undefined)) === 'localstack'
 }
 
 /** LocalStack starts its DynamoDB when it is first asked, and answers when that has started. */
