@@ -4,7 +4,7 @@
 // could not be seen makes a partition unobserved, and gives no number.
 
 import { isLeaseLive } from './budget.ts'
-import { stalledAfterMs } from './defaults.ts'
+import { behindMsMin, stalledAfterMs } from './defaults.ts'
 import { type PartitionState, positionOf } from './partition-state.ts'
 import { headroomMs, type OldestBatch, type TopicRetention } from './retention.ts'
 
@@ -63,9 +63,6 @@ export type Difference =
   | { readonly kind: 'standby-missing' }
   | { readonly kind: 'standby-reset'; readonly topicId: string; readonly recreatedAs: string }
   | { readonly kind: 'standby-cut'; readonly position: bigint; readonly logEnd: bigint }
-
-/** Behind by less than this is on its way: no schedule of a minute does better. */
-export const behindMsMin = 60_000
 
 type Seen = Extract<AuditedSource, { kind: 'seen' }>
 

@@ -102,6 +102,9 @@ export const handOverWaitMsMax = 30_000
 /** How often a worker says in metrics how far it is, ms: alarms look at a minute. */
 export const metricsIntervalMs = 10_000
 
+/** Behind by less, ms, is on its way: a schedule of a minute does no better. */
+export const behindMsMin = 60_000
+
 /** A partition with records to copy is at work: nobody touched it for so long, ms, is a stall. */
 export const stalledAfterMs = 5 * 60_000
 

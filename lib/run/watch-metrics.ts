@@ -1,8 +1,7 @@
 // Owns turning what the auditor saw into metric values. What could not be seen has no number of
 // its own: it is counted as unobserved, and takes no part in lag or headroom.
 
-import { behindMsMin } from '../core/audit.ts'
-import { measuredTopicsMax } from '../core/defaults.ts'
+import { behindMsMin, measuredTopicsMax } from '../core/defaults.ts'
 import type { MetricValues } from '../core/metric.ts'
 import { sum } from './tick-metrics.ts'
 import type { AuditedPartition, FlowAudit } from './watch.ts'
