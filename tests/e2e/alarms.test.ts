@@ -52,6 +52,28 @@ afterAll(async () => {
   await (watched?.world.remove() ?? removeStarted())
 })
 
+test('retention that comes near what is not replicated is alarmed before anything is lost', async context => {
+  if (watched === null) return context.skip('no LocalStack: it needs Python 3.11')
+  const { world, stage, functions, forward } = watched
+  const topic = 'alarmed.near'
+  const primary = connectTo(world.primary)
+  // The records are an hour old, of two that they are kept.
+  await createTopic(primary, topic, { configs: { 'retention.ms': String(2 * HOUR_S * 1000) } })
+  await produceBatches(primary, { topic, partition: 0 }, [records(0, 50)])
+
+  await functions.invoke('watch')
+  const sent = await forward()
+
+  expect(latest(sent, 'TruncationHeadroomSeconds')).toBeLessThan(HOUR_S)
+  expect(latest(sent, 'TruncationHeadroomSeconds')).toBeGreaterThan(HOUR_S / 2)
+  await untilTold(stage, 'ALARM: "gapless-local-headroom"', /lengthen retention\.ms/)
+  expect(await functions.invoke('plan')).toMatchObject({ kind: 'succeeded' })
+  await functions.invoke('watch')
+  const after = await forward()
+  expect(latest(after, 'TruncationHeadroomSeconds')).toBeGreaterThan(WEEK_S)
+  expect(total([...sent, ...after], 'TruncationsDetected')).toBe(0)
+})
+
 test('a truncation is seen, measured, alarmed and told, with offsets and the command', async context => {
   if (watched === null) return context.skip('no LocalStack: it needs Python 3.11')
   const { world, stage, functions, forward } = watched
