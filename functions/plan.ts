@@ -12,7 +12,7 @@ import { planMetrics } from '../lib/run/tick-metrics.ts'
 import type { ShardEvent } from './replicate.ts'
 import { startRuntime } from './runtime.ts'
 
-const runtime = startRuntime(process.env)
+const runtime = startRuntime(process.env, 'plan')
 const invoke = createFunctionInvoker(invocationOf(process.env))
 
 export type PlanAnswer = {
@@ -26,10 +26,11 @@ export type PlanAnswer = {
 }
 
 async function run(): Promise<PlanAnswer> {
-  const { config } = await runtime
+  const { config, metrics } = await runtime
   const flows: PlanAnswer['flows'][number][] = []
   const failures: string[] = []
   for (const flow of config.flows) {
+    const before = failures.length
     try {
       flows.push(await tick(flow, failures))
     } catch (error) {
@@ -37,15 +38,16 @@ async function run(): Promise<PlanAnswer> {
       // the failure is thrown below.
       failures.push(`flow ${flow.name}: ${error instanceof Error ? error.message : String(error)}`)
     }
+    metrics.flow(flow.name, planMetrics({ errors: failures.length - before }))
   }
+  metrics.heartbeat()
   if (failures.length > 0) throw new Error(failures.join('; '))
   return { flows }
 }
 
 async function tick(flow: FlowConfig, failures: string[]): Promise<PlanAnswer['flows'][number]> {
-  const { log, metrics, open } = await runtime
+  const { log, open } = await runtime
   const plan = await planFlow(open(flow).deps, flow)
-  metrics(flow.name, planMetrics(plan))
   for (const text of plan.warnings) log({ level: 'warn', text })
   const { shards, deferred } = packShards(workOf(plan, flow.mode), flow.budgets)
   if (deferred.length > 0) {

@@ -11,10 +11,10 @@ import { createFunctionStarter, invocationOf } from '../lib/io/function-invoker.
 import type { InvokeSuccessor } from '../lib/run/hand-over.ts'
 import { newOwner } from '../lib/run/open-flow.ts'
 import { replicateAndReport } from '../lib/run/replicate.ts'
-import { replicateMetrics } from '../lib/run/tick-metrics.ts'
+import { createRunMeter } from '../lib/run/tick-metrics.ts'
 import { startRuntime } from './runtime.ts'
 
-const runtime = startRuntime(process.env)
+const runtime = startRuntime(process.env, 'replicate')
 const startWorker = createFunctionStarter(invocationOf(process.env))
 
 const shard = z.strictObject({
@@ -58,11 +58,20 @@ async function run(event: unknown, context: Context): Promise<ReplicateAnswer> {
       // The next tick finds the leases free and hands the partitions out again.
       log({ level: 'warn', text: `No successor took over flow ${name}: ${detail}` }),
     )
+  const meter = createRunMeter(values => metrics.flow(flow.name, values))
   const report = await replicateAndReport(
     { ...deps, owner: newOwner() },
-    { flow, partitions, deadlineMs, tails, predecessor, ...(tails ? { invokeSuccessor } : {}) },
+    {
+      flow,
+      partitions,
+      deadlineMs,
+      tails,
+      meter,
+      predecessor,
+      ...(tails ? { invokeSuccessor } : {}),
+    },
   )
-  metrics(flow.name, replicateMetrics(report))
+  meter.end(report)
   const bad = report.partitions.filter(each =>
     ['halted', 'failed', 'unobserved'].includes(each.outcome),
   )

@@ -5,17 +5,16 @@
 import { Logger } from '@aws-lambda-powertools/logger'
 import { Metrics } from '@aws-lambda-powertools/metrics'
 import type { Config, FlowConfig } from '../lib/core/config.ts'
+import { type Emitter, metricNamespace, metricService } from '../lib/core/metric.ts'
 import { configPath, loadConfig } from '../lib/io/config-file.ts'
 import { createDynamoDbClient } from '../lib/io/dynamodb-client.ts'
 import { type Log, structuredLog } from '../lib/io/log.ts'
 import { emfSink, type MetricSink } from '../lib/io/metrics.ts'
 import { type OpenFlow, openFlow } from '../lib/run/open-flow.ts'
 
-const NAMESPACE = 'Gapless'
-const SERVICE = 'gapless'
-
 export type Runtime = {
   readonly config: Config
+  readonly stage: string
   readonly logger: Logger
   readonly log: Log
   readonly metrics: MetricSink
@@ -23,13 +22,13 @@ export type Runtime = {
   open(flow: FlowConfig): OpenFlow
 }
 
-export async function startRuntime(env: NodeJS.ProcessEnv): Promise<Runtime> {
+export async function startRuntime(env: NodeJS.ProcessEnv, emitter: Emitter): Promise<Runtime> {
   const config = await loadConfig(configPath(env), env)
-  const logger = new Logger({ serviceName: SERVICE })
+  const logger = new Logger({ serviceName: metricService })
   const stage = env.GAPLESS_STAGE ?? 'local'
   const metrics = new Metrics({
-    namespace: NAMESPACE,
-    serviceName: SERVICE,
+    namespace: metricNamespace,
+    serviceName: metricService,
     defaultDimensions: { stage },
   })
   const log = structuredLog({
@@ -43,9 +42,10 @@ export async function startRuntime(env: NodeJS.ProcessEnv): Promise<Runtime> {
   const flows = new Map<string, OpenFlow>()
   return {
     config,
+    stage,
     logger,
     log,
-    metrics: emfSink(metrics),
+    metrics: emfSink(metrics, emitter),
     open(flow) {
       const known = flows.get(flow.name)
       if (known !== undefined) return known

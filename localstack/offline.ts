@@ -32,7 +32,7 @@ export type OfflineFunctions = ProcessIdentity & {
    * One invocation, and its end, however long that takes.
    * @throws StackError when the process ends meanwhile.
    */
-  invoke(name: 'plan' | 'replicate', payload?: unknown): Promise<Invocation>
+  invoke(name: 'plan' | 'replicate' | 'watch', payload?: unknown): Promise<Invocation>
   isRunning(): boolean
   /** SIGTERM, SIGKILL where that takes more than 20 s. An invocation under way is cut off. */
   stop(): Promise<void>

@@ -105,6 +105,30 @@ export const handOverPollMs = 200
 /** A successor's patience: the lead and a lease, so that it also takes over from a crash. */
 export const handOverWaitMsMax = 30_000
 
+/** How often a worker says in metrics how far it is, ms: alarms look at a minute. */
+export const metricsIntervalMs = 10_000
+
+/** Behind by less, ms, is on its way: a schedule of a minute does no better. */
+export const behindMsMin = 60_000
+
+/** A partition with records to copy is at work: nobody touched it for so long, ms, is a stall. */
+export const stalledAfterMs = 5 * 60_000
+
+/** First batches that a tick of the auditor reads to know their age; the longest silent first. */
+export const auditReadsMax = 256
+
+/** Requests of the auditor under way at once, per flow. */
+export const auditReadsInFlightMax = 8
+
+/** Topics that are behind and have metrics of their own: each costs money. The worst ones. */
+export const measuredTopicsMax = 10
+
+/** Incidents in one notification: far below the 256 KB that SNS takes. */
+export const notifiedIncidentsMax = 50
+
+/** Notifications of a flow in one tick; the next tick goes on. */
+export const notificationsMax = 10
+
 /** Leader epochs a checkpoint remembers: its row stays below 1 KB, one unit of a write. */
 export const epochHistoryMax = 16
 

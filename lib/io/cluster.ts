@@ -29,6 +29,7 @@ import { topicIdFromUuid, uuidFromTopicId } from '../kafka/topic-id.ts'
 import { BrokerFailure } from './broker-failure.ts'
 import { createClusterSecurity } from './cluster-security.ts'
 import { type Address, createConnections, type Purpose } from './connection.ts'
+import { createTopicConfigReader, type TopicConfigReader } from './topic-config.ts'
 import {
   createTransactionCoordinator,
   type TransactionCoordinator,
@@ -102,7 +103,7 @@ export function openCluster(input: {
   readonly name: string
   readonly config: ClusterConfig
   readonly requestTimeoutMs: number
-}): Cluster {
+}): Cluster & TopicConfigReader {
   const { name, config, requestTimeoutMs } = input
   const security = createClusterSecurity(name, config)
   const connections = createConnections(name, config, requestTimeoutMs, security)
@@ -180,6 +181,7 @@ export function openCluster(input: {
       onBroker(leaderId, 'data', on =>
         send(on, produceApi, encodeProduceRequest(request), decodeProduceResponse),
       ),
+    ...createTopicConfigReader(onAnyBroker),
     ...createTransactionCoordinator({
       cluster: name,
       onAnyBroker,

@@ -1,45 +1,46 @@
-// Owns the names of what is measured and the dimension sets it goes out with. Alarms match exact
-// dimension sets, so every metric goes out under the same two: [service, stage] and [service,
-// stage, flow]. CloudWatch's embedded metric format by Powertools; nothing is sent from here,
-// the log line is the metric.
+// Owns sending metrics: CloudWatch's embedded metric format by Powertools; nothing is sent from
+// here, the log line is the metric. What there is to send, and under which dimension sets, is the
+// one list (core/metric.ts).
 
-import { type Metrics, MetricUnit } from '@aws-lambda-powertools/metrics'
+import type { Metrics } from '@aws-lambda-powertools/metrics'
+import {
+  type DimensionSet,
+  type Emitter,
+  emitted,
+  metrics as list,
+  type MetricValues,
+} from '../core/metric.ts'
 
-export const metricUnits = {
-  RecordsReplicated: MetricUnit.Count,
-  BytesReplicated: MetricUnit.Bytes,
-  LagRecords: MetricUnit.Count,
-  TruncationsDetected: MetricUnit.Count,
-  RecordsLost: MetricUnit.Count,
-  TopicResetsDetected: MetricUnit.Count,
-  DivergencesDetected: MetricUnit.Count,
-  OpenIncidents: MetricUnit.Count,
-  HaltedPartitions: MetricUnit.Count,
-  UnobservedPartitions: MetricUnit.Count,
-  Errors: MetricUnit.Count,
-} as const
+export type MetricSink = {
+  /** Values of one flow: one line for the flow, one for all flows together. */
+  flow(flow: string, values: MetricValues): void
+  /** Values of one topic that deserves it: one line. */
+  topic(at: { readonly flow: string; readonly topic: string }, values: MetricValues): void
+  /** Says that this function came to its end. */
+  heartbeat(): void
+}
 
-export type MetricName = keyof typeof metricUnits
-export type MetricValues = Partial<Record<MetricName, number>>
-
-/** Sends values of one flow: one line for the flow, one for all flows together. */
-export type MetricSink = (flow: string, values: MetricValues) => void
-
-/** `metrics` carries the namespace, the service and the stage. */
-export function emfSink(metrics: Metrics): MetricSink {
-  const emit = (values: MetricValues) => {
-    for (const [name, unit] of Object.entries(metricUnits) as [
-      MetricName,
-      (typeof metricUnits)[MetricName],
-    ][]) {
-      const value = values[name]
-      if (value !== undefined) metrics.addMetric(name, unit, value)
+/** `powertools` carries the namespace, the service and the stage. */
+export function emfSink(powertools: Metrics, emitter: Emitter): MetricSink {
+  const emit = (set: DimensionSet, dimensions: Record<string, string>, values: MetricValues) => {
+    let isEmpty = true
+    // Only what the list says: an alarm on anything else would wait for ever.
+    for (const name of emitted(emitter, set)) {
+      for (const value of [values[name] ?? []].flat()) {
+        powertools.addMetric(name, list[name].unit, value)
+        isEmpty = false
+      }
     }
-    metrics.publishStoredMetrics()
+    if (isEmpty) return
+    for (const [name, value] of Object.entries(dimensions)) powertools.addDimension(name, value)
+    powertools.publishStoredMetrics()
   }
-  return (flow, values) => {
-    emit(values)
-    metrics.addDimension('flow', flow)
-    emit(values)
+  return {
+    flow(flow, values) {
+      emit('stage', {}, values)
+      emit('flow', { flow }, values)
+    },
+    topic: (at, values) => emit('topic', at, values),
+    heartbeat: () => emit('function', { function: emitter }, { Heartbeat: 1 }),
   }
 }

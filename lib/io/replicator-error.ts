@@ -20,6 +20,8 @@ export type ReplicatorErrorCode =
   | 'cluster-denied'
   /** The cluster answered something else than what was asked for. */
   | 'cluster-refused'
+  /** The alert topic did not take a notification. */
+  | 'notification-refused'
   /** A partition is not in the state, or does not hold the offset, that a resume needs. */
   | 'resume-refused'
 

@@ -10,9 +10,19 @@ import { systemClock } from '../io/clock.ts'
 import { openCluster } from '../io/cluster.ts'
 import { createIncidentStore } from '../io/incident-store.ts'
 import type { Log } from '../io/log.ts'
+import { createNotificationStore, type NotificationStore } from '../io/notification-store.ts'
+import type { TopicConfigReader } from '../io/topic-config.ts'
 import type { RunOnceDeps } from './run-once.ts'
 
-export type OpenFlow = { readonly deps: RunOnceDeps; readonly close: () => Promise<void> }
+export type OpenFlow = {
+  readonly deps: RunOnceDeps
+  /** What the auditor needs besides: the settings of the source's topics, who was told of what. */
+  readonly auditing: {
+    readonly sourceConfigs: TopicConfigReader
+    readonly notifications: NotificationStore
+  }
+  readonly close: () => Promise<void>
+}
 
 let opened = 0
 
@@ -43,6 +53,10 @@ export function openFlow(input: {
         const { createTopicAdmin } = await import('../io/topic-admin.ts')
         return createTopicAdmin({ name: flow.to, config: targetConfig })
       },
+    },
+    auditing: {
+      sourceConfigs: source,
+      notifications: createNotificationStore(client, table),
     },
     close: async () => {
       await Promise.all([source.close(), target.close()])

@@ -26,8 +26,11 @@ export function decideFor(shard: Shard, run: PartitionRun, event: PartitionEvent
  */
 export async function perform(shard: Shard, run: PartitionRun, decision: Decision): Promise<void> {
   run.state = decision.state
-  if (decision.incidents.some(each => each.kind === 'topic-reset' && each.foundOffset !== null)) {
-    run.recoversFromReset = decision.state.kind === 'replicating'
+  const reset = decision.incidents.find(
+    each => each.kind === 'topic-reset' && each.foundOffset !== null,
+  )
+  if (reset !== undefined) {
+    run.resetFoundAtMs = decision.state.kind === 'replicating' ? reset.detectedAtMs : null
   }
   const stop = decision.commands.find(command => command.kind === 'stop')
   if (decision.incidents.length > 0 || decision.commands.length > 0) {
@@ -170,8 +173,10 @@ function loseLease(shard: Shard, run: PartitionRun): void {
 /** Only once the new position is stored is the reset behind us. */
 function sayRecovered(shard: Shard, run: PartitionRun): void {
   const position = positionOf(run.state)
-  if (!run.recoversFromReset || position === null || run.state.kind !== 'replicating') return
-  run.recoversFromReset = false
+  const { resetFoundAtMs } = run
+  if (resetFoundAtMs === null || position === null || run.state.kind !== 'replicating') return
+  run.resetFoundAtMs = null
+  shard.meter?.recovered(shard.clock.nowMs() - resetFoundAtMs)
   const { nextSourceOffset } = position
   shard.log(recoveredFromResetLine({ ...run.key, nextSourceOffset }))
 }

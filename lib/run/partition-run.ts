@@ -112,7 +112,8 @@ export type PartitionRun = {
    */
   lastFailure: Finding | null
   finale: Finale | null
-  recoversFromReset: boolean
+  /** When the reset was found that the next checkpoint leaves behind; null: none was. */
+  resetFoundAtMs: number | null
   /** Durable writes of this partition, one after the other. */
   effects: Promise<void>
   /** True once one of them failed: none follows. */
@@ -156,7 +157,7 @@ export function createPartitionRun(leased: Leased): PartitionRun {
     lastTrouble: null,
     lastFailure: null,
     finale: null,
-    recoversFromReset: false,
+    resetFoundAtMs: null,
     effects: Promise.resolve(),
     hasFailedEffect: false,
   }

@@ -119,7 +119,7 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
  * As `observeLogs`; what did not answer is looked at again, a little later: while a leader moves,
  * metadata and brokers contradict each other for a moment, and that is nobody's incident.
  */
-async function observePatiently(
+export async function observePatiently(
   { clock }: Pick<PlanDeps, 'clock'>,
   cluster: Cluster,
   partitions: readonly TopicPartition[],

@@ -184,6 +184,8 @@ function acknowledge(
   run.lastTrouble = null
   run.report.recordsReplicated += BigInt(recordsCount)
   run.report.bytesReplicated += BigInt(batch.bytes.length)
+  // Of a batch without timestamps nobody can say how old it is.
+  if (maxTimestamp >= 0n) shard.meter?.copied(shard.clock.nowMs() - Number(maxTimestamp))
   const decision = decideFor(shard, run, {
     kind: 'acknowledged',
     baseOffset,

@@ -5,7 +5,7 @@
 
 import { isCheckpointDue, leaseUntilMs } from '../core/budget.ts'
 import type { FlowConfig } from '../core/config.ts'
-import { tableWritesInFlightMax } from '../core/defaults.ts'
+import { metricsIntervalMs, tableWritesInFlightMax } from '../core/defaults.ts'
 import type { Predecessor } from '../core/hand-over.ts'
 import { targetTopicName } from '../core/topic-selection.ts'
 import type { Acquisition } from '../io/stores.ts'
@@ -21,7 +21,13 @@ import {
   type PartitionReport,
   type PartitionRun,
 } from './partition-run.ts'
-import { createShard, type ReplicateDeps, type Shard, wakeLoops } from './shard-run.ts'
+import {
+  createShard,
+  type ReplicateDeps,
+  type RunMeter,
+  type Shard,
+  wakeLoops,
+} from './shard-run.ts'
 import { reportFindings, resolveCopied } from './unobserved.ts'
 
 export type ReplicateInput = {
@@ -34,6 +40,8 @@ export type ReplicateInput = {
   readonly deadlineMs: number
   /** Follow the log until the deadline instead of stopping when caught up. */
   readonly tails: boolean
+  /** Without it nothing is measured. */
+  readonly meter?: RunMeter
   /** Ends the run as the deadline would. */
   readonly interrupted?: AbortSignal
   /** Whose leases to wait for: the worker that invoked this one. */
@@ -197,12 +205,13 @@ async function runShard(
     readonly take: (awaited: Awaited) => Promise<PartitionRun | 'ended' | null>
   },
 ): Promise<void> {
-  const { flow, tails, deadlineMs, predecessor, invokeSuccessor } = input
+  const { flow, tails, meter, deadlineMs, predecessor, invokeSuccessor } = input
   const { runs, awaited, take } = shardOf
   const isComplete = awaited.length === 0
-  const shard = createShard({ ...deps, flow, tails, runs, isComplete })
+  const shard = createShard({ ...deps, flow, tails, meter, runs, isComplete })
   const ended = new AbortController()
   const timers = [saveRegularly(shard, ended.signal), endAtDeadline(shard, input, ended.signal)]
+  if (meter !== undefined) timers.push(tellRegularly(shard, meter, ended.signal))
   if (invokeSuccessor !== undefined) {
     timers.push(handOverInTime(shard, { deadlineMs, invokeSuccessor, ended: ended.signal }))
   }
@@ -229,6 +238,14 @@ async function saveRegularly(shard: Shard, ended: AbortSignal): Promise<void> {
     })
     const saved = ended.aborted ? [] : due
     await inBatches(saved, tableWritesInFlightMax, run => saveCheckpoint(shard, run))
+  }
+}
+
+/** An alarm is not to wait for the end of a run that may last for a quarter of an hour. */
+async function tellRegularly(shard: Shard, meter: RunMeter, ended: AbortSignal): Promise<void> {
+  while (!ended.aborted) {
+    await shard.clock.wait(metricsIntervalMs, ended)
+    if (!ended.aborted) meter.tell(shard.runs.map(run => run.report))
   }
 }
 

@@ -7,7 +7,7 @@ import type { Clock } from '../io/clock.ts'
 import type { Cluster } from '../io/cluster.ts'
 import type { Log } from '../io/log.ts'
 import type { CheckpointStore, IncidentStore } from '../io/stores.ts'
-import type { PartitionRun } from './partition-run.ts'
+import type { PartitionReport, PartitionRun } from './partition-run.ts'
 import { createSignal, type Signal } from './signal.ts'
 
 export type ReplicateDeps = {
@@ -21,10 +21,21 @@ export type ReplicateDeps = {
   readonly owner: string
 }
 
+/** Told what is measured while a run goes on. Times in ms. */
+export type RunMeter = {
+  /** From a batch's newest timestamp to the target's acknowledgement. */
+  copied(latencyMs: number): void
+  /** From the detection of a reset to the first checkpoint behind it. */
+  recovered(tookMs: number): void
+  /** How far the run has come; called now and then. */
+  tell(partitions: readonly PartitionReport[]): void
+}
+
 export type Shard = ReplicateDeps & {
   readonly flow: FlowConfig
   /** Batch runs stop a partition when it has caught up; tailing runs only at the deadline. */
   readonly tails: boolean
+  readonly meter?: RunMeter | undefined
   /** Those whose lease we hold or held: grows while a predecessor releases. */
   readonly runs: PartitionRun[]
   /** False while partitions may still join. */
@@ -50,7 +61,7 @@ export type Shard = ReplicateDeps & {
 export type ProduceLane = { inFlight: number; readonly ready: Set<PartitionRun> }
 
 export function createShard(
-  input: ReplicateDeps & Pick<Shard, 'flow' | 'tails' | 'runs' | 'isComplete'>,
+  input: ReplicateDeps & Pick<Shard, 'flow' | 'tails' | 'meter' | 'runs' | 'isComplete'>,
 ): Shard {
   return {
     ...input,

@@ -1,23 +1,59 @@
 // Owns turning what a tick and a run found into metric values: zeroes included, because an alarm
-// cannot tell a value that is missing from one that is fine.
+// cannot tell a value that is missing from one that is fine. How it stands is the auditor's
+// (watch-metrics.ts); here is what was done.
 
 import type { Incident } from '../core/incident.ts'
-import type { MetricValues } from '../io/metrics.ts'
-import type { Plan } from './plan.ts'
+import { createLatencySample } from '../core/latency-sample.ts'
+import type { MetricValues } from '../core/metric.ts'
+import type { PartitionReport } from './partition-run.ts'
 import type { ReplicateReport } from './replicate.ts'
+import type { RunMeter } from './shard-run.ts'
 
-export function planMetrics(plan: Plan): MetricValues {
-  const count = (kind: Plan['partitions'][number]['kind']) =>
-    plan.partitions.filter(each => each.kind === kind).length
+/** What every tick says, so that the counts of workers have zeroes where there is no work. */
+export function planMetrics({ errors }: { readonly errors: number }): MetricValues {
+  return { ...countsOf([]), Errors: errors }
+}
+
+/**
+ * Measures one run and says so in pieces: a worker may go on for a quarter of an hour, and an alarm
+ * is to hear of a truncation before it ends. Each piece has only what is new in it.
+ */
+export function createRunMeter(
+  send: (values: MetricValues) => void,
+): RunMeter & { end(report: Pick<ReplicateReport, 'partitions' | 'failures'>): void } {
+  const latencies = createLatencySample()
+  const recoveries = createLatencySample()
+  let told = countsOf([])
+  const tell = (partitions: readonly PartitionReport[], errors: number) => {
+    const now = countsOf(partitions)
+    const since = difference(now, told)
+    told = now
+    const times = { ReplicationLatency: latencies.take(), RecoveryTime: recoveries.take() }
+    send({ ...since, Errors: errors, ...times })
+  }
   return {
-    LagRecords: sum(plan.partitions.map(each => each.lagRecords ?? 0n)),
-    OpenIncidents: plan.openIncidents.length,
-    HaltedPartitions: count('halted'),
-    UnobservedPartitions: count('unobserved'),
+    // A producer's clock may be ahead of ours.
+    copied: latencyMs => latencies.add(Math.max(0, latencyMs)),
+    recovered: tookMs => recoveries.add(Math.max(0, tookMs)),
+    tell: partitions => tell(partitions, 0),
+    end({ partitions, failures }) {
+      const failed = partitions.filter(each => each.outcome === 'failed')
+      tell(partitions, failed.length + failures.length)
+    },
   }
 }
 
-export function replicateMetrics({ partitions, failures }: ReplicateReport): MetricValues {
+type Counts = Record<
+  | 'RecordsReplicated'
+  | 'BytesReplicated'
+  | 'TruncationsDetected'
+  | 'RecordsLost'
+  | 'TopicResetsDetected'
+  | 'DivergencesDetected',
+  number
+>
+
+function countsOf(partitions: readonly PartitionReport[]): Counts {
   const incidents = partitions.flatMap(each => each.incidents)
   const count = (kind: Incident['kind']) => incidents.filter(each => each.kind === kind).length
   return {
@@ -27,14 +63,19 @@ export function replicateMetrics({ partitions, failures }: ReplicateReport): Met
     RecordsLost: sum(incidents.map(each => each.lostRecordsMax ?? 0n)),
     TopicResetsDetected: count('topic-reset'),
     DivergencesDetected: count('log-diverged'),
-    Errors: partitions.filter(each => each.outcome === 'failed').length + failures.length,
   }
+}
+
+function difference(now: Counts, before: Counts): Counts {
+  return Object.fromEntries(
+    Object.entries(now).map(([name, value]) => [name, value - before[name as keyof Counts]]),
+  ) as Counts
 }
 
 /**
  * Metric values are floats; a sum of counts beyond 2^53 loses its last
  * digits there, not in any record.
  */
-function sum(values: readonly bigint[]): number {
+export function sum(values: readonly bigint[]): number {
   return Number(values.reduce((total, value) => total + value, 0n))
 }

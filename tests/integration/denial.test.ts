@@ -205,3 +205,26 @@ test.concurrent.each(['WRITE', 'DESCRIBE'] as const)(
     expect((await world.status(flow)).warnings).toEqual([])
   },
 )
+
+test('settings that may not be read hide from the auditor when retention comes, and nothing else', async () => {
+  const topic = 'secretive'
+  await world.createTopic(topic, { configs: { 'retention.ms': '86400000' } })
+  const flow = world.flow([topic])
+  // An hour old, of a day that they are kept.
+  await world.produce(topic, all)
+  const [seen] = (await world.watch(flow)).partitions
+  expect(seen).toMatchObject({ unobserved: [], lagRecords: 200n })
+  expect(seen?.headroomMs).toBeGreaterThan(22 * 3_600_000)
+  expect(seen?.headroomMs).toBeLessThan(23 * 3_600_000)
+  await deny(world.primaryKafka, topic, 'DESCRIBE_CONFIGS')
+
+  const [hidden] = (await world.watch(flow)).partitions
+
+  expect(hidden).toMatchObject({
+    unobserved: [`DescribeConfigs of topic ${topic} answered TOPIC_AUTHORIZATION_FAILED`],
+    lagRecords: 200n,
+    headroomMs: null,
+  })
+  expect(hidden?.lagMs).toBeGreaterThanOrEqual(3_599_000)
+  expect(outcomesOf(await world.run(flow))).toEqual(['drained'])
+})

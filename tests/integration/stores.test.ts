@@ -8,6 +8,7 @@ import type { Row } from '../../lib/core/row.ts'
 import { createCheckpointStore } from '../../lib/io/checkpoint-store.ts'
 import { createDynamoDbClient, requestAttemptsMax } from '../../lib/io/dynamodb-client.ts'
 import { createIncidentStore } from '../../lib/io/incident-store.ts'
+import { createNotificationStore } from '../../lib/io/notification-store.ts'
 import { ReplicatorError } from '../../lib/io/replicator-error.ts'
 import { createTable, tableShape } from '../../lib/io/table.ts'
 import { removeStarted, type StandInAws, startStandInAws } from '../support/brokers.ts'
@@ -42,6 +43,38 @@ async function createStores() {
 }
 
 storeContract(createStores)
+
+describe('who was told of an incident', () => {
+  test('is kept in its row, for the state that was told, and leaves the incident as it is', async () => {
+    const { table, incidents } = await createStores()
+    const notifications = createNotificationStore(client, table)
+    const { flow, id } = truncation()
+    await incidents.record(truncation())
+    expect(await notifications.listUntold(flow)).toEqual([truncation()])
+    await notifications.markTold(truncation())
+    expect(await notifications.listUntold(flow)).toEqual([])
+    // Found again as it was: nothing new.
+    await incidents.record(truncation())
+    expect(await notifications.listUntold(flow)).toEqual([])
+
+    await incidents.resolve({ flow, id, resolution: 'resumed', nowMs: 1_700_000_000_001 })
+
+    const resumed = truncation({ resolution: 'resumed' })
+    expect(await notifications.listUntold(flow)).toEqual([resumed])
+    // Told late, of what it was before.
+    await notifications.markTold(truncation())
+    expect(await notifications.listUntold(flow)).toEqual([resumed])
+    await notifications.markTold(resumed)
+    expect(await notifications.listUntold(flow)).toEqual([])
+    expect((await incidents.list(flow, 'all')).incidents).toEqual([resumed])
+  })
+
+  test('makes no row of an incident that an operator deleted', async () => {
+    const { table, incidents } = await createStores()
+    await createNotificationStore(client, table).markTold(truncation())
+    expect(await incidents.list(truncation().flow, 'all')).toEqual({ incidents: [], corrupt: [] })
+  })
+})
 
 describe('the table', () => {
   test('is created once, and can be used when it was', async () => {

@@ -26,7 +26,7 @@ export const theCluster = 'kafka-cluster'
 export async function deny(
   kafka: Kafka,
   resource: string,
-  operation: 'DESCRIBE' | 'READ' | 'WRITE' | 'CREATE',
+  operation: 'DESCRIBE' | 'DESCRIBE_CONFIGS' | 'READ' | 'WRITE' | 'CREATE',
 ): Promise<void> {
   const on = { ...named(resource), ...everybody }
   await withAdmin(kafka, admin =>

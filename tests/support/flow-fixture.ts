@@ -8,7 +8,7 @@ import type { Incident } from '../../lib/core/incident.ts'
 import type { LogLine } from '../../lib/core/wording.ts'
 import { createCheckpointStore } from '../../lib/io/checkpoint-store.ts'
 import { systemClock } from '../../lib/io/clock.ts'
-import { type Cluster, openCluster } from '../../lib/io/cluster.ts'
+import { openCluster } from '../../lib/io/cluster.ts'
 import { createDynamoDbClient } from '../../lib/io/dynamodb-client.ts'
 import { createIncidentStore } from '../../lib/io/incident-store.ts'
 import { createTable } from '../../lib/io/table.ts'
@@ -16,6 +16,7 @@ import { createTopicAdmin } from '../../lib/io/topic-admin.ts'
 import { type ResumeFrom, resumePartition } from '../../lib/run/resume.ts'
 import { type FlowRunReport, type RunOnceDeps, runFlowOnce } from '../../lib/run/run-once.ts'
 import { type FlowStatus, readFlowStatus } from '../../lib/run/status.ts'
+import { type FlowAudit, watchFlow } from '../../lib/run/watch.ts'
 import { startCluster, startStandInAws, type TestCluster } from './brokers.ts'
 import { armFaults, type Fault } from './faults.ts'
 import {
@@ -160,6 +161,14 @@ export async function startFlowFixture(options: FlowFixtureOptions = {}) {
         await opened.close()
       }
     },
+    async watch(flow: FlowConfig): Promise<FlowAudit> {
+      const { deps, sourceConfigs, close } = open(flow, () => undefined)
+      try {
+        return await watchFlow({ ...deps, sourceConfigs }, flow)
+      } finally {
+        await close()
+      }
+    },
     async resume(flow: FlowConfig, topic: string, partition: number, from: ResumeFrom = null) {
       const opened = open(flow, () => undefined)
       try {
@@ -201,7 +210,7 @@ function openDeps(input: {
 }) {
   const { checkpoints, incidents, log } = input
   const faults = armFaults(input.faults)
-  const open = (name: string, cluster: TestCluster): Cluster =>
+  const open = (name: string, cluster: TestCluster) =>
     openCluster({
       name,
       config: { brokers: cluster.brokers.split(','), tls: false },
@@ -223,6 +232,7 @@ function openDeps(input: {
   }
   return {
     deps,
+    sourceConfigs: source,
     assertAllPerformed: faults.assertAllPerformed,
     close: async () => {
       await Promise.all([source.close(), target.close()])

@@ -11,7 +11,7 @@ import { createIncidentStore } from '../../lib/io/incident-store.ts'
 import { createTable } from '../../lib/io/table.ts'
 import { type OfflineFunctions, startFunctions } from '../../localstack/offline.ts'
 import { findFreePort } from '../../localstack/ports.ts'
-import { removeStarted, startCluster, startStandInAws } from './brokers.ts'
+import { type Endpoints, removeStarted, startCluster, startStandInAws } from './brokers.ts'
 
 export type OfflineWorld = Awaited<ReturnType<typeof startOfflineWorld>>
 
@@ -26,13 +26,16 @@ export type OfflineFlow = {
 
 const table = 'gapless'
 
-/** About 10 s. `remove` ends everything that was started, the functions too. */
-export async function startOfflineWorld() {
+/**
+ * About 10 s. `remove` ends everything that was started, the functions too. `startAws`: default
+ * DynamoDB Local.
+ */
+export async function startOfflineWorld(startAws: () => Promise<Endpoints> = startStandInAws) {
   const directory = mkdtempSync(join(tmpdir(), 'gapless-offline-'))
   const [primary, standby, aws] = await Promise.all([
     startCluster('primary'),
     startCluster('standby'),
-    startStandInAws(),
+    startAws(),
   ])
   const client = createDynamoDbClient(aws.env)
   await createTable(client, table)

@@ -1,0 +1,71 @@
+// The door to the auditor: looks at every flow, says how it stands in metrics, and tells people of
+// incidents. Trusts neither plan nor replicate, and shares no decision with them. Fails when it
+// could not look or could not tell; its heartbeat says that it came to its end.
+
+import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware'
+import middy from '@middy/core'
+import type { FlowConfig } from '../lib/core/config.ts'
+import { createNotify } from '../lib/io/alert-topic.ts'
+import { notifyIncidents } from '../lib/run/notify.ts'
+import { watchFlow } from '../lib/run/watch.ts'
+import { topicMetrics, watchMetrics } from '../lib/run/watch-metrics.ts'
+import { startRuntime } from './runtime.ts'
+
+const runtime = startRuntime(process.env, 'watch')
+const notify = createNotify(process.env)
+
+export type WatchAnswer = {
+  readonly flows: readonly {
+    readonly name: string
+    readonly partitions: number
+    readonly unobserved: number
+    readonly openIncidents: number
+    /** Incidents that somebody was told of by this invocation. */
+    readonly told: number
+  }[]
+}
+
+async function run(): Promise<WatchAnswer> {
+  const { config, metrics } = await runtime
+  const flows: WatchAnswer['flows'][number][] = []
+  const failures: string[] = []
+  // Side by side: a cluster that does not answer takes its time, and must not take that of others.
+  await Promise.all(
+    config.flows.map(async flow => {
+      try {
+        flows.push(await look(flow))
+      } catch (error) {
+        // One flow must not hide the others from the auditor; the failure is thrown below.
+        const detail = error instanceof Error ? error.message : String(error)
+        failures.push(`flow ${flow.name}: ${detail}`)
+        metrics.flow(flow.name, { Errors: 1 })
+      }
+    }),
+  )
+  metrics.heartbeat()
+  if (failures.length > 0) throw new Error(failures.join('; '))
+  return { flows }
+}
+
+async function look(flow: FlowConfig): Promise<WatchAnswer['flows'][number]> {
+  const { metrics, open, stage } = await runtime
+  const { deps, auditing } = open(flow)
+  const audit = await watchFlow({ ...deps, ...auditing }, flow)
+  metrics.flow(flow.name, watchMetrics(audit))
+  for (const { topic, values } of topicMetrics(audit)) {
+    metrics.topic({ flow: flow.name, topic }, values)
+  }
+  const about = { stage, flow: flow.name }
+  const told = notify === null ? 0 : await notifyIncidents({ ...auditing, notify }, about)
+  return {
+    name: flow.name,
+    partitions: audit.partitions.length,
+    unobserved: audit.partitions.filter(each => each.unobserved.length > 0).length,
+    openIncidents: audit.openIncidents,
+    told,
+  }
+}
+
+export const handler = middy<unknown, WatchAnswer>()
+  .use(injectLambdaContext((await runtime).logger))
+  .handler(run)

@@ -1,0 +1,132 @@
+// Owns the dashboard: one page that answers "are data safe, how far behind, how fast, what went
+// wrong", from the one list of metrics. `node infra/generate-monitoring.ts` writes it to
+// infra/dashboard.yml.
+
+import {
+  type DimensionSet,
+  dimensionSets,
+  type MetricName,
+  metricNamespace,
+  metricService,
+} from '../lib/core/metric.ts'
+import { alarmArn, alarmName, alarms, type Resource } from './alarms.ts'
+
+type Line = { readonly metric: MetricName; readonly statistic: string; readonly set?: DimensionSet }
+type Graph = { readonly title: string; readonly lines: readonly Line[] }
+
+const sumOf = (metric: MetricName): Line => ({ metric, statistic: 'Sum' })
+const maxOf = (metric: MetricName): Line => ({ metric, statistic: 'Maximum' })
+
+/** Every metric of the list is in one of them; a test holds it. */
+export const graphs: readonly Graph[] = [
+  {
+    title: 'Seconds until retention may delete what is not replicated, by flow and topic behind',
+    lines: [
+      { metric: 'TruncationHeadroomSeconds', statistic: 'Minimum', set: 'flow' },
+      { metric: 'TruncationHeadroomSeconds', statistic: 'Minimum', set: 'topic' },
+    ],
+  },
+  {
+    title: 'Age of the oldest record that is not replicated, by flow and topic behind',
+    lines: [
+      { metric: 'LagSeconds', statistic: 'Maximum', set: 'flow' },
+      { metric: 'LagSeconds', statistic: 'Maximum', set: 'topic' },
+    ],
+  },
+  { title: 'Offsets behind, by flow', lines: [{ ...maxOf('LagRecords'), set: 'flow' }] },
+  {
+    title: 'Lost, reset, diverged',
+    lines: [
+      sumOf('TruncationsDetected'),
+      sumOf('RecordsLost'),
+      sumOf('TopicResetsDetected'),
+      sumOf('DivergencesDetected'),
+    ],
+  },
+  {
+    title: 'Waiting for somebody',
+    lines: [
+      maxOf('HaltedPartitions'),
+      maxOf('OpenIncidents'),
+      maxOf('UnobservedPartitions'),
+      maxOf('UnnoticedDifferences'),
+      maxOf('StalledPartitions'),
+    ],
+  },
+  { title: 'Records replicated, by flow', lines: [{ ...sumOf('RecordsReplicated'), set: 'flow' }] },
+  { title: 'Bytes replicated, by flow', lines: [{ ...sumOf('BytesReplicated'), set: 'flow' }] },
+  {
+    title: 'Latency of batches and recovery from resets, ms',
+    lines: [
+      { metric: 'ReplicationLatency', statistic: 'p50' },
+      { metric: 'ReplicationLatency', statistic: 'p99' },
+      maxOf('RecoveryTime'),
+    ],
+  },
+  {
+    title: 'Heartbeats and errors',
+    lines: [{ ...sumOf('Heartbeat'), set: 'function' }, sumOf('Errors')],
+  },
+]
+
+const WIDTH = 8
+const COLUMNS = 3
+const HEIGHT = 6
+
+/** CloudFormation; `stage` may be a variable of serverless.yml. */
+export function dashboardResources({
+  stage,
+}: {
+  readonly stage: string
+}): Record<string, Resource> {
+  const widgets = [
+    {
+      ...{ type: 'alarm', x: 0, y: 0, width: WIDTH * COLUMNS, height: 4 },
+      properties: {
+        title: `gapless ${stage}`,
+        alarms: [
+          ...alarms.map(each => alarmName(each, stage)),
+          `gapless-${stage}-data-at-risk`,
+        ].map(alarmArn),
+      },
+    },
+    ...graphs.map(({ title, lines }, index) => ({
+      type: 'metric',
+      x: (index % COLUMNS) * WIDTH,
+      y: 4 + Math.floor(index / COLUMNS) * HEIGHT,
+      ...{ width: WIDTH, height: HEIGHT },
+      properties: {
+        title,
+        region: `\${AWS::Region}`,
+        period: 60,
+        view: 'timeSeries',
+        metrics: lines.map(line => drawn(line, stage)),
+      },
+    })),
+  ]
+  return {
+    Dashboard: {
+      Type: 'AWS::CloudWatch::Dashboard',
+      Properties: {
+        DashboardName: `gapless-${stage}`,
+        DashboardBody: { 'Fn::Sub': JSON.stringify({ widgets }, null, 1) },
+      },
+    },
+  }
+}
+
+/** One line for the whole stage, or one for each flow, topic or function there is. */
+function drawn({ metric, statistic, set = 'stage' }: Line, stage: string): unknown[] {
+  if (set === 'stage') {
+    const dimensions = ['service', metricService, 'stage', stage]
+    return [
+      metricNamespace,
+      metric,
+      ...dimensions,
+      { stat: statistic, label: `${metric} ${statistic}` },
+    ]
+  }
+  const schema = [metricNamespace, ...dimensionSets[set]].join(',')
+  const filter = `{${schema}} MetricName="${metric}" stage="${stage}"`
+  return [{ expression: `SEARCH('${filter}', '${statistic}', 60)`, label: '' }]
+}

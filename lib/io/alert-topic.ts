@@ -1,0 +1,29 @@
+// Owns publishing a notification to the alert topic of the stack (SNS). Where none is configured
+// (the local stage) nothing is sent and nothing is marked as told: it waits for one that is.
+
+import { PublishCommand, SNSClient } from '@aws-sdk/client-sns'
+import type { Notification } from '../core/notification.ts'
+import { ReplicatorError } from './replicator-error.ts'
+
+export type Notify = (notification: Notification) => Promise<void>
+
+/** Null where GAPLESS_ALERT_TOPIC names no topic. Throws `ReplicatorError` when SNS refuses. */
+export function createNotify(env: NodeJS.ProcessEnv): Notify | null {
+  const arn = env.GAPLESS_ALERT_TOPIC
+  if (arn === undefined || arn === '') return null
+  const client = new SNSClient({})
+  return async ({ subject, text }) => {
+    const command = new PublishCommand({ TopicArn: arn, Subject: subject, Message: text })
+    try {
+      await client.send(command)
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : String(cause)
+      throw new ReplicatorError({
+        code: 'notification-refused',
+        message: `The alert topic ${arn} did not take "${subject}": ${why}.`,
+        hint: 'Grant sns:Publish on it to the role of watch. It is sent again on every tick until then.',
+        cause,
+      })
+    }
+  }
+}

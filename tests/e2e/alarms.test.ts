@@ -1,0 +1,210 @@
+// From a record that is deleted too early to the words that wake somebody: real brokers, the
+// functions under serverless-offline, and LocalStack for the table, the alarms (deployed by
+// CloudFormation from the same list, with periods of 10 s), the alert topic and a queue that hears
+// it. Between the functions' log and CloudWatch stands what AWS does with it (emf-forwarder.ts).
+
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import type { OfflineFunctions } from '../../localstack/offline.ts'
+import { type AlarmedStage, deployAlarms } from '../support/alarmed-stage.ts'
+import { canStartLocalStack, removeStarted, startLocalStackAws } from '../support/brokers.ts'
+import { createEmfForwarder, type ForwardedValue } from '../support/emf-forwarder.ts'
+import {
+  connectTo,
+  createTopic,
+  deleteRecords,
+  deleteTopic,
+  produceBatches,
+} from '../support/kafkajs-admin.ts'
+import { type OfflineWorld, startOfflineWorld } from '../support/offline-world.ts'
+import { records } from '../support/records.ts'
+import { until } from '../support/until.ts'
+
+/** An alarm is looked at every 10 s, at values of 30. */
+const EVENTUALLY_MS_MAX = 120_000
+const flow = 'alarmed'
+const HOUR_S = 3600
+const WEEK_S = 7 * 24 * HOUR_S
+
+type Watched = {
+  readonly world: OfflineWorld
+  readonly stage: AlarmedStage
+  readonly functions: OfflineFunctions
+  readonly forward: () => Promise<ForwardedValue[]>
+}
+
+let watched: Watched | null = null
+
+beforeAll(async () => {
+  if (!(await canStartLocalStack())) return
+  const aws = startLocalStackAws()
+  const [world, stage] = await Promise.all([
+    startOfflineWorld(() => aws),
+    aws.then(endpoints => deployAlarms(endpoints, 'local')),
+  ])
+  // No tick comes on its own: what is forwarded is what the test asked for.
+  const params = { alertTopic: stage.topicArn, tickRate: 'rate(1 day)' }
+  const functions = await world.startFunctions({ name: flow, params })
+  const forward = createEmfForwarder(stage.cloudWatch, functions.logFile)
+  watched = { world, stage, functions, forward }
+})
+afterAll(async () => {
+  // Also what was started before a start failed.
+  await (watched?.world.remove() ?? removeStarted())
+})
+
+test('retention that comes near what is not replicated is alarmed before anything is lost', async context => {
+  if (watched === null) return context.skip('no LocalStack: it needs Python 3.11')
+  const { world, stage, functions, forward } = watched
+  const topic = 'alarmed.near'
+  const primary = connectTo(world.primary)
+  // The records are an hour old, of two that they are kept.
+  await createTopic(primary, topic, { configs: { 'retention.ms': String(2 * HOUR_S * 1000) } })
+  await produceBatches(primary, { topic, partition: 0 }, [records(0, 50)])
+
+  await functions.invoke('watch')
+  const sent = await forward()
+
+  expect(latest(sent, 'TruncationHeadroomSeconds')).toBeLessThan(HOUR_S)
+  expect(latest(sent, 'TruncationHeadroomSeconds')).toBeGreaterThan(HOUR_S / 2)
+  await untilTold(stage, 'ALARM: "gapless-local-headroom"', /lengthen retention\.ms/)
+  expect(await functions.invoke('plan')).toMatchObject({ kind: 'succeeded' })
+  await functions.invoke('watch')
+  const after = await forward()
+  expect(latest(after, 'TruncationHeadroomSeconds')).toBeGreaterThan(WEEK_S)
+  expect(total([...sent, ...after], 'TruncationsDetected')).toBe(0)
+})
+
+test('a truncation is seen, measured, alarmed and told, with offsets and the command', async context => {
+  if (watched === null) return context.skip('no LocalStack: it needs Python 3.11')
+  const { world, stage, functions, forward } = watched
+  const topic = 'alarmed.cut'
+  const primary = connectTo(world.primary)
+  await createTopic(primary, topic, {})
+  await produceBatches(primary, { topic, partition: 0 }, [records(0, 50)])
+  expect(await functions.invoke('plan')).toMatchObject({ kind: 'succeeded' })
+  expect(await functions.invoke('watch')).toMatchObject({ kind: 'succeeded' })
+  expect(latest(await forward(), 'LagRecords')).toBe(0)
+
+  await produceBatches(primary, { topic, partition: 0 }, [records(50, 30)])
+  await deleteRecords(primary, { topic, partition: 0, offset: 80 })
+  await produceBatches(primary, { topic, partition: 0 }, [records(80, 10)])
+
+  // Nobody replicates yet: the auditor sees it all the same.
+  await functions.invoke('watch')
+  const before = await forward()
+  expect(latest(before, 'UnnoticedDifferences')).toBe(1)
+  expect(latest(before, 'LagRecords')).toBe(10)
+  expect(latest(before, 'HaltedPartitions')).toBe(0)
+  // The records are an hour old, of the week that the broker keeps them.
+  expect(latest(before, 'LagSeconds')).toBeGreaterThanOrEqual(HOUR_S)
+  expect(latest(before, 'LagSeconds')).toBeLessThan(2 * HOUR_S)
+  expect(latest(before, 'TruncationHeadroomSeconds')).toBeGreaterThan(WEEK_S - 2 * HOUR_S)
+  expect(latest(before, 'TruncationHeadroomSeconds')).toBeLessThan(WEEK_S)
+  expect(before.filter(each => each.dimensions.topic === topic).map(each => each.name)).toEqual([
+    'LagRecords',
+    'LagSeconds',
+    'TruncationHeadroomSeconds',
+  ])
+
+  await functions.invoke('plan')
+  await functions.invoke('watch')
+  const after = await forward()
+  expect(total(after, 'TruncationsDetected')).toBe(1)
+  expect(total(after, 'RecordsLost')).toBe(30)
+  expect(latest(after, 'HaltedPartitions')).toBe(1)
+  expect(latest(after, 'OpenIncidents')).toBe(1)
+  expect(latest(after, 'UnnoticedDifferences')).toBe(0)
+
+  await untilTold(stage, 'ALARM: "gapless-local-truncation"', /gapless resume TOPIC:PARTITION/)
+  await untilTold(
+    stage,
+    `gapless local ${flow}: log-truncated ${topic}-0 open`,
+    /Expected offset 50, but got 80\. Gap of 30 .*\[50, 80\).*gapless resume alarmed\.cut:0 --flow alarmed/,
+  )
+  expect(await stage.stateOf('data-at-risk')).toBe('ALARM')
+})
+
+test('a topic that was recreated is alarmed and told', async context => {
+  if (watched === null) return context.skip('no LocalStack: it needs Python 3.11')
+  const { world, stage, functions, forward } = watched
+  const topic = 'alarmed.fresh'
+  const primary = connectTo(world.primary)
+  await createTopic(primary, topic, {})
+  await produceBatches(primary, { topic, partition: 0 }, [records(0, 20)])
+  await functions.invoke('plan')
+  await deleteTopic(primary, topic)
+  await createTopic(primary, topic, {})
+  await produceBatches(primary, { topic, partition: 0 }, [records(0, 5, 'again')])
+  await forward()
+
+  await functions.invoke('plan')
+  await functions.invoke('watch')
+  const sent = await forward()
+
+  expect(total(sent, 'TopicResetsDetected')).toBe(1)
+  expect(total(sent, 'RecordsReplicated')).toBe(5)
+  expect(sent.filter(each => each.name === 'RecoveryTime')).not.toEqual([])
+  await untilTold(stage, 'ALARM: "gapless-local-reset"', /deleted and recreated/)
+  await untilTold(
+    stage,
+    `gapless local ${flow}: topic-reset ${topic}-0 continued`,
+    /Topic reset detected for alarmed\.fresh-0\./,
+  )
+})
+
+test('functions that stop are an alarm, each by its own name', async context => {
+  if (watched === null) return context.skip('no LocalStack: it needs Python 3.11')
+  const { stage, functions, forward } = watched
+  const heartbeats = ['heartbeat-plan', 'heartbeat-watch']
+  await until(
+    'both hearts beat',
+    async () => {
+      await Promise.all([functions.invoke('plan'), functions.invoke('watch')])
+      await forward()
+      const states = await Promise.all(heartbeats.map(id => stage.stateOf(id)))
+      return states.every(state => state === 'OK')
+    },
+    EVENTUALLY_MS_MAX,
+  )
+  const told = (await stage.heard()).length
+
+  await functions.stop()
+
+  for (const id of heartbeats) {
+    await untilTold(stage, `ALARM: "gapless-local-${id}"`, /does not run/, told)
+  }
+})
+
+/**
+ * Waits for words with this subject and these in them, beyond the first `after` that were heard.
+ */
+async function untilTold(
+  stage: AlarmedStage,
+  subject: string,
+  text: RegExp,
+  after = 0,
+): Promise<void> {
+  let heard: readonly { subject: string; text: string }[] = []
+  const holds = async () => {
+    heard = (await stage.heard()).slice(after)
+    return heard.some(each => each.subject.startsWith(subject) && text.test(each.text))
+  }
+  await until(`somebody is told ${subject}, ${text}`, holds, EVENTUALLY_MS_MAX).catch(error => {
+    throw new Error(`${error.message}; heard: ${JSON.stringify(heard)}`)
+  })
+}
+
+/** Of all flows together, as the alarms look at it. */
+function valuesOf(sent: readonly ForwardedValue[], name: string): number[] {
+  return sent
+    .filter(each => each.name === name && Object.keys(each.dimensions).length === 2)
+    .flatMap(each => each.values)
+}
+
+function total(sent: readonly ForwardedValue[], name: string): number {
+  return valuesOf(sent, name).reduce((sum, value) => sum + value, 0)
+}
+
+function latest(sent: readonly ForwardedValue[], name: string): number | undefined {
+  return valuesOf(sent, name).at(-1)
+}
