@@ -54,7 +54,7 @@ async function ask(requests: SecretRequests, reference: SecretReference): Promis
       throw new SecretError(text, !NOT_THERE.test(name))
     }
     const next = 'Check region, network and credentials of this process.'
-    throw new SecretError(sentence(reference, name, next), false)
+    throw new SecretError(sentence(reference, codeOf(error) ?? name, next), false)
   }
 }
 
@@ -88,6 +88,13 @@ function sentence(reference: SecretReference, answer: string, next: string): str
 }
 
 const NOT_THERE = /NotFound/
+
+/** `ECONNREFUSED`, of a socket. */
+function codeOf(error: unknown): string | null {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : null
+}
 
 /** Smithy marks what a service answered; time-outs, sockets and missing credentials have none. */
 function isAnswer(error: unknown): boolean {

@@ -3,9 +3,6 @@
 // has the plain one of every test broker, over which a test is the superuser.
 
 import { pbkdf2Sync, randomBytes } from 'node:crypto'
-import { mkdtemp, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { alterUserScramCredentialsV0, Connection } from '@platformatic/kafka'
 import kafkajs, { type Kafka } from 'kafkajs'
 import type { BrokerListener } from '../../localstack/kafka-properties.ts'
@@ -41,34 +38,24 @@ const protocols: Record<ListenerName, BrokerListener['protocol']> = {
   MUTUAL: 'SSL',
 }
 
-/** Folders of PEM files that brokers read; they are removed with the tests' temporary folder. */
+/** Starts it with these users and their passwords; nobody is allowed anything yet. */
 export async function startSecureCluster(
   name: string,
   users: Readonly<Record<string, string>>,
 ): Promise<SecureCluster> {
-  const folder = await mkdtemp(join(tmpdir(), `gapless-pem-${name}-`))
-  const good = createCertificate(authority, { name: `${name} broker` })
+  const subject = `${name} broker`
   const dayMs = 86_400_000
+  const good = createCertificate(authority, { name: subject })
   const expired = createCertificate(authority, {
-    name: `${name} broker`,
+    name: subject,
     validFromMs: Date.now() - 2 * dayMs,
     validToMs: Date.now() - dayMs,
   })
-  const keep = async (file: string, content: string) => {
-    const path = join(folder, file)
-    await writeFile(path, content)
-    return path
-  }
-  const stores = {
-    good: await keep('good.pem', storeOf(good)),
-    expired: await keep('expired.pem', storeOf(expired)),
-    trusted: await keep('trusted.pem', authority.cert),
-  }
   const listeners: BrokerListener[] = []
   for (const [listener, protocol] of Object.entries(protocols)) {
     listeners.push({ name: listener, port: await findFreePort(), protocol })
   }
-  const properties = propertiesOf(stores, users)
+  const properties = propertiesOf({ good, expired }, users)
   const cluster = await startCluster(name, { listeners, properties })
   await createScramUsers(cluster, users)
   return {
@@ -78,19 +65,21 @@ export async function startSecureCluster(
   }
 }
 
-function storeOf({ cert, key }: Certificate): string {
-  return `${key}${cert}${authority.cert}`
+/** A value of several lines, as a properties file has it. */
+function inOneLine(pem: string): string {
+  return pem.replaceAll('\n', '\\n')
 }
 
 function propertiesOf(
-  stores: { readonly good: string; readonly expired: string; readonly trusted: string },
+  certificates: { readonly good: Certificate; readonly expired: Certificate },
   users: Readonly<Record<string, string>>,
 ): Record<string, string> {
-  const pemOf = (listener: string, store: string) => ({
+  const pemOf = (listener: string, { key, cert }: Certificate) => ({
     [`listener.name.${listener}.ssl.keystore.type`]: 'PEM',
-    [`listener.name.${listener}.ssl.keystore.location`]: store,
+    [`listener.name.${listener}.ssl.keystore.key`]: inOneLine(key),
+    [`listener.name.${listener}.ssl.keystore.certificate.chain`]: inOneLine(cert + authority.cert),
     [`listener.name.${listener}.ssl.truststore.type`]: 'PEM',
-    [`listener.name.${listener}.ssl.truststore.location`]: stores.trusted,
+    [`listener.name.${listener}.ssl.truststore.certificates`]: inOneLine(authority.cert),
   })
   const passwords = Object.entries(users).map(([user, password]) => `user_${user}="${password}"`)
   const module = 'org.apache.kafka.common.security'
@@ -106,10 +95,10 @@ function propertiesOf(
   return {
     'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
     'super.users': 'User:ANONYMOUS',
-    ...pemOf('secure', stores.good),
-    ...pemOf('brief', stores.good),
-    ...pemOf('expired', stores.expired),
-    ...pemOf('mutual', stores.good),
+    ...pemOf('secure', certificates.good),
+    ...pemOf('brief', certificates.good),
+    ...pemOf('expired', certificates.expired),
+    ...pemOf('mutual', certificates.good),
     'listener.name.mutual.ssl.client.auth': 'required',
     ...saslOf('secure'),
     ...saslOf('brief'),
