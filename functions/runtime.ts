@@ -14,6 +14,13 @@ import { type OpenFlow, openFlow } from '../lib/run/open-flow.ts'
 const NAMESPACE = 'Gapless'
 const SERVICE = 'gapless'
 
+/**
+ * Middy would fail an invocation five milliseconds before its time is up, with a sentence that says
+ * nothing, and what was under way would go on in the next invocation's process. Lambda says that it
+ * timed out, and ends the process.
+ */
+export const timeOutByLambda = { timeoutEarlyInMillis: 0 }
+
 export type Runtime = {
   readonly config: Config
   readonly logger: Logger
