@@ -10,7 +10,7 @@ import { createFunctionInvoker, invocationOf } from '../lib/io/function-invoker.
 import { type PartitionWork, type Plan, planFlow, workOf } from '../lib/run/plan.ts'
 import { planMetrics } from '../lib/run/tick-metrics.ts'
 import type { ShardEvent } from './replicate.ts'
-import { startRuntime } from './runtime.ts'
+import { startRuntime, timeOutByLambda } from './runtime.ts'
 
 const runtime = startRuntime(process.env, 'plan')
 const invoke = createFunctionInvoker(invocationOf(process.env))
@@ -78,6 +78,6 @@ function eventOf(flow: FlowConfig, shard: readonly PartitionWork[]): ShardEvent 
   }
 }
 
-export const handler = middy<unknown, PlanAnswer>()
+export const handler = middy<unknown, PlanAnswer>(timeOutByLambda)
   .use(injectLambdaContext((await runtime).logger))
   .handler(run)

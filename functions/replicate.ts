@@ -12,7 +12,7 @@ import type { InvokeSuccessor } from '../lib/run/hand-over.ts'
 import { newOwner } from '../lib/run/open-flow.ts'
 import { replicateAndReport } from '../lib/run/replicate.ts'
 import { createRunMeter } from '../lib/run/tick-metrics.ts'
-import { startRuntime } from './runtime.ts'
+import { startRuntime, timeOutByLambda } from './runtime.ts'
 
 const runtime = startRuntime(process.env, 'replicate')
 const startWorker = createFunctionStarter(invocationOf(process.env))
@@ -97,6 +97,6 @@ async function run(event: unknown, context: Context): Promise<ReplicateAnswer> {
   }
 }
 
-export const handler = middy<unknown, ReplicateAnswer>()
+export const handler = middy<unknown, ReplicateAnswer>(timeOutByLambda)
   .use(injectLambdaContext((await runtime).logger))
   .handler(run)

@@ -12,6 +12,13 @@ import { type Log, structuredLog } from '../lib/io/log.ts'
 import { emfSink, type MetricSink } from '../lib/io/metrics.ts'
 import { type OpenFlow, openFlow } from '../lib/run/open-flow.ts'
 
+/**
+ * Middy would fail an invocation five milliseconds before its time is up, with a sentence that says
+ * nothing, and what was under way would go on in the next invocation's process. Lambda says that it
+ * timed out, and ends the process.
+ */
+export const timeOutByLambda = { timeoutEarlyInMillis: 0 }
+
 export type Runtime = {
   readonly config: Config
   readonly stage: string

@@ -9,7 +9,7 @@ import { createNotify } from '../lib/io/alert-topic.ts'
 import { notifyIncidents } from '../lib/run/notify.ts'
 import { watchFlow } from '../lib/run/watch.ts'
 import { topicMetrics, watchMetrics } from '../lib/run/watch-metrics.ts'
-import { startRuntime } from './runtime.ts'
+import { startRuntime, timeOutByLambda } from './runtime.ts'
 
 const runtime = startRuntime(process.env, 'watch')
 const notify = createNotify(process.env)
@@ -66,6 +66,6 @@ async function look(flow: FlowConfig): Promise<WatchAnswer['flows'][number]> {
   }
 }
 
-export const handler = middy<unknown, WatchAnswer>()
+export const handler = middy<unknown, WatchAnswer>(timeOutByLambda)
   .use(injectLambdaContext((await runtime).logger))
   .handler(run)

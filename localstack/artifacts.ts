@@ -1,16 +1,16 @@
-// What the local stack downloads, once: Kafka and DynamoDB Local through Maven, LocalStack through
-// pip. Owns the cache folder and its rule: a folder with an artifact's name is complete. Starts
-// nothing.
+// What the local stack and the tests download, once: Kafka and DynamoDB Local through Maven,
+// LocalStack through pip, Lambda's runtime interface client through npm. Owns the cache folder and
+// its rule: a folder with an artifact's name is complete. Starts nothing.
 
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { withLock } from './folder-lock.ts'
 import { identifyProcess, runCommand } from './os-process.ts'
 import { type Report, reportToStandardError, StackError } from './stack-error.ts'
-import { findJava, findMaven, findPython } from './tools.ts'
+import { findJava, findMaven, findMissingBuildTools, findPython } from './tools.ts'
 
 type Artifact = {
   /** The folder's name starts with it. */
@@ -45,6 +45,13 @@ const localStack: Artifact = {
   build: createLocalStackEnvironment,
 }
 
+const lambdaRuntime: Artifact = {
+  name: 'aws-lambda-ric-4.0.2',
+  announcement: 'Fetching and compiling aws-lambda-ric 4.0.2 from npm (once; a minute or two)...',
+  lockFile: join(recipes, 'npm', 'aws-lambda-ric', 'package-lock.json'),
+  build: compileLambdaRuntime,
+}
+
 /** The folder of everything that was downloaded: `GAPLESS_CACHE`, or `~/.cache/gapless`. */
 export function findCacheDirectory(): string {
   return process.env.GAPLESS_CACHE || join(homedir(), '.cache', 'gapless')
@@ -66,6 +73,15 @@ export function fetchDynamoDbLocal(report: Report = reportToStandardError): Prom
 /** @returns the folder of the Python environment that has LocalStack. @throws StackError */
 export function fetchLocalStack(report: Report = reportToStandardError): Promise<string> {
   return fetchArtifact(localStack, report)
+}
+
+/**
+ * The client that a Lambda function's process speaks to Lambda with, with its native part.
+ * @returns the module to start Node with. @throws StackError, also where there is no compiler.
+ */
+export async function fetchLambdaRuntime(report: Report = reportToStandardError): Promise<string> {
+  const directory = await fetchArtifact(lambdaRuntime, report)
+  return join(directory, 'node_modules', 'aws-lambda-ric', 'index.mjs')
 }
 
 async function fetchArtifact(artifact: Artifact, report: Report): Promise<string> {
@@ -160,6 +176,48 @@ async function createLocalStackEnvironment(options: {
   // --no-deps: the lock names every package, and a resolver run today would look for newer ones.
   await runPython(own, ['-m', 'pip', 'install', '--quiet', '--no-deps', '-r', options.lockFile])
   await repairAnnotation(options.directory)
+}
+
+async function compileLambdaRuntime(options: {
+  directory: string
+  lockFile: string
+}): Promise<void> {
+  const { directory, lockFile } = options
+  const missing = await findMissingBuildTools()
+  if (missing.length > 0) {
+    throw new StackError(
+      `${missing.join(', ')} not found; aws-lambda-ric compiles its native part with them.`,
+      'Install them (Debian: apt-get install cmake g++ make; xz comes with most systems).',
+    )
+  }
+  const recipe = dirname(lockFile)
+  for (const file of ['package.json', 'package-lock.json']) {
+    await cp(join(recipe, file), join(directory, file))
+  }
+  const packages = join(directory, 'node_modules')
+  const home = join(packages, 'aws-lambda-ric')
+  const headers = join(packages, `node-linux-${process.arch}`)
+  const env = {
+    ...process.env,
+    PATH: [dirname(process.execPath), process.env.PATH].join(delimiter),
+    // node-gyp would fetch them from a server that is no package registry.
+    npm_config_nodedir: headers,
+  }
+  // Its own scripts, one by one: older versions of npm would run those of every package.
+  const steps: readonly [string, readonly string[], string][] = [
+    ['npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], directory],
+    ['sh', ['scripts/preinstall.sh'], home],
+    ['sh', ['scripts/postinstall.sh'], home],
+  ]
+  for (const [command, args, cwd] of steps) {
+    const { code, output } = await runCommand({ command, args: [...args], cwd, env })
+    if (code === 0) continue
+    throw new StackError(
+      `"${command} ${args.join(' ')}" of aws-lambda-ric failed (exit ${code}): ${findErrorLine(output)}`,
+      'Check that the npm registry can be reached and that a C++ compiler works, and try again.',
+    )
+  }
+  await rm(headers, { recursive: true, force: true })
 }
 
 async function runPython(command: string, args: string[]): Promise<void> {

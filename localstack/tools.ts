@@ -65,6 +65,13 @@ export async function findPython(): Promise<string | undefined> {
   return undefined
 }
 
+/** @returns those of the programs that compile C and C++ that are not there. */
+export async function findMissingBuildTools(): Promise<string[]> {
+  const wanted = ['cmake', 'make', 'g++', 'xz']
+  const found = await Promise.all(wanted.map(command => readVersion(command, ['--version'])))
+  return wanted.filter((_, index) => found[index] === undefined)
+}
+
 /** @returns whether a Docker engine answers; a client without an engine does not count. */
 export async function isDockerAnswering(): Promise<boolean> {
   return (await readVersion('docker', ['info'])) !== undefined

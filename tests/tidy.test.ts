@@ -185,8 +185,10 @@ describe('words', () => {
     // How often a newcomer's own producer sends, in the newcomer's words.
     /messages\/s/,
     /package managers/,
-    // A service of AWS.
+    // Services of AWS, a command of one, and a package.
     /Secrets Manager|secrets-manager/,
+    /receive-message|number-of-messages/,
+    /wasm-utils/,
   ]
   const withoutExceptions = (text: string) =>
     excepted.reduce((rest, exception) => rest.replace(new RegExp(exception, 'g'), ''), text)

@@ -1,0 +1,172 @@
+// npm run package: the artefacts of a deployment, without network and without Docker. Owns the
+// folder build/: `image` is what an image is built from, `cloudformation` what `serverless deploy`
+// takes. Does not own building the image (infra/build-image.sh).
+
+import { cp, mkdir, readFile, rm } from 'node:fs/promises'
+import { dirname, isAbsolute, join, relative } from 'node:path'
+import { parseArgs } from 'node:util'
+import { z } from 'zod'
+import type { Config } from '../lib/core/config.ts'
+import { ConfigError, loadConfig } from '../lib/io/config-file.ts'
+import { runCommand } from '../localstack/os-process.ts'
+import { bundleFunctions } from './bundle.ts'
+
+const projectDirectory = join(import.meta.dirname, '..')
+
+/** In place of an image that is not built yet: the template is whole, and cannot be deployed. */
+const noImage = `000000000000.dkr.ecr.us-east-1.amazonaws.com/gapless@sha256:${'0'.repeat(64)}`
+
+const imageForm = /^\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com\/[^@\s]+@sha256:[0-9a-f]{64}$/
+
+export type Packaging = {
+  readonly stage: string
+  /** ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME@sha256:DIGEST; null before there is one. */
+  readonly image: string | null
+  /** The configuration that goes into the image. */
+  readonly config: string
+  /** NAME=VALUE, in place of the stage's values in serverless.yml. */
+  readonly params: readonly string[]
+  /** Where `image` and `cloudformation` go; what is there is replaced. */
+  readonly directory: string
+}
+
+export type Packaged = {
+  readonly bundleBytes: number
+  /** Brokers that no function in AWS can mean. */
+  readonly localBrokers: readonly string[]
+}
+
+/** Said to a person without a stack trace. */
+class PackageError extends Error {
+  override readonly name = 'PackageError'
+}
+
+/** About 10 s. Throws `PackageError` or `ConfigError`. */
+export async function packageFunctions(input: Packaging): Promise<Packaged> {
+  const { stage, image, config, params, directory } = input
+  if (image !== null && !imageForm.test(image)) {
+    throw new PackageError(
+      `--image is ${image}, expected ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME@sha256:DIGEST: a tag ` +
+        'may name another image tomorrow. infra/build-image.sh prints it.',
+    )
+  }
+  const context = join(directory, 'image')
+  const template = join(directory, 'cloudformation')
+  await Promise.all([context, template].map(each => rm(each, { recursive: true, force: true })))
+  await writeTemplate(template, [
+    ...['--stage', stage, '--package', template],
+    ...[`image=${image ?? noImage}`, ...params].flatMap(each => ['--param', each]),
+  ])
+  // As the functions will read it: with their variables, and no others of this shell.
+  const parsed = await loadConfig(config, await readVariables(template))
+  await mkdir(context, { recursive: true })
+  const files = await bundleFunctions(context)
+  await cp(join(import.meta.dirname, 'functions.Dockerfile'), join(context, 'Dockerfile'))
+  await cp(config, join(context, 'gapless.yml'))
+  await copyCertificates(parsed, { from: dirname(config), to: context })
+  const brokers = Object.values(parsed.clusters).flatMap(cluster => cluster.brokers)
+  return {
+    bundleBytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
+    localBrokers: brokers.filter(each => /^(?:localhost|127\.[\d.]+|\[?::1\]?):/.test(each)),
+  }
+}
+
+async function writeTemplate(directory: string, args: readonly string[]): Promise<void> {
+  const command = join(projectDirectory, 'node_modules', 'serverless', 'bin', 'serverless.js')
+  const { code, output } = await runCommand({
+    command: process.execPath,
+    args: [command, 'package', ...args],
+    cwd: projectDirectory,
+  })
+  if (code === 0) return
+  throw new PackageError(
+    `serverless package (into ${directory}) failed with ${code}:\n${output.trim()}`,
+  )
+}
+
+const packaged = z.object({
+  Resources: z.object({
+    PlanLambdaFunction: z.object({
+      Properties: z.object({
+        Environment: z.object({ Variables: z.record(z.string(), z.unknown()) }),
+      }),
+    }),
+  }),
+})
+
+/** The variables that the template gives the functions. */
+async function readVariables(directory: string): Promise<Record<string, string>> {
+  const file = join(directory, 'cloudformation-template-update-stack.json')
+  const { Resources } = packaged.parse(JSON.parse(await readFile(file, 'utf8')))
+  const variables = Resources.PlanLambdaFunction.Properties.Environment.Variables
+  return Object.fromEntries(
+    Object.entries(variables).map(([name, value]) => [
+      name,
+      typeof value === 'string' ? value : JSON.stringify(value),
+    ]),
+  )
+}
+
+/** Certificates are named relative to the configuration, so they must lie beside or below it. */
+async function copyCertificates(config: Config, at: { from: string; to: string }): Promise<void> {
+  for (const [name, { tls }] of Object.entries(config.clusters)) {
+    if (typeof tls !== 'object') continue
+    for (const [key, file] of Object.entries(tls)) {
+      if (typeof file !== 'string' || !isAbsolute(file)) continue
+      const path = relative(at.from, file)
+      if (path.startsWith('..')) {
+        throw new PackageError(
+          `clusters.${name}.tls.${key} is ${file}, outside of ${at.from}: put it beside the configuration, to be in the image.`,
+        )
+      }
+      await cp(file, join(at.to, path))
+    }
+  }
+}
+
+async function main(): Promise<void> {
+  const { values } = parseArgs({
+    options: {
+      stage: { type: 'string', default: 'prod' },
+      image: { type: 'string' },
+      config: { type: 'string', default: process.env.GAPLESS_CONFIG || 'gapless.yml' },
+      param: { type: 'string', multiple: true, default: [] },
+      directory: { type: 'string', default: join(projectDirectory, 'build') },
+    },
+  })
+  const { stage, image = null, config, param: params, directory } = values
+  const { bundleBytes, localBrokers } = await packageFunctions({
+    stage,
+    image,
+    config,
+    params,
+    directory,
+  })
+  const megabytes = (bundleBytes / 1e6).toFixed(1)
+  console.info(`${directory}/image: the functions (${megabytes} MB) with ${config}`)
+  console.info(`${directory}/cloudformation: the template of stage ${stage}`)
+  if (localBrokers.length > 0) {
+    const text = `${config} names ${localBrokers.join(', ')}, which in AWS is the function itself: give --config another one.`
+    console.warn(text)
+  }
+  if (image === null) {
+    console.info(
+      'No --image was given, so the template names none that exists. Next: infra/build-image.sh REPOSITORY, ' +
+        'then this again with the --image it prints (docs/DEPLOY.md).',
+    )
+  }
+}
+
+if (import.meta.main) {
+  try {
+    await main()
+  } catch (error) {
+    const isExpected =
+      error instanceof PackageError ||
+      error instanceof ConfigError ||
+      (error instanceof TypeError && 'code' in error)
+    if (!isExpected) throw error
+    console.error((error as Error).message)
+    process.exitCode = 1
+  }
+}

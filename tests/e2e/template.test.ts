@@ -1,0 +1,208 @@
+// What would be deployed: the CloudFormation that the real serverless command line makes of
+// serverless.yml, on a machine without credentials and without a network.
+
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { listFunctions } from '../../infra/bundle.ts'
+import { root } from '../support/source-tree.ts'
+import {
+  actionsOf,
+  exampleImage,
+  lintTemplates,
+  packageStage,
+  type Resource,
+  statementsOf,
+  type Template,
+} from '../support/stack-template.ts'
+
+let prod: Template
+let local: Template
+let closed: Template
+
+beforeAll(async () => {
+  prod = await packageStage('prod', { image: exampleImage })
+  local = await packageStage('local')
+  closed = await packageStage('closed', {
+    image: exampleImage,
+    network: 'private',
+    subnetIds: 'subnet-0123456789abcdef0,subnet-0123456789abcdef1',
+    securityGroupIds: 'sg-0123456789abcdef0',
+    replicateConcurrency: '7',
+    logRetentionDays: '30',
+  })
+})
+afterAll(() => {
+  for (const each of [prod, local, closed]) each?.remove()
+})
+
+test('cfn-lint has nothing to say about any stage', async () => {
+  expect(await lintTemplates([prod, local, closed].map(each => each.file))).toEqual([])
+})
+
+test('cfn-lint would say something', async () => {
+  const damaged = prod.file.replace(/json$/, 'damaged.json')
+  const text = readFileSync(prod.file, 'utf8')
+  writeFileSync(damaged, text.replace('"RecursiveLoop": "Allow"', '"RecursiveLoop": "Perhaps"'))
+  expect((await lintTemplates([damaged])).join()).toContain('Perhaps')
+})
+
+test('every door of functions/ is deployed: with its own role, as the same image with its own command', async () => {
+  const doors = readdirSync(join(root, 'functions'))
+    .filter(file => readFileSync(join(root, 'functions', file), 'utf8').includes('const handler ='))
+    .map(file => file.replace(/\.ts$/, ''))
+  expect((await listFunctions()).toSorted()).toEqual(doors.toSorted())
+  const functions = prod.ofType('AWS::Lambda::Function')
+  expect(functions.map(([, { Properties }]) => Properties.ImageConfig)).toEqual(
+    (await listFunctions()).map(name => ({ Command: [`${name}.handler`] })),
+  )
+  for (const [, { Properties }] of functions) {
+    expect(Properties).toMatchObject({
+      PackageType: 'Image',
+      Code: { ImageUri: exampleImage },
+      Architectures: ['arm64'],
+    })
+  }
+  const roles = functions.map(([, { Properties }]) => JSON.stringify(Properties.Role))
+  expect(new Set(roles).size).toBe(functions.length)
+})
+
+test('nothing is invoked again, nor later than a tick, and what failed is kept', () => {
+  const functions = prod.ofType('AWS::Lambda::Function')
+  const settings = prod.ofType('AWS::Lambda::EventInvokeConfig')
+  expect(settings.map(([, { Properties }]) => Properties.FunctionName)).toEqual(
+    functions.map(([name]) => ({ Ref: name })),
+  )
+  const queue = { 'Fn::GetAtt': ['FailuresQueue', 'Arn'] }
+  for (const [, { Properties }] of settings) {
+    expect(Properties).toMatchObject({
+      Qualifier: '$LATEST',
+      MaximumRetryAttempts: 0,
+      MaximumEventAgeInSeconds: 60,
+      DestinationConfig: { OnFailure: { Destination: queue } },
+    })
+  }
+  for (const [, { Properties }] of prod.ofType('AWS::Events::Rule')) {
+    expect(Properties.Targets).toEqual([
+      expect.objectContaining({
+        RetryPolicy: expect.objectContaining({ MaximumEventAgeInSeconds: 60 }),
+        DeadLetterConfig: { Arn: queue },
+      }),
+    ])
+  }
+  expect(prod.resources.FailuresQueue?.Properties).toMatchObject({
+    MessageRetentionPeriod: 14 * 24 * 60 * 60,
+    SqsManagedSseEnabled: true,
+  })
+})
+
+test('every function has a reserved concurrency, a time-out, and a log that is not kept for ever', () => {
+  for (const [, { Properties }] of prod.ofType('AWS::Lambda::Function')) {
+    expect(Properties.ReservedConcurrentExecutions).toBeGreaterThan(0)
+    expect(Properties.Timeout).toBeLessThanOrEqual(900)
+    const log = prod
+      .ofType('AWS::Logs::LogGroup')
+      .find(
+        ([, group]) => group.Properties.LogGroupName === `/aws/lambda/${Properties.FunctionName}`,
+      )
+    expect(log?.[1].Properties.RetentionInDays).toBe(90)
+  }
+})
+
+test('a worker that invokes the next one is no runaway loop', () => {
+  expect(prod.resources.ReplicateLambdaFunction?.Properties.RecursiveLoop).toBe('Allow')
+})
+
+test('the table outlives the stack', () => {
+  expect(prod.resources.CheckpointTable).toMatchObject({
+    DeletionPolicy: 'Retain',
+    UpdateReplacePolicy: 'Retain',
+    Properties: {
+      TableName: 'gapless-prod',
+      PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true },
+      SSESpecification: { SSEEnabled: true },
+    },
+  })
+})
+
+describe('what functions may do', () => {
+  const rolesOf = (template: Template) => template.ofType('AWS::IAM::Role')
+
+  test('only allowed things, each on named resources', () => {
+    for (const [name, role] of rolesOf(prod)) {
+      for (const statement of statementsOf(role)) {
+        expect(statement.Effect, name).toBe('Allow')
+        expect(actionsOf([statement]).join(), name).not.toContain('*')
+        expect(JSON.stringify(statement.Resource), name).not.toMatch(/"\*"|:\*"|\/\*"/)
+      }
+      expect(role.Properties.ManagedPolicyArns, name).toEqual([])
+    }
+  })
+
+  test('each writes to its own log only', () => {
+    for (const [, { Properties }] of prod.ofType('AWS::Lambda::Function')) {
+      const role = roleOf(prod, Properties)
+      const log = statementsOf(role).filter(each => actionsOf([each]).join().includes('logs:'))
+      const group = prod
+        .ofType('AWS::Logs::LogGroup')
+        .find(
+          ([, each]) => each.Properties.LogGroupName === `/aws/lambda/${Properties.FunctionName}`,
+        )
+      expect(log.map(each => each.Resource)).toEqual([{ 'Fn::GetAtt': [group?.[0], 'Arn'] }])
+    }
+  })
+
+  test('nobody creates, deletes or scans a table', () => {
+    const tableActions = rolesOf(prod)
+      .flatMap(([, role]) => actionsOf(statementsOf(role)))
+      .filter(action => action.startsWith('dynamodb:'))
+    expect([...new Set(tableActions)].toSorted()).toEqual([
+      'dynamodb:ConditionCheckItem',
+      'dynamodb:Query',
+      'dynamodb:UpdateItem',
+    ])
+  })
+})
+
+describe('the parameters of a stage', () => {
+  test('private clusters: every function is in the subnets, and may attach to them', () => {
+    for (const [, { Properties }] of closed.ofType('AWS::Lambda::Function')) {
+      expect(Properties.VpcConfig).toEqual({
+        SubnetIds: { 'Fn::Split': [',', 'subnet-0123456789abcdef0,subnet-0123456789abcdef1'] },
+        SecurityGroupIds: { 'Fn::Split': [',', 'sg-0123456789abcdef0'] },
+      })
+      expect(JSON.stringify(roleOf(closed, Properties).Properties.ManagedPolicyArns)).toContain(
+        'AWSLambdaENIManagementAccess',
+      )
+    }
+    for (const [, { Properties }] of prod.ofType('AWS::Lambda::Function')) {
+      expect(Properties.VpcConfig).toBeUndefined()
+    }
+  })
+
+  test('numbers', () => {
+    expect(closed.resources.ReplicateLambdaFunction?.Properties).toMatchObject({
+      ReservedConcurrentExecutions: 7,
+    })
+    expect(closed.resources.PlanLogGroup?.Properties.RetentionInDays).toBe(30)
+  })
+
+  test('two stages share nothing', () => {
+    const namesOf = (template: Template) =>
+      JSON.stringify(template.resources).match(/"(?:[a-z/]*)gapless-[a-z]+(?:-[a-z]+)?"/g) ?? []
+    const shared = new Set(namesOf(prod))
+    expect(shared.size).toBeGreaterThan(5)
+    expect(namesOf(closed).filter(name => shared.has(name))).toEqual([])
+  })
+
+  test('without an image nothing is packaged, and the sentence names it', async () => {
+    await expect(packageStage('prod')).rejects.toThrow(/image/)
+  })
+})
+
+function roleOf(template: Template, properties: Resource['Properties']): Resource {
+  const { 'Fn::GetAtt': [name] = [] } = properties.Role as { 'Fn::GetAtt'?: string[] }
+  const role = template.resources[name ?? '']
+  if (role === undefined) throw new Error(`no role ${JSON.stringify(properties.Role)}`)
+  return role
+}

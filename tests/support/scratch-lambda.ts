@@ -1,0 +1,309 @@
+// Lambda, as far as a function can tell: for each invocation a process of AWS's own runtime
+// interface client with the bundled handler, which asks this program for work over Lambda's Runtime
+// API and is killed when its time is up; the Invoke API for whoever invokes; and all of it in front
+// of a stand-in of DynamoDB, so that what each function asks of AWS is known. Owns no judgement.
+//
+// What it is not: the base image (Amazon Linux, its build of Node, arm64), a processor's share, the
+// freezing of idle processes, retries, destinations, and permissions that are refused.
+
+import { type ChildProcess, spawn } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { dirname } from 'node:path'
+import { awsActionsOf, isPublish } from './aws-actions.ts'
+
+export type Outcome =
+  | { readonly kind: 'succeeded'; readonly answer: unknown }
+  | { readonly kind: 'failed'; readonly error: RuntimeError }
+  /** The module could not be loaded: no invocation reached it. */
+  | { readonly kind: 'init-failed'; readonly error: RuntimeError }
+  | { readonly kind: 'timed-out' }
+
+/** As the client tells it. */
+export type RuntimeError = { readonly errorType: string; readonly errorMessage: string }
+
+export type FunctionSettings = {
+  /** `plan.handler`, as in the image's command. */
+  readonly handler: string
+  readonly timeoutMs: number
+  readonly variables: Readonly<Record<string, string>>
+}
+
+export type ScratchLambda = {
+  /** One invocation to its end, in an idle process or a new one. */
+  invoke(name: string, payload: unknown): Promise<Outcome>
+  /** The ends of all invocations so far, those that functions asked for too. */
+  readonly ended: readonly { readonly name: string; readonly outcome: Outcome }[]
+  /** How many processes were started for a function. */
+  processes(name: string): number
+  /** From the start of each of them to its first question for work, ms. */
+  initMs(name: string): readonly number[]
+  /** The processor's time that each process has taken until now, ms. Linux only. */
+  processorMs(name: string): number[]
+  /** What a function asked of AWS, by the names that permissions have, sorted. */
+  actions(name: string): string[]
+  /** The subjects of what was published to a topic, in order. */
+  readonly published: readonly string[]
+  /** Everything a function wrote to its log. */
+  log(name: string): string
+  stop(): Promise<void>
+}
+
+type Work = {
+  readonly payload: string
+  readonly end: (outcome: Outcome) => void
+}
+
+type Sandbox = {
+  readonly pid: number
+  initMs(): number
+  run(work: Work): void
+  isIdle(): boolean
+  stop(): Promise<void>
+}
+
+const timeOutSlackMs = 10
+/** Of SNS. */
+const publishedAnswer =
+  '<PublishResponse><PublishResult><MessageId>1</MessageId></PublishResult></PublishResponse>'
+const processorTicksPerSecond = 100
+
+export async function startScratchLambda(options: {
+  /** Where the bundle is, as the image has it in /var/task. */
+  readonly taskRoot: string
+  /** The module of the runtime interface client. */
+  readonly runtime: string
+  readonly dynamoDbEndpoint: string
+  readonly functions: Readonly<Record<string, FunctionSettings>>
+}): Promise<ScratchLambda> {
+  const { functions, dynamoDbEndpoint } = options
+  const ended: { name: string; outcome: Outcome }[] = []
+  const actions = new Map<string, Set<string>>()
+  const logs = new Map<string, string>()
+  const sandboxes = new Map<string, Sandbox[]>()
+  const published: string[] = []
+  let isStopping = false
+
+  const invoke = async (name: string, payload: unknown): Promise<Outcome> => {
+    const settings = functions[name]
+    if (settings === undefined) throw new Error(`no function ${name}`)
+    const known = sandboxes.get(name) ?? []
+    sandboxes.set(name, known)
+    const { promise, resolve } = Promise.withResolvers<Outcome>()
+    const work = { payload: JSON.stringify(payload), end: resolve }
+    let sandbox = known.find(each => each.isIdle())
+    if (sandbox === undefined) {
+      sandbox = await startSandbox({
+        ...options,
+        name,
+        settings,
+        awsEndpoint: `${aws.endpoint}/as/${name}`,
+        onOutput: text => logs.set(name, (logs.get(name) ?? '') + text),
+      })
+      known.push(sandbox)
+    }
+    sandbox.run(work)
+    const outcome = await promise
+    ended.push({ name, outcome })
+    return outcome
+  }
+
+  const aws = await startServer(async (request, response) => {
+    // /as/NAME, which is who asks, and then what AWS would be asked.
+    const [, , name = '', ...rest] = (request.url ?? '').split('/')
+    const path = `/${rest.join('/')}`
+    const body = await readBody(request)
+    const asked = actions.get(name) ?? new Set()
+    actions.set(name, asked)
+    for (const action of awsActionsOf({ path, headers: request.headers, body })) asked.add(action)
+    if (isPublish(body)) {
+      published.push(new URLSearchParams(body).get('Subject') ?? '')
+      response.writeHead(200, { 'Content-Type': 'text/xml' })
+      return void response.end(publishedAnswer)
+    }
+    const invoked = /^\/2015-03-31\/functions\/([^/]+)\/invocations$/.exec(path)?.[1]
+    if (invoked === undefined) return pass(dynamoDbEndpoint, request, body, response)
+    if (isStopping) return answer(response, 503, {})
+    const end = invoke(decodeURIComponent(invoked), JSON.parse(body))
+    if (request.headers['x-amz-invocation-type'] !== 'Event') {
+      throw new Error('functions invoke each other without waiting for an answer')
+    }
+    answer(response, 202, {})
+    await end
+  })
+
+  return {
+    invoke,
+    ended,
+    processes: name => sandboxes.get(name)?.length ?? 0,
+    initMs: name => (sandboxes.get(name) ?? []).map(each => each.initMs()),
+    processorMs: name => (sandboxes.get(name) ?? []).map(each => readProcessorMs(each.pid)),
+    published,
+    actions: name => [...(actions.get(name) ?? [])].toSorted(),
+    log: name => logs.get(name) ?? '',
+    async stop() {
+      isStopping = true
+      await Promise.all([...sandboxes.values()].flat().map(each => each.stop()))
+      await aws.stop()
+    },
+  }
+}
+
+async function startSandbox(options: {
+  readonly taskRoot: string
+  readonly runtime: string
+  readonly name: string
+  readonly settings: FunctionSettings
+  readonly awsEndpoint: string
+  readonly onOutput: (text: string) => void
+}): Promise<Sandbox> {
+  const { name, settings, onOutput } = options
+  let waiting: ServerResponse | null = null
+  let work: Work | null = null
+  let isOver = false
+  let timer: NodeJS.Timeout | undefined
+  let child: ChildProcess | undefined
+  let initMs = Number.NaN
+  const startedMs = performance.now()
+
+  const finish = (outcome: Outcome) => {
+    clearTimeout(timer)
+    const done = work
+    work = null
+    done?.end(outcome)
+  }
+  const hand = () => {
+    if (waiting === null || work === null) return
+    const response = waiting
+    waiting = null
+    response.setHeader('Lambda-Runtime-Aws-Request-Id', randomUUID())
+    response.setHeader('Lambda-Runtime-Deadline-Ms', String(Date.now() + settings.timeoutMs))
+    const arn = `arn:aws:lambda:us-east-1:000000000000:function:${name}`
+    response.setHeader('Lambda-Runtime-Invoked-Function-Arn', arn)
+    response.setHeader('Content-Type', 'application/json')
+    response.end(work.payload)
+    timer = setTimeout(() => {
+      isOver = true
+      child?.kill('SIGKILL')
+      finish({ kind: 'timed-out' })
+    }, settings.timeoutMs + timeOutSlackMs)
+  }
+  const runtimeApi = await startServer(async (request, response) => {
+    const body = await readBody(request)
+    const path = request.url ?? ''
+    if (path === '/2018-06-01/runtime/invocation/next') {
+      waiting = response
+      if (Number.isNaN(initMs)) initMs = performance.now() - startedMs
+      return hand()
+    }
+    answer(response, 202, { status: 'OK' })
+    if (path.endsWith('/response')) return finish({ kind: 'succeeded', answer: JSON.parse(body) })
+    const { errorType, errorMessage } = JSON.parse(body) as RuntimeError
+    const isInit = path === '/2018-06-01/runtime/init/error'
+    if (isInit) isOver = true
+    finish({ kind: isInit ? 'init-failed' : 'failed', error: { errorType, errorMessage } })
+  })
+
+  child = spawn(process.execPath, [options.runtime], {
+    cwd: options.taskRoot,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    // Nothing of the environment of the tests: a sandbox has what Lambda and the template give it.
+    env: {
+      PATH: dirname(process.execPath),
+      AWS_LAMBDA_RUNTIME_API: runtimeApi.endpoint.replace('http://', ''),
+      _HANDLER: settings.handler,
+      LAMBDA_TASK_ROOT: options.taskRoot,
+      AWS_LAMBDA_FUNCTION_NAME: name,
+      AWS_LAMBDA_FUNCTION_VERSION: '$LATEST',
+      AWS_LAMBDA_FUNCTION_MEMORY_SIZE: '512',
+      AWS_LAMBDA_LOG_GROUP_NAME: `/aws/lambda/${name}`,
+      AWS_LAMBDA_LOG_STREAM_NAME: 'scratch',
+      AWS_REGION: 'us-east-1',
+      AWS_ACCESS_KEY_ID: 'test',
+      AWS_SECRET_ACCESS_KEY: 'test',
+      AWS_ENDPOINT_URL: options.awsEndpoint,
+      ...settings.variables,
+    },
+  })
+  for (const stream of [child.stdout, child.stderr]) stream?.on('data', each => onOutput(`${each}`))
+  const closed = once(child, 'close').then(([code, signal]) => {
+    isOver = true
+    const errorMessage = `exited with ${code ?? signal}`
+    finish({ kind: 'failed', error: { errorType: 'Runtime.ExitError', errorMessage } })
+  })
+  return {
+    pid: child.pid ?? 0,
+    initMs: () => initMs,
+    run(next) {
+      work = next
+      hand()
+    },
+    isIdle: () => !isOver && work === null,
+    async stop() {
+      child?.kill('SIGKILL')
+      await closed
+      await runtimeApi.stop()
+    },
+  }
+}
+
+/** utime and stime of proc(5), the 14th and 15th field; the second one may hold blanks. */
+function readProcessorMs(pid: number): number {
+  const [, rest = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')
+  const [userTicks, systemTicks] = rest.split(' ').slice(11, 13).map(Number)
+  return (((userTicks ?? 0) + (systemTicks ?? 0)) * 1000) / processorTicksPerSecond
+}
+
+async function startServer(
+  serve: (request: IncomingMessage, response: ServerResponse) => Promise<void> | void,
+): Promise<{ endpoint: string; stop(): Promise<void> }> {
+  const server: Server = createServer((request, response) => {
+    Promise.resolve(serve(request, response)).catch(error => response.destroy(error))
+  })
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  return {
+    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    async stop() {
+      const closed = once(server, 'close')
+      server.close()
+      server.closeAllConnections()
+      await closed
+    },
+  }
+}
+
+async function readBody(request: IncomingMessage): Promise<string> {
+  const chunks: Buffer[] = []
+  for await (const chunk of request) chunks.push(chunk)
+  return Buffer.concat(chunks).toString('utf8')
+}
+
+function answer(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { 'Content-Type': 'application/json' })
+  response.end(JSON.stringify(body))
+}
+
+/** On to the stand-in of DynamoDB, and its answer back. */
+async function pass(
+  endpoint: string,
+  { headers }: IncomingMessage,
+  body: string,
+  response: ServerResponse,
+): Promise<void> {
+  const given = await fetch(endpoint, {
+    method: 'POST',
+    headers: {
+      'Content-Type': 'application/x-amz-json-1.0',
+      'X-Amz-Target': String(headers['x-amz-target']),
+      Authorization: String(headers.authorization),
+      'X-Amz-Date': String(headers['x-amz-date']),
+    },
+    body,
+  })
+  response.writeHead(given.status, { 'Content-Type': 'application/x-amz-json-1.0' })
+  response.end(await given.text())
+}

@@ -1,0 +1,111 @@
+// What `serverless package` makes of serverless.yml for a stage, read back: as somebody without
+// credentials, without a network and without settings of this machine. Owns the forms of resources
+// that tests look into; not what they must hold.
+
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+import { fetchLocalStack } from '../../localstack/artifacts.ts'
+import { runCommand } from '../../localstack/os-process.ts'
+import { root } from './source-tree.ts'
+
+export const exampleImage = `123456789012.dkr.ecr.eu-central-1.amazonaws.com/gapless@sha256:${'ab'.repeat(32)}`
+
+export type Resource = {
+  readonly Type: string
+  readonly DeletionPolicy?: string
+  readonly UpdateReplacePolicy?: string
+  readonly Properties: Readonly<Record<string, unknown>>
+}
+
+export type Template = {
+  readonly file: string
+  readonly resources: Readonly<Record<string, Resource>>
+  ofType(type: string): readonly (readonly [string, Resource])[]
+  remove(): void
+}
+
+export type Statement = {
+  readonly Effect: string
+  readonly Action: string | readonly string[]
+  readonly Resource: unknown
+}
+
+/** The environment of a machine that has Node, and nothing to do with AWS. */
+export function strangersEnvironment(home: string): NodeJS.ProcessEnv {
+  return {
+    HOME: home,
+    PATH: [dirname(process.execPath), '/usr/bin', '/bin'].join(delimiter),
+    // Whoever asks a server of AWS all the same gets no answer.
+    HTTP_PROXY: 'http://127.0.0.1:9',
+    HTTPS_PROXY: 'http://127.0.0.1:9',
+    AWS_EC2_METADATA_DISABLED: 'true',
+  }
+}
+
+/** About 5 s. @throws Error with the output when the command fails. */
+export async function packageStage(
+  stage: string,
+  params: Readonly<Record<string, string>> = {},
+): Promise<Template> {
+  const directory = mkdtempSync(join(tmpdir(), 'gapless-template-'))
+  const remove = () => rmSync(directory, { recursive: true, force: true })
+  const { code, output } = await runCommand({
+    command: process.execPath,
+    args: [
+      join(root, 'node_modules', 'serverless', 'bin', 'serverless.js'),
+      ...['package', '--stage', stage, '--package', join(directory, 'package')],
+      ...Object.entries(params).flatMap(([name, value]) => ['--param', `${name}=${value}`]),
+    ],
+    cwd: root,
+    env: strangersEnvironment(directory),
+  })
+  if (code !== 0) {
+    remove()
+    throw new Error(output)
+  }
+  const file = join(directory, 'package', templateName)
+  return { ...readTemplate(file), file, remove }
+}
+
+/** What `serverless package` calls the template of the functions. */
+export const templateName = 'cloudformation-template-update-stack.json'
+
+export function readTemplate(file: string): Pick<Template, 'resources' | 'ofType'> {
+  const { Resources } = JSON.parse(readFileSync(file, 'utf8')) as {
+    Resources: Record<string, Resource>
+  }
+  return {
+    resources: Resources,
+    ofType: type => Object.entries(Resources).filter(([, resource]) => resource.Type === type),
+  }
+}
+
+/** The findings of cfn-lint, errors and warnings; it comes with LocalStack's pinned packages. */
+export async function lintTemplates(files: readonly string[]): Promise<string[]> {
+  const python = join(await fetchLocalStack(), 'bin', 'python')
+  const { code, output } = await runCommand({
+    command: python,
+    args: [
+      ...['-c', 'from cfnlint.runner import main; main()'],
+      // W3005: a function waits for its role twice, by the property that names it and by what
+      // serverless adds. It is right, and not ours to leave out.
+      ...['--format', 'parseable', '--ignore-checks', 'W3005', '--template', ...files],
+    ],
+  })
+  const findings = output.split('\n').filter(line => line.trim() !== '')
+  if (code !== 0 && findings.length === 0) return [`cfn-lint ended with ${code} and said nothing`]
+  return findings
+}
+
+/** The statements of a role's own policies. */
+export function statementsOf(role: Resource): readonly Statement[] {
+  const policies = role.Properties.Policies as {
+    PolicyDocument: { Statement: Statement[] }
+  }[]
+  return policies.flatMap(({ PolicyDocument }) => PolicyDocument.Statement)
+}
+
+export function actionsOf(statements: readonly Statement[]): string[] {
+  return statements.flatMap(({ Action }) => Action).toSorted()
+}
