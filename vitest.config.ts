@@ -5,10 +5,10 @@ import { defineConfig } from 'vitest/config'
 //
 // simulation: the real loops against simulated clusters, table, clock and deaths, from seeds.
 //
-// Units and simulation first, on all cores. Then both others together, three files at a time whatever
-// the machine: a file starts up to four JVMs, and waits for them more than it computes. Projects of
-// one group must have the same number of workers, and the default depends on the machine, so the
-// groups differ.
+// Units and simulation first, on all cores. Then both others together, three files at a time
+// whatever the machine: a file starts up to four JVMs, and waits for them more than it computes.
+// Projects of one group must have the same number of workers, and the default depends on the
+// machine, so the groups differ.
 const withProcesses = { maxWorkers: 3, hookTimeout: 300_000, sequence: { groupOrder: 1 } }
 
 export default defineConfig({

@@ -5,8 +5,8 @@
 //
 //   npm run bench:distance -- [--records 1000000] [--size 200] [--partitions 4] [--round-trip 80]
 //       [--slow-bytes 4194304]   bytes per second of the slow standby
-//       [--batch-bytes 16384]    batch.size of the producer: at a distance it decides, because five
-//                                produce requests are in flight, with one batch of each partition
+//       [--batch-bytes 16384]    batch.size of the producer: at a distance it decides, because so
+//                                many requests are in flight, with one batch of each partition
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { cpus, tmpdir } from 'node:os'
