@@ -1,6 +1,7 @@
 // A target that is far away: an answer takes a round trip, however fast the broker is. Records are
 // real here: what is taken over is compared by them.
 
+import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import {
   eagerRequestsMax,
@@ -8,11 +9,13 @@ import {
   worthwhileRequestBytes,
 } from '../../../lib/core/defaults.ts'
 import { bodyOf, writeRecords } from '../../../lib/kafka/record.ts'
-import { type Control, connectionLost } from '../../support/fake-cluster.ts'
+import { type Control, connectionLost, refuseProduce } from '../../support/fake-cluster.ts'
 import type { FakeLog } from '../../support/fake-log.ts'
 import { createWorld, payloads, type World } from '../../support/replicate-world.ts'
 
 const ROUND_TRIP_MS = 100
+/** Of one story; a run that finds trouble tries several times by itself. */
+const RUNS_MAX = 10
 
 /** Batches of one record each, large enough to be worth a request. */
 function writeLarge(log: FakeLog, count: number): string[] {
@@ -25,22 +28,27 @@ function writeLarge(log: FakeLog, count: number): string[] {
   return payloads(log).slice(-count)
 }
 
-/** `breaks`: the answers that never come, by when their requests were sent. */
-function farWorld(breaks: { readonly from: number; readonly to: number } | null = null) {
+/** Of a request: it is lost on the way there or back, or refused before anything is appended. */
+type Fault = 'lost' | 'answer-lost' | 'refused'
+
+/** `faults`: by when their requests were sent. */
+function farWorld(faults: ReadonlyMap<number, Fault> = new Map()) {
   const world = createWorld()
   world.createTopic('orders')
   const inFlight = { now: 0, max: 0 }
   let arrived = 0
   const produce: Control<'produce'> = async (serve, leaderId, request) => {
-    const nth = arrived
+    const fault = faults.get(arrived)
     arrived += 1
     inFlight.now += 1
     inFlight.max = Math.max(inFlight.max, inFlight.now)
     try {
       await world.clock.wait(ROUND_TRIP_MS / 2)
+      if (fault === 'lost') throw connectionLost('standby')
+      if (fault === 'refused') return refuseProduce(request, 'NOT_LEADER_OR_FOLLOWER')
       const answer = await serve(leaderId, request)
       await world.clock.wait(ROUND_TRIP_MS / 2)
-      if (breaks !== null && nth >= breaks.from && nth < breaks.to) throw connectionLost('standby')
+      if (fault === 'answer-lost') throw connectionLost('standby')
       return answer
     } finally {
       inFlight.now -= 1
@@ -71,7 +79,8 @@ test('batches worth a request do not wait for the answers of the first five', as
 })
 
 test('when more answers are lost than a broker remembers batches, it is looked what arrived', async () => {
-  const world = farWorld({ from: 20, to: 60 })
+  const lost = Array.from({ length: 40 }, (_, index) => [20 + index, 'answer-lost'] as const)
+  const world = farWorld(new Map(lost))
   const written = writeLarge(world.sourceLog('orders'), 200)
 
   const report = await world.run('orders')
@@ -80,4 +89,24 @@ test('when more answers are lost than a broker remembers batches, it is looked w
   expect(payloads(world.targetLog('orders'))).toEqual(written)
   expect(report.partitions[0]?.incidents).toEqual([])
   expect(await producerEpoch(world)).toBe(1)
+})
+
+test('whatever is lost or refused with many requests in flight: every record once, in order', async () => {
+  const fault = fc.constantFrom<Fault>('lost', 'answer-lost', 'refused')
+  const faults = fc.array(fc.tuple(fc.nat({ max: 120 }), fault), { maxLength: 40 })
+  await fc.assert(
+    fc.asyncProperty(faults, fc.integer({ min: 20, max: 90 }), async (each, batches) => {
+      const world = farWorld(new Map(each))
+      const written = writeLarge(world.sourceLog('orders'), batches)
+      for (let runs = 0; runs < RUNS_MAX; runs += 1) {
+        const report = await world.run('orders')
+        expect(report.partitions[0]?.incidents).toEqual([])
+        if (report.partitions[0]?.outcome === 'drained') break
+        // A run that gave up on its connection may have kept its lease.
+        await world.clock.wait(world.flow.budgets.leaseMs)
+      }
+      expect(payloads(world.targetLog('orders'))).toEqual(written)
+    }),
+    { numRuns: 60 },
+  )
 })
