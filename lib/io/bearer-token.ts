@@ -2,20 +2,10 @@
 // Amazon MSK. Does not own how it is sent to a broker (sasl-exchange.ts, kafkajs-client.ts).
 
 import type { ClientCredentials } from '../core/cluster-config.ts'
+import { CredentialError } from './credential-error.ts'
 
 /** A token, and until when it may be used for new connections, ms since the epoch. */
 export type BearerToken = { readonly token: string; readonly freshUntilMs: number | null }
-
-export class TokenError extends Error {
-  override readonly name = 'TokenError'
-  /** Our credentials were refused; otherwise nobody answered, which says nothing about them. */
-  readonly isDenial: boolean
-
-  constructor(message: string, isDenial: boolean) {
-    super(message)
-    this.isDenial = isDenial
-  }
-}
 
 const REQUEST_TIMEOUT_MS = 5_000
 /** What is left of a token's life must last for a handshake. */
@@ -28,8 +18,8 @@ export type ResolvedCredentials = Record<'clientId' | 'clientSecret', string> &
 
 /**
  * OAuth 2.0 client credentials (RFC 6749, section 4.4), by HTTP Basic (section 2.3.1) as Kafka's
- * own client does it (KIP-768). Throws `TokenError`, which never holds what was sent or answered
- * but for the error code of section 5.2.
+ * own client does it (KIP-768). Throws `CredentialError`, which never holds what was sent or
+ * answered but for the error code of section 5.2.
  */
 export async function fetchToken(from: ResolvedCredentials, nowMs: number): Promise<BearerToken> {
   const { url, clientId, clientSecret, scope } = from
@@ -53,14 +43,14 @@ export async function fetchToken(from: ResolvedCredentials, nowMs: number): Prom
     })
     answer = { status: response.status, body: await response.text() }
   } catch (error) {
-    throw new TokenError(`token endpoint ${url} does not answer (${reasonOf(error)})`, false)
+    throw new CredentialError(`token endpoint ${url} does not answer (${reasonOf(error)})`, false)
   }
   const fields = fieldsOf(answer.body)
   const { access_token: token, expires_in: seconds } = fields
   if (answer.status !== 200 || typeof token !== 'string' || token === '') {
     const code = errorCode(fields)
     const said = `answered ${answer.status}${code === null ? '' : ` ${code}`} and no token`
-    throw new TokenError(`token endpoint ${url} ${said}`, answer.status < 500)
+    throw new CredentialError(`token endpoint ${url} ${said}`, answer.status < 500)
   }
   const lifeMs = typeof seconds === 'number' && seconds > 0 ? seconds * 1_000 : 0
   return { token, freshUntilMs: nowMs + lifeMs * FRESH_SHARE }
@@ -78,7 +68,7 @@ export async function signMskToken(region: string): Promise<BearerToken> {
     return { token, freshUntilMs: null }
   } catch (error) {
     const name = error instanceof Error ? error.name : 'no error'
-    throw new TokenError(`no credentials of AWS to sign a token of MSK with (${name})`, true)
+    throw new CredentialError(`no credentials of AWS to sign a token of MSK with (${name})`, true)
   }
 }
 

@@ -8,16 +8,11 @@ import { readFile } from 'node:fs/promises'
 import { type ConnectionOptions, createSecureContext } from 'node:tls'
 import { isPemText, type SecretText, type TokenSource } from '../core/cluster-config.ts'
 import type { ClusterConfig } from '../core/config.ts'
-import {
-  type BearerToken,
-  fetchToken,
-  signMskToken,
-  subjectOf,
-  TokenError,
-} from './bearer-token.ts'
+import { type BearerToken, fetchToken, signMskToken, subjectOf } from './bearer-token.ts'
 import { BrokerFailure } from './broker-failure.ts'
 import { systemClock } from './clock.ts'
-import { createSecretReader, SecretError, type SecretReader } from './secret-reader.ts'
+import { CredentialError } from './credential-error.ts'
+import { createSecretReader, type SecretReader } from './secret-reader.ts'
 import { tlsFailure } from './tls-failure.ts'
 
 export type SaslCredentials =
@@ -218,7 +213,7 @@ async function pemOf(found: string, from: SecretText, name: string): Promise<str
 }
 
 function unreadable(cluster: string, error: unknown): unknown {
-  const isOurs = error instanceof SecretError || error instanceof TokenError
+  const isOurs = error instanceof CredentialError
   if (!isOurs && !(error instanceof PemError)) return error
   return new BrokerFailure({
     reason: isOurs && error.isDenial ? 'authorization-denied' : 'unreachable',

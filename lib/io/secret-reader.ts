@@ -3,20 +3,10 @@
 // whoever asked and nowhere else: no error holds it, nor an error of the SDK as its cause.
 
 import type { SecretReference } from '../core/cluster-config.ts'
+import { CredentialError } from './credential-error.ts'
 
-/** Reads what a reference stands for. Throws `SecretError`. */
+/** Reads what a reference stands for. Throws `CredentialError`. */
 export type SecretReader = { read(reference: SecretReference): Promise<string> }
-
-export class SecretError extends Error {
-  override readonly name = 'SecretError'
-  /** AWS says that this process may not; otherwise there is nothing to read, or AWS is silent. */
-  readonly isDenial: boolean
-
-  constructor(message: string, isDenial: boolean) {
-    super(message)
-    this.isDenial = isDenial
-  }
-}
 
 /** The two requests that AWS is asked; null: it has the secret, and no text in it. */
 export type SecretRequests = {
@@ -51,10 +41,10 @@ async function ask(requests: SecretRequests, reference: SecretReference): Promis
     const name = error instanceof Error ? error.name : 'no error'
     if (isAnswer(error)) {
       const text = sentence(reference, `AWS answered ${name}`, remedy(reference, name))
-      throw new SecretError(text, !NOT_THERE.test(name))
+      throw new CredentialError(text, !NOT_THERE.test(name))
     }
     const next = 'Check region, network and credentials of this process.'
-    throw new SecretError(sentence(reference, codeOf(error) ?? name, next), false)
+    throw new CredentialError(sentence(reference, codeOf(error) ?? name, next), false)
   }
 }
 
@@ -79,8 +69,8 @@ export function describeReference(reference: SecretReference): string {
   return `Secrets Manager secret ${reference.secretsManager}${key}`
 }
 
-function unusable(reference: SecretReference, answer: string, next: string): SecretError {
-  return new SecretError(sentence(reference, answer, next), false)
+function unusable(reference: SecretReference, answer: string, next: string): CredentialError {
+  return new CredentialError(sentence(reference, answer, next), false)
 }
 
 function sentence(reference: SecretReference, answer: string, next: string): string {

@@ -3,16 +3,14 @@
 // mean the same by "work", but it writes no checkpoint: only the holder of a lease does. Requests
 // grow with brokers, not with partitions.
 
-import { backoffMs, isLeaseLive } from '../core/budget.ts'
+import { isLeaseLive } from '../core/budget.ts'
 import type { FlowConfig } from '../core/config.ts'
 import { decide } from '../core/decide.ts'
 import type { Decision, PartitionEvent } from '../core/decision.ts'
-import { lookAgainMsMax, observationAttemptsMax, retryBackoffMs } from '../core/defaults.ts'
 import { type Incident, isOpenFor } from '../core/incident.ts'
 import { corruptIncidentText } from '../core/incident-row.ts'
 import type { PartitionState } from '../core/partition-state.ts'
 import type { Work } from '../core/shard.ts'
-import { targetTopicName } from '../core/topic-selection.ts'
 import type { Cluster } from '../io/cluster.ts'
 import type { CheckpointStore } from '../io/stores.ts'
 import type { TopicAdmin } from '../io/topic-admin.ts'
@@ -23,13 +21,8 @@ import {
   stateOf,
   unnamedText,
 } from './flow-partitions.ts'
-import {
-  type LogView,
-  type LogViews,
-  observeLogs,
-  partitionName,
-  type TopicPartition,
-} from './observe.ts'
+import type { LogView, LogViews, TopicPartition } from './observe.ts'
+import { observeBoth, onTarget } from './observe-both.ts'
 import { observedEvent } from './observed-event.ts'
 import type { Finding } from './partition-run.ts'
 import { ensureTargetTopics, findTopics } from './plan-topics.ts'
@@ -60,7 +53,6 @@ export type PartitionPlan = TopicPartition & {
 export type Plan = {
   readonly flow: string
   readonly partitions: readonly PartitionPlan[]
-  readonly openIncidents: readonly Incident[]
   readonly findings: readonly Finding[]
   /** Things that are not wrong yet and that an operator would want to know. */
   readonly warnings: readonly string[]
@@ -75,15 +67,7 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
   const topics = await findTopics(deps.source, flow, [...listed.checkpoints, ...listed.corrupt])
   const ensured = await ensureTargetTopics(deps, flow, topics.found)
   const partitions = joinPartitions(flow, topics.partitions, listed)
-  const [sources, targets] = await Promise.all([
-    observePatiently(deps, deps.source, partitions, ['log-start', 'last-stable', 'log-end']),
-    observePatiently(
-      deps,
-      deps.target,
-      partitions.map(each => onTarget(flow, each)),
-      ['log-end'],
-    ),
-  ])
+  const { sources, targets } = await observeBoth(deps, flow, partitions)
   const context = { flow, sources, targets, nowMs: deps.clock.nowMs() }
   const planned = partitions.map(each => planPartition(context, each))
   const findings = [
@@ -109,38 +93,9 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
   return {
     flow: flow.name,
     partitions: planned,
-    openIncidents: open,
     findings,
     warnings: [...topics.warnings, ...ensured.warnings, ...listed.unnamed.map(unnamedText)],
   }
-}
-
-/**
- * As `observeLogs`; what did not answer is looked at again, a little later: while a leader moves,
- * metadata and brokers contradict each other for a moment, and that is nobody's incident.
- */
-export async function observePatiently(
-  { clock }: Pick<PlanDeps, 'clock'>,
-  cluster: Cluster,
-  partitions: readonly TopicPartition[],
-  points: Parameters<typeof observeLogs>[2],
-): Promise<LogViews> {
-  const startedAtMs = clock.nowMs()
-  let views = await observeLogs(cluster, partitions, points)
-  for (let attempt = 0; attempt < observationAttemptsMax; attempt += 1) {
-    const before = views
-    const silent = partitions.filter(each => {
-      const view = before.of(each)
-      return view.kind === 'unobserved' && view.reason === 'unreachable'
-    })
-    const waitMs = backoffMs(attempt, retryBackoffMs)
-    if (silent.length === 0 || clock.nowMs() + waitMs - startedAtMs > lookAgainMsMax) break
-    await clock.wait(waitMs)
-    const again = await observeLogs(cluster, silent, points)
-    const names = new Set(silent.map(partitionName))
-    views = { of: each => (names.has(partitionName(each)) ? again : before).of(each) }
-  }
-  return views
 }
 
 /** A partition that a worker is to run. */
@@ -153,10 +108,6 @@ export function workOf(plan: Plan, mode: FlowConfig['mode'] = 'batch'): Partitio
     .map(({ topic, partition, lagRecords, topicIsKnown }) => {
       return { topic, partition, lagRecords: lagRecords ?? 0n, topicIsKnown }
     })
-}
-
-function onTarget(flow: FlowConfig, { topic, partition }: TopicPartition): TopicPartition {
-  return { topic: targetTopicName(flow, topic), partition }
 }
 
 function finding(cluster: Cluster, view: LogView): Finding[] {

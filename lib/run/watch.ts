@@ -17,7 +17,6 @@ import type { FlowConfig } from '../core/config.ts'
 import { auditReadsMax } from '../core/defaults.ts'
 import { positionOf } from '../core/partition-state.ts'
 import type { TopicRetention } from '../core/retention.ts'
-import { targetTopicName } from '../core/topic-selection.ts'
 import type { Clock } from '../io/clock.ts'
 import type { Cluster } from '../io/cluster.ts'
 import type { Log } from '../io/log.ts'
@@ -32,7 +31,7 @@ import {
   pointOf,
   type TopicPartition,
 } from './observe.ts'
-import { observePatiently } from './plan.ts'
+import { observeBoth, onTarget } from './observe-both.ts'
 import { findTopics } from './plan-topics.ts'
 
 export type WatchDeps = {
@@ -64,14 +63,8 @@ export async function watchFlow(deps: WatchDeps, flow: FlowConfig): Promise<Flow
   const topics = await findTopics(deps.source, flow, [...listed.checkpoints, ...listed.corrupt])
   const partitions = joinPartitions(flow, topics.partitions, listed)
   const names = [...new Set(partitions.map(each => each.topic))]
-  const [sources, targets, retentions] = await Promise.all([
-    observePatiently(deps, deps.source, partitions, ['log-start', 'last-stable', 'log-end']),
-    observePatiently(
-      deps,
-      deps.target,
-      partitions.map(each => onTarget(flow, each)),
-      ['log-end'],
-    ),
+  const [{ sources, targets }, retentions] = await Promise.all([
+    observeBoth(deps, flow, partitions),
     readRetentions(deps.sourceConfigs, names),
   ])
   const oldest = await ageOfUnreplicated(deps, partitions, sources)
@@ -100,10 +93,6 @@ export async function watchFlow(deps: WatchDeps, flow: FlowConfig): Promise<Flow
   }
   sayAudit(deps, audit)
   return audit
-}
-
-function onTarget(flow: FlowConfig, { topic, partition }: TopicPartition): TopicPartition {
-  return { topic: targetTopicName(flow, topic), partition }
 }
 
 const unknownRetention: TopicRetention = { kind: 'unobserved', detail: 'its retention is unknown' }

@@ -5,7 +5,8 @@ import { createPrivateKey } from 'node:crypto'
 import { expect, test } from 'vitest'
 import type { ClusterConfig } from '../../../lib/core/config.ts'
 import { createClusterSecurity, describeIdentity } from '../../../lib/io/cluster-security.ts'
-import { SecretError, type SecretReader } from '../../../lib/io/secret-reader.ts'
+import { CredentialError } from '../../../lib/io/credential-error.ts'
+import type { SecretReader } from '../../../lib/io/secret-reader.ts'
 import { createAuthority, createCertificate } from '../../support/certificates.ts'
 
 const authority = createAuthority('test')
@@ -59,7 +60,7 @@ test('A secret is read once for all connections, and again when one could not be
 
 test('A secret that cannot be read fails that cluster, is not kept, and is asked for again', async () => {
   const secrets = secretsOf({
-    password: new SecretError('SSM parameter password is denied.', true),
+    password: new CredentialError('SSM parameter password is denied.', true),
   })
   const config = clusterWith({ sasl: scram('gapless') })
   const security = createClusterSecurity('primary', config, secrets.reader)
@@ -70,7 +71,7 @@ test('A secret that cannot be read fails that cluster, is not kept, and is asked
     cluster: 'primary',
     message: 'SSM parameter password is denied',
   })
-  secrets.values.password = new SecretError('AWS is silent', false)
+  secrets.values.password = new CredentialError('AWS is silent', false)
   await expect(security.read()).rejects.toMatchObject({ reason: 'unreachable' })
   secrets.values.password = 'there'
   expect((await security.read()).sasl).toMatchObject({ password: 'there' })
