@@ -50,7 +50,10 @@ export type CatchUpRun = {
   readonly peakMemoryMb: number
 }
 
-/** Under a steady load; ages of records when a consumer has them, ms, less than the source's own. */
+/**
+ * Under a steady load: ages of records when a consumer of either cluster has them, at the same
+ * time. What a contender adds is the difference.
+ */
 export type LatencyRun = {
   readonly recordsPerSecond: number
   readonly contender: string
