@@ -1,7 +1,7 @@
 // Owns what everything that is measured side by side has in common: how it is told what to copy,
 // and what is known of it while it runs. Nothing is measured here.
 
-/** What one contender copies in one run: one topic, all of it, by a route that no other run used. */
+/** What one contender copies in one run: one topic, all of it, by a route no other run used. */
 export type Job = {
   /** `127.0.0.1:port`. */
   readonly sourceBrokers: string
@@ -31,7 +31,7 @@ export type Contender = {
   start(job: Job): Promise<RunningContender>
 }
 
-/** What a run's copy is called on the target: MirrorMaker 2's DefaultReplicationPolicy, and ours. */
+/** What a run's copy is called on the target: as MirrorMaker 2's DefaultReplicationPolicy says. */
 export function copyOf({ route, topic }: Job): string {
   return `${route}.${topic}`
 }
