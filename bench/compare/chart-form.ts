@@ -32,13 +32,23 @@ export function renderSvg({ option, title, height }: Drawing): string {
     backgroundColor: '#ffffff',
     textStyle: { fontFamily: 'sans-serif', color: '#24292f' },
     title: { text: title, left: 16, top: 12, textStyle: { fontSize: 16, color: '#24292f' } },
-    legend: { top: 42, left: 12, textStyle: { color: '#24292f' } },
+    legend: { top: 42, left: 12, itemGap: 30, textStyle: { color: '#24292f' } },
     ...option,
   })
   const svg = chart.renderToSVGString()
   chart.dispose()
-  // The renderer numbers its charts within the process; a file must not depend on their order.
-  return `${svg.replaceAll(/\bzr\d+-/g, 'zr-')}\n`
+  return `${withoutTraces(svg)}\n`
+}
+
+/**
+ * What the renderer adds for a page with a mouse: classes and parts numbered within the process,
+ * which would make a file depend on what was drawn before it.
+ */
+function withoutTraces(svg: string): string {
+  return svg
+    .replaceAll(/<style[\s\S]*?<\/style>\n?/g, '')
+    .replaceAll(/ (?:class|ecmeta_\w+)="[^"]*"/g, '')
+    .replaceAll(/\bzr\d+-/g, 'zr-')
 }
 
 export const axisColours = {

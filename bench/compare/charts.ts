@@ -5,13 +5,18 @@ import { axisColours, colours, type Drawing, ran, renderSvg, valueAxis } from '.
 import { runsOf, type Spread, spreadFor } from './figures.ts'
 import { drawGrowth } from './growth-chart.ts'
 import { type CatchUp, type CatchUpRun, contenderNames, type Results } from './results.ts'
-import { amount } from './wording.ts'
+import { amount, count } from './wording.ts'
 
 /** A file of bench/charts/. */
 export type Chart = { readonly file: string; readonly title: string; readonly svg: string }
 
-const ROOM_PX = 130
+const ROOM_PX = 126
 const BAR_PX = 15
+const PX_PER_LETTER = 7.2
+/** Between contenders of one row, so that equal ones are not on top of each other. */
+const APART_PX = 5
+/** Less than that is no figure of any clock here, and a logarithm of it makes an axis of it. */
+const LEAST = 0.001
 
 /** A chart for every section that was measured. */
 export function drawCharts(results: Results): Chart[] {
@@ -42,11 +47,15 @@ function categoryAxis(data: string[]) {
   }
 }
 
-const rows = { left: 16, right: 80, top: 76, bottom: 24, containLabel: true }
+/** Room for the longest name: fonts differ, so it is more than the renderer would leave. */
+function gridFor(rowNames: readonly string[]) {
+  const left = 24 + Math.max(...rowNames.map(name => name.length)) * PX_PER_LETTER
+  return { left, right: 80, top: 76, bottom: 50 }
+}
 
 /** Charts leave out what is not known, and what a logarithm does not have. */
 function point(spread: Spread | null): number | '-' {
-  return spread === null || spread.median <= 0 ? '-' : spread.median
+  return spread === null || spread.median < LEAST ? '-' : spread.median
 }
 
 function drawThroughput(catchUp: CatchUp): Drawing {
@@ -59,7 +68,7 @@ function drawThroughput(catchUp: CatchUp): Drawing {
     title: 'Catching up: records per second (medians; more is better)',
     height: ROOM_PX + names.length * (contenders.length * BAR_PX + 14),
     option: {
-      grid: rows,
+      grid: gridFor(names),
       xAxis: valueAxis('records per second', 'value'),
       yAxis: categoryAxis(names),
       series: contenders.map(contender => ({
@@ -93,15 +102,16 @@ function drawPoints(options: {
   return {
     file,
     title,
-    height: ROOM_PX + rowNames.length * 34,
+    height: ROOM_PX + rowNames.length * 38,
     option: {
-      grid: rows,
+      grid: gridFor(rowNames),
       xAxis: valueAxis(axis, 'log'),
       yAxis: categoryAxis(rowNames),
-      series: contenders.map(contender => ({
+      series: contenders.map((contender, index) => ({
         name: contender,
         type: 'scatter',
-        symbolSize: 13,
+        symbolSize: 11,
+        symbolOffset: [0, (index - (contenders.length - 1) / 2) * APART_PX],
         itemStyle: { color: colours[contender] ?? '#000000', opacity: 0.9 },
         data: rowNames.map((name, row) => [pointOf(row, contender), name]),
       })),
@@ -133,13 +143,13 @@ function drawLatency(runs: NonNullable<Results['latency']>['runs']): Drawing {
     file: 'latency.svg',
     title: 'Age of a record when a consumer has it (medians of rounds; less is better)',
     axis: 'ms since the producer made it (logarithmic)',
-    rowNames: lines.map(({ rate, percentile }) => `${amount(rate)} records/s, ${percentile}`),
+    rowNames: lines.map(({ rate, percentile }) => `${count(rate)} records/s, ${percentile}`),
     contenders: [source, ...contenders],
     pointOf: (row, contender) => {
       const line = lines[row]
       if (line === undefined) return '-'
       const atRate = runs.filter(run => run.recordsPerSecond === line.rate)
-      // Beside gapless: what a contender takes from the machine, the source's reader waits for, too.
+      // Beside gapless: what a contender takes of the machine, the source's reader lacks.
       if (contender === source) {
         return point(
           spreadFor(atRate, contenderNames.gapless512, run => run.source[line.percentile]),

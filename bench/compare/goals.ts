@@ -1,6 +1,6 @@
 // Owns the eight goals, and what the measured figures say of each. Ratios are of medians over
-// rounds, gapless in 512 MB to the better configuration of MirrorMaker 2. Where several cases count,
-// the worst one does. Unknown is not healthy: without a run of every contender that a goal
+// rounds, gapless in 512 MB to the better configuration of MirrorMaker 2. Where several cases are
+// meant, the worst one counts. Unknown is not healthy: without a run of every contender that a goal
 // speaks of, it is not measured, unless what is known misses it already.
 
 import {
@@ -28,6 +28,9 @@ type Part = {
 }
 
 export type Verdict = Part & { readonly goal: string }
+
+/** Where a side has no part in a figure, or another part says it. */
+const noPart = '–'
 
 type Goal = { readonly goal: string; readonly judge: (results: Results) => readonly Part[] }
 
@@ -100,8 +103,11 @@ export const goals: readonly Goal[] = [
 export function judgeAll(results: Results): Verdict[] {
   return goals.map(({ goal, judge }) => {
     const parts = judge(results)
-    const joined = (field: Exclude<keyof Part, 'verdict'>) =>
-      parts.map(part => part[field]).join('; ')
+    const joined = (field: Exclude<keyof Part, 'verdict'>) => {
+      const said = parts.map(part => part[field])
+      const figures = said.filter(each => each !== noPart)
+      return figures.length === 0 ? noPart : figures.join('; ')
+    }
     return {
       goal,
       wanted: joined('wanted'),
@@ -195,7 +201,7 @@ function judgeMostMemory({ catchUp }: Results): Part {
   const outcome = holds(most, { atMost: megabytesMax })
   const verdict = outcome === 'met' && known.length < cases.length ? unknown : outcome
   const gapless = amount(most, 'ceil')
-  return { wanted, gapless, mirrorMaker: '–', measured: gapless, verdict }
+  return { wanted, gapless, mirrorMaker: noPart, measured: gapless, verdict }
 }
 
 function judgeLatency({ latency }: Results): Part[] {
@@ -208,7 +214,7 @@ function judgeLatency({ latency }: Results): Part[] {
   const compared = judgePairs([{ gapless, other }], { atMost: 1 / 3 })
   return [
     judgeAbsolute(gapless, other, millisecondsMax),
-    { wanted: '≤ 1/3', ...compared, gapless: '–', mirrorMaker: '–' },
+    { wanted: '≤ 1/3', ...compared, gapless: noPart, mirrorMaker: noPart },
   ]
 }
 
@@ -253,9 +259,9 @@ function judgeLimit({ catchUp }: Results): Part[] {
   const judged = judgePairs(pairs, { atLeast: leastShare })
   const measured =
     quotients.length === 0 ? unknown : `${amount(Math.min(...quotients) * 100, 'floor')} %`
-  return [{ wanted, ...judged, mirrorMaker: '–', measured }]
+  return [{ wanted, ...judged, mirrorMaker: noPart, measured }]
 }
 
 function absent(wanted: string): Part {
-  return { wanted, gapless: unknown, mirrorMaker: '–', measured: unknown, verdict: unknown }
+  return { wanted, gapless: unknown, mirrorMaker: noPart, measured: unknown, verdict: unknown }
 }

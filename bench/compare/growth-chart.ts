@@ -10,7 +10,7 @@ import {
   contenderNames,
   type Results,
 } from './results.ts'
-import { amount } from './wording.ts'
+import { count } from './wording.ts'
 
 type Dimension = 'records' | 'partitions'
 
@@ -56,7 +56,7 @@ function drawAlong(growth: CatchUp, cases: readonly CatchUpCase[], along: Dimens
   })
   return {
     file: `growth-${along}.svg`,
-    title: `Growth: as ${along} grow from ${amount(bounds.min)} to ${amount(bounds.max)} (medians; both axes logarithmic)`,
+    title: `Growth: as ${along} grow from ${count(bounds.min)} to ${count(bounds.max)} (medians; both axes logarithmic)`,
     height: 420,
     option: {
       grid: [

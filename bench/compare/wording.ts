@@ -19,6 +19,11 @@ export function amount(value: number, rounding: Rounding = 'halfExpand'): string
   return written === '-0' ? '0' : written
 }
 
+/** `1,024`: what was chosen or counted, every digit of it. */
+export function count(value: number): string {
+  return new Intl.NumberFormat('en-US').format(value)
+}
+
 /** `7.2×` above one and `1/18` below; rounded down, so that 5.999 never reads as 6. */
 export function ratio(quotient: number): string {
   if (quotient <= 0) return '0'
