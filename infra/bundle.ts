@@ -44,9 +44,10 @@ export async function bundleFunctions(directory: string): Promise<BundledFile[]>
     chunkNames: 'parts/[name]-[hash]',
     // What one door needs only now and then (creating topics) stays a file that is read only then.
     splitting: true,
-    minify: true,
-    // Errors are told apart by their names.
-    keepNames: true,
+    // Identifiers stay: shorter ones would need every function to be given its name again when it
+    // is made, on the way of every batch.
+    minifySyntax: true,
+    minifyWhitespace: true,
     legalComments: 'linked',
     // The other form of this package opens a .wasm file beside its own, which would not be there.
     alias: { '@platformatic/wasm-utils': '@platformatic/wasm-utils/bundled' },

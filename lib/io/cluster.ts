@@ -2,13 +2,7 @@
 // log ends, Fetch, Produce, a producer id. Speaks in topic ids as people see them. Does not own
 // what an answer means (lib/core).
 
-import {
-  type Connection,
-  listOffsetsV7,
-  metadataV12,
-  type Reader,
-  type Writer,
-} from '@platformatic/kafka'
+import { type Connection, listOffsetsV7, metadataV12 } from '@platformatic/kafka'
 import type { ClusterConfig } from '../core/config.ts'
 import {
   decodeProduceResponse,
@@ -26,9 +20,11 @@ import {
 } from '../kafka/01-fetch.ts'
 import { errorName } from '../kafka/error-codes.ts'
 import { topicIdFromUuid, uuidFromTopicId } from '../kafka/topic-id.ts'
+import { createAnswerMemory } from './answer-memory.ts'
 import { BrokerFailure } from './broker-failure.ts'
 import { createClusterSecurity } from './cluster-security.ts'
-import { type Address, createConnections, type Purpose } from './connection.ts'
+import { type Address, createConnections } from './connection.ts'
+import type { DataConnection } from './data-connection.ts'
 import { createTopicConfigReader, type TopicConfigReader } from './topic-config.ts'
 import {
   createTransactionCoordinator,
@@ -106,7 +102,8 @@ export function openCluster(input: {
 }): Cluster & TopicConfigReader {
   const { name, config, requestTimeoutMs } = input
   const security = createClusterSecurity(name, config)
-  const connections = createConnections(name, config, requestTimeoutMs, security)
+  const memory = createAnswerMemory()
+  const connections = createConnections(name, config, requestTimeoutMs, { security, memory })
   const brokers = new Map<number, Address>()
 
   const onAnyBroker = async <T>(request: (on: Connection) => Promise<T>): Promise<T> => {
@@ -114,7 +111,7 @@ export function openCluster(input: {
     const known = [...brokers.values(), ...config.brokers.map(addressOf)]
     for (const address of known) {
       try {
-        return await connections.call(address, 'control', request)
+        return await connections.call(address, request)
       } catch (error) {
         if (!(error instanceof BrokerFailure)) throw error
         failures.push(error)
@@ -122,18 +119,16 @@ export function openCluster(input: {
     }
     throw failures.find(failure => failure.reason === 'authorization-denied') ?? failures.at(-1)
   }
-  const onBroker = async <T>(
-    leaderId: number,
-    purpose: Purpose,
-    request: (on: Connection) => Promise<T>,
-  ): Promise<T> => {
+  const addressOfBroker = (leaderId: number): Address => {
     const address = brokers.get(leaderId)
-    if (address === undefined) {
-      const detail = `broker ${leaderId} is not in the cluster's metadata`
-      throw new BrokerFailure({ reason: 'unreachable', cluster: name, detail })
-    }
-    return connections.call(address, purpose, request)
+    if (address !== undefined) return address
+    const detail = `broker ${leaderId} is not in the cluster's metadata`
+    throw new BrokerFailure({ reason: 'unreachable', cluster: name, detail })
   }
+  const exchange = async <T>(
+    leaderId: number,
+    request: (on: DataConnection) => Promise<T>,
+  ): Promise<T> => connections.exchange(addressOfBroker(leaderId), request)
   return {
     name,
     principal: security.principal,
@@ -148,7 +143,7 @@ export function openCluster(input: {
       const isolation = point === 'last-stable' ? READ_COMMITTED : READ_UNCOMMITTED
       const timestamp = point === 'log-start' ? EARLIEST_TIMESTAMP : LATEST_TIMESTAMP
       const topics = listOffsetsTopics(partitions, timestamp)
-      const answer = await onBroker(leaderId, 'control', on =>
+      const answer = await connections.call(addressOfBroker(leaderId), on =>
         listOffsetsV7.api.async(on, CONSUMER_REPLICA_ID, isolation, topics),
       )
       return answer.topics.flatMap(topic =>
@@ -168,24 +163,26 @@ export function openCluster(input: {
         topicId: uuidFromTopicId(topic.topicId),
       }))
       const encoded = encodeFetchRequest({ ...request, topics, ...sessionOf(request) })
-      const answer = await onBroker(leaderId, 'data', on =>
-        send(on, fetchApi, encoded, decodeFetchResponse),
+      const answer = await exchange(leaderId, on =>
+        on.exchange(fetchApi, encoded, decodeFetchResponse),
       )
       const partitions = answer.partitions.map(each => ({
         ...each,
         topicId: topicIdFromUuid(each.topicId) ?? '',
       }))
-      return { ...answer, partitions }
+      const held = partitions.find(each => each.records !== null)?.records ?? null
+      const giveBack = () => (held === null ? undefined : memory.giveBack(held))
+      return { ...answer, partitions, giveBack }
     },
     produce: (leaderId, request) =>
-      onBroker(leaderId, 'data', on =>
-        send(on, produceApi, encodeProduceRequest(request), decodeProduceResponse),
+      exchange(leaderId, on =>
+        on.exchange(produceApi, encodeProduceRequest(request), decodeProduceResponse),
       ),
     ...createTopicConfigReader(onAnyBroker),
     ...createTransactionCoordinator({
       cluster: name,
       onAnyBroker,
-      onBrokerAt: (at, request) => connections.call(at, 'control', request),
+      onBrokerAt: (at, request) => connections.call(at, request),
     }),
     close: connections.close,
   }
@@ -198,29 +195,6 @@ function sessionOf({ session }: FetchRequest): Pick<FetchRequest, 'session'> {
     return { topicId: uuidFromTopicId(topicId), partitions }
   })
   return { session: { ...session, forgotten } }
-}
-
-/**
- * Sends one of our own payloads over the library's connection. Both our APIs are
- * flexible versions (KIP-482).
- */
-function send<T>(
-  on: Connection,
-  api: { readonly key: number; readonly version: number },
-  payload: Writer,
-  decode: (reader: Reader) => T,
-): Promise<T> {
-  return new Promise((resolve, reject) => {
-    on.send<T>(
-      api.key,
-      api.version,
-      () => payload,
-      (_correlationId, _key, _version, reader) => decode(reader),
-      true,
-      true,
-      (error, answer) => (error === null ? resolve(answer as T) : reject(error)),
-    )
-  })
 }
 
 function addressOf(broker: string): Address {

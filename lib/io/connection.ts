@@ -5,6 +5,7 @@
 import { isIP } from 'node:net'
 import { Connection, ResponseError } from '@platformatic/kafka'
 import type { ClusterConfig } from '../core/config.ts'
+import { type AnswerMemory, createAnswerMemory } from './answer-memory.ts'
 import { brokerFailure } from './broker-failure.ts'
 import { systemClock } from './clock.ts'
 import {
@@ -12,6 +13,7 @@ import {
   createClusterSecurity,
   describeIdentity,
 } from './cluster-security.ts'
+import { type DataConnection, openDataConnection } from './data-connection.ts'
 import { saslOptions } from './sasl-exchange.ts'
 
 const CLIENT_ID = 'gapless'
@@ -27,28 +29,29 @@ const REQUESTS_IN_FLIGHT_MAX = 64
  */
 const SESSION_SHARE = 0.8
 
-/**
- * A long-polled Fetch blocks everything behind it on its connection, so
- * other requests use another one.
- */
-export type Purpose = 'control' | 'data'
-
 export type Address = { readonly host: string; readonly port: number }
 
+/**
+ * A long-polled Fetch blocks everything behind it on its connection, so other requests use another
+ * one. Failures of the socket, the handshake or the clock become `BrokerFailure`.
+ */
 export type Connections = {
-  /**
-   * Runs one request; failures of the socket, the handshake or the clock become `BrokerFailure`.
-   */
-  call<T>(address: Address, purpose: Purpose, request: (on: Connection) => Promise<T>): Promise<T>
+  /** Runs one request of the client library, on the connection of the control plane. */
+  call<T>(address: Address, request: (on: Connection) => Promise<T>): Promise<T>
+  /** Runs one request that carries batches, on the connection of the data plane. */
+  exchange<T>(address: Address, request: (on: DataConnection) => Promise<T>): Promise<T>
   /** For good: a run that has ended may still be looking at something, and would open others. */
   close(): Promise<void>
 }
 
+/** What both kinds of connection are to this file. */
+type Closable = { isConnected(): boolean; close(): Promise<unknown> }
+
 /** One socket, and what is known of it. */
-type Link = {
-  readonly connection: Connection
+type Link<C extends Closable> = {
+  readonly connection: C
   /** When its session is over, ms since the epoch; null: never. */
-  readonly retiresAtMs: number | null
+  readonly retiresAtMs: () => number | null
   /** Calls under way, to be awaited before another connection takes over. */
   readonly calls: Set<Promise<unknown>>
   hasAnswered: boolean
@@ -60,46 +63,72 @@ export function createConnections(
   name: string,
   config: ClusterConfig,
   requestTimeoutMs: number,
-  security: ClusterSecurity = createClusterSecurity(name, config),
+  given: { readonly security?: ClusterSecurity; readonly memory?: AnswerMemory } = {},
 ): Connections {
-  const open = new Map<string, Promise<Link>>()
-  let isClosed = false
-
-  const connected = async (address: Address, purpose: Purpose): Promise<Link> => {
-    const key = `${purpose} ${address.host}:${address.port}`
-    const known = open.get(key)
-    // A failed, closed or expired connection is replaced once: whoever comes second takes the
-    // replacement.
-    const settled = (await known?.catch(() => null)) ?? null
-    if (settled !== null && isUsable(settled)) return settled
-    const replaced = open.get(key)
-    if (replaced !== undefined && replaced !== known) return replaced
-    if (isClosed) throw new Error('the connections of this process are closed')
-    const fresh = retire(settled).then(() => connect({ security, address, requestTimeoutMs }))
-    open.set(key, fresh)
-    fresh.catch(() => {
-      open.delete(key)
-      security.forget()
-    })
-    return fresh
+  const { security = createClusterSecurity(name, config), memory = createAnswerMemory() } = given
+  const input = { security, memory, requestTimeoutMs }
+  const control = createLinks(security, address => connectControl({ ...input, address }))
+  const data = createLinks(security, address => connectData({ ...input, address }))
+  const run = async <C extends Closable, T>(
+    links: Links<C>,
+    { host, port }: Address,
+    request: (on: C) => Promise<T>,
+  ): Promise<T> => {
+    let link: Link<C> | null = null
+    try {
+      link = await links.to({ host, port })
+      return await track(link, request(link.connection))
+    } catch (error) {
+      // The library throws for error codes inside an answer; the answer is what we asked for.
+      if (error instanceof ResponseError && error.response !== undefined) return error.response
+      throw brokerFailure({
+        cluster: name,
+        address: `${host}:${port}`,
+        identity: describeIdentity(config, security.principal()),
+        hasAnswered: link?.hasAnswered ?? false,
+        error: link?.broken() ?? error,
+      })
+    }
   }
   return {
-    async call(address, purpose, request) {
-      let link: Link | null = null
-      try {
-        link = await connected(address, purpose)
-        return await track(link, request(link.connection))
-      } catch (error) {
-        // The library throws for error codes inside an answer; the answer is what we asked for.
-        if (error instanceof ResponseError && error.response !== undefined) return error.response
-        throw brokerFailure({
-          cluster: name,
-          address: `${address.host}:${address.port}`,
-          identity: describeIdentity(config, security.principal()),
-          hasAnswered: link?.hasAnswered ?? false,
-          error: link?.broken() ?? error,
-        })
-      }
+    call: (address, request) => run(control, address, request),
+    exchange: (address, request) => run(data, address, request),
+    close: async () => {
+      await Promise.all([control.close(), data.close()])
+    },
+  }
+}
+
+type Links<C extends Closable> = {
+  to(address: Address): Promise<Link<C>>
+  close(): Promise<void>
+}
+
+/** One link per broker, opened when first needed. */
+function createLinks<C extends Closable>(
+  security: ClusterSecurity,
+  connect: (address: Address) => Promise<Link<C>>,
+): Links<C> {
+  const open = new Map<string, Promise<Link<C>>>()
+  let isClosed = false
+  return {
+    async to(address) {
+      const key = `${address.host}:${address.port}`
+      const known = open.get(key)
+      // A failed, closed or expired connection is replaced once: whoever comes second takes the
+      // replacement.
+      const settled = (await known?.catch(() => null)) ?? null
+      if (settled !== null && isUsable(settled)) return settled
+      const replaced = open.get(key)
+      if (replaced !== undefined && replaced !== known) return replaced
+      if (isClosed) throw new Error('the connections of this process are closed')
+      const fresh = retire(settled).then(() => connect(address))
+      open.set(key, fresh)
+      fresh.catch(() => {
+        open.delete(key)
+        security.forget()
+      })
+      return fresh
     },
     async close() {
       isClosed = true
@@ -112,12 +141,13 @@ export function createConnections(
   }
 }
 
-function isUsable({ connection, retiresAtMs }: Link): boolean {
+function isUsable({ connection, retiresAtMs }: Link<Closable>): boolean {
   if (!connection.isConnected()) return false
-  return retiresAtMs === null || systemClock.nowMs() < retiresAtMs
+  const atMs = retiresAtMs()
+  return atMs === null || systemClock.nowMs() < atMs
 }
 
-async function track<T>(link: Link, call: Promise<T>): Promise<T> {
+async function track<C extends Closable, T>(link: Link<C>, call: Promise<T>): Promise<T> {
   link.calls.add(call)
   try {
     const answer = await call
@@ -132,31 +162,42 @@ async function track<T>(link: Link, call: Promise<T>): Promise<T> {
  * Requests of the next connection must not overtake those of this one: produce requests of a
  * partition that arrive in another order are refused (OUT_OF_ORDER_SEQUENCE_NUMBER).
  */
-async function retire(link: Link | null): Promise<void> {
+async function retire(link: Link<Closable> | null): Promise<void> {
   if (link === null) return
   await Promise.allSettled(link.calls)
   await link.connection.close()
 }
 
-async function connect(input: {
+type Opening = {
   readonly security: ClusterSecurity
+  readonly memory: AnswerMemory
   readonly address: Address
   readonly requestTimeoutMs: number
-}): Promise<Link> {
+}
+
+/** What a broker says of its session when we authenticate. */
+function createRetirement(): { limited(sessionMs: number): void; atMs(): number | null } {
+  let retiresAtMs: number | null = null
+  return {
+    limited: sessionMs => {
+      retiresAtMs = systemClock.nowMs() + sessionMs * SESSION_SHARE
+    },
+    atMs: () => retiresAtMs,
+  }
+}
+
+async function connectControl(input: Opening): Promise<Link<Connection>> {
   const { host, port } = input.address
   const { tls, sasl } = await input.security.read()
-  let retiresAtMs: number | null = null
+  const retirement = createRetirement()
   let broken: Error | null = null
-  const limited = (sessionMs: number) => {
-    retiresAtMs = systemClock.nowMs() + sessionMs * SESSION_SHARE
-  }
   const connection = new Connection(CLIENT_ID, {
     connectTimeout: CONNECT_TIMEOUT_MS,
     requestTimeout: input.requestTimeoutMs,
     maxInflights: REQUESTS_IN_FLIGHT_MAX,
     // An address is no server name (RFC 6066); Node checks the certificate against it all the same.
     ...(tls === null ? {} : { tls, tlsServerName: isIP(host) === 0 }),
-    ...(sasl === null ? {} : { sasl: saslOptions(sasl, limited) }),
+    ...(sasl === null ? {} : { sasl: saslOptions(sasl, retirement.limited) }),
   })
   // An emitter without a listener throws. Nothing is lost here: every
   // request in flight fails as well.
@@ -164,5 +205,27 @@ async function connect(input: {
     broken ??= error
   })
   await connection.connect(host, port)
-  return { connection, retiresAtMs, calls: new Set(), hasAnswered: false, broken: () => broken }
+  return linkOf(connection, retirement.atMs, () => broken)
+}
+
+async function connectData(input: Opening): Promise<Link<DataConnection>> {
+  const retirement = createRetirement()
+  const connection = await openDataConnection({
+    ...input.address,
+    ...(await input.security.read()),
+    clientId: CLIENT_ID,
+    limited: retirement.limited,
+    allocate: input.memory.allocate,
+    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    requestTimeoutMs: input.requestTimeoutMs,
+  })
+  return linkOf(connection, retirement.atMs, () => null)
+}
+
+function linkOf<C extends Closable>(
+  connection: C,
+  retiresAtMs: () => number | null,
+  broken: () => Error | null,
+): Link<C> {
+  return { connection, retiresAtMs, calls: new Set(), hasAnswered: false, broken }
 }

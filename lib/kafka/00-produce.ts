@@ -17,8 +17,8 @@
 // Source: ProduceRequest.json, ProduceResponse.json.
 
 import assert from 'node:assert/strict'
-import { type Reader, Writer } from '@platformatic/kafka'
-import { contiguousBytes, createWireReader, type WireReader } from './wire-reader.ts'
+import { Writer } from '@platformatic/kafka'
+import { createWireReader, type WireReader } from './wire-reader.ts'
 
 export const produceApi = { key: 0, version: 9 } as const
 
@@ -91,8 +91,7 @@ export function encodeProduceRequest(request: ProduceRequest): Writer {
 }
 
 /** Throws DecodeError when the bytes are no Produce response of this version. */
-export function decodeProduceResponse(reader: Reader): ProduceResponse {
-  const bytes = contiguousBytes(reader)
+export function decodeProduceResponse(bytes: Buffer): ProduceResponse {
   const wire = createWireReader({ api: 'Produce', version: produceApi.version, bytes })
   const topics = wire.readCompactArray('responses', TOPIC_BYTES_MIN, () => {
     const topic = wire.readCompactString('name') ?? ''

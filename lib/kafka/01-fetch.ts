@@ -24,9 +24,9 @@
 //
 // Source: FetchRequest.json, FetchResponse.json.
 
-import { type Reader, Writer } from '@platformatic/kafka'
+import { Writer } from '@platformatic/kafka'
 import type { AbortedTransaction } from './aborted-transactions.ts'
-import { contiguousBytes, createWireReader, type WireReader } from './wire-reader.ts'
+import { createWireReader, type WireReader } from './wire-reader.ts'
 
 export const fetchApi = { key: 1, version: 13 } as const
 
@@ -114,6 +114,11 @@ export type FetchResponse = {
   readonly sessionId: number | null
   /** In a session that goes on, only those that have something new. */
   readonly partitions: readonly FetchedPartition[]
+  /**
+   * To be called when nobody reads any of the records ever again: their memory is used for another
+   * answer. Not calling it is safe, and costs the collection of that memory.
+   */
+  readonly giveBack?: () => void
 }
 
 const CONSUMER_REPLICA_ID = -1
@@ -185,8 +190,7 @@ export function encodeFetchRequest(request: FetchRequest): Writer {
  * Throws DecodeError when the bytes are no Fetch response of this version. Batches are not looked
  * into.
  */
-export function decodeFetchResponse(reader: Reader): FetchResponse {
-  const bytes = contiguousBytes(reader)
+export function decodeFetchResponse(bytes: Buffer): FetchResponse {
   const wire = createWireReader({ api: 'Fetch', version: fetchApi.version, bytes })
   wire.readInt32('throttle_time_ms')
   const errorCode = wire.readInt16('error_code')

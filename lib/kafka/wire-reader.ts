@@ -4,13 +4,12 @@
 //
 // Why not the client library's Reader: it reads beyond the end of its pieces (a TypeError or
 // garbage), takes array counts and lengths on trust, and finds its piece again for every field.
-// Here an answer is first made one piece, which costs at most one copy, and every length is checked
-// against what is left before it's used.
+// Here an answer is one piece of memory (io/framed-socket.ts), and every length is checked against
+// what is left before it's used.
 //
 // Source: "Protocol primitive types" in Kafka's protocol guide; KIP-482 for compact types and
 // tagged fields.
 
-import type { Reader } from '@platformatic/kafka'
 import { DecodeError } from './decode-error.ts'
 
 /** An unsigned varint of 32 bits has at most five bytes of seven bits, a 64-bit one ten. */
@@ -68,16 +67,6 @@ export type WireReader = {
    * Refuses bytes behind the last field: they would mean that the layout was not the expected one.
    */
   expectEnd(): void
-}
-
-/**
- * The unread rest of a response as one piece of memory: a view when it arrived in one chunk of the
- * socket, else one copy. Either way nobody else reads these bytes again (Node fills a new buffer
- * for each read, the connection drops what a response used), so batches may be changed in place. A
- * batch kept alive keeps the whole answer alive: at most the byte limit of its request.
- */
-export function contiguousBytes(reader: Reader): Buffer {
-  return reader.buffer.slice(reader.position, reader.length)
 }
 
 export function createWireReader(source: WireBytes): WireReader {

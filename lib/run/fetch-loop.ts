@@ -17,6 +17,7 @@ import { abandon, decideFor, guarded, perform, start } from './partition-effects
 import { enqueue, type PartitionRun } from './partition-run.ts'
 import { sendWhatIsReady } from './produce-pump.ts'
 import { bufferedBytes, type Shard, wakeNextInQueue } from './shard-run.ts'
+import { createSharedMemory, type SharedMemory } from './shared-memory.ts'
 import { createSignal, type Signal } from './signal.ts'
 
 /** Makes sure that somebody fetches for this partition, and looks now. */
@@ -144,6 +145,7 @@ async function fetchOnce(
       for (const run of runs) observeAgain(shard, run, { outOfRange: false, detail })
       return
     }
+    const memory = createSharedMemory(() => answer.giveBack?.())
     const isEmpty = answer.partitions.every(each => each.records === null)
     for (const fetched of answer.partitions) {
       const name = identity(fetched.topicId, fetched)
@@ -156,10 +158,11 @@ async function fetchOnce(
             asked.run.fetchOffset === asked.fetchOffset,
             'a fetch was answered that nobody awaits',
           )
-          takeFetched(shard, asked.run, fetched, isEmpty)
+          takeFetched(shard, asked.run, fetched, { answerIsEmpty: isEmpty, memory })
         })
       }
     }
+    memory.release()
     // What a session leaves out has nothing new: when nobody has, that is all there is to fetch.
     for (const { run } of isEmpty ? byName.values() : []) forgetTroubles(run)
   } catch (error) {
@@ -183,7 +186,7 @@ function takeFetched(
   shard: Shard,
   run: PartitionRun,
   fetched: FetchedPartition,
-  answerIsEmpty: boolean,
+  answer: { readonly answerIsEmpty: boolean; readonly memory: SharedMemory },
 ): void {
   if (fetched.errorCode !== 0) return refused(shard, run, errorName(fetched.errorCode))
   if (fetched.divergingEpoch !== null) {
@@ -197,7 +200,7 @@ function takeFetched(
   const newest = copied.at(-1)
   if (newest !== undefined) {
     run.fetchEpoch = newest.epoch
-    enqueue(run, copied)
+    enqueue(run, copied, answer.memory)
     sendWhatIsReady(shard, run)
   }
   if (refusal !== null) {
@@ -207,7 +210,7 @@ function takeFetched(
   const hasCaughtUp = end !== null && !isBefore(nextFetchOffset, sourceOffset(end))
   if (hasCaughtUp) forgetTroubles(run)
   // An answer without a byte for anybody: what lies between here and the end holds no batch at all.
-  if (!shard.tails && (hasCaughtUp || answerIsEmpty)) {
+  if (!shard.tails && (hasCaughtUp || answer.answerIsEmpty)) {
     conclude(shard, run, { kind: 'stop', outcome: 'drained', detail: null })
   }
 }

@@ -30,7 +30,11 @@ export function joinUnsent(run: PartitionRun): void {
   const baseSequence = sequenceAfter(producer.nextSequence, run.pending.inFlightRecords())
   const bytes = stampForProduce(batch, { ...producer, baseSequence })
   const stretch = waiting.reduce<Stretch | null>(joinStretches, null) ?? last
-  run.pending.replaceNeverSent(waiting.length, { ...stretch, batch, bytes })
+  const { nextSourceOffset, epoch, earlierEpochs = [] } = stretch
+  const joinedStretch = { nextSourceOffset, epoch, earlierEpochs }
+  run.pending.replaceNeverSent(waiting.length, { ...joinedStretch, batch, bytes })
+  // The joined one is a copy.
+  for (const { memory } of waiting) memory?.release()
 }
 
 /**

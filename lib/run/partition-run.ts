@@ -12,6 +12,7 @@ import type { SourceOffset } from '../core/offset.ts'
 import { type PartitionState, positionOf, sequenceAfter } from '../core/partition-state.ts'
 import { stampForProduce } from '../kafka/produce-stamp.ts'
 import type { Leader, Unobserved } from './observe.ts'
+import type { SharedMemory } from './shared-memory.ts'
 
 /** How the run of a partition ended. */
 export type Outcome =
@@ -59,7 +60,11 @@ export type Finale =
 /** Why a partition must be observed again, and how its run ends when that does not help. */
 export type Trouble = { readonly outcome: 'unobserved' | 'failed'; readonly detail: string }
 
-export type PendingBatch = CopiedBatch & { readonly bytes: Buffer }
+export type PendingBatch = CopiedBatch & {
+  readonly bytes: Buffer
+  /** Of the answer that the batch lies in. */
+  readonly memory?: SharedMemory
+}
 
 /**
  * observing: both sides are to be looked at before anything is copied; nothing is
@@ -273,7 +278,11 @@ export function createPendingQueue() {
 }
 
 /** Stamps admitted batches with the partition's producer and their sequences, and queues them. */
-export function enqueue(run: PartitionRun, copied: readonly CopiedBatch[]): void {
+export function enqueue(
+  run: PartitionRun,
+  copied: readonly CopiedBatch[],
+  memory: SharedMemory,
+): void {
   const producer = positionOf(run.state)?.producer
   assert(producer != null, 'records were fetched before the partition had a producer id')
   const { producerId, producerEpoch } = producer
@@ -284,6 +293,7 @@ export function enqueue(run: PartitionRun, copied: readonly CopiedBatch[]): void
       baseSequence: run.nextSequence,
     })
     run.nextSequence = sequenceAfter(run.nextSequence, admitted.batch.recordsCount)
-    run.pending.push({ ...admitted, bytes })
+    memory.hold()
+    run.pending.push({ ...admitted, bytes, memory })
   }
 }

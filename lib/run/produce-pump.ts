@@ -175,6 +175,8 @@ function acknowledge(
   baseOffset: ReturnType<typeof targetOffset>,
 ): void {
   const batch = run.pending.shift()
+  // The target has every byte of it: of an attempt before, too, none is sent any more.
+  batch.memory?.release()
   const { recordsCount, maxTimestamp } = batch.batch
   run.attempts = 0
   run.isKnownToTarget = true

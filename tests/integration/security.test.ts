@@ -2,10 +2,10 @@
 // permissions of docs/SECURITY.md does, and what it says when one of them is missing. No failure
 // may look like health, and none may show a secret.
 
-import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { PerformanceObserver } from 'node:perf_hooks'
 import { inspect } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { type FlowConfig, parseConfig } from '../../lib/core/config.ts'
@@ -161,17 +161,16 @@ describe('replicates with the permissions of docs/SECURITY.md', () => {
 })
 
 describe('sessions that the broker limits', () => {
-  /** Connections that the data plane opened, in all. */
-  const countConnections = () => {
+  /** Connections opened to these brokers, in all: of whoever goes through their listeners. */
+  const countConnections = (brokers: readonly string[]) => {
+    const ports = brokers.map(each => Number(each.split(':').at(-1)))
     let opened = 0
-    const count = () => {
-      opened += 1
-    }
-    subscribe('tracing:plt:kafka:connections:connects:start', count)
-    return {
-      opened: () => opened,
-      end: () => unsubscribe('tracing:plt:kafka:connections:connects:start', count),
-    }
+    const observer = new PerformanceObserver(list => {
+      const entries = list.getEntries() as (PerformanceEntry & { detail?: { port?: number } })[]
+      opened += entries.filter(({ detail }) => ports.includes(detail?.port ?? 0)).length
+    })
+    observer.observe({ entryTypes: ['net'] })
+    return { opened: () => opened, end: () => observer.disconnect() }
   }
 
   test.each([
@@ -203,7 +202,8 @@ describe('sessions that the broker limits', () => {
     await run(configuration)
     const { config, flow } = configuration
     const opened = openFlow({ config, flow, client, table, log: () => undefined })
-    const connections = countConnections()
+    const brokers = Object.values(config.clusters).flatMap(each => each.brokers)
+    const connections = countConnections(brokers)
     const interruption = new AbortController()
     const sent: ReturnType<typeof records> = []
 

@@ -1,15 +1,10 @@
 // The codecs of lib/kafka against a real broker: fetched raw by topic id, stamped, produced raw to
 // another topic, and read back with kafkajs, which shares no line with the code under test.
 
-import {
-  Connection,
-  initProducerIdV4,
-  metadataV12,
-  type Reader,
-  type Writer,
-} from '@platformatic/kafka'
+import { Connection, initProducerIdV4, metadataV12 } from '@platformatic/kafka'
 import { CompressionTypes, Kafka, type KafkaMessage, logLevel, type Message } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { type DataConnection, openDataConnection } from '../../lib/io/data-connection.ts'
 import {
   decodeProduceResponse,
   encodeProduceRequest,
@@ -39,6 +34,7 @@ const patience = { timeout: 60_000, interval: 50 }
 let kafka: Kafka
 let admin: ReturnType<Kafka['admin']>
 let connection: Connection
+let data: DataConnection
 
 beforeAll(async () => {
   const cluster = await startCluster('wire')
@@ -48,30 +44,25 @@ beforeAll(async () => {
   connection = new Connection('wire-test')
   const [host = '', port = ''] = (cluster.brokers.split(',')[0] ?? '').split(':')
   await connection.connect(host, Number(port))
+  data = await openDataConnection({
+    clientId: 'wire-test',
+    host,
+    port: Number(port),
+    tls: null,
+    sasl: null,
+    limited: () => undefined,
+    allocate: Buffer.alloc,
+    connectTimeoutMs: patience.timeout,
+    requestTimeoutMs: patience.timeout,
+  })
 })
 
 afterAll(async () => {
   await admin?.disconnect()
   await connection?.close()
+  await data?.close()
   await removeStarted()
 })
-
-type Api = { readonly key: number; readonly version: number }
-
-function send<T>(api: Api, body: Writer, decode: (reader: Reader) => T): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const parse = (_id: number, _key: number, _version: number, reader: Reader) => decode(reader)
-    connection.send<T>(
-      api.key,
-      api.version,
-      () => body,
-      parse,
-      true,
-      true,
-      (error, answer) => (error ? reject(error) : resolve(answer as T)),
-    )
-  })
-}
 
 async function createTopic(name: string, config: Record<string, string> = {}): Promise<string> {
   // The records below are dated years back: retention would delete them while they're read.
@@ -107,7 +98,7 @@ async function fetchOnce(
     isolationLevel: 'read-committed',
     topics: [{ topicId, partitions: [position] }],
   })
-  const { errorCode, partitions } = await send(fetchApi, request, decodeFetchResponse)
+  const { errorCode, partitions } = await data.exchange(fetchApi, request, decodeFetchResponse)
   const [partition] = partitions
   if (errorCode !== 0 || partition === undefined) throw new Error(errorName(errorCode))
   return partition
@@ -136,7 +127,7 @@ type Produced = { error: string; baseOffset: bigint | null }
 async function produceRaw(topic: string, records: Buffer): Promise<Produced> {
   const topics = [{ name: topic, partitions: [{ partition: 0, records }] }]
   const request = encodeProduceRequest({ acks: -1, timeoutMs: 10_000, topics })
-  const { partitions } = await send(produceApi, request, decodeProduceResponse)
+  const { partitions } = await data.exchange(produceApi, request, decodeProduceResponse)
   const [answer] = partitions
   expect(answer).toMatchObject({ topic, partition: 0 })
   return { error: errorName(answer?.errorCode ?? -1), baseOffset: answer?.baseOffset ?? null }

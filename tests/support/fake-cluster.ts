@@ -15,7 +15,12 @@ import type {
   ProduceRequest,
   ProduceResponse,
 } from '../../lib/kafka/00-produce.ts'
-import type { FetchedPartition, FetchPosition, FetchRequest } from '../../lib/kafka/01-fetch.ts'
+import type {
+  FetchedPartition,
+  FetchPosition,
+  FetchRequest,
+  FetchResponse,
+} from '../../lib/kafka/01-fetch.ts'
 import { type ErrorName, errorCode } from '../../lib/kafka/error-codes.ts'
 import { readRecordBatches } from '../../lib/kafka/record-batch.ts'
 import { createFakeFetchSessions } from './fake-fetch-sessions.ts'
@@ -92,9 +97,9 @@ export function createFakeCluster(input: {
       // A broker holds a fetch that finds nothing; an error or a divergence is answered at once.
       const isIdle = answer.every(each => each.records === null && each.errorCode === 0)
       const diverged = answer.some(each => each.divergingEpoch !== null)
-      if (!isIdle || diverged) return opened.answer(answer)
+      if (!isIdle || diverged) return spoilt(opened.answer(answer))
       await clock.wait(request.maxWaitMs)
-      return opened.answer(fetchFrom(topics, leaderId, asked))
+      return spoilt(opened.answer(fetchFrom(topics, leaderId, asked)))
     },
     produce: async (leaderId, request) => ({
       throttleTimeMs: 0,
@@ -183,6 +188,17 @@ export function createFakeCluster(input: {
       found.log.elect()
     },
   }
+}
+
+/**
+ * Memory that is given back is used for something else at once: whoever reads it after that finds
+ * no records of this answer.
+ */
+function spoilt(answer: FetchResponse): FetchResponse {
+  const giveBack = () => {
+    for (const { records } of answer.partitions) records?.fill(0xdb)
+  }
+  return { ...answer, giveBack }
 }
 
 /** Answers every partition of a Produce request with one error; nothing is appended. */

@@ -22,10 +22,10 @@ test('closed for good: what asks afterwards opens no connection, which would kee
   const address = { host: '127.0.0.1', port }
   const brokers = [`127.0.0.1:${port}`]
   const connections = createConnections('primary', { brokers, tls: false }, 1_000)
-  await connections.call(address, 'control', async () => 'connected')
+  await connections.call(address, async () => 'connected')
   await connections.close()
 
-  const late = connections.call(address, 'control', async () => 'connected')
+  const late = connections.call(address, async () => 'connected')
 
   await expect(late).rejects.toMatchObject({
     name: 'BrokerFailure',

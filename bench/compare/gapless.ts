@@ -1,0 +1,167 @@
+// Owns gapless as it is measured: the bundled `replicate` handler, in a process that is as large as
+// its Lambda function, on the work that a tick hands out. The tick itself is made here, beforehand.
+
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { rmSync } from 'node:fs'
+import { mkdtemp, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { text } from 'node:stream/consumers'
+import { build } from 'esbuild'
+import type { ShardEvent } from '../../functions/replicate.ts'
+import { bundleFunctions } from '../../infra/bundle.ts'
+import { parseConfig } from '../../lib/core/config.ts'
+import { createDynamoDbClient } from '../../lib/io/dynamodb-client.ts'
+import { createTable } from '../../lib/io/table.ts'
+import { openFlow } from '../../lib/run/open-flow.ts'
+import { planFlow, workOf } from '../../lib/run/plan.ts'
+import type { StandInAws } from '../../tests/support/brokers.ts'
+import { waitMs } from '../part.ts'
+import type { Contender, Job } from './contender.ts'
+import type { HostOrder } from './handler-host.ts'
+
+const table = 'bench'
+const flowName = 'bench'
+/** As `npm run package` makes it of the defaults (infra/functions.yml). */
+const FUNCTION_TIMEOUT_MS = 900_000
+const TICKS_MAX = 60
+const TICK_MS = 500
+
+/** Creates the table that every run of gapless shares. Call it once. */
+export async function prepareTable(aws: StandInAws): Promise<void> {
+  const client = createDynamoDbClient(aws.env)
+  await createTable(client, table)
+  client.destroy()
+}
+
+/** `memoryMb`: of the Lambda function. */
+export function gapless(input: {
+  readonly name: string
+  readonly memoryMb: number
+  readonly aws: StandInAws
+}): Contender {
+  const { name, memoryMb, aws } = input
+  return {
+    name,
+    async start(job) {
+      const bundle = await bundleOnce()
+      const config = configFor(job)
+      const path = join(job.dir, 'gapless.yml')
+      await writeFile(path, JSON.stringify(config))
+      const event = await planWork(config, aws, job)
+      const order: HostOrder = {
+        module: join(bundle, 'replicate.mjs'),
+        event,
+        timeoutMs: FUNCTION_TIMEOUT_MS,
+      }
+      const args = [...flagsOf(memoryMb), join(bundle, 'handler-host.mjs'), JSON.stringify(order)]
+      const child = spawn(process.execPath, args, {
+        // Nothing of our own environment: a sandbox has what Lambda and the template give it.
+        env: {
+          PATH: dirname(process.execPath),
+          AWS_LAMBDA_FUNCTION_NAME: 'replicate',
+          AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(memoryMb),
+          NODE_OPTIONS: '--disable-warning=TimeoutNegativeWarning',
+          ...aws.env,
+          GAPLESS_CONFIG: path,
+          GAPLESS_TABLE: table,
+        },
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      const exited = once(child, 'exit')
+      const said = text(child.stdout)
+      const failed = exited.then(async ([code, signal]) => {
+        if (code === 0 || signal === 'SIGKILL') return new Promise<never>(() => undefined)
+        throw new Error(`${name} ended with ${code ?? signal}: ${await said}`)
+      })
+      failed.catch(() => undefined)
+      return {
+        pid: child.pid ?? 0,
+        kill: async () => {
+          child.kill('SIGKILL')
+          await exited
+        },
+        failed,
+      }
+    },
+  }
+}
+
+/** The heap that the start script of AWS's Node images gives a function of this size. */
+function flagsOf(memoryMb: number): string[] {
+  const newSpaceMb = Math.floor(memoryMb / 10)
+  return [
+    '--expose-gc',
+    `--max-semi-space-size=${Math.floor(newSpaceMb / 2)}`,
+    `--max-old-space-size=${memoryMb - newSpaceMb}`,
+  ]
+}
+
+function configFor({ sourceBrokers, targetBrokers, route, topic, follows }: Job) {
+  return {
+    clusters: {
+      [route]: { brokers: sourceBrokers.split(',') },
+      standby: { brokers: targetBrokers.split(',') },
+    },
+    flows: [
+      {
+        name: `${flowName}-${route}`,
+        from: route,
+        to: 'standby',
+        topics: [topic],
+        mode: follows ? 'continuous' : 'batch',
+      },
+    ],
+  }
+}
+
+/** As ticks would, until every partition has its place on the standby, which takes a moment. */
+async function planWork(
+  document: unknown,
+  aws: StandInAws,
+  { partitions, follows }: Job,
+): Promise<ShardEvent> {
+  const parsed = parseConfig(document)
+  if (parsed.kind === 'invalid') throw new Error(JSON.stringify(parsed.problems))
+  const [flow] = parsed.config.flows
+  if (flow === undefined) throw new Error('no flow in the configuration')
+  const client = createDynamoDbClient(aws.env)
+  const opened = openFlow({ config: parsed.config, flow, client, table, log: () => undefined })
+  try {
+    for (let tick = 0; tick < TICKS_MAX; tick += 1) {
+      const plan = await planFlow(opened.deps, flow)
+      const work = workOf(plan, follows ? 'continuous' : 'batch')
+      if (work.length === partitions) {
+        const named = work.map(({ topic, partition, topicIsKnown }) => {
+          return { topic, partition, topicIsKnown }
+        })
+        return { flow: flow.name, partitions: named }
+      }
+      await waitMs(TICK_MS)
+    }
+  } finally {
+    await opened.close()
+    client.destroy()
+  }
+  throw new Error(`flow ${flow.name} has not ${partitions} partitions with work`)
+}
+
+let bundled: Promise<string> | null = null
+
+function bundleOnce(): Promise<string> {
+  bundled ??= (async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'gapless-bundle-'))
+    process.once('exit', () => rmSync(directory, { recursive: true, force: true }))
+    await bundleFunctions(directory)
+    await build({
+      entryPoints: [join(import.meta.dirname, 'handler-host.ts')],
+      outfile: join(directory, 'handler-host.mjs'),
+      format: 'esm',
+      platform: 'node',
+      logLevel: 'silent',
+    })
+    return directory
+  })()
+  return bundled
+}
