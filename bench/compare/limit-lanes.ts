@@ -111,7 +111,7 @@ function remainderOf(records: number, batches: readonly PreparedBatch[]) {
   }
 }
 
-/** Every partition with the batches that will be produced to its copy. Throws when there is none. */
+/** Every partition with the batches that go to its copy. Throws when there is no topic. */
 export async function prepareLanes(source: Cluster, topic: string): Promise<Prepared> {
   const [described] = await source.describeTopics([topic])
   if (described?.kind !== 'exists') throw new Error(`the source has no topic ${topic}`)
