@@ -9,7 +9,7 @@ import { contenderNames } from './results.ts'
 export const limitTuning: Tuning = {
   fetchLinks: 1,
   produceLinks: 1,
-  produceRequestsInFlight: 5,
+  produceRequestsInFlight: 20,
   requestBatchesMax: 1_000,
   requestBytesMax: 4 * 2 ** 20,
   answerBytesMax: 4 * 2 ** 20,
