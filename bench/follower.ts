@@ -2,7 +2,6 @@
 // `mode: continuous`, in a process of its own; counts what that takes.
 
 import { subscribe } from 'node:diagnostics_channel'
-import { readFileSync } from 'node:fs'
 import type { Socket } from 'node:net'
 import type { DynamoDBClient, UpdateItemCommandOutput } from '@aws-sdk/client-dynamodb'
 import { type FlowConfig, parseConfig } from '../lib/core/config.ts'
@@ -13,6 +12,7 @@ import { type PartitionWork, planFlow, workOf } from '../lib/run/plan.ts'
 import { replicateAndReport } from '../lib/run/replicate.ts'
 import type { RunOnceDeps } from '../lib/run/run-once.ts'
 import { orderOf, report, takeRequests, waitMs } from './part.ts'
+import { peakMemoryMb } from './process-usage.ts'
 
 export type FollowerOrder = { readonly config: unknown; readonly table: string }
 
@@ -79,14 +79,13 @@ function countWrites(client: DynamoDBClient): void {
 function usage(ports: ReadonlySet<number | undefined>): Usage {
   const ours = [...sockets].filter(each => ports.has(each.remotePort))
   const cpu = process.cpuUsage()
-  const peak = /VmHWM:\s+(\d+) kB/.exec(readFileSync('/proc/self/status', 'utf8'))?.[1]
   return {
     ...counts,
     brokerBytesSent: ours.reduce((sum, each) => sum + each.bytesWritten, 0),
     brokerBytesReceived: ours.reduce((sum, each) => sum + each.bytesRead, 0),
     cpuMs: (cpu.user + cpu.system) / 1000,
     memoryMb: process.memoryUsage.rss() / 2 ** 20,
-    peakMemoryMb: Number(peak ?? 0) / 1024,
+    peakMemoryMb: peakMemoryMb(process.pid) ?? 0,
   }
 }
 

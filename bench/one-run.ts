@@ -3,9 +3,9 @@
 
 import { execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
+import { peakMemoryMb } from './process-usage.ts'
 
 const MEMORY_POLL_MS = 20
 
@@ -15,17 +15,6 @@ export type OneRun = {
   readonly seconds: number
   readonly secondsWithStart: number
   readonly peakMemoryMb: number
-}
-
-/** The highest resident memory of a process so far, in MB; null once it is gone (Linux). */
-function peakMemoryMb(pid: number): number | null {
-  try {
-    const found = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
-    return found?.[1] === undefined ? null : Number(found[1]) / 1024
-  } catch {
-    // The process has ended between two looks; the last value stands.
-    return null
-  }
 }
 
 /** Copies everything there is. Creates the table first, if there is none. */

@@ -1,0 +1,96 @@
+// The judge of measured copies (bench/compare/verify.ts) against a real broker: a copy that is
+// right passes, and each way to be wrong is seen and named.
+
+import type { Message } from 'kafkajs'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { checksumOf, compareChecksums, compareCopy } from '../../bench/compare/verify.ts'
+import { removeStarted, startCluster, type TestCluster } from '../support/brokers.ts'
+import { connectTo, createTopic } from '../support/kafkajs-admin.ts'
+
+const STARTS_MS_MAX = 60_000
+const READS_MS_MAX = 60_000
+const PARTITIONS = 2
+const RECORDS = 50
+
+// Not older than a topic's retention.
+const firstMs = Date.now()
+
+const right: readonly Message[] = Array.from({ length: RECORDS }, (_, index) => ({
+  key: `key ${index}`,
+  value: `value ${index}`,
+  headers: { trace: `${index}` },
+  timestamp: String(firstMs + index),
+}))
+const other = (change: Partial<Message>) =>
+  right.map((each, at) => (at === 20 ? { ...each, ...change } : each))
+
+let cluster: TestCluster
+
+async function write(topic: string, records: readonly Message[]): Promise<void> {
+  const kafka = connectTo(cluster)
+  await createTopic(kafka, topic, { partitions: PARTITIONS })
+  const producer = kafka.producer()
+  await producer.connect()
+  const messages = [
+    ...right.map(each => ({ ...each, partition: 0 })),
+    ...records.map(each => ({ ...each, partition: 1 })),
+  ]
+  await producer.send({ topic, messages })
+  await producer.disconnect()
+}
+
+function compare(copy: string) {
+  const side = (topic: string) => ({ brokers: cluster.brokers, topic })
+  return compareCopy({ source: side('right'), copy: side(copy), partitions: PARTITIONS })
+}
+
+beforeAll(async () => {
+  cluster = await startCluster('verification')
+  await write('right', right)
+}, STARTS_MS_MAX)
+afterAll(removeStarted)
+
+describe('a measured copy', () => {
+  test(
+    'passes with the same records in the same order',
+    async () => {
+      await write('same', right)
+      const sums = await compare('same')
+      expect(sums.map(each => each.records)).toEqual([RECORDS, RECORDS])
+    },
+    READS_MS_MAX,
+  )
+
+  const contents = 'partition 1 of the copy has other contents'
+  const cases: readonly [string, readonly Message[], string][] = [
+    ['value', other({ value: 'value 2o' }), contents],
+    ['key', other({ key: null }), contents],
+    ['header', other({ headers: { trace: '21' } }), contents],
+    ['timestamp', other({ timestamp: String(firstMs + 21) }), contents],
+    ['order', [right[1] ?? {}, right[0] ?? {}, ...right.slice(2)] as Message[], contents],
+    ['number', right.slice(1), 'partition 1 of the copy has 49 records, the source 50'],
+  ]
+  for (const [what, records, complaint] of cases) {
+    test(
+      `is refused when its ${what} differs`,
+      async () => {
+        await write(what, records)
+        await expect(compare(what)).rejects.toThrow(complaint)
+      },
+      READS_MS_MAX,
+    )
+  }
+
+  test(
+    'is refused when a partition of the source has nothing in it',
+    async () => {
+      await write('half', [])
+      const brokers = cluster.brokers
+      const half = await checksumOf({ brokers, topic: 'half', partitions: PARTITIONS })
+      const whole = await checksumOf({ brokers, topic: 'right', partitions: PARTITIONS })
+      expect(half.map(each => each.records)).toEqual([RECORDS, 0])
+      expect(() => compareChecksums(half, whole)).toThrow('has 50 records, the source 0')
+    },
+    READS_MS_MAX,
+  )
+})
