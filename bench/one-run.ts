@@ -49,9 +49,11 @@ export function fillTopic(backlog: {
   readonly partitions: number
   readonly records: number
   readonly recordBytes: number
+  /** A file with a record in each line, to be drawn from; else random letters. */
+  readonly payloads?: string
   readonly producer: Readonly<Record<string, string | number>>
 }): void {
-  const { jars, brokers, topic, partitions, records, recordBytes, producer } = backlog
+  const { jars, brokers, topic, partitions, records, recordBytes, payloads, producer } = backlog
   const tool = (main: string, args: readonly (string | number)[]) => {
     const program = ['-cp', join(jars, '*'), `org.apache.kafka.tools.${main}`]
     execFileSync('java', [...program, ...args.map(String)], { stdio: 'ignore' })
@@ -60,7 +62,8 @@ export function fillTopic(backlog: {
   tool('TopicCommand', [...at, '--create', '--topic', topic, '--partitions', partitions])
   const properties = Object.entries({ 'bootstrap.servers': brokers, acks: 'all', ...producer })
   tool('ProducerPerformance', [
-    ...['--topic', topic, '--num-records', records, '--record-size', recordBytes],
+    ...['--topic', topic, '--num-records', records],
+    ...(payloads === undefined ? ['--record-size', recordBytes] : ['--payload-file', payloads]),
     ...['--throughput', -1, '--producer-props'],
     ...properties.map(([name, value]) => `${name}=${value}`),
   ])

@@ -24,6 +24,8 @@ export type Scene = {
   readonly aws: StandInAws
   /** Of Kafka's own tools. */
   readonly jars: string
+  /** For files of the section. */
+  readonly dir: string
   /** What one contender is told in one run. */
   jobFor(
     topic: { readonly topic: string; readonly partitions: number },
@@ -47,6 +49,7 @@ export async function startScene(): Promise<Scene> {
     target,
     aws,
     jars,
+    dir,
     async jobFor({ topic, partitions }, { follows } = { follows: false }) {
       runs += 1
       const route = `route${runs}`

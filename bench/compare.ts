@@ -1,0 +1,72 @@
+// Measures gapless and MirrorMaker 2 side by side, on the same data and the same brokers, and
+// writes what came out: bench/results.json, bench/RESULTS.md, bench/charts/, the block in README.md.
+//
+//   npm run bench -- [--only catch-up,growth,...] [--rounds 3]
+//   npm run bench -- --quick      under 4 minutes: ratios in this run against their floors; writes
+//                                 nothing, exits 1 where one is below
+//
+// A section that is measured replaces that section; the others stay, with where they came from.
+
+import { parseArgs } from 'node:util'
+import { catchUpPlans, growthPlans } from './compare/cases.ts'
+import { type CatchUpPlan, measureCatchUp } from './compare/catch-up.ts'
+import { provenanceNow } from './compare/provenance.ts'
+import { guardRatios } from './compare/quick.ts'
+import type { CatchUp, Results } from './compare/results.ts'
+import { type Scene, startScene } from './compare/scene.ts'
+import { saveSections } from './compare/store.ts'
+import { writeFiles } from './report.ts'
+
+const { values } = parseArgs({
+  options: {
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    rounds: { type: 'string', default: '3' },
+  },
+})
+const rounds = Number(values.rounds)
+const say = (text: string) => process.stderr.write(`${text}\n`)
+
+async function copied(scene: Scene, plans: readonly CatchUpPlan[]): Promise<CatchUp> {
+  const provenance = provenanceNow({ command: commandOf() })
+  const runs = await measureCatchUp(scene, plans, say)
+  return { provenance, cases: plans.map(each => each.case), runs }
+}
+
+function commandOf(): string {
+  const given = process.argv.slice(2).join(' ')
+  return `npm run bench${given === '' ? '' : ` -- ${given}`}`
+}
+
+const sections: Record<string, (scene: Scene) => Promise<Results>> = {
+  'catch-up': async scene => ({ catchUp: await copied(scene, catchUpPlans(rounds)) }),
+  growth: async scene => ({ growth: await copied(scene, growthPlans) }),
+}
+
+async function measureAll(names: readonly string[]): Promise<void> {
+  for (const name of names) {
+    const measure = sections[name]
+    if (measure === undefined) {
+      throw new Error(`no section ${name}; there are ${Object.keys(sections).join(', ')}`)
+    }
+    // Brokers of its own: what one section leaves behind is not in another one's figures.
+    const scene = await startScene()
+    try {
+      say(`Section ${name}`)
+      writeFiles(saveSections(await measure(scene)))
+    } finally {
+      await scene.end()
+    }
+  }
+}
+
+if (values.quick) {
+  const scene = await startScene()
+  try {
+    process.exitCode = (await guardRatios(scene, say)) ? 0 : 1
+  } finally {
+    await scene.end()
+  }
+} else {
+  await measureAll(values.only?.split(',') ?? Object.keys(sections))
+}

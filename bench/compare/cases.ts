@@ -1,0 +1,62 @@
+// Owns what is copied in the comparison: one plain backlog, and others that differ from it in one
+// thing each; and what grows.
+
+import type { CatchUpPlan } from './catch-up.ts'
+import type { CatchUpCase } from './results.ts'
+
+/** Four partitions of records of 200 bytes, in batches of the size that producers have by default. */
+const plain = {
+  records: 2_000_000,
+  recordBytes: 200,
+  partitions: 4,
+  batchBytes: 16_384,
+  compression: 'none',
+} as const
+
+/** The cases that goals are about. */
+const goalCases: readonly CatchUpCase[] = [
+  { ...plain, name: '200 B, 4 partitions' },
+  {
+    ...plain,
+    name: '1 KB events, lz4',
+    records: 1_000_000,
+    recordBytes: 1_024,
+    compression: 'lz4',
+  },
+  {
+    ...plain,
+    name: '1 KB events, zstd',
+    records: 1_000_000,
+    recordBytes: 1_024,
+    compression: 'zstd',
+  },
+]
+
+const otherCases: readonly CatchUpCase[] = [
+  { ...plain, name: '100 B', recordBytes: 100 },
+  { ...plain, name: '1 KB', records: 500_000, recordBytes: 1_024 },
+  { ...plain, name: '10 KB', records: 60_000, recordBytes: 10_240 },
+  { ...plain, name: '1 partition', partitions: 1 },
+  { ...plain, name: '32 partitions', partitions: 32 },
+  { ...plain, name: '200 partitions', partitions: 200 },
+  { ...plain, name: 'batches of 1 record', records: 300_000, batchBytes: 1 },
+  { ...plain, name: 'batches of 64 KB', batchBytes: 65_536 },
+]
+
+export function catchUpPlans(rounds: number): CatchUpPlan[] {
+  const others = Math.max(1, Math.ceil(rounds / 2))
+  return [
+    ...goalCases.map(each => ({ case: each, rounds })),
+    ...otherCases.map(each => ({ case: each, rounds: others })),
+  ]
+}
+
+/** Ten-fold records, and ten-fold partitions. */
+export const growthPlans: readonly CatchUpPlan[] = [
+  { ...plain, name: '100,000 records', records: 100_000 },
+  { ...plain, name: '1,000,000 records', records: 1_000_000 },
+  { ...plain, name: '10,000,000 records', records: 10_000_000 },
+  { ...plain, name: '2 partitions', partitions: 2 },
+  { ...plain, name: '20 partitions', partitions: 20 },
+  { ...plain, name: '200 partitions', partitions: 200 },
+].map(each => ({ case: each, rounds: 1 }))

@@ -1,0 +1,100 @@
+// Owns the catch-up section: which backlogs are copied, by whom, in which order and how often.
+
+import { join } from 'node:path'
+import { connectTo, deleteTopic } from '../../tests/support/kafkajs-admin.ts'
+import { fillTopic } from '../one-run.ts'
+import type { Contender } from './contender.ts'
+import { copyOf } from './contender.ts'
+import { measureCopy } from './copying.ts'
+import { writePayloads } from './payloads.ts'
+import { type CatchUpCase, type CatchUpRun, contenderNames } from './results.ts'
+import { contendersOf, type Scene } from './scene.ts'
+import { checksumOf, compareChecksums } from './verify.ts'
+
+/** Runs that count for nothing: a broker that has just started takes four times the time. */
+const WARM_UPS = 2
+
+export type CatchUpPlan = {
+  readonly case: CatchUpCase
+  /** How often everyone copies it. */
+  readonly rounds: number
+}
+
+export type Say = (text: string) => void
+
+export async function measureCatchUp(
+  scene: Scene,
+  plans: readonly CatchUpPlan[],
+  say: Say,
+  takesPart: (contender: Contender) => boolean = () => true,
+): Promise<CatchUpRun[]> {
+  const runs: CatchUpRun[] = []
+  for (const [index, plan] of plans.entries()) {
+    const topic = `load-${index}`
+    say(`${plan.case.name}: ${plan.case.records} records`)
+    await fill(scene, topic, plan.case)
+    runs.push(...(await measureCase(scene, topic, { ...plan, say, takesPart })))
+    await deleteTopic(connectTo(scene.source), topic)
+  }
+  return runs
+}
+
+async function fill(scene: Scene, topic: string, one: CatchUpCase): Promise<void> {
+  const isCompressed = one.compression !== 'none'
+  const payloads = join(scene.dir, `payloads-${one.recordBytes}`)
+  if (isCompressed) await writePayloads(payloads, one.recordBytes)
+  fillTopic({
+    jars: scene.jars,
+    brokers: scene.source.brokers,
+    topic,
+    partitions: one.partitions,
+    records: one.records,
+    recordBytes: one.recordBytes,
+    ...(isCompressed ? { payloads } : {}),
+    producer: {
+      'batch.size': one.batchBytes,
+      'compression.type': one.compression,
+      // Batches are as large as the case says: a producer in a hurry would send smaller ones.
+      'linger.ms': one.batchBytes > 1 ? 50 : 0,
+      'max.request.size': 2 ** 20,
+    },
+  })
+}
+
+async function measureCase(
+  scene: Scene,
+  topic: string,
+  how: CatchUpPlan & {
+    readonly say: Say
+    readonly takesPart: (contender: Contender) => boolean
+  },
+): Promise<CatchUpRun[]> {
+  const { case: one, rounds, say, takesPart } = how
+  const { partitions, records } = one
+  const all = contendersOf(scene, one.compression === 'none' ? null : one.compression)
+  const source = await checksumOf({ brokers: scene.source.brokers, topic, partitions })
+  const copyOnce = async (contender: Contender) => {
+    const job = await scene.jobFor({ topic, partitions })
+    const figures = await measureCopy(scene, contender, { job, records })
+    const copy = { brokers: scene.target.brokers, topic: copyOf(job), partitions }
+    // The limit's copies are samples of the source: their number is what was waited for.
+    if (contender.name !== contenderNames.limit) compareChecksums(source, await checksumOf(copy))
+    await deleteTopic(connectTo(scene.target), copy.topic)
+    return figures
+  }
+  for (let warmUp = 0; warmUp < WARM_UPS; warmUp += 1) await copyOnce(all.limit)
+  const runs: CatchUpRun[] = []
+  for (let round = 1; round <= rounds; round += 1) {
+    const inTurn = Object.values(all).filter(takesPart)
+    // Who comes first has the brokers as the one before left them: everyone has every place.
+    if (round % 2 === 0) inTurn.reverse()
+    for (const contender of inTurn) {
+      const figures = await copyOnce(contender)
+      runs.push({ case: one.name, contender: contender.name, round, ...figures })
+      const { recordsPerSecond, processorMicrosPerRecord, peakMemoryMb } = figures
+      const text = `${recordsPerSecond} records/s, ${processorMicrosPerRecord} µs, ${peakMemoryMb} MB`
+      say(`  round ${round}, ${contender.name}: ${text}`)
+    }
+  }
+  return runs
+}

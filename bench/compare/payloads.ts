@@ -1,0 +1,45 @@
+// Owns the contents of records that are compressed: events as applications write them, each another
+// one, because a record of random letters compresses to nothing, and one record a million times to
+// nothing at all. The same events every time.
+
+import { writeFile } from 'node:fs/promises'
+
+const EVENTS = 20_000
+const kinds = ['order-created', 'order-paid', 'parcel-sent', 'parcel-received', 'order-returned']
+const cities = ['Lagos', 'Osaka', 'Bergen', 'Quito', 'Leipzig', 'Perth', 'Tunis', 'Recife']
+
+/** A line each, for ProducerPerformance's --payload-file; `bytes` each, of one-byte characters. */
+export async function writePayloads(path: string, bytes: number): Promise<void> {
+  const next = createSequence(42)
+  const lines = Array.from({ length: EVENTS }, (_, index) => eventOf(index, bytes, next))
+  await writeFile(path, lines.join('\n'))
+}
+
+function eventOf(index: number, bytes: number, next: () => number): string {
+  const event = {
+    id: next().toString(16).padStart(8, '0'),
+    sequence: index,
+    kind: kinds[next() % kinds.length],
+    at: new Date(1_700_000_000_000 + index * 731).toISOString(),
+    customer: { number: next() % 100_000, city: cities[next() % cities.length] },
+    lines: [] as unknown[],
+  }
+  const line = () => ({
+    article: `A-${next() % 5_000}`,
+    pieces: 1 + (next() % 9),
+    cents: next() % 90_000,
+  })
+  while (JSON.stringify(event).length + 60 < bytes) event.lines.push(line())
+  return JSON.stringify(event).padEnd(bytes).slice(0, bytes)
+}
+
+/** Marsaglia's xorshift of 32 bits: the same numbers for the same seed. */
+function createSequence(seed: number): () => number {
+  let state = seed
+  return () => {
+    state ^= state << 13
+    state ^= state >>> 17
+    state ^= state << 5
+    return state >>> 0
+  }
+}
