@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { build } from 'esbuild'
 import { parse } from 'yaml'
 import { z } from 'zod'
+import { kafkaClientParts } from './kafka-client-parts.ts'
 
 const projectDirectory = join(import.meta.dirname, '..')
 
@@ -51,6 +52,7 @@ export async function bundleFunctions(directory: string): Promise<BundledFile[]>
     legalComments: 'linked',
     // The other form of this package opens a .wasm file beside its own, which would not be there.
     alias: { '@platformatic/wasm-utils': '@platformatic/wasm-utils/bundled' },
+    plugins: [kafkaClientParts],
     // Both are optional there, and not installed.
     external: ['@node-rs/crc32', 'protobufjs'],
     // Packages in the old format ask for Node's own modules with `require`.

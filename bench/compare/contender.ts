@@ -19,6 +19,8 @@ export type Job = {
 /** A process that copies. `pid`: of that process alone, whose processor and memory count. */
 export type RunningContender = {
   readonly pid: number
+  /** When the process was started; the machine's time (part.ts), ms. */
+  readonly startedAtMs: number
   /** SIGKILL; resolves when the process is gone. Also after it ended by itself. */
   kill(): Promise<void>
   /** Rejects with what it said when the process ends in another way than well or by `kill`. */

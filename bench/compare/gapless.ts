@@ -12,12 +12,15 @@ import { build } from 'esbuild'
 import type { ShardEvent } from '../../functions/replicate.ts'
 import { bundleFunctions } from '../../infra/bundle.ts'
 import { parseConfig } from '../../lib/core/config.ts'
+import type { Incident } from '../../lib/core/incident.ts'
+import type { Policies } from '../../lib/core/policy.ts'
 import { createDynamoDbClient } from '../../lib/io/dynamodb-client.ts'
+import { createIncidentStore } from '../../lib/io/incident-store.ts'
 import { createTable } from '../../lib/io/table.ts'
 import { openFlow } from '../../lib/run/open-flow.ts'
 import { planFlow, workOf } from '../../lib/run/plan.ts'
 import type { StandInAws } from '../../tests/support/brokers.ts'
-import { waitMs } from '../part.ts'
+import { machineMs, waitMs } from '../part.ts'
 import type { Contender, Job } from './contender.ts'
 import type { HostOrder } from './handler-host.ts'
 
@@ -40,13 +43,15 @@ export function gapless(input: {
   readonly name: string
   readonly memoryMb: number
   readonly aws: StandInAws
+  /** Other settings of the flow than the defaults. */
+  readonly flow?: Partial<Policies>
 }): Contender {
-  const { name, memoryMb, aws } = input
+  const { name, memoryMb, aws, flow = {} } = input
   return {
     name,
     async start(job) {
       const bundle = await bundleOnce()
-      const config = configFor(job)
+      const config = configFor(job, flow)
       const path = join(job.dir, 'gapless.yml')
       await writeFile(path, JSON.stringify(config))
       const event = await planWork(config, aws, job)
@@ -56,6 +61,7 @@ export function gapless(input: {
         timeoutMs: FUNCTION_TIMEOUT_MS,
       }
       const args = [...flagsOf(memoryMb), join(bundle, 'handler-host.mjs'), JSON.stringify(order)]
+      const startedAtMs = machineMs()
       const child = spawn(process.execPath, args, {
         // Nothing of our own environment: a sandbox has what Lambda and the template give it.
         env: {
@@ -78,6 +84,7 @@ export function gapless(input: {
       failed.catch(() => undefined)
       return {
         pid: child.pid ?? 0,
+        startedAtMs,
         kill: async () => {
           child.kill('SIGKILL')
           await exited
@@ -98,7 +105,23 @@ function flagsOf(memoryMb: number): string[] {
   ]
 }
 
-function configFor({ sourceBrokers, targetBrokers, route, topic, follows }: Job) {
+export function flowNameOf({ route }: Pick<Job, 'route'>): string {
+  return `${flowName}-${route}`
+}
+
+/** What is stored of a run's incidents, in the order in which they were found. */
+export async function listIncidents(aws: StandInAws, job: Job): Promise<readonly Incident[]> {
+  const client = createDynamoDbClient(aws.env)
+  try {
+    const { incidents } = await createIncidentStore(client, table).list(flowNameOf(job), 'all')
+    return incidents.toSorted((left, right) => left.detectedAtMs - right.detectedAtMs)
+  } finally {
+    client.destroy()
+  }
+}
+
+function configFor(job: Job, flow: Partial<Policies>) {
+  const { sourceBrokers, targetBrokers, route, topic, follows } = job
   return {
     clusters: {
       [route]: { brokers: sourceBrokers.split(',') },
@@ -106,7 +129,8 @@ function configFor({ sourceBrokers, targetBrokers, route, topic, follows }: Job)
     },
     flows: [
       {
-        name: `${flowName}-${route}`,
+        ...flow,
+        name: flowNameOf(job),
         from: route,
         to: 'standby',
         topics: [topic],

@@ -1,7 +1,7 @@
 // The physical limit as a contender: what gapless is compared with to know how much of what is
 // possible it reaches. Owns how the process is tuned; what it does is in limit-part.ts.
 
-import { startPart } from '../part.ts'
+import { machineMs, startPart } from '../part.ts'
 import { type Contender, copyOf } from './contender.ts'
 import type { LimitOrder, LimitReport, Tuning } from './limit-part.ts'
 import { contenderNames } from './results.ts'
@@ -23,6 +23,7 @@ export const limit: Contender = {
   async start(job) {
     if (job.follows) throw new Error('the limit is of a backlog; it follows nothing')
     const order: LimitOrder = { ...job, copy: copyOf(job), tuning: limitTuning }
+    const startedAtMs = machineMs()
     const part = startPart<LimitReport>('compare/limit-part.ts', order)
     let isKilled = false
     const watch = async (): Promise<never> => {
@@ -39,6 +40,7 @@ export const limit: Contender = {
     failed.catch(() => undefined)
     return {
       pid: part.pid,
+      startedAtMs,
       failed,
       kill() {
         isKilled = true

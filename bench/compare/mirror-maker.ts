@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { fetchKafka } from '../../localstack/artifacts.ts'
 import { killProcess, type StartedProcess, startProcess } from '../../localstack/os-process.ts'
 import { findJava } from '../../localstack/tools.ts'
+import { machineMs } from '../part.ts'
 import type { Contender, Job, RunningContender } from './contender.ts'
 
 export type MirrorMakerOptions = {
@@ -63,13 +64,14 @@ export function mirrorMaker(options: MirrorMakerOptions): Contender {
       const propertiesFile = join(job.dir, 'mm2.properties')
       await writeFile(propertiesFile, renderMirrorMaker(job, options))
       const logFile = logFileOf(job)
+      const startedAtMs = machineMs()
       const process = await startProcess({
         command: java,
         args: [...jvmFlags, ...logFlags, '-cp', join(jars, '*'), MAIN_CLASS, propertiesFile],
         logFile,
         detached: false,
       })
-      return watch(process, { name: options.name, logFile })
+      return watch(process, { name: options.name, logFile, startedAtMs })
     },
   }
 }
@@ -81,8 +83,9 @@ export function logFileOf(job: Job): string {
 
 function watch(
   process: StartedProcess,
-  { name, logFile }: { name: string; logFile: string },
+  how: { readonly name: string; readonly logFile: string; readonly startedAtMs: number },
 ): RunningContender {
+  const { name, logFile, startedAtMs } = how
   const { promise: failed, reject } = Promise.withResolvers<never>()
   // Who does not look at it must not die of it.
   failed.catch(() => undefined)
@@ -96,6 +99,7 @@ function watch(
   poll.unref()
   return {
     pid: process.pid,
+    startedAtMs,
     failed,
     async kill() {
       clearInterval(poll)

@@ -141,12 +141,14 @@ function latencyTables(runs: readonly LatencyRun[]): string[] {
 
 const eventNames = {
   reset: 'A topic is deleted and recreated',
+  'reset-while-stopped':
+    'The same while the replicator is stopped, and the new topic has outgrown the old one',
   truncation: 'Retention removes records before they were copied',
   crash: 'The replicator is killed',
 } satisfies Record<RecoveryRun['event'], string>
 
 function recoveryTables(runs: readonly RecoveryRun[]): string[] {
-  const events = ['reset', 'truncation', 'crash'] as const
+  const events = ['reset', 'reset-while-stopped', 'truncation', 'crash'] as const
   return events.flatMap(event => {
     const ofEvent = runs.filter(run => run.event === event)
     const rows = ranIn(ofEvent).map(name => {

@@ -69,7 +69,7 @@ export type Percentiles = { readonly p50: number; readonly p99: number; readonly
 
 /** From the event to the first record on the standby that was written after it. */
 export type RecoveryRun = {
-  readonly event: 'reset' | 'truncation' | 'crash'
+  readonly event: 'reset' | 'reset-while-stopped' | 'truncation' | 'crash'
   readonly contender: string
   readonly round: number
   /** null: none within `patienceSeconds`. */

@@ -73,7 +73,7 @@ const latencyRun = z.strictObject({
 })
 
 const recoveryRun = z.strictObject({
-  event: z.enum(['reset', 'truncation', 'crash']),
+  event: z.enum(['reset', 'reset-while-stopped', 'truncation', 'crash']),
   contender,
   round,
   seconds: notNegative.nullable(),

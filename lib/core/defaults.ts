@@ -78,6 +78,12 @@ export const retryBackoffMs = 100
 /** A tick looks again, for so many ms, at what did not answer: a leader that moves does soon. */
 export const lookAgainMsMax = 2_000
 
+/** How often a run that follows looks for a topic that is gone, ms. */
+export const returnPollMs = 500
+
+/** For how long it does, ms; after that it gives the lease back, and every tick looks. */
+export const returnAwaitedMsMax = 60_000
+
 /** A day, ms: then a partition renews its producer, which brokers forget after a week. */
 export const producerAgeMsMax = 24 * 60 * 60 * 1000
 

@@ -3,7 +3,7 @@
 // partition's trouble slows nobody down.
 
 import type { Decision } from '../core/decision.ts'
-import { tableWritesInFlightMax } from '../core/defaults.ts'
+import { returnAwaitedMsMax, returnPollMs, tableWritesInFlightMax } from '../core/defaults.ts'
 import { lastEpochOf } from '../core/epoch-history.ts'
 import { positionOf } from '../core/partition-state.ts'
 import { needsTakeOver } from '../core/take-over.ts'
@@ -86,8 +86,9 @@ async function takeViews(
   if (source.kind === 'unobserved') return tryLater(shard, run, shard.source.name, source)
   if (source.kind === 'missing') {
     const event = { kind: 'source-missing' as const, recreatedAs: source.topicId }
-    return perform(shard, run, decideFor(shard, run, event))
+    return perform(shard, run, awaitReturn(shard, run, decideFor(shard, run, event)))
   }
+  run.missedSinceMs = null
   if (target.kind === 'unobserved') return tryLater(shard, run, shard.target.name, target)
   if (target.kind === 'missing') {
     const detail = `standby topic ${run.targetTopic} has no partition ${run.key.partition}; the next tick creates it`
@@ -166,6 +167,19 @@ function following(decision: Decision): Decision {
       : command,
   )
   return { ...decision, commands }
+}
+
+/**
+ * Who recreates a topic deletes it first: a run that follows looks again for a while before it
+ * leaves the partition to the schedule.
+ */
+function awaitReturn(shard: Shard, run: PartitionRun, decision: Decision): Decision {
+  if (!shard.tails || decision.state.kind !== 'waiting') return decision
+  const nowMs = shard.clock.nowMs()
+  run.missedSinceMs ??= nowMs
+  if (nowMs - run.missedSinceMs >= returnAwaitedMsMax) return decision
+  run.notBeforeMs = nowMs + returnPollMs
+  return { ...decision, commands: decision.commands.filter(({ kind }) => kind !== 'stop') }
 }
 
 function findsTruncation(decision: Decision): boolean {

@@ -110,6 +110,8 @@ export type PartitionRun = {
   wasOutOfRange: boolean
   attempts: number
   notBeforeMs: number
+  /** Since when its topic is gone from the source; null: it is there. */
+  missedSinceMs: number | null
   lastTrouble: Trouble | null
   /**
    * The last time a cluster did not answer for this partition; becomes an
@@ -159,6 +161,7 @@ export function createPartitionRun(leased: Leased): PartitionRun {
     wasOutOfRange: false,
     attempts: 0,
     notBeforeMs: 0,
+    missedSinceMs: null,
     lastTrouble: null,
     lastFailure: null,
     finale: null,

@@ -272,6 +272,9 @@ function endAtNextAcknowledgement(shard: Shard, run: PartitionRun): void {
   if (run.phase === 'copying') {
     run.pending.dropUnsent()
     conclude(shard, run, { kind: 'stop', outcome: 'deadline', detail: null })
+  } else if (run.state.kind === 'waiting') {
+    // Looked for to the end: the schedule goes on with that.
+    start(shard, [run], finish(shard, run, 'waiting', null))
   } else {
     start(shard, [run], finish(shard, run, 'deadline', run.lastTrouble?.detail ?? null))
   }
