@@ -20,8 +20,11 @@ export type IdlePlan = {
   readonly seconds: number
 }
 
-/** One worker of gapless takes them all, though a tick gives one at most 200 (workersMax: 10). */
-export const idlePlan: IdlePlan = { partitions: [1, 100, 1_000], seconds: 20 }
+/**
+ * One worker of gapless takes them all, though a tick gives one at most 200 (shardPartitionsMax).
+ * 30 s hold whole numbers of its renewals, which come every 10 s, or every 15 s where they are late.
+ */
+export const idlePlan: IdlePlan = { partitions: [1, 100, 1_000], seconds: 30 }
 
 const SETTLE_LOOK_MS = 3_000
 /** As many looks in a row that differ by no more than that have settled. */
@@ -31,6 +34,7 @@ const SETTLED_SHARE = 0.1
 const SETTLED_REQUESTS = 4
 const SETTLE_LOOKS_MAX = 30
 
+/** By default 7.5 minutes when nothing else runs. */
 export async function measureIdle(
   scene: Scene,
   plan: IdlePlan = idlePlan,
