@@ -46,6 +46,8 @@ export const latencyPlan: LatencyPlan = {
 const RECORD_BYTES = 200
 /** From the copy's first partition to its first record. */
 const FIRST_RECORD_MS_MAX = 60_000
+/** A reader reports four times a second what has come. */
+const REPORTED_MS = 500
 /** Below, the machine did not keep the pace, and the figures are of another load. */
 const PACE_SHARE_MIN = 0.9
 
@@ -81,7 +83,7 @@ export async function measureLatency(
 async function warmBrokers(scene: Scene, contender: Contender, plan: LatencyPlan): Promise<void> {
   const [load] = plan.rates
   if (load === undefined) return
-  await measureRun(scene, contender, { topic: 'steady-warm', load, plan: { ...plan, seconds: 1 } })
+  await measureRun(scene, contender, { topic: 'steady-warm', load, plan: { ...plan, seconds: 5 } })
 }
 
 type Figures = Omit<LatencyRun, 'contender' | 'round'>
@@ -153,6 +155,7 @@ async function measureFollowing(
     if (processorFromMs === null || processorToMs === null) {
       throw await stuckError(contender, job, 'its process has ended')
     }
+    await waitMs(REPORTED_MS)
     const ofSource = agesBetween(atSource, fromMs, toMs)
     const ofStandby = agesBetween(atStandby, fromMs, toMs)
     const wanted = Math.round(load.recordsPerSecond * plan.seconds * PACE_SHARE_MIN)
@@ -178,7 +181,7 @@ function startReader(order: ReaderOrder): Part<ReaderReport> {
   return startPart<ReaderReport>('tail-reader.ts', order)
 }
 
-/** What came between two moments, and had been reported by the second one. */
+/** What came between two moments. */
 function agesBetween({ atMs, ageMs }: Arrivals, fromMs: number, toMs: number): number[] {
   return ageMs.filter((_, index) => {
     const at = atMs[index] ?? 0
