@@ -20,8 +20,8 @@ export type ProducerOrder = {
 }
 
 const REQUEST_TIMEOUT_MS = 30_000
-/** Of a broker that is stuck; far more than are ever open at a pace it keeps. */
-const OPEN_REQUESTS_MAX = 2_000
+/** Of a broker that is stuck; more than a pace it keeps has open, fewer than a link takes. */
+const OPEN_REQUESTS_MAX = 1_000
 const TICK_MS = 1
 
 function batchOf({ batchRecords, bytes }: ProducerOrder): Buffer {

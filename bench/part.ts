@@ -34,7 +34,10 @@ export function startPart<Report>(
   const exited = once(child, 'exit')
   let take: ((report: Report) => void) | null = null
   const kept: Report[] = []
+  let isKilled = false
   createInterface({ input: child.stdout }).on('line', line => {
+    // Its last line may have been cut off.
+    if (isKilled) return
     const report = JSON.parse(line) as Report
     if (take === null) kept.push(report)
     else take(report)
@@ -60,6 +63,7 @@ export function startPart<Report>(
       child.stdin.write(`${request}\n`)
     },
     async kill() {
+      isKilled = true
       child.kill('SIGKILL')
       await exited
     },

@@ -24,6 +24,12 @@ export function peakMemoryMb(pid: number): number | null {
   return found === undefined ? null : Number(found) / 1024
 }
 
+/** Resident memory now (VmRSS), MB of 2^20 bytes; null once it is gone. */
+export function memoryMb(pid: number): number | null {
+  const found = /VmRSS:\s+(\d+) kB/.exec(readProc(pid, 'status') ?? '')?.[1]
+  return found === undefined ? null : Number(found) / 1024
+}
+
 function readProc(pid: number, file: 'stat' | 'status'): string | null {
   try {
     return readFileSync(`/proc/${pid}/${file}`, 'utf8')

@@ -3,11 +3,10 @@
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { rmSync } from 'node:fs'
-import { mkdtemp, writeFile } from 'node:fs/promises'
+import { closeSync, openSync, rmSync } from 'node:fs'
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
-import { text } from 'node:stream/consumers'
 import { build } from 'esbuild'
 import type { ShardEvent } from '../../functions/replicate.ts'
 import { bundleFunctions } from '../../infra/bundle.ts'
@@ -61,6 +60,8 @@ export function gapless(input: {
         timeoutMs: FUNCTION_TIMEOUT_MS,
       }
       const args = [...flagsOf(memoryMb), join(bundle, 'handler-host.mjs'), JSON.stringify(order)]
+      const logFile = join(job.dir, 'gapless.log')
+      const log = openSync(logFile, 'a')
       const startedAtMs = machineMs()
       const child = spawn(process.execPath, args, {
         // Nothing of our own environment: a sandbox has what Lambda and the template give it.
@@ -73,13 +74,14 @@ export function gapless(input: {
           GAPLESS_CONFIG: path,
           GAPLESS_TABLE: table,
         },
-        stdio: ['ignore', 'pipe', 'inherit'],
+        stdio: ['ignore', log, log],
       })
+      closeSync(log)
       const exited = once(child, 'exit')
-      const said = text(child.stdout)
       const failed = exited.then(async ([code, signal]) => {
         if (code === 0 || signal === 'SIGKILL') return new Promise<never>(() => undefined)
-        throw new Error(`${name} ended with ${code ?? signal}: ${await said}`)
+        const said = await readFile(logFile, 'utf8')
+        throw new Error(`${name} ended with ${code ?? signal}: ${said}`)
       })
       failed.catch(() => undefined)
       return {
