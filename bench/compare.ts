@@ -1,7 +1,7 @@
 // Measures gapless and MirrorMaker 2 side by side, on the same data and the same brokers, and
-// writes what came out: bench/results.json, bench/RESULTS.md, bench/charts/, the block in README.md.
+// writes what came out: bench/results.json, bench/RESULTS.md, bench/charts/, README.md.
 //
-//   npm run bench -- [--only catch-up,growth,...] [--rounds 3]
+//   npm run bench -- [--only catch-up,growth,latency,recovery,cold-start,idle] [--rounds 3]
 //   npm run bench -- --quick      under 4 minutes: ratios in this run against their floors; writes
 //                                 nothing, exits 1 where one is below
 //
@@ -10,9 +10,13 @@
 import { parseArgs } from 'node:util'
 import { catchUpPlans, growthPlans } from './compare/cases.ts'
 import { type CatchUpPlan, measureCatchUp } from './compare/catch-up.ts'
+import { measureColdStart } from './compare/cold-start.ts'
+import { idlePlan, measureIdle } from './compare/idle.ts'
+import { latencyPlan, measureLatency } from './compare/latency.ts'
 import { provenanceNow } from './compare/provenance.ts'
 import { guardRatios } from './compare/quick.ts'
-import type { CatchUp, Results } from './compare/results.ts'
+import { measureRecovery } from './compare/recovery.ts'
+import type { CatchUp, Measured, Results } from './compare/results.ts'
 import { type Scene, startScene } from './compare/scene.ts'
 import { saveSections } from './compare/store.ts'
 import { writeFiles } from './report.ts'
@@ -27,10 +31,17 @@ const { values } = parseArgs({
 const rounds = Number(values.rounds)
 const say = (text: string) => process.stderr.write(`${text}\n`)
 
-async function copied(scene: Scene, plans: readonly CatchUpPlan[]): Promise<CatchUp> {
+/** A section has found no record within this: on a busy machine MirrorMaker 2 starts in 40 s. */
+const RECOVERY_PATIENCE_S = 90
+
+async function measured<Run>(measure: () => Promise<Run[]>): Promise<Measured<Run>> {
   const provenance = provenanceNow({ command: commandOf() })
-  const runs = await measureCatchUp(scene, plans, say)
-  return { provenance, cases: plans.map(each => each.case), runs }
+  return { provenance, runs: await measure() }
+}
+
+async function copied(scene: Scene, plans: readonly CatchUpPlan[]): Promise<CatchUp> {
+  const cases = plans.map(each => each.case)
+  return { ...(await measured(() => measureCatchUp(scene, plans, say))), cases }
 }
 
 function commandOf(): string {
@@ -41,6 +52,18 @@ function commandOf(): string {
 const sections: Record<string, (scene: Scene) => Promise<Results>> = {
   'catch-up': async scene => ({ catchUp: await copied(scene, catchUpPlans(rounds)) }),
   growth: async scene => ({ growth: await copied(scene, growthPlans) }),
+  latency: async scene => ({
+    latency: await measured(() => measureLatency(scene, { ...latencyPlan, rounds }, say)),
+  }),
+  recovery: async scene => ({
+    recovery: await measured(() =>
+      measureRecovery(scene, { rounds, patienceSeconds: RECOVERY_PATIENCE_S }),
+    ),
+  }),
+  'cold-start': async scene => ({
+    coldStart: await measured(() => measureColdStart(scene, { rounds })),
+  }),
+  idle: async scene => ({ idle: await measured(() => measureIdle(scene, idlePlan, say)) }),
 }
 
 async function measureAll(names: readonly string[]): Promise<void> {

@@ -4,7 +4,7 @@
 import type { CatchUpPlan } from './catch-up.ts'
 import type { CatchUpCase } from './results.ts'
 
-/** Four partitions of records of 200 bytes, in batches of the size that producers have by default. */
+/** Four partitions of records of 200 bytes, in batches as large as a producer's default. */
 const plain = {
   records: 2_000_000,
   recordBytes: 200,
