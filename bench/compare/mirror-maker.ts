@@ -184,8 +184,7 @@ function tunedProperties(
     'plugin.discovery': 'service_load',
     [`${job.route}.plugin.discovery`]: 'service_load',
     [`${targetAliasOf(job)}.plugin.discovery`]: 'service_load',
-    // Kafka's documentation of geo-replication: heartbeats are for monitoring, and need a second
-    // worker in the other direction.
+    // KIP-382: heartbeats are for monitoring, and need a second worker in the other direction.
     'emit.heartbeats.enabled': 'false',
   }
 }

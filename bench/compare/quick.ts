@@ -13,7 +13,7 @@ const plans: readonly CatchUpPlan[] = [
     rounds: 2,
     case: {
       name: '200 B, 4 partitions',
-      records: 1_000_000,
+      records: 2_000_000,
       recordBytes: 200,
       partitions: 4,
       batchBytes: 16_384,

@@ -6,9 +6,10 @@
 // the list of incidents, which is empty as long as nothing is wrong.
 
 import type { Cluster } from '../../lib/io/cluster.ts'
+import type { FetchResponse } from '../../lib/kafka/01-fetch.ts'
 import { type ReplicateReport, replicate } from '../../lib/run/replicate.ts'
 import type { ReplicateDeps } from '../../lib/run/shard-run.ts'
-import type { FakeCluster } from '../support/fake-cluster.ts'
+import { answerAnew, type FakeCluster } from '../support/fake-cluster.ts'
 import { type Call, canonical } from './call.ts'
 import { flow, TICK_MS, TOPIC } from './scenario.ts'
 
@@ -160,7 +161,9 @@ export async function startOwner(input: {
       happens(nowMs, () => {
         const { call, resolve } = take(number)
         leaseUntilMs = leaseAfter(call) ?? leaseUntilMs
-        resolve(value as never)
+        // One answer is taken again and again, by everyone who stood where it was asked for.
+        const isFetch = call.kind === 'fetch' || call.kind === 'fetchSource'
+        resolve((isFetch ? answerAnew(value as FetchResponse) : value) as never)
       }),
     fail: (nowMs, numbers, error) =>
       happens(nowMs, () => {

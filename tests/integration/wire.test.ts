@@ -25,6 +25,7 @@ import {
   readRecordBatches,
 } from '../../lib/kafka/record-batch.ts'
 import { removeStarted, startCluster } from '../support/brokers.ts'
+import { createTopic as createTopicOf } from '../support/kafkajs-admin.ts'
 
 const FETCHES_MAX = 100
 const DELETE_HORIZON_BIT = 0x40
@@ -67,8 +68,7 @@ afterAll(async () => {
 async function createTopic(name: string, config: Record<string, string> = {}): Promise<string> {
   // The records below are dated years back: retention would delete them while they're read.
   const kept = { 'retention.ms': '-1', ...config }
-  const configEntries = Object.entries(kept).map(([key, value]) => ({ name: key, value }))
-  await admin.createTopics({ topics: [{ topic: name, numPartitions: 1, configEntries }] })
+  await createTopicOf(kafka, name, { configs: kept })
   return topicIdOf(name)
 }
 

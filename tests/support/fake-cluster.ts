@@ -195,10 +195,24 @@ export function createFakeCluster(input: {
  * no records of this answer.
  */
 function spoilt(answer: FetchResponse): FetchResponse {
+  return { ...answer, ...memoryOf(answer.partitions) }
+}
+
+/** The same answer once more, as read from another connection. */
+export function answerAnew(answer: FetchResponse): FetchResponse {
+  const partitions = answer.partitions.map(each => {
+    return { ...each, records: each.records === null ? null : Buffer.from(each.records) }
+  })
+  return spoilt({ ...answer, partitions })
+}
+
+function memoryOf(
+  partitions: readonly FetchedPartition[],
+): Required<Pick<FetchResponse, 'giveBack'>> {
   const giveBack = () => {
-    for (const { records } of answer.partitions) records?.fill(0xdb)
+    for (const { records } of partitions) records?.fill(0xdb)
   }
-  return { ...answer, giveBack }
+  return { giveBack }
 }
 
 /** Answers every partition of a Produce request with one error; nothing is appended. */
