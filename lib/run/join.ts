@@ -20,6 +20,9 @@ const BATCHES_MAX = 256
  * and one leader epoch, and were never sent: of what was, the target may have every batch as it is.
  */
 export function joinUnsent(run: PartitionRun): void {
+  const next = run.pending.peekUnsent()
+  // Nearly always so: then not even a list of what waits is made.
+  if (next === undefined || next.bytes.length >= smallBatchBytesMax) return
   const producer = positionOf(run.state)?.producer
   const waiting = joinable(run.pending.neverSent(BATCHES_MAX))
   const last = waiting.at(-1)
