@@ -85,6 +85,7 @@ function positionAttributes(position: Position | null): Record<string, Attribute
     lastEpoch: null,
     lastSeenLogEndOffset: numberAttribute(position?.lastSeenLogEndOffset),
     lastTimestampMs: numberAttribute(position?.lastTimestampMs),
+    rewinds: numberAttribute(position?.rewinds),
     producerId: numberAttribute(position?.producer?.producerId),
     producerEpoch: numberAttribute(position?.producer?.producerEpoch),
     nextSequence: numberAttribute(position?.producer?.nextSequence),
@@ -216,6 +217,8 @@ function readPosition(read: RowReader): Position {
       sourceOffset(read.offset(name)),
     ),
     lastTimestampMs: read.optional('lastTimestampMs', read.integer),
+    // Absent in rows written before it was counted.
+    rewinds: read.optional('rewinds', read.number) ?? 0,
     producer: read.optional('producerId', () => readProducer(read)),
   }
 }

@@ -14,6 +14,7 @@ import {
 } from './decision.ts'
 import {
   divergenceByLogEnd,
+  generationOf,
   targetDrifted,
   targetNotEmpty,
   targetReset,
@@ -65,6 +66,7 @@ function start(observed: Observed, context: DecideContext): Decision {
     epochs: [],
     lastSeenLogEndOffset: source.logEndOffset,
     lastTimestampMs: null,
+    rewinds: 0,
     producer: null,
   }
   // Nothing of ours is ever sent before its position is stored: either the row of this partition
@@ -142,7 +144,7 @@ function truncated(
   const goesOn = policies.onTruncation === 'continue'
   const incident = partitionIncident(scope, {
     kind: 'log-truncated',
-    occurrence: [position.sourceTopicId, position.nextSourceOffset],
+    occurrence: [...generationOf(position), position.nextSourceOffset],
     resolution: goesOn ? 'continued' : 'open',
     detectedAtMs: nowMs,
     expectedOffset: position.nextSourceOffset,

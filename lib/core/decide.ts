@@ -19,6 +19,7 @@ import {
 import { historyAfter } from './epoch-history.ts'
 import {
   divergence,
+  generationOf,
   knownUnreplicated,
   targetDrifted,
   targetReset,
@@ -213,7 +214,7 @@ function decideOnRefusal(
 ): Decision {
   const incident = partitionIncident(scope, {
     kind: event.as,
-    occurrence: [position.sourceTopicId, event.offset],
+    occurrence: [...generationOf(position), event.offset],
     resolution: 'open',
     detectedAtMs: nowMs,
     expectedOffset: position.nextSourceOffset,

@@ -71,7 +71,7 @@ export function divergence(
   const incident = partitionIncident(scope, {
     kind: 'log-diverged',
     occurrence: [
-      position.sourceTopicId,
+      ...generationOf(position),
       position.nextSourceOffset,
       ourEpoch(position),
       nextSourceOffset,
@@ -89,9 +89,14 @@ export function divergence(
     },
   })
   if (!goesOn) return halted(position, incident)
-  const epochs = historyBefore(position.epochs, nextSourceOffset)
+  const rewound: Position = {
+    ...position,
+    nextSourceOffset,
+    epochs: historyBefore(position.epochs, nextSourceOffset),
+    rewinds: position.rewinds + 1,
+  }
   return {
-    state: { kind: 'replicating', position: { ...position, nextSourceOffset, epochs } },
+    state: { kind: 'replicating', position: rewound },
     incidents: [incident],
     commands: [{ kind: 'save-checkpoint' }, { kind: 'fetch', withEpoch: true }],
   }
@@ -108,7 +113,7 @@ export function unlocatedDivergence(
 ): Incident {
   return partitionIncident(scope, {
     kind: 'log-diverged',
-    occurrence: [position.sourceTopicId, position.nextSourceOffset, ourEpoch(position)],
+    occurrence: [...generationOf(position), position.nextSourceOffset, ourEpoch(position)],
     resolution: 'open',
     detectedAtMs: nowMs,
     expectedOffset: position.nextSourceOffset,
@@ -131,7 +136,7 @@ export function divergenceByLogEnd(
 ): Incident {
   return partitionIncident(scope, {
     kind: 'log-diverged',
-    occurrence: [position.sourceTopicId, position.nextSourceOffset, 'log-end'],
+    occurrence: [...generationOf(position), position.nextSourceOffset, 'log-end'],
     resolution: 'open',
     detectedAtMs: nowMs,
     expectedOffset: position.nextSourceOffset,
@@ -141,7 +146,14 @@ export function divergenceByLogEnd(
   })
 }
 
-/** Tells a second divergence from a first one that parted at the same offset. */
+/**
+ * What the source offsets of a position belong to: the topic and, once replication went back in it,
+ * how often. An election may bring back a log that was here before, offset by offset.
+ */
+export function generationOf({ sourceTopicId, rewinds }: Position): readonly string[] {
+  return rewinds === 0 ? [sourceTopicId] : [sourceTopicId, `rewound-${rewinds}`]
+}
+
 function ourEpoch({ epochs }: Position): string {
   return String(lastEpochOf(epochs) ?? 'unknown')
 }

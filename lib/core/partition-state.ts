@@ -37,6 +37,11 @@ export type Position = {
   readonly lastSeenLogEndOffset: SourceOffset | null
   /** Largest timestamp of the last copied batch, ms since the epoch; null before the first one. */
   readonly lastTimestampMs: bigint | null
+  /**
+   * How often replication went back to offsets that lay behind it, 0 to 2^31-1. Offsets grow in
+   * between: with this number one of them stands for one moment.
+   */
+  readonly rewinds: number
   /** On whose behalf the target was last written; null before the first record was sent. */
   readonly producer: Producer | null
 }

@@ -240,6 +240,7 @@ function nextPosition(input: Starting & { readonly target: SeenLog }): Position 
     sourceTopicId: source.topicId,
     targetTopicId: target.topicId,
     nextSourceOffset,
+    rewinds: position.rewinds + (isBefore(nextSourceOffset, position.nextSourceOffset) ? 1 : 0),
     nextTargetOffset: targetOffset(pointOf(target, 'log-end')),
     lastSeenLogEndOffset: sourceOffset(pointOf(source, 'log-end')),
     epochs: historyAt(nextSourceOffset, input),

@@ -24,6 +24,7 @@ export const fullPosition: Position = {
   ],
   lastSeenLogEndOffset: sourceOffset(largestOffset - 2n),
   lastTimestampMs: 2n ** 63n - 1n,
+  rewinds: 2 ** 31 - 1,
   producer: {
     producerId: 4000n,
     producerEpoch: 2,
@@ -41,6 +42,7 @@ export const firstPosition: Position = {
   epochs: [],
   lastSeenLogEndOffset: null,
   lastTimestampMs: null,
+  rewinds: 0,
 }
 
 /** Every kind of state, each once with all that may be known and once with the least. */

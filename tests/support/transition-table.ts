@@ -31,6 +31,7 @@ export const tablePosition: Position = {
   ],
   lastSeenLogEndOffset: at(150n),
   lastTimestampMs: 1_700_000_000_000n,
+  rewinds: 0,
   producer: {
     producerId: 4000n,
     producerEpoch: 2,

@@ -32,6 +32,7 @@ const position = {
   epochs: [],
   lastSeenLogEndOffset: null,
   lastTimestampMs: null,
+  rewinds: 0,
   producer: null,
 }
 

@@ -24,6 +24,7 @@ const position = {
   epochs: [],
   lastSeenLogEndOffset: null,
   lastTimestampMs: null,
+  rewinds: 0,
   producer: null,
 }
 const replicating: PartitionState = { kind: 'replicating', position }

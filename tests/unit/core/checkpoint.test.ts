@@ -44,6 +44,7 @@ const positions: fc.Arbitrary<Position> = fc.record({
   epochs: epochHistories,
   lastSeenLogEndOffset: fc.option(offsets.map(sourceOffset)),
   lastTimestampMs: fc.option(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })),
+  rewinds: int32,
   producer: fc.option(
     fc.record({
       producerId: offsets,

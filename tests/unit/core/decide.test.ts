@@ -150,6 +150,7 @@ describe('what a first look stores', () => {
         epochs: [],
         lastSeenLogEndOffset: 150n,
         lastTimestampMs: null,
+        rewinds: 0,
         producer: null,
       },
     })
@@ -290,6 +291,7 @@ const bare: fc.Arbitrary<Position> = fc.record({
   epochs: fc.constant([]),
   lastSeenLogEndOffset: fc.option(offsets.map(sourceOffset)),
   lastTimestampMs: fc.option(fc.bigInt({ min: 0n, max: 9n })),
+  rewinds: fc.constantFrom(0, 1),
   producer: fc.constant(null),
 })
 const positions = bare.chain(position =>

@@ -147,6 +147,31 @@ function onTarget(world: World, batch: RecordBatch | undefined) {
   return there === undefined ? null : { from: there.baseOffset, to: nextOffsetAfter(there) }
 }
 
+test('a log that is lost, comes back and is lost again is two incidents', async () => {
+  const world = createWorld({ flow: { onDivergence: 'continue' } })
+  world.createTopic('orders')
+  const log = world.sourceLog('orders')
+  const empty = log.replica()
+  writeBatches(log, 1, 2)
+  const full = log.replica()
+  await world.run('orders')
+  for (const replica of [empty, full, empty]) {
+    log.electReplica(replica)
+    await world.run('orders')
+  }
+  const incidents = await world.storedIncidents()
+  expect(incidents).toMatchObject([
+    { evidence: { onlyOnTargetFrom: '0', onlyOnTargetTo: '2' } },
+    { evidence: { onlyOnTargetFrom: '2', onlyOnTargetTo: '4' } },
+  ])
+  const [topicId, ...rest] = incidents.map(each => each.evidence.topicId)
+  expect(rest).toEqual([topicId])
+  expect(incidents.map(each => each.id)).toEqual([
+    `log-diverged:orders:0:${topicId}:2:0:0`,
+    `log-diverged:orders:0:${topicId}:rewound-1:2:0:0`,
+  ])
+})
+
 describe('whatever elections there were, with and without growth,', () => {
   test('the first diverging offset and the standby range are what both logs say', async () => {
     let diverged = 0
@@ -214,11 +239,11 @@ describe('whatever elections there were, with and without growth,', () => {
           copiedData = committed(log)
         }
       }),
-      { numRuns: 100 },
+      { numRuns: 400 },
     )
-    expect(diverged).toBeGreaterThan(10)
+    expect(diverged).toBeGreaterThan(30)
     // Behind a transaction that an election left open the source shows nothing to compare: with any
-    // seed most are exact, about four of five.
+    // seed most are exact, about nine of ten.
     expect(exact / diverged).toBeGreaterThan(0.5)
   })
 })

@@ -33,6 +33,8 @@ test('a divergence is resumed where the logs part, and nothing is skipped', asyn
   const { position, skippedOffsets } = await resume(world)
 
   expect([position.nextSourceOffset, skippedOffsets]).toEqual([4n, 0n])
+  // What is found from here on is not what was found on the way to here.
+  expect(position.rewinds).toBe(1)
   expect(await world.storedIncidents()).toMatchObject([
     { kind: 'log-diverged', resolution: 'resumed', foundOffset: 4n, lostRecordsMax: 0n },
   ])
