@@ -225,14 +225,21 @@ export function producerEpochOf(batch: RecordBatch): number {
  * The records of a batch as they lie in it, compressed as one block. Throws DecodeError when the
  * checksum does not fit: records that are written anew get a new one, which would hide the damage.
  */
-export function checkedRecords({ bytes }: RecordBatch): Buffer {
-  const found = crc32c(bytes, ATTRIBUTES_AT, bytes.length)
-  const expected = bytes.readUInt32BE(CRC_AT)
-  if (found !== expected) throw corrupt('crc', CRC_AT, `${expected}, where the bytes have ${found}`)
+export function checkedRecords(batch: RecordBatch): Buffer {
+  const { bytes } = batch
+  if (!hasValidChecksum(batch)) {
+    const found = crc32c(bytes, ATTRIBUTES_AT, bytes.length)
+    throw corrupt('crc', CRC_AT, `${bytes.readUInt32BE(CRC_AT)}, where the bytes have ${found}`)
+  }
   return bytes.subarray(RECORDS_AT)
 }
 
-export type NewBatch = {
+/** Whether the checksum is that of the bytes. Reads all of them. */
+export function hasValidChecksum({ bytes }: RecordBatch): boolean {
+  return crc32c(bytes, ATTRIBUTES_AT, bytes.length) === bytes.readUInt32BE(CRC_AT)
+}
+
+export type NewHeader = {
   readonly baseOffset: bigint
   readonly partitionLeaderEpoch: number
   readonly codec: CompressionCodec
@@ -240,13 +247,20 @@ export type NewBatch = {
   readonly maxTimestamp: bigint
   /** 1 or more, with the offset deltas 0, 1, 2, … */
   readonly recordsCount: number
-  /** Compressed with `codec`. */
-  readonly records: Buffer
 }
 
-/** A batch of nobody yet, with CreateTime, in no transaction and without holes. Copies. */
-export function frameBatch(batch: NewBatch): RecordBatch {
+/** Copies `records`, which are compressed with `codec`. */
+export function frameBatch(batch: NewHeader & { readonly records: Buffer }): RecordBatch {
   const bytes = Buffer.alloc(RECORDS_AT + batch.records.length)
+  batch.records.copy(bytes, RECORDS_AT)
+  return writeFrame(bytes, batch)
+}
+
+/**
+ * A batch of nobody yet, with CreateTime, in no transaction and without holes. `bytes` has its
+ * records already, behind room for the header.
+ */
+export function writeFrame(bytes: Buffer, batch: NewHeader): RecordBatch {
   bytes.writeBigInt64BE(batch.baseOffset, 0)
   bytes.writeInt32BE(bytes.length - LOG_OVERHEAD, BATCH_LENGTH_AT)
   bytes.writeInt32BE(batch.partitionLeaderEpoch, PARTITION_LEADER_EPOCH_AT)
@@ -259,7 +273,6 @@ export function frameBatch(batch: NewBatch): RecordBatch {
   bytes.writeInt16BE(-1, PRODUCER_EPOCH_AT)
   bytes.writeInt32BE(-1, BASE_SEQUENCE_AT)
   bytes.writeInt32BE(batch.recordsCount, RECORDS_COUNT_AT)
-  batch.records.copy(bytes, RECORDS_AT)
   bytes.writeUInt32BE(crc32c(bytes, ATTRIBUTES_AT, bytes.length), CRC_AT)
   return viewBatch(bytes, 0)
 }

@@ -6,6 +6,7 @@
 
 import assert from 'node:assert/strict'
 import { compress, decompress, decompressedBytesMax } from './compression.ts'
+import { joinPlainBatches } from './join-plain.ts'
 import { type RecordView, readRecords, writeRecords } from './record.ts'
 import {
   checkedRecords,
@@ -66,12 +67,16 @@ export function joinBatches(
 ): RecordBatch {
   const [first] = batches
   const codec = compressionCodec(first)
-  const records: SourceRecord[] = []
-  let bytesLeft = contentBytesMax
   for (const batch of batches) {
     assert.ok(compressionCodec(batch) === codec, 'batches of several codecs are never joined')
     const { partitionLeaderEpoch } = batch
     assert.ok(partitionLeaderEpoch === first.partitionLeaderEpoch, 'nor those of several epochs')
+  }
+  const plain = joinPlainBatches(batches, { contentBytesMax })
+  if (plain !== null) return plain
+  const records: SourceRecord[] = []
+  let bytesLeft = contentBytesMax
+  for (const batch of batches) {
     for (const record of readSourceRecords(batch, bytesLeft)) {
       bytesLeft = Math.max(0, bytesLeft - record.body.length)
       records.push(record)

@@ -184,8 +184,9 @@ export function createPendingQueue() {
   let sent = 0
   let bytes = 0
   const compact = () => {
-    // Dropping from the front one by one would move the whole array for every acknowledgement.
-    if (head < 1024 || head * 2 < batches.length) return
+    // Dropping from the front one by one would move the whole array for every acknowledgement. No
+    // more acknowledged ones are kept than others, for each of them keeps its bytes.
+    if (head * 2 < batches.length) return
     batches = batches.slice(head)
     head = 0
   }

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { AssertionError } from '../../../lib/core/assert.ts'
@@ -29,6 +31,13 @@ function same(model: Model, queue: PendingQueue): void {
   expect(queue.first()).toBe(batches[0]?.batch)
   expect(queue.last()).toBe(batches.at(-1)?.batch)
   expect(queue.peekUnsent()).toBe(batches.find(each => !each.inFlight)?.batch)
+}
+
+async function collectGarbage(): Promise<void> {
+  setFlagsFromString('--expose-gc')
+  // What a WeakRef was asked for stays until the present job is done.
+  await new Promise(resolve => setImmediate(resolve))
+  runInNewContext('gc')()
 }
 
 type Step = fc.Command<Model, PendingQueue>
@@ -136,6 +145,20 @@ describe('the queue of fetched batches', () => {
       { batches: batches.slice(4_000).map(batch => ({ batch, inFlight: false, wasSent: false })) },
       queue,
     )
+  })
+
+  test('keeps the memory of no more acknowledged batches than of others', async () => {
+    const queue = createPendingQueue()
+    const acknowledged: WeakRef<PendingBatch>[] = []
+    for (let each = 0; each < 10; each += 1) queue.push(pendingBatch(1))
+    for (let each = 0; each < 500; each += 1) {
+      queue.push(pendingBatch(1))
+      queue.takeUnsent()
+      acknowledged.push(new WeakRef(queue.shift()))
+    }
+    await collectGarbage()
+    expect(acknowledged.filter(each => each.deref() !== undefined).length).toBeLessThan(15)
+    expect(queue.length).toBe(10)
   })
 
   test('refuses to acknowledge what is not in flight, and to send what is not there', () => {

@@ -1,0 +1,137 @@
+// Batches that are joined without being opened hold what they held apart, and whatever is not as a
+// producer writes it is left to those who open it.
+
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { joinPlainBatches } from '../../../lib/kafka/join-plain.ts'
+import type { RecordBatch } from '../../../lib/kafka/record-batch.ts'
+import { readSourceRecords } from '../../../lib/kafka/repack.ts'
+import { plainCrc32c, viewOf } from './batches.ts'
+import { batchOf, type TestRecord, testRecord, testRecords } from './record-bytes.ts'
+
+const contentBytesMax = 1024 * 1024
+
+function join(batches: readonly Buffer[]): RecordBatch | null {
+  const [first, ...others] = batches.map(viewOf)
+  if (first === undefined) throw new Error('nothing to join')
+  return joinPlainBatches([first, ...others], { contentBytesMax })
+}
+
+const seenIn = (batch: RecordBatch) =>
+  readSourceRecords(batch).map(({ offset, timestamp, attributes, body }) => {
+    return { offset, timestamp, attributes, body: body.toString('latin1') }
+  })
+
+const timestamps = fc.oneof(
+  fc.constant(-1n),
+  fc.bigInt({ min: 1_700_000_000_000n, max: 1_700_000_100_000n }),
+  fc.bigInt({ min: 0n, max: 2n ** 51n }),
+)
+
+const fields = fc.record({
+  timestamp: timestamps,
+  key: fc.option(fc.string({ maxLength: 200 })),
+  value: fc.option(fc.string({ maxLength: 9_000 })),
+  headers: fc.array(fc.tuple(fc.string(), fc.option(fc.string())), { maxLength: 2 }),
+})
+
+const parts = fc.array(
+  fc.record({ records: fc.array(fields, { minLength: 1, maxLength: 70 }), gap: fc.nat(2) }),
+  { minLength: 1, maxLength: 6 },
+)
+
+function written(of: typeof parts extends fc.Arbitrary<infer P> ? P : never): Buffer[] {
+  let offset = 0n
+  return of.map(({ records, gap }) => {
+    const own = records.map((each, index): TestRecord => {
+      return testRecord(offset + BigInt(index), each)
+    })
+    offset += BigInt(records.length + gap)
+    return batchOf(own)
+  })
+}
+
+test('whatever their records are, they arrive as they were, with the newest timestamp in front', () => {
+  fc.assert(
+    fc.property(parts, drawn => {
+      const batches = written(drawn)
+      const expected = batches.flatMap(each => seenIn(viewOf(each)))
+      const joined = join(batches)
+      if (joined === null) throw new Error('was left to others')
+      expect(seenIn(joined)).toEqual(expected)
+      expect(joined.recordsCount).toBe(expected.length)
+      const newest = expected.reduce(
+        (max, { timestamp }) => (timestamp > max ? timestamp : max),
+        -1n,
+      )
+      expect(joined.maxTimestamp).toBe(newest)
+    }),
+    { numRuns: 200 },
+  )
+})
+
+test('whatever byte of theirs is another one, nothing is thrown and no record becomes another one', () => {
+  const change = fc.record({ at: fc.nat(10_000), to: fc.integer({ min: 0, max: 255 }) })
+  let kept = 0
+  fc.assert(
+    fc.property(change, ({ at, to }) => {
+      const batches = [batchOf(testRecords(0n, 3)), batchOf(testRecords(3n, 4))]
+      const [, second] = batches
+      if (second === undefined) throw new Error('there are two')
+      second[61 + (at % (second.length - 61))] = to
+      second.writeUInt32BE(plainCrc32c(second.subarray(21)), 17)
+      const joined = join(batches)
+      if (joined === null) return
+      kept += 1
+      const raw = joined.bytes.subarray(61).toString('latin1')
+      for (const batch of batches) {
+        // What it cannot tell apart, whoever opens it finds where it was: the keys and values.
+        let records: ReturnType<typeof seenIn>
+        try {
+          records = seenIn(viewOf(batch))
+        } catch {
+          continue
+        }
+        for (const { body } of records) expect(raw).toContain(body)
+      }
+    }),
+    { numRuns: 2_000 },
+  )
+  expect(kept).toBeGreaterThan(100)
+})
+
+describe('are left to those who open them', () => {
+  const plain = () => batchOf(testRecords(0n, 2))
+  const damaged = () => {
+    const bytes = batchOf(testRecords(2n, 2))
+    bytes.writeUInt8(0xff, bytes.length - 1)
+    return bytes
+  }
+  const countless = () => {
+    const bytes = batchOf(testRecords(2n, 2))
+    bytes.writeInt32BE(2 ** 30 - 1, 23)
+    bytes.writeInt32BE(2 ** 30, 57)
+    bytes.writeUInt32BE(plainCrc32c(bytes.subarray(21)), 17)
+    return bytes
+  }
+  test.each<[string, () => Buffer]>([
+    ['compressed', () => batchOf(testRecords(2n, 2), { codec: 'lz4' })],
+    ['damaged', damaged],
+    ['with holes', () => batchOf(testRecords(2n, 3, [3n]))],
+    ['with a count that no bytes are there for', countless],
+    [
+      'centuries apart',
+      () => batchOf([testRecord(2n, { timestamp: 0n }), testRecord(3n, { timestamp: 2n ** 60n })]),
+    ],
+  ])('%s', (_, other) => {
+    expect(join([plain(), other()])).toBeNull()
+    expect(join([plain(), batchOf(testRecords(2n, 2))])).not.toBeNull()
+  })
+
+  test('larger together than may be', () => {
+    const batches = [viewOf(plain()), viewOf(batchOf(testRecords(2n, 2)))] as const
+    const bytes = batches[0].bytes.length + batches[1].bytes.length
+    expect(joinPlainBatches(batches, { contentBytesMax: bytes - 1 })).toBeNull()
+    expect(joinPlainBatches(batches, { contentBytesMax: bytes })).not.toBeNull()
+  })
+})
