@@ -53,7 +53,7 @@ const guards: readonly Guard[] = [
     what: 'peak memory',
     of: run => run.peakMemoryMb,
     baseline: contenderNames.mirrorMakerTuned,
-    atMost: 1 / 2,
+    atMost: 1 / 3,
   },
 ]
 

@@ -18,6 +18,7 @@ import {
 } from '../kafka/record-batch.ts'
 import { repackBatch } from '../kafka/repack.ts'
 import { type EpochEnd, joinStretches, type Stretch } from './epoch-history.ts'
+import { joinCopied } from './join-copied.ts'
 import { isBefore, type SourceOffset, sourceOffset } from './offset.ts'
 
 export type CopiedBatch = {
@@ -47,22 +48,50 @@ export type Admission = {
 
 type Fetched = Pick<FetchedPartition, 'records' | 'abortedTransactions'>
 
-/** Sorts the batches of one partition's answer to a fetch at `fetchOffset`. */
+/**
+ * Sorts the batches of one partition's answer to a fetch at `fetchOffset`. Some of them at a time:
+ * of tiny ones an answer holds tens of thousands, which are joined before the next are looked at.
+ */
 export function admitBatches(fetched: Fetched, fetchOffset: SourceOffset): Admission {
-  const nothing = { skipped: null, copied: [], nextFetchOffset: fetchOffset }
-  if (fetched.records === null) return { ...nothing, refusal: null }
-  try {
-    const { batches, trailingBytes } = readRecordBatches(fetched.records)
-    if (batches.length === 0 && trailingBytes > 0) {
-      const detail = 'a batch whose length runs past everything the broker sent'
-      return { ...nothing, refusal: { offset: fetchOffset, detail } }
-    }
-    const accepts = createAbortedFilter(fetched.abortedTransactions)
-    return sort(batches, accepts, fetchOffset)
-  } catch (error) {
-    if (!(error instanceof DecodeError)) throw error
-    return { ...nothing, refusal: { offset: fetchOffset, detail: error.message } }
+  const { records, abortedTransactions } = fetched
+  let admission: Admission = {
+    skipped: null,
+    copied: [],
+    nextFetchOffset: fetchOffset,
+    refusal: null,
   }
+  const accepts = createAbortedFilter(abortedTransactions)
+  let from = 0
+  // Ends: every pass reads a batch more, or leaves the loop.
+  while (records !== null && from < records.length && admission.refusal === null) {
+    const { nextFetchOffset: offset } = admission
+    try {
+      const found = readRecordBatches(records, { from, batchesMax: BATCHES_MAX })
+      const { batches, trailingBytes } = found
+      if (batches.length === 0) {
+        const detail = 'a batch whose length runs past everything the broker sent'
+        return from === 0 ? { ...admission, refusal: { offset, detail } } : admission
+      }
+      admission = inTurn(admission, sort(batches, accepts, offset))
+      from = records.length - trailingBytes
+    } catch (error) {
+      if (!(error instanceof DecodeError)) throw error
+      return { ...admission, refusal: { offset, detail: error.message } }
+    }
+  }
+  return admission
+}
+
+/** Looked at together: more than are joined to one (join-copied.ts). */
+const BATCHES_MAX = 1024
+
+/** One behind the other. The batches of `next` are joined. */
+function inTurn({ skipped, copied }: Admission, next: Admission): Admission {
+  const last = copied.at(-1)
+  if (next.skipped !== null && last !== undefined) extendBatch(last, next.skipped)
+  copied.push(...joinCopied(next.copied))
+  const isBehind = next.skipped === null || last !== undefined
+  return { ...next, copied, skipped: isBehind ? skipped : joinStretches(skipped, next.skipped) }
 }
 
 function sort(

@@ -95,12 +95,17 @@ export type FetchedBatches = {
  * bytes means that a length is corrupt, and a caller which fetched again would do so for ever.
  *
  * Throws DecodeError for a length, magic, offset or count that no broker writes.
+ *
+ * Begins at `from`, bytes, and ends after `batchesMax`: the rest is trailing bytes then.
  */
-export function readRecordBatches(records: Buffer): FetchedBatches {
+export function readRecordBatches(
+  records: Buffer,
+  { from = 0, batchesMax = Number.POSITIVE_INFINITY } = {},
+): FetchedBatches {
   const batches: (RecordBatch | LegacyBatch)[] = []
-  let at = 0
+  let at = from
   // Ends: every pass moves `at` on by more than LOG_OVERHEAD, or leaves the loop.
-  while (records.length - at > MAGIC_AT) {
+  while (records.length - at > MAGIC_AT && batches.length < batchesMax) {
     const length = records.readInt32BE(at + BATCH_LENGTH_AT)
     const magic = records.readInt8(at + MAGIC_AT)
     if (magic !== 0 && magic !== 1 && magic !== 2) {

@@ -12,7 +12,6 @@ import { errorName } from '../kafka/error-codes.ts'
 import { createFetchSession, type FetchSession } from '../kafka/fetch-session.ts'
 import { divergingAnswer } from './divergence.ts'
 import { conclude } from './finale.ts'
-import { joinCopied } from './join.ts'
 import { partitionName, unobserved } from './observe.ts'
 import { abandon, decideFor, guarded, perform, start } from './partition-effects.ts'
 import { enqueue, type PartitionRun } from './partition-run.ts'
@@ -201,7 +200,7 @@ function takeFetched(
   const newest = copied.at(-1)
   if (newest !== undefined) {
     run.fetchEpoch = newest.epoch
-    enqueue(run, joinCopied(copied), answer.memory)
+    enqueue(run, copied, answer.memory)
     sendWhatIsReady(shard, run)
   }
   if (refusal !== null) {

@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type Admission, admitBatches } from '../../../lib/core/batch-admission.ts'
 import { sourceOffset } from '../../../lib/core/offset.ts'
+import { readSourceRecords } from '../../../lib/kafka/repack.ts'
 import {
   type BatchFields,
   buildBatch,
@@ -387,5 +388,51 @@ describe('whatever a partition holds', () => {
         )
       }),
     )
+  })
+})
+
+describe('an answer with thousands of small batches', () => {
+  const kinds = fc.constantFrom('data' as const, 'marker' as const, 'none' as const)
+  const runs = fc.array(fc.tuple(kinds, fc.integer({ min: 1, max: 900 })), { maxLength: 6 })
+
+  test('becomes few, without a record more or less, and without an offset that nobody passes', () => {
+    fc.assert(
+      fc.property(runs, drawn => {
+        let next = 100n
+        const sent: Buffer[] = []
+        const expected: bigint[] = []
+        for (const [kind, count] of drawn) {
+          for (let each = 0; each < count; each += 1, next += 1n) {
+            if (kind === 'data') sent.push(batchOf([testRecord(next)]))
+            if (kind === 'marker') sent.push(commit(7n, next))
+            if (kind === 'data') expected.push(next)
+          }
+        }
+        const { copied, skipped, nextFetchOffset, refusal } = admit(sent)
+        const offsets = copied.flatMap(({ batch }) =>
+          readSourceRecords(batch).map(record => record.offset),
+        )
+        expect(offsets).toEqual(expected)
+        const read = sent.at(-1)
+        expect(nextFetchOffset).toBe(read === undefined ? 100n : read.readBigInt64BE(0) + 1n)
+        const last = copied.at(-1) ?? skipped
+        if (last !== null) expect(last.nextSourceOffset).toBe(nextFetchOffset)
+        expect(refusal).toBeNull()
+        const neighbours = drawn.filter(([kind]) => kind === 'data').length
+        expect(copied.length).toBeLessThanOrEqual(neighbours + sent.length / 100)
+      }),
+      { numRuns: 60 },
+    )
+  })
+
+  test('is copied up to what is damaged in it', () => {
+    const sent = testRecords(100n, 2_000).map(each => batchOf([each]))
+    const [first, second] = [sent.slice(0, 1_500), sent.slice(1_500)]
+    second[0]?.writeInt8(9, 16)
+    const { copied, nextFetchOffset, refusal } = admit([...first, ...second])
+    expect(copied.at(-1)?.nextSourceOffset).toBe(nextFetchOffset)
+    expect(refusal).toMatchObject({ offset: nextFetchOffset })
+    expect(nextFetchOffset).toBeGreaterThan(100n)
+    expect(nextFetchOffset).toBeLessThanOrEqual(1_600n)
   })
 })
