@@ -29,6 +29,8 @@ export type RunningContender = {
 
 export type Contender = {
   readonly name: string
+  /** MB of resident memory; a process that takes more is ended, as Lambda does. null: no limit. */
+  readonly memoryMaxMb: number | null
   /** Resolves when the process has been started: nothing was copied yet. */
   start(job: Job): Promise<RunningContender>
 }

@@ -28,7 +28,8 @@ export async function measureCopy(
   const running = await contender.start(job)
   const startedMs = machineMs()
   try {
-    const watched = watchCopy(scene, running, { job, records, startedMs })
+    const { memoryMaxMb } = contender
+    const watched = watchCopy(scene, running, { job, records, startedMs, memoryMaxMb })
     return await Promise.race([watched, running.failed])
   } finally {
     await running.kill()
@@ -38,9 +39,14 @@ export async function measureCopy(
 async function watchCopy(
   scene: Scene,
   running: RunningContender,
-  input: { readonly job: Job; readonly records: number; readonly startedMs: number },
+  input: {
+    readonly job: Job
+    readonly records: number
+    readonly startedMs: number
+    readonly memoryMaxMb: number | null
+  },
 ): Promise<Figures> {
-  const { job, records, startedMs } = input
+  const { job, records, startedMs, memoryMaxMb } = input
   const ends = await openEnds(job, startedMs)
   let first: Look | undefined
   let last: Look | undefined
@@ -52,6 +58,9 @@ async function watchCopy(
       const usage: Usage | undefined = usageOf(scene, running.pid) ?? last?.usage
       if (usage === undefined) throw new Error(`${copyOf(job)}: the process ended at once`)
       peakMb = peakMemoryMb(running.pid) ?? peakMb
+      if (memoryMaxMb !== null && peakMb > memoryMaxMb) {
+        throw new Error(`${copyOf(job)}: took ${peakMb} MB of memory, and has ${memoryMaxMb} MB`)
+      }
       last = { atMs: machineMs(), records: found, usage }
       if (found > 0) first ??= last
       if (found >= records && first !== undefined) break

@@ -48,6 +48,7 @@ export function gapless(input: {
   const { name, memoryMb, aws, flow = {} } = input
   return {
     name,
+    memoryMaxMb: memoryMb,
     async start(job) {
       const bundle = await bundleOnce()
       const config = configFor(job, flow)

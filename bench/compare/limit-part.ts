@@ -66,12 +66,27 @@ function deal<T>(all: readonly T[], hands: number): T[][] {
 type Copy = {
   readonly order: LimitOrder
   fetchedBytes: number
+  fetchedRecords: number
   producedBytes: number
+  producedRecords: number
+  /** To the target, sent and not answered. */
+  requestsOut: number
   /** Partitions of which not everything is acknowledged. */
   lanesOpen: number
   /** Sends whatever may be sent. */
   readonly moves: (() => void)[]
   readonly end: PromiseWithResolvers<void>
+}
+
+/**
+ * Far enough ahead that nothing is fetched for now. As much of the fetched bytes as of the fetched
+ * records is not produced: what is produced has other bytes, small batches being joined. And never
+ * while nothing is under way to the target, which may lack no more than the rest of a batch.
+ */
+function isFarAhead({ order, fetchedBytes, fetchedRecords, producedRecords, requestsOut }: Copy) {
+  if (requestsOut === 0) return false
+  const aheadShare = 1 - producedRecords / fetchedRecords
+  return fetchedBytes * aheadShare > order.tuning.aheadBytesMax
 }
 
 function moveAll({ moves }: Copy): void {
@@ -94,6 +109,7 @@ async function addProducing(copy: Copy, lanes: readonly Lane[]): Promise<void> {
       if (taken.length > 0 && bytes + batch.bytes > requestBytesMax) break
       lane.sentRecords += batch.records
       lane.turn += 1
+      copy.producedRecords += batch.records
       bytes += batch.bytes
       taken.push({ lane, batch })
       if (taken.length === requestBatchesMax) break
@@ -106,6 +122,7 @@ async function addProducing(copy: Copy, lanes: readonly Lane[]): Promise<void> {
     broker: brokerOf(order.targetBrokers),
     topic: order.copy,
     done: () => {
+      copy.requestsOut -= 1
       for (const { lane, batch } of sent.shift() ?? []) {
         lane.answeredRecords += batch.records
         if (lane.answeredRecords === lane.records) copy.lanesOpen -= 1
@@ -120,6 +137,7 @@ async function addProducing(copy: Copy, lanes: readonly Lane[]): Promise<void> {
       const taken = takeRequest()
       if (taken.length === 0) return
       sent.push(taken)
+      copy.requestsOut += 1
       link.produce(taken.map(({ batch }) => batch))
     }
   })
@@ -128,7 +146,7 @@ async function addProducing(copy: Copy, lanes: readonly Lane[]): Promise<void> {
 /** One connection to the source and the partitions that come by it. */
 async function addFetching(copy: Copy, lanes: readonly Lane[], topicUuid: string): Promise<void> {
   const { order, end } = copy
-  const { aheadBytesMax, answerBytesMax, partitionBytesMax } = order.tuning
+  const { answerBytesMax, partitionBytesMax } = order.tuning
   const byPartition = new Map(lanes.map(each => [each.partition, each]))
   let isAsking = false
   let first = 0
@@ -143,6 +161,7 @@ async function addFetching(copy: Copy, lanes: readonly Lane[], topicUuid: string
       lane.nextOffset = nextOffset
       lane.fetchedRecords += records
       copy.fetchedBytes += bytes
+      copy.fetchedRecords += records
       moveAll(copy)
     },
     done: () => {
@@ -152,7 +171,7 @@ async function addFetching(copy: Copy, lanes: readonly Lane[], topicUuid: string
     fail: end.reject,
   })
   copy.moves.push(() => {
-    if (isAsking || copy.fetchedBytes - copy.producedBytes > aheadBytesMax) return
+    if (isAsking || isFarAhead(copy)) return
     const open = lanes.filter(each => each.nextOffset < each.endOffset)
     if (open.length === 0) {
       // It would wait for ever for records that a log with holes does not have.
@@ -176,7 +195,10 @@ async function copyAll(order: LimitOrder, prepared: Prepared) {
   const copy: Copy = {
     order,
     fetchedBytes: 0,
+    fetchedRecords: 0,
     producedBytes: 0,
+    producedRecords: 0,
+    requestsOut: 0,
     lanesOpen: lanes.filter(each => each.records > 0).length,
     moves: [],
     end: Promise.withResolvers<void>(),

@@ -20,6 +20,7 @@ export const limitTuning: Tuning = {
 /** Its copies have as many records as the source, but only samples of them, repeated. */
 export const limit: Contender = {
   name: contenderNames.limit,
+  memoryMaxMb: null,
   async start(job) {
     if (job.follows) throw new Error('the limit is of a backlog; it follows nothing')
     const order: LimitOrder = { ...job, copy: copyOf(job), tuning: limitTuning }

@@ -58,6 +58,7 @@ const logFlags = [
 export function mirrorMaker(options: MirrorMakerOptions): Contender {
   return {
     name: options.name,
+    memoryMaxMb: null,
     async start(job) {
       const [java, jars] = await Promise.all([findJava(), fetchKafka()])
       await mkdir(job.dir, { recursive: true })

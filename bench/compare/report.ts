@@ -53,7 +53,8 @@ export function renderReport(
     ),
     section('Cold start', results.coldStart?.provenance, () => [coldStartTable(results)]),
     section('Idle', results.idle?.provenance, () => [
-      'Following partitions in which nothing happens, per minute. Of one measurement each.',
+      'Following partitions in which nothing happens, per minute. Of one measurement each. One worker of gapless takes them all;',
+      'a tick gives one at most 200 (`shardPartitionsMax`).',
       idleTable(results.idle?.runs ?? []),
     ]),
   ]

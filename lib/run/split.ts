@@ -7,7 +7,8 @@ import { DecodeError } from '../kafka/decode-error.ts'
 import { stampForProduce } from '../kafka/produce-stamp.ts'
 import type { RecordBatch } from '../kafka/record-batch.ts'
 import { splitBatch } from '../kafka/repack.ts'
-import type { PartitionRun, PendingBatch } from './partition-run.ts'
+import type { PartitionRun } from './partition-run.ts'
+import type { PendingBatch } from './pending-queue.ts'
 
 /**
  * Puts two halves in the place of the first pending batch, which the target has refused. False

@@ -10,6 +10,7 @@ import { stuckError, waitUntil } from '../../../bench/compare/following.ts'
 let dir = ''
 const contender: Contender = {
   name: 'the contender',
+  memoryMaxMb: null,
   start: () => Promise.reject(new Error('it is never started')),
 }
 

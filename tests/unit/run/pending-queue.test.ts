@@ -8,7 +8,7 @@ import {
   createPendingQueue,
   type PendingBatch,
   type PendingQueue,
-} from '../../../lib/run/partition-run.ts'
+} from '../../../lib/run/pending-queue.ts'
 import { buildBatch, viewOf } from '../kafka/batches.ts'
 
 const view = viewOf(buildBatch())
