@@ -201,7 +201,7 @@ function idleTable(runs: readonly IdleRun[]): string {
   const rows = counts.flatMap(partitions => {
     const ofCount = runs.filter(run => run.partitions === partitions)
     return ranIn(ofCount).map(name => [
-      `${count(partitions)} partitions: ${name}`,
+      `${count(partitions)} ${partitions === 1 ? 'partition' : 'partitions'}: ${name}`,
       ...figures.map(figure => spread(spreadFor(ofCount, name, figure))),
     ])
   })
