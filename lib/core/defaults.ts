@@ -49,8 +49,8 @@ export const budgetDefaults: Budgets = {
   // One answer of the source: some 40 ms of it at 100 MB/s, so fetching
   // never waits for the network.
   fetchBytesMax: 4 * MIB,
-  // The same, so that one lone partition runs at full speed; partitions take turns
-  // at being first in an answer.
+  // The same, so that one lone partition runs at full speed; those that are behind
+  // share an answer, and take turns at being first in it.
   partitionFetchBytesMax: 4 * MIB,
   // Fetched and not yet acknowledged. One answer on its way out, one waiting, one coming in.
   bufferBytesMax: 12 * MIB,
@@ -68,6 +68,9 @@ export const inFlightRequestsMax = 50
 
 /** Bytes from which on a Produce request is worth being one more in flight. */
 export const worthwhileRequestBytes = 8 * KIB
+
+/** Batches that fit into the least that a Fetch asks for: half a one comes for nothing. */
+export const shareBatchesMin = 8
 
 /** Attempts to observe a partition again after a refused fetch or produce; then its run ends. */
 export const observationAttemptsMax = 6

@@ -1,23 +1,18 @@
 // Owns reading from one broker of the source: one Fetch for all its partitions that have room, the
-// next one while the last one's batches are on their way to the target. Does not own what is
-// copied (core/batch-admission.ts).
+// next one while the last one's batches are on their way to the target. Does not own what an answer
+// means for a partition (fetched.ts).
 
 import { assert } from '../core/assert.ts'
-import { admitBatches, extendBatch } from '../core/batch-admission.ts'
-import { dispositionOf } from '../core/disposition.ts'
-import type { Stretch } from '../core/epoch-history.ts'
-import { isBefore, sourceOffset } from '../core/offset.ts'
-import type { FetchedPartition } from '../kafka/01-fetch.ts'
+import { bytesToAskFor, inTurn } from '../core/fair-share.ts'
 import { errorName } from '../kafka/error-codes.ts'
 import { createFetchSession, type FetchSession } from '../kafka/fetch-session.ts'
-import { divergingAnswer } from './divergence.ts'
-import { conclude } from './finale.ts'
-import { partitionName, unobserved } from './observe.ts'
-import { abandon, decideFor, guarded, perform, start } from './partition-effects.ts'
-import { enqueue, type PartitionRun } from './partition-run.ts'
+import { forgetTroubles, observeAgain, takeFetched } from './fetched.ts'
+import { unobserved } from './observe.ts'
+import { abandon, guarded } from './partition-effects.ts'
+import type { PartitionRun } from './partition-run.ts'
 import { sendWhatIsReady } from './produce-pump.ts'
 import { bufferedBytes, type Shard, wakeNextInQueue } from './shard-run.ts'
-import { createSharedMemory, type SharedMemory } from './shared-memory.ts'
+import { createSharedMemory } from './shared-memory.ts'
 import { createSignal, type Signal } from './signal.ts'
 
 /** Makes sure that somebody fetches for this partition, and looks now. */
@@ -50,7 +45,7 @@ async function fetchWhileLed(shard: Shard, leaderId: number, signal: Signal): Pr
       if (led.length === 0) return
       const hungry = led.filter(run => hasRoom(shard, run))
       if (hungry.length > 0 && takesTurn(shard, leaderId)) {
-        await fetchOnce(shard, { leaderId, session }, rotated(shard, hungry))
+        await fetchOnce(shard, { leaderId, session }, inTurn(hungry))
       } else {
         if (hungry.length === 0) leaveQueue(shard, leaderId)
         await signal.wait()
@@ -97,13 +92,6 @@ function bufferHasRoom(shard: Shard): boolean {
   return buffered + expected === 0 || buffered + expected + fetchBytesMax <= bufferBytesMax
 }
 
-/** A broker fills partitions in the order of the request: each one comes first in turn. */
-function rotated(shard: Shard, runs: readonly PartitionRun[]): PartitionRun[] {
-  shard.fetchTurn += 1
-  const first = shard.fetchTurn % runs.length
-  return [...runs.slice(first), ...runs.slice(0, first)]
-}
-
 async function fetchOnce(
   shard: Shard,
   from: { readonly leaderId: number; readonly session: FetchSession | null },
@@ -117,6 +105,10 @@ async function fetchOnce(
     const { sourceTopicId } = run.state.position
     return [{ run, fetchOffset, sourceLeader, sourceTopicId }]
   })
+  const askFor = bytesToAskFor(
+    positions.map(({ run }) => run.appetite),
+    budgets,
+  )
   const byTopic = Map.groupBy(positions, each => each.sourceTopicId)
   const byName = new Map(positions.map(each => [identity(each.sourceTopicId, each.run.key), each]))
   const topics = [...byTopic].map(([topicId, each]) => ({
@@ -126,10 +118,12 @@ async function fetchOnce(
       currentLeaderEpoch: sourceLeader.leaderEpoch,
       fetchOffset,
       lastFetchedEpoch: run.fetchEpoch,
-      partitionMaxBytes: budgets.partitionFetchBytesMax,
+      partitionMaxBytes: askFor(run.appetite),
     })),
   }))
   shard.fetchesInFlight += 1
+  shard.fetchTurn += 1
+  const turn = shard.fetchTurn
   try {
     const answer = await shard.source.fetch(leaderId, {
       maxWaitMs: budgets.fetchWaitMs,
@@ -158,11 +152,12 @@ async function fetchOnce(
             asked.run.fetchOffset === asked.fetchOffset,
             'a fetch was answered that nobody awaits',
           )
-          takeFetched(shard, asked.run, fetched, { answerIsEmpty: isEmpty, memory })
+          takeFetched(shard, asked.run, fetched, { turn, answerIsEmpty: isEmpty, memory })
         })
       }
     }
     memory.release()
+    sendWhatIsReady(shard, runs)
     // What a session leaves out has nothing new: when nobody has, that is all there is to fetch.
     for (const { run } of isEmpty ? byName.values() : []) forgetTroubles(run)
   } catch (error) {
@@ -180,100 +175,4 @@ async function fetchOnce(
 
 function identity(topicId: string, { partition }: { readonly partition: number }): string {
   return `${topicId} ${partition}`
-}
-
-function takeFetched(
-  shard: Shard,
-  run: PartitionRun,
-  fetched: FetchedPartition,
-  answer: { readonly answerIsEmpty: boolean; readonly memory: SharedMemory },
-): void {
-  if (fetched.errorCode !== 0) return refused(shard, run, errorName(fetched.errorCode))
-  if (fetched.divergingEpoch !== null) {
-    return conclude(shard, run, { kind: 'diverged', answer: divergingAnswer(fetched) })
-  }
-  if (run.fetchOffset === null) return
-  const admission = admitBatches(fetched, run.fetchOffset)
-  const { copied, skipped, nextFetchOffset, refusal } = admission
-  if (skipped !== null) skip(shard, run, skipped)
-  run.fetchOffset = nextFetchOffset
-  const newest = copied.at(-1)
-  if (newest !== undefined) {
-    run.fetchEpoch = newest.epoch
-    enqueue(run, copied, answer.memory)
-    sendWhatIsReady(shard, run)
-  }
-  if (refusal !== null) {
-    return conclude(shard, run, { kind: 'refused', as: 'unsupported-batch', ...refusal })
-  }
-  const end = fetched.lastStableOffset
-  const hasCaughtUp = end !== null && !isBefore(nextFetchOffset, sourceOffset(end))
-  if (hasCaughtUp) forgetTroubles(run)
-  // An answer without a byte for anybody: what lies between here and the end holds no batch at all.
-  if (!shard.tails && (hasCaughtUp || answer.answerIsEmpty)) {
-    conclude(shard, run, { kind: 'stop', outcome: 'drained', detail: null })
-  }
-}
-
-/**
- * Whatever was wrong has passed. Not so while records are to be sent: a target that refuses them
- * must find the count of its attempts, however well the source answers.
- */
-function forgetTroubles(run: PartitionRun): void {
-  if (run.pending.length === 0 && run.outstanding === 0) run.attempts = 0
-}
-
-/**
- * Control batches, aborted data: the position moves with the last batch before them, or by itself.
- */
-function skip(shard: Shard, run: PartitionRun, to: Stretch): void {
-  run.fetchEpoch = to.epoch
-  const last = run.pending.last()
-  if (last !== undefined) {
-    extendBatch(last, to)
-    return
-  }
-  const decision = decideFor(shard, run, { kind: 'skipped', ...to })
-  start(shard, [run], perform(shard, run, decision))
-  run.attempts = 0
-}
-
-function refused(shard: Shard, run: PartitionRun, error: string): void {
-  const detail = `Fetch of ${partitionName(run.key)} answered ${error}`
-  switch (dispositionOf('fetch', error)) {
-    case 'observe':
-      return observeAgain(shard, run, { outOfRange: false, detail })
-    case 'observe-out-of-range':
-      return observeAgain(shard, run, { outOfRange: true, detail })
-    case 'denied':
-      run.lastFailure = {
-        kind: 'unobserved',
-        reason: 'authorization-denied',
-        topic: run.key.topic,
-        detail,
-        cluster: shard.source.name,
-        foundCopying: true,
-      }
-      return conclude(shard, run, { kind: 'stop', outcome: 'unobserved', detail })
-    case 'take-over':
-    case 'halt-unsupported':
-    case 'halt-too-large':
-    case 'fail':
-      return conclude(shard, run, { kind: 'stop', outcome: 'failed', detail })
-  }
-}
-
-function observeAgain(
-  shard: Shard,
-  run: PartitionRun,
-  why: { readonly outOfRange: boolean; readonly detail: string; readonly unobserved?: boolean },
-): void {
-  // What is to come already, such as the end at the deadline, comes in any case.
-  if (run.phase !== 'copying' || run.finale !== null) return
-  const outcome = why.unobserved === true ? 'unobserved' : 'failed'
-  conclude(shard, run, {
-    kind: 'observe',
-    outOfRange: why.outOfRange,
-    because: { outcome, detail: why.detail },
-  })
 }

@@ -5,6 +5,8 @@
 import type { Decision } from '../core/decision.ts'
 import { returnAwaitedMsMax, returnPollMs, tableWritesInFlightMax } from '../core/defaults.ts'
 import { lastEpochOf } from '../core/epoch-history.ts'
+import { firstAppetite } from '../core/fair-share.ts'
+import { isBefore, type SourceOffset } from '../core/offset.ts'
 import { positionOf } from '../core/partition-state.ts'
 import { needsTakeOver } from '../core/take-over.ts'
 import { BrokerFailure } from '../io/broker-failure.ts'
@@ -113,7 +115,10 @@ async function takeViews(
   if (decision.state.kind === 'replicating') run.cleanHandOver = true
   const fetch = decision.commands.find(command => command.kind === 'fetch')
   if (fetch === undefined || !isWaiting(run)) return
-  if (await ensureProducer(shard, run)) startCopying(shard, run, fetch.withEpoch)
+  const { lastStableOffset } = observed.source
+  if (await ensureProducer(shard, run)) {
+    startCopying(shard, run, { withEpoch: fetch.withEpoch, lastStableOffset })
+  }
 }
 
 /** Beside the observation of the others: an owner that cannot be fenced is waited out. */
@@ -227,11 +232,17 @@ async function confirmTruncation(shard: Shard, run: PartitionRun): Promise<boole
   return false
 }
 
-function startCopying(shard: Shard, run: PartitionRun, withEpoch: boolean): void {
+function startCopying(
+  shard: Shard,
+  run: PartitionRun,
+  from: { readonly withEpoch: boolean; readonly lastStableOffset: SourceOffset },
+): void {
+  const { withEpoch, lastStableOffset } = from
   const position = positionOf(run.state)
   if (position === null || run.sourceLeader === null) return
   run.phase = 'copying'
   run.fetchOffset = position.nextSourceOffset
+  run.appetite = firstAppetite(isBefore(run.fetchOffset, lastStableOffset))
   run.fetchEpoch = withEpoch ? lastEpochOf(position.epochs) : null
   run.nextSequence = position.producer?.nextSequence ?? 0
   fetchFrom(shard, run.sourceLeader.leaderId)
@@ -260,7 +271,7 @@ function goOnSending(shard: Shard, run: PartitionRun, target: LogView): void {
   run.targetLeader = target.leader
   run.phase = 'copying'
   if (run.sourceLeader !== null) fetchFrom(shard, run.sourceLeader.leaderId)
-  sendWhatIsReady(shard, run)
+  sendWhatIsReady(shard, [run])
 }
 
 function tryLater(shard: Shard, run: PartitionRun, cluster: string, view: Unobserved): void {

@@ -7,6 +7,7 @@ import { assert } from '../core/assert.ts'
 import type { CopiedBatch } from '../core/batch-admission.ts'
 import type { PartitionKey } from '../core/checkpoint.ts'
 import type { DivergingAnswer } from '../core/epoch-history.ts'
+import { type Appetite, firstAppetite } from '../core/fair-share.ts'
 import type { Incident } from '../core/incident.ts'
 import type { SourceOffset } from '../core/offset.ts'
 import { type PartitionState, positionOf, sequenceAfter } from '../core/partition-state.ts'
@@ -87,6 +88,8 @@ export type PartitionRun = {
   fetchOffset: SourceOffset | null
   /** Epoch of the last batch fetched, for the next fetch (KIP-320); null: fetch without. */
   fetchEpoch: number | null
+  /** What it is given of the answers of its source broker. */
+  appetite: Appetite
   /** Of the next batch to be queued; the one of the position is behind it. */
   nextSequence: number
   /**
@@ -148,6 +151,7 @@ export function createPartitionRun(leased: Leased): PartitionRun {
     targetLeader: null,
     fetchOffset: null,
     fetchEpoch: null,
+    appetite: firstAppetite(true),
     nextSequence: 0,
     isKnownToTarget: false,
     pending: createPendingQueue(),

@@ -25,14 +25,17 @@ import { splitFirst } from './split.ts'
 
 type Sent = { readonly run: PartitionRun; readonly batch: PendingBatch }
 
-/** Marks a partition as having something to send, and sends as much as may be in flight. */
-export function sendWhatIsReady(shard: Shard, run: PartitionRun): void {
-  const leaderId = run.targetLeader?.leaderId
-  if (leaderId === undefined || run.phase !== 'copying' || !run.pending.hasUnsent()) return
-  const lane = shard.produceLanes.get(leaderId) ?? { inFlight: 0, ready: new Set() }
-  shard.produceLanes.set(leaderId, lane)
-  lane.ready.add(run)
-  pump(shard, leaderId)
+/** Marks partitions as having something to send, and sends as much as may be in flight. */
+export function sendWhatIsReady(shard: Shard, runs: readonly PartitionRun[]): void {
+  // All of them first: what is ready at once goes out in one request.
+  for (const run of runs) {
+    const leaderId = run.targetLeader?.leaderId
+    if (leaderId === undefined || run.phase !== 'copying' || !run.pending.hasUnsent()) continue
+    const lane = shard.produceLanes.get(leaderId) ?? { inFlight: 0, ready: new Set() }
+    shard.produceLanes.set(leaderId, lane)
+    lane.ready.add(run)
+  }
+  for (const leaderId of shard.produceLanes.keys()) pump(shard, leaderId)
 }
 
 function pump(shard: Shard, leaderId: number): void {

@@ -290,7 +290,8 @@ function fetchFrom(
       if (found === undefined) return fetched(topicId, position, 'UNKNOWN_TOPIC_ID')
       const error = leaderError(found, leaderId, position.currentLeaderEpoch)
       if (error !== null) return fetched(topicId, position, error)
-      const answer = fetchOne(topicId, found.log, position, bytesLeft)
+      const isEmpty = bytesLeft === request.maxBytes
+      const answer = fetchOne(topicId, found.log, position, { bytesLeft, isEmpty })
       bytesLeft -= answer.records?.length ?? 0
       return answer
     }),
@@ -302,7 +303,7 @@ function fetchOne(
   topicId: string,
   log: FakeLog,
   position: FetchPosition,
-  bytesLeft: number,
+  answer: { readonly bytesLeft: number; readonly isEmpty: boolean },
 ): FetchedPartition {
   const { fetchOffset, lastFetchedEpoch, partitionMaxBytes } = position
   if (lastFetchedEpoch !== null) {
@@ -317,9 +318,10 @@ function fetchOne(
   if (fetchOffset < log.logStart || fetchOffset > log.logEnd) {
     return fetched(topicId, position, 'OFFSET_OUT_OF_RANGE')
   }
-  // The first batch of an answer comes whatever its size; behind it, what fits.
-  const records =
-    bytesLeft <= 0 ? null : log.read(fetchOffset, Math.min(bytesLeft, partitionMaxBytes))
+  // The first batch of an answer comes whatever its size; behind it, what fits
+  // (ReplicaManager.readFromLog).
+  const bytesMax = Math.min(answer.bytesLeft, partitionMaxBytes)
+  const records = log.read(fetchOffset, bytesMax, { atLeastOne: answer.isEmpty })
   return {
     ...fetched(topicId, position, 'NONE'),
     highWatermark: log.logEnd,

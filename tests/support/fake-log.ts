@@ -212,18 +212,20 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
       return { kind: 'appended', baseOffset }
     },
 
-    /**
-     * Whole batches from the one that holds `fetchOffset`, below the last
-     * stable offset; at least one.
-     */
-    read(fetchOffset: bigint, bytesMax: number): Buffer | null {
+    /** Whole batches from the one that holds `fetchOffset`, below the last stable offset. */
+    read(
+      fetchOffset: bigint,
+      bytesMax: number,
+      { atLeastOne }: { readonly atLeastOne: boolean },
+    ): Buffer | null {
       const end = lastStable()
       const taken: Buffer[] = []
       let bytes = 0
       for (const batch of batches) {
         if (nextOffsetAfter(batch) <= fetchOffset) continue
         if (batch.baseOffset >= end) break
-        if (taken.length > 0 && bytes + batch.bytes.length > bytesMax) break
+        const mayExceed = atLeastOne && taken.length === 0
+        if (!mayExceed && bytes + batch.bytes.length > bytesMax) break
         taken.push(batch.bytes)
         bytes += batch.bytes.length
       }

@@ -70,9 +70,15 @@ describe('a bug', () => {
   })
 
   test('in five requests to a broker leaves the way free for the next one', async () => {
-    const world = createWorld()
+    // Answers of one batch, so that what comes in is sent request by request.
+    const world = createWorld({ flow: { budgets: { fetchBytesMax: 1_024 } } })
     world.createTopic('orders', 6)
-    const written = range(6).map(partition => writeBatches(world.sourceLog('orders', partition), 2))
+    const written = range(6).map(partition => {
+      for (const _ of range(2)) {
+        world.sourceLog('orders', partition).write(batchOf(1, { payload: Buffer.alloc(600, 120) }))
+      }
+      return payloads(world.sourceLog('orders', partition))
+    })
     let requests = 0
     world.target.control('produce', async (serve, leaderId, request) => {
       requests += 1
