@@ -1,13 +1,15 @@
 // A part of measurements: a backlog by Kafka's own ProducerPerformance, and `gapless run --once`
 // in a process of its own, with the most memory that it took.
 
-import { execFileSync, spawn } from 'node:child_process'
+import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { peakMemoryMb } from './process-usage.ts'
 
 const MEMORY_POLL_MS = 20
+/** Of one of Kafka's tools: the producer's has a line for every request that it repeats. */
+const TOOL_OUTPUT_BYTES_MAX = 64 * 2 ** 20
 
 export type OneRun = {
   readonly recordsReplicated: number
@@ -56,10 +58,21 @@ export function fillTopic(backlog: {
   const { jars, brokers, topic, partitions, records, recordBytes, payloads, producer } = backlog
   const tool = (main: string, args: readonly (string | number)[]) => {
     const program = ['-cp', join(jars, '*'), `org.apache.kafka.tools.${main}`]
-    execFileSync('java', [...program, ...args.map(String)], { stdio: 'ignore' })
+    const { error, status, stdout, stderr } = spawnSync('java', [...program, ...args.map(String)], {
+      encoding: 'utf8',
+      maxBuffer: TOOL_OUTPUT_BYTES_MAX,
+    })
+    if (error !== undefined) throw error
+    // A producer that loses records says so on the way, and ends with 0.
+    const complaint = /^[\w.$]*(?:Exception|Error)\b.*$/m.exec(`${stderr}\n${stdout}`)?.[0]
+    if (status === 0 && complaint === undefined) return
+    throw new Error(`${main} of ${topic} ended with ${status}: ${complaint ?? stderr}`)
   }
   const at = ['--bootstrap-server', brokers]
   tool('TopicCommand', [...at, '--create', '--topic', topic, '--partitions', partitions])
+  // Answers when every partition has its leader, and that one knows. A producer that is refused by
+  // one that does not know it yet was seen to send nothing to it for two minutes, and to give up.
+  tool('GetOffsetShell', [...at, '--topic', topic])
   const properties = Object.entries({ 'bootstrap.servers': brokers, acks: 'all', ...producer })
   tool('ProducerPerformance', [
     ...['--topic', topic, '--num-records', records],

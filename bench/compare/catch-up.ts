@@ -3,7 +3,7 @@
 import { join } from 'node:path'
 import { connectTo, deleteTopic } from '../../tests/support/kafkajs-admin.ts'
 import { fillTopic } from '../one-run.ts'
-import { plain } from './cases.ts'
+import { warmUpCase } from './cases.ts'
 import type { Contender } from './contender.ts'
 import { copyOf } from './contender.ts'
 import { measureCopy } from './copying.ts'
@@ -19,14 +19,6 @@ export type CatchUpPlan = {
 }
 
 export type Say = (text: string) => void
-
-/**
- * Copied before a section begins, and counted for nothing, so often by everyone: a broker's Java
- * needs some ten million records until it is as fast as it stays, and at first takes three times as
- * much processor time for each. Brokers that hold anything have long been running.
- */
-const warmUpCase: CatchUpCase = { ...plain, name: 'warm-up' }
-const warmUpCopies = { limit: 4, gapless512: 4, mirrorMakerTuned: 1 } as const
 
 export async function measureCatchUp(
   scene: Scene,
@@ -46,22 +38,20 @@ export async function measureCatchUp(
   return runs
 }
 
+/** By copies that count for nothing. */
 async function warmBrokers(scene: Scene, say: Say): Promise<void> {
   const { partitions, records, name } = warmUpCase
   const topic = 'warm-up'
   say(`${name}: ${records} records`)
   await fill(scene, topic, warmUpCase)
-  const all = contendersOf(scene)
-  const left: Record<keyof typeof warmUpCopies, number> = { ...warmUpCopies }
-  const names = Object.keys(left) as (keyof typeof left)[]
-  while (names.some(each => left[each] > 0)) {
-    for (const each of names.filter(one => left[one] > 0)) {
-      left[each] -= 1
-      const job = await scene.jobFor({ topic, partitions })
-      const { recordsPerSecond } = await measureCopy(scene, all[each], { job, records })
-      say(`  ${all[each].name}: ${recordsPerSecond} records/s`)
-      await deleteTopic(connectTo(scene.target), copyOf(job))
-    }
+  const { limit, gapless512, mirrorMakerTuned } = contendersOf(scene)
+  const quickOnes = [limit, gapless512]
+  const inTurn = [...quickOnes, mirrorMakerTuned, ...quickOnes, ...quickOnes, ...quickOnes]
+  for (const contender of inTurn) {
+    const job = await scene.jobFor({ topic, partitions })
+    const { recordsPerSecond } = await measureCopy(scene, contender, { job, records })
+    say(`  ${contender.name}: ${recordsPerSecond} records/s`)
+    await deleteTopic(connectTo(scene.target), copyOf(job))
   }
   await deleteTopic(connectTo(scene.source), topic)
 }

@@ -29,7 +29,7 @@ export type RunningContender = {
 
 export type Contender = {
   readonly name: string
-  /** MB of resident memory; a process that takes more is ended, as Lambda does. null: no limit. */
+  /** MB of resident memory; taking more is an error, as in Lambda. null: no limit. */
   readonly memoryMaxMb: number | null
   /** Resolves when the process has been started: nothing was copied yet. */
   start(job: Job): Promise<RunningContender>
