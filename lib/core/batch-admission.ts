@@ -7,6 +7,7 @@
 import type { FetchedPartition } from '../kafka/01-fetch.ts'
 import { createAbortedFilter } from '../kafka/aborted-transactions.ts'
 import { DecodeError } from '../kafka/decode-error.ts'
+import { joinInPlace } from '../kafka/join-in-place.ts'
 import { isCompressed, repackLegacy } from '../kafka/legacy-batch.ts'
 import {
   hasHoles,
@@ -17,8 +18,9 @@ import {
   readRecordBatches,
 } from '../kafka/record-batch.ts'
 import { repackBatch } from '../kafka/repack.ts'
+import { joinedBytesMax, smallBatchBytesMax } from './defaults.ts'
 import { type EpochEnd, joinStretches, type Stretch } from './epoch-history.ts'
-import { joinCopied } from './join-copied.ts'
+import { joinCopied, joinedBatchesMax } from './join-copied.ts'
 import { isBefore, type SourceOffset, sourceOffset } from './offset.ts'
 
 export type CopiedBatch = {
@@ -65,6 +67,18 @@ export function admitBatches(fetched: Fetched, fetchOffset: SourceOffset): Admis
   // Ends: every pass reads a batch more, or leaves the loop.
   while (records !== null && from < records.length && admission.refusal === null) {
     const { nextFetchOffset: offset } = admission
+    const joined =
+      abortedTransactions.length > 0
+        ? null
+        : joinInPlace(records, { from, fromOffset: offset }, joinLimits)
+    if (joined !== null) {
+      const { batch, nextOffset, end } = joined
+      const nextFetchOffset = sourceOffset(nextOffset)
+      admission.copied.push({ batch, nextSourceOffset: nextFetchOffset, epoch: epochOf(batch) })
+      admission = { ...admission, nextFetchOffset }
+      from = end
+      continue
+    }
     try {
       const found = readRecordBatches(records, { from, batchesMax: BATCHES_MAX })
       const { batches, trailingBytes } = found
@@ -84,6 +98,12 @@ export function admitBatches(fetched: Fetched, fetchOffset: SourceOffset): Admis
 
 /** Looked at together: more than are joined to one (join-copied.ts). */
 const BATCHES_MAX = 1024
+
+const joinLimits = {
+  smallBytes: smallBatchBytesMax,
+  joinedBytesMax,
+  batchesMax: joinedBatchesMax,
+}
 
 /** One behind the other. The batches of `next` are joined. */
 function inTurn({ skipped, copied }: Admission, next: Admission): Admission {

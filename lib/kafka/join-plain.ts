@@ -1,8 +1,8 @@
 // Owns joining uncompressed batches without reading what their records hold: of each record the
 // length and the two deltas in front are written anew, the rest is copied as it lies. Small batches
 // are joined by the thousand, so nothing is made per record but its bytes. Does not own when to
-// join (run/join.ts), nor what is left to repack.ts: other codecs, damage, holes, the broker's
-// timestamps.
+// join (run/join.ts), those that lie one behind the other in an answer (join-in-place.ts), nor what
+// is left to repack.ts: other codecs, damage, holes, the broker's timestamps.
 //
 // Source: Kafka's DefaultRecord, KIP-98; the layout of a record is in record.ts.
 
@@ -17,7 +17,7 @@ import {
 import { RECORDS_AT } from './record-batch-layout.ts'
 
 type Batches = readonly [RecordBatch, ...RecordBatch[]]
-type Cursor = { readonly bytes: Buffer; at: number }
+export type Cursor = { readonly bytes: Buffer; at: number }
 
 /** Of seven fields. */
 const RECORD_BYTES_MIN = 7
@@ -43,7 +43,8 @@ export function joinPlainBatches(
   let newestDelta = -Infinity
   for (const batch of batches) {
     const shift = Number(batch.baseTimestamp - first.baseTimestamp)
-    const newest = copyRecords(batch, to, { shift, indexFrom: recordsCount })
+    const records = plainRecordsOf(batch)
+    const newest = moveRecords(records, to, { shift, indexFrom: recordsCount, isTrial: false })
     if (newest === null) return null
     newestDelta = Math.max(newestDelta, newest)
     recordsCount += batch.recordsCount
@@ -60,6 +61,10 @@ export function joinPlainBatches(
   return followEachOther(batches)
     ? joined
     : { ...joined, recordOffsets: batches.flatMap(offsetsOf) }
+}
+
+function plainRecordsOf({ bytes, recordsCount: count }: RecordBatch): PlainRecords {
+  return { bytes, from: RECORDS_AT, end: bytes.length, count }
 }
 
 function joinedBytesMax(batches: Batches): number {
@@ -80,35 +85,57 @@ function isPlain(batch: RecordBatch): boolean {
   )
 }
 
-/** The largest timestamp delta written; null where the records are not as they should be. */
-function copyRecords(
-  { bytes, recordsCount }: RecordBatch,
+/** Records that lie one behind the other: those of a batch. */
+export type PlainRecords = {
+  readonly bytes: Buffer
+  readonly from: number
+  readonly end: number
+  readonly count: number
+}
+
+/**
+ * Writes records where `to` stands, with deltas to another first record, and moves it behind them.
+ * Answers the largest timestamp delta written; null where the records are not as they should be, or
+ * would lie on what is still to be moved, when `to` is in the same memory. `isTrial`: finds that
+ * out and writes nothing, so that what cannot be moved is not half-moved.
+ */
+export function moveRecords(
+  { bytes, from: recordsFrom, end: recordsEnd, count }: PlainRecords,
   to: Cursor,
-  { shift, indexFrom }: { readonly shift: number; readonly indexFrom: number },
+  how: { readonly shift: number; readonly indexFrom: number; readonly isTrial: boolean },
 ): number | null {
-  const from: Cursor = { bytes, at: RECORDS_AT }
+  const { shift, indexFrom, isTrial } = how
+  const from: Cursor = { bytes, at: recordsFrom }
+  const isInPlace = to.bytes === bytes
   let newest = -Infinity
-  for (let index = 0; index < recordsCount; index += 1) {
+  for (let index = 0; index < count; index += 1) {
     const length = takeSigned(from)
     const end = from.at + length
     const attributes = bytes[from.at++] ?? 0
     const delta = takeSigned(from) + shift
     const offsetDelta = takeSigned(from)
     // Written so that what is no number at all fails, too.
-    const isWhole = offsetDelta === index && from.at < end && end <= bytes.length
+    const isWhole = offsetDelta === index && from.at < end && end <= recordsEnd
     if (!isWhole || !(Math.abs(delta) < DELTA_LIMIT)) return null
     newest = Math.max(newest, delta)
     const ownIndex = (indexFrom + index) * 2
     const ownDelta = delta < 0 ? -delta * 2 - 1 : delta * 2
-    const ownLength = 1 + sizeOf(ownDelta) + sizeOf(ownIndex) + end - from.at
-    put(to, ownLength * 2)
-    to.bytes[to.at++] = attributes
-    put(to, ownDelta)
-    put(to, ownIndex)
-    to.at += bytes.copy(to.bytes, to.at, from.at, end)
+    const bodyBytes = end - from.at
+    const ownLength = 1 + sizeOf(ownDelta) + sizeOf(ownIndex) + bodyBytes
+    const ownEnd = to.at + sizeOf(ownLength * 2) + ownLength
+    if (isInPlace && ownEnd > end) return null
+    if (!isTrial) {
+      put(to, ownLength * 2)
+      to.bytes[to.at++] = attributes
+      put(to, ownDelta)
+      put(to, ownIndex)
+      if (isInPlace) bytes.copyWithin(to.at, from.at, end)
+      else bytes.copy(to.bytes, to.at, from.at, end)
+    }
+    to.at = ownEnd
     from.at = end
   }
-  return from.at === bytes.length ? newest : null
+  return from.at === recordsEnd ? newest : null
 }
 
 /** A zigzag number; NaN where it has more than 53 bits or runs out of the bytes. */

@@ -46,6 +46,9 @@ function copiedRanges({ copied }: Admission): [bigint, bigint][] {
   return copied.map(each => [each.batch.baseOffset, each.nextSourceOffset])
 }
 
+const offsetsIn = (batch: Admission['copied'][number]['batch']) =>
+  readSourceRecords(batch).map(each => each.offset)
+
 describe('batches of data', () => {
   test('are copied in order, each with the offset behind it', () => {
     const admission = admit([data(100n, 10), data(110n, 5), data(115n, 1)])
@@ -82,6 +85,21 @@ describe('batches of data', () => {
   test('of an idempotent producer outside of a transaction are copied', () => {
     expect(copiedRanges(admit([data(100n, 2, { producerId: 7n })]))).toEqual([[100n, 102n]])
   })
+})
+
+test('small batches of aborted transactions are told from others, however alike', () => {
+  const small = (offset: bigint, producerId: bigint) =>
+    batchOf([testRecord(offset)], { producerId, attributes: TRANSACTIONAL })
+  const batches = () => [small(100n, 7n), small(101n, 8n), small(102n, 7n), small(103n, 7n)]
+  const aborted = [{ producerId: 8n, firstOffset: 101n }]
+  expect(admit(batches(), 100n, aborted).copied.flatMap(each => offsetsIn(each.batch))).toEqual([
+    100n,
+    102n,
+    103n,
+  ])
+  const { copied } = admit(batches())
+  expect(copied.map(each => each.nextSourceOffset)).toEqual([104n])
+  expect(copied.flatMap(each => offsetsIn(each.batch))).toEqual([100n, 101n, 102n, 103n])
 })
 
 test('behind a batch the epoch is that of the last one skipped', () => {
