@@ -1,6 +1,7 @@
 // npm run package: the artefacts of a deployment, without network and without Docker. Owns the
 // folder build/: `image` is what an image is built from, `cloudformation` what `serverless deploy`
-// takes. Does not own building the image (infra/build-image.sh).
+// takes. Does not own how the template is made (serverless-package.ts), nor building the image
+// (infra/build-image.sh).
 
 import { cp, mkdir, readFile, rm } from 'node:fs/promises'
 import { dirname, isAbsolute, join, relative } from 'node:path'
@@ -8,8 +9,8 @@ import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import type { Config } from '../lib/core/config.ts'
 import { ConfigError, loadConfig } from '../lib/io/config-file.ts'
-import { runCommand } from '../localstack/os-process.ts'
 import { bundleFunctions } from './bundle.ts'
+import { PackageError, runServerlessPackage } from './serverless-package.ts'
 
 const projectDirectory = join(import.meta.dirname, '..')
 
@@ -36,11 +37,6 @@ export type Packaged = {
   readonly localBrokers: readonly string[]
 }
 
-/** Said to a person without a stack trace. */
-class PackageError extends Error {
-  override readonly name = 'PackageError'
-}
-
 /** About 10 s. Throws `PackageError` or `ConfigError`. */
 export async function packageFunctions(input: Packaging): Promise<Packaged> {
   const { stage, image, config, params, directory } = input
@@ -53,10 +49,12 @@ export async function packageFunctions(input: Packaging): Promise<Packaged> {
   const context = join(directory, 'image')
   const template = join(directory, 'cloudformation')
   await Promise.all([context, template].map(each => rm(each, { recursive: true, force: true })))
-  await writeTemplate(template, [
-    ...['--stage', stage, '--package', template],
-    ...[`image=${image ?? noImage}`, ...params].flatMap(each => ['--param', each]),
-  ])
+  await runServerlessPackage({
+    stage,
+    params: [`image=${image ?? noImage}`, ...params],
+    directory: template,
+    env: process.env,
+  })
   // As the functions will read it: with their variables, and no others of this shell.
   const parsed = await loadConfig(config, await readVariables(template))
   await mkdir(context, { recursive: true })
@@ -69,19 +67,6 @@ export async function packageFunctions(input: Packaging): Promise<Packaged> {
     bundleBytes: files.reduce((sum, { bytes }) => sum + bytes, 0),
     localBrokers: brokers.filter(each => /^(?:localhost|127\.[\d.]+|\[?::1\]?):/.test(each)),
   }
-}
-
-async function writeTemplate(directory: string, args: readonly string[]): Promise<void> {
-  const command = join(projectDirectory, 'node_modules', 'serverless', 'bin', 'serverless.js')
-  const { code, output } = await runCommand({
-    command: process.execPath,
-    args: [command, 'package', ...args],
-    cwd: projectDirectory,
-  })
-  if (code === 0) return
-  throw new PackageError(
-    `serverless package (into ${directory}) failed with ${code}:\n${output.trim()}`,
-  )
 }
 
 const packaged = z.object({

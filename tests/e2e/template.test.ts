@@ -1,9 +1,10 @@
 // What would be deployed: the CloudFormation that the real serverless command line makes of
 // serverless.yml, on a machine without credentials and without a network.
 
-import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { listFunctions } from '../../infra/bundle.ts'
 import { root } from '../support/source-tree.ts'
 import {
@@ -45,6 +46,19 @@ test('cfn-lint would say something', async () => {
   const text = readFileSync(prod.file, 'utf8')
   writeFileSync(damaged, text.replace('"RecursiveLoop": "Allow"', '"RecursiveLoop": "Perhaps"'))
   expect((await lintTemplates([damaged])).join()).toContain('Perhaps')
+})
+
+test('stages that are packaged at the same time have each a template of their own', async () => {
+  const stages = ['first', 'second', 'third']
+  const packaged = await Promise.allSettled(
+    stages.map(stage => packageStage(stage, { image: exampleImage })),
+  )
+  const tables = packaged.map(each => {
+    if (each.status === 'rejected') return String(each.reason)
+    each.value.remove()
+    return each.value.resources.CheckpointTable?.Properties.TableName
+  })
+  expect(tables).toEqual(stages.map(stage => `gapless-${stage}`))
 })
 
 test('every door of functions/ is deployed: with its own role, as the same image with its own command', async () => {
@@ -195,8 +209,13 @@ describe('the parameters of a stage', () => {
     expect(namesOf(closed).filter(name => shared.has(name))).toEqual([])
   })
 
-  test('without an image nothing is packaged, and the sentence names it', async () => {
+  test('without an image nothing is packaged or left behind, and the sentence names it', async () => {
+    const temporary = mkdtempSync(join(tmpdir(), 'gapless-left-'))
+    onTestFinished(() => rmSync(temporary, { recursive: true, force: true }))
+    vi.stubEnv('TMPDIR', temporary)
+    onTestFinished(() => void vi.unstubAllEnvs())
     await expect(packageStage('prod')).rejects.toThrow(/image/)
+    expect(readdirSync(temporary)).toEqual([])
   })
 })
 

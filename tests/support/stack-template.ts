@@ -5,9 +5,9 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
+import { runServerlessPackage } from '../../infra/serverless-package.ts'
 import { fetchLocalStack } from '../../localstack/artifacts.ts'
 import { runCommand } from '../../localstack/os-process.ts'
-import { root } from './source-tree.ts'
 
 export const exampleImage = `123456789012.dkr.ecr.eu-central-1.amazonaws.com/gapless@sha256:${'ab'.repeat(32)}`
 
@@ -50,22 +50,19 @@ export async function packageStage(
 ): Promise<Template> {
   const directory = mkdtempSync(join(tmpdir(), 'gapless-template-'))
   const remove = () => rmSync(directory, { recursive: true, force: true })
-  const { code, output } = await runCommand({
-    command: process.execPath,
-    args: [
-      join(root, 'node_modules', 'serverless', 'bin', 'serverless.js'),
-      ...['package', '--stage', stage, '--package', join(directory, 'package')],
-      ...Object.entries(params).flatMap(([name, value]) => ['--param', `${name}=${value}`]),
-    ],
-    cwd: root,
-    env: strangersEnvironment(directory),
-  })
-  if (code !== 0) {
+  try {
+    await runServerlessPackage({
+      stage,
+      params: Object.entries(params).map(([name, value]) => `${name}=${value}`),
+      directory: join(directory, 'package'),
+      env: strangersEnvironment(directory),
+    })
+    const file = join(directory, 'package', templateName)
+    return { ...readTemplate(file), file, remove }
+  } catch (error) {
     remove()
-    throw new Error(output)
+    throw error
   }
-  const file = join(directory, 'package', templateName)
-  return { ...readTemplate(file), file, remove }
 }
 
 /** What `serverless package` calls the template of the functions. */
