@@ -1,7 +1,7 @@
 // Measures gapless and MirrorMaker 2 side by side, on the same data and the same brokers, and
 // writes what came out: bench/results.json, bench/RESULTS.md, bench/charts/, README.md.
 //
-//   npm run bench -- [--only catch-up,growth,latency,recovery,cold-start,idle] [--rounds 3]
+//   npm run bench -- [--only catch-up,growth,profile,latency,recovery,cold-start,idle] [--rounds 3]
 //   npm run bench -- --quick      under 4 minutes: ratios in this run against their floors; writes
 //                                 nothing, exits 1 where one is below
 //
@@ -13,6 +13,7 @@ import { type CatchUpPlan, measureCatchUp } from './compare/catch-up.ts'
 import { measureColdStart } from './compare/cold-start.ts'
 import { idlePlan, measureIdle } from './compare/idle.ts'
 import { latencyPlan, measureLatency } from './compare/latency.ts'
+import { measureProfile } from './compare/profile.ts'
 import { provenanceNow } from './compare/provenance.ts'
 import { guardRatios } from './compare/quick.ts'
 import { measureRecovery } from './compare/recovery.ts'
@@ -52,6 +53,7 @@ function commandOf(): string {
 const sections: Record<string, (scene: Scene) => Promise<Results>> = {
   'catch-up': async scene => ({ catchUp: await copied(scene, catchUpPlans(rounds)) }),
   growth: async scene => ({ growth: await copied(scene, growthPlans) }),
+  profile: async scene => ({ profile: await measured(() => measureProfile(scene, say)) }),
   latency: async scene => ({
     latency: await measured(() => measureLatency(scene, { ...latencyPlan, rounds }, say)),
   }),

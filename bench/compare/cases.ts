@@ -24,7 +24,7 @@ export const warmUpCase: CatchUpCase = { ...plain, name: 'warm-up' }
  * The cases that goals are about. Large enough that they take the fastest some five seconds: at
  * first a process compiles itself, and that is what the growth section shows.
  */
-const goalCases: readonly CatchUpCase[] = [
+export const goalCases: readonly CatchUpCase[] = [
   { ...plain, name: '200 B, 4 partitions', records: 5_000_000 },
   {
     ...plain,

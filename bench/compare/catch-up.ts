@@ -1,13 +1,11 @@
 // Owns the catch-up section: which backlogs are copied, by whom, in which order and how often.
 
-import { join } from 'node:path'
 import { connectTo, deleteTopic } from '../../tests/support/kafkajs-admin.ts'
-import { fillTopic } from '../one-run.ts'
+import { fill } from './backlog.ts'
 import { warmUpCase } from './cases.ts'
 import type { Contender } from './contender.ts'
 import { copyOf } from './contender.ts'
 import { measureCopy } from './copying.ts'
-import { writePayloads } from './payloads.ts'
 import { type CatchUpCase, type CatchUpRun, contenderNames } from './results.ts'
 import { contendersOf, type Scene } from './scene.ts'
 import { checksumOf, compareChecksums } from './verify.ts'
@@ -54,28 +52,6 @@ async function warmBrokers(scene: Scene, say: Say): Promise<void> {
     await deleteTopic(connectTo(scene.target), copyOf(job))
   }
   await deleteTopic(connectTo(scene.source), topic)
-}
-
-async function fill(scene: Scene, topic: string, one: CatchUpCase): Promise<void> {
-  const isCompressed = one.compression !== 'none'
-  const payloads = join(scene.dir, `payloads-${one.recordBytes}`)
-  if (isCompressed) await writePayloads(payloads, one.recordBytes)
-  fillTopic({
-    jars: scene.jars,
-    brokers: scene.source.brokers,
-    topic,
-    partitions: one.partitions,
-    records: one.records,
-    recordBytes: one.recordBytes,
-    ...(isCompressed ? { payloads } : {}),
-    producer: {
-      'batch.size': one.batchBytes,
-      'compression.type': one.compression,
-      // Batches are as large as the case says: a producer in a hurry would send smaller ones.
-      'linger.ms': one.batchBytes > 1 ? 50 : 0,
-      'max.request.size': 2 ** 20,
-    },
-  })
 }
 
 async function measureCase(

@@ -44,8 +44,10 @@ export function gapless(input: {
   readonly aws: StandInAws
   /** Other settings of the flow than the defaults. */
   readonly flow?: Partial<Policies>
+  /** More flags of Node than Lambda's start script gives it: to look into it. */
+  readonly nodeFlags?: readonly string[]
 }): Contender {
-  const { name, memoryMb, aws, flow = {} } = input
+  const { name, memoryMb, aws, flow = {}, nodeFlags = [] } = input
   return {
     name,
     memoryMaxMb: memoryMb,
@@ -60,7 +62,8 @@ export function gapless(input: {
         event,
         timeoutMs: FUNCTION_TIMEOUT_MS,
       }
-      const args = [...flagsOf(memoryMb), join(bundle, 'handler-host.mjs'), JSON.stringify(order)]
+      const flags = [...flagsOf(memoryMb), ...nodeFlags]
+      const args = [...flags, join(bundle, 'handler-host.mjs'), JSON.stringify(order)]
       const logFile = join(job.dir, 'gapless.log')
       const log = openSync(logFile, 'a')
       const startedAtMs = machineMs()

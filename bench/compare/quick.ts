@@ -41,7 +41,7 @@ const guards: readonly Guard[] = [
     what: 'records/s',
     of: run => run.recordsPerSecond,
     baseline: contenderNames.limit,
-    atLeast: 0.4,
+    atLeast: 0.5,
   },
   {
     what: 'processor time per record',

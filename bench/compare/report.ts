@@ -5,6 +5,7 @@ import type { Chart } from './charts.ts'
 import { addedMs, mirrorMakers, type Spread, spreadFor } from './figures.ts'
 import { judgeAll } from './goals.ts'
 import { describeMoney } from './money.ts'
+import { profileTables } from './profile-tables.ts'
 import {
   contenderNames,
   type IdleRun,
@@ -44,6 +45,9 @@ export function renderReport(
       ...picture('growth-partitions.svg'),
       ...(results.growth === undefined ? [] : catchUpTables(results.growth)),
     ]),
+    section('Profile', results.profile?.provenance, () =>
+      profileTables(results.profile?.runs ?? []),
+    ),
     section('Latency', results.latency?.provenance, () => [
       ...picture('latency.svg'),
       ...latencyTables(results.latency?.runs ?? []),
@@ -216,8 +220,8 @@ function ranIn(runs: readonly { readonly contender: string }[]): string[] {
 }
 
 function sectionsOf(results: Results): Provenance[] {
-  const { catchUp, growth, latency, recovery, coldStart, idle } = results
-  return [catchUp, growth, latency, recovery, coldStart, idle].flatMap(
+  const { catchUp, growth, profile, latency, recovery, coldStart, idle } = results
+  return [catchUp, growth, profile, latency, recovery, coldStart, idle].flatMap(
     each => each?.provenance ?? [],
   )
 }

@@ -98,6 +98,27 @@ export type IdleRun = {
   readonly memoryMb: number
 }
 
+/** Of gapless with 512 MB, with a profiler in it. ms of processor time. */
+export type ProfileRun = {
+  readonly case: string
+  /** Of the whole process, with its start. */
+  readonly processorMilliseconds: number
+  /** Of the thread that copies; the others collect garbage and compile. */
+  readonly mainThreadMilliseconds: number
+  /** Of the main thread; together all of it. */
+  readonly parts: {
+    readonly collecting: number
+    /** Node's functions in C++ and what is outside of functions: the kernel, mostly. */
+    readonly system: number
+    /** Node's own JavaScript. */
+    readonly node: number
+    /** gapless and what it is bundled with. */
+    readonly bundle: number
+  }
+  /** Of the main thread, by the function itself; the most first, not all of them. */
+  readonly functions: readonly { readonly name: string; readonly milliseconds: number }[]
+}
+
 export type Measured<Run> = { readonly provenance: Provenance; readonly runs: readonly Run[] }
 
 export type CatchUp = Measured<CatchUpRun> & { readonly cases: readonly CatchUpCase[] }
@@ -107,6 +128,7 @@ export type Results = {
   readonly catchUp?: CatchUp
   /** The same form; one case per number of records, and per number of partitions. */
   readonly growth?: CatchUp
+  readonly profile?: Measured<ProfileRun>
   readonly latency?: Measured<LatencyRun>
   readonly recovery?: Measured<RecoveryRun>
   readonly coldStart?: Measured<ColdStartRun>

@@ -98,9 +98,23 @@ const idleRun = z.strictObject({
   memoryMb: positive,
 })
 
+const profileRun = z.strictObject({
+  case: z.string(),
+  processorMilliseconds: positive,
+  mainThreadMilliseconds: positive,
+  parts: z.strictObject({
+    collecting: notNegative,
+    system: notNegative,
+    node: notNegative,
+    bundle: notNegative,
+  }),
+  functions: z.array(z.strictObject({ name: z.string(), milliseconds: notNegative })),
+})
+
 const resultsSchema = z.strictObject({
   catchUp: catchUp.exactOptional(),
   growth: catchUp.exactOptional(),
+  profile: measured(profileRun).exactOptional(),
   latency: measured(latencyRun).exactOptional(),
   recovery: measured(recoveryRun).exactOptional(),
   coldStart: measured(coldStartRun).exactOptional(),
@@ -137,7 +151,7 @@ export function saveSections(measuredNow: Results, path = resultsPath): Results 
 }
 
 export function formatResults(results: Results): string {
-  const { catchUp, growth, latency, recovery, coldStart, idle } = results
-  const ordered = { catchUp, growth, latency, recovery, coldStart, idle }
+  const { catchUp, growth, profile, latency, recovery, coldStart, idle } = results
+  const ordered = { catchUp, growth, profile, latency, recovery, coldStart, idle }
   return `${JSON.stringify(ordered, null, 2)}\n`
 }

@@ -61,7 +61,33 @@ const figures: readonly Figure[] = [
 ]
 
 export function catchUpTables(catchUp: CatchUp): string[] {
-  return figures.flatMap(figure => [`### ${figure.title}`, tableOf(catchUp, figure)])
+  return [
+    ...figures.flatMap(figure => [`### ${figure.title}`, tableOf(catchUp, figure)]),
+    "### Processors busy meanwhile: replicator + source's broker + standby's broker",
+    busyTable(catchUp),
+  ]
+}
+
+/** What a copy keeps busy of the machine's processors: the time of each second that it takes. */
+function busyTable(catchUp: CatchUp): string {
+  const contenders = [contenderNames.gapless512, ...mirrorMakers, contenderNames.limit]
+  const rows = catchUp.cases.map(({ name }) => {
+    const runs = runsOf(catchUp, name)
+    return [name, ...contenders.map(contender => busyOf(runs, contender))]
+  })
+  return table(['', ...contenders], rows)
+}
+
+function busyOf(runs: readonly CatchUpRun[], contender: string): string {
+  const parts = [
+    (run: CatchUpRun) => run.processorMicrosPerRecord,
+    (run: CatchUpRun) => run.sourceProcessorMicrosPerRecord,
+    (run: CatchUpRun) => run.targetProcessorMicrosPerRecord,
+  ].map(microsOf =>
+    spreadFor(runs, contender, run => (microsOf(run) * run.recordsPerSecond) / 1_000_000),
+  )
+  const known = parts.flatMap(each => each?.median ?? [])
+  return known.length < parts.length ? unknown : known.map(each => each.toFixed(2)).join(' + ')
 }
 
 function tableOf(catchUp: CatchUp, { better, sampleOf, hasLimit }: Figure): string {

@@ -105,6 +105,19 @@ export const madeUp: Required<Results> = {
   growth: catchUpOf(growthCases, run => ({
     peakMemoryMb: run.peakMemoryMb + run.case.length,
   })),
+  profile: {
+    provenance,
+    runs: [plainCase, ...compressedCases].map(({ name }) => ({
+      case: name,
+      processorMilliseconds: 3_000,
+      mainThreadMilliseconds: 2_400,
+      parts: { collecting: 300, system: 900, node: 500, bundle: 700 },
+      functions: [
+        { name: 'writev', milliseconds: 240 },
+        { name: 'copy (node:buffer)', milliseconds: 60 },
+      ],
+    })),
+  },
   latency: {
     provenance,
     runs: [1_000, 10_000].flatMap(recordsPerSecond =>
