@@ -126,7 +126,7 @@ function append(run: Run, end: number): boolean {
   const tried = { ...to }
   const newest = moveRecords(own, tried, { ...how, isTrial: true })
   if (newest === null) return false
-  // The first one's stay where they are; those that would not have longer numbers than they need.
+  // Records of the first one stay where they are, unless their numbers are longer than need be.
   if (run.batchesCount > 0) moveRecords(own, to, { ...how, isTrial: false })
   else if (tried.at === end) to.at = end
   else return false
