@@ -11,7 +11,7 @@ import { waitMs } from '../part.ts'
 import { processorMs } from '../process-usage.ts'
 import { fill } from './backlog.ts'
 import { goalCases } from './cases.ts'
-import { type Contender, copyOf } from './contender.ts'
+import { type Contender, copyOf, type Job } from './contender.ts'
 import { gapless } from './gapless.ts'
 import { type CatchUpCase, contenderNames, type ProfileRun } from './results.ts'
 import type { Scene } from './scene.ts'
@@ -74,10 +74,7 @@ async function profileOnce(
 }
 
 /** ms of processor time of the whole process, which writes its profile when it ends by itself. */
-async function runToItsEnd(
-  contender: Contender,
-  job: Parameters<Contender['start']>[0],
-): Promise<number> {
+async function runToItsEnd(contender: Contender, job: Job): Promise<number> {
   const running = await contender.start(job)
   try {
     let usedMs = 0

@@ -5,8 +5,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { type JoinedInPlace, joinInPlace } from '../../../lib/kafka/join-in-place.ts'
 import { readRecordBatches } from '../../../lib/kafka/record-batch.ts'
-import { readSourceRecords } from '../../../lib/kafka/repack.ts'
 import { CONTROL, LOG_APPEND_TIME, plainCrc32c, viewOf } from './batches.ts'
+import { drawnFields, seenIn } from './drawn-records.ts'
 import { batchOf, type TestRecord, testRecord, testRecords } from './record-bytes.ts'
 
 const limits = { smallBytes: 4_096, joinedBytesMax: 65_536, batchesMax: 256 }
@@ -18,12 +18,6 @@ const singles = (count: number) =>
 
 function join(batches: readonly Buffer[], at = start, changed = {}): JoinedInPlace | null {
   return joinInPlace(Buffer.concat(batches), at, { ...limits, ...changed })
-}
-
-function seenIn(batch: Parameters<typeof readSourceRecords>[0]) {
-  return readSourceRecords(batch).map(({ offset, timestamp, attributes, body }) => {
-    return { offset, timestamp, attributes, body: body.toString('latin1') }
-  })
 }
 
 /** What a consumer of `bytes` sees, batch by batch, joined where that is possible. */
@@ -39,17 +33,7 @@ function seenJoined(bytes: Buffer): ReturnType<typeof seenIn> {
   return seen
 }
 
-const timestamps = fc.oneof(
-  fc.constant(-1n),
-  fc.bigInt({ min: 1_700_000_000_000n, max: 1_700_000_100_000n }),
-  fc.bigInt({ min: 0n, max: 2n ** 51n }),
-)
-const fields = fc.record({
-  timestamp: timestamps,
-  key: fc.option(fc.string({ maxLength: 100 })),
-  value: fc.option(fc.string({ maxLength: 2_000 })),
-  headers: fc.array(fc.tuple(fc.string(), fc.option(fc.string())), { maxLength: 2 }),
-})
+const fields = drawnFields({ keyLength: 100, valueLength: 2_000 })
 const tinyFields: typeof fields = fc.record({
   timestamp: fc.constant(1_700_000_000_000n),
   key: fc.constant(null),

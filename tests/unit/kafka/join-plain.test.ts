@@ -5,8 +5,8 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { joinPlainBatches } from '../../../lib/kafka/join-plain.ts'
 import type { RecordBatch } from '../../../lib/kafka/record-batch.ts'
-import { readSourceRecords } from '../../../lib/kafka/repack.ts'
 import { plainCrc32c, viewOf } from './batches.ts'
+import { drawnFields, seenIn } from './drawn-records.ts'
 import { batchOf, type TestRecord, testRecord, testRecords } from './record-bytes.ts'
 
 const contentBytesMax = 1024 * 1024
@@ -17,23 +17,7 @@ function join(batches: readonly Buffer[]): RecordBatch | null {
   return joinPlainBatches([first, ...others], { contentBytesMax })
 }
 
-const seenIn = (batch: RecordBatch) =>
-  readSourceRecords(batch).map(({ offset, timestamp, attributes, body }) => {
-    return { offset, timestamp, attributes, body: body.toString('latin1') }
-  })
-
-const timestamps = fc.oneof(
-  fc.constant(-1n),
-  fc.bigInt({ min: 1_700_000_000_000n, max: 1_700_000_100_000n }),
-  fc.bigInt({ min: 0n, max: 2n ** 51n }),
-)
-
-const fields = fc.record({
-  timestamp: timestamps,
-  key: fc.option(fc.string({ maxLength: 200 })),
-  value: fc.option(fc.string({ maxLength: 9_000 })),
-  headers: fc.array(fc.tuple(fc.string(), fc.option(fc.string())), { maxLength: 2 }),
-})
+const fields = drawnFields({ keyLength: 200, valueLength: 9_000 })
 
 const parts = fc.array(
   fc.record({ records: fc.array(fields, { minLength: 1, maxLength: 70 }), gap: fc.nat(2) }),
