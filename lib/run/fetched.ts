@@ -13,7 +13,7 @@ import { divergingAnswer } from './divergence.ts'
 import { conclude } from './finale.ts'
 import { partitionName } from './observe.ts'
 import { decideFor, perform, start } from './partition-effects.ts'
-import { enqueue, type PartitionRun } from './partition-run.ts'
+import { deniedCopying, enqueue, type PartitionRun } from './partition-run.ts'
 import type { Shard } from './shard-run.ts'
 import type { SharedMemory } from './shared-memory.ts'
 
@@ -87,14 +87,7 @@ function refused(shard: Shard, run: PartitionRun, error: string): void {
     case 'observe-out-of-range':
       return observeAgain(shard, run, { outOfRange: true, detail })
     case 'denied':
-      run.lastFailure = {
-        kind: 'unobserved',
-        reason: 'authorization-denied',
-        topic: run.key.topic,
-        detail,
-        cluster: shard.source.name,
-        foundCopying: true,
-      }
+      run.lastFailure = deniedCopying(run, { cluster: shard.source.name, detail })
       return conclude(shard, run, { kind: 'stop', outcome: 'unobserved', detail })
     case 'take-over':
     case 'halt-unsupported':

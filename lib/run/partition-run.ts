@@ -47,6 +47,20 @@ export type Finding = Unobserved & {
   readonly foundCopying?: boolean
 }
 
+/** What a fetch or a produce of a partition found that was denied. */
+export function deniedCopying(
+  { key }: Pick<PartitionRun, 'key'>,
+  found: { readonly cluster: string; readonly detail: string },
+): Finding {
+  return {
+    kind: 'unobserved',
+    reason: 'authorization-denied',
+    topic: key.topic,
+    ...found,
+    foundCopying: true,
+  }
+}
+
 /** What to do as soon as nothing of this partition is unacknowledged any more. */
 export type Finale =
   | { readonly kind: 'stop'; readonly outcome: Outcome; readonly detail: string | null }

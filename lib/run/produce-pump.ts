@@ -18,7 +18,7 @@ import { conclude, retry, settle } from './finale.ts'
 import { joinUnsent } from './join.ts'
 import { partitionName, unobserved } from './observe.ts'
 import { decideFor, finish, guarded, perform, start } from './partition-effects.ts'
-import type { PartitionRun, Trouble } from './partition-run.ts'
+import { deniedCopying, type PartitionRun, type Trouble } from './partition-run.ts'
 import type { PendingBatch } from './pending-queue.ts'
 import { type ProduceLane, type Shard, wakeFetching } from './shard-run.ts'
 import { splitFirst } from './split.ts'
@@ -213,14 +213,7 @@ function refused(shard: Shard, run: PartitionRun, error: string, detail: string)
     case 'observe-out-of-range':
       return rewind(shard, run, { outcome: 'failed', detail })
     case 'denied':
-      run.lastFailure = {
-        kind: 'unobserved',
-        reason: 'authorization-denied',
-        topic: run.key.topic,
-        detail,
-        cluster: shard.target.name,
-        foundCopying: true,
-      }
+      run.lastFailure = deniedCopying(run, { cluster: shard.target.name, detail })
       return start(shard, [run], finish(shard, run, 'unobserved', detail))
     case 'take-over':
       return lookAfterAll(shard, run, detail)
