@@ -2,7 +2,7 @@
 // without one. All times are the machine's (part.ts), ms.
 
 import type { Part } from './part.ts'
-import type { ReaderReport } from './tail-reader.ts'
+import type { ReaderReport } from './parts/tail-reader.ts'
 
 export type Arrivals = {
   /** When each record came, in order, and how old it was. */

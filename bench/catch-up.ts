@@ -14,7 +14,7 @@ import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { fetchKafka } from '../localstack/artifacts.ts'
-import { removeStarted, startCluster, startStandInAws } from '../tests/support/brokers.ts'
+import { removeStarted, startCluster, startStandInAws } from '../localstack/scratch/brokers.ts'
 import { fillTopic, runOnce } from './one-run.ts'
 
 const { values } = parseArgs({

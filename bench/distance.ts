@@ -13,10 +13,10 @@ import { cpus, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { fetchKafka } from '../localstack/artifacts.ts'
-import { findFreePort } from '../localstack/ports.ts'
-import { removeStarted, startCluster, startStandInAws } from '../tests/support/brokers.ts'
-import { type Distance, startDelayingProxy } from './delaying-proxy.ts'
+import { findFreePort } from '../localstack/processes/ports.ts'
+import { removeStarted, startCluster, startStandInAws } from '../localstack/scratch/brokers.ts'
 import { fillTopic, runOnce } from './one-run.ts'
+import { type Distance, startDelayingProxy } from './parts/delaying-proxy.ts'
 
 const { values } = parseArgs({
   options: {

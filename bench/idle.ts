@@ -9,13 +9,13 @@
 import { cpus, loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 import Table from 'cli-table3'
-import { budgetDefaults } from '../lib/core/defaults.ts'
-import { createDynamoDbClient } from '../lib/io/dynamodb-client.ts'
-import { createTable } from '../lib/io/table.ts'
-import { removeStarted, startCluster, startStandInAws } from '../tests/support/brokers.ts'
-import { connectTo, createTopic } from '../tests/support/kafkajs-admin.ts'
-import type { FollowerOrder, FollowerReport, Usage } from './follower.ts'
+import { budgetDefaults } from '../lib/core/config/defaults.ts'
+import { createDynamoDbClient } from '../lib/io/table/dynamodb-client.ts'
+import { createTable } from '../lib/io/table/table.ts'
+import { removeStarted, startCluster, startStandInAws } from '../localstack/scratch/brokers.ts'
+import { connectTo, createTopic } from '../localstack/scratch/topics.ts'
 import { machineMs, type Part, startPart, waitMs } from './part.ts'
+import type { FollowerOrder, FollowerReport, Usage } from './parts/follower.ts'
 import { shown } from './statistics.ts'
 
 const { values } = parseArgs({
@@ -74,7 +74,7 @@ try {
     ],
   }
   const order: FollowerOrder = { config, table }
-  const follower = startPart<FollowerReport>('follower.ts', order, aws.env)
+  const follower = startPart<FollowerReport>('parts/follower.ts', order, aws.env)
   const started = await follower.nextReport()
   if (started.kind !== 'following' || started.partitions !== partitions) {
     throw new Error(`the worker follows something else: ${JSON.stringify(started)}`)

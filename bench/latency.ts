@@ -11,15 +11,15 @@
 import { cpus, loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
 import Table from 'cli-table3'
-import { createDynamoDbClient } from '../lib/io/dynamodb-client.ts'
-import { createTable } from '../lib/io/table.ts'
-import { removeStarted, startCluster, startStandInAws } from '../tests/support/brokers.ts'
-import { connectTo, createTopic } from '../tests/support/kafkajs-admin.ts'
-import type { FollowerOrder, FollowerReport, Usage } from './follower.ts'
-import type { ProducerOrder } from './paced-producer.ts'
+import { createDynamoDbClient } from '../lib/io/table/dynamodb-client.ts'
+import { createTable } from '../lib/io/table/table.ts'
+import { removeStarted, startCluster, startStandInAws } from '../localstack/scratch/brokers.ts'
+import { connectTo, createTopic } from '../localstack/scratch/topics.ts'
 import { machineMs, type Part, startPart, waitMs } from './part.ts'
+import type { FollowerOrder, FollowerReport, Usage } from './parts/follower.ts'
+import type { ProducerOrder } from './parts/paced-producer.ts'
+import type { ReaderOrder, ReaderReport } from './parts/tail-reader.ts'
 import { median, percentile, shown, sortedOf } from './statistics.ts'
-import type { ReaderOrder, ReaderReport } from './tail-reader.ts'
 
 const { values } = parseArgs({
   options: {
@@ -79,8 +79,8 @@ async function usageOf(follower: Part<FollowerReport>): Promise<Usage> {
 async function measureRound(round: number): Promise<Round> {
   const orderFor = (brokers: string, name: string): ReaderOrder => ({ brokers, topic: name })
   const readers = [
-    startPart<ReaderReport>('tail-reader.ts', orderFor(source.brokers, topic)),
-    startPart<ReaderReport>('tail-reader.ts', orderFor(standby.brokers, `primary.${topic}`)),
+    startPart<ReaderReport>('parts/tail-reader.ts', orderFor(source.brokers, topic)),
+    startPart<ReaderReport>('parts/tail-reader.ts', orderFor(standby.brokers, `primary.${topic}`)),
   ] as const
   for (const reader of readers) await reader.nextReport()
   await waitMs(Number(values['warm-up']) * 1000)
@@ -135,7 +135,7 @@ try {
     ],
   }
   const follow: FollowerOrder = { config, table }
-  follower = startPart<FollowerReport>('follower.ts', follow, aws.env)
+  follower = startPart<FollowerReport>('parts/follower.ts', follow, aws.env)
   await follower.nextReport()
   const produce: ProducerOrder = {
     brokers: source.brokers,
@@ -145,7 +145,7 @@ try {
     batchRecords: Number(values.batch),
     bytes: Number(values.size),
   }
-  const producer = startPart<unknown>('paced-producer.ts', produce)
+  const producer = startPart<unknown>('parts/paced-producer.ts', produce)
   const rounds: Round[] = []
   for (let round = 0; round < Number(values.rounds); round += 1) {
     rounds.push(await measureRound(round))

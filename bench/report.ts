@@ -4,15 +4,15 @@
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { drawCharts } from './compare/charts.ts'
-import { renderQuote, renderReport, replaceQuote } from './compare/report.ts'
-import type { Results } from './compare/results.ts'
-import { readResults } from './compare/store.ts'
+import { drawCharts } from './compare/report/charts.ts'
+import { renderQuote, renderReport, replaceQuote } from './compare/report/report.ts'
+import type { Results } from './compare/results/results.ts'
+import { readResults } from './compare/results/store.ts'
 
 const root = join(import.meta.dirname, '..')
 const chartsDir = 'bench/charts'
 const reportPath = 'bench/RESULTS.md'
-const commentaryPath = 'bench/compare/commentary.md'
+const commentaryPath = 'bench/compare/report/commentary.md'
 
 /** Every file by its path from the root, with its text; null: there must be none. */
 export function renderFiles(results: Results): Map<string, string | null> {

@@ -1,11 +1,11 @@
 // Owns the records under which a move of the work from one worker to the next is measured: one
 // producer at an even pace on the primary, one consumer on the standby.
 
-import type { OfflineWorld } from '../tests/support/offline-world.ts'
+import type { OfflineWorld } from '../localstack/scratch/offline-world.ts'
 import { type Arrivals, keepArrivals } from './arrivals.ts'
-import type { ProducerOrder } from './paced-producer.ts'
 import { startPart } from './part.ts'
-import type { ReaderOrder, ReaderReport } from './tail-reader.ts'
+import type { ProducerOrder } from './parts/paced-producer.ts'
+import type { ReaderOrder, ReaderReport } from './parts/tail-reader.ts'
 
 const RECORD_BYTES = 200
 
@@ -19,10 +19,10 @@ export async function startTraffic(
   const { brokers } = world.primary
   const produce: ProducerOrder = { ...pace, brokers, batchRecords: 1, bytes: RECORD_BYTES }
   const read: ReaderOrder = { brokers: world.standby.brokers, topic: `primary.${pace.topic}` }
-  const reader = startPart<ReaderReport>('tail-reader.ts', read)
+  const reader = startPart<ReaderReport>('parts/tail-reader.ts', read)
   await reader.nextReport()
   const arrivals = keepArrivals(reader)
-  const producer = startPart<unknown>('paced-producer.ts', produce)
+  const producer = startPart<unknown>('parts/paced-producer.ts', produce)
   return {
     arrivals,
     end: async () => {

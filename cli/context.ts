@@ -2,12 +2,12 @@
 // loaded when a command first asks for it. `--help` loads none of them.
 
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
-import type { Config, FlowConfig } from '../lib/core/config.ts'
-import type { Cluster } from '../lib/io/cluster.ts'
-import type { Environment } from '../lib/io/config-file.ts'
+import type { Config, FlowConfig } from '../lib/core/config/config.ts'
+import type { TopicAdmin } from '../lib/io/admin/topic-admin.ts'
+import type { Cluster } from '../lib/io/cluster/cluster.ts'
+import type { Environment } from '../lib/io/config/config-environment.ts'
 import type { Log } from '../lib/io/log.ts'
-import type { CheckpointStore, IncidentStore } from '../lib/io/stores.ts'
-import type { TopicAdmin } from '../lib/io/topic-admin.ts'
+import type { CheckpointStore, IncidentStore } from '../lib/io/table/stores.ts'
 import { UsageError } from './exit-code.ts'
 
 const DEFAULT_TABLE = 'gapless'
@@ -43,11 +43,11 @@ export function createContext(env: Environment): Context {
     return opened
   }
   const config = once(async () => {
-    const { configPath, loadConfig } = await import('../lib/io/config-file.ts')
+    const { configPath, loadConfig } = await import('../lib/io/config/config-file.ts')
     return loadConfig(configPath(env), env)
   })
   const dynamoDb = once(async () => {
-    const { createDynamoDbClient } = await import('../lib/io/dynamodb-client.ts')
+    const { createDynamoDbClient } = await import('../lib/io/table/dynamodb-client.ts')
     const client = createDynamoDbClient(env)
     closers.push(() => client.destroy())
     return client
@@ -75,21 +75,21 @@ export function createContext(env: Environment): Context {
     },
     dynamoDb,
     checkpoints: once(async () => {
-      const { createCheckpointStore } = await import('../lib/io/checkpoint-store.ts')
+      const { createCheckpointStore } = await import('../lib/io/table/checkpoint-store.ts')
       return createCheckpointStore(await dynamoDb(), table)
     }),
     incidents: once(async () => {
-      const { createIncidentStore } = await import('../lib/io/incident-store.ts')
+      const { createIncidentStore } = await import('../lib/io/table/incident-store.ts')
       return createIncidentStore(await dynamoDb(), table)
     }),
     async cluster(name) {
       const cluster = clusterNamed(await config(), name)
-      const { openCluster } = await import('../lib/io/cluster.ts')
+      const { openCluster } = await import('../lib/io/cluster/cluster.ts')
       return closing(openCluster({ name, config: cluster, requestTimeoutMs: REQUEST_TIMEOUT_MS }))
     },
     async topicAdmin(name) {
       const cluster = clusterNamed(await config(), name)
-      const { createTopicAdmin } = await import('../lib/io/topic-admin.ts')
+      const { createTopicAdmin } = await import('../lib/io/admin/topic-admin.ts')
       return closing(createTopicAdmin({ name, config: cluster }))
     },
     async close() {

@@ -2,27 +2,24 @@
 // The one place where the command line meets replication. Flows come one after the other: their
 // clusters are usually the same.
 
-import type { FlowConfig } from '../lib/core/config.ts'
-import { positionOf } from '../lib/core/partition-state.ts'
-import type { PartitionReport } from '../lib/run/partition-run.ts'
-import type { ResumeFrom } from '../lib/run/resume.ts'
-import type { RunOnceDeps } from '../lib/run/run-once.ts'
-import type { FlowStatus, PartitionStatus as ObservedPartition } from '../lib/run/status.ts'
+import type { FlowConfig } from '../lib/core/config/config.ts'
+import {
+  type FlowStatusReport,
+  type ResumeReport,
+  type RunReport,
+  reportFlowStatus,
+  reportPartitionRun,
+  type StatusReport,
+} from '../lib/run/operate/report.ts'
+import type { ResumeFrom } from '../lib/run/operate/resume.ts'
+import type { RunOnceDeps } from '../lib/run/operate/run-once.ts'
 import type { Context } from './context.ts'
-import type {
-  FlowStatusReport,
-  PartitionRunReport,
-  PartitionStatus,
-  ResumeReport,
-  RunReport,
-  StatusReport,
-} from './report.ts'
 
 export async function readStatus(
   context: Context,
   flows: readonly FlowConfig[],
 ): Promise<StatusReport> {
-  const { readFlowStatus } = await import('../lib/run/status.ts')
+  const { readFlowStatus } = await import('../lib/run/operate/status.ts')
   const reports: FlowStatusReport[] = []
   for (const flow of flows) {
     reports.push(
@@ -38,7 +35,7 @@ export async function runOnce(
   flows: readonly FlowConfig[],
   interrupted: AbortSignal,
 ): Promise<RunReport> {
-  const { runFlowOnce } = await import('../lib/run/run-once.ts')
+  const { runFlowOnce } = await import('../lib/run/operate/run-once.ts')
   const startedMs = performance.now()
   const reports: RunReport['flows'][number][] = []
   let records = 0n
@@ -77,7 +74,7 @@ export async function resumePartition(
   },
 ): Promise<ResumeReport> {
   const { flow, topic, partition, from } = request
-  const loop = await import('../lib/run/resume.ts')
+  const loop = await import('../lib/run/operate/resume.ts')
   const resumed = await withFlow(context, flow, deps =>
     loop.resumePartition(deps, { flow, at: { topic, partition }, from }),
   )
@@ -105,50 +102,4 @@ async function withFlow<T>(
   } finally {
     await opened.close()
   }
-}
-
-export function reportFlowStatus(flow: FlowStatus): FlowStatusReport {
-  return {
-    name: flow.name,
-    partitions: flow.partitions.map(reportPartitionStatus),
-    unobserved: flow.unobserved,
-    warnings: flow.warnings,
-  }
-}
-
-function reportPartitionStatus(partition: ObservedPartition): PartitionStatus {
-  const { updatedAtMs } = partition
-  return {
-    topic: partition.topic,
-    partition: partition.partition,
-    targetTopic: partition.targetTopic,
-    state: partition.state,
-    nextSourceOffset: decimal(partition.nextSourceOffset),
-    nextTargetOffset: decimal(partition.nextTargetOffset),
-    sourceLogStartOffset: decimal(partition.sourceLogStartOffset),
-    sourceLogEndOffset: decimal(partition.sourceLogEndOffset),
-    lagRecords: decimal(partition.lagRecords),
-    topicId: partition.topicId,
-    openIncidents: partition.openIncidents,
-    updatedAt: updatedAtMs === null ? null : new Date(updatedAtMs).toISOString(),
-    latencyMs: partition.latencyMs,
-  }
-}
-
-export function reportPartitionRun(report: PartitionReport): PartitionRunReport {
-  const position = positionOf(report.state)
-  return {
-    topic: report.topic,
-    partition: report.partition,
-    outcome: report.outcome,
-    detail: report.detail,
-    recordsReplicated: String(report.recordsReplicated),
-    bytesReplicated: String(report.bytesReplicated),
-    nextSourceOffset: decimal(position?.nextSourceOffset ?? null),
-    nextTargetOffset: decimal(position?.nextTargetOffset ?? null),
-  }
-}
-
-function decimal(value: bigint | null): string | null {
-  return value === null ? null : String(value)
 }

@@ -3,6 +3,7 @@
 // wrong usage answer at once.
 
 import { Command, type OutputConfiguration } from 'commander'
+import type { CommandLine } from './command-line.ts'
 import { addIncidentsCommand } from './commands/incidents.ts'
 import { addInitCommand } from './commands/init.ts'
 import { addProduceCommand } from './commands/produce.ts'
@@ -11,16 +12,9 @@ import { addResumeCommand } from './commands/resume.ts'
 import { addRunCommand } from './commands/run.ts'
 import { addStatusCommand } from './commands/status.ts'
 import { addTopicsCommand } from './commands/topics.ts'
-import { type Context, createContext } from './context.ts'
+import { createContext } from './context.ts'
 import { type ExitCode, exitCode } from './exit-code.ts'
 import { describeFailure, describeStack } from './failure.ts'
-
-/** What a command's file gets: `cli.action` turns its result into the exit code of the process. */
-export type CommandLine = {
-  action<Arguments extends unknown[]>(
-    run: (context: Context, ...input: Arguments) => Promise<ExitCode>,
-  ): (...input: Arguments) => Promise<void>
-}
 
 const environmentHelp = `
 Environment:

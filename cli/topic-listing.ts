@@ -1,8 +1,13 @@
 // Owns a look at the topics of one cluster: ids, partitions, both ends of each log. What does not
 // answer is null and named; it is never reported as empty.
 
-import type { Cluster, LeaderPartition, LogPoint, TopicDescription } from '../lib/io/cluster.ts'
-import type { TopicReport } from './report.ts'
+import type {
+  Cluster,
+  LeaderPartition,
+  LogPoint,
+  TopicDescription,
+} from '../lib/io/cluster/cluster.ts'
+import type { TopicReport } from '../lib/run/operate/report.ts'
 
 export type TopicListing = {
   readonly topics: readonly TopicReport[]

@@ -2,9 +2,9 @@
 // another topic id. Does not own whether that is wanted (commands/reset-topic.ts asks).
 
 import { setTimeout as delay } from 'node:timers/promises'
-import type { Cluster, TopicDescription } from '../lib/io/cluster.ts'
-import { ReplicatorError } from '../lib/io/replicator-error.ts'
-import type { TopicAdmin } from '../lib/io/topic-admin.ts'
+import type { TopicAdmin } from '../lib/io/admin/topic-admin.ts'
+import type { Cluster, TopicDescription } from '../lib/io/cluster/cluster.ts'
+import { ReplicatorError } from '../lib/io/failure/replicator-error.ts'
 
 /**
  * Deleting takes a controller milliseconds, and the brokers that still hold

@@ -4,11 +4,11 @@
 
 import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware'
 import middy from '@middy/core'
-import type { FlowConfig } from '../lib/core/config.ts'
-import { packShards } from '../lib/core/shard.ts'
+import type { FlowConfig } from '../lib/core/config/config.ts'
+import { packShards } from '../lib/core/replicate/shard-packing.ts'
 import { createFunctionInvoker, invocationOf } from '../lib/io/function-invoker.ts'
-import { type PartitionWork, type Plan, planFlow, workOf } from '../lib/run/plan.ts'
-import { planMetrics } from '../lib/run/tick-metrics.ts'
+import { type PartitionWork, type Plan, planFlow, workOf } from '../lib/run/plan/plan.ts'
+import { planMetrics } from '../lib/run/replicate/run-metrics.ts'
 import type { ShardEvent } from './replicate.ts'
 import { startRuntime, timeOutByLambda } from './runtime.ts'
 

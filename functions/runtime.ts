@@ -4,12 +4,12 @@
 
 import { Logger } from '@aws-lambda-powertools/logger'
 import { Metrics } from '@aws-lambda-powertools/metrics'
-import type { Config, FlowConfig } from '../lib/core/config.ts'
-import { type Emitter, metricNamespace, metricService } from '../lib/core/metric.ts'
-import { configPath, loadConfig } from '../lib/io/config-file.ts'
-import { createDynamoDbClient } from '../lib/io/dynamodb-client.ts'
+import type { Config, FlowConfig } from '../lib/core/config/config.ts'
+import { type Emitter, metricNamespace, metricService } from '../lib/core/monitoring/metric.ts'
+import { configPath, loadConfig } from '../lib/io/config/config-file.ts'
 import { type Log, structuredLog } from '../lib/io/log.ts'
 import { emfSink, type MetricSink } from '../lib/io/metrics.ts'
+import { createDynamoDbClient } from '../lib/io/table/dynamodb-client.ts'
 import { type OpenFlow, openFlow } from '../lib/run/open-flow.ts'
 
 /**

@@ -4,11 +4,11 @@
 
 import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware'
 import middy from '@middy/core'
-import type { FlowConfig } from '../lib/core/config.ts'
+import type { FlowConfig } from '../lib/core/config/config.ts'
 import { createNotify } from '../lib/io/alert-topic.ts'
-import { notifyIncidents } from '../lib/run/notify.ts'
-import { watchFlow } from '../lib/run/watch.ts'
-import { topicMetrics, watchMetrics } from '../lib/run/watch-metrics.ts'
+import { notifyIncidents } from '../lib/run/watch/notify.ts'
+import { watchFlow } from '../lib/run/watch/watch.ts'
+import { topicMetrics, watchMetrics } from '../lib/run/watch/watch-metrics.ts'
 import { startRuntime, timeOutByLambda } from './runtime.ts'
 
 const runtime = startRuntime(process.env, 'watch')

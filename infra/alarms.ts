@@ -1,7 +1,7 @@
 // Owns the alarms: which metric under which dimension set, from when on, what it means and what to
 // run. `node infra/generate-monitoring.ts` writes them to infra/alarms.yml; a test fails while that
 // is not up to date, and when an alarm waits for what no function emits. Does not own the metrics
-// (lib/core/metric.ts) nor the runbook (docs/OPERATING.md, one heading for each alarm).
+// (lib/core/monitoring/metric.ts) nor the runbook (docs/OPERATING.md, one heading for each alarm).
 
 import {
   type DimensionSet,
@@ -10,7 +10,7 @@ import {
   type MetricName,
   metricNamespace,
   metricService,
-} from '../lib/core/metric.ts'
+} from '../lib/core/monitoring/metric.ts'
 
 export type Alarm = {
   /** Its name is `gapless-<stage>-<id>`. */

@@ -8,7 +8,7 @@ import {
   type MetricName,
   metricNamespace,
   metricService,
-} from '../lib/core/metric.ts'
+} from '../lib/core/monitoring/metric.ts'
 import { alarmArn, alarmName, alarms, type Resource } from './alarms.ts'
 
 type Line = { readonly metric: MetricName; readonly statistic: string; readonly set?: DimensionSet }

@@ -5,7 +5,7 @@
 import { copyFile, mkdtemp, readdir, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { runCommand } from '../localstack/os-process.ts'
+import { runCommand } from '../localstack/processes/os-process.ts'
 
 const projectDirectory = join(import.meta.dirname, '..')
 

@@ -7,10 +7,10 @@ import { existsSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { homedir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
-import { withLock } from './folder-lock.ts'
-import { identifyProcess, runCommand } from './os-process.ts'
-import { type Report, reportToStandardError, StackError } from './stack-error.ts'
-import { findJava, findMaven, findMissingBuildTools, findPython } from './tools.ts'
+import { withLock } from './processes/folder-lock.ts'
+import { identifyProcess, runCommand } from './processes/os-process.ts'
+import { type Report, reportToStandardError, StackError } from './processes/stack-error.ts'
+import { findJava, findMaven, findMissingBuildTools, findPython } from './processes/tools.ts'
 
 type Artifact = {
   /** The folder's name starts with it. */

@@ -6,18 +6,23 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda'
-import { configPath } from '../lib/io/config-file.ts'
-import { startHttpService } from './http-service.ts'
-import { isRunning, killProcess, type OnSpawn, type ProcessIdentity } from './os-process.ts'
-import { describePortHolder, findFreePort, isPortFree, localAddress } from './ports.ts'
-import { StackError } from './stack-error.ts'
+import { configPath } from '../lib/io/config/config-file.ts'
 import {
   createAwsEnvironment,
   portVariables,
   projectDirectory,
   type StackSettings,
   serviceNames,
-} from './stack-settings.ts'
+} from './engine/stack-settings.ts'
+import { startHttpService } from './processes/http-service.ts'
+import {
+  isRunning,
+  killProcess,
+  type OnSpawn,
+  type ProcessIdentity,
+} from './processes/os-process.ts'
+import { describePortHolder, findFreePort, isPortFree, localAddress } from './processes/ports.ts'
+import { StackError } from './processes/stack-error.ts'
 
 export type Invocation =
   | { readonly kind: 'succeeded'; readonly answer: unknown }

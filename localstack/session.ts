@@ -3,11 +3,11 @@
 // process; not what the command does.
 
 import { systemClock } from '../lib/io/clock.ts'
+import { readSettings, type ServiceName, type StackSettings } from './engine/stack-settings.ts'
 import { describeDeath, type OfflineFunctions, startFunctions } from './offline.ts'
-import { isRunning, type ProcessIdentity, stopProcess } from './os-process.ts'
+import { isRunning, type ProcessIdentity, stopProcess } from './processes/os-process.ts'
+import type { Report, StackError } from './processes/stack-error.ts'
 import { down, up } from './stack.ts'
-import type { Report, StackError } from './stack-error.ts'
-import { readSettings, type ServiceName, type StackSettings } from './stack-settings.ts'
 
 export type Session = {
   readonly settings: StackSettings

@@ -7,21 +7,21 @@ import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import Table from 'cli-table3'
 import { Argument, Command } from 'commander'
-import { createComposeCommand, dockerStack } from './docker-stack.ts'
-import { withLock } from './folder-lock.ts'
-import { hostStack } from './host-stack.ts'
-import type { ServiceStatus, StackEngine } from './stack-engine.ts'
-import { type Report, reportToStandardError, StackError } from './stack-error.ts'
-import { createCheckpointTable, createCommitLog } from './stack-preparation.ts'
+import { createComposeCommand, dockerStack } from './engine/docker-stack.ts'
+import { hostStack } from './engine/host-stack.ts'
+import type { ServiceStatus, StackEngine } from './engine/stack-engine.ts'
+import { createCheckpointTable, createCommitLog } from './engine/stack-preparation.ts'
 import {
   describeAddress,
   readSettings,
   type ServiceName,
   type StackSettings,
   serviceNames,
-} from './stack-settings.ts'
-import { readState } from './stack-state.ts'
-import { isDockerAnswering } from './tools.ts'
+} from './engine/stack-settings.ts'
+import { readState } from './engine/stack-state.ts'
+import { withLock } from './processes/folder-lock.ts'
+import { type Report, reportToStandardError, StackError } from './processes/stack-error.ts'
+import { isDockerAnswering } from './processes/tools.ts'
 
 /**
  * Starts what does not run yet and waits until each answers; creates the checkpoint table and,

@@ -5,18 +5,18 @@
 import { Command } from 'commander'
 import { describeFailure, describeStack } from '../cli/failure.ts'
 import { systemClock } from '../lib/io/clock.ts'
-import { type Arrival, createArrival, eventCount, produceAwaited } from './awaited-events.ts'
-import { commitLogTopic, loadCommitLogFlow, openCommitLogWatch } from './commit-log-watch.ts'
-import { chooseLambdaPort, type Invocation, type OfflineFunctions } from './offline.ts'
-import { runSession, type Session, type SessionEnd } from './session.ts'
-import { StackError } from './stack-error.ts'
 import {
   describeAddress,
   portVariables,
   type StackSettings,
   serviceNames,
-} from './stack-settings.ts'
-import { createStartView, type StartView } from './start-view.ts'
+} from './engine/stack-settings.ts'
+import { chooseLambdaPort, type Invocation, type OfflineFunctions } from './offline.ts'
+import { StackError } from './processes/stack-error.ts'
+import { runSession, type Session, type SessionEnd } from './session.ts'
+import { type Arrival, createArrival, eventCount, produceAwaited } from './view/awaited-events.ts'
+import { commitLogTopic, loadCommitLogFlow, openCommitLogWatch } from './view/commit-log-watch.ts'
+import { createStartView, type StartView } from './view/start-view.ts'
 
 const lookEveryMs = 1_000
 /** One tick at once, a lease of 20 s that an interrupted run left, and a scheduled tick. */

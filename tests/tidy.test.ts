@@ -36,6 +36,64 @@ const inTests = (path: string) => path.startsWith('tests/')
 const inFolder = (folder: string) => (path: string) => path.startsWith(`${folder}/`)
 const anywhere = () => true
 
+/** The layers below each layer, which its files may import besides packages and each other. */
+const layers: Record<string, readonly string[]> = {
+  'lib/kafka': [],
+  'lib/core': ['lib/kafka'],
+  'lib/io': ['lib/core', 'lib/kafka'],
+  'lib/run': ['lib/core', 'lib/io', 'lib/kafka'],
+}
+
+// Where a new file goes:
+// 1. It holds a socket, a file, a clock, an environment or an SDK client: lib/io/<what it talks
+// to>. 2. It knows Kafka's bytes and does no I/O: lib/kafka. 3. It can be told without I/O (a
+// decision, a row, a sentence): lib/core/<capability>. 4. It performs that: lib/run/<the same
+// capability>. A file that two capabilities need goes to the lowest room that both may import:
+// observe (looks at topics and logs), compare (reads records) or partition (a leased partition, its
+// memory and its durable writes).
+
+/** The rooms of each layer, and the other rooms of the same layer that each may import. */
+const roomsOf: Record<string, Record<string, readonly string[]>> = {
+  'lib/core': {
+    'lib/core': [],
+    'lib/core/config': ['lib/core'],
+    'lib/core/partition': ['lib/core/config', 'lib/core'],
+    'lib/core/row': ['lib/core/partition', 'lib/core'],
+    'lib/core/replicate': ['lib/core/partition', 'lib/core/config', 'lib/core'],
+    'lib/core/watch': ['lib/core/replicate', 'lib/core/partition', 'lib/core/config', 'lib/core'],
+    'lib/core/monitoring': ['lib/core'],
+  },
+  'lib/io': {
+    'lib/io': ['lib/io/failure'],
+    'lib/io/failure': [],
+    'lib/io/config': ['lib/io/failure'],
+    'lib/io/security': ['lib/io/failure', 'lib/io'],
+    'lib/io/cluster': ['lib/io/security', 'lib/io/failure', 'lib/io'],
+    'lib/io/admin': ['lib/io/security', 'lib/io/failure', 'lib/io'],
+    'lib/io/table': ['lib/io/failure', 'lib/io'],
+  },
+  'lib/run': {
+    'lib/run': ['lib/run/operate'],
+    'lib/run/operate': [
+      ...['lib/run/replicate', 'lib/run/plan', 'lib/run/watch', 'lib/run/recover'],
+      ...['lib/run/partition', 'lib/run/compare', 'lib/run/observe'],
+    ],
+    'lib/run/replicate': [
+      ...['lib/run/recover', 'lib/run/partition', 'lib/run/compare', 'lib/run/observe', 'lib/run'],
+    ],
+    'lib/run/recover': ['lib/run/partition', 'lib/run/compare', 'lib/run/observe', 'lib/run'],
+    'lib/run/plan': ['lib/run/compare', 'lib/run/observe', 'lib/run'],
+    'lib/run/watch': ['lib/run/compare', 'lib/run/observe', 'lib/run'],
+    'lib/run/partition': ['lib/run/observe', 'lib/run'],
+    'lib/run/compare': ['lib/run/observe', 'lib/run'],
+    'lib/run/observe': ['lib/run'],
+  },
+}
+
+function roomOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('/'))
+}
+
 test('every TypeScript file is in the project that the type checker reads', () => {
   const read = new Set(sources.map(file => file.path))
   expect(read.size).toBeGreaterThan(100)
@@ -43,13 +101,6 @@ test('every TypeScript file is in the project that the type checker reads', () =
 })
 
 describe('imports go one way', () => {
-  /** What the files of a layer may import besides packages and each other. */
-  const layers: Record<string, readonly string[]> = {
-    'lib/kafka': [],
-    'lib/core': ['lib/kafka'],
-    'lib/io': ['lib/core', 'lib/kafka'],
-    'lib/run': ['lib/core', 'lib/io', 'lib/kafka'],
-  }
   for (const [layer, below] of Object.entries(layers)) {
     test(`${layer} imports ${below.length === 0 ? 'no other layer' : below.join(', ')} and no other part`, () => {
       const allowed = [layer, ...below]
@@ -62,8 +113,30 @@ describe('imports go one way', () => {
     })
   }
 
-  test('nothing but tests and measurements imports tests', () => {
-    const isMeant = (path: string) => !inTests(path) && !path.startsWith('bench/')
+  for (const [layer, rooms] of Object.entries(roomsOf)) {
+    test(`each room of ${layer} imports only the rooms of ${layer} that its row names`, () => {
+      const found = findings(inFolder(layer), file => {
+        const room = roomOf(file.path)
+        const allowed = [room, ...(rooms[room] ?? [])]
+        return file.imports.filter(
+          ({ text }) => text.startsWith(`${layer}/`) && !allowed.includes(roomOf(text)),
+        )
+      })
+      expect(found).toEqual([])
+    })
+
+    test(`${layer} has the rooms of its table and no other`, () => {
+      const existing = new Set(paths.filter(inFolder(layer)).map(roomOf))
+      expect([...existing].sort()).toEqual(Object.keys(rooms).sort())
+    })
+  }
+
+  test('no file imports itself through others', () => {
+    expect(circles(sources.filter(file => !inTests(file.path)))).toEqual([])
+  })
+
+  test('nothing but tests imports tests', () => {
+    const isMeant = (path: string) => !inTests(path)
     expect(findings(isMeant, file => file.imports.filter(({ text }) => inTests(text)))).toEqual([])
   })
 
@@ -110,6 +183,7 @@ describe('size', () => {
   const LINES_MAX = 500
   const LINES_QUESTIONED = 300
   const FUNCTION_LINES_MAX = 70
+  const ROOM_FILES_MAX = 12
   const COLUMNS_MAX = 100
   const SENTENCE_COLUMNS_MAX = 160
 
@@ -124,11 +198,22 @@ describe('size', () => {
     expect(tooLong.map(file => file.path)).toEqual([])
   })
 
+  test(`a room has at most ${ROOM_FILES_MAX} files of its own: the thirteenth opens a room`, () => {
+    // lib/kafka is one alphabet of bytes. Files of tests stand beside each other, one per promise.
+    const limits: Record<string, number> = { 'lib/kafka': 25, bench: 15 }
+    const counts = new Map<string, number>()
+    for (const path of paths.filter(each => each.endsWith('.ts') && !each.endsWith('.test.ts'))) {
+      counts.set(roomOf(path), (counts.get(roomOf(path)) ?? 0) + 1)
+    }
+    const full = [...counts].filter(([room, count]) => count > (limits[room] ?? ROOM_FILES_MAX))
+    expect(full).toEqual([])
+  })
+
   test(`a function has at most ${FUNCTION_LINES_MAX} lines, the functions inside it not counted`, () => {
     const excepted = [
       // One sentence for each kind of incident: a table, written as the
       // switch that proves it complete.
-      'lib/core/wording.ts incidentLines',
+      'lib/core/monitoring/incident-lines.ts incidentLines',
     ]
     const found = sources
       .filter(file => !inTests(file.path))
@@ -379,4 +464,28 @@ function documents(): Document[] {
   return paths
     .filter(isMeant)
     .map(path => ({ path, lines: readFileSync(join(root, path), 'utf8').split('\n') }))
+}
+
+/**
+ * Every group of files that import each other, however far around: `a -> b` for each such import.
+ */
+function circles(files: readonly TypeScriptFile[]): string[] {
+  const imports = new Map(files.map(file => [file.path, file.imports.map(({ text }) => text)]))
+  const reachable = (from: string): Set<string> => {
+    const reached = new Set<string>()
+    const open = [from]
+    for (let path = open.pop(); path !== undefined; path = open.pop()) {
+      for (const next of imports.get(path) ?? []) {
+        if (imports.has(next) && !reached.has(next)) {
+          reached.add(next)
+          open.push(next)
+        }
+      }
+    }
+    return reached
+  }
+  const reached = new Map(files.map(({ path }) => [path, reachable(path)]))
+  return [...imports].flatMap(([path, direct]) =>
+    direct.filter(next => reached.get(next)?.has(path)).map(next => `${path} -> ${next}`),
+  )
 }

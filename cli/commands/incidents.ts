@@ -1,10 +1,14 @@
 // `gapless incidents`: what was lost, reset, diverged or refused, oldest first.
 
 import type { Command } from 'commander'
-import { corruptIncidentText } from '../../lib/core/incident-row.ts'
+import { corruptIncidentText } from '../../lib/core/row/incident-row.ts'
+import {
+  type IncidentReport,
+  type IncidentsReport,
+  reportIncident,
+} from '../../lib/run/operate/report.ts'
+import type { CommandLine } from '../command-line.ts'
 import { exitCode } from '../exit-code.ts'
-import type { CommandLine } from '../program.ts'
-import { type IncidentReport, type IncidentsReport, reportIncident } from '../report.ts'
 
 type Options = { json?: true; flow?: string; open?: true }
 
@@ -47,7 +51,7 @@ async function renderIncidents(
   which: 'open' | 'all',
 ): Promise<string> {
   if (incidents.length === 0) return which === 'open' ? 'No open incidents.' : 'No incidents.'
-  const { renderTable } = await import('../table.ts')
+  const { renderTable } = await import('../terminal/table.ts')
   return renderTable(
     [
       { head: 'DETECTED', cell: each => each.detectedAt },

@@ -1,8 +1,8 @@
 // `gapless init`: the table of checkpoints and incidents, where the stack in AWS did not create it.
 
 import type { Command } from 'commander'
+import type { CommandLine } from '../command-line.ts'
 import { exitCode } from '../exit-code.ts'
-import type { CommandLine } from '../program.ts'
 
 export function addInitCommand(program: Command, cli: CommandLine): void {
   program
@@ -14,8 +14,8 @@ export function addInitCommand(program: Command, cli: CommandLine): void {
     )
     .action(
       cli.action(async context => {
-        const { createTable } = await import('../../lib/io/table.ts')
-        const { describeEndpoint } = await import('../../lib/io/dynamodb-client.ts')
+        const { createTable } = await import('../../lib/io/table/table.ts')
+        const { describeEndpoint } = await import('../../lib/io/table/dynamodb-client.ts')
         const client = await context.dynamoDb()
         const outcome = await createTable(client, context.table)
         const place = `at ${await describeEndpoint(client)}`

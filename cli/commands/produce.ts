@@ -2,13 +2,13 @@
 
 import { type Command, Option } from 'commander'
 import { brokerList, topicName, wholeNumber } from '../arguments.ts'
-import { eventBytesMax, eventBytesMin } from '../commit-log-event.ts'
-import type { Pace } from '../commit-log-producer.ts'
+import type { CommandLine } from '../command-line.ts'
+import { eventBytesMax, eventBytesMin } from '../commit-log/event.ts'
+import type { Pace } from '../commit-log/producer.ts'
 import type { Context } from '../context.ts'
 import { type ExitCode, exitCode } from '../exit-code.ts'
 import { describeFailure, describeStack } from '../failure.ts'
-import { listenForInterruption } from '../interruption.ts'
-import type { CommandLine } from '../program.ts'
+import { listenForInterruption } from '../terminal/interruption.ts'
 
 /** A round number above 100/s that stays above it when a send is late. */
 const DEFAULT_RATE = 120
@@ -60,10 +60,10 @@ export function addProduceCommand(program: Command, cli: CommandLine): void {
 }
 
 async function produce(context: Context, options: Options): Promise<ExitCode> {
-  const { createEventSource } = await import('../commit-log-event.ts')
-  const { finalLine, produceEvents } = await import('../commit-log-producer.ts')
-  const { openSender } = await import('../commit-log-sender.ts')
-  const { createProgress } = await import('../progress.ts')
+  const { createEventSource } = await import('../commit-log/event.ts')
+  const { finalLine, produceEvents } = await import('../commit-log/producer.ts')
+  const { openSender } = await import('../commit-log/sender.ts')
+  const { createProgress } = await import('../terminal/progress.ts')
   const { systemClock } = await import('../../lib/io/clock.ts')
   const interruption = listenForInterruption(
     'Stopping after the batch in flight; Ctrl-C again to stop at once.',

@@ -1,11 +1,11 @@
 // `gapless reset-topic`: a drill. Asks first, because what it deletes is gone.
 
 import type { Command } from 'commander'
+import type { TopicReport } from '../../lib/run/operate/report.ts'
 import { topicName, wholeNumber } from '../arguments.ts'
+import type { CommandLine } from '../command-line.ts'
 import type { Context } from '../context.ts'
 import { exitCode, UsageError } from '../exit-code.ts'
-import type { CommandLine } from '../program.ts'
-import type { TopicReport } from '../report.ts'
 
 const DEFAULT_CLUSTER = 'primary'
 

@@ -2,9 +2,9 @@
 
 import type { Command } from 'commander'
 import { type PartitionName, partitionName, resumePoint } from '../arguments.ts'
+import type { CommandLine } from '../command-line.ts'
 import { exitCode, UsageError } from '../exit-code.ts'
 import { resumePartition } from '../loops.ts'
-import type { CommandLine } from '../program.ts'
 
 type Options = { from?: 'log-start' | bigint; flow?: string }
 

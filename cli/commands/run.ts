@@ -2,11 +2,11 @@
 // partition is drained or halted.
 
 import type { Command } from 'commander'
+import type { PartitionRunReport, RunOutcome, RunReport } from '../../lib/run/operate/report.ts'
+import type { CommandLine } from '../command-line.ts'
 import { type ExitCode, exitCode, UsageError } from '../exit-code.ts'
-import { listenForInterruption } from '../interruption.ts'
 import { runOnce } from '../loops.ts'
-import type { CommandLine } from '../program.ts'
-import type { PartitionRunReport, RunOutcome, RunReport } from '../report.ts'
+import { listenForInterruption } from '../terminal/interruption.ts'
 
 type Options = { once?: true; json?: true; flow?: string }
 
@@ -68,7 +68,7 @@ export function runExitCode({ flows }: RunReport): ExitCode {
 }
 
 export async function renderRun(report: RunReport): Promise<string> {
-  const { groupDigits, renderTable } = await import('../table.ts')
+  const { groupDigits, renderTable } = await import('../terminal/table.ts')
   const sections = report.flows.map(({ name, partitions, unobserved }) => {
     if (partitions.length === 0) {
       return `${name}: ${unobserved.length > 0 ? 'unknown' : 'no partitions (does a topic of this flow exist?)'}`

@@ -1,10 +1,14 @@
 // `gapless status`: where every partition stands.
 
 import type { Command } from 'commander'
+import type {
+  FlowStatusReport,
+  PartitionStatus,
+  StatusReport,
+} from '../../lib/run/operate/report.ts'
+import type { CommandLine } from '../command-line.ts'
 import { type ExitCode, exitCode } from '../exit-code.ts'
 import { readStatus } from '../loops.ts'
-import type { CommandLine } from '../program.ts'
-import type { FlowStatusReport, PartitionStatus, StatusReport } from '../report.ts'
 
 type Options = { json?: true; flow?: string }
 
@@ -41,7 +45,7 @@ export function statusExitCode({ flows }: StatusReport): ExitCode {
 }
 
 export async function renderStatus({ flows }: StatusReport): Promise<string> {
-  const { groupDigits, renderTable } = await import('../table.ts')
+  const { groupDigits, renderTable } = await import('../terminal/table.ts')
   const sections = flows.map(flow => {
     const { name, partitions } = flow
     const summary = `${name}: ${summarize(flow, groupDigits)}`

@@ -1,10 +1,10 @@
 // `gapless topics`: what is there, on both sides.
 
 import type { Command } from 'commander'
+import type { TopicReport, TopicsReport } from '../../lib/run/operate/report.ts'
+import type { CommandLine } from '../command-line.ts'
 import type { Context } from '../context.ts'
 import { exitCode } from '../exit-code.ts'
-import type { CommandLine } from '../program.ts'
-import type { TopicReport, TopicsReport } from '../report.ts'
 
 type Options = { json?: true; cluster?: string; internal?: true }
 type ClusterTopics = TopicsReport['clusters'][number]
@@ -51,7 +51,7 @@ async function listOne(context: Context, name: string, internal: boolean): Promi
 }
 
 export async function renderTopics({ clusters }: TopicsReport): Promise<string> {
-  const { renderTable } = await import('../table.ts')
+  const { renderTable } = await import('../terminal/table.ts')
   const sections = clusters.map(({ name, topics, error }) => {
     if (topics.length === 0) return `${name}: ${error === null ? 'no topics' : 'unknown'}`
     const table = renderTable<TopicReport>(

@@ -1,6 +1,7 @@
 // Owns the incidents: durable, typed records of something lost, reset, diverged or refused. The
 // literal of a kind is the same in DynamoDB, logs, metrics, the command line and docs/INCIDENTS.md.
-// Does not own when an incident is raised (decide.ts) nor how it is stored (io/incident-store.ts).
+// Does not own when an incident is raised (decide.ts) nor how it is stored
+// (io/table/incident-store.ts).
 
 import { offsetsBetween, type SourceOffset, type TargetOffset } from './offset.ts'
 

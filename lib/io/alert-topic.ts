@@ -2,8 +2,8 @@
 // (the local stage) nothing is sent and nothing is marked as told: it waits for one that is.
 
 import { PublishCommand, SNSClient } from '@aws-sdk/client-sns'
-import type { Notification } from '../core/notification.ts'
-import { ReplicatorError } from './replicator-error.ts'
+import type { Notification } from '../core/monitoring/notification.ts'
+import { ReplicatorError } from './failure/replicator-error.ts'
 
 export type Notify = (notification: Notification) => Promise<void>
 

@@ -1,7 +1,7 @@
 // Owns where sentences go. In Lambda they become structured lines by Powertools; at the command
 // line they go to standard error, because standard output belongs to the answer.
 
-import type { LogLine } from '../core/wording.ts'
+import type { LogLine } from '../core/monitoring/incident-lines.ts'
 
 export type Log = (line: LogLine) => void
 

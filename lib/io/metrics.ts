@@ -1,6 +1,6 @@
 // Owns sending metrics: CloudWatch's embedded metric format by Powertools; nothing is sent from
 // here, the log line is the metric. What there is to send, and under which dimension sets, is the
-// one list (core/metric.ts).
+// one list (core/monitoring/metric.ts).
 
 import type { Metrics } from '@aws-lambda-powertools/metrics'
 import {
@@ -9,7 +9,7 @@ import {
   emitted,
   metrics as list,
   type MetricValues,
-} from '../core/metric.ts'
+} from '../core/monitoring/metric.ts'
 
 export type MetricSink = {
   /** Values of one flow: one line for the flow, one for all flows together. */

@@ -2,7 +2,7 @@
 // each has a header of 61 bytes that the joined batch needs only once, and in that room its records
 // move. So nothing is made per batch, neither memory nor a view of it: producers that do not wait
 // (linger.ms 0) make as many batches as records. Does not own how a record is written anew
-// (join-plain.ts), nor which batches are copied at all (core/batch-admission.ts).
+// (join-plain.ts), nor which batches are copied at all (core/replicate/batch-admission.ts).
 
 import { crc32c } from './crc32c.ts'
 import { type Cursor, moveRecords } from './join-plain.ts'

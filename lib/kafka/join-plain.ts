@@ -1,8 +1,9 @@
 // Owns joining uncompressed batches without reading what their records hold: of each record the
 // length and the two deltas in front are written anew, the rest is copied as it lies. Small batches
 // are joined by the thousand, so nothing is made per record but its bytes. Does not own when to
-// join (run/join.ts), those that lie one behind the other in an answer (join-in-place.ts), nor what
-// is left to repack.ts: other codecs, damage, holes, the broker's timestamps.
+// join (run/replicate/coalesce-unsent.ts), those that lie one behind the other in an answer
+// (join-in-place.ts), nor what is left to repack.ts: other codecs, damage, holes, the broker's
+// timestamps.
 //
 // Source: Kafka's DefaultRecord, KIP-98; the layout of a record is in record.ts.
 

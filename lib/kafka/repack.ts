@@ -2,7 +2,8 @@
 // that is not wanted, with timestamps of the broker, too large, too small. Keys, values, headers,
 // order and codec stay, and the timestamps are those that a consumer of the source sees.
 // Deterministic: the same input gives the same bytes, so a batch may be packed again after a crash.
-// Does not own when to (core/batch-admission.ts), nor batches of older formats (legacy-batch.ts).
+// Does not own when to (core/replicate/batch-admission.ts), nor batches of older formats
+// (legacy-batch.ts).
 
 import assert from 'node:assert/strict'
 import { compress, decompress, decompressedBytesMax } from './compression.ts'

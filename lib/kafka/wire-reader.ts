@@ -4,8 +4,8 @@
 //
 // Why not the client library's Reader: it reads beyond the end of its pieces (a TypeError or
 // garbage), takes array counts and lengths on trust, and finds its piece again for every field.
-// Here an answer is one piece of memory (io/framed-socket.ts), and every length is checked against
-// what is left before it's used.
+// Here an answer is one piece of memory (io/cluster/framed-socket.ts), and every length is checked
+// against what is left before it's used.
 //
 // Source: "Protocol primitive types" in Kafka's protocol guide; KIP-482 for compact types and
 // tagged fields.

@@ -4,15 +4,15 @@
 
 import { hostname } from 'node:os'
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
-import type { ClusterConfig, Config, FlowConfig } from '../core/config.ts'
-import { createCheckpointStore } from '../io/checkpoint-store.ts'
+import type { ClusterConfig, Config, FlowConfig } from '../core/config/config.ts'
 import { systemClock } from '../io/clock.ts'
-import { openCluster } from '../io/cluster.ts'
-import { createIncidentStore } from '../io/incident-store.ts'
+import { openCluster } from '../io/cluster/cluster.ts'
+import type { TopicConfigReader } from '../io/cluster/topic-config.ts'
 import type { Log } from '../io/log.ts'
-import { createNotificationStore, type NotificationStore } from '../io/notification-store.ts'
-import type { TopicConfigReader } from '../io/topic-config.ts'
-import type { RunOnceDeps } from './run-once.ts'
+import { createCheckpointStore } from '../io/table/checkpoint-store.ts'
+import { createIncidentStore } from '../io/table/incident-store.ts'
+import { createNotificationStore, type NotificationStore } from '../io/table/notification-store.ts'
+import type { RunOnceDeps } from './operate/run-once.ts'
 
 export type OpenFlow = {
   readonly deps: RunOnceDeps
@@ -50,7 +50,7 @@ export function openFlow(input: {
       log,
       owner: newOwner(),
       openTargetAdmin: async () => {
-        const { createTopicAdmin } = await import('../io/topic-admin.ts')
+        const { createTopicAdmin } = await import('../io/admin/topic-admin.ts')
         return createTopicAdmin({ name: flow.to, config: targetConfig })
       },
     },

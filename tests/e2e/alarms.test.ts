@@ -5,19 +5,23 @@
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { OfflineFunctions } from '../../localstack/offline.ts'
-import { type AlarmedStage, deployAlarms } from '../support/alarmed-stage.ts'
-import { canStartLocalStack, removeStarted, startLocalStackAws } from '../support/brokers.ts'
-import { createEmfForwarder, type ForwardedValue } from '../support/emf-forwarder.ts'
+import { until } from '../../localstack/processes/until.ts'
+import {
+  canStartLocalStack,
+  removeStarted,
+  startLocalStackAws,
+} from '../../localstack/scratch/brokers.ts'
+import { type OfflineWorld, startOfflineWorld } from '../../localstack/scratch/offline-world.ts'
 import {
   connectTo,
   createTopic,
   deleteRecords,
   deleteTopic,
   produceBatches,
-} from '../support/kafkajs-admin.ts'
-import { type OfflineWorld, startOfflineWorld } from '../support/offline-world.ts'
-import { records } from '../support/records.ts'
-import { until } from '../support/until.ts'
+} from '../../localstack/scratch/topics.ts'
+import { records } from '../support/kafka/records.ts'
+import { type AlarmedStage, deployAlarms } from '../support/processes/alarmed-stage.ts'
+import { createEmfForwarder, type ForwardedValue } from '../support/processes/emf-forwarder.ts'
 
 /** An alarm is looked at every 10 s, at values of 30. */
 const EVENTUALLY_MS_MAX = 120_000

@@ -4,14 +4,14 @@
 
 import type { Producer } from 'kafkajs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { Checkpoint } from '../../lib/core/checkpoint.ts'
-import { positionOf } from '../../lib/core/partition-state.ts'
+import { positionOf } from '../../lib/core/partition/partition-state.ts'
+import type { Checkpoint } from '../../lib/core/row/checkpoint.ts'
 import { systemClock } from '../../lib/io/clock.ts'
 import { type OfflineFunctions, readLogTail } from '../../localstack/offline.ts'
-import { connectTo, createTopic } from '../support/kafkajs-admin.ts'
-import { readPartition } from '../support/kafkajs-reader.ts'
-import { type OfflineWorld, startOfflineWorld } from '../support/offline-world.ts'
-import { type Contents, contentsOf, records } from '../support/records.ts'
+import { type OfflineWorld, startOfflineWorld } from '../../localstack/scratch/offline-world.ts'
+import { connectTo, createTopic } from '../../localstack/scratch/topics.ts'
+import { readPartition } from '../support/kafka/kafkajs-reader.ts'
+import { type Contents, contentsOf, records } from '../support/kafka/records.ts'
 
 const flow = {
   name: 'chained',

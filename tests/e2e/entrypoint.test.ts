@@ -8,24 +8,29 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { packageFunctions } from '../../infra/package.ts'
-import { createDynamoDbClient } from '../../lib/io/dynamodb-client.ts'
-import { createIncidentStore } from '../../lib/io/incident-store.ts'
-import { createTable } from '../../lib/io/table.ts'
+import { createDynamoDbClient } from '../../lib/io/table/dynamodb-client.ts'
+import { createIncidentStore } from '../../lib/io/table/incident-store.ts'
+import { createTable } from '../../lib/io/table/table.ts'
 import { fetchLambdaRuntime } from '../../localstack/artifacts.ts'
-import { findMissingBuildTools } from '../../localstack/tools.ts'
+import { findMissingBuildTools } from '../../localstack/processes/tools.ts'
+import { until } from '../../localstack/processes/until.ts'
 import {
   removeStarted,
   type StandInAws,
   startCluster,
   startStandInAws,
   type TestCluster,
-} from '../support/brokers.ts'
-import { connectTo, createTopic, deleteRecords, produceBatches } from '../support/kafkajs-admin.ts'
-import { readPartition } from '../support/kafkajs-reader.ts'
-import { contentsOf, records } from '../support/records.ts'
-import { type ScratchLambda, startScratchLambda } from '../support/scratch-lambda.ts'
+} from '../../localstack/scratch/brokers.ts'
+import { type ScratchLambda, startScratchLambda } from '../../localstack/scratch/scratch-lambda.ts'
+import {
+  connectTo,
+  createTopic,
+  deleteRecords,
+  produceBatches,
+} from '../../localstack/scratch/topics.ts'
+import { readPartition } from '../support/kafka/kafkajs-reader.ts'
+import { contentsOf, records } from '../support/kafka/records.ts'
 import { actionsOf, readTemplate, statementsOf, templateName } from '../support/stack-template.ts'
-import { until } from '../support/until.ts'
 
 const SLOW_MS_MAX = 120_000
 /** The client's native part is compiled once on a machine: 2.5 minutes where others work, too. */

@@ -4,13 +4,18 @@
 
 import type { Admin } from 'kafkajs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { readLogEnd } from '../../localstack/kafka/partition-reader.ts'
 import { type OfflineFunctions, readLoggedTexts } from '../../localstack/offline.ts'
-import { readLogEnd } from '../../localstack/partition-reader.ts'
-import { connectTo, createTopic, deleteRecords, produceBatches } from '../support/kafkajs-admin.ts'
-import { readPartition } from '../support/kafkajs-reader.ts'
-import { type OfflineWorld, startOfflineWorld } from '../support/offline-world.ts'
-import { type Contents, contentsOf, inChunks, records } from '../support/records.ts'
-import { until } from '../support/until.ts'
+import { until } from '../../localstack/processes/until.ts'
+import { type OfflineWorld, startOfflineWorld } from '../../localstack/scratch/offline-world.ts'
+import {
+  connectTo,
+  createTopic,
+  deleteRecords,
+  produceBatches,
+} from '../../localstack/scratch/topics.ts'
+import { readPartition } from '../support/kafka/kafkajs-reader.ts'
+import { type Contents, contentsOf, inChunks, records } from '../support/kafka/records.ts'
 
 /** Beyond a minute, because the schedule may take one, and beyond a lease. */
 const EVENTUALLY_MS_MAX = 150_000

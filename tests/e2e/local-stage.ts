@@ -7,8 +7,8 @@ import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { systemClock } from '../../lib/io/clock.ts'
-import { identifyProcess } from '../../localstack/os-process.ts'
-import { findFreePort } from '../../localstack/ports.ts'
+import { identifyProcess } from '../../localstack/processes/os-process.ts'
+import { findFreePort } from '../../localstack/processes/ports.ts'
 
 export type LocalStage = Awaited<ReturnType<typeof createLocalStage>>
 

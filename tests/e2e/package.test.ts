@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { packageFunctions } from '../../infra/package.ts'
-import { runCommand } from '../../localstack/os-process.ts'
+import { runCommand } from '../../localstack/processes/os-process.ts'
 import { root } from '../support/source-tree.ts'
 import { exampleImage, strangersEnvironment } from '../support/stack-template.ts'
 

@@ -2,7 +2,7 @@
 // left as it is; ended by Ctrl-C; and when the functions die under it.
 
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { isPortOpen } from '../../localstack/ports.ts'
+import { isPortOpen } from '../../localstack/processes/ports.ts'
 import { createLocalStage, type LocalStage, living, pidsIn } from './local-stage.ts'
 
 const allArrived = /All 1000 events are on the standby, 1:1/

@@ -3,9 +3,9 @@
 // matter: when a row was last written, and when a producer was assigned.
 
 import type { Incident } from '../../lib/core/incident.ts'
-import { positionOf } from '../../lib/core/partition-state.ts'
-import type { Cluster } from '../../lib/io/cluster.ts'
-import type { CheckpointStore, LeaseOf } from '../../lib/io/stores.ts'
+import { positionOf } from '../../lib/core/partition/partition-state.ts'
+import type { Cluster } from '../../lib/io/cluster/cluster.ts'
+import type { CheckpointStore, LeaseOf } from '../../lib/io/table/stores.ts'
 
 /** When every exploration begins, ms since the epoch. */
 export const STARTED_AT_MS = 1_700_000_000_000

@@ -8,7 +8,7 @@
 // Nothing else of an owner depends on the time: what is left is when an incident was found, and
 // there is none.
 
-import type { FakeCluster } from '../support/fake-cluster.ts'
+import type { FakeCluster } from '../support/doubles/fake-cluster.ts'
 import { type Call, copyOf, textOf } from './call.ts'
 import { type Owner, startOwner } from './owner.ts'
 

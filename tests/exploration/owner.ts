@@ -5,11 +5,11 @@
 // again: topics of either side, log ends of the source, the fetch of what is to be compared, and
 // the list of incidents, which is empty as long as nothing is wrong.
 
-import type { Cluster } from '../../lib/io/cluster.ts'
+import type { Cluster } from '../../lib/io/cluster/cluster.ts'
 import type { FetchResponse } from '../../lib/kafka/01-fetch.ts'
-import { type ReplicateReport, replicate } from '../../lib/run/replicate.ts'
-import type { ReplicateDeps } from '../../lib/run/shard-run.ts'
-import { answerAnew, type FakeCluster } from '../support/fake-cluster.ts'
+import type { ReplicateDeps } from '../../lib/run/partition/shard-run.ts'
+import { type ReplicateReport, replicate } from '../../lib/run/replicate/replicate.ts'
+import { answerAnew, type FakeCluster } from '../support/doubles/fake-cluster.ts'
 import { type Call, canonical } from './call.ts'
 import { flow, TICK_MS, TOPIC } from './scenario.ts'
 

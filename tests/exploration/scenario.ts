@@ -1,10 +1,10 @@
 // Owns what an exploration starts from: the configuration, the source that both owners copy, and
 // the bounds. Everything that is not in here is left open.
 
-import type { FlowConfig } from '../../lib/core/config.ts'
+import type { FlowConfig } from '../../lib/core/config/config.ts'
 import type { Clock } from '../../lib/io/clock.ts'
-import { createFakeCluster, type FakeCluster } from '../support/fake-cluster.ts'
-import { flowOf } from '../support/parsed-flow.ts'
+import { createFakeCluster, type FakeCluster } from '../support/doubles/fake-cluster.ts'
+import { flowOf } from '../support/worlds/parsed-flow.ts'
 
 export const TOPIC = 'orders'
 export const TARGET_TOPIC = 'primary.orders'

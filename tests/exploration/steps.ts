@@ -6,7 +6,7 @@
 // answer, a wake-up, a crash, a loss) changes nothing that others see, so it may come right behind
 // what made it possible (`Turn`); the wait for a busy coordinator is a request served later.
 
-import { BrokerFailure } from '../../lib/io/broker-failure.ts'
+import { BrokerFailure } from '../../lib/io/failure/broker-failure.ts'
 import { type Call, isOfTable, onlyReads, STARTED_AT_MS, seconds, tell } from './call.ts'
 import type { Event, OwnerNode, OwnerTree } from './owner-tree.ts'
 import { type Bounds, TICK_MS } from './scenario.ts'

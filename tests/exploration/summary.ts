@@ -1,7 +1,7 @@
 // Owns how an exploration is told: its counts in one line, a counterexample as steps and as the
 // command that takes them again.
 
-import { groupDigits } from '../../cli/table.ts'
+import { groupDigits } from '../../cli/terminal/table.ts'
 import type { Exploration } from './explorer.ts'
 import type { Bounds } from './scenario.ts'
 

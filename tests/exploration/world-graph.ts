@@ -3,9 +3,9 @@
 // served to it. Also closes worlds: from each one, however its owners died, a third owner that
 // nobody disturbs must come to the end with every record once and in order.
 
-import { replicate } from '../../lib/run/replicate.ts'
-import type { FakeCluster } from '../support/fake-cluster.ts'
-import { createVirtualClock } from '../support/virtual-clock.ts'
+import { replicate } from '../../lib/run/replicate/replicate.ts'
+import type { FakeCluster } from '../support/doubles/fake-cluster.ts'
+import { createVirtualClock } from '../support/doubles/virtual-clock.ts'
 import { type Call, onlyReads, STARTED_AT_MS, textOf } from './call.ts'
 import { flow, TOPIC } from './scenario.ts'
 import { createWorld, type World } from './world.ts'

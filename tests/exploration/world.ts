@@ -3,12 +3,12 @@
 // as Kafka's does; until then it gives nobody a new epoch (CONCURRENT_TRANSACTIONS is waited out).
 // Checks after every request what must be true of log and table.
 
-import { type PartitionState, positionOf } from '../../lib/core/partition-state.ts'
-import type { MarkerRequest } from '../../lib/io/transaction-coordinator.ts'
+import { type PartitionState, positionOf } from '../../lib/core/partition/partition-state.ts'
+import type { MarkerRequest } from '../../lib/io/cluster/transaction-coordinator.ts'
 import { isControlBatch, producerEpochOf, type RecordBatch } from '../../lib/kafka/record-batch.ts'
 import { readSourceRecords } from '../../lib/kafka/repack.ts'
-import { createFakeCluster, type FakeCluster } from '../support/fake-cluster.ts'
-import { createMemoryStores } from '../support/memory-stores.ts'
+import { createFakeCluster, type FakeCluster } from '../support/doubles/fake-cluster.ts'
+import { createMemoryStores } from '../support/doubles/memory-stores.ts'
 import { type Call, copyOf, STARTED_AT_MS, textOf } from './call.ts'
 import { flow, noTime, TARGET_TOPIC, TOPIC } from './scenario.ts'
 

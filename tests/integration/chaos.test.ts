@@ -2,9 +2,9 @@
 // likes.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { removeStarted } from '../support/brokers.ts'
-import { runChaos } from '../support/chaos.ts'
-import { type FlowFixture, startFlowFixture } from '../support/flow-fixture.ts'
+import { removeStarted } from '../../localstack/scratch/brokers.ts'
+import { runChaos } from '../support/chaos/chaos.ts'
+import { type FlowFixture, startFlowFixture } from '../support/worlds/flow-fixture.ts'
 
 /** On a busy machine; 40 s on a quiet one. */
 const WHOLE_MS_MAX = 400_000

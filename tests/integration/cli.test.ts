@@ -6,18 +6,23 @@ import { join } from 'node:path'
 import { DeleteItemCommand, PutItemCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb'
 import type { Admin } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import type { IncidentsReport, RunReport, StatusReport, TopicsReport } from '../../cli/report.ts'
-import { createDynamoDbClient } from '../../lib/io/dynamodb-client.ts'
-import { createKafkaJs } from '../../lib/io/kafkajs-client.ts'
-import { createTopicAdmin, type TopicAdmin } from '../../lib/io/topic-admin.ts'
+import { createKafkaJs } from '../../lib/io/admin/kafkajs-client.ts'
+import { createTopicAdmin, type TopicAdmin } from '../../lib/io/admin/topic-admin.ts'
+import { createDynamoDbClient } from '../../lib/io/table/dynamodb-client.ts'
+import type {
+  IncidentsReport,
+  RunReport,
+  StatusReport,
+  TopicsReport,
+} from '../../lib/run/operate/report.ts'
 import {
   removeStarted,
   startCluster,
   startStandInAws,
   type TestCluster,
-} from '../support/brokers.ts'
-import { type Ended, runGapless, startGapless } from '../support/command-line.ts'
-import { readPartition } from '../support/kafkajs-reader.ts'
+} from '../../localstack/scratch/brokers.ts'
+import { readPartition } from '../support/kafka/kafkajs-reader.ts'
+import { type Ended, runGapless, startGapless } from '../support/processes/command-line.ts'
 
 let folder: string
 let primary: TestCluster

@@ -1,11 +1,11 @@
-// The judge of measured copies (bench/compare/verify.ts) against a real broker: a copy that is
-// right passes, and each way to be wrong is seen and named.
+// The judge of measured copies (bench/compare/records/verify.ts) against a real broker: a copy that
+// is right passes, and each way to be wrong is seen and named.
 
 import type { Message } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { checksumOf, compareChecksums, compareCopy } from '../../bench/compare/verify.ts'
-import { removeStarted, startCluster, type TestCluster } from '../support/brokers.ts'
-import { connectTo, createTopic } from '../support/kafkajs-admin.ts'
+import { checksumOf, compareChecksums, compareCopy } from '../../bench/compare/records/verify.ts'
+import { removeStarted, startCluster, type TestCluster } from '../../localstack/scratch/brokers.ts'
+import { connectTo, createTopic } from '../../localstack/scratch/topics.ts'
 
 const STARTS_MS_MAX = 60_000
 const READS_MS_MAX = 60_000

@@ -3,8 +3,10 @@
 // topics.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { aclProperties, allow, deny, theCluster } from '../support/acls.ts'
-import { removeStarted } from '../support/brokers.ts'
+import { removeStarted } from '../../localstack/scratch/brokers.ts'
+import { aclProperties, allow, deny, theCluster } from '../support/kafka/acls.ts'
+import { records } from '../support/kafka/records.ts'
+import { runUntilKilled } from '../support/processes/replicate-child.ts'
 import {
   type FlowFixture,
   outcomesOf,
@@ -12,9 +14,7 @@ import {
   smallBudgets,
   startFlowFixture,
   textsOf,
-} from '../support/flow-fixture.ts'
-import { records } from '../support/records.ts'
-import { runUntilKilled } from '../support/replicate-child.ts'
+} from '../support/worlds/flow-fixture.ts'
 
 let world: FlowFixture
 

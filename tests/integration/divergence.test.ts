@@ -4,16 +4,16 @@
 
 import { KafkaJSError } from 'kafkajs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { FlowConfig } from '../../lib/core/config.ts'
-import { removeStarted } from '../support/brokers.ts'
+import type { FlowConfig } from '../../lib/core/config/config.ts'
+import { until } from '../../localstack/processes/until.ts'
+import { removeStarted } from '../../localstack/scratch/brokers.ts'
+import { records } from '../support/kafka/records.ts'
 import {
   type FlowFixture,
   outcomesOf,
   smallBudgets,
   startFlowFixture,
-} from '../support/flow-fixture.ts'
-import { records } from '../support/records.ts'
-import { until } from '../support/until.ts'
+} from '../support/worlds/flow-fixture.ts'
 
 let world: FlowFixture
 

@@ -2,12 +2,12 @@
 // it answers to a session it does not know.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type Cluster, openCluster } from '../../lib/io/cluster.ts'
+import { type Cluster, openCluster } from '../../lib/io/cluster/cluster.ts'
 import { errorName } from '../../lib/kafka/error-codes.ts'
 import { createFetchSession } from '../../lib/kafka/fetch-session.ts'
-import { removeStarted, startCluster } from '../support/brokers.ts'
-import { connectTo, createTopic, produceBatches } from '../support/kafkajs-admin.ts'
-import { records } from '../support/records.ts'
+import { removeStarted, startCluster } from '../../localstack/scratch/brokers.ts'
+import { connectTo, createTopic, produceBatches } from '../../localstack/scratch/topics.ts'
+import { records } from '../support/kafka/records.ts'
 
 const PARTITIONS = 50
 const topic = 'sessions.log'

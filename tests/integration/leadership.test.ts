@@ -3,16 +3,16 @@
 // is the divergence that it is.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { removeStarted } from '../support/brokers.ts'
+import { until } from '../../localstack/processes/until.ts'
+import { removeStarted } from '../../localstack/scratch/brokers.ts'
+import { records } from '../support/kafka/records.ts'
 import {
   type FlowFixture,
   outcomesOf,
   smallBudgets,
   startFlowFixture,
   textsOf,
-} from '../support/flow-fixture.ts'
-import { records } from '../support/records.ts'
-import { until } from '../support/until.ts'
+} from '../support/worlds/flow-fixture.ts'
 
 let world: FlowFixture
 

@@ -3,17 +3,17 @@
 
 import { DeleteTableCommand } from '@aws-sdk/client-dynamodb'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createDynamoDbClient } from '../../lib/io/dynamodb-client.ts'
-import { createTable } from '../../lib/io/table.ts'
-import { removeStarted } from '../support/brokers.ts'
+import { createDynamoDbClient } from '../../lib/io/table/dynamodb-client.ts'
+import { createTable } from '../../lib/io/table/table.ts'
+import { removeStarted } from '../../localstack/scratch/brokers.ts'
+import { records } from '../support/kafka/records.ts'
 import {
   type FlowFixture,
   outcomesOf,
   smallBudgets,
   startFlowFixture,
   textsOf,
-} from '../support/flow-fixture.ts'
-import { records } from '../support/records.ts'
+} from '../support/worlds/flow-fixture.ts'
 
 let world: FlowFixture
 

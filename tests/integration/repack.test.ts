@@ -4,17 +4,17 @@
 // today takes them any more.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { removeStarted } from '../support/brokers.ts'
+import { until } from '../../localstack/processes/until.ts'
+import { removeStarted } from '../../localstack/scratch/brokers.ts'
+import { codecTypes } from '../../localstack/scratch/kafkajs-codecs.ts'
+import { type Contents, records } from '../support/kafka/records.ts'
 import {
   type FlowFixture,
   outcomesOf,
   type RunResult,
   smallBudgets,
   startFlowFixture,
-} from '../support/flow-fixture.ts'
-import { codecTypes } from '../support/kafkajs-codecs.ts'
-import { type Contents, records } from '../support/records.ts'
-import { until } from '../support/until.ts'
+} from '../support/worlds/flow-fixture.ts'
 
 let world: FlowFixture
 

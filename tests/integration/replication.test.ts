@@ -2,9 +2,9 @@
 // once, in order and unchanged.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { removeStarted } from '../support/brokers.ts'
-import { type FlowFixture, startFlowFixture } from '../support/flow-fixture.ts'
-import { codecTypes } from '../support/kafkajs-codecs.ts'
+import { removeStarted } from '../../localstack/scratch/brokers.ts'
+import { codecTypes } from '../../localstack/scratch/kafkajs-codecs.ts'
+import { type FlowFixture, startFlowFixture } from '../support/worlds/flow-fixture.ts'
 
 let world: FlowFixture
 

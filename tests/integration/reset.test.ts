@@ -3,7 +3,8 @@
 // what the standby has of the old one.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { removeStarted } from '../support/brokers.ts'
+import { removeStarted } from '../../localstack/scratch/brokers.ts'
+import { records } from '../support/kafka/records.ts'
 import {
   type FlowFixture,
   outcomesOf,
@@ -11,8 +12,7 @@ import {
   smallBudgets,
   startFlowFixture,
   textsOf,
-} from '../support/flow-fixture.ts'
-import { records } from '../support/records.ts'
+} from '../support/worlds/flow-fixture.ts'
 
 let world: FlowFixture
 

@@ -7,12 +7,12 @@ import { join } from 'node:path'
 import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager'
 import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
-import { createSecretReader } from '../../lib/io/secret-reader.ts'
-import { startAws } from '../../localstack/aws.ts'
-import type { HttpService } from '../../localstack/http-service.ts'
-import { stopProcess } from '../../localstack/os-process.ts'
-import { findFreePort } from '../../localstack/ports.ts'
-import { findPython } from '../../localstack/tools.ts'
+import { createSecretReader } from '../../lib/io/security/secret-reader.ts'
+import { startAws } from '../../localstack/engine/aws.ts'
+import type { HttpService } from '../../localstack/processes/http-service.ts'
+import { stopProcess } from '../../localstack/processes/os-process.ts'
+import { findFreePort } from '../../localstack/processes/ports.ts'
+import { findPython } from '../../localstack/processes/tools.ts'
 
 const hasPython = (await findPython()) !== undefined
 

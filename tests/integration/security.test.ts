@@ -8,21 +8,27 @@ import { join } from 'node:path'
 import { type PerformanceEntry, PerformanceObserver } from 'node:perf_hooks'
 import { inspect } from 'node:util'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { type FlowConfig, parseConfig } from '../../lib/core/config.ts'
-import { createDynamoDbClient } from '../../lib/io/dynamodb-client.ts'
-import { createIncidentStore } from '../../lib/io/incident-store.ts'
-import { createTable } from '../../lib/io/table.ts'
-import { createTopicAdmin } from '../../lib/io/topic-admin.ts'
+import { type FlowConfig, parseConfig } from '../../lib/core/config/config.ts'
+import { createTopicAdmin } from '../../lib/io/admin/topic-admin.ts'
+import { createDynamoDbClient } from '../../lib/io/table/dynamodb-client.ts'
+import { createIncidentStore } from '../../lib/io/table/incident-store.ts'
+import { createTable } from '../../lib/io/table/table.ts'
 import { openFlow } from '../../lib/run/open-flow.ts'
-import { replicateAndReport } from '../../lib/run/replicate.ts'
-import { runFlowOnce } from '../../lib/run/run-once.ts'
-import { readFlowStatus } from '../../lib/run/status.ts'
-import { removeStarted, type StandInAws, startStandInAws } from '../support/brokers.ts'
-import { createAuthority, createCertificate } from '../support/certificates.ts'
-import { runGapless } from '../support/command-line.ts'
-import { createTopic, produceBatches } from '../support/kafkajs-admin.ts'
-import { readPartition } from '../support/kafkajs-reader.ts'
-import { contentsOf, inChunks, records } from '../support/records.ts'
+import { runFlowOnce } from '../../lib/run/operate/run-once.ts'
+import { readFlowStatus } from '../../lib/run/operate/status.ts'
+import { replicateAndReport } from '../../lib/run/replicate/replicate.ts'
+import { until } from '../../localstack/processes/until.ts'
+import {
+  removeStarted,
+  type StandInAws,
+  startStandInAws,
+} from '../../localstack/scratch/brokers.ts'
+import { createTopic, produceBatches } from '../../localstack/scratch/topics.ts'
+import { type StandInSecrets, startStandInSecrets } from '../support/doubles/stand-in-secrets.ts'
+import { startTokenEndpoint, type TokenEndpoint } from '../support/doubles/token-endpoint.ts'
+import { createAuthority, createCertificate } from '../support/kafka/certificates.ts'
+import { readPartition } from '../support/kafka/kafkajs-reader.ts'
+import { contentsOf, inChunks, records } from '../support/kafka/records.ts'
 import {
   authority,
   briefSessionMs,
@@ -31,10 +37,8 @@ import {
   type SecureCluster,
   startSecureCluster,
   unsignedToken,
-} from '../support/secure-cluster.ts'
-import { type StandInSecrets, startStandInSecrets } from '../support/stand-in-secrets.ts'
-import { startTokenEndpoint, type TokenEndpoint } from '../support/token-endpoint.ts'
-import { until } from '../support/until.ts'
+} from '../support/kafka/secure-cluster.ts'
+import { runGapless } from '../support/processes/command-line.ts'
 
 const canary = 'canary-8d0c5b1e'
 const users = { gapless: `${canary}-right`, stranger: `${canary}-other` }

@@ -9,9 +9,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Kafka, logLevel } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { identifyProcess, isRunning, killProcess } from '../../localstack/os-process.ts'
-import { findFreePort, isPortOpen, localAddress } from '../../localstack/ports.ts'
-import { readState } from '../../localstack/stack-state.ts'
+import { readState } from '../../localstack/engine/stack-state.ts'
+import { identifyProcess, isRunning, killProcess } from '../../localstack/processes/os-process.ts'
+import { findFreePort, isPortOpen, localAddress } from '../../localstack/processes/ports.ts'
 
 const directory = mkdtempSync(join(tmpdir(), 'gapless-stack-'))
 const ports = { primary: 0, standby: 0, aws: 0 }

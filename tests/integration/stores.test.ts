@@ -4,17 +4,21 @@
 import { randomUUID } from 'node:crypto'
 import { CreateTableCommand, type DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
-import type { Row } from '../../lib/core/row.ts'
-import { createCheckpointStore } from '../../lib/io/checkpoint-store.ts'
-import { createDynamoDbClient, requestAttemptsMax } from '../../lib/io/dynamodb-client.ts'
-import { createIncidentStore } from '../../lib/io/incident-store.ts'
-import { createNotificationStore } from '../../lib/io/notification-store.ts'
-import { ReplicatorError } from '../../lib/io/replicator-error.ts'
-import { createTable, tableShape } from '../../lib/io/table.ts'
-import { removeStarted, type StandInAws, startStandInAws } from '../support/brokers.ts'
-import { loseAnswers } from '../support/lost-answers.ts'
-import { storeContract } from '../support/store-contract.ts'
-import { partitionKey, replicating, truncation } from '../support/store-examples.ts'
+import type { Row } from '../../lib/core/row/row.ts'
+import { ReplicatorError } from '../../lib/io/failure/replicator-error.ts'
+import { createCheckpointStore } from '../../lib/io/table/checkpoint-store.ts'
+import { createDynamoDbClient, requestAttemptsMax } from '../../lib/io/table/dynamodb-client.ts'
+import { createIncidentStore } from '../../lib/io/table/incident-store.ts'
+import { createNotificationStore } from '../../lib/io/table/notification-store.ts'
+import { createTable, tableShape } from '../../lib/io/table/table.ts'
+import {
+  removeStarted,
+  type StandInAws,
+  startStandInAws,
+} from '../../localstack/scratch/brokers.ts'
+import { storeContract } from '../support/contracts/store-contract.ts'
+import { partitionKey, replicating, truncation } from '../support/contracts/store-examples.ts'
+import { loseAnswers } from '../support/doubles/lost-answers.ts'
 
 let aws: StandInAws
 let client: DynamoDBClient

@@ -3,7 +3,9 @@
 // run that was only frozen writes nothing when it wakes.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { removeStarted } from '../support/brokers.ts'
+import { removeStarted } from '../../localstack/scratch/brokers.ts'
+import { records } from '../support/kafka/records.ts'
+import { runUntilFrozen, runUntilKilled } from '../support/processes/replicate-child.ts'
 import {
   type FlowFixture,
   outcomesOf,
@@ -11,9 +13,7 @@ import {
   smallBudgets,
   startFlowFixture,
   textsOf,
-} from '../support/flow-fixture.ts'
-import { records } from '../support/records.ts'
-import { runUntilFrozen, runUntilKilled } from '../support/replicate-child.ts'
+} from '../support/worlds/flow-fixture.ts'
 
 let world: FlowFixture
 

@@ -3,7 +3,9 @@
 // end. And a primary whose batches begin to need writing anew.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { removeStarted } from '../support/brokers.ts'
+import { until } from '../../localstack/processes/until.ts'
+import { removeStarted } from '../../localstack/scratch/brokers.ts'
+import { records } from '../support/kafka/records.ts'
 import {
   type FlowFixture,
   outcomesOf,
@@ -11,9 +13,7 @@ import {
   smallBudgets,
   startFlowFixture,
   textsOf,
-} from '../support/flow-fixture.ts'
-import { records } from '../support/records.ts'
-import { until } from '../support/until.ts'
+} from '../support/worlds/flow-fixture.ts'
 
 let world: FlowFixture
 

@@ -4,7 +4,7 @@
 import { Connection, initProducerIdV4, metadataV12 } from '@platformatic/kafka'
 import { CompressionTypes, Kafka, type KafkaMessage, logLevel, type Message } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { type DataConnection, openDataConnection } from '../../lib/io/data-connection.ts'
+import { type DataConnection, openDataConnection } from '../../lib/io/cluster/data-connection.ts'
 import {
   decodeProduceResponse,
   encodeProduceRequest,
@@ -24,8 +24,8 @@ import {
   type RecordBatch,
   readRecordBatches,
 } from '../../lib/kafka/record-batch.ts'
-import { removeStarted, startCluster } from '../support/brokers.ts'
-import { createTopic as createTopicOf } from '../support/kafkajs-admin.ts'
+import { removeStarted, startCluster } from '../../localstack/scratch/brokers.ts'
+import { createTopic as createTopicOf } from '../../localstack/scratch/topics.ts'
 
 const FETCHES_MAX = 100
 const DELETE_HORIZON_BIT = 0x40

@@ -3,8 +3,8 @@
 // asked for or its answer.
 
 import { drawScenario, type Scenario, type WorldEvent } from './scenario.ts'
-import type { Strike } from './simulated-process.ts'
 import { tell } from './simulation.ts'
+import type { Strike } from './world/simulated-process.ts'
 
 const strikes: readonly Strike[] = [
   { kind: 'kill' },

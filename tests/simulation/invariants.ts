@@ -2,10 +2,14 @@
 // served: on every batch the standby takes, every checkpoint and every incident that is stored. The
 // numbers are those of docs/SPEC.md. What must hold in the end is in verdict.ts.
 
-import type { Checkpoint, PartitionKey } from '../../lib/core/checkpoint.ts'
-import { lastEpochOf } from '../../lib/core/epoch-history.ts'
 import type { Incident } from '../../lib/core/incident.ts'
-import { type PartitionState, type Position, positionOf } from '../../lib/core/partition-state.ts'
+import { lastEpochOf } from '../../lib/core/partition/epoch-history.ts'
+import {
+  type PartitionState,
+  type Position,
+  positionOf,
+} from '../../lib/core/partition/partition-state.ts'
+import type { Checkpoint, PartitionKey } from '../../lib/core/row/checkpoint.ts'
 import {
   isControlBatch,
   nextOffsetAfter,
@@ -13,9 +17,9 @@ import {
   type RecordBatch,
 } from '../../lib/kafka/record-batch.ts'
 import { readSourceRecords } from '../../lib/kafka/repack.ts'
-import type { FakeLog } from '../support/fake-log.ts'
-import { isInShadow, type Model, type ModelRecord, type Track } from './model.ts'
+import type { FakeLog } from '../support/doubles/fake-log.ts'
 import { createViolation } from './violation.ts'
+import { isInShadow, type Model, type ModelRecord, type Track } from './world/model.ts'
 
 export const FOREIGN = 'foreign'
 

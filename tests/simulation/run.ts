@@ -8,7 +8,7 @@ import { spawn } from 'node:child_process'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { groupDigits, renderTable } from '../../cli/table.ts'
+import { groupDigits, renderTable } from '../../cli/terminal/table.ts'
 import { drawScenario } from './scenario.ts'
 import { type Figures, tell } from './simulation.ts'
 

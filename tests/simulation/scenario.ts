@@ -1,9 +1,9 @@
 // What one seed means: how large the world is, what its operators chose, how bad the network is,
 // what happens to the source and when. Everything is drawn here, before anything runs.
 
-import type { FlowConfig } from '../../lib/core/config.ts'
-import { flowOf } from '../support/parsed-flow.ts'
+import type { FlowConfig } from '../../lib/core/config/config.ts'
 import { type Chance, createChance } from '../support/seeded-chance.ts'
+import { flowOf } from '../support/worlds/parsed-flow.ts'
 
 export const eventKinds = [
   'write',

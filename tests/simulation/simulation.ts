@@ -1,18 +1,18 @@
 // Runs one scenario: starts workers and operators in processes that die and freeze, lets the world
 // happen beside them, and in the end, in good weather, waits until everything is copied.
 
-import type { FlowConfig } from '../../lib/core/config.ts'
-import type { HandOver, Predecessor } from '../../lib/core/hand-over.ts'
+import type { FlowConfig } from '../../lib/core/config/config.ts'
 import type { Incident } from '../../lib/core/incident.ts'
-import { ReplicatorError } from '../../lib/io/replicator-error.ts'
-import { replicateAndReport } from '../../lib/run/replicate.ts'
-import { type ResumeFrom, resumePartition } from '../../lib/run/resume.ts'
-import { type Election, type Model, trackOf } from './model.ts'
+import type { HandOver, Predecessor } from '../../lib/core/replicate/hand-over.ts'
+import { ReplicatorError } from '../../lib/io/failure/replicator-error.ts'
+import { type ResumeFrom, resumePartition } from '../../lib/run/operate/resume.ts'
+import { replicateAndReport } from '../../lib/run/replicate/replicate.ts'
 import type { Scenario, WorldEvent } from './scenario.ts'
-import type { SimulatedProcess, Strike } from './simulated-process.ts'
-import { createSimulatedWorld, type SimulatedWorld, TOPIC } from './simulated-world.ts'
 import { checkReport, checkVerdict } from './verdict.ts'
 import { createViolation, type Violation } from './violation.ts'
+import { type Election, type Model, trackOf } from './world/model.ts'
+import type { SimulatedProcess, Strike } from './world/simulated-process.ts'
+import { createSimulatedWorld, type SimulatedWorld, TOPIC } from './world/simulated-world.ts'
 
 export type Figures = {
   runs: number

@@ -2,11 +2,11 @@
 // incident says that it is lost. Checked record by record. Does not own what must hold on the way
 // (invariants.ts).
 
-import type { ReplicateReport } from '../../lib/run/replicate.ts'
+import type { ReplicateReport } from '../../lib/run/replicate/replicate.ts'
 import { isMissing, isSaidLost } from './invariants.ts'
-import { isInShadow, type Model, type ModelRecord, type Track } from './model.ts'
-import type { SimulatedWorld } from './simulated-world.ts'
 import { createViolation } from './violation.ts'
+import { isInShadow, type Model, type ModelRecord, type Track } from './world/model.ts'
+import type { SimulatedWorld } from './world/simulated-world.ts'
 
 /** How a partition may fail; anything else is a bug that a report hides. */
 const expectedFailures = [

@@ -9,12 +9,12 @@ import { mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { groupDigits, renderTable } from '../../cli/table.ts'
-import { endStarted, removeStarted } from '../support/brokers.ts'
-import { type ChaosReport, runChaos } from '../support/chaos.ts'
-import { activities, type Victim } from '../support/chaos-kills.ts'
-import type { Struck } from '../support/chaos-strike.ts'
-import { startFlowFixture } from '../support/flow-fixture.ts'
+import { groupDigits, renderTable } from '../../cli/terminal/table.ts'
+import { endStarted, removeStarted } from '../../localstack/scratch/brokers.ts'
+import { type ChaosReport, runChaos } from '../support/chaos/chaos.ts'
+import { activities, type Victim } from '../support/chaos/kills.ts'
+import type { Struck } from '../support/chaos/strike.ts'
+import { startFlowFixture } from '../support/worlds/flow-fixture.ts'
 
 const EXAMPLES_MAX = 20
 

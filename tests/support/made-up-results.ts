@@ -8,7 +8,7 @@ import {
   contenderNames,
   type Provenance,
   type Results,
-} from '../../bench/compare/results.ts'
+} from '../../bench/compare/results/results.ts'
 
 export const contenders = Object.values(contenderNames)
 

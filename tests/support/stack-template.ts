@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { runServerlessPackage } from '../../infra/serverless-package.ts'
 import { fetchLocalStack } from '../../localstack/artifacts.ts'
-import { runCommand } from '../../localstack/os-process.ts'
+import { runCommand } from '../../localstack/processes/os-process.ts'
 
 export const exampleImage = `123456789012.dkr.ecr.eu-central-1.amazonaws.com/gapless@sha256:${'ab'.repeat(32)}`
 

@@ -1,7 +1,7 @@
 // Requests are counted by their frames: however the network cuts what is sent, the number is right.
 
 import { expect, test } from 'vitest'
-import { createFrameCounter } from '../../../bench/compare/counting-proxy.ts'
+import { createFrameCounter } from '../../../bench/compare/records/counting-proxy.ts'
 
 function frame(bytes: number): Buffer {
   const whole = Buffer.alloc(4 + bytes, 0xff)

@@ -4,8 +4,8 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import type { Contender, Job } from '../../../bench/compare/contender.ts'
-import { stuckError, waitUntil } from '../../../bench/compare/following.ts'
+import type { Contender, Job } from '../../../bench/compare/contenders/contender.ts'
+import { stuckError, waitUntil } from '../../../bench/compare/sections/following.ts'
 
 let dir = ''
 const contender: Contender = {

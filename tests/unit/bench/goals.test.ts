@@ -1,11 +1,11 @@
 import { expect, test } from 'vitest'
-import { judgeAll, type Outcome } from '../../../bench/compare/goals.ts'
+import { judgeAll, type Outcome } from '../../../bench/compare/report/goals.ts'
 import {
   type CatchUpRun,
   contenderNames,
   type LatencyRun,
   type Results,
-} from '../../../bench/compare/results.ts'
+} from '../../../bench/compare/results/results.ts'
 import { catchUpOf, compressedCases, madeUp, plainCase } from '../../support/made-up-results.ts'
 
 const { gapless512, mirrorMakerDefaults, mirrorMakerTuned, limit } = contenderNames

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { growthCases } from '../../../bench/compare/growth-chart.ts'
+import { growthCases } from '../../../bench/compare/report/growth-chart.ts'
 import { plainCase } from '../../support/made-up-results.ts'
 
 const cases = [

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
-import type { Job } from '../../../bench/compare/contender.ts'
-import { renderMirrorMaker, TASKS_MAX } from '../../../bench/compare/mirror-maker.ts'
+import type { Job } from '../../../bench/compare/contenders/contender.ts'
+import { renderMirrorMaker, TASKS_MAX } from '../../../bench/compare/contenders/mirror-maker.ts'
 
 const job: Job = {
   sourceBrokers: '127.0.0.1:1111',

@@ -1,8 +1,8 @@
 // What is made of the samples of V8's profiler.
 
 import { expect, test } from 'vitest'
-import { summaryOf } from '../../../bench/compare/profile.ts'
-import { profileTables } from '../../../bench/compare/profile-tables.ts'
+import { profileTables } from '../../../bench/compare/report/profile-tables.ts'
+import { summaryOf } from '../../../bench/compare/sections/profile.ts'
 
 const frame = (id: number, functionName: string, url = '') => ({
   id,

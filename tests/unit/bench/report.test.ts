@@ -3,22 +3,22 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, onTestFinished, test } from 'vitest'
-import { drawCharts } from '../../../bench/compare/charts.ts'
-import { moneyPerTerabyte } from '../../../bench/compare/money.ts'
+import { drawCharts } from '../../../bench/compare/report/charts.ts'
+import { moneyPerTerabyte } from '../../../bench/compare/report/money.ts'
 import {
   neverMeasured,
   quoteMarks,
   renderQuote,
   renderReport,
   replaceQuote,
-} from '../../../bench/compare/report.ts'
-import { contenderNames, type Results } from '../../../bench/compare/results.ts'
+} from '../../../bench/compare/report/report.ts'
+import { contenderNames, type Results } from '../../../bench/compare/results/results.ts'
 import {
   formatResults,
   parseResults,
   readResults,
   saveSections,
-} from '../../../bench/compare/store.ts'
+} from '../../../bench/compare/results/store.ts'
 import { renderFiles } from '../../../bench/report.ts'
 import {
   catchUpOf,

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
-import { runGapless } from '../../support/command-line.ts'
+import { runGapless } from '../../support/processes/command-line.ts'
 
 // Every test starts a process, several at once, on machines that may be busy.
 vi.setConfig({ testTimeout: 60_000 })

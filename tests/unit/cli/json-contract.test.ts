@@ -1,9 +1,12 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { reportFlowStatus, reportPartitionRun } from '../../../cli/loops.ts'
-import { reportIncident } from '../../../cli/report.ts'
 import { sourceOffset, targetOffset } from '../../../lib/core/offset.ts'
+import {
+  reportFlowStatus,
+  reportIncident,
+  reportPartitionRun,
+} from '../../../lib/run/operate/report.ts'
 
 const documentation = readFileSync(join(import.meta.dirname, '../../../docs/CLI.md'), 'utf8')
 

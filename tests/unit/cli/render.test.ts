@@ -9,7 +9,7 @@ import type {
   RunReport,
   StatusReport,
   StatusState,
-} from '../../../cli/report.ts'
+} from '../../../lib/run/operate/report.ts'
 
 const partition: PartitionStatus = {
   topic: 'commit-log',

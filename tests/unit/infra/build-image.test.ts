@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
-import { runCommand } from '../../../localstack/os-process.ts'
+import { runCommand } from '../../../localstack/processes/os-process.ts'
 import { root } from '../../support/source-tree.ts'
 
 const repository = '123456789012.dkr.ecr.eu-central-1.amazonaws.com/gapless'

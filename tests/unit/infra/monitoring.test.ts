@@ -16,10 +16,10 @@ import {
   metricNamespace,
   metricService,
   metrics,
-} from '../../../lib/core/metric.ts'
+} from '../../../lib/core/monitoring/metric.ts'
 import { emfSink } from '../../../lib/io/metrics.ts'
-import { createRunMeter, planMetrics } from '../../../lib/run/tick-metrics.ts'
-import { watchMetrics } from '../../../lib/run/watch-metrics.ts'
+import { createRunMeter, planMetrics } from '../../../lib/run/replicate/run-metrics.ts'
+import { watchMetrics } from '../../../lib/run/watch/watch-metrics.ts'
 
 const root = join(import.meta.dirname, '../../..')
 

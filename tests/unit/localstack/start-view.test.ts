@@ -2,8 +2,12 @@
 
 import { PassThrough } from 'node:stream'
 import { expect, test } from 'vitest'
-import type { PartitionStatus } from '../../../lib/run/status.ts'
-import { createStartView, renderSnapshot, type Snapshot } from '../../../localstack/start-view.ts'
+import type { PartitionStatus } from '../../../lib/run/operate/status.ts'
+import {
+  createStartView,
+  renderSnapshot,
+  type Snapshot,
+} from '../../../localstack/view/start-view.ts'
 
 const partition: PartitionStatus = {
   topic: 'commit-log',

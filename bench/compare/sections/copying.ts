@@ -1,0 +1,147 @@
+// Owns the measurement of one run: a contender copies a backlog, and what it took is taken from
+// outside, alike for everyone: the ends of the copy's log, asked of the standby all the time, and
+// what the kernel counts of the processes. A copy that is not right has no figures.
+
+import { openCluster } from '../../../lib/io/cluster/cluster.ts'
+import { machineMs, waitMs } from '../../part.ts'
+import { peakMemoryMb, processorMs } from '../../process-usage.ts'
+import { type Contender, copyOf, type Job, type RunningContender } from '../contenders/contender.ts'
+import type { CatchUpRun } from '../results/results.ts'
+import type { Scene } from './scene.ts'
+
+/** A contender that copies nothing, or stops in the middle, has failed after this long. */
+const COPY_MS_MAX = 600_000
+const REQUEST_TIMEOUT_MS = 30_000
+const LOOK_MS = 20
+
+export type Figures = Omit<CatchUpRun, 'case' | 'contender' | 'round'>
+
+type Usage = { readonly replicator: number; readonly source: number; readonly target: number }
+type Look = { readonly atMs: number; readonly records: number; readonly usage: Usage }
+
+/** Copies `records` records and stops the contender; the copy stays. Throws where it gets stuck. */
+export async function measureCopy(
+  scene: Scene,
+  contender: Contender,
+  { job, records }: { readonly job: Job; readonly records: number },
+): Promise<Figures> {
+  const running = await contender.start(job)
+  const startedMs = machineMs()
+  try {
+    const { memoryMaxMb } = contender
+    const watched = watchCopy(scene, running, { job, records, startedMs, memoryMaxMb })
+    return await Promise.race([watched, running.failed])
+  } finally {
+    await running.kill()
+  }
+}
+
+async function watchCopy(
+  scene: Scene,
+  running: RunningContender,
+  input: {
+    readonly job: Job
+    readonly records: number
+    readonly startedMs: number
+    readonly memoryMaxMb: number | null
+  },
+): Promise<Figures> {
+  const { job, records, startedMs, memoryMaxMb } = input
+  const ends = await openEnds(job, startedMs)
+  let first: Look | undefined
+  let last: Look | undefined
+  let peakMb = 0
+  try {
+    for (;;) {
+      const found = await ends.count()
+      // Of a process that has ended just now, what it had taken at the last look.
+      const usage: Usage | undefined = usageOf(scene, running.pid) ?? last?.usage
+      if (usage === undefined) throw new Error(`${copyOf(job)}: the process ended at once`)
+      peakMb = peakMemoryMb(running.pid) ?? peakMb
+      if (memoryMaxMb !== null && peakMb > memoryMaxMb) {
+        throw new Error(`${copyOf(job)}: took ${peakMb} MB of memory, and has ${memoryMaxMb} MB`)
+      }
+      last = { atMs: machineMs(), records: found, usage }
+      if (found > 0) first ??= last
+      if (found >= records && first !== undefined) break
+      if (machineMs() - startedMs > COPY_MS_MAX) throw stuck(job, found, records)
+      await waitMs(LOOK_MS)
+    }
+  } finally {
+    await ends.close()
+  }
+  return figuresOf({ first, last, startedMs, peakMb })
+}
+
+function figuresOf(input: {
+  readonly first: Look
+  readonly last: Look
+  readonly startedMs: number
+  readonly peakMb: number
+}): Figures {
+  const { first, last, startedMs, peakMb } = input
+  const copied = last.records - first.records
+  if (copied === 0) throw new Error('copied between two looks: too few records to measure')
+  const microsOf = (name: keyof Usage) => ((last.usage[name] - first.usage[name]) * 1000) / copied
+  return {
+    recordsPerSecond: rounded((copied * 1000) / (last.atMs - first.atMs), 0),
+    secondsToFirst: rounded((first.atMs - startedMs) / 1000, 2),
+    processorMicrosPerRecord: rounded(microsOf('replicator'), 3),
+    processorSecondsWithStart: rounded(last.usage.replicator / 1000, 2),
+    sourceProcessorMicrosPerRecord: rounded(microsOf('source'), 3),
+    targetProcessorMicrosPerRecord: rounded(microsOf('target'), 3),
+    peakMemoryMb: rounded(peakMb, 0),
+  }
+}
+
+function rounded(value: number, digits: number): number {
+  return Number(value.toFixed(digits))
+}
+
+/** ms of processor time so far; null when the replicator has ended. */
+function usageOf(scene: Scene, pid: number): Usage | null {
+  const replicator = processorMs(pid)
+  const ofCluster = (nodes: readonly { readonly pid: number }[]) =>
+    nodes.reduce((sum, node) => sum + (processorMs(node.pid) ?? 0), 0)
+  if (replicator === null) return null
+  const [source, target] = [ofCluster(scene.source.nodes), ofCluster(scene.target.nodes)]
+  return { replicator, source, target }
+}
+
+/** Counts the records of the copy, which has one leader, once it has all its partitions. */
+async function openEnds(job: Job, startedMs: number) {
+  const cluster = openCluster({
+    name: 'standby',
+    config: { brokers: job.targetBrokers.split(','), tls: false },
+    requestTimeoutMs: REQUEST_TIMEOUT_MS,
+  })
+  const topic = copyOf(job)
+  for (;;) {
+    const [described] = await cluster.describeTopics([topic])
+    const partitions = described?.kind === 'exists' ? described.partitions : []
+    const leaderId = partitions[0]?.leaderId ?? null
+    const isThere = partitions.length === job.partitions
+    if (isThere && leaderId !== null && partitions.every(each => each.leaderId === leaderId)) {
+      const asked = partitions.map(each => ({ topic, ...each }))
+      return {
+        async count(): Promise<number> {
+          const listed = await cluster.listOffsets(leaderId, 'log-end', asked)
+          return listed.reduce((sum, { answer }) => {
+            // A broker may hear of a new partition later than of its topic.
+            return sum + (answer.kind === 'offset' ? Number(answer.offset) : 0)
+          }, 0)
+        },
+        close: () => cluster.close(),
+      }
+    }
+    if (machineMs() - startedMs > COPY_MS_MAX) throw stuck(job, 0, Number.NaN)
+    await waitMs(LOOK_MS)
+  }
+}
+
+function stuck(job: Job, found: number, wanted: number): Error {
+  const seconds = COPY_MS_MAX / 1000
+  return new Error(
+    `${copyOf(job)} has ${found} of ${wanted} records after ${seconds} s; ${job.dir}`,
+  )
+}

@@ -1,0 +1,200 @@
+// Owns the latency section: how much older than on the source a record is when a consumer of the
+// standby has it, under a steady load. One producer at an even pace, one contender, one consumer on
+// each side, each of them a process of its own, all at the same time; a contender runs alone.
+
+import { connectTo, createTopic, deleteTopic } from '../../../localstack/scratch/topics.ts'
+import { type Arrivals, keepArrivals } from '../../arrivals.ts'
+import { machineMs, type Part, startPart, waitMs } from '../../part.ts'
+import type { ProducerOrder } from '../../parts/paced-producer.ts'
+import type { ReaderOrder, ReaderReport } from '../../parts/tail-reader.ts'
+import { processorMs } from '../../process-usage.ts'
+import { percentile, sortedOf } from '../../statistics.ts'
+import { type Contender, copyOf, type Job, type RunningContender } from '../contenders/contender.ts'
+import { compareCopy } from '../records/verify.ts'
+import type { LatencyRun, Percentiles } from '../results/results.ts'
+import { startFollowing, stuckError, untilCaughtUp, waitUntil } from './following.ts'
+import { contendersOf, type Scene } from './scene.ts'
+
+export type SteadyLoad = {
+  readonly recordsPerSecond: number
+  readonly partitions: number
+  /** Records of one batch of the producer. */
+  readonly batchRecords: number
+}
+
+export type LatencyPlan = {
+  /** How often every contender is measured at each of `rates`. */
+  readonly rounds: number
+  /** Measured, of each run. */
+  readonly seconds: number
+  /** From the first record on the copy to the measurement: a JVM compiles what it runs often. */
+  readonly warmUpSeconds: number
+  readonly rates: readonly SteadyLoad[]
+}
+
+export const latencyPlan: LatencyPlan = {
+  rounds: 3,
+  seconds: 12,
+  warmUpSeconds: 20,
+  rates: [
+    { recordsPerSecond: 1_000, partitions: 1, batchRecords: 1 },
+    // 50 records are what comes in the 5 ms that a producer of Kafka 4 lingers.
+    { recordsPerSecond: 10_000, partitions: 4, batchRecords: 50 },
+  ],
+}
+
+const RECORD_BYTES = 200
+/** From the copy's first partition to its first record. */
+const FIRST_RECORD_MS_MAX = 60_000
+/** A reader reports four times a second what has come. */
+const REPORTED_MS = 500
+/** Below, the machine did not keep the pace, and the figures are of another load. */
+const PACE_SHARE_MIN = 0.9
+
+/** By default 14 minutes when nothing else runs: 12 s of each run are starts and the comparison. */
+export async function measureLatency(
+  scene: Scene,
+  plan: LatencyPlan = latencyPlan,
+  say: (text: string) => void = () => undefined,
+): Promise<LatencyRun[]> {
+  const { gapless512, mirrorMakerDefaults, mirrorMakerTuned } = contendersOf(scene)
+  const contenders = [gapless512, mirrorMakerDefaults, mirrorMakerTuned]
+  const runs: LatencyRun[] = []
+  await warmBrokers(scene, gapless512, plan)
+  for (const load of plan.rates) {
+    for (let round = 1; round <= plan.rounds; round += 1) {
+      // Who comes first has the brokers as the one before left them: everyone has every place.
+      const first = (round - 1) % contenders.length
+      const inTurn = [...contenders.slice(first), ...contenders.slice(0, first)]
+      for (const [place, contender] of inTurn.entries()) {
+        const topic = `steady-${load.recordsPerSecond}-${round}-${place}`
+        const figures = await measureRun(scene, contender, { topic, load, plan })
+        runs.push({ ...figures, contender: contender.name, round })
+        const { source, standby, processorPercent } = figures
+        const ages = `p50 ${source.p50} and ${standby.p50} ms, p99 ${source.p99} and ${standby.p99}`
+        say(`${load.recordsPerSecond}/s, ${contender.name}: ${ages}, ${processorPercent} %`)
+      }
+    }
+  }
+  return runs
+}
+
+/** A run that counts for nothing: brokers that have just started answer several times later. */
+async function warmBrokers(scene: Scene, contender: Contender, plan: LatencyPlan): Promise<void> {
+  const [load] = plan.rates
+  if (load === undefined) return
+  await measureRun(scene, contender, { topic: 'steady-warm', load, plan: { ...plan, seconds: 5 } })
+}
+
+type Figures = Omit<LatencyRun, 'contender' | 'round'>
+
+/** A topic of its own, so that nobody has to copy what was written for another one. */
+async function measureRun(
+  scene: Scene,
+  contender: Contender,
+  run: { readonly topic: string; readonly load: SteadyLoad; readonly plan: LatencyPlan },
+): Promise<Figures> {
+  const { topic, load, plan } = run
+  const { partitions } = load
+  await createTopic(connectTo(scene.source), topic, { partitions })
+  const job = await scene.jobFor({ topic, partitions }, { follows: true })
+  const running = await startFollowing(contender, job)
+  let figures: Figures
+  try {
+    // Only now, so that nobody has a backlog to copy first.
+    const order: ProducerOrder = { brokers: job.sourceBrokers, topic, ...load, bytes: RECORD_BYTES }
+    const producer = startPart<unknown>('parts/paced-producer.ts', order)
+    try {
+      await producer.nextReport()
+      const measured = measureFollowing(contender, { job, load, plan, running })
+      // It says nothing more after its start: this only tells that it ended.
+      const producerEnds = producer.nextReport().then(() => measured)
+      figures = await Promise.race([measured, running.failed, producerEnds])
+    } finally {
+      await producer.kill()
+    }
+    await Promise.race([untilCaughtUp(contender, job), running.failed])
+  } finally {
+    await running.kill()
+  }
+  const source = { brokers: job.sourceBrokers, topic }
+  await compareCopy({
+    source,
+    copy: { brokers: job.targetBrokers, topic: copyOf(job) },
+    partitions,
+  })
+  await deleteTopic(connectTo(scene.source), topic)
+  await deleteTopic(connectTo(scene.target), copyOf(job))
+  return figures
+}
+
+async function measureFollowing(
+  contender: Contender,
+  following: {
+    readonly job: Job
+    readonly load: SteadyLoad
+    readonly plan: LatencyPlan
+    readonly running: RunningContender
+  },
+): Promise<Figures> {
+  const { job, load, plan, running } = following
+  const readers = [
+    startReader({ brokers: job.sourceBrokers, topic: job.topic }),
+    startReader({ brokers: job.targetBrokers, topic: copyOf(job) }),
+  ] as const
+  try {
+    for (const reader of readers) await reader.nextReport()
+    const [atSource, atStandby] = [keepArrivals(readers[0]), keepArrivals(readers[1])]
+    const hasCome = async () => atStandby.atMs.length > 0
+    const never = `topic ${copyOf(job)} has no records`
+    await waitUntil(hasCome, FIRST_RECORD_MS_MAX, () => stuckError(contender, job, never))
+    await waitMs(plan.warmUpSeconds * 1_000)
+    const [fromMs, processorFromMs] = [machineMs(), processorMs(running.pid)]
+    await waitMs(plan.seconds * 1_000)
+    const [toMs, processorToMs] = [machineMs(), processorMs(running.pid)]
+    if (processorFromMs === null || processorToMs === null) {
+      throw await stuckError(contender, job, 'its process has ended')
+    }
+    await waitMs(REPORTED_MS)
+    const ofSource = agesBetween(atSource, fromMs, toMs)
+    const ofStandby = agesBetween(atStandby, fromMs, toMs)
+    const wanted = Math.round(load.recordsPerSecond * plan.seconds * PACE_SHARE_MIN)
+    if (ofSource.length < wanted) {
+      throw new Error(`${ofSource.length} records came from ${job.topic}, at least ${wanted} due`)
+    }
+    if (ofStandby.length < wanted) {
+      const few = `${ofStandby.length} records came from ${copyOf(job)}, at least ${wanted} due`
+      throw await stuckError(contender, job, few)
+    }
+    return {
+      recordsPerSecond: load.recordsPerSecond,
+      source: percentilesOf(ofSource),
+      standby: percentilesOf(ofStandby),
+      processorPercent: rounded(((processorToMs - processorFromMs) / (toMs - fromMs)) * 100),
+    }
+  } finally {
+    await Promise.all(readers.map(each => each.kill()))
+  }
+}
+
+function startReader(order: ReaderOrder): Part<ReaderReport> {
+  return startPart<ReaderReport>('parts/tail-reader.ts', order)
+}
+
+/** What came between two moments. */
+function agesBetween({ atMs, ageMs }: Arrivals, fromMs: number, toMs: number): number[] {
+  return ageMs.filter((_, index) => {
+    const at = atMs[index] ?? 0
+    return at >= fromMs && at < toMs
+  })
+}
+
+function percentilesOf(ages: readonly number[]): Percentiles {
+  const sorted = sortedOf(ages)
+  const at = (share: number) => rounded(percentile(sorted, share))
+  return { p50: at(0.5), p99: at(0.99), max: at(1) }
+}
+
+function rounded(value: number): number {
+  return Number(value.toFixed(2))
+}

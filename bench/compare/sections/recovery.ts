@@ -1,0 +1,252 @@
+// Measures what a fault costs side by side: the seconds to the first record on the standby that was
+// written after it, what is missing there or came twice, and what the contender said about it. A
+// run has a topic, a route and a process of its own. One partition.
+
+import {
+  connectTo,
+  createTopic,
+  deleteRecords,
+  withAdmin,
+} from '../../../localstack/scratch/topics.ts'
+import { machineMs, waitMs } from '../../part.ts'
+import { processorMs } from '../../process-usage.ts'
+import { type Contender, copyOf, type Job, type RunningContender } from '../contenders/contender.ts'
+import { gapless } from '../contenders/gapless.ts'
+import { type CopyReader, openCopyReader } from '../records/copy-reader.ts'
+import { isGapless, logEndOf, tellOf } from '../records/loss.ts'
+import { type MarkedWriter, openMarkedWriter, type Written } from '../records/marked-writer.ts'
+import { contenderNames, type RecoveryRun } from '../results/results.ts'
+import { contendersOf, type Scene } from './scene.ts'
+
+type Event = RecoveryRun['event']
+
+const allEvents: readonly Event[] = ['reset', 'reset-while-stopped', 'truncation', 'crash']
+
+const BEFORE_RECORDS = 5_000
+const DELETED_RECORDS = 2_000
+const BEHIND_RECORDS = 1_000
+/** More than the old topic had: the old position is a valid one. */
+const OUTGROWN_RECORDS = 7_000
+const RECORDS_PER_SECOND = 1_000
+/** Under way before a crash; for how long it goes on behind the first new record. */
+const PACED_MS = 4_000
+const AFTERWARDS_MS = 1_000
+/** Nothing more comes to the copy when nothing came for so long. */
+const SETTLED_MS = 1_500
+const LOOK_MS = 10
+const STOP_MS_MAX = 30_000
+const CAUGHT_UP_MS_MAX = 60_000
+
+/** What of a run stays the same while its contender is killed and started again. */
+type Trial = {
+  readonly scene: Scene
+  readonly contender: Contender
+  readonly job: Job
+  readonly writer: MarkedWriter
+  readonly reader: CopyReader
+  readonly patienceMs: number
+}
+
+type Outcome = {
+  /** Machine's time, ms; `firstMs` is null where none came. */
+  readonly faultMs: number
+  readonly firstMs: number | null
+  readonly written: readonly Written[]
+  readonly logFrom: number
+}
+
+/** What of it all is measured; without it, everything. */
+type Choice = {
+  readonly events?: readonly Event[]
+  readonly contenders?: readonly (keyof ReturnType<typeof contendersHere>)[]
+}
+
+/**
+ * `rounds` of every event and contender, one of `reset-while-stopped`. A record is waited for
+ * `patienceSeconds`: on a busy machine MirrorMaker 2 starts in 40 s.
+ */
+export async function measureRecovery(
+  scene: Scene,
+  input: { readonly rounds: number; readonly patienceSeconds: number } & Choice,
+): Promise<RecoveryRun[]> {
+  const { rounds, patienceSeconds, events = allEvents } = input
+  const here = contendersHere(scene)
+  const named =
+    input.contenders ?? (['gapless512', 'mirrorMakerDefaults', 'mirrorMakerTuned'] as const)
+  const contenders = named.map(each => here[each])
+  const runs: RecoveryRun[] = []
+  for (let round = 1; round <= rounds; round += 1) {
+    // Once is enough for what is the same every time, and keeps the whole below ten minutes.
+    for (const event of events.filter(each => round === 1 || each !== 'reset-while-stopped')) {
+      for (const contender of round % 2 === 1 ? contenders : contenders.toReversed()) {
+        const measured = await runOnce(scene, contender, event, patienceSeconds * 1000)
+        runs.push({ event, contender: contender.name, round, patienceSeconds, ...measured })
+      }
+    }
+  }
+  return runs
+}
+
+function contendersHere(scene: Scene) {
+  const { mirrorMakerDefaults, mirrorMakerTuned } = contendersOf(scene)
+  const name = contenderNames.gapless512
+  const flow = { onTruncation: 'continue' } as const
+  const gapless512 = gapless({ name, memoryMb: 512, aws: scene.aws, flow })
+  return { gapless512, mirrorMakerDefaults, mirrorMakerTuned }
+}
+
+let topics = 0
+
+async function runOnce(
+  scene: Scene,
+  contender: Contender,
+  event: Event,
+  patienceMs: number,
+): Promise<Pick<RecoveryRun, 'seconds' | 'told'>> {
+  topics += 1
+  const topic = `recovery-${topics}`
+  await createTopic(connectTo(scene.source), topic, { partitions: 1 })
+  // Whoever is to be stopped ends by itself if it can: a batch run, which has stored its position.
+  const follows = event === 'reset' || event === 'crash'
+  const job = await scene.jobFor({ topic, partitions: 1 }, { follows })
+  const writer = openMarkedWriter(scene.source.brokers, topic)
+  const reader = openCopyReader(scene.target.brokers, copyOf(job))
+  const trial = { scene, contender, job, writer, reader, patienceMs }
+  let running: RunningContender | null = null
+  try {
+    const outcome = await undergo[event](trial, started => {
+      running = started
+    })
+    await untilSettled(reader)
+    const { faultMs, firstMs, written, logFrom } = outcome
+    const more = isGapless(contender) ? notes[event] : []
+    const balance = reader.balance(written)
+    const told = await tellOf({ scene, contender, job, logFrom, balance, more })
+    return { seconds: firstMs === null ? null : (firstMs - faultMs) / 1000, told }
+  } finally {
+    await (running as RunningContender | null)?.kill()
+    await Promise.all([writer.close(), reader.close()])
+  }
+}
+
+/** What belongs to a figure of gapless: who starts it again is a schedule. */
+const notes: Record<Event, readonly string[]> = {
+  reset: [],
+  'reset-while-stopped': ['from a tick on: a schedule of a minute adds up to 60 s'],
+  truncation: [
+    'with onTruncation: continue',
+    'from a tick on: a schedule of a minute adds up to 60 s',
+  ],
+  crash: ['at the end of the lease of 20 s: a schedule of a minute adds up to 60 s'],
+}
+
+type Undergo = (trial: Trial, started: (running: RunningContender) => void) => Promise<Outcome>
+
+const undergo: Record<Event, Undergo> = {
+  async reset(trial, started) {
+    const { contender, job, writer, reader, patienceMs } = trial
+    const old = await writer.write('old', BEFORE_RECORDS)
+    const running = await startAndCatchUp(trial, started)
+    const logFrom = await logEndOf(contender, job)
+    await recreateTopic(trial)
+    const pace = writer.pace('new', RECORDS_PER_SECOND)
+    const first = reader.firstOf(mark => mark === 'new', patienceMs)
+    const firstMs = await Promise.race([first, running.failed])
+    await waitMs(AFTERWARDS_MS)
+    await pace.end()
+    const faultMs = pace.written.sentAtMs[0] ?? Number.NaN
+    return { faultMs, firstMs, written: [old, pace.written], logFrom }
+  },
+  async 'reset-while-stopped'(trial, started) {
+    const { writer } = trial
+    const old = await writer.write('old', BEFORE_RECORDS)
+    await stopInOrder(trial, await startAndCatchUp(trial, started))
+    await recreateTopic(trial)
+    const fresh = await writer.write('new', OUTGROWN_RECORDS)
+    return { ...(await startAgain(trial, started, 'new')), written: [old, fresh] }
+  },
+  async truncation(trial, started) {
+    const { scene, job, writer } = trial
+    const old = await writer.write('old', BEFORE_RECORDS)
+    await stopInOrder(trial, await startAndCatchUp(trial, started))
+    const deleted = await writer.write('deleted', DELETED_RECORDS)
+    const offset = BEFORE_RECORDS + DELETED_RECORDS
+    await deleteRecords(connectTo(scene.source), { topic: job.topic, partition: 0, offset })
+    const kept = await writer.write('kept', BEHIND_RECORDS)
+    return { ...(await startAgain(trial, started, 'kept')), written: [old, deleted, kept] }
+  },
+  async crash(trial, started) {
+    const { contender, job, writer, reader, patienceMs } = trial
+    const old = await writer.write('old', BEFORE_RECORDS)
+    const first = await startAndCatchUp(trial, started)
+    const { written, end } = writer.pace('paced', RECORDS_PER_SECOND)
+    await waitMs(PACED_MS)
+    const logFrom = await logEndOf(contender, job)
+    const faultMs = machineMs()
+    await first.kill()
+    const running = await contender.start(job)
+    started(running)
+    const isNew = (mark: string, number: number) => {
+      return mark === 'paced' && (written.sentAtMs[number] ?? 0) > faultMs
+    }
+    const firstMs = await Promise.race([reader.firstOf(isNew, patienceMs), running.failed])
+    await waitMs(AFTERWARDS_MS)
+    await end()
+    return { faultMs, firstMs, written: [old, written], logFrom }
+  },
+}
+
+async function startAndCatchUp(
+  { contender, job, reader }: Trial,
+  started: (running: RunningContender) => void,
+): Promise<RunningContender> {
+  const running = await contender.start(job)
+  started(running)
+  const last = BEFORE_RECORDS - 1
+  const caughtUp = reader.firstOf((_, number) => number === last, CAUGHT_UP_MS_MAX)
+  const atMs = await Promise.race([caughtUp, running.failed])
+  if (atMs === null) throw new Error(`${contender.name} did not catch up on ${job.topic}`)
+  return running
+}
+
+/** What counts begins with the start: for gapless, with the tick that hands out the work. */
+async function startAgain(
+  { contender, job, reader, patienceMs }: Trial,
+  started: (running: RunningContender) => void,
+  mark: string,
+): Promise<Omit<Outcome, 'written'>> {
+  const logFrom = await logEndOf(contender, job)
+  const faultMs = machineMs()
+  const running = await contender.start(job)
+  started(running)
+  const first = reader.firstOf(each => each === mark, patienceMs)
+  const firstMs = await Promise.race([first, running.failed])
+  return { faultMs, firstMs, logFrom }
+}
+
+/** So that its position is stored: SIGTERM for who follows, the end of its work for a batch run. */
+async function stopInOrder({ contender }: Trial, { pid }: RunningContender): Promise<void> {
+  if (!isGapless(contender)) process.kill(pid, 'SIGTERM')
+  const startedMs = machineMs()
+  while (processorMs(pid) !== null) {
+    if (machineMs() - startedMs > STOP_MS_MAX) throw new Error(`${contender.name} did not stop`)
+    await waitMs(LOOK_MS)
+  }
+}
+
+/** As soon as the broker takes the name again. */
+async function recreateTopic({ scene, job }: Trial): Promise<void> {
+  const topics = [{ topic: job.topic, numPartitions: 1, replicationFactor: 1 }]
+  await withAdmin(connectTo(scene.source), async admin => {
+    await admin.deleteTopics({ topics: [job.topic] })
+    while (!(await admin.createTopics({ topics, waitForLeaders: false }))) await waitMs(LOOK_MS)
+  })
+}
+
+async function untilSettled(reader: CopyReader): Promise<void> {
+  let before = -1
+  while (reader.records() !== before) {
+    before = reader.records()
+    await waitMs(SETTLED_MS)
+  }
+}

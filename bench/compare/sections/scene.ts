@@ -1,0 +1,85 @@
+// Owns what every section of the comparison is measured on: two fresh brokers of this machine, the
+// table, and names and folders that no other run has.
+
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { fetchKafka } from '../../../localstack/artifacts.ts'
+import {
+  removeStarted,
+  type StandInAws,
+  startCluster,
+  startStandInAws,
+  type TestCluster,
+} from '../../../localstack/scratch/brokers.ts'
+import type { Contender, Job } from '../contenders/contender.ts'
+import { gapless, prepareTable } from '../contenders/gapless.ts'
+import { limit } from '../contenders/limit.ts'
+import { type MirrorMakerOptions, mirrorMaker } from '../contenders/mirror-maker.ts'
+import { contenderNames } from '../results/results.ts'
+
+export type Scene = {
+  readonly source: TestCluster
+  readonly target: TestCluster
+  readonly aws: StandInAws
+  /** Of Kafka's own tools. */
+  readonly jars: string
+  /** For files of the section. */
+  readonly dir: string
+  /** What one contender is told in one run. */
+  jobFor(
+    topic: { readonly topic: string; readonly partitions: number },
+    how?: { readonly follows: boolean },
+  ): Promise<Job>
+  end(): Promise<void>
+}
+
+export async function startScene(): Promise<Scene> {
+  const jars = await fetchKafka()
+  const dir = await mkdtemp(join(tmpdir(), 'gapless-bench-'))
+  const [source, target, aws] = await Promise.all([
+    startCluster('bench-source'),
+    startCluster('bench-standby'),
+    startStandInAws(),
+  ])
+  await prepareTable(aws)
+  let runs = 0
+  return {
+    source,
+    target,
+    aws,
+    jars,
+    dir,
+    async jobFor({ topic, partitions }, { follows } = { follows: false }) {
+      runs += 1
+      const route = `route${runs}`
+      const runDir = join(dir, route)
+      await mkdir(runDir)
+      const { brokers: sourceBrokers } = source
+      const { brokers: targetBrokers } = target
+      return { sourceBrokers, targetBrokers, topic, partitions, route, dir: runDir, follows }
+    },
+    async end() {
+      await removeStarted()
+      await rm(dir, { recursive: true, force: true })
+    },
+  }
+}
+
+type Names = keyof typeof contenderNames
+
+/** Everyone who is compared, by the key of their name. `compression`: of the source's batches. */
+export function contendersOf(
+  { aws }: Scene,
+  compression: MirrorMakerOptions['compression'] | null = null,
+): Record<Names, Contender> {
+  const { gapless512, gapless1024, mirrorMakerDefaults, mirrorMakerTuned } = contenderNames
+  const codec = compression === null ? {} : { compression }
+  return {
+    gapless512: gapless({ name: gapless512, memoryMb: 512, aws }),
+    gapless1024: gapless({ name: gapless1024, memoryMb: 1_024, aws }),
+    mirrorMakerDefaults: mirrorMaker({ name: mirrorMakerDefaults, tuned: false }),
+    mirrorMakerTuned: mirrorMaker({ name: mirrorMakerTuned, tuned: true, ...codec }),
+    limit,
+  }
+}

@@ -1,0 +1,58 @@
+// Owns what a person is sent about incidents: which state of one they were told of last, and the
+// text, which carries topic, partition, range and the command to run. Does not own the sentences
+// (wording.ts) nor the sending (io/alert-topic.ts).
+
+import type { Incident } from '../incident.ts'
+import { incidentLines } from './incident-lines.ts'
+
+/**
+ * What of an incident was told: when it is found again with another range, or ends, it is told
+ * again. Kept in the incident's row, so that a version stored meanwhile is not taken for told.
+ */
+export function toldState({ resolution, foundOffset, lostRecordsMax }: Incident): string {
+  return [resolution, foundOffset ?? '-', lostRecordsMax ?? '-'].join(' ')
+}
+
+export type Notification = { readonly subject: string; readonly text: string }
+
+/** SNS refuses a longer subject, and control characters in it. */
+const SUBJECT_LENGTH_MAX = 100
+
+/** One notification about several incidents of a flow, in the order in which they were found. */
+export function notificationOf(
+  { stage, flow }: { readonly stage: string; readonly flow: string },
+  incidents: readonly Incident[],
+): Notification {
+  const [first] = incidents
+  const open = incidents.filter(each => each.resolution === 'open').length
+  const what = incidents.length === 1 && first !== undefined ? headline(first) : null
+  const counts = `${incidents.length} incidents, ${open} open`
+  return {
+    subject: `gapless ${stage} ${flow}: ${what ?? counts}`.slice(0, SUBJECT_LENGTH_MAX),
+    text: [
+      ...incidents.flatMap(each => [...describe(each), '']),
+      `All of them: gapless incidents --flow ${flow}`,
+      'What each kind means and what to do: docs/INCIDENTS.md',
+    ].join('\n'),
+  }
+}
+
+function headline({ kind, topic, partition, resolution }: Incident): string {
+  const where = [topic, partition].filter(each => each !== null).join('-')
+  return [kind, where, resolution].filter(each => each !== '').join(' ')
+}
+
+function describe(incident: Incident): string[] {
+  const { id, kind, resolution, expectedOffset, foundOffset, lostRecordsMax } = incident
+  const facts = [
+    `expected offset ${expectedOffset ?? '-'}`,
+    `found ${foundOffset ?? '-'}`,
+    `lost at most ${lostRecordsMax ?? '-'}`,
+  ]
+  // Of what is over, the sentences about how to go on would be wrong.
+  const isOver = resolution === 'resumed' || resolution === 'recovered'
+  const sentences = isOver
+    ? [`${headline(incident)}: nothing to do.`]
+    : incidentLines(incident).map(each => each.text)
+  return [...sentences, `  ${kind}, ${resolution}; ${facts.join(', ')}; incident ${id}`]
+}

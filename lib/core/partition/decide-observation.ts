@@ -1,0 +1,197 @@
+// Owns what an observation of both sides means for a partition: where it starts, whether the
+// source log is still the one we left and still holds our position, whether the target is the
+// one we wrote. The order of the checks matters and is explained at each; the rest of the
+// decisions are in decide.ts.
+
+import { type Incident, lostBetween, partitionIncident } from '../incident.ts'
+import { isBefore, type SourceOffset, targetOffset } from '../offset.ts'
+import {
+  type Command,
+  type DecideContext,
+  type Decision,
+  halted,
+  moved,
+  type PartitionEvent,
+  type SourceObservation,
+} from './decision.ts'
+import {
+  divergenceByLogEnd,
+  generationOf,
+  targetDrifted,
+  targetNotEmpty,
+  targetReset,
+  topicReset,
+} from './detected-incident.ts'
+import type { PartitionState, Position } from './partition-state.ts'
+
+type Observed = Extract<PartitionEvent, { kind: 'observed' }>
+
+export function decideOnObservation(
+  state: PartitionState,
+  observed: Observed,
+  context: DecideContext,
+): Decision {
+  switch (state.kind) {
+    case 'halted':
+      return { state, incidents: [], commands: [{ kind: 'stop', outcome: 'halted' }] }
+    case 'unstarted':
+      return start(observed, context)
+    case 'waiting': {
+      // The topic is back. Whether it is the same one is for the checks below; the
+      // waiting is over either way.
+      const back = check(state.position, observed, context)
+      // Unless what is found now is that very incident: a reset that took this
+      // partition away, and halts it.
+      const isFoundAgain = back.incidents.some(incident => incident.id === state.incidentId)
+      const resolved: Command[] = [{ kind: 'resolve-incident', id: state.incidentId }]
+      return { ...back, commands: [...(isFoundAgain ? [] : resolved), ...saved(back.commands)] }
+    }
+    case 'replicating':
+      return check(state.position, observed, context)
+  }
+}
+
+function start(observed: Observed, context: DecideContext): Decision {
+  const { source, target, topicIsKnown } = observed
+  const { policies } = context
+  // A partition added to a topic we already replicate holds only records written since:
+  // starting it at the log end would skip them (the data loss of KIP-842), whatever
+  // `startFrom` says of topics seen first.
+  const fromEnd = policies.startFrom === 'log-end' && !topicIsKnown
+  const position: Position = {
+    sourceTopicId: source.topicId,
+    targetTopicId: target.topicId,
+    nextSourceOffset: fromEnd ? source.lastStableOffset : source.logStartOffset,
+    nextTargetOffset: target.logEndOffset,
+    epochs: [],
+    lastSeenLogEndOffset: source.logEndOffset,
+    lastTimestampMs: null,
+    rewinds: 0,
+    producer: null,
+  }
+  // Nothing of ours is ever sent before its position is stored: either the row of this partition
+  // was lost, and what is there would come twice, or somebody else wrote it. A person knows which.
+  if (isBefore(emptyEnd, target.logEndOffset)) {
+    const halting = { ...position, nextSourceOffset: source.logStartOffset }
+    return halted(halting, targetNotEmpty(halting, target, context))
+  }
+  return moved(position, saved(next(position, source)))
+}
+
+/** Where the log of a partition ends to which nothing was ever appended. */
+const emptyEnd = targetOffset(0n)
+
+/** Identity first: offsets of another generation of the topic must never be compared with ours. */
+function check(position: Position, observed: Observed, context: DecideContext): Decision {
+  const { source, target, cleanHandOver } = observed
+  const { scope, nowMs } = context
+  if (
+    target.topicId !== position.targetTopicId ||
+    isBefore(target.logEndOffset, position.nextTargetOffset)
+  ) {
+    const incident = targetReset(position, scope, nowMs, target.logEndOffset, target.topicId)
+    return halted(position, incident)
+  }
+  const drifted = isBefore(position.nextTargetOffset, target.logEndOffset)
+  const anchored: Position = {
+    ...position,
+    nextTargetOffset: target.logEndOffset,
+    lastSeenLogEndOffset: source.logEndOffset,
+  }
+  // After a crash the records beyond the checkpoint are our own: no drift, but copied once more.
+  const drift =
+    drifted && cleanHandOver ? [targetDrifted(position, scope, nowMs, target.logEndOffset)] : []
+  const decision =
+    source.topicId === position.sourceTopicId
+      ? checkSameTopic(anchored, observed, context)
+      : reset(position, anchored, source, context)
+  return {
+    ...decision,
+    incidents: [...drift, ...decision.incidents],
+    commands: drifted ? saved(decision.commands) : decision.commands,
+  }
+}
+
+function checkSameTopic(position: Position, observed: Observed, context: DecideContext): Decision {
+  const { source, fetchWasOutOfRange } = observed
+  const at = position.nextSourceOffset
+  if (isBefore(at, source.logStartOffset)) return truncated(position, source, context)
+  if (!fetchWasOutOfRange) return moved(position, next(position, source))
+  // Only a leader that refused the fetch *and* reports a shorter log has lost records. Its high
+  // watermark alone may lag behind for a moment after a clean election.
+  if (isBefore(source.logEndOffset, at)) {
+    return halted(position, divergenceByLogEnd(position, source.logEndOffset, context))
+  }
+  // In range and yet refused: the broker could not tell the end offset of our epoch
+  // (Partition.readRecords), for example because its epoch cache was emptied with the
+  // log. Our offset is still good.
+  return moved(position, [{ kind: 'fetch', withEpoch: false }])
+}
+
+function next(position: Position, source: SourceObservation): Command[] {
+  // A position beyond the last stable offset is fetched too: the fetch
+  // tells whether the log diverged.
+  return position.nextSourceOffset === source.lastStableOffset
+    ? [{ kind: 'stop', outcome: 'drained' }]
+    : [{ kind: 'fetch', withEpoch: true }]
+}
+
+function truncated(
+  position: Position,
+  source: SourceObservation,
+  { scope, policies, nowMs }: DecideContext,
+): Decision {
+  const goesOn = policies.onTruncation === 'continue'
+  const incident = partitionIncident(scope, {
+    kind: 'log-truncated',
+    occurrence: [...generationOf(position), position.nextSourceOffset],
+    resolution: goesOn ? 'continued' : 'open',
+    detectedAtMs: nowMs,
+    expectedOffset: position.nextSourceOffset,
+    foundOffset: source.logStartOffset,
+    lostRecordsMax: lostBetween(position.nextSourceOffset, source.logStartOffset),
+    evidence: { topicId: source.topicId, logEndOffset: String(source.logEndOffset) },
+  })
+  return goesOn
+    ? restarted(position, source.logStartOffset, source, incident)
+    : halted(position, incident)
+}
+
+function reset(
+  left: Position,
+  anchored: Position,
+  source: SourceObservation,
+  { scope, policies, nowMs }: DecideContext,
+): Decision {
+  const goesOn = policies.onReset === 'resume'
+  const found = { topicId: source.topicId, nextSourceOffset: source.logStartOffset }
+  const incident = topicReset(left, found, {
+    scope,
+    nowMs,
+    resolution: goesOn ? 'continued' : 'open',
+  })
+  if (!goesOn)
+    return halted({ ...anchored, lastSeenLogEndOffset: left.lastSeenLogEndOffset }, incident)
+  const renewed = { ...anchored, sourceTopicId: source.topicId }
+  return restarted(renewed, source.logStartOffset, source, incident)
+}
+
+/**
+ * Past an incident: the position moves, so the incident and then the checkpoint are stored first.
+ */
+function restarted(
+  position: Position,
+  nextSourceOffset: SourceOffset,
+  source: SourceObservation,
+  incident: Incident,
+): Decision {
+  const from: Position = { ...position, nextSourceOffset, epochs: [] }
+  return { ...moved(from, saved(next(from, source))), incidents: [incident] }
+}
+
+/** The commands, with the checkpoint stored before them. */
+function saved(commands: readonly Command[]): Command[] {
+  return commands.some(command => command.kind === 'save-checkpoint')
+    ? [...commands]
+    : [{ kind: 'save-checkpoint' }, ...commands]
+}

@@ -1,0 +1,226 @@
+// Owns every decision about one partition: what an observation means, whether it is an
+// incident, and what to do next. Pure: time and identity arrive in the event, commands are
+// data. The loop that feeds it is run/replicate/replicate.ts; run/plan/plan.ts asks it the same
+// question to find out which partitions have work.
+//
+// Detection is by identity and log start, never by gaps between records: compaction, transaction
+// markers and aborted data leave gaps in every healthy log.
+
+import { assert } from '../assert.ts'
+import { partitionIncident } from '../incident.ts'
+import { isBefore, type TargetOffset, targetOffsetAfter } from '../offset.ts'
+import { decideOnObservation } from './decide-observation.ts'
+import {
+  type DecideContext,
+  type Decision,
+  halted,
+  moved,
+  type PartitionEvent,
+  type PartitionEventKind,
+} from './decision.ts'
+import {
+  divergence,
+  generationOf,
+  knownUnreplicated,
+  targetDrifted,
+  targetReset,
+  unlocatedDivergence,
+} from './detected-incident.ts'
+import { historyAfter } from './epoch-history.ts'
+import {
+  type PartitionState,
+  type Position,
+  type Producer,
+  sequenceAfter,
+} from './partition-state.ts'
+
+/** The next state, the incidents to store before it, and what to do, in this order. */
+export function decide(
+  state: PartitionState,
+  event: PartitionEvent,
+  context: DecideContext,
+): Decision {
+  switch (event.kind) {
+    case 'observed':
+      return decideOnObservation(state, event, context)
+    case 'source-missing':
+      return decideOnMissing(state, event.recreatedAs, context)
+    case 'diverged':
+      return whileReplicating(state, position => decideOnDivergence(position, event, context))
+    case 'acknowledged':
+      return whileReplicating(state, position => decideOnAcknowledgement(position, event, context))
+    case 'producer-assigned':
+      return whileReplicating(state, position =>
+        moved({ ...position, producer: event.producer }, [{ kind: 'save-checkpoint' }]),
+      )
+    case 'taken-over':
+      return decideOnTakeOver(state, event, context)
+    case 'skipped':
+      return whileReplicating(state, position => {
+        assert(!isBefore(event.nextSourceOffset, position.nextSourceOffset), 'skipped backwards')
+        const { nextSourceOffset } = event
+        if (nextSourceOffset === position.nextSourceOffset) return moved(position)
+        const epochs = historyBehind(position, position.nextTargetOffset, {
+          stretch: event,
+          targetBehind: position.nextTargetOffset,
+        })
+        return moved({ ...position, nextSourceOffset, epochs })
+      })
+    case 'refused':
+      return whileReplicating(state, position => decideOnRefusal(position, event, context))
+  }
+}
+
+type EventOf<K extends PartitionEventKind> = Extract<PartitionEvent, { kind: K }>
+
+/**
+ * Data only flows in `replicating`; an event of the data path in another state is a bug of the
+ * loop.
+ */
+function whileReplicating(state: PartitionState, next: (position: Position) => Decision): Decision {
+  assert(state.kind === 'replicating', `data arrived for a partition that is ${state.kind}`)
+  return next(state.position)
+}
+
+function decideOnMissing(
+  state: PartitionState,
+  recreatedAs: string | null,
+  { scope, nowMs }: DecideContext,
+): Decision {
+  switch (state.kind) {
+    case 'unstarted':
+      return { state, incidents: [], commands: [{ kind: 'stop', outcome: 'absent' }] }
+    case 'halted':
+      return { state, incidents: [], commands: [{ kind: 'stop', outcome: 'halted' }] }
+    case 'waiting':
+      return { state, incidents: [], commands: [{ kind: 'stop', outcome: 'waiting' }] }
+    case 'replicating': {
+      const { position } = state
+      const incident = partitionIncident(scope, {
+        kind: recreatedAs === null ? 'topic-deleted' : 'topic-reset',
+        occurrence: [position.sourceTopicId],
+        resolution: 'open',
+        detectedAtMs: nowMs,
+        expectedOffset: position.nextSourceOffset,
+        foundOffset: null,
+        lostRecordsMax: null,
+        evidence: {
+          topicId: position.sourceTopicId,
+          ...(recreatedAs === null ? {} : { recreatedAs, partition: 'gone' }),
+          ...knownUnreplicated(position),
+        },
+      })
+      return {
+        state: { kind: 'waiting', position, incidentId: incident.id },
+        incidents: [incident],
+        commands: [{ kind: 'save-checkpoint' }, { kind: 'stop', outcome: 'waiting' }],
+      }
+    }
+  }
+}
+
+function decideOnDivergence(
+  position: Position,
+  event: EventOf<'diverged'>,
+  context: DecideContext,
+): Decision {
+  const { parting } = event
+  assert(!isBefore(position.nextSourceOffset, parting.sourceOffset), 'diverged beyond the position')
+  // Behind an offset that is only a bound there may be records nobody copied: no policy goes on.
+  return parting.kind === 'at'
+    ? divergence(position, { ...event, parting }, context)
+    : halted(position, unlocatedDivergence(position, event, context))
+}
+
+function decideOnAcknowledgement(
+  position: Position,
+  event: EventOf<'acknowledged'>,
+  { scope, nowMs }: DecideContext,
+): Decision {
+  const { baseOffset } = event
+  const nextTargetOffset = targetOffsetAfter(baseOffset, event.recordsCount)
+  const next: Position = {
+    ...position,
+    nextSourceOffset: event.nextSourceOffset,
+    nextTargetOffset,
+    epochs: historyBehind(position, baseOffset, { stretch: event, targetBehind: nextTargetOffset }),
+    lastTimestampMs: event.maxTimestampMs,
+    producer: advanced(position.producer, event.recordsCount),
+  }
+  assert(isBefore(position.nextSourceOffset, next.nextSourceOffset), 'acknowledged backwards')
+  if (baseOffset === position.nextTargetOffset) return moved(next)
+  if (isBefore(baseOffset, position.nextTargetOffset)) {
+    return halted(position, targetReset(position, scope, nowMs, baseOffset, position.targetTopicId))
+  }
+  return {
+    ...moved(next, [{ kind: 'save-checkpoint' }]),
+    incidents: [targetDrifted(position, scope, nowMs, baseOffset)],
+  }
+}
+
+/** The history of a position that a stretch is about to lie behind. */
+function historyBehind(
+  position: Position,
+  onTarget: TargetOffset,
+  by: Parameters<typeof historyAfter>[2],
+): Position['epochs'] {
+  const from = { sourceOffset: position.nextSourceOffset, targetOffset: onTarget }
+  return historyAfter(position.epochs, from, by)
+}
+
+function advanced(producer: Producer | null, recordsCount: number): Producer | null {
+  if (producer === null) return null
+  return { ...producer, nextSequence: sequenceAfter(producer.nextSequence, recordsCount) }
+}
+
+/** The partition stands where its last owner got to, and that is stored before it goes on. */
+function decideOnTakeOver(
+  state: PartitionState,
+  event: EventOf<'taken-over'>,
+  { scope, nowMs }: DecideContext,
+): Decision {
+  assert(
+    state.kind === 'replicating' || state.kind === 'waiting',
+    `taken over while it is ${state.kind}`,
+  )
+  const { position } = state
+  assert(!isBefore(event.nextSourceOffset, position.nextSourceOffset), 'taken over backwards')
+  assert(!isBefore(event.nextTargetOffset, position.nextTargetOffset), 'target taken backwards')
+  const hasMoved = isBefore(position.nextSourceOffset, event.nextSourceOffset)
+  const next: Position = {
+    ...position,
+    nextSourceOffset: event.nextSourceOffset,
+    nextTargetOffset: event.nextTargetOffset,
+    epochs: hasMoved
+      ? historyBehind(position, position.nextTargetOffset, { stretch: event, targetBehind: null })
+      : position.epochs,
+    lastTimestampMs: event.maxTimestampMs ?? position.lastTimestampMs,
+    producer: event.producer,
+  }
+  const { foreignRecords, foundTargetOffset } = event
+  const drift = { ...targetDrifted(position, scope, nowMs, foundTargetOffset) }
+  const evidence = { foreignRecords: String(foreignRecords) }
+  return {
+    state: { ...state, position: next },
+    incidents: foreignRecords > 0n ? [{ ...drift, evidence }] : [],
+    commands: [{ kind: 'save-checkpoint' }],
+  }
+}
+
+function decideOnRefusal(
+  position: Position,
+  event: EventOf<'refused'>,
+  { scope, nowMs }: DecideContext,
+): Decision {
+  const incident = partitionIncident(scope, {
+    kind: event.as,
+    occurrence: [...generationOf(position), event.offset],
+    resolution: 'open',
+    detectedAtMs: nowMs,
+    expectedOffset: position.nextSourceOffset,
+    foundOffset: event.offset,
+    lostRecordsMax: 0n,
+    evidence: { detail: event.detail },
+  })
+  return halted(position, incident)
+}

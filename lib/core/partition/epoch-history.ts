@@ -1,0 +1,173 @@
+// Owns the leader epochs of what was copied, and how the point where the source's log parts from it
+// is found: as a follower finds where to cut its own log (KIP-101, KIP-595). Two logs that hold a
+// record of the same epoch are equal up to the end of the shorter one's part of that epoch. Does
+// not own the requests (run/recover/after-divergence.ts) nor what follows (detected-incident.ts).
+
+import { epochHistoryMax } from '../config/defaults.ts'
+import {
+  isBefore,
+  type SourceOffset,
+  sourceOffset,
+  type TargetOffset,
+  targetOffset,
+} from '../offset.ts'
+
+/** Where an epoch begins in what was copied; the next entry says where it ends. */
+export type EpochStart = {
+  readonly epoch: number
+  /** Behind the last batch of the epoch before, whatever hole lies between them. */
+  readonly sourceOffset: SourceOffset
+  /** Where its first record may stand on the target; null: not known. */
+  readonly targetOffset: TargetOffset | null
+}
+
+/** Oldest first, epochs and source offsets growing, the last one that of the position. */
+export type EpochHistory = readonly EpochStart[]
+
+/** Batches that follow each other in the source, copied or skipped. */
+export type Stretch = {
+  readonly nextSourceOffset: SourceOffset
+  /** Leader epoch of the batch right before `nextSourceOffset`; null: unknown. */
+  readonly epoch: number | null
+  /** Epochs before that one, and the offset behind the last batch of each. Left out: none. */
+  readonly earlierEpochs?: readonly EpochEnd[]
+}
+
+export type EpochEnd = { readonly epoch: number | null; readonly endOffset: SourceOffset }
+
+/** The epoch to fetch with; null: unknown. */
+export function lastEpochOf(epochs: EpochHistory): number | null {
+  return epochs.at(-1)?.epoch ?? null
+}
+
+/** Two stretches as one. */
+export function joinStretches(left: Stretch | null, right: Stretch): Stretch {
+  const behind = right.earlierEpochs ?? []
+  const first = (behind[0] ?? right).epoch
+  const ended =
+    left === null || left.epoch === first
+      ? []
+      : [{ epoch: left.epoch, endOffset: left.nextSourceOffset }]
+  const earlierEpochs = [...(left?.earlierEpochs ?? []), ...ended, ...behind]
+  const { nextSourceOffset, epoch } = right
+  return { nextSourceOffset, epoch, ...(earlierEpochs.length === 0 ? {} : { earlierEpochs }) }
+}
+
+/**
+ * The history once a stretch that begins at `from` lies behind the position. `targetBehind` is
+ * where the records of its later epochs would stand on the target; null: not known.
+ */
+export function historyAfter(
+  epochs: EpochHistory,
+  from: { readonly sourceOffset: SourceOffset; readonly targetOffset: TargetOffset },
+  { stretch, targetBehind }: { stretch: Stretch; targetBehind: TargetOffset | null },
+): EpochHistory {
+  let history = epochs
+  let at: SourceOffset = from.sourceOffset
+  let target: TargetOffset | null = from.targetOffset
+  const last = { epoch: stretch.epoch, endOffset: stretch.nextSourceOffset }
+  for (const { epoch, endOffset } of [...(stretch.earlierEpochs ?? []), last]) {
+    history = withEpoch(history, { epoch, sourceOffset: at, targetOffset: target })
+    at = endOffset
+    target = targetBehind
+  }
+  return history
+}
+
+function withEpoch(
+  epochs: EpochHistory,
+  start: { readonly [K in keyof EpochStart]: K extends 'epoch' ? number | null : EpochStart[K] },
+): EpochHistory {
+  const { epoch } = start
+  // Behind a batch without an epoch nothing before it can be compared any more.
+  if (epoch === null) return []
+  const last = lastEpochOf(epochs)
+  if (last === epoch) return epochs
+  // Epochs only grow within a log: an older one says that it is another log than the one before.
+  const kept = last !== null && epoch < last ? [] : epochs
+  return [...kept, { ...start, epoch }].slice(-epochHistoryMax)
+}
+
+/** The history of what lies before `offset`. */
+export function historyBefore(epochs: EpochHistory, offset: SourceOffset): EpochHistory {
+  return epochs.filter(each => isBefore(each.sourceOffset, offset))
+}
+
+/** A position, and the epoch that it was fetched with. */
+export type Asked = { readonly sourceOffset: SourceOffset; readonly epoch: number }
+
+/** What the source says: its largest epoch that is not above the one asked with, and its end. */
+export type DivergingAnswer = {
+  readonly epoch: number
+  readonly endOffset: SourceOffset
+  /** null: not told. */
+  readonly logStartOffset: SourceOffset | null
+}
+
+export type Parting =
+  /** The first source offset that is not what was copied, or was not copied. */
+  | { readonly kind: 'at'; readonly sourceOffset: SourceOffset }
+  /** To be asked next: an older position, with its epoch. No divergence there means `at` it. */
+  | { readonly kind: 'ask'; readonly asked: Asked }
+  /** The history, or the source's, does not reach back to it: at this offset, or before it. */
+  | { readonly kind: 'not-behind'; readonly sourceOffset: SourceOffset }
+
+/**
+ * One step of the search. Every `ask` names an older epoch than the one before, so there are no
+ * more of them than entries of the history. As AbstractFetcherThread.getOffsetTruncationState does.
+ */
+export function partingAfter(epochs: EpochHistory, asked: Asked, answer: DivergingAnswer): Parting {
+  const { epoch, endOffset, logStartOffset } = answer
+  const index = epochs.findLastIndex(each => each.epoch <= epoch)
+  const own = epochs[index]
+  if (own === undefined) {
+    const first = epochs[0]?.sourceOffset ?? asked.sourceOffset
+    // Nothing that was copied is of an epoch the source still has.
+    if (first === 0n) return { kind: 'at', sourceOffset: first }
+    return { kind: 'not-behind', sourceOffset: first }
+  }
+  const ownEnd = epochs[index + 1]?.sourceOffset ?? asked.sourceOffset
+  const ends = isBefore(ownEnd, asked.sourceOffset) ? ownEnd : asked.sourceOffset
+  if (own.epoch < epoch) {
+    return { kind: 'ask', asked: { sourceOffset: ends, epoch: own.epoch } }
+  }
+  if (!isBefore(endOffset, ends)) return { kind: 'at', sourceOffset: ends }
+  // Of an epoch older than all it still has, a source says that it ends where its log starts
+  // (LeaderEpochFileCache.endOffsetFor): it may have ended before.
+  const isLogStart = endOffset === logStartOffset && endOffset > 0n && epoch === asked.epoch
+  return { kind: isLogStart ? 'not-behind' : 'at', sourceOffset: endOffset }
+}
+
+/** As stored: `epoch:sourceOffset:targetOffset`, comma separated; the last one may be empty. */
+export function writeEpochs(epochs: EpochHistory): string | null {
+  if (epochs.length === 0) return null
+  return epochs
+    .map(
+      ({ epoch, sourceOffset, targetOffset }) => `${epoch}:${sourceOffset}:${targetOffset ?? ''}`,
+    )
+    .join(',')
+}
+
+const startShape = /^(\d{1,10}):(\d{1,19}):(\d{1,19})?$/
+const OFFSET_MAX = 2n ** 63n - 1n
+const EPOCH_MAX = 2 ** 31 - 1
+
+/** null: not as `writeEpochs` writes it. */
+export function readEpochs(text: string): EpochHistory | null {
+  const epochs: EpochStart[] = []
+  for (const part of text.split(',')) {
+    const [, epoch, source, target] = startShape.exec(part) ?? []
+    if (epoch === undefined || source === undefined) return null
+    const offsets = [BigInt(source), BigInt(target ?? 0n)]
+    if (Number(epoch) > EPOCH_MAX || offsets.some(each => each > OFFSET_MAX)) return null
+    const before = epochs.at(-1)
+    if (before !== undefined && Number(epoch) <= before.epoch) return null
+    if (before !== undefined && BigInt(source) <= before.sourceOffset) return null
+    epochs.push({
+      epoch: Number(epoch),
+      sourceOffset: sourceOffset(BigInt(source)),
+      targetOffset: target === undefined ? null : targetOffset(BigInt(target)),
+    })
+  }
+  return epochs
+}

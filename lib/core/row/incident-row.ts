@@ -1,0 +1,198 @@
+// Owns an incident as a row of the table: its key, its attributes, and what a repeated
+// finding or an ending changes in it. Does not own how attributes are read (row.ts) nor the
+// requests (io/table/incident-store.ts).
+//
+//   pk            the flow                      sk            incident/<id>
+//   kind          the literal of IncidentKind
+//   topic, partition              absent when the incident covers a whole cluster or a whole topic
+//   resolution    how it ended; absent while it is open. An ending is kept by writing it only
+//                 where there is none, which DynamoDB does in one unconditional update.
+//   resolvedAtMs  when it ended; absent while it is open
+//   detectedAtMs  when it was first found
+//   expectedOffset, foundOffset, lostRecordsMax      absent where they have no meaning
+//   evidence      a flat JSON object of strings
+
+import {
+  type Incident,
+  type IncidentKind,
+  incidentKinds,
+  isAboutTarget,
+  type Resolution,
+} from '../incident.ts'
+import { type SourceOffset, sourceOffset, type TargetOffset, targetOffset } from '../offset.ts'
+import {
+  type Attribute,
+  CorruptRowError,
+  numberAttribute,
+  type Row,
+  type RowReader,
+  rowChange,
+  rowReader,
+  type StoredRow,
+  textAttribute,
+} from './row.ts'
+
+export const incidentPrefix = 'incident/'
+
+export type IncidentKey = { readonly flow: string; readonly id: string }
+
+/** The id may hold any character: it is all of the sort key behind the prefix. */
+export function incidentKey({ flow, id }: IncidentKey): Row {
+  return { pk: { S: flow }, sk: { S: `${incidentPrefix}${id}` } }
+}
+
+/** What storing an incident does to its row, whether or not there was one. */
+export type IncidentChange = {
+  readonly set: Row
+  /** Set only where the row has no such attribute yet. */
+  readonly setIfAbsent: Row
+  readonly remove: readonly string[]
+}
+
+/**
+ * What was found is overwritten; the time of the first detection stays. `open` reopens what had
+ * ended; an ending is kept as it was when there is one already.
+ */
+export function incidentChange(incident: Incident): IncidentChange {
+  const { present, absent } = rowChange({
+    kind: { S: incident.kind },
+    topic: textAttribute(incident.topic),
+    partition: numberAttribute(incident.partition),
+    expectedOffset: numberAttribute(incident.expectedOffset),
+    foundOffset: numberAttribute(incident.foundOffset),
+    lostRecordsMax: numberAttribute(incident.lostRecordsMax),
+    evidence: { S: JSON.stringify(incident.evidence) },
+  })
+  const detectedAtMs: Attribute = { N: String(incident.detectedAtMs) }
+  if (incident.resolution === 'open') {
+    const remove = [...absent, 'resolution', 'resolvedAtMs']
+    return { set: present, setIfAbsent: { detectedAtMs }, remove }
+  }
+  const ending: Row = { resolution: { S: incident.resolution }, resolvedAtMs: detectedAtMs }
+  return { set: present, setIfAbsent: { detectedAtMs, ...ending }, remove: absent }
+}
+
+export type IncidentEnding = {
+  readonly resolution: Exclude<Resolution, 'open'>
+  readonly nowMs: number
+  readonly foundOffset?: SourceOffset
+  readonly lostRecordsMax?: bigint
+}
+
+/** The attributes that end an open incident. What is not given stays as it is. */
+export function endingAttributes(ending: IncidentEnding): Row {
+  return rowChange({
+    resolution: { S: ending.resolution },
+    resolvedAtMs: { N: String(ending.nowMs) },
+    foundOffset: numberAttribute(ending.foundOffset),
+    lostRecordsMax: numberAttribute(ending.lostRecordsMax),
+  }).present
+}
+
+/** Reads a row back. Throws `CorruptRowError` that names the row and the attribute. */
+export function readIncident(row: StoredRow): Incident {
+  const read = rowReader(row)
+  const key = read.text('sk')
+  if (!key.startsWith(incidentPrefix)) throw read.corrupt('sk', `${incidentPrefix}<id>`)
+  const kind = readKind(read)
+  const offset = (name: string) => readOffset(kind, read.offset(name))
+  return {
+    flow: read.text('pk'),
+    id: key.slice(incidentPrefix.length),
+    kind,
+    topic: read.optional('topic', read.text),
+    partition: read.optional('partition', read.number),
+    resolution: read.optional('resolution', () => readEnding(read)) ?? 'open',
+    detectedAtMs: read.number('detectedAtMs'),
+    expectedOffset: read.optional('expectedOffset', offset),
+    foundOffset: read.optional('foundOffset', offset),
+    lostRecordsMax: read.optional('lostRecordsMax', read.offset),
+    evidence: readEvidence(read),
+  }
+}
+
+/** An incident whose row cannot be read; `detail` names row, attribute and expectation. */
+export type CorruptIncident = { readonly id: string; readonly detail: string }
+
+/** Every row of a listing, each in one of two places: none is left out. */
+export type ListedIncidents = {
+  /** By time of detection, oldest first. */
+  readonly incidents: readonly Incident[]
+  /** What these say is not known: neither that they are over nor what they are about. By id. */
+  readonly corrupt: readonly CorruptIncident[]
+}
+
+/** Reads a listing back. One corrupt row hides its own incident and no other. */
+export function readIncidents(rows: readonly StoredRow[]): ListedIncidents {
+  const incidents: Incident[] = []
+  const corrupt: CorruptIncident[] = []
+  for (const row of rows) {
+    try {
+      incidents.push(readIncident(row))
+    } catch (error) {
+      if (!(error instanceof CorruptRowError)) throw error
+      const id = rowReader(row).text('sk').slice(incidentPrefix.length)
+      corrupt.push({ id, detail: error.message })
+    }
+  }
+  return {
+    incidents: incidents.sort(byDetection),
+    corrupt: corrupt.sort((left, right) => (left.id < right.id ? -1 : 1)),
+  }
+}
+
+/** What a person is told of a corrupt row, in one line. */
+export function corruptIncidentText({ detail }: CorruptIncident): string {
+  return (
+    `an incident that cannot be read, so it is not listed. ${detail}. Look at that row (aws dynamodb ` +
+    'get-item), then repair or delete it (docs/OPERATING.md, "A corrupt row").'
+  )
+}
+
+/** For sorting: oldest first; what was found in the same millisecond by id. */
+export function byDetection(left: Incident, right: Incident): number {
+  if (left.detectedAtMs !== right.detectedAtMs) return left.detectedAtMs - right.detectedAtMs
+  if (left.id === right.id) return 0
+  return left.id < right.id ? -1 : 1
+}
+
+function readKind(read: RowReader): IncidentKind {
+  const text = read.text('kind')
+  const kind = incidentKinds.find(each => each === text)
+  if (kind === undefined) throw read.corrupt('kind', `one of ${incidentKinds.join(', ')}`)
+  return kind
+}
+
+/** What `resolution` says of an incident that is over; a row with anything else there is not. */
+export const endings = ['continued', 'resumed', 'recovered'] as const
+
+function readEnding(read: RowReader): Exclude<Resolution, 'open'> {
+  const text = read.text('resolution')
+  const ending = endings.find(each => each === text)
+  if (ending !== undefined) return ending
+  throw read.corrupt('resolution', 'continued, resumed or recovered, or to be absent while open')
+}
+
+function readOffset(kind: IncidentKind, value: bigint): SourceOffset | TargetOffset {
+  return isAboutTarget(kind) ? targetOffset(value) : sourceOffset(value)
+}
+
+function readEvidence(read: RowReader): Record<string, string> {
+  const facts = parseJson(read.text('evidence'))
+  if (typeof facts !== 'object' || facts === null || Array.isArray(facts)) {
+    throw read.corrupt('evidence', 'a JSON object')
+  }
+  for (const value of Object.values(facts)) {
+    if (typeof value !== 'string') throw read.corrupt('evidence', 'a JSON object of strings')
+  }
+  return facts as Record<string, string>
+}
+
+/** Null, which is no evidence either, where the text is no JSON. */
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return null
+  }
+}

@@ -1,0 +1,222 @@
+// Owns what the auditor makes of one partition: both logs and the checkpoint, seen at the same
+// time by somebody who trusts neither the function that plans nor the one that copies. Decides
+// nothing about replication (decide.ts): it only says how it stands. Unknown is not healthy: what
+// could not be seen makes a partition unobserved, and gives no number.
+
+import { behindMsMin, stalledAfterMs } from '../config/defaults.ts'
+import { type PartitionState, positionOf } from '../partition/partition-state.ts'
+import { isLeaseLive } from '../replicate/budget.ts'
+import { headroomMs, type OldestBatch, type TopicRetention } from './retention.ts'
+
+export type AuditedSource =
+  | {
+      readonly kind: 'seen'
+      readonly topicId: string
+      readonly logStart: bigint
+      readonly lastStable: bigint
+      readonly logEnd: bigint
+    }
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'unobserved'; readonly detail: string }
+
+export type AuditedTarget =
+  | { readonly kind: 'seen'; readonly topicId: string; readonly logEnd: bigint }
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'unobserved'; readonly detail: string }
+
+/** The first batch that is not replicated. `none`: there is none, though offsets may be left. */
+export type Oldest =
+  | { readonly kind: 'none' }
+  | ({ readonly kind: 'batch' } & OldestBatch)
+  | { readonly kind: 'unobserved'; readonly detail: string }
+
+/** Where the partition stands in the table. */
+export type AuditedRow =
+  | { readonly kind: 'absent' }
+  | {
+      readonly kind: 'checkpoint'
+      readonly state: PartitionState
+      readonly updatedAtMs: number
+      readonly leaseUntilMs: number | null
+    }
+  | { readonly kind: 'corrupt'; readonly detail: string }
+
+export type PartitionAudit = {
+  /** What could not be seen, for a person; empty when all could. */
+  readonly unobserved: readonly string[]
+  readonly isHalted: boolean
+  /** A difference that the table does not speak of; null when there is none. */
+  readonly difference: Difference | null
+  readonly isStalled: boolean
+  readonly lagRecords: bigint | null
+  readonly lagMs: number | null
+  /** 0: retention may delete it at any moment. `unlimited`: nothing is in danger. */
+  readonly headroomMs: number | 'unlimited' | null
+}
+
+export type Difference =
+  | { readonly kind: 'truncated'; readonly from: bigint; readonly to: bigint }
+  | { readonly kind: 'reset'; readonly topicId: string; readonly recreatedAs: string }
+  | { readonly kind: 'diverged'; readonly position: bigint; readonly logEnd: bigint }
+  | { readonly kind: 'deleted' }
+  | { readonly kind: 'returned' }
+  | { readonly kind: 'standby-missing' }
+  | { readonly kind: 'standby-reset'; readonly topicId: string; readonly recreatedAs: string }
+  | { readonly kind: 'standby-cut'; readonly position: bigint; readonly logEnd: bigint }
+
+type Seen = Extract<AuditedSource, { kind: 'seen' }>
+
+/**
+ * The first offset that is not replicated and still exists: the position, or where the log starts
+ * when it has moved beyond it, or belongs to another generation. Null where it cannot be known.
+ */
+export function firstUnreplicated(row: AuditedRow, source: AuditedSource): bigint | null {
+  if (row.kind === 'corrupt' || source.kind !== 'seen') return null
+  const position = positionOf(stateOf(row))
+  if (position === null || position.sourceTopicId !== source.topicId) return source.logStart
+  const { nextSourceOffset } = position
+  return nextSourceOffset > source.logStart ? nextSourceOffset : source.logStart
+}
+
+export function auditPartition(input: {
+  readonly row: AuditedRow
+  readonly source: AuditedSource
+  readonly target: AuditedTarget
+  readonly retention: TopicRetention
+  readonly oldest: Oldest
+  readonly nowMs: number
+}): PartitionAudit {
+  const { row, source, target, retention, oldest, nowMs } = input
+  const from = firstUnreplicated(row, source)
+  const unobserved = [
+    ...(row.kind === 'corrupt' ? [row.detail] : []),
+    ...(source.kind === 'unobserved' ? [source.detail] : []),
+    ...(target.kind === 'unobserved' ? [target.detail] : []),
+    ...(source.kind === 'seen' && oldest.kind === 'unobserved' ? [oldest.detail] : []),
+    ...(source.kind === 'seen' && retention.kind === 'unobserved' ? [retention.detail] : []),
+  ]
+  const isHalted = row.kind === 'checkpoint' && row.state.kind === 'halted'
+  const nothing = { unobserved, isHalted, lagRecords: null, lagMs: null, headroomMs: null }
+  if (row.kind === 'corrupt') return { ...nothing, difference: null, isStalled: false }
+  const difference = differenceOf(stateOf(row), source, target)
+  if (source.kind !== 'seen' || from === null) return { ...nothing, difference, isStalled: false }
+  const lagRecords = source.logEnd > from ? source.logEnd - from : 0n
+  const lagMs = lagMsOf(lagRecords, oldest, nowMs)
+  return {
+    unobserved,
+    isHalted,
+    difference,
+    isStalled: lagMs !== null && isStalled(row, source, { from, lagMs, nowMs }),
+    lagRecords,
+    lagMs,
+    headroomMs: headroomOf({ lagRecords, lagMs, oldest, retention, nowMs }),
+  }
+}
+
+function lagMsOf(lagRecords: bigint, oldest: Oldest, nowMs: number): number | null {
+  if (lagRecords === 0n || oldest.kind === 'none') return 0
+  // A producer's clock may be ahead of ours.
+  return oldest.kind === 'batch' ? Math.max(0, nowMs - oldest.timestampMs) : null
+}
+
+function headroomOf(input: {
+  readonly lagRecords: bigint
+  readonly lagMs: number | null
+  readonly oldest: Oldest
+  readonly retention: TopicRetention
+  readonly nowMs: number
+}): PartitionAudit['headroomMs'] {
+  const { lagRecords, lagMs, oldest, retention, nowMs } = input
+  if (lagMs === null) return null
+  // Caught up but for what is on its way: a topic with a short retention is not in danger by that.
+  if (lagMs < behindMsMin || oldest.kind !== 'batch') return 'unlimited'
+  if (retention.kind === 'unobserved') return null
+  return headroomMs({ retention: retention.retention, oldest, lagRecords, nowMs }) ?? 'unlimited'
+}
+
+/** A halted partition says itself that it stands; everybody else is expected to be at work. */
+function isStalled(
+  row: Exclude<AuditedRow, { kind: 'corrupt' }>,
+  source: Seen,
+  at: { readonly from: bigint; readonly lagMs: number; readonly nowMs: number },
+): boolean {
+  // Beyond the last stable offset a transaction is open: nobody may copy that.
+  if (source.lastStable <= at.from || at.lagMs < stalledAfterMs) return false
+  if (row.kind === 'absent') return true
+  if (row.state.kind === 'halted' || row.state.kind === 'waiting') return false
+  if (isLeaseLive(row.leaseUntilMs, at.nowMs)) return false
+  return at.nowMs - row.updatedAtMs >= stalledAfterMs
+}
+
+/**
+ * What a run would make an incident of. For a moment that is normal: it was found between the
+ * event and the next tick; when it stays, nobody is looking. What is halted has its incident.
+ */
+function differenceOf(
+  state: PartitionState,
+  source: AuditedSource,
+  target: AuditedTarget,
+): Difference | null {
+  const position = positionOf(state)
+  if (position === null || state.kind === 'halted') return null
+  if (state.kind === 'waiting') return source.kind === 'seen' ? { kind: 'returned' } : null
+  if (source.kind === 'missing') return { kind: 'deleted' }
+  if (source.kind === 'seen') {
+    const { sourceTopicId: topicId, nextSourceOffset } = position
+    // Identity first: offsets of another generation say nothing.
+    if (topicId !== source.topicId) return { kind: 'reset', topicId, recreatedAs: source.topicId }
+    if (nextSourceOffset < source.logStart) {
+      return { kind: 'truncated', from: nextSourceOffset, to: source.logStart }
+    }
+    if (nextSourceOffset > source.logEnd) {
+      return { kind: 'diverged', position: nextSourceOffset, logEnd: source.logEnd }
+    }
+  }
+  if (target.kind === 'missing') return { kind: 'standby-missing' }
+  if (target.kind !== 'seen') return null
+  const { targetTopicId: topicId, nextTargetOffset } = position
+  if (topicId !== target.topicId) {
+    return { kind: 'standby-reset', topicId, recreatedAs: target.topicId }
+  }
+  return nextTargetOffset > target.logEnd
+    ? { kind: 'standby-cut', position: nextTargetOffset, logEnd: target.logEnd }
+    : null
+}
+
+function stateOf(row: Exclude<AuditedRow, { kind: 'corrupt' }>): PartitionState {
+  return row.kind === 'checkpoint' ? row.state : { kind: 'unstarted' }
+}
+
+/** What a person is told of a difference, and what to run. */
+export function differenceText(
+  difference: Difference,
+  at: { readonly flow: string; readonly topic: string; readonly partition: number },
+): string {
+  return (
+    `${at.topic}-${at.partition}: ${whatIs(difference)} No incident says so: does replication run? ` +
+    `Look with gapless status --flow ${at.flow} and gapless incidents --flow ${at.flow}`
+  )
+}
+
+function whatIs(difference: Difference): string {
+  switch (difference.kind) {
+    case 'truncated': {
+      const { from, to } = difference
+      return `replication stands at offset ${from}, but the source's log starts at ${to}: offsets [${from}, ${to}) are lost.`
+    }
+    case 'reset':
+      return `the source's topic was deleted and recreated: topic id ${difference.topicId} is now ${difference.recreatedAs}.`
+    case 'diverged':
+      return `replication stands at offset ${difference.position}, but the source's log ends at ${difference.logEnd}.`
+    case 'deleted':
+      return `the source's topic is gone.`
+    case 'returned':
+      return `the source's topic is back, and nobody goes on with it.`
+    case 'standby-missing':
+      return 'the standby topic is gone.'
+    case 'standby-reset':
+      return `the standby topic was deleted and recreated: topic id ${difference.topicId} is now ${difference.recreatedAs}.`
+    case 'standby-cut':
+      return `the standby acknowledged up to offset ${difference.position}, but its log ends at ${difference.logEnd}.`
+  }
+}

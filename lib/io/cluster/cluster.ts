@@ -1,0 +1,243 @@
+// Owns the requests to one Kafka cluster and the shape of their answers: topics with their ids,
+// log ends, Fetch, Produce, a producer id. Speaks in topic ids as people see them. Does not own
+// what an answer means (lib/core).
+
+import { type Connection, listOffsetsV7, metadataV12 } from '@platformatic/kafka'
+import type { ClusterConfig } from '../../core/config/config.ts'
+import {
+  decodeProduceResponse,
+  encodeProduceRequest,
+  type ProduceRequest,
+  type ProduceResponse,
+  produceApi,
+} from '../../kafka/00-produce.ts'
+import {
+  decodeFetchResponse,
+  encodeFetchRequest,
+  type FetchRequest,
+  type FetchResponse,
+  fetchApi,
+} from '../../kafka/01-fetch.ts'
+import { errorName } from '../../kafka/error-codes.ts'
+import { topicIdFromUuid, uuidFromTopicId } from '../../kafka/topic-id.ts'
+import { BrokerFailure } from '../failure/broker-failure.ts'
+import { createClusterSecurity } from '../security/cluster-security.ts'
+import { createAnswerMemory } from './buffer-pool.ts'
+import { type Address, createConnections } from './connection.ts'
+import type { DataConnection } from './data-connection.ts'
+import { createTopicConfigReader, type TopicConfigReader } from './topic-config.ts'
+import {
+  createTransactionCoordinator,
+  type TransactionCoordinator,
+} from './transaction-coordinator.ts'
+
+export type PartitionDescription = {
+  readonly partition: number
+  /** Null while the partition has no leader. */
+  readonly leaderId: number | null
+  readonly leaderEpoch: number
+}
+
+export type TopicDescription =
+  | {
+      readonly kind: 'exists'
+      readonly name: string
+      readonly topicId: string
+      readonly isInternal: boolean
+      readonly partitions: readonly PartitionDescription[]
+    }
+  | { readonly kind: 'missing'; readonly name: string }
+  | { readonly kind: 'denied'; readonly name: string }
+  /** The broker answered with an error that says nothing about the topic's existence. */
+  | { readonly kind: 'unknown'; readonly name: string; readonly errorName: string }
+
+/** Which end of a log; the names of Kafka's ListOffsets and isolation levels. */
+export type LogPoint = 'log-start' | 'last-stable' | 'log-end'
+
+export type LeaderPartition = {
+  readonly topic: string
+  readonly partition: number
+  readonly leaderEpoch: number
+}
+
+export type ListedOffset = {
+  readonly topic: string
+  readonly partition: number
+  readonly answer:
+    | { readonly kind: 'offset'; readonly offset: bigint }
+    | { readonly kind: 'error'; readonly errorName: string }
+}
+
+/** Every function throws `BrokerFailure` when the cluster does not answer. */
+export type Cluster = TransactionCoordinator & {
+  readonly name: string
+  /** Kafka's name of us there, as far as it is known: `User:gapless`. */
+  readonly principal?: () => string | null
+  /** Describes the named topics, or with null every topic the principal may see. */
+  describeTopics(names: readonly string[] | null): Promise<TopicDescription[]>
+  /**
+   * Offsets at `point` of partitions led by broker `leaderId` (ListOffsets v7, KIP-320 leader
+   * epoch).
+   */
+  listOffsets(
+    leaderId: number,
+    point: LogPoint,
+    partitions: readonly LeaderPartition[],
+  ): Promise<ListedOffset[]>
+  fetch(leaderId: number, request: FetchRequest): Promise<FetchResponse>
+  produce(leaderId: number, request: ProduceRequest): Promise<ProduceResponse>
+  close(): Promise<void>
+}
+
+const EARLIEST_TIMESTAMP = -2n
+const LATEST_TIMESTAMP = -1n
+const CONSUMER_REPLICA_ID = -1
+const READ_UNCOMMITTED = 0
+const READ_COMMITTED = 1
+
+export function openCluster(input: {
+  readonly name: string
+  readonly config: ClusterConfig
+  readonly requestTimeoutMs: number
+}): Cluster & TopicConfigReader {
+  const { name, config, requestTimeoutMs } = input
+  const security = createClusterSecurity(name, config)
+  const memory = createAnswerMemory()
+  const connections = createConnections(name, config, requestTimeoutMs, { security, memory })
+  const brokers = new Map<number, Address>()
+
+  const onAnyBroker = async <T>(request: (on: Connection) => Promise<T>): Promise<T> => {
+    const failures: BrokerFailure[] = []
+    const known = [...brokers.values(), ...config.brokers.map(addressOf)]
+    for (const address of known) {
+      try {
+        return await connections.call(address, request)
+      } catch (error) {
+        if (!(error instanceof BrokerFailure)) throw error
+        failures.push(error)
+      }
+    }
+    throw failures.find(failure => failure.reason === 'authorization-denied') ?? failures.at(-1)
+  }
+  const addressOfBroker = (leaderId: number): Address => {
+    const address = brokers.get(leaderId)
+    if (address !== undefined) return address
+    const detail = `broker ${leaderId} is not in the cluster's metadata`
+    throw new BrokerFailure({ reason: 'unreachable', cluster: name, detail })
+  }
+  const exchange = async <T>(
+    leaderId: number,
+    request: (on: DataConnection) => Promise<T>,
+  ): Promise<T> => connections.exchange(addressOfBroker(leaderId), request)
+  return {
+    name,
+    principal: security.principal,
+    async describeTopics(names) {
+      const requested = names === null ? null : [...names]
+      const answer = await onAnyBroker(on => metadataV12.api.async(on, requested, false, false))
+      brokers.clear()
+      for (const { nodeId, host, port } of answer.brokers) brokers.set(nodeId, { host, port })
+      return answer.topics.map(describe)
+    },
+    async listOffsets(leaderId, point, partitions) {
+      const isolation = point === 'last-stable' ? READ_COMMITTED : READ_UNCOMMITTED
+      const timestamp = point === 'log-start' ? EARLIEST_TIMESTAMP : LATEST_TIMESTAMP
+      const topics = listOffsetsTopics(partitions, timestamp)
+      const answer = await connections.call(addressOfBroker(leaderId), on =>
+        listOffsetsV7.api.async(on, CONSUMER_REPLICA_ID, isolation, topics),
+      )
+      return answer.topics.flatMap(topic =>
+        topic.partitions.map(({ partitionIndex, errorCode, offset }) => ({
+          topic: topic.name,
+          partition: partitionIndex,
+          answer:
+            errorCode === 0
+              ? { kind: 'offset' as const, offset }
+              : { kind: 'error' as const, errorName: errorName(errorCode) },
+        })),
+      )
+    },
+    async fetch(leaderId, request) {
+      const topics = request.topics.map(topic => ({
+        ...topic,
+        topicId: uuidFromTopicId(topic.topicId),
+      }))
+      const encoded = encodeFetchRequest({ ...request, topics, ...sessionOf(request) })
+      const answer = await exchange(leaderId, on =>
+        on.exchange(fetchApi, encoded, decodeFetchResponse),
+      )
+      const partitions = answer.partitions.map(each => ({
+        ...each,
+        topicId: topicIdFromUuid(each.topicId) ?? '',
+      }))
+      const held = partitions.find(each => each.records !== null)?.records ?? null
+      const giveBack = () => (held === null ? undefined : memory.giveBack(held))
+      return { ...answer, partitions, giveBack }
+    },
+    produce: (leaderId, request) =>
+      exchange(leaderId, on =>
+        on.exchange(produceApi, encodeProduceRequest(request), decodeProduceResponse),
+      ),
+    ...createTopicConfigReader(onAnyBroker),
+    ...createTransactionCoordinator({
+      cluster: name,
+      onAnyBroker,
+      onBrokerAt: (at, request) => connections.call(at, request),
+    }),
+    close: connections.close,
+  }
+}
+
+/** The request's session with the topic ids of the wire; nothing when it has none. */
+function sessionOf({ session }: FetchRequest): Pick<FetchRequest, 'session'> {
+  if (session === undefined) return {}
+  const forgotten = session.forgotten.map(({ topicId, partitions }) => {
+    return { topicId: uuidFromTopicId(topicId), partitions }
+  })
+  return { session: { ...session, forgotten } }
+}
+
+function addressOf(broker: string): Address {
+  const colon = broker.lastIndexOf(':')
+  return { host: broker.slice(0, colon), port: Number(broker.slice(colon + 1)) }
+}
+
+function describe(topic: {
+  readonly errorCode: number
+  readonly name?: string | null | undefined
+  readonly topicId: string
+  readonly isInternal: boolean
+  readonly partitions: readonly {
+    readonly partitionIndex: number
+    readonly leaderId: number
+    readonly leaderEpoch: number
+  }[]
+}): TopicDescription {
+  const name = topic.name ?? ''
+  const error = errorName(topic.errorCode)
+  if (error === 'UNKNOWN_TOPIC_OR_PARTITION') return { kind: 'missing', name }
+  if (error === 'TOPIC_AUTHORIZATION_FAILED') return { kind: 'denied', name }
+  const topicId = topicIdFromUuid(topic.topicId)
+  if (topic.errorCode !== 0) return { kind: 'unknown', name, errorName: error }
+  if (topicId === null) return { kind: 'unknown', name, errorName: 'a broker before Kafka 3.1' }
+  const partitions = topic.partitions
+    .map(({ partitionIndex, leaderId, leaderEpoch }) => ({
+      partition: partitionIndex,
+      leaderId: leaderId < 0 ? null : leaderId,
+      leaderEpoch,
+    }))
+    .sort((left, right) => left.partition - right.partition)
+  return { kind: 'exists', name, topicId, isInternal: topic.isInternal, partitions }
+}
+
+function listOffsetsTopics(partitions: readonly LeaderPartition[], timestamp: bigint) {
+  const byTopic = Map.groupBy(partitions, each => each.topic)
+  return [...byTopic].map(([name, each]) => ({
+    name,
+    partitions: each.map(({ partition, leaderEpoch }) => ({
+      partitionIndex: partition,
+      currentLeaderEpoch: leaderEpoch,
+      timestamp,
+    })),
+  }))
+}

@@ -1,0 +1,205 @@
+// Owns one socket of the data plane: a request goes out in pieces that nobody joins, an answer
+// comes in as one piece of memory. The client library's connection copies every request once more
+// and keeps an answer in the 64 KiB chunks of Node's reads until it is whole: all of that is memory
+// outside of V8's heap, and collecting it took more than half of the processor time of a copy
+// (`npm run bench`). Here one buffer takes every read. Does not own what a frame means
+// (data-connection.ts).
+
+import { connect as connectPlain, isIP, type OnReadOpts, type Socket } from 'node:net'
+import { type ConnectionOptions, connect as connectTls } from 'node:tls'
+import { NetworkError, TimeoutError } from '@platformatic/kafka'
+import type { TlsOptions } from '../security/cluster-security.ts'
+
+/** Of one read: as much as the kernel is likely to have. */
+const READ_BYTES = 256 * 1024
+const LENGTH_BYTES = 4
+/** More than a function has memory for; whatever says so is no broker. */
+const ANSWER_BYTES_MAX = 256 * 1024 * 1024
+/** Each partition of a shard may have something under way, and more than that is a bug. */
+const REQUESTS_IN_FLIGHT_MAX = 1_024
+
+export type FramedSocket = {
+  isConnected(): boolean
+  /**
+   * Sends one request and resolves with the bytes of its answer, the length not included. Kafka
+   * answers the requests of a connection in their order. Rejects when the socket breaks or the
+   * answer takes longer than the time-out; then the socket is gone, because the answers behind it
+   * would come to the wrong request.
+   */
+  exchange(pieces: readonly Buffer[]): Promise<Buffer>
+  /** Resolves when it is closed; what is under way fails. */
+  close(): Promise<void>
+}
+
+type Exchange = {
+  readonly deadlineMs: number
+  readonly answered: PromiseWithResolvers<Buffer>
+}
+
+export async function openFramedSocket(input: {
+  readonly host: string
+  readonly port: number
+  readonly tls: TlsOptions | null
+  /** Where answers are put. */
+  readonly allocate: (bytesCount: number) => Buffer
+  readonly connectTimeoutMs: number
+  readonly requestTimeoutMs: number
+}): Promise<FramedSocket> {
+  const { allocate, requestTimeoutMs } = input
+  const waiting: Exchange[] = []
+  let timer: NodeJS.Timeout | null = null
+  const frames = createFrameReader({
+    allocate,
+    deliver: answer => waiting.shift()?.answered.resolve(answer),
+  })
+  const onread: OnReadOpts = {
+    buffer: Buffer.allocUnsafeSlow(READ_BYTES),
+    callback(bytesCount, buffer) {
+      const wrong = frames.take(buffer as Buffer, bytesCount)
+      if (wrong !== null) socket.destroy(wrong)
+      return wrong === null
+    },
+  }
+  const socket = await connected(input, onread)
+  let broken: Error | null = null
+  socket.on('error', error => {
+    broken ??= error
+  })
+  socket.once('close', () => {
+    clearTimeout(timer ?? undefined)
+    const cause = broken === null ? {} : { cause: broken }
+    for (const { answered } of waiting.splice(0)) {
+      answered.reject(new NetworkError('Connection closed', cause))
+    }
+  })
+  const watch = () => {
+    const [first] = waiting
+    timer = first === undefined ? null : setTimeout(expire, first.deadlineMs - performance.now())
+  }
+  const expire = () => {
+    const [first] = waiting
+    // Timers are early by a fraction of a millisecond, and the first one may have been answered.
+    if (first === undefined || first.deadlineMs - performance.now() > 1) return watch()
+    socket.destroy(new TimeoutError('Request timed out', { canRetry: true }))
+  }
+  return {
+    isConnected: () => !socket.destroyed && socket.writable,
+    exchange(pieces) {
+      if (socket.destroyed || !socket.writable) {
+        return Promise.reject(new NetworkError('Connection closed'))
+      }
+      if (waiting.length >= REQUESTS_IN_FLIGHT_MAX) {
+        return Promise.reject(new Error(`more than ${REQUESTS_IN_FLIGHT_MAX} requests under way`))
+      }
+      const answered = Promise.withResolvers<Buffer>()
+      waiting.push({ deadlineMs: performance.now() + requestTimeoutMs, answered })
+      if (timer === null) watch()
+      socket.cork()
+      for (const piece of pieces) socket.write(piece)
+      socket.uncork()
+      return answered.promise
+    },
+    async close() {
+      if (socket.closed) return
+      const closed = new Promise(resolve => socket.once('close', resolve))
+      socket.destroySoon()
+      await closed
+    },
+  }
+}
+
+async function connected(
+  input: {
+    readonly host: string
+    readonly port: number
+    readonly tls: TlsOptions | null
+    readonly connectTimeoutMs: number
+  },
+  onread: OnReadOpts,
+): Promise<Socket> {
+  const { host, port, tls, connectTimeoutMs } = input
+  // An address is no server name (RFC 6066); Node checks the certificate against it all the same.
+  const name = isIP(host) === 0 ? { servername: host } : {}
+  const options: ConnectionOptions & { onread: OnReadOpts } = {
+    ...tls,
+    ...name,
+    host,
+    port,
+    onread,
+  }
+  const socket = tls === null ? connectPlain({ host, port, onread }) : connectTls(options)
+  socket.setNoDelay(true)
+  const ready = Promise.withResolvers<void>()
+  socket.once(tls === null ? 'connect' : 'secureConnect', ready.resolve)
+  socket.once('error', ready.reject)
+  const where = `Connection to ${host}:${port}`
+  const timeout = setTimeout(() => {
+    ready.reject(new TimeoutError(`${where} timed out.`, { canRetry: true }))
+  }, connectTimeoutMs)
+  try {
+    await ready.promise
+    socket.removeListener('error', ready.reject)
+    return socket
+  } catch (error) {
+    socket.on('error', () => undefined)
+    socket.destroy()
+    if (error instanceof TimeoutError) throw error
+    throw new NetworkError(`${where} failed.`, error instanceof Error ? { cause: error } : {})
+  } finally {
+    clearTimeout(timeout)
+  }
+}
+
+/** Puts frames together, each of them INT32 length and as many bytes, from whatever is read. */
+export function createFrameReader({
+  allocate,
+  deliver,
+}: {
+  readonly allocate: (bytesCount: number) => Buffer
+  readonly deliver: (frame: Buffer) => void
+}): {
+  /** The error after which the rest of the stream means nothing; null: all is well. */
+  take(bytes: Buffer, bytesCount: number): Error | null
+} {
+  const head = Buffer.alloc(LENGTH_BYTES)
+  let headBytes = 0
+  let frame: Buffer | null = null
+  let frameBytes = 0
+  const begin = (): Buffer | Error => {
+    const length = head.readInt32BE(0)
+    headBytes = 0
+    frameBytes = 0
+    return length < 0 || length > ANSWER_BYTES_MAX ? notKafka(head) : allocate(length)
+  }
+  return {
+    take(bytes, bytesCount) {
+      let at = 0
+      // Ends: every pass takes at least one byte.
+      while (at < bytesCount) {
+        if (frame === null) {
+          const end = Math.min(bytesCount, at + LENGTH_BYTES - headBytes)
+          headBytes += bytes.copy(head, headBytes, at, end)
+          at = end
+          if (headBytes < LENGTH_BYTES) break
+          const begun = begin()
+          if (begun instanceof Error) return begun
+          frame = begun
+        }
+        const taken = bytes.copy(frame, frameBytes, at, bytesCount)
+        frameBytes += taken
+        at += taken
+        if (frameBytes < frame.length) break
+        const whole = frame
+        frame = null
+        deliver(whole)
+      }
+      return null
+    },
+  }
+}
+
+/** A listener with TLS answers whatever is no handshake with an alert: 0x15, version 3.x. */
+function notKafka(head: Buffer): Error {
+  const isAlert = head[0] === 0x15 && head[1] === 0x03
+  return new Error(isAlert ? 'Broker requires TLS.' : `an answer of ${head.readInt32BE(0)} bytes`)
+}

@@ -1,0 +1,134 @@
+// Owns the requests by which a partition owns its producer id: InitProducerId, and an empty
+// transaction that is aborted, whose marker fences every earlier epoch (KIP-98). No record is ever
+// part of a transaction. Does not own how often it is tried (run/recover/producer-identity.ts).
+
+import {
+  addPartitionsToTxnV3,
+  type Connection,
+  endTxnV3,
+  findCoordinatorV4,
+  initProducerIdV4,
+} from '@platformatic/kafka'
+import { errorName } from '../../kafka/error-codes.ts'
+import { BrokerFailure } from '../failure/broker-failure.ts'
+import type { Address } from './connection.ts'
+
+export type ProducerIdentity = { readonly producerId: bigint; readonly producerEpoch: number }
+
+/** What the cluster may answer beside what was asked for. */
+export type NotYet =
+  /** It will answer in a moment: a coordinator that loads, a transaction that ends. */
+  | { readonly kind: 'busy'; readonly errorName: string }
+  | { readonly kind: 'denied'; readonly errorName: string }
+
+export type ProducerIdAnswer = ({ readonly kind: 'assigned' } & ProducerIdentity) | NotYet
+
+export type MarkerAnswer =
+  /** The coordinator has decided; the marker is in the log a moment later. */
+  | { readonly kind: 'decided' }
+  /** Somebody else was assigned a later epoch meanwhile. */
+  | { readonly kind: 'fenced'; readonly errorName: string }
+  | NotYet
+
+export type MarkerRequest = ProducerIdentity & {
+  readonly transactionalId: string
+  readonly topic: string
+  readonly partition: number
+}
+
+export type TransactionCoordinator = {
+  /**
+   * The producer id of `transactionalId` with an epoch higher than any before; with null one of no
+   * transactional id, which nobody can fence. Throws `BrokerFailure` when the cluster is silent.
+   */
+  initProducerId(transactionalId: string | null): Promise<ProducerIdAnswer>
+  /**
+   * Writes one abort marker of this producer into a partition: its leader then refuses every
+   * earlier epoch with INVALID_PRODUCER_EPOCH (ProducerAppendInfo.checkProducerEpoch).
+   */
+  writeAbortMarker(request: MarkerRequest): Promise<MarkerAnswer>
+}
+
+/**
+ * Bounds an empty transaction whose end never arrives; it holds nobody back, since no record is in
+ * it. At most the broker's transaction.max.timeout.ms (15 minutes).
+ */
+const TRANSACTION_TIMEOUT_MS = 60_000
+const TRANSACTION_COORDINATOR = 1
+
+/** Answered while a coordinator moves, loads, or still ends the transaction before. */
+const busyErrors: ReadonlySet<string> = new Set([
+  'COORDINATOR_LOAD_IN_PROGRESS',
+  'COORDINATOR_NOT_AVAILABLE',
+  'NOT_COORDINATOR',
+  'CONCURRENT_TRANSACTIONS',
+  'UNKNOWN_TOPIC_OR_PARTITION',
+  'REQUEST_TIMED_OUT',
+  'NOT_ENOUGH_REPLICAS',
+  'NOT_ENOUGH_REPLICAS_AFTER_APPEND',
+])
+
+const fencedErrors: ReadonlySet<string> = new Set([
+  'INVALID_PRODUCER_EPOCH',
+  'PRODUCER_FENCED',
+  'INVALID_PRODUCER_ID_MAPPING',
+  // Our transaction was decided meanwhile, by whoever came after us.
+  'INVALID_TXN_STATE',
+])
+
+export function createTransactionCoordinator(input: {
+  readonly cluster: string
+  readonly onAnyBroker: <T>(request: (on: Connection) => Promise<T>) => Promise<T>
+  readonly onBrokerAt: <T>(at: Address, request: (on: Connection) => Promise<T>) => Promise<T>
+}): TransactionCoordinator {
+  const { cluster, onAnyBroker, onBrokerAt } = input
+  const failed = (code: number): NotYet => {
+    const error = errorName(code)
+    if (error.endsWith('AUTHORIZATION_FAILED')) return { kind: 'denied', errorName: error }
+    if (busyErrors.has(error)) return { kind: 'busy', errorName: error }
+    const detail = `the transaction coordinator answered ${error}`
+    throw new BrokerFailure({ reason: 'unreachable', cluster, detail })
+  }
+  const findCoordinator = async (transactionalId: string): Promise<Address | NotYet> => {
+    const answer = await onAnyBroker(on =>
+      findCoordinatorV4.api.async(on, TRANSACTION_COORDINATOR, [transactionalId]),
+    )
+    const [found] = answer.coordinators
+    if (found === undefined) return { kind: 'busy', errorName: 'COORDINATOR_NOT_AVAILABLE' }
+    return found.errorCode === 0 ? { host: found.host, port: found.port } : failed(found.errorCode)
+  }
+  return {
+    async initProducerId(transactionalId) {
+      const request = (on: Connection) => {
+        const timeoutMs = transactionalId === null ? 0 : TRANSACTION_TIMEOUT_MS
+        return initProducerIdV4.api.async(on, transactionalId, timeoutMs, -1n, -1)
+      }
+      const at = transactionalId === null ? null : await findCoordinator(transactionalId)
+      if (at !== null && 'kind' in at) return at
+      const answer = await (at === null ? onAnyBroker(request) : onBrokerAt(at, request))
+      if (answer.errorCode !== 0) return failed(answer.errorCode)
+      const { producerId, producerEpoch } = answer
+      return { kind: 'assigned', producerId, producerEpoch }
+    },
+    async writeAbortMarker({ transactionalId, producerId, producerEpoch, topic, partition }) {
+      const at = await findCoordinator(transactionalId)
+      if ('kind' in at) return at
+      const topics = [{ name: topic, partitions: [partition] }]
+      const transaction = { transactionalId, producerId, producerEpoch, verifyOnly: false, topics }
+      const added = await onBrokerAt(at, on => addPartitionsToTxnV3.api.async(on, [transaction]))
+      const partitions = added.resultsByTransaction.flatMap(each => each.topicResults)
+      const addedCode = partitions[0]?.resultsByPartition[0]?.partitionErrorCode ?? -1
+      const ended =
+        addedCode !== 0
+          ? addedCode
+          : (
+              await onBrokerAt(at, on =>
+                endTxnV3.api.async(on, transactionalId, producerId, producerEpoch, false),
+              )
+            ).errorCode
+      if (ended === 0) return { kind: 'decided' }
+      const error = errorName(ended)
+      return fencedErrors.has(error) ? { kind: 'fenced', errorName: error } : failed(ended)
+    },
+  }
+}

@@ -1,0 +1,111 @@
+// Owns where a bearer token comes from: the configuration, a token endpoint, or the signer of
+// Amazon MSK. Does not own how it is sent to a broker (sasl-exchange.ts, kafkajs-client.ts).
+
+import type { ClientCredentials } from '../../core/config/cluster-config.ts'
+import { CredentialError } from '../failure/credential-error.ts'
+
+/** A token, and until when it may be used for new connections, ms since the epoch. */
+export type BearerToken = { readonly token: string; readonly freshUntilMs: number | null }
+
+const REQUEST_TIMEOUT_MS = 5_000
+/** What is left of a token's life must last for a handshake. */
+const FRESH_SHARE = 0.8
+/** A token answer is a few kilobytes; more is another page. */
+const ANSWER_CHARACTERS_MAX = 64 * 1024
+
+export type ResolvedCredentials = Record<'clientId' | 'clientSecret', string> &
+  Pick<ClientCredentials, 'url' | 'scope'>
+
+/**
+ * OAuth 2.0 client credentials (RFC 6749, section 4.4), by HTTP Basic (section 2.3.1) as Kafka's
+ * own client does it (KIP-768). Throws `CredentialError`, which never holds what was sent or
+ * answered but for the error code of section 5.2.
+ */
+export async function fetchToken(from: ResolvedCredentials, nowMs: number): Promise<BearerToken> {
+  const { url, clientId, clientSecret, scope } = from
+  const pair = `${encodeURIComponent(clientId)}:${encodeURIComponent(clientSecret)}`
+  const body = new URLSearchParams({
+    grant_type: 'client_credentials',
+    ...(scope ? { scope } : {}),
+  })
+  let answer: { status: number; body: string }
+  try {
+    const response = await fetch(url, {
+      method: 'POST',
+      headers: {
+        authorization: `Basic ${Buffer.from(pair).toString('base64')}`,
+        accept: 'application/json',
+      },
+      body,
+      // Nobody but the endpoint that was named is told the secret.
+      redirect: 'error',
+      signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
+    })
+    answer = { status: response.status, body: await response.text() }
+  } catch (error) {
+    throw new CredentialError(`token endpoint ${url} does not answer (${reasonOf(error)})`, false)
+  }
+  const fields = fieldsOf(answer.body)
+  const { access_token: token, expires_in: seconds } = fields
+  if (answer.status !== 200 || typeof token !== 'string' || token === '') {
+    const code = errorCode(fields)
+    const said = `answered ${answer.status}${code === null ? '' : ` ${code}`} and no token`
+    throw new CredentialError(`token endpoint ${url} ${said}`, answer.status < 500)
+  }
+  const lifeMs = typeof seconds === 'number' && seconds > 0 ? seconds * 1_000 : 0
+  return { token, freshUntilMs: nowMs + lifeMs * FRESH_SHARE }
+}
+
+/**
+ * Signs a token of Amazon MSK with the credentials of this process: no request to AWS, but for the
+ * credentials themselves. The library is loaded here, because only MSK needs it.
+ */
+export async function signMskToken(region: string): Promise<BearerToken> {
+  const { generateAuthToken } = await import('aws-msk-iam-sasl-signer-js')
+  try {
+    const { token } = await generateAuthToken({ region })
+    // A signature costs a millisecond and is bound to credentials that change: none is kept.
+    return { token, freshUntilMs: null }
+  } catch (error) {
+    const name = error instanceof Error ? error.name : 'no error'
+    throw new CredentialError(`no credentials of AWS to sign a token of MSK with (${name})`, true)
+  }
+}
+
+/** `sub` of a JSON Web Token, unverified: only to tell people whom the broker takes us for. */
+export function subjectOf(token: string): string | null {
+  const [, payload = ''] = token.split('.')
+  const { sub } = fieldsOf(Buffer.from(payload, 'base64url').toString('utf8'))
+  return typeof sub === 'string' && sub !== '' ? sub : null
+}
+
+/** The fields of a JSON object; none for anything else, whose contents nobody needs to see. */
+function fieldsOf(text: string): Record<string, unknown> {
+  if (text.length > ANSWER_CHARACTERS_MAX) return {}
+  try {
+    const parsed: unknown = JSON.parse(text)
+    return typeof parsed === 'object' && parsed !== null ? { ...parsed } : {}
+  } catch {
+    return {}
+  }
+}
+
+/** RFC 6749, section 5.2: a code is one of a few words, so it cannot be our secret sent back. */
+function errorCode({ error }: Record<string, unknown>): string | null {
+  const known = [
+    'invalid_request',
+    'invalid_client',
+    'invalid_grant',
+    'unauthorized_client',
+    'unsupported_grant_type',
+    'invalid_scope',
+  ]
+  return typeof error === 'string' && known.includes(error) ? error : null
+}
+
+/** fetch says `fetch failed`; its cause says why. */
+function reasonOf(error: unknown): string {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
+  if (cause instanceof Error && 'code' in cause && typeof cause.code === 'string') return cause.code
+  return cause instanceof Error ? cause.name : 'no error'
+}

@@ -1,0 +1,158 @@
+// Owns checkpoints and leases in DynamoDB. Every write is one conditional UpdateItem of
+// one row. Does not own what the attributes mean (core/row/checkpoint.ts) nor what is
+// retried (dynamodb-client.ts).
+//
+// A write whose answer was lost is sent again by the SDK, so each must mean the
+// same when it is applied twice:
+//
+//   acquire   finds a live lease that is our own, and takes that for the answer that was lost. The
+//             row itself says how the lease was found (previousLeaseUntilMs), which the lost answer
+//             would have said.
+//   save      finds our fence still there and writes the same again. Had the first one released the
+//             lease and somebody taken it over before the second, the answer is `lease-lost`
+//             although the state is stored: the new owner has it, and nothing of it is undone.
+//   late      an older save that is applied after a newer one of the same owner puts the checkpoint
+//             back, never forward: records are copied again, none is left out.
+
+import { type DynamoDBClient, GetItemCommand } from '@aws-sdk/client-dynamodb'
+import { assert } from '../../core/assert.ts'
+import {
+  type Checkpoint,
+  checkpointKey,
+  checkpointPrefix,
+  type ListedCheckpoints,
+  leaseWasFree,
+  type PartitionKey,
+  readCheckpoint,
+  readCheckpoints,
+  readLeaseHolder,
+  stateAttributes,
+} from '../../core/row/checkpoint.ts'
+import type { Row } from '../../core/row/row.ts'
+import type { CheckpointStore } from './stores.ts'
+import { listRows, sendTo, type TableTarget, updateRow } from './table-request.ts'
+import { namesOf, updateExpression, valuesOf } from './update-expression.ts'
+
+export function createCheckpointStore(client: DynamoDBClient, table: string): CheckpointStore {
+  const target = { client, table }
+  return {
+    list: flow => listCheckpoints(target, flow),
+    get: key => getCheckpoint(target, key),
+    acquire: input => acquireLease(target, input),
+    save: input => saveCheckpoint(target, input),
+  }
+}
+
+async function listCheckpoints(target: TableTarget, flow: string): Promise<ListedCheckpoints> {
+  const purpose = `listing the checkpoints of flow ${flow}`
+  return readCheckpoints(await listRows(target, purpose, { flow, prefix: checkpointPrefix }))
+}
+
+async function getCheckpoint(target: TableTarget, key: PartitionKey): Promise<Checkpoint | null> {
+  const command = new GetItemCommand({
+    TableName: target.table,
+    Key: checkpointKey(key),
+    ConsistentRead: true,
+  })
+  const purpose = `reading the checkpoint of ${nameOf(key)}`
+  const { Item } = await sendTo(target, { operation: 'GetItem', purpose }, () =>
+    target.client.send(command),
+  )
+  return Item === undefined ? null : readCheckpoint(Item)
+}
+
+// The right sides are evaluated against the row as it was: previousLeaseUntilMs
+// becomes what leaseUntilMs was.
+const acquireExpression =
+  'SET #owner = :owner, #leaseUntilMs = :leaseUntilMs, #targetTopic = :targetTopic, ' +
+  '#previousLeaseUntilMs = if_not_exists(#leaseUntilMs, :free), #updatedAtMs = :nowMs, ' +
+  '#state = if_not_exists(#state, :unstarted), #writes = :free ADD #fence :one'
+
+const acquireNames = namesOf([
+  'owner',
+  'leaseUntilMs',
+  'targetTopic',
+  'previousLeaseUntilMs',
+  'updatedAtMs',
+  'state',
+  'writes',
+  'fence',
+])
+
+type AcquireInput = Parameters<CheckpointStore['acquire']>[0]
+
+async function acquireLease(
+  target: TableTarget,
+  { key, targetTopic, owner, nowMs, leaseMs }: AcquireInput,
+): ReturnType<CheckpointStore['acquire']> {
+  assert(nowMs > 0 && leaseMs > 0, `lease of ${leaseMs} ms from ${nowMs}`)
+  const outcome = await updateRow(target, `taking the lease of ${nameOf(key)}`, {
+    Key: checkpointKey(key),
+    UpdateExpression: acquireExpression,
+    // Also true where there is no row at all.
+    ConditionExpression: 'attribute_not_exists(#leaseUntilMs) OR #leaseUntilMs <= :nowMs',
+    ExpressionAttributeNames: acquireNames,
+    ExpressionAttributeValues: valuesOf({
+      owner: { S: owner },
+      leaseUntilMs: { N: String(nowMs + leaseMs) },
+      targetTopic: { S: targetTopic },
+      nowMs: { N: String(nowMs) },
+      free: { N: '0' },
+      one: { N: '1' },
+      unstarted: { S: 'unstarted' },
+    }),
+    ReturnValues: 'ALL_NEW',
+  })
+  const { row } = outcome
+  assert(row !== null, 'DynamoDB refused a lease and did not say whose it is')
+  if (outcome.kind === 'refused') {
+    const holder = readLeaseHolder(row)
+    assert(holder.untilMs !== null, 'DynamoDB refused a lease that is free')
+    // Owners are unique to a run, so this one is the write whose answer was lost.
+    if (holder.owner !== owner) {
+      return { kind: 'held', owner: holder.owner, untilMs: holder.untilMs }
+    }
+  }
+  return {
+    kind: 'acquired',
+    checkpoint: readCheckpoint(row),
+    cleanHandOver: leaseWasFree(row),
+  }
+}
+
+async function saveCheckpoint(
+  target: TableTarget,
+  { key, fence, write, state, nowMs, lease }: Parameters<CheckpointStore['save']>[0],
+): ReturnType<CheckpointStore['save']> {
+  const { present, absent } = stateAttributes(state)
+  const renewed: Row = lease.kind === 'renew' ? { leaseUntilMs: { N: String(lease.untilMs) } } : {}
+  const update = updateExpression({
+    set: {
+      ...present,
+      ...renewed,
+      updatedAtMs: { N: String(nowMs) },
+      writes: { N: String(write) },
+    },
+    remove: lease.kind === 'release' ? [...absent, 'leaseUntilMs'] : absent,
+  })
+  const outcome = await updateRow(target, `saving the checkpoint of ${nameOf(key)}`, {
+    ...update,
+    Key: checkpointKey(key),
+    // The fence grows with every acquisition, so one fence is one owner. Not the clock: a lease
+    // that ran out and that nobody took over is still ours.
+    ConditionExpression: '#fence = :fence AND #writes <= :write',
+    ExpressionAttributeNames: {
+      ...update.ExpressionAttributeNames,
+      ...namesOf(['fence', 'writes']),
+    },
+    ExpressionAttributeValues: {
+      ...update.ExpressionAttributeValues,
+      ...valuesOf({ fence: { N: String(fence) }, write: { N: String(write) } }),
+    },
+  })
+  return outcome.kind === 'updated' ? 'saved' : 'lease-lost'
+}
+
+function nameOf({ flow, topic, partition }: PartitionKey): string {
+  return `${topic}-${partition} (flow ${flow})`
+}

@@ -1,0 +1,109 @@
+// Owns what is said when DynamoDB cannot be used: which error of the SDK means what, and what to
+// check next. By the time one arrives here the SDK has retried what is worth retrying.
+
+import { ReplicatorError, type ReplicatorErrorCode } from '../failure/replicator-error.ts'
+
+type TableErrorCode = Extract<ReplicatorErrorCode, `table-${string}`>
+
+export type TableRequest = {
+  readonly table: string
+  /** See `describeEndpoint`. */
+  readonly endpoint: string
+  /** The API's name of the request, as it appears in IAM policies: `UpdateItem`. */
+  readonly operation: string
+  /** What it was for, as in "while ...": `taking the lease of commit-log-0`. */
+  readonly purpose: string
+}
+
+/** What the SDK threw for a request, as the error that ends a run. */
+export function tableError(request: TableRequest, error: unknown): ReplicatorError {
+  const { table, endpoint, operation, purpose } = request
+  const code = codeOf(error)
+  return new ReplicatorError({
+    code,
+    message:
+      `DynamoDB ${operation} on table ${table} at ${endpoint} failed while ${purpose}: ` +
+      `${textOf(error)}`,
+    hint: hintOf(code, request),
+    cause: error,
+  })
+}
+
+const codeOfName: Readonly<Record<string, TableErrorCode>> = {
+  ResourceNotFoundException: 'table-missing',
+  CredentialsProviderError: 'table-denied',
+  TokenProviderError: 'table-denied',
+  AccessDeniedException: 'table-denied',
+  ExpiredTokenException: 'table-denied',
+  IncompleteSignatureException: 'table-denied',
+  InvalidSignatureException: 'table-denied',
+  MissingAuthenticationTokenException: 'table-denied',
+  UnrecognizedClientException: 'table-denied',
+  TimeoutError: 'table-unreachable',
+  ThrottlingException: 'table-overloaded',
+  ProvisionedThroughputExceededException: 'table-overloaded',
+  RequestLimitExceeded: 'table-overloaded',
+  LimitExceededException: 'table-overloaded',
+}
+
+function codeOf(error: unknown): TableErrorCode {
+  if (!(error instanceof Error)) return 'table-refused'
+  const named = codeOfName[error.name]
+  if (named !== undefined) return named
+  // The SDK has no name for this one.
+  if (error.message === 'Region is missing') return 'table-unreachable'
+  const status = statusOf(error)
+  if (status === null) return isNetworkError(error) ? 'table-unreachable' : 'table-refused'
+  return status >= 500 ? 'table-overloaded' : 'table-refused'
+}
+
+/** The HTTP status of an answer; null when there was none. */
+function statusOf(error: Error): number | null {
+  if (!('$metadata' in error) || typeof error.$metadata !== 'object') return null
+  const status = (error.$metadata as { httpStatusCode?: unknown } | null)?.httpStatusCode
+  return typeof status === 'number' ? status : null
+}
+
+/**
+ * Node's network and TLS errors carry a code: ECONNREFUSED, ENOTFOUND, CERT_HAS_EXPIRED, EPROTO.
+ */
+function isNetworkError(error: Error): boolean {
+  return 'code' in error && typeof error.code === 'string'
+}
+
+function hintOf(code: TableErrorCode, { table, endpoint, operation }: TableRequest): string {
+  switch (code) {
+    case 'table-missing':
+      return `run: gapless init (or set GAPLESS_TABLE to the table's name, if it is not ${table})`
+    case 'table-unreachable':
+      if (endpoint === 'no region') return 'Set AWS_REGION, or AWS_ENDPOINT_URL for a local stack.'
+      return endpoint.startsWith('region ')
+        ? 'Check AWS_REGION and the way to AWS; for a local stack set AWS_ENDPOINT_URL.'
+        : `Check that DynamoDB listens at ${endpoint} (AWS_ENDPOINT_URL).`
+    case 'table-denied':
+      return (
+        'Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or AWS_PROFILE (any two values do for a local ' +
+        `endpoint), and that they allow dynamodb:${operation} on the table.`
+      )
+    case 'table-overloaded':
+      return 'Nothing was lost: run it again. If it stays, look at the metrics of the table for throttling.'
+    case 'table-refused':
+      return (
+        `Check that it is DynamoDB that answers there, and that ${table} is the table of gapless: keys pk (hash) ` +
+        'and sk (range), both strings.'
+      )
+  }
+}
+
+/**
+ * One line: the SDK's advice is left out. An AggregateError of several addresses has only a code.
+ */
+function textOf(error: unknown): string {
+  if (!(error instanceof Error)) return String(error)
+  const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
+  const [line = ''] = error.message.split('\n')
+  const text = line || code || error.name
+  // What is no answer of DynamoDB, a proxy's page for instance, has nothing but a status.
+  const status = statusOf(error)
+  return text === 'UnknownError' && status !== null ? `an answer with HTTP status ${status}` : text
+}

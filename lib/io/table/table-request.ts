@@ -1,0 +1,162 @@
+// Owns the two kinds of requests the stores send: a conditional update of one row, and the listing
+// of the rows of a flow. What goes wrong with them is a `ReplicatorError`; a condition that does
+// not hold is an answer. Does not own what is written (checkpoint-store.ts, incident-store.ts).
+
+import {
+  type AttributeValue,
+  ConditionalCheckFailedException,
+  type ConditionCheck,
+  type DynamoDBClient,
+  QueryCommand,
+  TransactionCanceledException,
+  TransactWriteItemsCommand,
+  type Update,
+  UpdateItemCommand,
+  type UpdateItemCommandInput,
+} from '@aws-sdk/client-dynamodb'
+import type { Row, StoredRow } from '../../core/row/row.ts'
+import { ReplicatorError } from '../failure/replicator-error.ts'
+import { describeEndpoint } from './dynamodb-client.ts'
+import { tableError } from './table-error.ts'
+
+/**
+ * A page has 1 MB: two thousand rows of ours, so this is far beyond the partitions of any cluster.
+ */
+export const listPagesMax = 500
+
+export type TableTarget = { readonly client: DynamoDBClient; readonly table: string }
+
+/**
+ * Sends one request; what remains of its errors after the SDK's retries is
+ * thrown as `ReplicatorError`.
+ */
+export async function sendTo<T>(
+  { client, table }: TableTarget,
+  { operation, purpose }: { readonly operation: string; readonly purpose: string },
+  send: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await send()
+  } catch (error) {
+    throw tableError({ table, endpoint: await describeEndpoint(client), operation, purpose }, error)
+  }
+}
+
+export type UpdateOutcome =
+  /** `row` as `ReturnValues` asks for; empty without. */
+  | { readonly kind: 'updated'; readonly row: StoredRow }
+  /**
+   * The condition did not hold and nothing was written; `row` as it stands, null when there is
+   * none.
+   */
+  | { readonly kind: 'refused'; readonly row: StoredRow | null }
+
+/**
+ * One UpdateItem. The row that refused comes with the refusal, so the loser needs no second
+ * request.
+ */
+export function updateRow(
+  target: TableTarget,
+  purpose: string,
+  input: Omit<UpdateItemCommandInput, 'TableName' | 'ReturnValuesOnConditionCheckFailure'>,
+): Promise<UpdateOutcome> {
+  const command = new UpdateItemCommand({
+    ...input,
+    TableName: target.table,
+    ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
+  })
+  return sendTo(target, { operation: 'UpdateItem', purpose }, async () => {
+    try {
+      const { Attributes } = await target.client.send(command)
+      return { kind: 'updated', row: Attributes ?? {} }
+    } catch (error) {
+      if (!(error instanceof ConditionalCheckFailedException)) throw error
+      return { kind: 'refused', row: error.Item ?? null }
+    }
+  })
+}
+
+/**
+ * One update of a row, on condition of another one, in one transaction. Twice the price of two
+ * requests, so only for what is rare.
+ */
+export function updateRowWhile(
+  target: TableTarget,
+  purpose: string,
+  input: {
+    readonly update: Omit<Update, 'TableName'>
+    readonly condition: Omit<ConditionCheck, 'TableName'>
+  },
+): Promise<'updated' | 'refused'> {
+  const { table: TableName } = target
+  // The SDK gives the command a token of its own: sent again, it is not performed again.
+  const command = new TransactWriteItemsCommand({
+    TransactItems: [
+      { ConditionCheck: { ...input.condition, TableName } },
+      { Update: { ...input.update, TableName } },
+    ],
+  })
+  return sendTo(target, { operation: 'TransactWriteItems', purpose }, async () => {
+    try {
+      await target.client.send(command)
+      return 'updated'
+    } catch (error) {
+      if (!(error instanceof TransactionCanceledException)) throw error
+      const [reason] = error.CancellationReasons ?? []
+      if (reason?.Code !== 'ConditionalCheckFailed') throw error
+      return 'refused'
+    }
+  })
+}
+
+/**
+ * Every row of a flow whose sort key begins with `prefix`, as of now, in the order of the sort
+ * keys.
+ */
+export async function listRows(
+  target: TableTarget,
+  purpose: string,
+  query: {
+    readonly flow: string
+    readonly prefix: string
+    readonly filter?: {
+      readonly expression: string
+      readonly names: Record<string, string>
+      readonly values: Row
+    }
+  },
+): Promise<StoredRow[]> {
+  const { flow, prefix, filter } = query
+  const rows: StoredRow[] = []
+  let startKey: Record<string, AttributeValue> | undefined
+  for (let page = 0; page < listPagesMax; page += 1) {
+    const command = new QueryCommand({
+      TableName: target.table,
+      // A run that has just released must be seen as released.
+      ConsistentRead: true,
+      KeyConditionExpression: '#pk = :flow AND begins_with(#sk, :prefix)',
+      ExpressionAttributeNames: { '#pk': 'pk', '#sk': 'sk', ...filter?.names },
+      ExpressionAttributeValues: {
+        ':flow': { S: flow },
+        ':prefix': { S: prefix },
+        ...filter?.values,
+      },
+      ...(filter === undefined ? {} : { FilterExpression: filter.expression }),
+      ...(startKey === undefined ? {} : { ExclusiveStartKey: startKey }),
+    })
+    const answer = await sendTo(target, { operation: 'Query', purpose }, () =>
+      target.client.send(command),
+    )
+    for (const row of answer.Items ?? []) rows.push(row)
+    startKey = answer.LastEvaluatedKey
+    if (startKey === undefined) return rows
+  }
+  // A list that ends here would pass for a whole one, and partitions would be silently left out.
+  throw new ReplicatorError({
+    code: 'table-refused',
+    message:
+      `Flow ${flow} has more than ${listPagesMax} pages of rows ${prefix}* in table ${target.table} at ` +
+      `${await describeEndpoint(target.client)}; ${rows.length} rows were read while ${purpose}.`,
+    hint: 'Divide the flow into several, or delete incidents nobody needs any more.',
+  })
+}

@@ -1,0 +1,103 @@
+// Owns the shape of the one table and its creation for local endpoints and drills; in
+// AWS it is part of the stack (infra/table.yml, held equal by a test). Does not own
+// what the rows hold (core/).
+
+import { setTimeout } from 'node:timers/promises'
+import {
+  type AttributeDefinition,
+  type BillingMode,
+  CreateTableCommand,
+  DescribeTableCommand,
+  type DynamoDBClient,
+  type KeySchemaElement,
+  ResourceInUseException,
+  type TableDescription,
+} from '@aws-sdk/client-dynamodb'
+import { ReplicatorError } from '../failure/replicator-error.ts'
+import { describeEndpoint } from './dynamodb-client.ts'
+import { sendTo, type TableTarget } from './table-request.ts'
+
+export const tableShape: {
+  readonly KeySchema: KeySchemaElement[]
+  readonly AttributeDefinitions: AttributeDefinition[]
+  readonly BillingMode: BillingMode
+} = {
+  // pk: the flow. sk: checkpoint/<topic>/<partition> or incident/<id>.
+  KeySchema: [
+    { AttributeName: 'pk', KeyType: 'HASH' },
+    { AttributeName: 'sk', KeyType: 'RANGE' },
+  ],
+  AttributeDefinitions: [
+    { AttributeName: 'pk', AttributeType: 'S' },
+    { AttributeName: 'sk', AttributeType: 'S' },
+  ],
+  // Writes come in bursts of a tick and then none: nothing to provision, nothing
+  // to pay for idle partitions.
+  BillingMode: 'PAY_PER_REQUEST',
+}
+
+// A new table is ACTIVE at once locally and within about ten seconds in AWS.
+const activePollsMax = 120
+const activePollMs = 500
+
+/**
+ * Creates the table where it is missing, and returns once it can be used. Throws `ReplicatorError`
+ * when a table of that name has other keys, or does not become ACTIVE within a minute.
+ */
+export async function createTable(
+  client: DynamoDBClient,
+  table: string,
+): Promise<'created' | 'exists'> {
+  const target = { client, table }
+  const purpose = 'creating the table'
+  const created = await sendTo(target, { operation: 'CreateTable', purpose }, async () => {
+    try {
+      await client.send(new CreateTableCommand({ TableName: table, ...tableShape }))
+      return 'created'
+    } catch (error) {
+      if (error instanceof ResourceInUseException) return 'exists'
+      throw error
+    }
+  })
+  const description = await waitUntilActive(target)
+  if (keysOf(description) !== keysOf(tableShape)) {
+    throw new ReplicatorError({
+      code: 'table-refused',
+      message:
+        `Table ${table} at ${await describeEndpoint(client)} exists with other keys: ` +
+        `${keysOf(description)}, expected ${keysOf(tableShape)}.`,
+      hint: 'Set GAPLESS_TABLE to another name.',
+    })
+  }
+  return created
+}
+
+async function waitUntilActive(target: TableTarget): Promise<TableDescription> {
+  const { client, table } = target
+  const request = { operation: 'DescribeTable', purpose: 'waiting for the table' }
+  let status = 'unknown'
+  for (let count = 0; count < activePollsMax; count += 1) {
+    if (count > 0) await setTimeout(activePollMs)
+    const { Table } = await sendTo(target, request, () =>
+      client.send(new DescribeTableCommand({ TableName: table })),
+    )
+    if (Table?.TableStatus === 'ACTIVE') return Table
+    status = Table?.TableStatus ?? status
+  }
+  throw new ReplicatorError({
+    code: 'table-overloaded',
+    message:
+      `Table ${table} at ${await describeEndpoint(client)} is ${status}, expected ACTIVE within ` +
+      `${(activePollsMax * activePollMs) / 1000} s.`,
+    hint: 'run: gapless init (again, once the table has settled)',
+  })
+}
+
+/** `pk HASH S, sk RANGE S`: comparable, and readable in an error. */
+function keysOf(shape: Pick<TableDescription, 'KeySchema' | 'AttributeDefinitions'>): string {
+  const typeOf = (name: string | undefined) =>
+    shape.AttributeDefinitions?.find(each => each.AttributeName === name)?.AttributeType
+  return (shape.KeySchema ?? [])
+    .map(({ AttributeName, KeyType }) => `${AttributeName} ${KeyType} ${typeOf(AttributeName)}`)
+    .join(', ')
+}

@@ -1,0 +1,67 @@
+// Owns looking at both logs of a flow's partitions at the same time, patiently: for whoever looks
+// at a whole flow and not, as a run does, at partitions whose lease it has (observe-loop.ts).
+
+import type { FlowConfig } from '../../core/config/config.ts'
+import {
+  lookAgainMsMax,
+  observationAttemptsMax,
+  retryBackoffMs,
+} from '../../core/config/defaults.ts'
+import { targetTopicName } from '../../core/config/topic-selection.ts'
+import { backoffMs } from '../../core/replicate/budget.ts'
+import type { Clock } from '../../io/clock.ts'
+import type { Cluster } from '../../io/cluster/cluster.ts'
+import { type LogViews, observeLogs, partitionName, type TopicPartition } from './logs.ts'
+
+export type BothSides = {
+  readonly source: Cluster
+  readonly target: Cluster
+  readonly clock: Clock
+}
+
+/** The logs of these partitions, and those of their standby partitions (see `onTarget`). */
+export async function observeBoth(
+  { source, target, clock }: BothSides,
+  flow: FlowConfig,
+  partitions: readonly TopicPartition[],
+): Promise<{ readonly sources: LogViews; readonly targets: LogViews }> {
+  const standby = partitions.map(each => onTarget(flow, each))
+  const [sources, targets] = await Promise.all([
+    observePatiently(clock, source, partitions, ['log-start', 'last-stable', 'log-end']),
+    observePatiently(clock, target, standby, ['log-end']),
+  ])
+  return { sources, targets }
+}
+
+/** Where a partition of the source is copied to. */
+export function onTarget(flow: FlowConfig, { topic, partition }: TopicPartition): TopicPartition {
+  return { topic: targetTopicName(flow, topic), partition }
+}
+
+/**
+ * As `observeLogs`; what did not answer is looked at again, a little later: while a leader moves,
+ * metadata and brokers contradict each other for a moment, and that is nobody's incident.
+ */
+async function observePatiently(
+  clock: Clock,
+  cluster: Cluster,
+  partitions: readonly TopicPartition[],
+  points: Parameters<typeof observeLogs>[2],
+): Promise<LogViews> {
+  const startedAtMs = clock.nowMs()
+  let views = await observeLogs(cluster, partitions, points)
+  for (let attempt = 0; attempt < observationAttemptsMax; attempt += 1) {
+    const before = views
+    const silent = partitions.filter(each => {
+      const view = before.of(each)
+      return view.kind === 'unobserved' && view.reason === 'unreachable'
+    })
+    const waitMs = backoffMs(attempt, retryBackoffMs)
+    if (silent.length === 0 || clock.nowMs() + waitMs - startedAtMs > lookAgainMsMax) break
+    await clock.wait(waitMs)
+    const again = await observeLogs(cluster, silent, points)
+    const names = new Set(silent.map(partitionName))
+    views = { of: each => (names.has(partitionName(each)) ? again : before).of(each) }
+  }
+  return views
+}

@@ -1,0 +1,91 @@
+// Owns the partitions of a flow as a tick and a status see them: those the source has, joined with
+// the rows of the table, once, whatever their number; and how far each one lags. Does not own what
+// is done about them (plan.ts) nor how they are shown (status.ts).
+
+import type { FlowConfig } from '../../core/config/config.ts'
+import { selects } from '../../core/config/topic-selection.ts'
+import { type PartitionState, positionOf } from '../../core/partition/partition-state.ts'
+import type { Checkpoint, CorruptCheckpoint, ListedCheckpoints } from '../../core/row/checkpoint.ts'
+import { type LogView, partitionName, pointOf, type TopicPartition } from './logs.ts'
+
+export type FlowPartition = TopicPartition & {
+  readonly row:
+    | { readonly kind: 'checkpoint'; readonly checkpoint: Checkpoint }
+    /** Nobody has replicated this partition yet. */
+    | { readonly kind: 'absent' }
+    /** Where it stands cannot be read: unobserved, never work; `detail` says what to do. */
+    | { readonly kind: 'corrupt'; readonly detail: string }
+  /** True when any partition of the topic was replicated before: this one is then a new one. */
+  readonly topicIsKnown: boolean
+}
+
+/**
+ * The partitions there are, and those that have a row although they are there no more, each once.
+ * Rows of topics that the flow does not select (any more) are left out.
+ */
+export function joinPartitions(
+  flow: FlowConfig,
+  existing: readonly TopicPartition[],
+  { checkpoints, corrupt }: ListedCheckpoints,
+): FlowPartition[] {
+  const rows = new Map<string, FlowPartition['row']>()
+  const knownTopics = new Set<string>()
+  const selected = new Map<string, TopicPartition>()
+  for (const { topic, partition } of existing) {
+    selected.set(partitionName({ topic, partition }), { topic, partition })
+  }
+  const add = (each: Checkpoint | CorruptCheckpoint, row: FlowPartition['row']) => {
+    const { topic, partition } = each
+    if (!selects(flow, topic)) return
+    const name = partitionName({ topic, partition })
+    rows.set(name, row)
+    selected.set(name, { topic, partition })
+  }
+  for (const checkpoint of checkpoints) {
+    add(checkpoint, { kind: 'checkpoint', checkpoint })
+    if (checkpoint.state.kind !== 'unstarted') knownTopics.add(checkpoint.topic)
+  }
+  for (const each of corrupt) {
+    add(each, { kind: 'corrupt', detail: corruptText(each) })
+    // Taken for replicated: a new partition beside it then starts at its log start, which copies
+    // what could have been left out, and leaves nothing out.
+    knownTopics.add(each.topic)
+  }
+  return [...selected].map(([name, at]) => ({
+    ...at,
+    row: rows.get(name) ?? { kind: 'absent' },
+    topicIsKnown: knownTopics.has(at.topic),
+  }))
+}
+
+/** Offsets between the position and the end of the same log; null where that cannot be known. */
+export function lagOf({ row }: FlowPartition, source: LogView): bigint | null {
+  if (source.kind !== 'seen' || row.kind === 'corrupt') return null
+  const position = positionOf(stateOf(row))
+  if (position !== null && position.sourceTopicId !== source.topicId) return null
+  const from = position?.nextSourceOffset ?? pointOf(source, 'log-start')
+  const end = pointOf(source, 'log-end')
+  return end > from ? end - from : 0n
+}
+
+/** What the row says; `unstarted` where there is none. */
+export function stateOf(row: Exclude<FlowPartition['row'], { kind: 'corrupt' }>): PartitionState {
+  return row.kind === 'checkpoint' ? row.checkpoint.state : { kind: 'unstarted' }
+}
+
+function corruptText({ detail, ...at }: CorruptCheckpoint): string {
+  return (
+    `${partitionName(at)}: its row in the checkpoint table cannot be read, so it is not replicated. ` +
+    `${detail}. Look at that row (aws dynamodb get-item), then restore it from the table's ` +
+    'point-in-time backup, or delete it: without a row the partition halts, and gapless resume finds ' +
+    'out from the standby how far it is (docs/OPERATING.md, "A corrupt row").'
+  )
+}
+
+/** What to say about a row whose key does not name a partition: nothing can be held against one. */
+export function unnamedText(detail: string): string {
+  return (
+    `a row of the checkpoint table belongs to no partition and is left out. ${detail}. Look at it ` +
+    '(aws dynamodb get-item), then give it the right key or delete it (docs/OPERATING.md, "A corrupt row").'
+  )
+}

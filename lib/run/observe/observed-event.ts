@@ -1,0 +1,32 @@
+// Owns turning what was seen of both logs into the event that the core decides about. A tick and a
+// run build it here, so that both ask the same question of the same facts.
+
+import { sourceOffset, targetOffset } from '../../core/offset.ts'
+import type { PartitionEvent } from '../../core/partition/decision.ts'
+import { pointOf, type SeenLog } from './logs.ts'
+
+type Observed = Extract<PartitionEvent, { kind: 'observed' }>
+
+/** `source` was asked for all three points, `target` for its log end and perhaps its log start. */
+export function observedEvent(
+  source: SeenLog,
+  target: SeenLog,
+  found: Pick<Observed, 'cleanHandOver' | 'fetchWasOutOfRange' | 'topicIsKnown'>,
+): Observed {
+  const targetStart = target.offsets.get('log-start')
+  return {
+    kind: 'observed',
+    source: {
+      topicId: source.topicId,
+      logStartOffset: sourceOffset(pointOf(source, 'log-start')),
+      lastStableOffset: sourceOffset(pointOf(source, 'last-stable')),
+      logEndOffset: sourceOffset(pointOf(source, 'log-end')),
+    },
+    target: {
+      topicId: target.topicId,
+      logEndOffset: targetOffset(pointOf(target, 'log-end')),
+      ...(targetStart === undefined ? {} : { logStartOffset: targetOffset(targetStart) }),
+    },
+    ...found,
+  }
+}

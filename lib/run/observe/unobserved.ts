@@ -1,0 +1,125 @@
+// Owns the incidents about what cannot be observed: one per cluster or topic and episode, opened
+// when it is first found, ended when the cluster answers again. Not knowing is reported on every
+// tick, and never as healthy.
+
+import { type Incident, unobservedIncident, wasFoundCopying } from '../../core/incident.ts'
+import { incidentLines } from '../../core/monitoring/incident-lines.ts'
+import type { Clock } from '../../io/clock.ts'
+import type { Cluster } from '../../io/cluster/cluster.ts'
+import type { Log } from '../../io/log.ts'
+import type { IncidentStore } from '../../io/table/stores.ts'
+import type { Finding } from './logs.ts'
+
+export type UnobservedDeps = {
+  readonly incidents: IncidentStore
+  readonly clock: Clock
+  readonly log: Log
+  /** Asked who we are there, once they have refused us something. */
+  readonly source?: Pick<Cluster, 'name' | 'principal'>
+  readonly target?: Pick<Cluster, 'name' | 'principal'>
+}
+
+/** Stores an incident for every finding that has none open, and says all of them again. */
+export async function reportFindings(
+  deps: UnobservedDeps,
+  flow: string,
+  findings: readonly Finding[],
+): Promise<void> {
+  if (findings.length === 0) return
+  const { incidents: open } = await deps.incidents.list(flow, 'open')
+  const distinct = new Map(findings.map(each => [scopeOf(each), each]))
+  for (const finding of distinct.values()) {
+    const known = open.find(incident => concerns(incident, finding))
+    const incident = known ?? incidentOf(deps, finding, flow)
+    if (known === undefined) await deps.incidents.record(incident)
+    for (const line of incidentLines(incident)) deps.log(line)
+  }
+}
+
+/**
+ * Ends the open incidents about clusters and topics that answered now, when they were looked at.
+ */
+export async function resolveAnswered(
+  deps: UnobservedDeps,
+  flow: string,
+  open: readonly Incident[],
+  findings: readonly Finding[],
+): Promise<void> {
+  for (const incident of open) {
+    // Otherwise a topic that may be described and not read would be one
+    // incident more on every tick.
+    if (wasFoundCopying(incident) || !isAboutSilence(incident)) continue
+    if (findings.some(finding => hides(finding, incident))) continue
+    await recover(deps, flow, incident)
+  }
+}
+
+/**
+ * Ends the open incidents about what a fetch or a produce was denied, where records were copied
+ * now.
+ */
+export async function resolveCopied(
+  deps: UnobservedDeps,
+  flow: string,
+  run: {
+    readonly partitions: readonly { readonly topic: string; readonly recordsReplicated: bigint }[]
+    readonly findings: readonly Finding[]
+  },
+): Promise<void> {
+  const copied = new Set(
+    run.partitions.filter(each => each.recordsReplicated > 0n).map(each => each.topic),
+  )
+  if (copied.size === 0) return
+  const { incidents: open } = await deps.incidents.list(flow, 'open')
+  for (const incident of open) {
+    if (!wasFoundCopying(incident)) continue
+    if (incident.topic !== null && !copied.has(incident.topic)) continue
+    if (run.findings.some(finding => concerns(incident, finding))) continue
+    await recover(deps, flow, incident)
+  }
+}
+
+function isAboutSilence({ kind }: Incident): boolean {
+  return kind === 'unreachable' || kind === 'authorization-denied'
+}
+
+async function recover(deps: UnobservedDeps, flow: string, incident: Incident): Promise<void> {
+  const nowMs = deps.clock.nowMs()
+  await deps.incidents.resolve({ flow, id: incident.id, resolution: 'recovered', nowMs })
+  const { cluster } = incident.evidence
+  const topic = incident.topic === null ? '' : `, topic ${incident.topic}`
+  deps.log({ level: 'info', text: `Cluster ${cluster}${topic}, flow ${flow}: answers again.` })
+}
+
+function scopeOf({ cluster, topic, reason }: Finding): string {
+  return `${cluster} ${topic ?? ''} ${reason}`
+}
+
+function concerns(incident: Incident, { cluster, topic, reason }: Finding): boolean {
+  return (
+    incident.kind === reason && incident.topic === topic && incident.evidence.cluster === cluster
+  )
+}
+
+/**
+ * True when it leaves open whether what an incident is about answers: silent itself,
+ * in whatever way, or all of it.
+ */
+function hides({ cluster, topic }: Finding, incident: Incident): boolean {
+  return cluster === incident.evidence.cluster && (topic === null || topic === incident.topic)
+}
+
+function incidentOf(deps: UnobservedDeps, finding: Finding, flow: string): Incident {
+  const { reason: kind, cluster, topic, detail, foundCopying = false } = finding
+  const asked = [deps.source, deps.target].find(each => each?.name === cluster)
+  return unobservedIncident({
+    kind,
+    flow,
+    cluster,
+    topic,
+    detail,
+    principal: asked?.principal?.() ?? null,
+    detectedAtMs: deps.clock.nowMs(),
+    foundCopying,
+  })
+}

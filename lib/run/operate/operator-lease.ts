@@ -1,0 +1,87 @@
+// Owns the lease under which an operator's command moves a partition: taken like that of a run,
+// kept for as long as the command reads, given back with the state it ends in. Does not own what
+// the command decides (resume.ts).
+
+import type { FlowConfig } from '../../core/config/config.ts'
+import { targetTopicName } from '../../core/config/topic-selection.ts'
+import type { PartitionState } from '../../core/partition/partition-state.ts'
+import type { PartitionKey } from '../../core/row/checkpoint.ts'
+import type { Clock } from '../../io/clock.ts'
+import { ReplicatorError } from '../../io/failure/replicator-error.ts'
+import type { Acquisition, CheckpointStore } from '../../io/table/stores.ts'
+import { partitionName, type TopicPartition } from '../observe/logs.ts'
+
+type LeaseDeps = {
+  readonly checkpoints: CheckpointStore
+  readonly clock: Clock
+  readonly owner: string
+}
+
+type Taken = Extract<Acquisition, { kind: 'acquired' }>
+
+/** Throws `ReplicatorError` while somebody else holds it. */
+export async function takeLease(
+  deps: LeaseDeps,
+  flow: FlowConfig,
+  key: PartitionKey,
+): Promise<Taken> {
+  const nowMs = deps.clock.nowMs()
+  const taken = await deps.checkpoints.acquire({
+    key,
+    targetTopic: targetTopicName(flow, key.topic),
+    owner: deps.owner,
+    nowMs,
+    leaseMs: flow.budgets.leaseMs,
+  })
+  if (taken.kind === 'acquired') return taken
+  const seconds = Math.ceil((taken.untilMs - nowMs) / 1000)
+  throw refuse(key, `is leased by ${taken.owner}`, `Try again in ${seconds} s`)
+}
+
+/** A lease that was taken, and how many writes of the checkpoint were begun under it. */
+export type Held = { readonly key: PartitionKey; readonly fence: number; writes: number }
+
+/** Renews the lease when a third of it has passed, however often it is called. */
+export function createLeaseKeeper(
+  { checkpoints, clock }: LeaseDeps,
+  { budgets: { leaseMs } }: FlowConfig,
+  { held, state }: { readonly held: Held; readonly state: PartitionState },
+): () => Promise<void> {
+  let renewedAtMs = clock.nowMs()
+  return async () => {
+    const nowMs = clock.nowMs()
+    if (nowMs - renewedAtMs < leaseMs / 3) return
+    renewedAtMs = nowMs
+    const lease = { kind: 'renew' as const, untilMs: nowMs + leaseMs }
+    held.writes += 1
+    const { key, fence, writes: write } = held
+    const saved = await checkpoints.save({ key, fence, write, state, nowMs, lease })
+    if (saved === 'lease-lost') throw refuseOvertaken(held.key)
+  }
+}
+
+/**
+ * Ends our lease: released, or left to expire where the owner before us did not end in good order.
+ */
+export async function giveBack(
+  deps: LeaseDeps,
+  held: Held,
+  { state, isClean }: { readonly state: PartitionState; readonly isClean: boolean },
+): Promise<void> {
+  held.writes += 1
+  const { key, fence, writes: write } = held
+  const nowMs = deps.clock.nowMs()
+  const lease = isClean ? { kind: 'release' as const } : { kind: 'renew' as const, untilMs: nowMs }
+  const saved = await deps.checkpoints.save({ key, fence, write, state, nowMs, lease })
+  if (saved === 'lease-lost') throw refuseOvertaken(key)
+}
+
+export function refuseOvertaken(at: TopicPartition): ReplicatorError {
+  return refuse(at, 'was taken by another run just now', 'Try again')
+}
+
+/** Why the command does not move this partition, and what to do. */
+export function refuse(at: TopicPartition, why: string, hint: string): ReplicatorError {
+  const message = `${partitionName(at)} ${why}`
+  return new ReplicatorError({ code: 'resume-refused', message, hint })
+}

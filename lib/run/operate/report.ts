@@ -1,0 +1,195 @@
+// Owns the JSON that the commands print with --json. It is a contract: docs/CLI.md documents every
+// field, fields are only ever added at the end, offsets and counts of records are decimal strings
+// (JSON numbers end at 2^53).
+
+import type { Incident } from '../../core/incident.ts'
+import { positionOf } from '../../core/partition/partition-state.ts'
+import type { PartitionReport } from '../partition/partition-run.ts'
+import type { FlowStatus, PartitionStatus as ObservedPartition } from './status.ts'
+
+/**
+ * `unobserved`: the partition could not be looked at just now; its offsets
+ * are those of the checkpoint.
+ */
+export type StatusState = 'unstarted' | 'replicating' | 'waiting' | 'halted' | 'unobserved'
+
+export type PartitionStatus = {
+  readonly topic: string
+  readonly partition: number
+  readonly targetTopic: string
+  readonly state: StatusState
+  readonly nextSourceOffset: string | null
+  readonly nextTargetOffset: string | null
+  readonly sourceLogStartOffset: string | null
+  readonly sourceLogEndOffset: string | null
+  /** Offsets of the source not replicated yet; null, never 0, where that is not known. */
+  readonly lagRecords: string | null
+  readonly topicId: string | null
+  readonly openIncidents: number
+  /** ISO 8601, when the checkpoint was last written; null when there is none. */
+  readonly updatedAt: string | null
+  readonly latencyMs: number | null
+}
+
+export type FlowStatusReport = {
+  readonly name: string
+  readonly partitions: readonly PartitionStatus[]
+  /**
+   * What could not be looked at, one sentence each; then a partition may be missing from the list.
+   */
+  readonly unobserved: readonly string[]
+  /** What works with less than it should, one sentence each. */
+  readonly warnings: readonly string[]
+}
+
+export type StatusReport = { readonly flows: readonly FlowStatusReport[] }
+
+export type RunOutcome =
+  | 'drained'
+  | 'halted'
+  | 'waiting'
+  | 'absent'
+  | 'unobserved'
+  | 'failed'
+  | 'deadline'
+  | 'lease-held'
+  | 'lease-lost'
+
+export type PartitionRunReport = {
+  readonly topic: string
+  readonly partition: number
+  readonly outcome: RunOutcome
+  /** Why, where the outcome alone does not say it. */
+  readonly detail: string | null
+  readonly recordsReplicated: string
+  readonly bytesReplicated: string
+  readonly nextSourceOffset: string | null
+  readonly nextTargetOffset: string | null
+}
+
+export type RunReport = {
+  readonly flows: readonly {
+    readonly name: string
+    readonly partitions: readonly PartitionRunReport[]
+    readonly warnings: readonly string[]
+    /** What could not be looked at, one sentence each. */
+    readonly unobserved: readonly string[]
+    /** What could not be stored at the end, one sentence each. */
+    readonly failures: readonly string[]
+  }[]
+  readonly recordsReplicated: string
+  readonly bytesReplicated: string
+  readonly elapsedMs: number
+}
+
+export type ResumeReport = {
+  readonly flow: string
+  readonly topic: string
+  readonly partition: number
+  readonly nextSourceOffset: string
+  /** Source offsets passed over, and now named in the incident. */
+  readonly skippedOffsets: string
+}
+
+export type IncidentReport = {
+  readonly id: string
+  readonly kind: Incident['kind']
+  readonly flow: string
+  readonly topic: string | null
+  readonly partition: number | null
+  /** ISO 8601. */
+  readonly detectedAt: string
+  readonly expectedOffset: string | null
+  readonly foundOffset: string | null
+  readonly lostRecordsMax: string | null
+  readonly resolution: Incident['resolution']
+  readonly evidence: Readonly<Record<string, string>>
+}
+
+export type IncidentsReport = {
+  readonly incidents: readonly IncidentReport[]
+  /** Incidents whose rows cannot be read, one sentence each. */
+  readonly unreadable: readonly string[]
+}
+
+export type TopicsReport = {
+  readonly clusters: readonly {
+    readonly name: string
+    readonly topics: readonly TopicReport[]
+    /** Why the cluster, or some of its topics, could not be looked at; null when all could. */
+    readonly error: string | null
+  }[]
+}
+
+export type TopicReport = {
+  readonly name: string
+  readonly topicId: string
+  readonly partitions: readonly {
+    readonly partition: number
+    readonly logStartOffset: string | null
+    readonly logEndOffset: string | null
+  }[]
+}
+
+export function reportIncident(incident: Incident): IncidentReport {
+  const { id, kind, flow, topic, partition, detectedAtMs, resolution, evidence } = incident
+  return {
+    id,
+    kind,
+    flow,
+    topic,
+    partition,
+    detectedAt: new Date(detectedAtMs).toISOString(),
+    expectedOffset: incident.expectedOffset?.toString() ?? null,
+    foundOffset: incident.foundOffset?.toString() ?? null,
+    lostRecordsMax: incident.lostRecordsMax?.toString() ?? null,
+    resolution,
+    evidence,
+  }
+}
+
+export function reportFlowStatus(flow: FlowStatus): FlowStatusReport {
+  return {
+    name: flow.name,
+    partitions: flow.partitions.map(reportPartitionStatus),
+    unobserved: flow.unobserved,
+    warnings: flow.warnings,
+  }
+}
+
+function reportPartitionStatus(partition: ObservedPartition): PartitionStatus {
+  const { updatedAtMs } = partition
+  return {
+    topic: partition.topic,
+    partition: partition.partition,
+    targetTopic: partition.targetTopic,
+    state: partition.state,
+    nextSourceOffset: decimal(partition.nextSourceOffset),
+    nextTargetOffset: decimal(partition.nextTargetOffset),
+    sourceLogStartOffset: decimal(partition.sourceLogStartOffset),
+    sourceLogEndOffset: decimal(partition.sourceLogEndOffset),
+    lagRecords: decimal(partition.lagRecords),
+    topicId: partition.topicId,
+    openIncidents: partition.openIncidents,
+    updatedAt: updatedAtMs === null ? null : new Date(updatedAtMs).toISOString(),
+    latencyMs: partition.latencyMs,
+  }
+}
+
+export function reportPartitionRun(report: PartitionReport): PartitionRunReport {
+  const position = positionOf(report.state)
+  return {
+    topic: report.topic,
+    partition: report.partition,
+    outcome: report.outcome,
+    detail: report.detail,
+    recordsReplicated: String(report.recordsReplicated),
+    bytesReplicated: String(report.bytesReplicated),
+    nextSourceOffset: decimal(position?.nextSourceOffset ?? null),
+    nextTargetOffset: decimal(position?.nextTargetOffset ?? null),
+  }
+}
+
+function decimal(value: bigint | null): string | null {
+  return value === null ? null : String(value)
+}

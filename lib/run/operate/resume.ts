@@ -1,0 +1,295 @@
+// Owns `gapless resume`: an operator moves a halted partition past its incident. It takes the
+// lease like any run, so it cannot collide with one, and it stores where replication goes on
+// before the partition is released.
+
+import type { FlowConfig } from '../../core/config/config.ts'
+import { targetTopicName } from '../../core/config/topic-selection.ts'
+import { type Incident, isAboutTarget } from '../../core/incident.ts'
+import {
+  isBefore,
+  laterOf,
+  offsetsBetween,
+  type SourceOffset,
+  sourceOffset,
+  targetOffset,
+} from '../../core/offset.ts'
+import { topicReset } from '../../core/partition/detected-incident.ts'
+import { historyBefore } from '../../core/partition/epoch-history.ts'
+import type { PartitionState, Position } from '../../core/partition/partition-state.ts'
+import type { Clock } from '../../io/clock.ts'
+import type { Cluster } from '../../io/cluster/cluster.ts'
+import type { CheckpointStore, IncidentStore } from '../../io/table/stores.ts'
+import { findProgress, type OffsetRange, type Progress } from '../compare/standby-progress.ts'
+import { observeLogs, pointOf, type SeenLog, type TopicPartition } from '../observe/logs.ts'
+import {
+  createLeaseKeeper,
+  giveBack,
+  type Held,
+  refuse,
+  refuseOvertaken,
+  takeLease,
+} from './operator-lease.ts'
+
+export type ResumeDeps = {
+  readonly source: Cluster
+  readonly target: Cluster
+  readonly checkpoints: CheckpointStore
+  readonly incidents: IncidentStore
+  readonly clock: Clock
+  readonly owner: string
+}
+
+/**
+ * Where to go on: `null` lets the incident decide, an offset is taken as it is when the log holds
+ * it.
+ */
+export type ResumeFrom = 'log-start' | bigint | null
+
+export type Resumed = {
+  /**
+   * What the operator went past: the incident that halted the partition,
+   * and a reset of its topic since.
+   */
+  readonly incidents: readonly Incident[]
+  readonly position: Position
+  /**
+   * Source offsets between where replication stood and where it goes on, now named in the incident.
+   */
+  readonly skippedOffsets: bigint
+}
+
+/** Continues a halted partition. Throws `ReplicatorError` with what to do when it cannot. */
+export async function resumePartition(
+  deps: ResumeDeps,
+  input: { readonly flow: FlowConfig; readonly at: TopicPartition; readonly from: ResumeFrom },
+): Promise<Resumed> {
+  const { flow, at } = input
+  const key = { flow: flow.name, ...at }
+  const known = await deps.checkpoints.get(key)
+  if (known === null) throw refuse(at, 'has no checkpoint', 'See: gapless status')
+  const taken = await takeLease(deps, flow, key)
+  const { state } = taken.checkpoint
+  const held: Held = { key, fence: taken.checkpoint.lease.fence, writes: 0 }
+  let resumed: Resumed
+  try {
+    const keepLease = createLeaseKeeper(deps, flow, { held, state })
+    resumed = await choosePosition(deps, { ...input, keepLease }, state)
+    // Everything that is passed over has its name in the incident before the position
+    // passes over it. A crash from here on leaves the partition halted, and the same
+    // command can be given again.
+    for (const incident of resumed.incidents) await endIncident(deps, held, incident)
+  } catch (error) {
+    const isClean = taken.cleanHandOver
+    await giveBack(deps, held, { state, isClean })
+    throw error
+  }
+  // The last write, also when its answer is lost: another one would undo it.
+  const next: PartitionState = { kind: 'replicating', position: resumed.position }
+  await giveBack(deps, held, { state: next, isClean: true })
+  return resumed
+}
+
+async function endIncident(deps: ResumeDeps, held: Held, incident: Incident): Promise<void> {
+  if ((await deps.incidents.record(incident, held)) === 'overtaken') throw refuseOvertaken(held.key)
+  const nowMs = deps.clock.nowMs()
+  const { flow, id } = incident
+  await deps.incidents.resolve({ flow, id, resolution: 'resumed', nowMs })
+}
+
+async function choosePosition(
+  deps: ResumeDeps,
+  input: {
+    readonly flow: FlowConfig
+    readonly at: TopicPartition
+    readonly from: ResumeFrom
+    readonly keepLease: () => Promise<void>
+  },
+  state: PartitionState,
+): Promise<Resumed> {
+  const { flow, at } = input
+  if (state.kind !== 'halted') {
+    throw refuse(at, `is ${state.kind}, not halted`, 'Nothing to resume; see: gapless status')
+  }
+  const onTarget = { topic: targetTopicName(flow, at.topic), partition: at.partition }
+  const [{ incidents, corrupt }, source, target] = await Promise.all([
+    deps.incidents.list(flow.name, 'all'),
+    look(deps.source, at, ['log-start', 'log-end']),
+    look(deps.target, onTarget, ['log-start', 'log-end']),
+  ])
+  const hidden = corrupt.find(each => each.id === state.incidentId)
+  if (hidden !== undefined) {
+    // What is passed over could not be stored in it.
+    throw refuse(at, 'is halted by an incident that cannot be read', `${hidden.detail}. Repair it`)
+  }
+  const incident = incidents.find(each => each.id === state.incidentId) ?? null
+  const isAsked = input.from === null && isTargetNotEmpty(state.incidentId)
+  const found = isAsked ? await findBehindTarget(deps, input, { source, target }) : null
+  const from = found?.nextSourceOffset ?? input.from
+  const position = nextPosition({ at, from, incident, position: state.position, source, target })
+  const { nextSourceOffset } = position
+  const isSameLog = position.sourceTopicId === state.position.sourceTopicId
+  const stood = isSameLog ? lastInCommon(state.position, incident) : nextSourceOffset
+  // Those that the standby holds are not passed over.
+  const passed = found?.missing ?? { from: stood, to: nextSourceOffset }
+  const skippedOffsets = offsetsBetween(passed.from, passed.to)
+  if (isSameLog) {
+    const incidents = incident === null ? [] : [passedBy(incident, nextSourceOffset, passed)]
+    return { position, skippedOffsets, incidents }
+  }
+  // What the halting incident says is about a log that is gone, and stays as it is.
+  const before = incident === null || incident.kind === 'topic-reset' ? [] : [open(incident)]
+  const renewed = { topicId: source.topicId, nextSourceOffset }
+  const context = { scope: { flow: flow.name, ...at }, nowMs: deps.clock.nowMs() }
+  const reset = topicReset(state.position, renewed, { ...context, resolution: 'open' })
+  return { position, skippedOffsets, incidents: [...before, reset] }
+}
+
+/**
+ * Up to where the source's log was copied: after a divergence it is another log from there on, and
+ * where that is not known, perhaps from its beginning on.
+ */
+function lastInCommon({ nextSourceOffset }: Position, incident: Incident | null): SourceOffset {
+  if (incident?.kind !== 'log-diverged') return nextSourceOffset
+  const parted = sourceOffset(incident.foundOffset ?? 0n)
+  return isBefore(parted, nextSourceOffset) ? parted : nextSourceOffset
+}
+
+/** By the id, because an operator may have deleted the incident's row. */
+function isTargetNotEmpty(incidentId: string): boolean {
+  return incidentId.startsWith('target-not-empty:' satisfies `${Incident['kind']}:`)
+}
+
+/** Where a partition goes on whose standby holds records that no checkpoint knows of. */
+async function findBehindTarget(
+  { source, target }: ResumeDeps,
+  input: {
+    readonly flow: FlowConfig
+    readonly at: TopicPartition
+    readonly keepLease: () => Promise<void>
+  },
+  seen: { readonly source: SeenLog; readonly target: SeenLog },
+): Promise<Extract<Progress, { kind: 'reached' }>> {
+  const { flow, at, keepLease: beforeFetch } = input
+  const { partition } = at
+  const found = await findProgress({ source, target, flow, beforeFetch }, { ...seen, partition })
+  if (found.kind === 'reached') return found
+  throw refuse(
+    at,
+    `stays halted: how far its standby ${targetTopicName(flow, at.topic)} on ${target.name} is cannot be told ` +
+      `from what it holds: ${found.detail}`,
+    'say where to go on: --from OFFSET (of the source), or --from log-start, which copies everything ' +
+      'the source holds behind what is there',
+  )
+}
+
+/**
+ * Ended only by the write that says how, also where a first attempt at this command ended it
+ * already.
+ */
+function open(incident: Incident): Incident {
+  return { ...incident, resolution: 'open' }
+}
+
+/**
+ * The incident as it stands once an operator goes on at `nextSourceOffset`, in the same log, and
+ * passes over a range.
+ */
+function passedBy(
+  incident: Incident,
+  nextSourceOffset: SourceOffset,
+  passed: OffsetRange,
+): Incident {
+  const { from, to } = passed
+  const lostRecordsMax = offsetsBetween(from, to)
+  const isDivergence = incident.kind === 'log-diverged'
+  const isKept = isAboutTarget(incident.kind) || (isDivergence && incident.foundOffset !== null)
+  // What a target lost, or shares with others, is said in its own offsets and does not change;
+  // neither does the offset at which two logs part.
+  const foundOffset = isKept ? incident.foundOffset : nextSourceOffset
+  const saysRange = (isKept || isDivergence) && lostRecordsMax > 0n
+  const range = saysRange ? { passedFrom: String(from), passedTo: String(to) } : {}
+  const evidence = { ...incident.evidence, ...range }
+  return { ...open(incident), foundOffset, lostRecordsMax, evidence }
+}
+
+async function look(
+  cluster: Cluster,
+  at: TopicPartition,
+  points: Parameters<typeof observeLogs>[2],
+): Promise<SeenLog> {
+  const view = (await observeLogs(cluster, [at], points)).of(at)
+  switch (view.kind) {
+    case 'seen':
+      return view
+    case 'missing':
+      throw refuse(at, `does not exist on ${cluster.name}`, 'create it, or wait for the next tick')
+    case 'unobserved':
+      throw refuse(
+        at,
+        `cannot be observed on ${cluster.name}: ${view.detail}`,
+        'try again when it answers',
+      )
+  }
+}
+
+function nextPosition(input: Starting & { readonly target: SeenLog }): Position {
+  const { position, source, target } = input
+  const nextSourceOffset = startingOffset(input)
+  return {
+    ...position,
+    sourceTopicId: source.topicId,
+    targetTopicId: target.topicId,
+    nextSourceOffset,
+    rewinds: position.rewinds + (isBefore(nextSourceOffset, position.nextSourceOffset) ? 1 : 0),
+    nextTargetOffset: targetOffset(pointOf(target, 'log-end')),
+    lastSeenLogEndOffset: sourceOffset(pointOf(source, 'log-end')),
+    epochs: historyAt(nextSourceOffset, input),
+    // As old as can be: what is copied again must not be taken for a repetition of what was sent
+    // before, so it goes out under a new epoch.
+    producer: position.producer === null ? null : { ...position.producer, assignedAtMs: 0 },
+  }
+}
+
+/** What is known of the epochs before `offset`: elsewhere they would be another log's. */
+function historyAt(
+  offset: SourceOffset,
+  { position, incident, source }: Pick<Starting, 'position' | 'incident' | 'source'>,
+): Position['epochs'] {
+  if (source.topicId !== position.sourceTopicId) return []
+  if (incident?.kind !== 'log-diverged') {
+    return offset === position.nextSourceOffset ? position.epochs : []
+  }
+  const { foundOffset } = incident
+  const isCommon = foundOffset !== null && offset <= foundOffset
+  return isCommon ? historyBefore(position.epochs, offset) : []
+}
+
+type Starting = {
+  readonly at: TopicPartition
+  readonly from: ResumeFrom
+  readonly incident: Incident | null
+  readonly position: Position
+  readonly source: SeenLog
+}
+
+function startingOffset(input: Starting): SourceOffset {
+  const { at, from, incident, position, source } = input
+  const start = sourceOffset(pointOf(source, 'log-start'))
+  const end = sourceOffset(pointOf(source, 'log-end'))
+  if (from === 'log-start') return start
+  if (from !== null) {
+    if (from < start || from > end) {
+      const why = `holds offsets ${start} to ${end} on the source, not ${from}`
+      throw refuse(at, why, `choose one of them, or --from log-start`)
+    }
+    return sourceOffset(from)
+  }
+  if (source.topicId !== position.sourceTopicId) return start
+  if (incident?.kind === 'log-diverged') {
+    if (incident.foundOffset !== null) return laterOf(start, sourceOffset(incident.foundOffset))
+    // From our position on, records that the source has now and nobody copied would be skipped.
+    const why = `parts from what was copied at an offset that is not known, ${incident.evidence.partsNotBehind ?? end} or before`
+    throw refuse(at, why, `Choose where to go on: --from log-start, or --from OFFSET`)
+  }
+  return laterOf(start, position.nextSourceOffset)
+}

@@ -1,0 +1,153 @@
+// Owns `gapless run --once`: plan and replicate in this process, again and again, until every
+// partition is drained, halted, or cannot go on. The same plan and the same run as the functions
+// use, without anything between them.
+
+import type { FlowConfig } from '../../core/config/config.ts'
+import { packShards } from '../../core/replicate/shard-packing.ts'
+import type { Finding } from '../observe/logs.ts'
+import { partitionName } from '../observe/logs.ts'
+import type { Outcome, PartitionReport } from '../partition/partition-run.ts'
+import type { ReplicateDeps } from '../partition/shard-run.ts'
+import {
+  type PartitionPlan,
+  type PartitionWork,
+  type Plan,
+  type PlanDeps,
+  planFlow,
+  workOf,
+} from '../plan/plan.ts'
+import { byName, type ReplicateReport, replicateAndReport } from '../replicate/replicate.ts'
+
+export type RunOnceDeps = PlanDeps & ReplicateDeps
+
+export type FlowRunReport = {
+  readonly name: string
+  readonly partitions: readonly PartitionReport[]
+  /** What could not be observed when last looked at. */
+  readonly findings: readonly Finding[]
+  readonly warnings: readonly string[]
+  /** What could not be stored at the end of a pass; see `ReplicateReport`. */
+  readonly failures: readonly string[]
+}
+
+/**
+ * Passes are needed for what did not fit into one and for leases to end; this
+ * many mean something is wrong.
+ */
+const PASSES_MAX = 20
+/** How long to wait for other runs' leases in all: a crashed owner's is over after one lease. */
+const LEASE_WAIT_MS_MAX = 120_000
+/** A run in this process ends when it is done or interrupted; this only bounds a single pass. */
+const PASS_MS_MAX = 24 * 60 * 60 * 1000
+
+/**
+ * Runs one flow to its end. `interrupted` ends it early, with everything
+ * acknowledged in the checkpoints.
+ */
+export async function runFlowOnce(
+  deps: RunOnceDeps,
+  flow: FlowConfig,
+  interrupted: AbortSignal,
+): Promise<FlowRunReport> {
+  const reports = new Map<string, PartitionReport>()
+  const findings: Finding[] = []
+  const failures = new Set<string>()
+  const patienceEndsMs = deps.clock.nowMs() + LEASE_WAIT_MS_MAX
+  let warnings: readonly string[] = []
+  for (let pass = 0; pass < PASSES_MAX && !interrupted.aborted; pass += 1) {
+    const plan = await planFlow(deps, flow)
+    warnings = plan.warnings
+    findings.splice(0, findings.length, ...plan.findings)
+    const { shards, deferred } = packShards(workOf(plan), flow.budgets)
+    for (const partitions of shards) {
+      const report = await replicateShard(deps, { flow, partitions, interrupted })
+      findings.push(...report.findings)
+      for (const failure of report.failures) failures.add(failure)
+      merge(reports, report)
+    }
+    addUnrun(reports, plan)
+    const held = [...reports.values()].filter(each => each.outcome === 'lease-held')
+    if (held.length === 0 && deferred.length === 0) break
+    if (held.length > 0) {
+      if (deps.clock.nowMs() >= patienceEndsMs) break
+      await waitForLeases(deps, plan, held, interrupted)
+    }
+  }
+  return {
+    name: flow.name,
+    partitions: [...reports.values()].sort(byName),
+    findings,
+    warnings,
+    failures: [...failures],
+  }
+}
+
+function replicateShard(
+  deps: RunOnceDeps,
+  input: {
+    readonly flow: FlowConfig
+    readonly partitions: readonly PartitionWork[]
+    readonly interrupted: AbortSignal
+  },
+): Promise<ReplicateReport> {
+  const deadlineMs = deps.clock.nowMs() + PASS_MS_MAX
+  return replicateAndReport(deps, { ...input, deadlineMs, tails: false })
+}
+
+/** Counts add up over passes; the outcome is that of the last one. */
+function merge(reports: Map<string, PartitionReport>, { partitions }: ReplicateReport): void {
+  for (const report of partitions) {
+    const before = reports.get(partitionName(report))
+    report.recordsReplicated += before?.recordsReplicated ?? 0n
+    report.bytesReplicated += before?.bytesReplicated ?? 0n
+    report.incidents.unshift(...(before?.incidents ?? []))
+    reports.set(partitionName(report), report)
+  }
+}
+
+async function waitForLeases(
+  { clock, log }: RunOnceDeps,
+  plan: Plan,
+  held: readonly PartitionReport[],
+  interrupted: AbortSignal,
+): Promise<void> {
+  const nowMs = clock.nowMs()
+  const ends = plan.partitions.flatMap(each =>
+    each.kind === 'busy' ? [each.heldUntilMs ?? 0] : [],
+  )
+  // A lease found only when ours was refused: its end was not in the plan, so look again soon.
+  const waitMs = ends.length === 0 ? 1000 : Math.max(Math.min(...ends) - nowMs, 0) + 1
+  const names = held.map(each => `${partitionName(each)}: ${each.detail}`).join('; ')
+  const seconds = Math.ceil(waitMs / 1000)
+  const text = `Waiting ${seconds} s for the lease of another run to end or be released. ${names}`
+  log({ level: 'warn', text })
+  await clock.wait(waitMs, interrupted)
+}
+
+/** Partitions the last plan had nothing to do for are part of the answer too. */
+function addUnrun(reports: Map<string, PartitionReport>, plan: Plan): void {
+  for (const { kind, topic, partition, detail, state } of plan.partitions) {
+    const outcome = outcomeOf(kind)
+    const name = partitionName({ topic, partition })
+    const before = reports.get(name)
+    if (outcome === null || (before !== undefined && before.outcome !== 'lease-held')) continue
+    const counts = { recordsReplicated: 0n, bytesReplicated: 0n, incidents: [] }
+    reports.set(name, { ...counts, ...before, topic, partition, outcome, detail, state })
+  }
+}
+
+function outcomeOf(kind: PartitionPlan['kind']): Outcome | null {
+  switch (kind) {
+    case 'idle':
+      return 'drained'
+    case 'busy':
+      return 'lease-held'
+    case 'work':
+      return null
+    case 'halted':
+    case 'waiting':
+    case 'absent':
+    case 'unobserved':
+      return kind
+  }
+}

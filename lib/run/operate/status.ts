@@ -1,0 +1,135 @@
+// Owns the answer to "how does it stand?": checkpoints beside what both clusters say
+// right now. Reads only, takes no lease, and shows what cannot be observed as that. The
+// shape is a contract (docs/CLI.md).
+
+import type { FlowConfig } from '../../core/config/config.ts'
+import { targetTopicName } from '../../core/config/topic-selection.ts'
+import { type Incident, isOpenFor } from '../../core/incident.ts'
+import { transactionalIdPrefix } from '../../core/partition/crash-recovery.ts'
+import {
+  type PartitionState,
+  type PartitionStateKind,
+  positionOf,
+} from '../../core/partition/partition-state.ts'
+import { corruptIncidentText } from '../../core/row/incident-row.ts'
+import type { Cluster } from '../../io/cluster/cluster.ts'
+import type { CheckpointStore, IncidentStore } from '../../io/table/stores.ts'
+import {
+  type FlowPartition,
+  joinPartitions,
+  lagOf,
+  stateOf,
+  unnamedText,
+} from '../observe/flow-partitions.ts'
+import { findTopics } from '../observe/flow-topics.ts'
+import { type LogView, observeLogs, pointOf, type TopicPartition } from '../observe/logs.ts'
+
+export type StatusDeps = {
+  readonly source: Cluster
+  readonly checkpoints: CheckpointStore
+  readonly incidents: IncidentStore
+}
+
+export type PartitionStatus = TopicPartition & {
+  readonly targetTopic: string
+  /** `unobserved`: the source did not answer, or the row of the table cannot be read. */
+  readonly state: PartitionStateKind | 'unobserved'
+  readonly nextSourceOffset: bigint | null
+  readonly nextTargetOffset: bigint | null
+  readonly sourceLogStartOffset: bigint | null
+  readonly sourceLogEndOffset: bigint | null
+  readonly lagRecords: bigint | null
+  readonly topicId: string | null
+  readonly openIncidents: number
+  readonly updatedAtMs: number | null
+  /** From the last copied record's timestamp to the checkpoint that says it was copied. */
+  readonly latencyMs: number | null
+}
+
+export type FlowStatus = {
+  readonly name: string
+  readonly partitions: readonly PartitionStatus[]
+  /** What could not be observed, for a person. */
+  readonly unobserved: readonly string[]
+  /** What works with less than it should, for a person. */
+  readonly warnings: readonly string[]
+}
+
+/** Looks at one flow. Never throws for what a cluster answers, or does not. */
+export async function readFlowStatus(deps: StatusDeps, flow: FlowConfig): Promise<FlowStatus> {
+  const listed = await deps.checkpoints.list(flow.name)
+  const topics = await findTopics(deps.source, flow, [...listed.checkpoints, ...listed.corrupt])
+  const partitions = joinPartitions(flow, topics.partitions, listed)
+  const views = await observeLogs(deps.source, partitions, ['log-start', 'log-end'])
+  const { incidents: open, corrupt: hidden } = await deps.incidents.list(flow.name, 'open')
+  const silent = partitions.flatMap(each => {
+    const view = views.of(each)
+    return view.kind === 'unobserved' ? [`${deps.source.name}: ${view.detail}`] : []
+  })
+  const found = topics.findings.map(each => `${each.cluster}: ${each.detail}`)
+  const corrupt = partitions.flatMap(({ row }) => (row.kind === 'corrupt' ? [row.detail] : []))
+  const unnamed = listed.unnamed.map(unnamedText)
+  return {
+    name: flow.name,
+    partitions: partitions.map(each =>
+      partitionStatus({ flow, partition: each, view: views.of(each), open }),
+    ),
+    unobserved: [
+      ...new Set([...found, ...silent, ...corrupt, ...unnamed, ...hidden.map(corruptIncidentText)]),
+    ],
+    warnings: unfencedWarnings(flow, partitions),
+  }
+}
+
+/** One line for all partitions that write as a producer nobody can fence; none where all can. */
+function unfencedWarnings(flow: FlowConfig, partitions: readonly FlowPartition[]): string[] {
+  const unfenced = partitions.filter(({ row }) => {
+    if (row.kind !== 'checkpoint') return false
+    return positionOf(row.checkpoint.state)?.producer?.fencing === 'none'
+  })
+  if (unfenced.length === 0) return []
+  const waitS = flow.budgets.requestTimeoutMs / 1000
+  return [
+    `cluster ${flow.to} denied transactional ids for ${unfenced.length} of ${partitions.length} partitions: ` +
+      `a run that died there cannot be fenced, only waited out (its lease and ${waitS} s), and one that was ` +
+      'frozen for longer may write once more. Grant WRITE and DESCRIBE on transactional ids with the ' +
+      `prefix ${transactionalIdPrefix(flow.name)} there; it is used within a day, at once after a run that died.`,
+  ]
+}
+
+function partitionStatus(input: {
+  readonly flow: FlowConfig
+  readonly partition: FlowPartition
+  readonly view: LogView
+  readonly open: readonly Incident[]
+}): PartitionStatus {
+  const { flow, partition, view, open } = input
+  const { row } = partition
+  const at = { topic: partition.topic, partition: partition.partition }
+  const checkpoint = row.kind === 'checkpoint' ? row.checkpoint : null
+  const state = row.kind === 'corrupt' ? null : stateOf(row)
+  const position = state === null ? null : positionOf(state)
+  const seen = view.kind === 'seen' ? view : null
+  const lastMs = position?.lastTimestampMs ?? null
+  return {
+    ...at,
+    targetTopic: checkpoint?.targetTopic ?? targetTopicName(flow, at.topic),
+    state: shownState(state, view),
+    nextSourceOffset: position?.nextSourceOffset ?? null,
+    nextTargetOffset: position?.nextTargetOffset ?? null,
+    sourceLogStartOffset: seen === null ? null : pointOf(seen, 'log-start'),
+    sourceLogEndOffset: seen === null ? null : pointOf(seen, 'log-end'),
+    lagRecords: lagOf(partition, view),
+    topicId: position?.sourceTopicId ?? seen?.topicId ?? null,
+    openIncidents: open.filter(each => isOpenFor(each, { flow: flow.name, ...at })).length,
+    updatedAtMs: checkpoint?.updatedAtMs ?? null,
+    latencyMs:
+      lastMs === null || checkpoint === null ? null : checkpoint.updatedAtMs - Number(lastMs),
+  }
+}
+
+/** A halt is known whether or not the source answers; that it runs is known only when it does. */
+function shownState(state: PartitionState | null, view: LogView): PartitionStatus['state'] {
+  if (state === null) return 'unobserved'
+  return view.kind === 'unobserved' && state.kind !== 'halted' ? 'unobserved' : state.kind
+}

@@ -1,0 +1,123 @@
+// Owns the order of the batches of one partition that were fetched and are not acknowledged: which
+// are in flight, which went out before, and how many bytes they are. Does not own when one is sent
+// or acknowledged (produce-loop.ts).
+
+import { assert } from '../../core/assert.ts'
+import type { CopiedBatch } from '../../core/replicate/copied-batch.ts'
+import type { SharedMemory } from './counted-buffer.ts'
+
+export type PendingBatch = CopiedBatch & {
+  readonly bytes: Buffer
+  /** Of the answer that the batch lies in. */
+  readonly memory?: SharedMemory
+}
+
+export type PendingQueue = ReturnType<typeof createPendingQueue>
+
+/** Fetched batches in order: first those in flight, then those not yet sent. */
+export function createPendingQueue() {
+  let batches: PendingBatch[] = []
+  let head = 0
+  let inFlight = 0
+  let inFlightBytes = 0
+  // How many, from the first one on, went out at least once: more than are in flight after a
+  // rewind.
+  let sent = 0
+  let bytes = 0
+  const compact = () => {
+    // Dropping from the front one by one would move the whole array for every acknowledgement. No
+    // more acknowledged ones are kept than others, for each of them keeps its bytes.
+    if (head * 2 < batches.length) return
+    batches = batches.slice(head)
+    head = 0
+  }
+  return {
+    get length() {
+      return batches.length - head
+    },
+    get inFlight() {
+      return inFlight
+    },
+    get bytes() {
+      return bytes
+    },
+    get unsentBytes() {
+      return bytes - inFlightBytes
+    },
+    hasUnsent: () => batches.length - head > inFlight,
+    push(batch: PendingBatch) {
+      batches.push(batch)
+      bytes += batch.bytes.length
+    },
+    /**
+     * The last batch, so that skipped offsets behind it can be added to it; undefined when empty.
+     */
+    last: () => (batches.length > head ? batches.at(-1) : undefined),
+    first: () => batches[head],
+    /** The next batch to send, now counted as in flight. */
+    takeUnsent(): PendingBatch {
+      const batch = batches[head + inFlight]
+      assert(batch !== undefined, 'took a batch that is not there')
+      inFlight += 1
+      inFlightBytes += batch.bytes.length
+      sent = Math.max(sent, inFlight)
+      return batch
+    },
+    peekUnsent: () => batches[head + inFlight],
+    /** The next ones to send, up to `max`, if none of them ever was; else none. */
+    neverSent: (max: number): readonly PendingBatch[] =>
+      inFlight < sent ? [] : batches.slice(head + inFlight, head + inFlight + max),
+    inFlightRecords: () =>
+      batches.slice(head, head + inFlight).reduce((sum, { batch }) => sum + batch.recordsCount, 0),
+    /** One in the place of the first `count` of `neverSent`. */
+    replaceNeverSent(count: number, by: PendingBatch) {
+      assert(inFlight >= sent, 'replaced batches that may be on the target')
+      const replaced = batches.splice(head + inFlight, count, by)
+      bytes += by.bytes.length - replaced.reduce((sum, batch) => sum + batch.bytes.length, 0)
+    },
+    /** Removes the first batch: it was acknowledged. */
+    shift(): PendingBatch {
+      const batch = batches[head]
+      assert(batch !== undefined && inFlight > 0, 'acknowledged a batch that was not in flight')
+      head += 1
+      inFlight -= 1
+      sent -= 1
+      bytes -= batch.bytes.length
+      inFlightBytes -= batch.bytes.length
+      compact()
+      return batch
+    },
+    /** Others in the place of the first one, which was refused: to be sent after a rewind. */
+    replaceFirst(by: readonly PendingBatch[]) {
+      const whole = batches[head]
+      assert(whole !== undefined && sent > 0, 'replaced a batch that was never sent')
+      batches = [...by, ...batches.slice(head + 1)]
+      head = 0
+      sent += by.length - 1
+      bytes += by.reduce((sum, batch) => sum + batch.bytes.length, 0) - whole.bytes.length
+    },
+    /** All batches count as unsent again, in order, to be sent with the same sequences. */
+    rewind() {
+      inFlight = 0
+      inFlightBytes = 0
+    },
+    /**
+     * Forgets what was never sent: nothing depends on it. Of what was, the
+     * target may have every batch.
+     */
+    dropUnsent() {
+      const kept = batches.slice(head, head + sent)
+      batches = kept
+      head = 0
+      bytes = kept.reduce((sum, batch) => sum + batch.bytes.length, 0)
+    },
+    clear() {
+      batches = []
+      head = 0
+      inFlight = 0
+      inFlightBytes = 0
+      sent = 0
+      bytes = 0
+    },
+  }
+}

@@ -1,0 +1,201 @@
+// Owns one tick of a flow: which topics belong to it, that their standby topics exist and are wide
+// enough, and which partitions have work. It asks the core the same question as a run does, so both
+// mean the same by "work", but it writes no checkpoint: only the holder of a lease does. Requests
+// grow with brokers, not with partitions.
+
+import type { FlowConfig } from '../../core/config/config.ts'
+import { type Incident, isOpenFor } from '../../core/incident.ts'
+import { decide } from '../../core/partition/decide.ts'
+import type { Decision, PartitionEvent } from '../../core/partition/decision.ts'
+import type { PartitionState } from '../../core/partition/partition-state.ts'
+import { isLeaseLive } from '../../core/replicate/budget.ts'
+import type { Work } from '../../core/replicate/shard-packing.ts'
+import { corruptIncidentText } from '../../core/row/incident-row.ts'
+import type { Cluster } from '../../io/cluster/cluster.ts'
+import type { CheckpointStore } from '../../io/table/stores.ts'
+import { observeBoth, onTarget } from '../observe/both-clusters.ts'
+import {
+  type FlowPartition,
+  joinPartitions,
+  lagOf,
+  stateOf,
+  unnamedText,
+} from '../observe/flow-partitions.ts'
+import { findTopics } from '../observe/flow-topics.ts'
+import type { Finding, LogView, LogViews, TopicPartition } from '../observe/logs.ts'
+import { observedEvent } from '../observe/observed-event.ts'
+import { reportFindings, resolveAnswered, type UnobservedDeps } from '../observe/unobserved.ts'
+import { ensureTargetTopics, type StandbyTopicsDeps } from './standby-topics.ts'
+
+export type PlanDeps = UnobservedDeps &
+  StandbyTopicsDeps & {
+    readonly source: Cluster
+    readonly checkpoints: CheckpointStore
+  }
+
+/**
+ * What a tick found of one partition. `work` goes to a worker; everything else is only reported.
+ */
+export type PartitionPlan = TopicPartition & {
+  readonly kind: 'work' | 'idle' | 'busy' | 'halted' | 'waiting' | 'absent' | 'unobserved'
+  readonly detail: string | null
+  readonly lagRecords: bigint | null
+  readonly topicIsKnown: boolean
+  /** `unstarted` also where the row cannot be read: nothing is claimed then. */
+  readonly state: PartitionState
+  /** Until when another run holds the lease; null when none does. */
+  readonly heldUntilMs: number | null
+}
+
+export type Plan = {
+  readonly flow: string
+  readonly partitions: readonly PartitionPlan[]
+  readonly findings: readonly Finding[]
+  /** Things that are not wrong yet and that an operator would want to know. */
+  readonly warnings: readonly string[]
+}
+
+/**
+ * Looks at a flow once. Creates and widens standby topics; stores incidents
+ * about silence; nothing else.
+ */
+export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> {
+  const listed = await deps.checkpoints.list(flow.name)
+  const topics = await findTopics(deps.source, flow, [...listed.checkpoints, ...listed.corrupt])
+  const ensured = await ensureTargetTopics(deps, flow, topics.found)
+  const partitions = joinPartitions(flow, topics.partitions, listed)
+  const { sources, targets } = await observeBoth(deps, flow, partitions)
+  const context = { flow, sources, targets, nowMs: deps.clock.nowMs() }
+  const planned = partitions.map(each => planPartition(context, each))
+  const findings = [
+    ...topics.findings,
+    ...ensured.findings,
+    ...partitions.flatMap(each => [
+      ...finding(deps.source, sources.of(each)),
+      ...finding(deps.target, targets.of(onTarget(flow, each))),
+    ]),
+  ]
+  await reportFindings(deps, flow.name, findings)
+  const { incidents: open, corrupt } = await deps.incidents.list(flow.name, 'open')
+  // Without the source's topics nobody knew what to look at on the target.
+  const isBlind = findings.some(each => each.topic === null && each.cluster === deps.source.name)
+  if (!isBlind) await resolveAnswered(deps, flow.name, open, findings)
+  sayHalted(deps, planned, open, flow.name)
+  for (const { row } of partitions) {
+    if (row.kind === 'corrupt') deps.log({ level: 'error', text: row.detail })
+  }
+  for (const each of corrupt) {
+    deps.log({ level: 'error', text: `flow ${flow.name} has ${corruptIncidentText(each)}` })
+  }
+  return {
+    flow: flow.name,
+    partitions: planned,
+    findings,
+    warnings: [...topics.warnings, ...ensured.warnings, ...listed.unnamed.map(unnamedText)],
+  }
+}
+
+/** A partition that a worker is to run. */
+export type PartitionWork = Work & { readonly topicIsKnown: boolean }
+
+/** What `packShards` takes: the partitions with work; a worker that follows takes idle ones too. */
+export function workOf(plan: Plan, mode: FlowConfig['mode'] = 'batch'): PartitionWork[] {
+  return plan.partitions
+    .filter(({ kind }) => kind === 'work' || (mode === 'continuous' && kind === 'idle'))
+    .map(({ topic, partition, lagRecords, topicIsKnown }) => {
+      return { topic, partition, lagRecords: lagRecords ?? 0n, topicIsKnown }
+    })
+}
+
+function finding(cluster: Cluster, view: LogView): Finding[] {
+  return view.kind === 'unobserved' ? [{ ...view, cluster: cluster.name }] : []
+}
+
+type PlanContext = {
+  readonly flow: FlowConfig
+  readonly sources: LogViews
+  readonly targets: LogViews
+  readonly nowMs: number
+}
+
+function planPartition(context: PlanContext, planned: FlowPartition): PartitionPlan {
+  const { flow, sources, targets, nowMs } = context
+  const { topic, partition, row, topicIsKnown } = planned
+  const at = { topic, partition }
+  const source = sources.of(at)
+  const common = { ...at, topicIsKnown, lagRecords: lagOf(planned, source), detail: null }
+  if (row.kind === 'corrupt') {
+    const unknown = { state: { kind: 'unstarted' as const }, heldUntilMs: null }
+    return { ...common, ...unknown, kind: 'unobserved', detail: row.detail }
+  }
+  const state = stateOf(row)
+  const lease = row.kind === 'checkpoint' ? row.checkpoint.lease : null
+  const heldUntilMs = lease?.untilMs ?? null
+  const known = { ...common, state, heldUntilMs }
+  if (lease !== null && isLeaseLive(heldUntilMs, nowMs)) {
+    return { ...known, kind: 'busy', detail: `leased by ${lease.owner}` }
+  }
+  // Nothing that could be observed would start it again: only the operator does.
+  if (state.kind === 'halted') return { ...known, kind: 'halted' }
+  if (source.kind === 'unobserved') return { ...known, kind: 'unobserved', detail: source.detail }
+  const target = targets.of(onTarget(flow, at))
+  const event = eventOf(source, target, topicIsKnown)
+  if (event === null) {
+    const detail = target.kind === 'unobserved' ? target.detail : 'its standby partition is missing'
+    return { ...known, kind: 'unobserved', detail }
+  }
+  const scope = { flow: flow.name, ...at }
+  const decision = decide(state, event, { scope, policies: flow, nowMs })
+  // A lease that ran out was never released: somebody must find out how far its owner came.
+  return { ...known, kind: kindOf(decision, heldUntilMs !== null) }
+}
+
+function kindOf(decision: Decision, neverReleased: boolean): PartitionPlan['kind'] {
+  const writes = decision.commands.some(command => command.kind !== 'stop')
+  if (writes || decision.incidents.length > 0 || neverReleased) return 'work'
+  const stop = decision.commands.find(command => command.kind === 'stop')
+  switch (stop?.outcome) {
+    case undefined:
+      return 'work'
+    case 'drained':
+      return 'idle'
+    case 'halted':
+    case 'waiting':
+    case 'absent':
+      return stop.outcome
+  }
+}
+
+function eventOf(
+  source: Exclude<LogView, { kind: 'unobserved' }>,
+  target: LogView,
+  topicIsKnown: boolean,
+): PartitionEvent | null {
+  if (source.kind === 'missing') return { kind: 'source-missing', recreatedAs: source.topicId }
+  if (target.kind !== 'seen') return null
+  // Foreign records on the target count as work; whether the last owner crashed shows in the lease.
+  const found = { cleanHandOver: true, fetchWasOutOfRange: false, topicIsKnown }
+  return observedEvent(source, target, found)
+}
+
+/** A halted partition is visible on every tick, not only on the one that halted it. */
+function sayHalted(
+  { log }: PlanDeps,
+  planned: readonly PartitionPlan[],
+  open: readonly Incident[],
+  flow: string,
+): void {
+  for (const { kind, topic, partition, state } of planned) {
+    if (kind !== 'halted' && kind !== 'waiting') continue
+    const id = 'incidentId' in state ? state.incidentId : null
+    const incident = open.find(
+      each => each.id === id && isOpenFor(each, { flow, topic, partition }),
+    )
+    const next =
+      kind === 'halted'
+        ? `To go on: gapless resume ${topic}:${partition} --flow ${flow}`
+        : 'It goes on by itself when the topic is back.'
+    const text = `${topic}-${partition} is ${kind} by ${incident?.kind ?? 'an incident'} (${id}). ${next}`
+    log({ level: 'error', text })
+  }
+}

@@ -1,0 +1,90 @@
+// Owns the topics of the target: each topic that a flow replicates has one there, with as many
+// partitions. Does not own which topics those are (run/observe/flow-topics.ts), nor configs, ACLs
+// or groups; the target's broker defaults apply to the rest.
+
+import type { FlowConfig } from '../../core/config/config.ts'
+import { targetTopicName } from '../../core/config/topic-selection.ts'
+import type { TopicAdmin } from '../../io/admin/topic-admin.ts'
+import type { Cluster } from '../../io/cluster/cluster.ts'
+import { ReplicatorError } from '../../io/failure/replicator-error.ts'
+import type { Log } from '../../io/log.ts'
+import type { ExistingTopic, FoundTopics } from '../observe/flow-topics.ts'
+import { describe, type Finding } from '../observe/logs.ts'
+
+export type StandbyTopicsDeps = {
+  readonly target: Cluster
+  /** Opened only when a standby topic must be created or widened: its client is another one. */
+  readonly openTargetAdmin: () => Promise<TopicAdmin>
+  readonly log: Log
+}
+
+export type EnsuredTopics = Pick<FoundTopics, 'findings' | 'warnings'>
+
+type TargetTopic = { readonly name: string; readonly partitions: number }
+
+/**
+ * Creates missing topics on the target and widens narrow ones. What it
+ * cannot look at, it does not touch.
+ */
+export async function ensureTargetTopics(
+  deps: StandbyTopicsDeps,
+  flow: FlowConfig,
+  topics: readonly ExistingTopic[],
+): Promise<EnsuredTopics> {
+  const { target } = deps
+  if (topics.length === 0) return { findings: [], warnings: [] }
+  const wanted = topics.map(topic => ({
+    name: targetTopicName(flow, topic.name),
+    partitions: topic.partitions.length,
+  }))
+  const described = await describe(
+    target,
+    wanted.map(each => each.name),
+  )
+  if ('kind' in described)
+    return { findings: [{ ...described, cluster: target.name }], warnings: [] }
+  const missing = wanted.filter(each => described.get(each.name)?.kind === 'missing')
+  const narrow = wanted.filter(({ name, partitions }) => {
+    const existing = described.get(name)
+    return existing?.kind === 'exists' && existing.partitions.length < partitions
+  })
+  if (missing.length === 0 && narrow.length === 0) return { findings: [], warnings: [] }
+  return changeTopics(deps, missing, narrow)
+}
+
+/** Topic by topic: one that the cluster refuses must not keep the others from being replicated. */
+async function changeTopics(
+  { target, openTargetAdmin, log }: StandbyTopicsDeps,
+  missing: readonly TargetTopic[],
+  narrow: readonly TargetTopic[],
+): Promise<EnsuredTopics> {
+  const findings: Finding[] = []
+  const warnings: string[] = []
+  const attempt = async (topic: TargetTopic, change: () => Promise<unknown>, done: string) => {
+    try {
+      await change()
+      const text = `${done} standby topic ${topic.name}: ${topic.partitions} partitions.`
+      log({ level: 'info', text })
+    } catch (error) {
+      if (!(error instanceof ReplicatorError)) throw error
+      const found = findingOf(error, target.name, topic.name)
+      if (found === null) warnings.push(`${error.message} ${error.hint}`)
+      else findings.push(found)
+    }
+  }
+  const admin = await openTargetAdmin()
+  try {
+    for (const topic of missing) await attempt(topic, () => admin.createTopic(topic), 'Created')
+    for (const topic of narrow) await attempt(topic, () => admin.widenTopic(topic), 'Widened')
+  } finally {
+    await admin.close()
+  }
+  return { findings, warnings }
+}
+
+function findingOf(error: ReplicatorError, cluster: string, topic: string): Finding | null {
+  const about = { kind: 'unobserved' as const, cluster, topic, detail: error.message }
+  if (error.code === 'cluster-denied') return { ...about, reason: 'authorization-denied' }
+  if (error.code === 'cluster-unreachable') return { ...about, reason: 'unreachable' }
+  return null
+}

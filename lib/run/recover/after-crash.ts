@@ -1,0 +1,197 @@
+// Owns taking a partition over from an owner that did not end in good order: fence it, find out by
+// the contents of the standby how far it came, go on there. In this order, because only behind the
+// marker of the fence can nothing of it appear any more. Does not own what follows
+// (core/partition/decide.ts).
+
+import { observationAttemptsMax } from '../../core/config/defaults.ts'
+import { isBefore, laterOf, type TargetOffset, targetOffset } from '../../core/offset.ts'
+import { canCompare, transactionalId } from '../../core/partition/crash-recovery.ts'
+import type { SourceObservation, TakenOver } from '../../core/partition/decision.ts'
+import { type Position, type Producer, positionOf } from '../../core/partition/partition-state.ts'
+import { BrokerFailure } from '../../io/failure/broker-failure.ts'
+import {
+  isControlBatch,
+  nextOffsetAfter,
+  producerEpochOf,
+  type RecordBatch,
+} from '../../kafka/record-batch.ts'
+import { type Candidates, createComparison } from '../compare/comparison.ts'
+import {
+  createCandidates,
+  fetchPartition,
+  type OnePartition,
+  v2Batches,
+} from '../compare/partition-reader.ts'
+import { type Leader, partitionName } from '../observe/logs.ts'
+import { decideFor, perform, saveCheckpoint } from '../partition/partition-effects.ts'
+import type { PartitionRun } from '../partition/partition-run.ts'
+import type { Shard } from '../partition/shard-run.ts'
+import { assignProducer, patiently } from './producer-identity.ts'
+
+export type Both = {
+  readonly source: SourceObservation
+  readonly sourceLeader: Leader
+  readonly targetLeader: Leader
+}
+
+/**
+ * Leaves the partition where its last owner came to, with a producer nobody else writes as. False
+ * when the run ended meanwhile: then the target was not looked through, and the hand-over is as
+ * unclean as before. Throws `BrokerFailure` when a cluster does not answer; nothing has moved then.
+ */
+export async function takeOver(shard: Shard, run: PartitionRun, seen: Both): Promise<boolean> {
+  // Only the holder of the lease may fence: whoever has lost it is told so by this write.
+  await saveCheckpoint(shard, run)
+  const left = positionOf(run.state)
+  if (run.phase === 'stopped' || left === null) return false
+  const producer = await assignProducer(shard, run)
+  await silence(shard, run, { left, producer })
+  const found = await lookThrough(shard, run, { ...seen, left, producer })
+  // The deadline may have come meanwhile: what was found is found again by the next owner.
+  if (run.phase !== 'observing') return false
+  const decision = decideFor(shard, run, { kind: 'taken-over', ...found })
+  say(shard, run, { found, left })
+  await perform(shard, run, decision)
+  return true
+}
+
+/** Sees to it that nobody but `producer` can append to the partition any more. */
+async function silence(
+  shard: Shard,
+  run: PartitionRun,
+  { left, producer }: { readonly left: Position; readonly producer: Producer },
+): Promise<void> {
+  const isFence =
+    producer.fencing === 'transactional-id' && left.producer?.producerId === producer.producerId
+  // Another producer id: the coordinator has forgotten the old one (it expired, or its epochs are
+  // used up), or never knew it. Its lease is over; what it sent then is answered or dropped by now.
+  if (!isFence) await shard.clock.wait(shard.flow.budgets.requestTimeoutMs)
+  if (producer.fencing === 'none') return
+  const { targetTopic: topic, key } = run
+  const id = transactionalId({ ...key, topic })
+  const request = { ...producer, transactionalId: id, topic, partition: key.partition }
+  const answer = await patiently(shard, () => shard.target.writeAbortMarker(request))
+  if (answer.kind === 'decided') return
+  const reason = answer.kind === 'denied' ? 'authorization-denied' : 'unreachable'
+  const detail = `cannot fence ${partitionName({ topic, partition: key.partition })}: ${answer.errorName}`
+  throw new BrokerFailure({ reason, cluster: shard.target.name, detail })
+}
+
+type Look = Both & { readonly left: Position; readonly producer: Producer }
+
+/** Compares what lies on the target beyond the checkpoint with what the source has to copy. */
+async function lookThrough(shard: Shard, run: PartitionRun, look: Look): Promise<TakenOver> {
+  const { left, producer, source } = look
+  const from = laterOf(left.nextSourceOffset, source.logStartOffset)
+  // A position that was beyond the source's end when it was looked at: the logs have parted.
+  const range = { from, mayBeOutOfRange: isBefore(source.logEndOffset, from) }
+  const comparison = createComparison(
+    canCompare(left, source)
+      ? createCandidates(sourceOf(shard, run, look), range)
+      : nothingToCompare,
+  )
+  let foreignRecords = 0n
+  let unreadableRecords = 0n
+  const visit = async (batch: RecordBatch): Promise<void> => {
+    const { unmatchedRecords, wasReadable } = await comparison.match(batch)
+    // Our own that match nothing were copied, and are gone from the source since.
+    const isOwn = batch.producerId === left.producer?.producerId
+    if (!isOwn) foreignRecords += BigInt(unmatchedRecords)
+    else if (!wasReadable) unreadableRecords += BigInt(unmatchedRecords)
+  }
+  const ends = await readTarget(shard, run, { look, visit })
+  // Nobody can tell whether the source still has them: somebody must be told that they may come
+  // twice. Expected where the source lost its log.
+  const isGone = !canCompare(left, source) || isBefore(left.nextSourceOffset, source.logStartOffset)
+  const nothing = { nextSourceOffset: left.nextSourceOffset, epoch: null, maxTimestampMs: null }
+  return {
+    ...(comparison.reached() ?? nothing),
+    ...ends,
+    producer,
+    foreignRecords: foreignRecords + (isGone ? 0n : unreadableRecords),
+  }
+}
+
+const nothingToCompare: Candidates = { first: async () => null, take: () => undefined }
+
+/**
+ * Reads the target from the checkpoint on: to our own marker, behind which nothing of an earlier
+ * owner comes; where there is no marker, to the end.
+ */
+async function readTarget(
+  shard: Shard,
+  run: PartitionRun,
+  { look, visit }: { readonly look: Look; readonly visit: (batch: RecordBatch) => Promise<void> },
+): Promise<Pick<TakenOver, 'foundTargetOffset' | 'nextTargetOffset'>> {
+  const { left, producer, targetLeader } = look
+  const { fetchBytesMax, fetchWaitMs: waitMs } = shard.flow.budgets
+  const at: OnePartition = {
+    cluster: shard.target,
+    topicId: left.targetTopicId,
+    partition: run.key.partition,
+    leader: targetLeader,
+    fetchBytesMax,
+  }
+  let from = left.nextTargetOffset
+  let found = from
+  for (let polls = 0; polls <= observationAttemptsMax; ) {
+    const answer = await fetchPartition(at, { from, isolation: 'read-uncommitted', waitMs })
+    if (answer === null) throw shorterThan(shard, run, from)
+    const batches = v2Batches(answer)
+    for (const batch of batches) {
+      const next = targetOffset(nextOffsetAfter(batch))
+      if (!isBefore(from, next)) continue
+      from = next
+      if (isMarkerOf(batch, producer)) return { foundTargetOffset: found, nextTargetOffset: from }
+      found = from
+      if (!isControlBatch(batch) && batch.recordsCount > 0) await visit(batch)
+    }
+    const isAtEnd = answer.highWatermark !== null && from >= answer.highWatermark
+    if (producer.fencing === 'none' && isAtEnd) {
+      return { foundTargetOffset: found, nextTargetOffset: from }
+    }
+    // The coordinator writes the marker after it has answered.
+    polls = batches.length > 0 ? 0 : polls + 1
+  }
+  const name = partitionName({ topic: run.targetTopic, partition: run.key.partition })
+  const detail = `the fence of ${name} did not appear in its log up to offset ${from}`
+  throw new BrokerFailure({ reason: 'unreachable', cluster: shard.target.name, detail })
+}
+
+function shorterThan(shard: Shard, run: PartitionRun, offset: TargetOffset): BrokerFailure {
+  const name = partitionName({ topic: run.targetTopic, partition: run.key.partition })
+  const detail = `a fetch of ${name} at offset ${offset} answered OFFSET_OUT_OF_RANGE`
+  return new BrokerFailure({ reason: 'unreachable', cluster: shard.target.name, detail })
+}
+
+function isMarkerOf(batch: RecordBatch, { producerId, producerEpoch, fencing }: Producer): boolean {
+  return (
+    fencing === 'transactional-id' &&
+    isControlBatch(batch) &&
+    batch.producerId === producerId &&
+    producerEpochOf(batch) === producerEpoch
+  )
+}
+
+function sourceOf(shard: Shard, run: PartitionRun, { left, sourceLeader }: Look): OnePartition {
+  const { fetchBytesMax } = shard.flow.budgets
+  const at = { topicId: left.sourceTopicId, partition: run.key.partition, leader: sourceLeader }
+  return { cluster: shard.source, ...at, fetchBytesMax }
+}
+
+function say(
+  shard: Shard,
+  run: PartitionRun,
+  { found, left }: { readonly found: TakenOver; readonly left: Position },
+): void {
+  const already = found.nextSourceOffset > left.nextSourceOffset
+  if (run.cleanHandOver && !already) return
+  const why = run.cleanHandOver
+    ? 'whose standby holds more than its checkpoint knew'
+    : 'after a run that did not end in good order'
+  const how = already
+    ? `source offsets ${left.nextSourceOffset} to ${found.nextSourceOffset - 1n} are on the standby already`
+    : 'nothing of it was beyond the checkpoint'
+  const text = `Taking over ${partitionName(run.key)} ${why}: ${how}, copying goes on at ${found.nextSourceOffset}.`
+  shard.log({ level: 'warn', text })
+}

@@ -1,0 +1,177 @@
+// Owns finding out where the source's log parts from what was copied, and where on the target
+// begins what only the target has. Asks both sides; nothing moves. Does not own how the next
+// question follows from an answer (core/partition/epoch-history.ts) nor what comes of it
+// (core/partition/decide.ts).
+
+import { divergenceFetchesMax, divergenceWindowOffsets } from '../../core/config/defaults.ts'
+import {
+  isBefore,
+  laterOf,
+  sourceOffset,
+  type TargetOffset,
+  targetOffset,
+} from '../../core/offset.ts'
+import type { Divergence, OnlyOnTarget } from '../../core/partition/decision.ts'
+import {
+  type DivergingAnswer,
+  lastEpochOf,
+  type Parting,
+  partingAfter,
+} from '../../core/partition/epoch-history.ts'
+import { type Position, positionOf } from '../../core/partition/partition-state.ts'
+import type { FetchedPartition } from '../../kafka/01-fetch.ts'
+import { isControlBatch, nextOffsetAfter } from '../../kafka/record-batch.ts'
+import { type Candidates, createComparison } from '../compare/comparison.ts'
+import {
+  createCandidates,
+  fetchPartition,
+  type OnePartition,
+  v2Batches,
+} from '../compare/partition-reader.ts'
+import { decideFor, perform } from '../partition/partition-effects.ts'
+import type { PartitionRun } from '../partition/partition-run.ts'
+import type { Shard } from '../partition/shard-run.ts'
+
+export function divergingAnswer(fetched: FetchedPartition): DivergingAnswer {
+  const { divergingEpoch, logStartOffset } = fetched
+  const { epoch, endOffset } = divergingEpoch ?? { epoch: -1, endOffset: 0n }
+  return {
+    epoch,
+    endOffset: sourceOffset(endOffset < 0n ? 0n : endOffset),
+    logStartOffset: logStartOffset === null ? null : sourceOffset(logStartOffset),
+  }
+}
+
+/**
+ * Decides about a partition whose source answered with a diverging epoch, with nothing
+ * unacknowledged. Throws `BrokerFailure` when a cluster does not answer; nothing has moved then.
+ */
+export async function takeDivergence(
+  shard: Shard,
+  run: PartitionRun,
+  answer: DivergingAnswer,
+): Promise<void> {
+  const position = positionOf(run.state)
+  if (position === null || run.sourceLeader === null) return
+  const source: OnePartition = {
+    cluster: shard.source,
+    topicId: position.sourceTopicId,
+    partition: run.key.partition,
+    leader: run.sourceLeader,
+    fetchBytesMax: shard.flow.budgets.fetchBytesMax,
+  }
+  const parting = await locate(source, { position, answer })
+  const onlyOnTarget = await locateOnTarget(shard, run, { source, position, parting })
+  // The deadline may have come meanwhile: the next run finds the same.
+  if (run.phase !== 'observing') return
+  const found: Divergence = { ...answer, parting, onlyOnTarget }
+  await perform(shard, run, decideFor(shard, run, { kind: 'diverged', ...found }))
+}
+
+type Located = Exclude<Parting, { kind: 'ask' }>
+
+/** Asks with ever older epochs until the source agrees, or one of the histories ends. */
+async function locate(
+  source: OnePartition,
+  { position, answer }: { readonly position: Position; readonly answer: DivergingAnswer },
+): Promise<Located> {
+  const { epochs, nextSourceOffset } = position
+  const epoch = lastEpochOf(epochs) ?? answer.epoch
+  let parting = partingAfter(epochs, { sourceOffset: nextSourceOffset, epoch }, answer)
+  // Ends: every question is about an older entry of the history.
+  while (parting.kind === 'ask') {
+    const { asked } = parting
+    const fetched = await fetchPartition(source, {
+      from: asked.sourceOffset,
+      lastFetchedEpoch: asked.epoch,
+      isolation: 'read-committed',
+      waitMs: 0,
+    })
+    // The source's log begins behind it, or its epochs do.
+    if (fetched === null) return { kind: 'not-behind', sourceOffset: asked.sourceOffset }
+    if (fetched.divergingEpoch === null) return { kind: 'at', sourceOffset: asked.sourceOffset }
+    parting = partingAfter(epochs, asked, divergingAnswer(fetched))
+  }
+  return parting
+}
+
+type Look = {
+  readonly source: OnePartition
+  readonly position: Position
+  readonly parting: Located
+}
+
+/**
+ * Where the target's own records begin. The source's records from there on are gone, and offsets do
+ * not translate by counting them: holes and markers were not copied. What is in front of them is on
+ * both sides still, and is found by its contents.
+ */
+async function locateOnTarget(
+  shard: Shard,
+  run: PartitionRun,
+  { source, position, parting }: Look,
+): Promise<OnlyOnTarget | null> {
+  if (parting.kind !== 'at') return null
+  const { epochs, nextSourceOffset, nextTargetOffset } = position
+  const at = parting.sourceOffset
+  if (at === nextSourceOffset) return { from: nextTargetOffset, isExact: true }
+  const known = epochs.findLast(each => each.targetOffset !== null && each.sourceOffset <= at)
+  const bound = known?.targetOffset ?? null
+  const begin = known ?? epochs[0]
+  const target = targetOf(shard, run, position)
+  const atTheEarliest = bound === null ? null : { from: bound, isExact: false }
+  if (begin === undefined || target === null || isBefore(at, begin.sourceOffset)) return null
+  const size = BigInt(divergenceWindowOffsets)
+  const from = laterOf(begin.sourceOffset, sourceOffset(at > size ? at - size : 0n))
+  // No more records than offsets lie behind the window, unless somebody else wrote there, or we did
+  // in front of an earlier divergence.
+  const records = nextSourceOffset - from
+  const nearest = targetOffset(nextTargetOffset > records ? nextTargetOffset - records : 0n)
+  const starts = bound === null ? [nearest] : [laterOf(nearest, bound), bound]
+  for (const start of new Set(starts)) {
+    const candidates = createCandidates(source, { from, to: at, mayBeOutOfRange: true })
+    if ((await candidates.first()) === null) {
+      const isAllSkipped = from === known?.sourceOffset && candidates.reachedEnd()
+      return isAllSkipped && bound !== null ? { from: bound, isExact: true } : atTheEarliest
+    }
+    const range = { from: start, to: nextTargetOffset }
+    const end = await findEnd(target, { candidates, range })
+    if (end !== null && candidates.reachedEnd()) return { from: end, isExact: true }
+  }
+  return atTheEarliest
+}
+
+/** Behind the last of the candidates on the target; null: not all of them were found. */
+async function findEnd(
+  target: OnePartition,
+  look: {
+    readonly candidates: Candidates
+    readonly range: { readonly from: TargetOffset; readonly to: TargetOffset }
+  },
+): Promise<TargetOffset | null> {
+  const comparison = createComparison(look.candidates)
+  let { from } = look.range
+  for (let fetches = 0; fetches < divergenceFetchesMax; fetches += 1) {
+    if (!isBefore(from, look.range.to)) return null
+    const request = { from, isolation: 'read-uncommitted' as const, waitMs: 0 }
+    const answer = await fetchPartition(target, request)
+    const begin = from
+    for (const batch of answer === null ? [] : v2Batches(answer)) {
+      const next = targetOffset(nextOffsetAfter(batch))
+      if (!isBefore(from, next)) continue
+      from = next
+      if (isControlBatch(batch) || batch.recordsCount === 0) continue
+      await comparison.match(batch)
+      if (await comparison.isOver()) return comparison.reached()?.nextTargetOffset ?? null
+    }
+    if (from === begin) return null
+  }
+  return null
+}
+
+function targetOf(shard: Shard, run: PartitionRun, position: Position): OnePartition | null {
+  const { targetLeader: leader, key } = run
+  if (leader === null) return null
+  const at = { topicId: position.targetTopicId, partition: key.partition, leader }
+  return { cluster: shard.target, ...at, fetchBytesMax: shard.flow.budgets.fetchBytesMax }
+}

@@ -1,0 +1,107 @@
+// Owns what the auditor reads of the source besides the ends of its logs: the first batch that is
+// not replicated, for its age, and what retention the topics have. A batch is one Fetch of one
+// byte, which a broker answers with the whole first batch (KIP-74).
+
+import { auditReadsInFlightMax } from '../../core/config/defaults.ts'
+import type { Oldest } from '../../core/watch/partition-health.ts'
+import { readRetention, retentionConfigs, type TopicRetention } from '../../core/watch/retention.ts'
+import type { Cluster } from '../../io/cluster/cluster.ts'
+import type { TopicConfig, TopicConfigReader } from '../../io/cluster/topic-config.ts'
+import { DecodeError } from '../../kafka/decode-error.ts'
+import { errorName } from '../../kafka/error-codes.ts'
+import { readRecordBatches } from '../../kafka/record-batch.ts'
+import { inBatches } from '../concurrently.ts'
+import { partitionName, type SeenLog, type TopicPartition, unobserved } from '../observe/logs.ts'
+
+export type ReadPosition = TopicPartition & { readonly view: SeenLog; readonly from: bigint }
+
+/** The first batch from each position on, by name. Never throws for what a broker answers. */
+export async function readOldest(
+  source: Cluster,
+  positions: readonly ReadPosition[],
+): Promise<ReadonlyMap<string, Oldest>> {
+  const found = new Map<string, Oldest>()
+  await inBatches(positions, auditReadsInFlightMax, async position => {
+    found.set(partitionName(position), await readOne(source, position))
+  })
+  return found
+}
+
+async function readOne(source: Cluster, position: ReadPosition): Promise<Oldest> {
+  const { partition, view, from } = position
+  try {
+    const answer = await source.fetch(view.leader.leaderId, {
+      maxWaitMs: 0,
+      minBytes: 0,
+      maxBytes: 1,
+      isolationLevel: 'read-uncommitted',
+      topics: [
+        {
+          topicId: view.topicId,
+          partitions: [
+            {
+              partition,
+              currentLeaderEpoch: view.leader.leaderEpoch,
+              fetchOffset: from,
+              lastFetchedEpoch: null,
+              partitionMaxBytes: 1,
+            },
+          ],
+        },
+      ],
+    })
+    const [fetched] = answer.partitions
+    if (fetched === undefined) return unread(position, 'the broker left it out of its answer')
+    if (fetched.errorCode !== 0) return unread(position, errorName(fetched.errorCode))
+    return fetched.records === null ? { kind: 'none' } : ageOf(position, fetched.records)
+  } catch (error) {
+    if (error instanceof DecodeError) return unread(position, error.message)
+    return unread(position, unobserved(error, position.topic).detail)
+  }
+}
+
+function ageOf(position: ReadPosition, records: Buffer): Oldest {
+  const [first] = readRecordBatches(records).batches
+  if (first === undefined) return { kind: 'none' }
+  // Retention goes by the file's date then, which no client sees.
+  if (first.kind === 'legacy' || first.maxTimestamp < 0n) {
+    return unread(position, 'its oldest batch has no timestamp that could be read')
+  }
+  return {
+    kind: 'batch',
+    timestampMs: Number(first.maxTimestamp),
+    bytesPerOffset: first.bytes.length / (first.lastOffsetDelta + 1),
+  }
+}
+
+function unread(position: ReadPosition, why: string): Oldest {
+  const detail = `the age of its oldest record at offset ${position.from} is not known: ${why}`
+  return { kind: 'unobserved', detail }
+}
+
+/** The retention of each topic. Never throws for what a broker answers. */
+export async function readRetentions(
+  configs: TopicConfigReader,
+  topics: readonly string[],
+): Promise<ReadonlyMap<string, TopicRetention>> {
+  if (topics.length === 0) return new Map()
+  const read = await configs.readTopicConfigs(topics, retentionConfigs).catch(error => {
+    return unobserved(error, null).detail
+  })
+  return new Map(
+    topics.map(topic => [
+      topic,
+      typeof read === 'string'
+        ? { kind: 'unobserved', detail: read }
+        : retentionOf(topic, read.get(topic)),
+    ]),
+  )
+}
+
+function retentionOf(topic: string, config: TopicConfig | undefined): TopicRetention {
+  if (config?.kind === 'unobserved') return config
+  const retention = config === undefined ? null : readRetention(config.values)
+  if (retention !== null) return { kind: 'known', retention }
+  const detail = `DescribeConfigs of topic ${topic} left out ${retentionConfigs.join(' or ')}`
+  return { kind: 'unobserved', detail }
+}

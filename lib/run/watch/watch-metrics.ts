@@ -1,0 +1,67 @@
+// Owns turning what the auditor saw into metric values. What could not be seen has no number of
+// its own: it is counted as unobserved, and takes no part in lag or headroom.
+
+import { behindMsMin, measuredTopicsMax } from '../../core/config/defaults.ts'
+import type { MetricValues } from '../../core/monitoring/metric.ts'
+import { sum } from '../../core/monitoring/metric.ts'
+import type { AuditedPartition, FlowAudit } from './watch.ts'
+
+/** What stands for "nothing is in danger": a year, far beyond any threshold, and drawable. */
+const UNLIMITED_SECONDS = 365 * 24 * 3600
+
+export function watchMetrics(audit: FlowAudit): MetricValues {
+  const { partitions, unobserved, openIncidents } = audit
+  const count = (is: (each: AuditedPartition) => boolean) => partitions.filter(is).length
+  return {
+    // Of a flow in which nothing could be seen nobody knows that nothing is behind.
+    ...delaysOf(partitions, unobserved.length === 0),
+    OpenIncidents: openIncidents,
+    HaltedPartitions: count(each => each.isHalted),
+    UnobservedPartitions: count(each => each.unobserved.length > 0) + unobserved.length,
+    UnnoticedDifferences: count(each => each.difference !== null),
+    StalledPartitions: count(each => each.isStalled),
+    Errors: 0,
+  }
+}
+
+/**
+ * The topics that are behind, each with its values, the oldest record first: only these get
+ * metrics of their own, because every one is paid for as long as values come.
+ */
+export function topicMetrics({ partitions }: FlowAudit): { topic: string; values: MetricValues }[] {
+  const isBehind = (each: AuditedPartition) => each.lagMs !== null && each.lagMs >= behindMsMin
+  const behind = Map.groupBy(partitions, each => each.topic)
+  return [...behind]
+    .filter(([, some]) => some.some(isBehind))
+    .map(([topic, some]) => ({ topic, lagMs: lagMsMax(some), values: delaysOf(some, false) }))
+    .sort((left, right) => right.lagMs - left.lagMs)
+    .slice(0, measuredTopicsMax)
+    .map(({ topic, values }) => ({ topic, values }))
+}
+
+/**
+ * The worst of what could be seen; no value at all where nothing could, unless nothing is there.
+ */
+function delaysOf(partitions: readonly AuditedPartition[], noneIsFine: boolean): MetricValues {
+  const lags = partitions.flatMap(({ lagRecords }) => (lagRecords === null ? [] : [lagRecords]))
+  const ages = partitions.filter(each => each.lagMs !== null)
+  const headrooms = partitions.flatMap(({ headroomMs }) =>
+    headroomMs === null ? [] : [headroomMs],
+  )
+  const isFine = partitions.length === 0 && noneIsFine
+  return {
+    ...(lags.length > 0 || isFine ? { LagRecords: sum(lags) } : {}),
+    ...(ages.length > 0 || isFine ? { LagSeconds: lagMsMax(ages) / 1000 } : {}),
+    ...(headrooms.length > 0 || isFine
+      ? { TruncationHeadroomSeconds: Math.min(UNLIMITED_SECONDS, ...headrooms.map(inSeconds)) }
+      : {}),
+  }
+}
+
+function lagMsMax(partitions: readonly AuditedPartition[]): number {
+  return partitions.reduce((max, { lagMs }) => Math.max(max, lagMs ?? 0), 0)
+}
+
+function inSeconds(headroom: number | 'unlimited'): number {
+  return headroom === 'unlimited' ? UNLIMITED_SECONDS : headroom / 1000
+}

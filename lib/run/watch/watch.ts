@@ -1,0 +1,203 @@
+// Owns one look of the auditor at a flow: checkpoints and incidents first, then both logs, so that
+// what it compares can only be older on the table's side. Writes to no cluster and to no
+// checkpoint, takes no lease, and asks nobody who replicates. What it makes of a partition is
+// core/watch/partition-health.ts.
+
+import type { FlowConfig } from '../../core/config/config.ts'
+import { auditReadsMax } from '../../core/config/defaults.ts'
+import { positionOf } from '../../core/partition/partition-state.ts'
+import {
+  type AuditedRow,
+  type AuditedSource,
+  type AuditedTarget,
+  auditPartition,
+  differenceText,
+  firstUnreplicated,
+  type Oldest,
+  type PartitionAudit,
+} from '../../core/watch/partition-health.ts'
+import type { TopicRetention } from '../../core/watch/retention.ts'
+import type { Clock } from '../../io/clock.ts'
+import type { Cluster } from '../../io/cluster/cluster.ts'
+import type { TopicConfigReader } from '../../io/cluster/topic-config.ts'
+import type { Log } from '../../io/log.ts'
+import type { CheckpointStore, IncidentStore } from '../../io/table/stores.ts'
+import { observeBoth, onTarget } from '../observe/both-clusters.ts'
+import { type FlowPartition, joinPartitions } from '../observe/flow-partitions.ts'
+import { findTopics } from '../observe/flow-topics.ts'
+import {
+  type LogView,
+  type LogViews,
+  partitionName,
+  pointOf,
+  type TopicPartition,
+} from '../observe/logs.ts'
+import { type ReadPosition, readOldest, readRetentions } from './oldest-records.ts'
+
+export type WatchDeps = {
+  readonly source: Cluster
+  readonly target: Cluster
+  readonly sourceConfigs: TopicConfigReader
+  readonly checkpoints: CheckpointStore
+  readonly incidents: IncidentStore
+  readonly clock: Clock
+  readonly log: Log
+}
+
+export type AuditedPartition = TopicPartition & PartitionAudit
+
+export type FlowAudit = {
+  readonly flow: string
+  readonly partitions: readonly AuditedPartition[]
+  /** What could not be observed and is no partition that is known: a cluster, a topic. */
+  readonly unobserved: readonly string[]
+  readonly openIncidents: number
+}
+
+/**
+ * Looks at one flow. Never throws for what a cluster answers, or does not; for the table it does.
+ */
+export async function watchFlow(deps: WatchDeps, flow: FlowConfig): Promise<FlowAudit> {
+  const listed = await deps.checkpoints.list(flow.name)
+  const { incidents, corrupt } = await deps.incidents.list(flow.name, 'open')
+  const topics = await findTopics(deps.source, flow, [...listed.checkpoints, ...listed.corrupt])
+  const partitions = joinPartitions(flow, topics.partitions, listed)
+  const names = [...new Set(partitions.map(each => each.topic))]
+  const [{ sources, targets }, retentions] = await Promise.all([
+    observeBoth(deps, flow, partitions),
+    readRetentions(deps.sourceConfigs, names),
+  ])
+  const oldest = await ageOfUnreplicated(deps, partitions, sources)
+  const nowMs = deps.clock.nowMs()
+  const audited = partitions.map(each => {
+    const { topic, partition } = each
+    const audit = auditPartition({
+      row: rowOf(each),
+      source: auditedSource(sources.of(each)),
+      target: auditedTarget(each, targets.of(onTarget(flow, each))),
+      retention: retentions.get(topic) ?? unknownRetention,
+      oldest: oldest(each),
+      nowMs,
+    })
+    return { topic, partition, ...audit }
+  })
+  const seen = new Set(audited.map(each => each.topic))
+  const audit = {
+    flow: flow.name,
+    partitions: audited,
+    unobserved: topics.findings
+      .filter(({ topic }) => (topic === null ? audited.length === 0 : !seen.has(topic)))
+      .map(({ cluster, detail }) => `${cluster}: ${detail}`),
+    // Of one that cannot be read nobody knows that it is over.
+    openIncidents: incidents.length + corrupt.length,
+  }
+  sayAudit(deps, audit)
+  return audit
+}
+
+const unknownRetention: TopicRetention = { kind: 'unobserved', detail: 'its retention is unknown' }
+
+function rowOf({ row }: FlowPartition): AuditedRow {
+  if (row.kind !== 'checkpoint') return row
+  const { state, updatedAtMs, lease } = row.checkpoint
+  return { kind: 'checkpoint', state, updatedAtMs, leaseUntilMs: lease.untilMs }
+}
+
+function auditedSource(view: LogView): AuditedSource {
+  if (view.kind !== 'seen') return view
+  return {
+    kind: 'seen',
+    topicId: view.topicId,
+    logStart: pointOf(view, 'log-start'),
+    lastStable: pointOf(view, 'last-stable'),
+    logEnd: pointOf(view, 'log-end'),
+  }
+}
+
+function auditedTarget({ topic }: TopicPartition, view: LogView): AuditedTarget {
+  if (view.kind === 'unobserved') {
+    return { kind: 'unobserved', detail: `standby of ${topic}: ${view.detail}` }
+  }
+  if (view.kind === 'missing') return { kind: 'missing' }
+  return { kind: 'seen', topicId: view.topicId, logEnd: pointOf(view, 'log-end') }
+}
+
+/**
+ * How old the first record is that is not replicated. Read from the source for so many partitions
+ * as a tick can afford; of the others the newest record that was copied is not younger, so their
+ * lag and their danger look larger than they are, never smaller.
+ */
+async function ageOfUnreplicated(
+  { source }: WatchDeps,
+  partitions: readonly FlowPartition[],
+  sources: LogViews,
+): Promise<(partition: FlowPartition) => Oldest> {
+  const behind: (ReadPosition & { readonly copiedMs: number | null })[] = []
+  for (const each of partitions) {
+    const view = sources.of(each)
+    const from = firstUnreplicated(rowOf(each), auditedSource(view))
+    if (view.kind !== 'seen' || from === null || from >= pointOf(view, 'log-end')) continue
+    const { topic, partition } = each
+    behind.push({ topic, partition, view, from, copiedMs: copiedMsOf(each, view.topicId) })
+  }
+  behind.sort((left, right) => (left.copiedMs ?? 0) - (right.copiedMs ?? 0))
+  const read = await readOldest(source, behind.slice(0, auditReadsMax))
+  const bounds = new Map(behind.map(each => [partitionName(each), each.copiedMs]))
+  return each => {
+    const name = partitionName(each)
+    const bound = bounds.get(name)
+    const found = read.get(name)
+    if (bound === undefined) return { kind: 'none' }
+    if (found !== undefined) return found
+    if (bound !== null) return { kind: 'batch', timestampMs: bound, bytesPerOffset: null }
+    const detail = `the age of its oldest record is not known: more than ${auditReadsMax} are behind`
+    return { kind: 'unobserved', detail }
+  }
+}
+
+/** Newest timestamp of what was copied of this very topic; null where nothing was. */
+function copiedMsOf({ row }: FlowPartition, topicId: string): number | null {
+  const position = row.kind === 'checkpoint' ? positionOf(row.checkpoint.state) : null
+  if (position === null || position.sourceTopicId !== topicId) return null
+  return position.lastTimestampMs === null ? null : Number(position.lastTimestampMs)
+}
+
+/** Lines of one kind in one tick; what is more is counted. */
+const saidMax = 20
+
+function sayAudit({ log }: WatchDeps, { flow, partitions, unobserved }: FlowAudit): void {
+  const differences = partitions.flatMap(each =>
+    each.difference === null ? [] : [differenceText(each.difference, { flow, ...each })],
+  )
+  const stalled = partitions.filter(each => each.isStalled).map(each => stalledText(flow, each))
+  const silent = partitions.flatMap(each =>
+    each.unobserved.map(detail => `${partitionName(each)} of flow ${flow}: unobserved, ${detail}`),
+  )
+  const blind = unobserved.map(detail => `Flow ${flow}: unobserved, ${detail}`)
+  for (const texts of [differences, stalled, [...blind, ...silent]]) {
+    for (const text of texts.slice(0, saidMax)) log({ level: 'error', text })
+    if (texts.length > saidMax) {
+      log({ level: 'error', text: `and ${texts.length - saidMax} more like this in flow ${flow}` })
+    }
+  }
+  const closest = partitions
+    .flatMap(each => (typeof each.headroomMs === 'number' ? [{ each, ms: each.headroomMs }] : []))
+    .sort((left, right) => left.ms - right.ms)[0]
+  if (closest !== undefined) log({ level: 'warn', text: closestText(flow, closest) })
+}
+
+function stalledText(flow: string, at: AuditedPartition): string {
+  return (
+    `${partitionName(at)}: ${at.lagRecords} offsets are behind and nobody has worked on them for ` +
+    `minutes: do plan and replicate run? Look with gapless status --flow ${flow}`
+  )
+}
+
+function closestText(flow: string, { each, ms }: { each: AuditedPartition; ms: number }): string {
+  const left = ms === 0 ? 'at any moment' : `in ${Math.floor(ms / 1000)} s`
+  return (
+    `${partitionName(each)} of flow ${flow} is closest to a truncation: retention may delete records ` +
+    `that are not replicated ${left}; ${each.lagRecords} offsets behind. Lengthen retention.ms or ` +
+    'retention.bytes of the topic on the source if replication cannot catch up before.'
+  )
+}

@@ -1,0 +1,214 @@
+// One real Kafka broker as a process of this machine: formatted once, started, known to be ready,
+// stopped, killed, restarted with its data. Knows nothing of the stack's two clusters; stack.ts and
+// the tests say which to start.
+
+import { existsSync } from 'node:fs'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { fetchKafka } from '../artifacts.ts'
+import {
+  killProcess,
+  type OnSpawn,
+  type StartedProcess,
+  startProcess,
+  stopProcess,
+} from '../processes/os-process.ts'
+import { describePortHolder, isPortFree, localAddress } from '../processes/ports.ts'
+import { type Report, reportToStandardError, StackError } from '../processes/stack-error.ts'
+import { findJava } from '../processes/tools.ts'
+import { type BrokerListener, renderProperties } from './properties.ts'
+import { findKafkaError, waitForBroker } from './readiness.ts'
+import {
+  type BrokerIdentity,
+  type ClusterIdentity,
+  dataDirectory,
+  formatOnce,
+  settleIdentity,
+} from './storage.ts'
+
+export type KafkaOptions = {
+  /** For operators: `primary`, `standby`, or what a test calls it. */
+  name: string
+  /** Data, properties and log. One that was used before is started with the data it has. */
+  dir: string
+  /** The listener's port; without it the one the folder had before, or a free one. */
+  port?: number
+  /** More lines for server.properties, or others than ours. */
+  properties?: Record<string, string>
+  /** For clients that use TLS or SASL; we ourselves ask at `port`, which has neither. */
+  listeners?: readonly BrokerListener[]
+  /** true: the broker outlives this process. Default false: it is killed with it. */
+  detached?: boolean
+  /** Default 512. */
+  heapMb?: number
+  /** To be a further broker of a running cluster, without a controller of its own. */
+  join?: { cluster: ClusterIdentity; nodeId: number }
+  onSpawn?: OnSpawn | undefined
+  report?: Report
+}
+
+export type KafkaBroker = {
+  name: string
+  /** `127.0.0.1:port`, as clients take it. */
+  brokers: string
+  port: number
+  cluster: ClusterIdentity
+  dir: string
+  logFile: string
+  /** Of the process that runs now; another one after `restart`. */
+  readonly pid: number
+  /** Tells the process from a later one with the same pid. */
+  readonly startedAt: string
+  /**
+   * SIGTERM: an orderly shutdown, SIGKILL where it takes more than 20 s. Resolves when the process
+   * is gone.
+   */
+  stop(): Promise<void>
+  /** SIGKILL. The data stay. Resolves when the process is gone. */
+  kill(): Promise<void>
+  /** Starts it again on the same ports with the same data; one that still runs is stopped first. */
+  restart(): Promise<void>
+}
+
+const controllerNodeId = 1
+const defaultHeapMb = 512
+const startAttemptsMax = 3
+
+/**
+ * Starts a broker and waits until it answers and creates topics.
+ * @throws StackError when Java is missing, the port is taken, or the broker dies or stays silent at
+ * its start.
+ */
+export async function startKafka(options: KafkaOptions): Promise<KafkaBroker> {
+  const report = options.report ?? reportToStandardError
+  const java = await findJava()
+  const jars = await fetchKafka(report)
+  await mkdir(options.dir, { recursive: true })
+  const logFile = join(options.dir, 'kafka.log')
+  const start = (settled?: BrokerIdentity) =>
+    startWithRetry({ options, java, jars, logFile, ...(settled === undefined ? {} : { settled }) })
+
+  let { process, identity } = await start()
+  return {
+    name: options.name,
+    brokers: `${localAddress}:${identity.port}`,
+    port: identity.port,
+    cluster: { clusterId: identity.clusterId, controllerPort: identity.controllerPort },
+    dir: options.dir,
+    logFile,
+    get pid() {
+      return process.pid
+    },
+    get startedAt() {
+      return process.startedAt
+    },
+    stop: () => stopProcess(process),
+    kill: () => killProcess(process),
+    restart: async () => {
+      await stopProcess(process)
+      ;({ process, identity } = await start(identity))
+    },
+  }
+}
+
+type Attempt = {
+  options: KafkaOptions
+  java: string
+  jars: string
+  logFile: string
+  /** Given at a restart: these addresses or none. */
+  settled?: BrokerIdentity
+}
+
+type Started = { process: StartedProcess; identity: BrokerIdentity }
+
+/**
+ * A free port may be taken between its choice and the broker's bind: only then, others are tried.
+ */
+async function startWithRetry(attempt: Attempt): Promise<Started> {
+  for (let count = 1; ; count += 1) {
+    const identity = attempt.settled ?? (await settle(attempt.options, { newPorts: count > 1 }))
+    try {
+      return { process: await startOnce(attempt, identity), identity }
+    } catch (error) {
+      const collided = error instanceof StackError && /already in use/i.test(error.message)
+      const mayChoose = attempt.settled === undefined && count < startAttemptsMax
+      if (!collided || !mayChoose) throw error
+    }
+  }
+}
+
+async function settle(
+  options: KafkaOptions,
+  { newPorts }: { newPorts: boolean },
+): Promise<BrokerIdentity> {
+  const { dir, port, join: joined } = options
+  const identity = await settleIdentity(dir, { port, cluster: joined?.cluster, newPorts })
+  if (await isPortFree(identity.port)) return identity
+  if (port !== undefined || newPorts) throw portTaken(options.name, identity.port)
+  return settle(options, { newPorts: true })
+}
+
+function portTaken(name: string, port: number): StackError {
+  const address = `${localAddress}:${port}`
+  return new StackError(
+    `Kafka "${name}" cannot start: ${address} is already in use${describePortHolder(port)}.`,
+    'Stop what listens there, or choose another port.',
+  )
+}
+
+async function startOnce(attempt: Attempt, identity: BrokerIdentity): Promise<StartedProcess> {
+  const { options, java, jars, logFile } = attempt
+  const nodeId = options.join?.nodeId ?? controllerNodeId
+  const propertiesFile = join(options.dir, 'server.properties')
+  const rendered = renderProperties({
+    nodeId,
+    port: identity.port,
+    controllerPort: identity.controllerPort,
+    controllerNodeId,
+    dataDirectory: dataDirectory(options.dir),
+    listeners: options.listeners ?? [],
+    overrides: options.properties ?? {},
+  })
+  await writeFile(propertiesFile, rendered)
+  await formatOnce(options.dir, { java, jars, propertiesFile, clusterId: identity.clusterId })
+  const logStart = existsSync(logFile) ? (await readFile(logFile)).length : 0
+  const process = await startProcess({
+    command: java,
+    args: [
+      `-Xmx${options.heapMb ?? defaultHeapMb}m`,
+      '-XX:+ExitOnOutOfMemoryError',
+      // slf4j-simple writes to standard error, which is the log file. Warnings only: at INFO the
+      // short intervals of properties.ts would write several lines a second for ever.
+      '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
+      '-Dorg.slf4j.simpleLogger.log.org.apache.kafka.common.utils.AppInfoParser=info',
+      '-Dorg.slf4j.simpleLogger.showDateTime=true',
+      '-Dorg.slf4j.simpleLogger.dateTimeFormat=yyyy-MM-dd HH:mm:ss.SSS',
+      '-cp',
+      join(jars, '*'),
+      'kafka.Kafka',
+      propertiesFile,
+    ],
+    logFile,
+    detached: options.detached ?? false,
+    onSpawn: options.onSpawn,
+  })
+  const readLog = async () => (await readFile(logFile)).subarray(logStart).toString('utf8')
+  try {
+    await waitForBroker({
+      port: identity.port,
+      clusterId: identity.clusterId,
+      ended: process.ended,
+    })
+  } catch (error) {
+    await killProcess(process)
+    if (!(error instanceof Error)) throw error
+    const reason = findKafkaError(await readLog()) ?? error.message
+    throw new StackError(
+      `Kafka "${options.name}" did not start on ${localAddress}:${identity.port}: ${reason}`,
+      `Its log is ${logFile}.`,
+      { cause: error },
+    )
+  }
+  return process
+}

@@ -1,0 +1,106 @@
+// What a broker's folder remembers between its starts: cluster id, addresses, and that it was
+// formatted.
+
+import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { runCommand } from '../processes/os-process.ts'
+import { findFreePort, isPortFree } from '../processes/ports.ts'
+import { StackError } from '../processes/stack-error.ts'
+import { findKafkaError } from './readiness.ts'
+
+export type ClusterIdentity = { clusterId: string; controllerPort: number }
+
+/** A restart keeps all of it, so that clients and the data's cluster id still fit. */
+export type BrokerIdentity = ClusterIdentity & { port: number }
+
+const identityName = 'broker.json'
+const markName = 'formatted'
+const dataName = 'data'
+
+/** The folder of the logs (`log.dirs`). */
+export function dataDirectory(dir: string): string {
+  return join(dir, dataName)
+}
+
+/**
+ * What the folder remembers, and otherwise free ports and a new cluster id. Writes it down.
+ * @param wanted.port the listener's port, when it is given.
+ * @param wanted.cluster the cluster to join, when it is not one of its own.
+ * @param wanted.newPorts forget the ports: one of them turned out to be taken.
+ */
+export async function settleIdentity(
+  dir: string,
+  wanted: { port: number | undefined; cluster: ClusterIdentity | undefined; newPorts: boolean },
+): Promise<BrokerIdentity> {
+  const file = join(dir, identityName)
+  const before = existsSync(file)
+    ? (JSON.parse(await readFile(file, 'utf8')) as BrokerIdentity)
+    : undefined
+  const known = wanted.newPorts ? undefined : before
+  const identity: BrokerIdentity = {
+    clusterId: wanted.cluster?.clusterId ?? before?.clusterId ?? createClusterId(),
+    port: wanted.port ?? known?.port ?? (await findFreePort()),
+    controllerPort:
+      wanted.cluster?.controllerPort ?? (await settleControllerPort(known?.controllerPort)),
+  }
+  await writeFile(file, `${JSON.stringify(identity)}\n`)
+  return identity
+}
+
+/** Nobody but the broker itself uses this port, so another one is as good when it is taken. */
+async function settleControllerPort(before: number | undefined): Promise<number> {
+  return before !== undefined && (await isPortFree(before)) ? before : findFreePort()
+}
+
+/** A Kafka Uuid: 16 bytes in base64url. A leading dash would be read as an option by the tools. */
+function createClusterId(): string {
+  return randomBytes(16).toString('base64url').replace(/^-/, 'A')
+}
+
+/**
+ * Formats the folder unless it has our mark: the storage tool takes a second or two. One that was
+ * interrupted left no mark and is repeated.
+ * @throws StackError with what the tool said.
+ */
+export async function formatOnce(
+  dir: string,
+  tool: { java: string; jars: string; propertiesFile: string; clusterId: string },
+): Promise<void> {
+  const mark = join(dir, markName)
+  if (existsSync(mark)) return
+  const { code, output } = await runCommand({
+    command: tool.java,
+    args: [
+      // It lives too short for the optimising compiler.
+      '-XX:TieredStopAtLevel=1',
+      '-Dorg.slf4j.simpleLogger.defaultLogLevel=error',
+      '-cp',
+      join(tool.jars, '*'),
+      'kafka.tools.StorageTool',
+      'format',
+      '--ignore-formatted',
+      '--cluster-id',
+      tool.clusterId,
+      '--config',
+      tool.propertiesFile,
+    ],
+  })
+  if (code !== 0) {
+    const reason = findKafkaError(output) ?? output.trim()
+    throw new StackError(
+      `Kafka's storage tool could not format ${dir} (exit ${code}): ${reason}`,
+      'Remove that folder and try again.',
+    )
+  }
+  await writeFile(mark, `${tool.clusterId}\n`)
+}
+
+/** Makes the folder as good as new; its log file stays, for whoever asks what happened. */
+export async function removeKafkaData(dir: string): Promise<void> {
+  // The mark first: an interrupted removal must not leave a folder that looks formatted.
+  for (const name of [markName, identityName, dataName]) {
+    await rm(join(dir, name), { recursive: true, force: true })
+  }
+}

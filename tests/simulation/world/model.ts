@@ -1,0 +1,178 @@
+// What is true in a simulation, written down as it happens: every record that was ever in the
+// source with its fate there, and what the standby, the table and the incidents hold of it. Does
+// not own what may be (invariants.ts).
+
+import type { Incident } from '../../../lib/core/incident.ts'
+import type { PartitionKey } from '../../../lib/core/row/checkpoint.ts'
+
+/** Why a record is in the source no more. */
+export type Gone = 'retention' | 'election' | 'compaction'
+
+export type ModelRecord = {
+  readonly text: string
+  readonly topicId: string
+  readonly offset: bigint
+  readonly timestamp: bigint
+  /** Of the partition, over all generations of its topic: records are copied in this order. */
+  readonly order: number
+  fate: 'open' | 'committed' | 'aborted'
+  gone: Gone | null
+  copied: boolean
+  /** True when it vanished in the shadow of an election nobody could have noticed before. */
+  isShadowed: boolean
+}
+
+/** An unclean election that took the log back to `end`. */
+export type Election = {
+  readonly topicId: string
+  readonly end: bigint
+  readonly epoch: number
+  /** Records of a higher order were written behind it. */
+  readonly order: number
+  /** True while replication may stand beyond `end`: what lies there now is another log. */
+  isPending: boolean
+}
+
+export type Track = {
+  readonly partition: number
+  readonly records: ModelRecord[]
+  readonly byText: Map<string, ModelRecord>
+  /** Offsets at which the log of a topic began, one after the other. */
+  readonly logStarts: Map<string, bigint[]>
+  readonly elections: Election[]
+  /** Of the last record on the standby. */
+  copiedOrder: number
+  copiedCount: number
+  foreignRecords: number
+  /** Batches of the standby that were looked at. */
+  standbyBatches: number
+  /** The standby's log end behind the last data and the last marker, each. */
+  standbyDataEnd: bigint
+  /** Positions that were stored: the last one in each topic. */
+  readonly storedUpTo: Map<string, bigint>
+  /** Leases: which process was given which fence. */
+  readonly fences: Map<string, number>
+  fence: number
+  /** The lease under which the standby was last fenced. */
+  markerFence: number
+}
+
+export type Model = {
+  readonly tracks: readonly Track[]
+  /** Topic ids of the source in the order of their creation; `missing` while there is none. */
+  readonly generations: string[]
+  readonly deletedGenerations: Set<string>
+  readonly incidents: Map<string, Incident>
+  readonly isFaulty: () => boolean
+}
+
+export function createModel(partitions: number, isFaulty: () => boolean): Model {
+  return {
+    tracks: Array.from({ length: partitions }, (_, partition) => createTrack(partition)),
+    generations: [],
+    deletedGenerations: new Set(),
+    incidents: new Map(),
+    isFaulty,
+  }
+}
+
+function createTrack(partition: number): Track {
+  return {
+    partition,
+    records: [],
+    byText: new Map(),
+    logStarts: new Map(),
+    elections: [],
+    copiedOrder: -1,
+    copiedCount: 0,
+    foreignRecords: 0,
+    standbyBatches: 0,
+    standbyDataEnd: 0n,
+    storedUpTo: new Map(),
+    fences: new Map(),
+    fence: 0,
+    markerFence: 0,
+  }
+}
+
+export function trackOf(model: Model, { partition }: Pick<PartitionKey, 'partition'>): Track {
+  const track = model.tracks[partition]
+  if (track === undefined) throw new Error(`no partition ${partition} is simulated`)
+  return track
+}
+
+/** Written to the source. */
+export function addRecord(
+  track: Track,
+  record: Pick<ModelRecord, 'text' | 'topicId' | 'offset' | 'timestamp' | 'fate'>,
+): void {
+  const order = track.records.length
+  const added = { ...record, order, gone: null, copied: false, isShadowed: false }
+  track.records.push(added)
+  track.byText.set(added.text, added)
+}
+
+/** How far replication may have got in a topic: what is stored, or what is copied already. */
+export function reachedIn(track: Track, topicId: string): bigint {
+  const stored = track.storedUpTo.get(topicId) ?? 0n
+  return track.records.reduce(
+    (max, each) =>
+      // What an earlier election took says nothing about where replication stands since.
+      each.copied && each.gone !== 'election' && each.topicId === topicId && each.offset >= max
+        ? each.offset + 1n
+        : max,
+    stored,
+  )
+}
+
+/** Retention took everything below `start`. */
+export function noteRetention(track: Track, topicId: string, start: bigint): void {
+  track.logStarts.set(topicId, [...(track.logStarts.get(topicId) ?? []), start])
+  for (const record of track.records) {
+    if (record.topicId !== topicId || record.offset >= start || record.gone !== null) continue
+    record.gone = 'retention'
+    record.isShadowed = isInShadow(track, record)
+  }
+}
+
+/** An unclean election took everything from `end` on. */
+export function noteElection(
+  track: Track,
+  { topicId, end, epoch }: Pick<Election, 'topicId' | 'end' | 'epoch'>,
+): void {
+  const isPending = reachedIn(track, topicId) > end
+  track.elections.push({ topicId, end, epoch, order: track.records.length, isPending })
+  for (const record of track.records) {
+    if (record.topicId === topicId && record.offset >= end && record.gone === null) {
+      record.gone = 'election'
+    }
+  }
+}
+
+/** The topic is gone, and with it the chance to notice what happened to it before. */
+export function noteDeletion(model: Model, topicId: string): void {
+  model.deletedGenerations.add(topicId)
+  for (const track of model.tracks) {
+    for (const record of track.records) {
+      if (record.topicId === topicId) record.isShadowed ||= isInShadow(track, record)
+    }
+  }
+}
+
+export function noteCompaction(track: Track, topicId: string, offsets: ReadonlySet<bigint>): void {
+  for (const record of track.records) {
+    if (record.topicId !== topicId || record.gone !== null || !offsets.has(record.offset)) continue
+    record.gone = 'compaction'
+  }
+}
+
+/** Written behind an election that replication has not gone back for yet. */
+export function isInShadow(track: Track, record: ModelRecord): boolean {
+  return track.elections.some(
+    each =>
+      each.isPending &&
+      each.topicId === record.topicId &&
+      each.order <= record.order &&
+      each.end <= record.offset,
+  )
+}

@@ -1,0 +1,201 @@
+// What lies between a process and the clusters: connections that keep the order of their requests,
+// as a broker does, answers that take a drawn time, and breaks. Behind a break nobody knows which
+// of the requests under way were served; those that were may be served after what was sent on the
+// next connection.
+
+import type { Clock } from '../../../lib/io/clock.ts'
+import type { Cluster } from '../../../lib/io/cluster/cluster.ts'
+import type { ProduceRequest } from '../../../lib/kafka/00-produce.ts'
+import { type ErrorName, errorCode } from '../../../lib/kafka/error-codes.ts'
+import {
+  connectionLost,
+  type FakeCluster,
+  refuseProduce,
+} from '../../support/doubles/fake-cluster.ts'
+import type { Chance } from '../../support/seeded-chance.ts'
+import type { SimulatedProcess } from './simulated-process.ts'
+
+export type Weather = {
+  /** One request in so many goes wrong; 0: none. */
+  readonly troubleOneIn: number
+  /** The longest time of a request and of an answer on their way, ms. */
+  readonly latencyMsMax: number
+  readonly requestTimeoutMs: number
+}
+
+export type NetworkEvents = {
+  readonly chance: Chance
+  weather(): Weather
+  say(line: string): void
+  /** Right after a request was served by a cluster, whatever becomes of the answer. */
+  served(by: SimulatedProcess, cluster: string, what: string): void
+  lostAnswer(): void
+  /** How many weeks have passed: no request is on its way for that long. */
+  week(): number
+}
+
+type Connection = {
+  arrivals: Promise<void>
+  answers: Promise<void>
+  breaks: PromiseWithResolvers<never>
+}
+
+type Trouble = 'none' | 'lost-request' | 'lost-answer' | 'stalled' | 'error'
+
+const refusals = [
+  'NOT_ENOUGH_REPLICAS',
+  'THROTTLING_QUOTA_EXCEEDED',
+  'KAFKA_STORAGE_ERROR',
+] as const
+const appendedRefusals = ['NOT_ENOUGH_REPLICAS_AFTER_APPEND', 'REQUEST_TIMED_OUT'] as const
+const busy = { kind: 'busy', errorName: 'COORDINATOR_LOAD_IN_PROGRESS' } as const
+
+/** The cluster as one process reaches it. */
+export function connect(
+  cluster: FakeCluster,
+  { process, clock, events }: { process: SimulatedProcess; clock: Clock; events: NetworkEvents },
+): Cluster {
+  const { chance } = events
+  const connections = new Map<string, Connection>()
+  const open = (to: string): Connection => {
+    const breaks = Promise.withResolvers<never>()
+    breaks.promise.catch(() => undefined)
+    const opened = { arrivals: Promise.resolve(), answers: Promise.resolve(), breaks }
+    connections.set(to, opened)
+    return opened
+  }
+  const draw = (): Trouble => {
+    const { troubleOneIn } = events.weather()
+    if (troubleOneIn === 0 || !chance.oneIn(troubleOneIn)) return 'none'
+    return chance.pick(['lost-request', 'lost-answer', 'stalled', 'error'])
+  }
+  const latency = () => clock.wait(chance.integer(0, events.weather().latencyMsMax))
+
+  const ask = async <T>(
+    to: string,
+    what: string,
+    request: { readonly serve: () => Promise<T>; readonly spoil?: (chance: Chance) => Promise<T> },
+  ): Promise<T> => {
+    const failsBefore = await process.cross(`before ${cluster.name} ${what}`)
+    const connection = connections.get(to) ?? open(to)
+    const week = events.week()
+    const trouble = failsBefore ? 'lost-request' : draw()
+    // Decided now: what a broken or dead connection still delivers.
+    const isDeliveredBehindBreak = chance.oneIn(2)
+    let isBroken = false
+    connection.breaks.promise.catch(() => {
+      isBroken = true
+    })
+    const breakOff = () => {
+      if (connections.get(to) === connection) connections.delete(to)
+      events.say(`${process.name} loses its connection to ${cluster.name} ${to} (${what})`)
+      connection.breaks.reject(connectionLost(cluster.name))
+    }
+    const arrive = async (): Promise<T> => {
+      await connection.arrivals.catch(() => undefined)
+      await latency()
+      if (trouble === 'lost-request') {
+        breakOff()
+        return await connection.breaks.promise
+      }
+      if (trouble === 'stalled') {
+        // Served at last; whoever waits has given up before, or gets a late answer.
+        await clock.wait(chance.integer(1, events.weather().requestTimeoutMs - 1))
+      }
+      if (events.week() !== week) return await connection.breaks.promise
+      if ((isBroken || process.isDead()) && !isDeliveredBehindBreak) {
+        return await connection.breaks.promise
+      }
+      const spoils = trouble === 'error' && request.spoil !== undefined
+      const answer = await (spoils ? request.spoil(chance) : request.serve())
+      events.served(process, cluster.name, what)
+      return answer
+    }
+    const arrived = arrive()
+    connection.arrivals = arrived.then(
+      () => undefined,
+      () => undefined,
+    )
+    const before = connection.answers
+    const answered = arrived.then(async answer => {
+      await before
+      await latency()
+      if (trouble === 'lost-answer' || (await process.cross(`after ${cluster.name} ${what}`))) {
+        events.lostAnswer()
+        breakOff()
+      }
+      return answer
+    })
+    connection.answers = answered.then(
+      () => undefined,
+      () => undefined,
+    )
+    // A refused answer that loses the race has its end here.
+    answered.catch(() => undefined)
+    if (trouble === 'stalled') {
+      clock.wait(events.weather().requestTimeoutMs).then(() => {
+        if (connections.get(to) === connection && chance.oneIn(2)) breakOff()
+      })
+    }
+    try {
+      return await Promise.race([connection.breaks.promise, answered])
+    } finally {
+      if (process.isDead() || process.isFrozen()) await process.clock.wait(0)
+    }
+  }
+
+  return {
+    name: cluster.name,
+    describeTopics: names => ask('any', 'Metadata', { serve: () => cluster.describeTopics(names) }),
+    listOffsets: (leaderId, point, partitions) =>
+      ask(`${leaderId} control`, `ListOffsets ${point}`, {
+        serve: () => cluster.listOffsets(leaderId, point, partitions),
+      }),
+    fetch: (leaderId, request) =>
+      ask(`${leaderId} data`, 'Fetch', {
+        serve: () => cluster.fetch(leaderId, request),
+        spoil: async () => {
+          return { errorCode: errorCode.UNKNOWN_SERVER_ERROR, sessionId: null, partitions: [] }
+        },
+      }),
+    produce: (leaderId, asked) => {
+      const request = encoded(asked)
+      return ask(`${leaderId} data`, 'Produce', {
+        serve: () => cluster.produce(leaderId, request),
+        spoil: async chance => {
+          if (chance.oneIn(2)) return refuseProduce(request, chance.pick(refusals))
+          const served = await cluster.produce(leaderId, request)
+          const hidden: ErrorName = chance.pick(appendedRefusals)
+          return {
+            ...served,
+            partitions: served.partitions.map(each =>
+              each.errorCode === 0
+                ? { ...each, errorCode: errorCode[hidden], baseOffset: null }
+                : each,
+            ),
+          }
+        },
+      })
+    },
+    initProducerId: id =>
+      ask('coordinator', 'InitProducerId', {
+        serve: () => cluster.initProducerId(id),
+        spoil: async () => busy,
+      }),
+    writeAbortMarker: request =>
+      ask('coordinator', 'EndTxn', {
+        serve: () => cluster.writeAbortMarker(request),
+        spoil: async () => busy,
+      }),
+    close: async () => undefined,
+  }
+}
+
+/** As the bytes were when they were sent: nothing the sender does afterwards changes them. */
+function encoded(request: ProduceRequest): ProduceRequest {
+  const topics = request.topics.map(topic => ({
+    ...topic,
+    partitions: topic.partitions.map(each => ({ ...each, records: Buffer.from(each.records) })),
+  }))
+  return { ...request, topics }
+}

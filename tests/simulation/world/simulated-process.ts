@@ -1,0 +1,101 @@
+// One process of a simulation, seen from outside: it crosses a point before each thing it asks for
+// and after each answer, and there it may be killed or frozen. Killed, nothing it waits for ever
+// comes. Frozen, everything it does waits, and goes on later as if no time had passed.
+
+import type { Clock } from '../../../lib/io/clock.ts'
+
+export type Strike =
+  | { readonly kind: 'kill' }
+  | { readonly kind: 'freeze'; readonly ms: number }
+  /** What is asked for at this crossing fails: before it is served, or with its answer. */
+  | { readonly kind: 'fail' }
+
+export type SimulatedProcess = {
+  readonly name: string
+  readonly clock: Clock
+  readonly isDead: () => boolean
+  readonly isFrozen: () => boolean
+  /** Resolves when it is killed. */
+  readonly died: Promise<void>
+  kill(): void
+  /** Ends a freeze early. */
+  thaw(): void
+  /**
+   * Crosses a point: resolves when the process goes on, with true when what it asks for is to fail
+   * here; never resolves for a process that is dead.
+   */
+  cross(what: string): Promise<boolean>
+}
+
+export type Crossings = {
+  /** What befalls the process at its `nth` crossing, counted from 1. */
+  strike(process: string, nth: number, what: string): Strike | null
+  say(line: string): void
+}
+
+const never = new Promise<never>(() => undefined)
+
+export function createProcess(name: string, world: Clock, crossings: Crossings): SimulatedProcess {
+  let isDead = false
+  let frozen: AbortController | null = null
+  let crossed = 0
+
+  /** Behind a freeze, if there is one; never when dead. */
+  const goOn = async (): Promise<void> => {
+    while (frozen !== null && !isDead) await waitFor(frozen)
+    if (isDead) await never
+  }
+  const waitFor = async ({ signal }: AbortController): Promise<void> => {
+    if (!signal.aborted) {
+      await new Promise<void>(resolve => signal.addEventListener('abort', () => resolve()))
+    }
+  }
+  const death = Promise.withResolvers<void>()
+  const kill = () => {
+    isDead = true
+    death.resolve()
+    crossings.say(`${name} is killed`)
+  }
+  const thaw = () => {
+    if (frozen === null) return
+    const before = frozen
+    frozen = null
+    before.abort()
+    if (!isDead) crossings.say(`${name} wakes up`)
+  }
+  const freeze = (ms: number) => {
+    const own = new AbortController()
+    frozen = own
+    crossings.say(`${name} is frozen for ${ms} ms`)
+    world.wait(ms, own.signal).then(() => {
+      if (frozen === own) thaw()
+    })
+  }
+  return {
+    name,
+    isDead: () => isDead,
+    isFrozen: () => frozen !== null,
+    died: death.promise,
+    kill,
+    thaw,
+    clock: {
+      nowMs: world.nowMs,
+      wait: async (ms, signal) => {
+        await world.wait(ms, signal)
+        if (isDead || frozen !== null) await goOn()
+      },
+    },
+    async cross(what) {
+      if (isDead || frozen !== null) await goOn()
+      crossed += 1
+      const strike = crossings.strike(name, crossed, what)
+      if (strike === null) return false
+      crossings.say(`${name} at crossing ${crossed} (${what}): ${strike.kind}`)
+      if (strike.kind === 'fail') return true
+      if (strike.kind === 'kill') kill()
+      else freeze(strike.ms)
+      await goOn()
+      return false
+    },
+  }
+}

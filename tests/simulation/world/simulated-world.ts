@@ -1,0 +1,210 @@
+// Everything one simulation consists of, tied together: clusters, table, clock, processes, the
+// model of what is true, the trace and the figures. Does not own what happens (simulation.ts).
+
+import type { Incident } from '../../../lib/core/incident.ts'
+import { BrokerFailure } from '../../../lib/io/failure/broker-failure.ts'
+import { bodyOf, writeRecords } from '../../../lib/kafka/record.ts'
+import type { ReplicateDeps } from '../../../lib/run/partition/shard-run.ts'
+import type { ReplicateReport } from '../../../lib/run/replicate/replicate.ts'
+import { createFakeCluster } from '../../support/doubles/fake-cluster.ts'
+import { createMemoryStores } from '../../support/doubles/memory-stores.ts'
+import { createChance } from '../../support/seeded-chance.ts'
+import { checkStandby, FOREIGN } from '../invariants.ts'
+import type { Scenario } from '../scenario.ts'
+import type { Figures, Injected } from '../simulation.ts'
+import { createTrace } from '../trace.ts'
+import { createModel } from './model.ts'
+import { connect, type NetworkEvents, type Weather } from './network.ts'
+import { createSimulatedClock } from './simulated-clock.ts'
+import { createProcess, type SimulatedProcess, type Strike } from './simulated-process.ts'
+import { createSourceHistory } from './source-history.ts'
+import { reachTable, TABLE_TROUBLE, type TableWatch } from './watched-table.ts'
+
+export const TOPIC = 'orders'
+const TARGET = `primary.${TOPIC}`
+const WEEK_MS = 8 * 24 * 60 * 60 * 1000
+const FREEZE_MS_MAX = 25_000
+
+export type SimulatedWorld = ReturnType<typeof createSimulatedWorld>
+
+export function createSimulatedWorld(
+  scenario: Scenario,
+  { keepsTrace = false, injected = null }: { keepsTrace?: boolean; injected?: Injected | null },
+) {
+  const chance = createChance(scenario.seed * 2 + 2)
+  const clock = createSimulatedClock(1_700_000_000_000)
+  const trace = createTrace(clock, keepsTrace)
+  const { say } = trace
+  const source = createFakeCluster({ name: 'primary', clock, brokers: scenario.sourceBrokers })
+  const target = createFakeCluster({ name: 'standby', clock, brokers: scenario.targetBrokers })
+  target.createTopic(TARGET, scenario.partitions)
+  const stores = createMemoryStores()
+  const { dangers, troubleOneIn, latencyMsMax, flow } = scenario
+  const { requestTimeoutMs } = flow.budgets
+  const isFaulty = () =>
+    troubleOneIn > 0 || injected !== null || latencyMsMax * 2 >= requestTimeoutMs
+  const model = createModel(scenario.partitions, isFaulty)
+  const history = createSourceHistory({ source, topic: TOPIC, model, chance, say })
+  const processes = new Map<SimulatedProcess, Promise<void>>()
+  const planned = new Map<string, { readonly nth: number; readonly strike: Strike }[]>()
+  const counts = { runs: 0, steps: 0, crossings: 0, kills: 0, freezes: 0, lostAnswers: 0 }
+  const outcomes = new Map<string, readonly string[]>()
+  let isCalm = false
+  let weeks = 0
+
+  const standbyLog = (partition: number) => target.log(TARGET, partition)
+  const check = (what: () => void) => {
+    try {
+      what()
+    } catch (error) {
+      clock.fail(error)
+    }
+  }
+  const lookAtStandby = (by: SimulatedProcess | null) => {
+    check(() => {
+      for (const track of model.tracks) {
+        checkStandby(track, standbyLog(track.partition), by?.name ?? null)
+      }
+    })
+  }
+  const weather = (): Weather =>
+    isCalm
+      ? { troubleOneIn: 0, latencyMsMax: Math.min(2, latencyMsMax), requestTimeoutMs }
+      : { troubleOneIn, latencyMsMax, requestTimeoutMs }
+  const events: NetworkEvents = {
+    chance,
+    weather,
+    say,
+    served: (by, cluster, what) => {
+      counts.steps += 1
+      say(`${by.name}: ${cluster} ${what}`)
+      if (cluster === target.name) lookAtStandby(by)
+    },
+    week: () => weeks,
+    lostAnswer: () => {
+      counts.lostAnswers += 1
+    },
+  }
+  const strike = (name: string, nth: number): Strike | null => {
+    counts.crossings += 1
+    const here =
+      injected === null
+        ? isCalm
+          ? undefined
+          : planned.get(name)?.find(each => each.nth === nth)?.strike
+        : injected.nth === counts.crossings
+          ? injected.strike
+          : undefined
+    if (here?.kind === 'kill') counts.kills += 1
+    if (here?.kind === 'freeze') counts.freezes += 1
+    return here ?? null
+  }
+  const living = () => [...processes.keys()].filter(each => !each.isDead())
+  const watch: TableWatch = { model, standbyLog, rows: new Map(), check }
+
+  return {
+    scenario,
+    chance,
+    clock,
+    source,
+    target,
+    history,
+    model,
+    say,
+    check,
+    standbyLog,
+    trace: trace.lines,
+    hash: trace.hash,
+    living,
+    livingWorkers: () => living().filter(each => each.name.startsWith('worker')).length,
+    isCalm: () => isCalm,
+    /** From now on nothing goes wrong any more, and who was frozen wakes up. */
+    calm(): void {
+      isCalm = true
+      say('the weather is good from here on')
+      for (const process of living()) process.thaw()
+    },
+    startProcess(kind: string): SimulatedProcess {
+      counts.runs += 1
+      const name = `${kind}-${counts.runs}`
+      const strikes: { nth: number; strike: Strike }[] = []
+      const at = () => chance.integer(1, dangers.crossingMax)
+      if (dangers.freezeOneIn > 0 && chance.oneIn(dangers.freezeOneIn)) {
+        const ms = chance.integer(1, FREEZE_MS_MAX)
+        strikes.push({ nth: at(), strike: { kind: 'freeze', ms } })
+      }
+      if (dangers.killOneIn > 0 && chance.oneIn(dangers.killOneIn)) {
+        strikes.push({ nth: at(), strike: { kind: 'kill' } })
+      }
+      planned.set(name, strikes)
+      say(`${name} starts`)
+      return createProcess(name, clock, { strike, say })
+    },
+    /** Lets a process work; what it throws is a bug. */
+    run(process: SimulatedProcess, work: (deps: ReplicateDeps) => Promise<void>): void {
+      const reach = { process, clock, events }
+      const deps: ReplicateDeps = {
+        source: connect(source, reach),
+        target: connect(target, reach),
+        ...reachTable(stores, { ...reach, watch }),
+        clock: process.clock,
+        log: () => undefined,
+        owner: process.name,
+      }
+      const working = work(deps).then(
+        () => {
+          processes.delete(process)
+        },
+        error => clock.fail(error),
+      )
+      processes.set(process, working)
+    },
+    /** Resolves when a process has ended, however. */
+    ended: (process: SimulatedProcess) => Promise.race([processes.get(process), process.died]),
+    isTrouble: (error: unknown) =>
+      error instanceof BrokerFailure || (error instanceof Error && error.message === TABLE_TROUBLE),
+    noteReport(process: SimulatedProcess, report: ReplicateReport): void {
+      outcomes.set(
+        process.name,
+        report.partitions.map(each => each.outcome),
+      )
+    },
+    /** Of the partitions of a process that has ended in good order. */
+    outcomesOf: ({ name }: SimulatedProcess) => outcomes.get(name) ?? ['killed'],
+    /** The incident that a partition is halted by; null: it is not. */
+    async haltedBy(partition: number): Promise<Incident | null> {
+      const row = await stores.checkpoints.get({ flow: flow.name, topic: TOPIC, partition })
+      return row?.state.kind === 'halted'
+        ? (model.incidents.get(row.state.incidentId) ?? null)
+        : null
+    },
+    async halted(): Promise<number[]> {
+      const { checkpoints } = await stores.checkpoints.list(flow.name)
+      return checkpoints.filter(each => each.state.kind === 'halted').map(each => each.partition)
+    },
+    incidents: (): readonly Incident[] => [...model.incidents.values()],
+    writeForeign(partition: number): void {
+      const text = `${FOREIGN} ${clock.nowMs()}`
+      const body = bodyOf(null, Buffer.from(text))
+      const record = { attributes: 0, timestampDelta: 0n, offsetDelta: 0, body }
+      standbyLog(partition).write({ recordsCount: 1, payload: writeRecords([record]) })
+      say(`standby ${partition}: somebody else writes`)
+      lookAtStandby(null)
+    },
+    /** Nobody outlives a week, and brokers forget who has not written for so long. */
+    passWeek(): void {
+      for (const process of living()) process.kill()
+      say('a week passes')
+      weeks += 1
+      clock.jump(WEEK_MS)
+      target.forgetTransactionalIds()
+      for (const { partition } of model.tracks) standbyLog(partition).forgetProducers()
+    },
+    figures(): Figures {
+      const incidents: Record<string, number> = {}
+      for (const { kind } of model.incidents.values()) incidents[kind] = (incidents[kind] ?? 0) + 1
+      const records = model.tracks.reduce((sum, each) => sum + each.copiedCount, 0)
+      return { ...counts, turns: clock.turns, records, incidents }
+    },
+  }
+}

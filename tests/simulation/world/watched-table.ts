@@ -1,0 +1,105 @@
+// The table as one process of a simulation reaches it: each call may be lost before it is applied
+// or with its answer, and what was applied is held against the invariants at once.
+
+import { lastEpochOf } from '../../../lib/core/partition/epoch-history.ts'
+import type { Checkpoint } from '../../../lib/core/row/checkpoint.ts'
+import type { Clock } from '../../../lib/io/clock.ts'
+import type { CheckpointStore, IncidentStore } from '../../../lib/io/table/stores.ts'
+import type { FakeLog } from '../../support/doubles/fake-log.ts'
+import { checkIncident, checkSave } from '../invariants.ts'
+import { type Model, trackOf } from './model.ts'
+import type { NetworkEvents } from './network.ts'
+import type { SimulatedProcess } from './simulated-process.ts'
+
+export type Stores = { readonly checkpoints: CheckpointStore; readonly incidents: IncidentStore }
+
+export type TableWatch = {
+  readonly model: Model
+  readonly standbyLog: (partition: number) => FakeLog | null
+  /** The row as it was before a write. */
+  readonly rows: Map<number, Checkpoint>
+  /** Kept until the end: an invariant broken in a process must not be taken for its failure. */
+  readonly check: (what: () => void) => void
+}
+
+export const TABLE_TROUBLE = 'the table did not answer'
+
+export function reachTable(
+  stores: Stores,
+  input: {
+    readonly process: SimulatedProcess
+    readonly clock: Clock
+    readonly events: NetworkEvents
+    readonly watch: TableWatch
+  },
+): Stores {
+  const { process, clock, events, watch } = input
+  const ask = async <T>(what: string, serve: () => Promise<T>): Promise<T> => {
+    const fails = await process.cross(`before the table's ${what}`)
+    const { troubleOneIn, latencyMsMax } = events.weather()
+    const isInTrouble = troubleOneIn > 0 && events.chance.oneIn(troubleOneIn)
+    const isApplied = !isInTrouble || events.chance.oneIn(2)
+    await clock.wait(events.chance.integer(0, Math.min(20, latencyMsMax)))
+    if (fails || !isApplied) throw new Error(TABLE_TROUBLE)
+    const answer = await serve()
+    events.served(process, 'table', what)
+    await clock.wait(events.chance.integer(0, Math.min(20, latencyMsMax)))
+    if ((await process.cross(`after the table's ${what}`)) || isInTrouble) {
+      events.lostAnswer()
+      throw new Error(TABLE_TROUBLE)
+    }
+    return answer
+  }
+  return {
+    checkpoints: {
+      list: flow => ask('list', () => stores.checkpoints.list(flow)),
+      get: key => ask('get', () => stores.checkpoints.get(key)),
+      acquire: request =>
+        ask(`acquire ${request.key.partition}`, async () => {
+          const answer = await stores.checkpoints.acquire(request)
+          if (answer.kind === 'acquired') {
+            const track = trackOf(watch.model, request.key)
+            const { fence } = answer.checkpoint.lease
+            track.fence = fence
+            track.fences.set(process.name, fence)
+            watch.rows.set(request.key.partition, answer.checkpoint)
+            const how = answer.cleanHandOver ? 'released' : 'left behind'
+            events.say(`${process.name} has lease ${fence} of ${request.key.partition}, ${how}`)
+          }
+          return answer
+        }),
+      save: request =>
+        ask(`save ${request.key.partition}`, async () => {
+          const { key, fence, state } = request
+          const isRelease = request.lease.kind === 'release'
+          const answer = await stores.checkpoints.save(request)
+          const at = 'position' in state ? state.position : null
+          const epoch = lastEpochOf(at?.epochs ?? [])
+          const where = `${at?.nextSourceOffset} (epoch ${epoch}) -> ${at?.nextTargetOffset}`
+          events.say(
+            `${process.name} saves ${key.partition} ${state.kind} at ${where}: ${answer}${isRelease ? ', released' : ''}`,
+          )
+          if (answer === 'lease-lost') return answer
+          const before = watch.rows.get(key.partition) ?? null
+          if (before !== null) watch.rows.set(key.partition, { ...before, state })
+          const standby = watch.standbyLog(key.partition)
+          const save = { by: process.name, key, fence, state, isRelease }
+          watch.check(() =>
+            checkSave(watch.model, trackOf(watch.model, key), save, { before, standby }),
+          )
+          return answer
+        }),
+    },
+    incidents: {
+      record: (incident, foundUnder) =>
+        ask(`incident ${incident.kind}`, async () => {
+          const recorded = await stores.incidents.record(incident, foundUnder)
+          events.say(`${process.name} stores incident ${incident.id}: ${recorded}`)
+          if (recorded === 'recorded') watch.check(() => checkIncident(watch.model, incident))
+          return recorded
+        }),
+      resolve: request => ask('resolve', () => stores.incidents.resolve(request)),
+      list: (flow, which) => ask('list of incidents', () => stores.incidents.list(flow, which)),
+    },
+  }
+}

@@ -1,0 +1,191 @@
+// Chaos on real brokers: producers write known records, a process replicates them, and that
+// process, a broker of either side, or the table's endpoint is killed with SIGKILL, or the process
+// frozen and woken, at moments drawn from a seed. In the end both sides are read with kafkajs and
+// compared.
+
+import type { Incident } from '../../../lib/core/incident.ts'
+import { readTransactionEnds } from '../kafka/raw-batches.ts'
+import { createChance } from '../seeded-chance.ts'
+import { type FlowFixture, outcomesOf, shortLeases, smallBudgets } from '../worlds/flow-fixture.ts'
+import { createBacklog } from './backlog.ts'
+import { keepRunning, type Tally } from './child.ts'
+import { describeSurroundings } from './evidence.ts'
+import { drawKills, type Kill, type KillOrder } from './kills.ts'
+import { type ChaosProducers, type ChaosTopic, startProducers } from './producers.ts'
+import { type Scene, type Struck, strike } from './strike.ts'
+import { auditSource, compare, type Fate, type Findings, seenIn } from './verdict.ts'
+
+export type ChaosOptions = KillOrder & {
+  readonly onStrike?: (struck: Struck, nth: number) => void
+  /** What the nth process says. */
+  readonly onLine?: (nth: number, line: string) => void
+}
+
+export type ChaosReport = {
+  readonly partitions: ReadonlyMap<string, Findings>
+  /** What is wrong with the source itself; then the comparison proves nothing. */
+  readonly sourceFaults: readonly string[]
+  /** Records that the source's markers end otherwise than their producer was told. */
+  readonly contradicted: number
+  /** What lies around the first record that is missing, of each partition with a hole. */
+  readonly evidence: readonly string[]
+  /** Alarms that nothing here gives cause for. That a killed broker is unreachable is none. */
+  readonly falseAlarms: readonly string[]
+  /** Partitions that were not copied to their end, with their outcome. */
+  readonly unfinished: readonly string[]
+  readonly failures: ReadonlyMap<string, number>
+  readonly tally: Readonly<Tally>
+  /** Every kill, in order. */
+  readonly struck: readonly Struck[]
+  /** Records written, by what their producers know of them. */
+  readonly written: Readonly<Record<Fate, number>>
+}
+
+/** Of a run in continuous mode. */
+const FOLLOW_MS_MAX = 8_000
+const BACKLOG_RECORDS_MAX = 1_500
+const DRAIN_RUNS_MAX = 5
+
+const topics: readonly [ChaosTopic, ChaosTopic] = [
+  { name: 'orders', partitions: 3 },
+  { name: 'payments', partitions: 2 },
+]
+
+const overrides = {
+  budgets: { ...smallBudgets, ...shortLeases, fetchBytesMax: 16_384, bufferBytesMax: 65_536 },
+}
+
+/** `world` needs a durable table when that is a victim. Uses it up: a world for each call. */
+export async function runChaos(world: FlowFixture, options: ChaosOptions): Promise<ChaosReport> {
+  for (const { name, partitions } of topics) await world.createTopic(name, { partitions })
+  const names = topics.map(({ name }) => name)
+  const flow = world.flow(names, overrides)
+  const backlog = createBacklog(BACKLOG_RECORDS_MAX)
+  const { seed } = options
+  const producers = startProducers({ kafka: world.primaryKafka, backlog, topics, seed })
+  const config = world.document({ name: flow.name, topics: names, ...overrides })
+  const child = keepRunning({
+    orderOf: nth => ({
+      config,
+      table: world.table,
+      followMs: drawFollowMs(seed, nth),
+      handOver: null,
+    }),
+    env: world.aws.env,
+    onStart: backlog.forget,
+    onAcknowledged: backlog.give,
+    onLine: options.onLine ?? (() => undefined),
+  })
+  const struck: Struck[] = []
+  const onStrike = (each: Struck) => {
+    struck.push(each)
+    options.onStrike?.(each, struck.length)
+  }
+  const scene = { world, child, producers, sleepers: [], onStrike }
+  let stalled: string | null = null
+  try {
+    stalled = await strikeAll(scene, drawKills(options))
+  } finally {
+    await Promise.all([producers.stop(), child.stop()])
+  }
+  const unfinished = await drain(world, flow)
+  const { incidents } = await world.incidents.list(flow.name, 'all')
+  return {
+    ...(await compareSides(world, producers.fates)),
+    falseAlarms: incidents.filter(({ kind }) => kind !== 'unreachable').map(describeIncident),
+    unfinished: stalled === null ? unfinished : [stalled, ...unfinished],
+    failures: child.failures,
+    tally: child.tally,
+    struck,
+    written: countFates(producers.fates),
+  }
+}
+
+/** Says what is wrong when nothing goes on; what was copied so far then tells why. */
+async function strikeAll(scene: Scene, kills: readonly Kill[]): Promise<string | null> {
+  for (const kill of kills) {
+    const stalled = kill.afterProgress ? await scene.child.progress() : null
+    const wrong = stalled ?? (await strike(scene, kill))
+    if (wrong !== null) return wrong
+  }
+  for (const each of scene.sleepers.splice(0)) each.wake()
+  // The last one killed has a successor that copies.
+  return await scene.child.progress()
+}
+
+/** Half of the processes follow the log, the others end their runs when they have caught up. */
+function drawFollowMs(seed: number, nth: number): number | null {
+  const chance = createChance(seed * 1000 + nth)
+  return chance.oneIn(2) ? chance.integer(FOLLOW_MS_MAX / 4, FOLLOW_MS_MAX) : null
+}
+
+function describeIncident(incident: Incident): string {
+  const { kind, topic, partition, evidence } = incident
+  const { expectedOffset, foundOffset } = incident
+  const offsets = `expected offset ${expectedOffset}, found ${foundOffset}`
+  return `incident ${kind} of ${topic}-${partition}: ${offsets}; ${JSON.stringify(evidence)}`
+}
+
+function countFates(fates: ChaosProducers['fates']): Record<Fate, number> {
+  const counts = { committed: 0, aborted: 0, unknown: 0, undecided: 0 }
+  for (const known of fates.values()) for (const fate of known.values()) counts[fate] += 1
+  return counts
+}
+
+/** Runs the flow to its end; names the partitions that do not come to it. */
+async function drain(
+  world: FlowFixture,
+  flow: Parameters<FlowFixture['run']>[0],
+): Promise<string[]> {
+  for (let count = 1; ; count += 1) {
+    const result = await world.run(flow)
+    const outcomes = outcomesOf(result)
+    const isDone = outcomes.length > 0 && outcomes.every(each => each === 'drained')
+    const copied = result.report.partitions.some(each => each.recordsReplicated > 0n)
+    // A second look that found nothing: what was written meanwhile is copied, too.
+    if (isDone && !copied) return []
+    if (count < DRAIN_RUNS_MAX) continue
+    return result.report.partitions.map(
+      each => `${each.topic}-${each.partition}: ${each.outcome} ${each.detail ?? ''}`,
+    )
+  }
+}
+
+async function compareSides(
+  world: FlowFixture,
+  fates: ChaosProducers['fates'],
+): Promise<Pick<ChaosReport, 'partitions' | 'sourceFaults' | 'contradicted' | 'evidence'>> {
+  const partitions = new Map<string, Findings>()
+  const evidence: string[] = []
+  const sourceFaults: string[] = []
+  let contradicted = 0
+  for (const { name: topic, partitions: count } of topics) {
+    for (let partition = 0; partition < count; partition += 1) {
+      const at = { topic, partition, brokers: world.source.brokers }
+      // Everything: kafkajs takes the order in which aborted transactions ended for the order in
+      // which they began, and shows aborted records where two of them overlap
+      // (filterAbortedMessages.js in 2.2.4). The markers know better, and the producers.
+      const read = { readUncommitted: true }
+      const source = await world.readAll('primary', topic, partition, read)
+      const ends = await readTransactionEnds(at)
+      const log = seenIn(source).map((each, index) => {
+        const end = ends.get(BigInt(source[index]?.offset ?? -1)) ?? 'open'
+        return { ...each, end }
+      })
+      const standby = seenIn(await world.readAll('standby', `primary.${topic}`, partition, read))
+      const known = fates.get(`${topic}-${partition}`) ?? new Map()
+      const audit = auditSource(log, known)
+      sourceFaults.push(...audit.faults)
+      contradicted += audit.contradicted
+      const findings = compare(audit.committed, standby)
+      partitions.set(`${topic}-${partition}`, findings)
+      const { firstHole } = findings
+      const missing = source.find(each => firstHole !== null && String(each.key) === firstHole)
+      if (missing === undefined) continue
+      const fate = known.get(firstHole ?? '')
+      evidence.push(`${firstHole} (${fate}) is missing, in ${topic}-${partition}:`)
+      evidence.push(...(await describeSurroundings({ ...at, offset: BigInt(missing.offset) })))
+    }
+  }
+  return { partitions, sourceFaults, contradicted, evidence }
+}

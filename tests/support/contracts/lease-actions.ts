@@ -1,0 +1,34 @@
+// The two writes of a checkpoint store, with everything but what a test is about filled in.
+
+import type { PartitionKey } from '../../../lib/core/row/checkpoint.ts'
+import type { CheckpointStore } from '../../../lib/io/table/stores.ts'
+import { partitionKey, replicating } from './store-examples.ts'
+
+/** When `acquire` asks, unless told otherwise; ms since the epoch. */
+export const t0 = 1_700_000_000_000
+export const leaseMs = 20_000
+
+type Asked = { owner?: string; nowMs?: number; key?: PartitionKey; targetTopic?: string }
+type Saved = Partial<Parameters<CheckpointStore['save']>[0]> & { fence: number }
+
+export function actionsOn(checkpoints: () => CheckpointStore) {
+  return {
+    acquire: ({ owner = 'run-1', nowMs = t0, key = partitionKey(), ...rest }: Asked = {}) =>
+      checkpoints().acquire({
+        key,
+        targetTopic: rest.targetTopic ?? `primary.${key.topic}`,
+        owner,
+        nowMs,
+        leaseMs,
+      }),
+    save: (change: Saved) =>
+      checkpoints().save({
+        key: partitionKey(),
+        write: 1,
+        state: replicating,
+        nowMs: t0 + 1,
+        lease: { kind: 'renew', untilMs: t0 + 1 + leaseMs },
+        ...change,
+      }),
+  }
+}

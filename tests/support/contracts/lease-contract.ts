@@ -1,0 +1,162 @@
+// The leases' part of the stores' contract; see store-contract.ts.
+
+import { beforeEach, describe, expect, test } from 'vitest'
+import type { Acquisition } from '../../../lib/io/table/stores.ts'
+import { actionsOn, leaseMs, t0 } from './lease-actions.ts'
+import type { StoresUnderTest } from './store-contract.ts'
+import { partitionKey, replicating } from './store-examples.ts'
+
+export function leaseContract(create: () => Promise<StoresUnderTest>): void {
+  let stores: StoresUnderTest
+  beforeEach(async () => {
+    stores = await create()
+  })
+  const { acquire, save } = actionsOn(() => stores.checkpoints)
+
+  describe('a lease is taken', () => {
+    test('where there is no row: it begins unstarted with fence 1, and nobody was there before', async () => {
+      expect(await acquire()).toEqual({
+        kind: 'acquired',
+        cleanHandOver: true,
+        checkpoint: {
+          ...partitionKey(),
+          targetTopic: 'primary.commit-log',
+          state: { kind: 'unstarted' },
+          lease: { owner: 'run-1', fence: 1, untilMs: t0 + leaseMs },
+          updatedAtMs: t0,
+        },
+      })
+    })
+
+    test('after a release: the state is the one that was saved, and the hand-over is clean', async () => {
+      await acquire()
+      await save({ fence: 1, lease: { kind: 'release' } })
+      expect(await acquire({ owner: 'run-2', nowMs: t0 + 2 })).toEqual({
+        kind: 'acquired',
+        cleanHandOver: true,
+        checkpoint: {
+          ...partitionKey(),
+          targetTopic: 'primary.commit-log',
+          state: replicating,
+          lease: { owner: 'run-2', fence: 2, untilMs: t0 + 2 + leaseMs },
+          updatedAtMs: t0 + 2,
+        },
+      })
+    })
+
+    test('in the very millisecond in which it runs out: the hand-over is not clean', async () => {
+      await acquire()
+      const taken = await acquire({ owner: 'run-2', nowMs: t0 + leaseMs })
+      expect(taken).toMatchObject({
+        kind: 'acquired',
+        cleanHandOver: false,
+        checkpoint: { lease: { owner: 'run-2', fence: 2 } },
+      })
+    })
+
+    test('not while somebody else holds it: whose it is and until when is the answer', async () => {
+      await acquire()
+      const refused = await acquire({ owner: 'run-2', nowMs: t0 + leaseMs - 1 })
+      expect(refused).toEqual({ kind: 'held', owner: 'run-1', untilMs: t0 + leaseMs })
+      expect(await stores.checkpoints.get(partitionKey())).toMatchObject({
+        lease: { owner: 'run-1', fence: 1, untilMs: t0 + leaseMs },
+      })
+    })
+
+    test('not while a renewed one is live, also when the first one would have run out', async () => {
+      await acquire()
+      await save({ fence: 1, lease: { kind: 'renew', untilMs: t0 + 2 * leaseMs } })
+      const refused = await acquire({ owner: 'run-2', nowMs: t0 + leaseMs })
+      expect(refused).toEqual({ kind: 'held', owner: 'run-1', untilMs: t0 + 2 * leaseMs })
+    })
+
+    test('a second time by its owner, who gets the lease it has: its first answer was lost', async () => {
+      const first = await acquire()
+      expect(await acquire()).toEqual(first)
+    })
+
+    test('a second time by its owner after a crash of another: the hand-over stays unclean', async () => {
+      await acquire()
+      const first = await acquire({ owner: 'run-2', nowMs: t0 + leaseMs })
+      const second = await acquire({ owner: 'run-2', nowMs: t0 + leaseMs })
+      expect(second).toEqual(first)
+      expect(second).toMatchObject({ cleanHandOver: false })
+    })
+
+    test('cleanly again once the owner that took it over uncleanly has released it', async () => {
+      await acquire()
+      await acquire({ owner: 'run-2', nowMs: t0 + leaseMs })
+      await save({ fence: 2, lease: { kind: 'release' } })
+      const third = await acquire({ owner: 'run-3', nowMs: t0 + leaseMs + 1 })
+      expect(third).toMatchObject({ cleanHandOver: true, checkpoint: { lease: { fence: 3 } } })
+    })
+
+    test('for the target topic that is asked for now', async () => {
+      await acquire()
+      await save({ fence: 1, lease: { kind: 'release' } })
+      const renamed = await acquire({ owner: 'run-2', nowMs: t0 + 2, targetTopic: 'commit-log' })
+      expect(renamed).toMatchObject({ checkpoint: { targetTopic: 'commit-log' } })
+    })
+
+    test.each([
+      ['that does not exist', async () => {}],
+      [
+        'that was released',
+        async () => {
+          await acquire()
+          await save({ fence: 1, lease: { kind: 'release' } })
+        },
+      ],
+      [
+        'whose lease ran out',
+        async () => {
+          await acquire({ nowMs: t0 - leaseMs })
+        },
+      ],
+    ])('by exactly one of many that ask at once for a row %s', async (_, given) => {
+      await given()
+      const owners = Array.from({ length: 24 }, (_, index) => `rival-${index}`)
+      const answers = await Promise.all(owners.map(owner => acquire({ owner, nowMs: t0 + 2 })))
+      const winners = answers.flatMap(answer => (answer.kind === 'acquired' ? [answer] : []))
+      const losers = answers.filter(answer => answer.kind === 'held')
+      expect(winners).toHaveLength(1)
+      const winner = winners[0]?.checkpoint.lease.owner
+      expect(losers).toHaveLength(owners.length - 1)
+      for (const loser of losers) {
+        expect(loser).toEqual({ kind: 'held', owner: winner, untilMs: t0 + 2 + leaseMs })
+      }
+      expect(await stores.checkpoints.get(partitionKey())).toMatchObject({
+        lease: { owner: winner },
+      })
+    })
+
+    test('and its earlier write that arrives behind a later one changes nothing', async () => {
+      await acquire()
+      await save({ fence: 1, write: 2, lease: { kind: 'release' } })
+      const row = await stores.checkpoints.get(partitionKey())
+      const late = { fence: 1, write: 1, state: { kind: 'unstarted' } } as const
+      expect(await save(late)).toBe('lease-lost')
+      expect(await stores.checkpoints.get(partitionKey())).toEqual(row)
+      expect(await save({ fence: 1, write: 2, lease: { kind: 'release' } })).toBe('saved')
+    })
+
+    test('by a next owner, whose writes count from 1 again', async () => {
+      await acquire()
+      await save({ fence: 1, write: 9, lease: { kind: 'release' } })
+      await acquire({ owner: 'run-2', nowMs: t0 + 2 })
+      expect(await save({ fence: 2, write: 1 })).toBe('saved')
+    })
+
+    test('with a fence that grows by one each time', async () => {
+      const fences: number[] = []
+      for (let count = 0; count < 5; count += 1) {
+        const taken: Acquisition = await acquire({
+          owner: `run-${count}`,
+          nowMs: t0 + count * leaseMs,
+        })
+        if (taken.kind === 'acquired') fences.push(taken.checkpoint.lease.fence)
+      }
+      expect(fences).toEqual([1, 2, 3, 4, 5])
+    })
+  })
+}

@@ -1,0 +1,352 @@
+// A Kafka cluster in memory behind the `Cluster` interface, for tests of the loops in lib/run.
+// Honest about what these depend on: topic ids, leaders and their epochs, log start and end, fetch
+// by id, diverging epochs, one batch per partition and Produce request, sequence numbers, answers
+// in the order of the requests of a connection.
+//
+// Left out, on purpose: the wire (tests/integration/wire.test.ts), authorization, quotas,
+// replicas (the high watermark is the log end), record formats before v2, time: retention
+// happens when a test says so.
+
+import type { Clock } from '../../../lib/io/clock.ts'
+import type { Cluster, ListedOffset, TopicDescription } from '../../../lib/io/cluster/cluster.ts'
+import { BrokerFailure } from '../../../lib/io/failure/broker-failure.ts'
+import type {
+  ProducedPartition,
+  ProduceRequest,
+  ProduceResponse,
+} from '../../../lib/kafka/00-produce.ts'
+import type {
+  FetchedPartition,
+  FetchPosition,
+  FetchRequest,
+  FetchResponse,
+} from '../../../lib/kafka/01-fetch.ts'
+import { type ErrorName, errorCode } from '../../../lib/kafka/error-codes.ts'
+import { readRecordBatches } from '../../../lib/kafka/record-batch.ts'
+import { createFakeFetchSessions } from './fake-fetch-sessions.ts'
+import { createFakeLog, type FakeLog } from './fake-log.ts'
+
+type Requests = Pick<
+  Cluster,
+  'describeTopics' | 'listOffsets' | 'fetch' | 'produce' | 'initProducerId' | 'writeAbortMarker'
+>
+export type RequestName = keyof Requests
+type Serve<K extends RequestName> = (...args: Parameters<Requests[K]>) => ReturnType<Requests[K]>
+
+/**
+ * Stands between the caller and the cluster for one kind of request: may serve it (`serve`), answer
+ * something else, throw, or serve it and throw (applied, and the answer lost).
+ */
+export type Control<K extends RequestName> = (
+  serve: Serve<K>,
+  ...args: Parameters<Requests[K]>
+) => ReturnType<Requests[K]>
+
+type Topic = { readonly topicId: string; readonly logs: readonly FakePartition[] }
+type FakePartition = { readonly log: FakeLog; leaderId: number }
+
+export type FakeCluster = ReturnType<typeof createFakeCluster>
+
+/** As a socket that breaks: nothing is known of what became of the request. */
+export function connectionLost(cluster: string): BrokerFailure {
+  return new BrokerFailure({ reason: 'unreachable', cluster, detail: 'read ECONNRESET' })
+}
+
+export function createFakeCluster(input: {
+  readonly name: string
+  readonly clock: Clock
+  readonly brokers?: number
+  readonly batchBytesMax?: number
+}) {
+  const { name, clock, brokers = 1, batchBytesMax = 1024 * 1024 } = input
+  const topics = new Map<string, Topic>()
+  const controls = new Map<RequestName, unknown>()
+  const sessions = createFakeFetchSessions()
+  let topicsCreated = 0
+  let producers = 0n
+  const transactional = new Map<string, { producerId: bigint; producerEpoch: number }>()
+
+  const partitionOf = (topic: string, partition: number): FakePartition | null =>
+    topics.get(topic)?.logs[partition] ?? null
+  const serve: Requests = {
+    describeTopics: async names => {
+      const asked = names ?? [...topics.keys()]
+      return asked.map(each => describe(each, topics.get(each)))
+    },
+    listOffsets: async (leaderId, point, partitions) =>
+      partitions.map(({ topic, partition, leaderEpoch }): ListedOffset => {
+        const found = partitionOf(topic, partition)
+        const error =
+          found === null ? 'UNKNOWN_TOPIC_OR_PARTITION' : leaderError(found, leaderId, leaderEpoch)
+        if (found === null || error !== null) {
+          return { topic, partition, answer: { kind: 'error', errorName: error ?? '' } }
+        }
+        const { log } = found
+        const offset = {
+          'log-start': log.logStart,
+          'last-stable': log.lastStable(),
+          'log-end': log.logEnd,
+        }
+        return { topic, partition, answer: { kind: 'offset', offset: offset[point] } }
+      }),
+    fetch: async (leaderId, request) => {
+      const opened = sessions.open(leaderId, request)
+      if (opened.kind === 'refused') return opened.answer
+      const asked = { ...request, topics: opened.topics }
+      const answer = fetchFrom(topics, leaderId, asked)
+      // A broker holds a fetch that finds nothing; an error or a divergence is answered at once.
+      const isIdle = answer.every(each => each.records === null && each.errorCode === 0)
+      const diverged = answer.some(each => each.divergingEpoch !== null)
+      if (!isIdle || diverged) return spoilt(opened.answer(answer))
+      await clock.wait(request.maxWaitMs)
+      return spoilt(opened.answer(fetchFrom(topics, leaderId, asked)))
+    },
+    produce: async (leaderId, request) => ({
+      throttleTimeMs: 0,
+      partitions: request.topics.flatMap(topic => {
+        const numbers = topic.partitions.map(each => each.partition)
+        if (new Set(numbers).size !== numbers.length) throw new Error('a partition is named twice')
+        return topic.partitions.map(({ partition, records }) =>
+          produceTo(partitionOf(topic.name, partition), {
+            topic: topic.name,
+            partition,
+            leaderId,
+            records,
+          }),
+        )
+      }),
+    }),
+    initProducerId: async transactionalId => {
+      const known = transactionalId === null ? undefined : transactional.get(transactionalId)
+      if (known === undefined) producers += 1n
+      const producerId = known?.producerId ?? 1000n + producers
+      const producer = { producerId, producerEpoch: (known?.producerEpoch ?? -1) + 1 }
+      if (transactionalId !== null) transactional.set(transactionalId, producer)
+      return { kind: 'assigned', ...producer }
+    },
+    writeAbortMarker: async ({ transactionalId, topic, partition, producerEpoch }) => {
+      const known = transactional.get(transactionalId)
+      if (known === undefined || known.producerEpoch !== producerEpoch) {
+        return { kind: 'fenced', errorName: 'INVALID_PRODUCER_EPOCH' }
+      }
+      const found = partitionOf(topic, partition)
+      if (found === null) return { kind: 'busy', errorName: 'UNKNOWN_TOPIC_OR_PARTITION' }
+      found.log.fence(known)
+      return { kind: 'decided' }
+    },
+  }
+  const on = <K extends RequestName>(kind: K): Serve<K> =>
+    ((...args: Parameters<Requests[K]>) => {
+      const control = controls.get(kind) as Control<K> | undefined
+      const honest = serve[kind] as unknown as Serve<K>
+      return control === undefined ? honest(...args) : control(honest, ...args)
+    }) as Serve<K>
+
+  return {
+    name,
+    describeTopics: on('describeTopics'),
+    listOffsets: on('listOffsets'),
+    fetch: on('fetch'),
+    produce: on('produce'),
+    initProducerId: on('initProducerId'),
+    writeAbortMarker: on('writeAbortMarker'),
+    close: async () => undefined,
+
+    /**
+     * Puts `control` in front of all further requests of a kind, in place
+     * of the one before; null: none.
+     */
+    control<K extends RequestName>(kind: K, control: Control<K> | null): void {
+      controls.set(kind, control ?? undefined)
+    },
+    /** Creates a topic with an id nobody had before; partitions are led by the brokers in turn. */
+    createTopic(topic: string, partitions = 1): string {
+      topicsCreated += 1
+      const number = String(topicsCreated).padStart(12, '0')
+      const topicId = `${name.padEnd(8, '0').slice(0, 8)}-0000-4000-8000-${number}`
+      const logs = Array.from({ length: partitions }, (_, partition) => ({
+        log: createFakeLog({ batchBytesMax }),
+        leaderId: 1 + (partition % brokers),
+      }))
+      topics.set(topic, { topicId, logs })
+      return topicId
+    },
+    fetchSessions: sessions,
+    /** As after transactional.id.expiration.ms: the next producer has another id. */
+    forgetTransactionalIds: (): void => transactional.clear(),
+    deleteTopic: (topic: string): boolean => topics.delete(topic),
+    log(topic: string, partition = 0): FakeLog {
+      const found = partitionOf(topic, partition)
+      if (found === null) throw new Error(`${name} has no ${topic}-${partition}`)
+      return found.log
+    },
+    /** An orderly election: another leader, a new epoch, the same log. */
+    moveLeader(topic: string, partition: number, leaderId: number): void {
+      const found = partitionOf(topic, partition)
+      if (found === null) throw new Error(`${name} has no ${topic}-${partition}`)
+      found.leaderId = leaderId
+      found.log.elect()
+    },
+  }
+}
+
+/**
+ * Memory that is given back is used for something else at once: whoever reads it after that finds
+ * no records of this answer.
+ */
+function spoilt(answer: FetchResponse): FetchResponse {
+  return { ...answer, ...memoryOf(answer.partitions) }
+}
+
+/** The same answer once more, as read from another connection. */
+export function answerAnew(answer: FetchResponse): FetchResponse {
+  const partitions = answer.partitions.map(each => {
+    return { ...each, records: each.records === null ? null : Buffer.from(each.records) }
+  })
+  return spoilt({ ...answer, partitions })
+}
+
+function memoryOf(
+  partitions: readonly FetchedPartition[],
+): Required<Pick<FetchResponse, 'giveBack'>> {
+  const giveBack = () => {
+    for (const { records } of partitions) records?.fill(0xdb)
+  }
+  return { giveBack }
+}
+
+/** Answers every partition of a Produce request with one error; nothing is appended. */
+export function refuseProduce(request: ProduceRequest, error: ErrorName): ProduceResponse {
+  return {
+    throttleTimeMs: 0,
+    partitions: request.topics.flatMap(topic =>
+      topic.partitions.map(({ partition }) => produced(topic.name, partition, error, null)),
+    ),
+  }
+}
+
+function describe(name: string, topic: Topic | undefined): TopicDescription {
+  if (topic === undefined) return { kind: 'missing', name }
+  const partitions = topic.logs.map(({ log, leaderId }, partition) => {
+    return { partition, leaderId, leaderEpoch: log.leaderEpoch }
+  })
+  return { kind: 'exists', name, topicId: topic.topicId, isInternal: false, partitions }
+}
+
+function leaderError(
+  { log, leaderId }: FakePartition,
+  asked: number,
+  leaderEpoch: number | null,
+): ErrorName | null {
+  if (leaderId !== asked) return 'NOT_LEADER_OR_FOLLOWER'
+  if (leaderEpoch === null || leaderEpoch === log.leaderEpoch) return null
+  return leaderEpoch < log.leaderEpoch ? 'FENCED_LEADER_EPOCH' : 'UNKNOWN_LEADER_EPOCH'
+}
+
+function produced(
+  topic: string,
+  partition: number,
+  error: ErrorName,
+  baseOffset: bigint | null,
+): ProducedPartition {
+  const rest = { logAppendTimeMs: null, logStartOffset: null, errorMessage: null }
+  return { topic, partition, errorCode: errorCode[error], baseOffset, ...rest }
+}
+
+function produceTo(
+  found: FakePartition | null,
+  input: {
+    readonly topic: string
+    readonly partition: number
+    readonly leaderId: number
+    readonly records: Buffer
+  },
+): ProducedPartition {
+  const { topic, partition, leaderId, records } = input
+  const answer = (error: ErrorName, baseOffset: bigint | null = null) =>
+    produced(topic, partition, error, baseOffset)
+  if (found === null) return answer('UNKNOWN_TOPIC_OR_PARTITION')
+  const error = leaderError(found, leaderId, null)
+  if (error !== null) return answer(error)
+  const { batches, trailingBytes } = readRecordBatches(Buffer.from(records))
+  const [batch] = batches
+  // LogValidator: a request with more than one batch for a partition is refused.
+  if (batch?.kind !== 'v2' || batches.length !== 1 || trailingBytes > 0)
+    return answer('INVALID_RECORD')
+  const appended = found.log.append(batch)
+  return appended.kind === 'appended' ? answer('NONE', appended.baseOffset) : answer(appended.error)
+}
+
+function fetchFrom(
+  topics: ReadonlyMap<string, Topic>,
+  leaderId: number,
+  request: FetchRequest,
+): FetchedPartition[] {
+  const byId = new Map([...topics.values()].map(topic => [topic.topicId, topic]))
+  let bytesLeft = request.maxBytes
+  return request.topics.flatMap(({ topicId, partitions }) =>
+    partitions.map(position => {
+      const found = byId.get(topicId)?.logs[position.partition]
+      if (found === undefined) return fetched(topicId, position, 'UNKNOWN_TOPIC_ID')
+      const error = leaderError(found, leaderId, position.currentLeaderEpoch)
+      if (error !== null) return fetched(topicId, position, error)
+      const isEmpty = bytesLeft === request.maxBytes
+      const answer = fetchOne(topicId, found.log, position, { bytesLeft, isEmpty })
+      bytesLeft -= answer.records?.length ?? 0
+      return answer
+    }),
+  )
+}
+
+/** Partition.readRecords: divergence is looked for before the range, because it explains it. */
+function fetchOne(
+  topicId: string,
+  log: FakeLog,
+  position: FetchPosition,
+  answer: { readonly bytesLeft: number; readonly isEmpty: boolean },
+): FetchedPartition {
+  const { fetchOffset, lastFetchedEpoch, partitionMaxBytes } = position
+  if (lastFetchedEpoch !== null) {
+    const end = log.endOfEpoch(lastFetchedEpoch)
+    if (end === null || fetchOffset < log.logStart)
+      return fetched(topicId, position, 'OFFSET_OUT_OF_RANGE')
+    if (end.epoch < lastFetchedEpoch || end.endOffset < fetchOffset) {
+      const { logStart: logStartOffset } = log
+      return { ...fetched(topicId, position, 'NONE'), divergingEpoch: end, logStartOffset }
+    }
+  }
+  if (fetchOffset < log.logStart || fetchOffset > log.logEnd) {
+    return fetched(topicId, position, 'OFFSET_OUT_OF_RANGE')
+  }
+  // The first batch of an answer comes whatever its size; behind it, what fits
+  // (ReplicaManager.readFromLog).
+  const bytesMax = Math.min(answer.bytesLeft, partitionMaxBytes)
+  const records = log.read(fetchOffset, bytesMax, { atLeastOne: answer.isEmpty })
+  return {
+    ...fetched(topicId, position, 'NONE'),
+    highWatermark: log.logEnd,
+    lastStableOffset: log.lastStable(),
+    logStartOffset: log.logStart,
+    abortedTransactions: log.abortedFrom(fetchOffset),
+    records,
+  }
+}
+
+function fetched(
+  topicId: string,
+  { partition }: FetchPosition,
+  error: ErrorName,
+): FetchedPartition {
+  return {
+    topicId,
+    partition,
+    errorCode: errorCode[error],
+    highWatermark: null,
+    lastStableOffset: null,
+    logStartOffset: null,
+    abortedTransactions: [],
+    divergingEpoch: null,
+    currentLeader: null,
+    records: null,
+  }
+}

@@ -1,0 +1,286 @@
+// One partition's log as its leader keeps it, in memory: real record batches, offsets, leader
+// epochs, open and aborted transactions, and the sequence numbers of producers. Follows Apache
+// Kafka 4.3 (UnifiedLog, ProducerStateManager, ProducerAppendInfo, LeaderEpochFileCache). What it
+// leaves out: see fake-cluster.ts.
+
+import type { AbortedTransaction } from '../../../lib/kafka/aborted-transactions.ts'
+import { readRecords, writeRecords } from '../../../lib/kafka/record.ts'
+import {
+  hasHoles,
+  hasLogAppendTime,
+  isControlBatch,
+  nextOffsetAfter,
+  type RecordBatch,
+  recordBytes,
+} from '../../../lib/kafka/record-batch.ts'
+import {
+  type BatchFields,
+  buildBatch,
+  buildMarker,
+  plainCrc32c,
+  TRANSACTIONAL,
+  viewOf,
+} from '../../unit/kafka/batches.ts'
+
+export type FakeErrorName =
+  | 'CORRUPT_MESSAGE'
+  | 'INVALID_PRODUCER_EPOCH'
+  | 'INVALID_RECORD'
+  | 'MESSAGE_TOO_LARGE'
+  | 'OUT_OF_ORDER_SEQUENCE_NUMBER'
+
+export type Appended =
+  | { readonly kind: 'appended'; readonly baseOffset: bigint }
+  | { readonly kind: 'refused'; readonly error: FakeErrorName }
+
+type Ended = AbortedTransaction & { readonly lastOffset: bigint; readonly isAborted: boolean }
+type EpochEntry = { readonly epoch: number; readonly start: bigint }
+
+export type FakeReplica = {
+  readonly batches: RecordBatch[]
+  readonly logEnd: bigint
+  readonly epochs: EpochEntry[]
+  readonly ended: Ended[]
+  readonly ongoing: readonly (readonly [bigint, bigint])[]
+}
+
+export type FakeLog = ReturnType<typeof createFakeLog>
+
+/** How many batches of a producer a broker remembers (ProducerStateEntry.NUM_BATCHES_TO_RETAIN). */
+const REMEMBERED_MAX = 5
+const SEQUENCE_MAX = 2 ** 31 - 1
+
+type Remembered = { readonly first: number; readonly last: number; readonly baseOffset: bigint }
+type ProducerEntry = { epoch: number; remembered: Remembered[] }
+
+export function createFakeLog(options: { readonly batchBytesMax: number }) {
+  let batches: RecordBatch[] = []
+  let logStart = 0n
+  let logEnd = 0n
+  let leaderEpoch = 0
+  let epochs: EpochEntry[] = [{ epoch: 0, start: 0n }]
+  let ended: Ended[] = []
+  const producers = new Map<bigint, ProducerEntry>()
+  const ongoing = new Map<bigint, bigint>()
+
+  const lastStable = () => [...ongoing.values()].reduce((min, at) => (at < min ? at : min), logEnd)
+
+  /** Stores a batch at the end: the broker fills in the base offset and the leader epoch. */
+  const store = (bytes: Buffer): bigint => {
+    const baseOffset = logEnd
+    bytes.writeBigInt64BE(baseOffset, 0)
+    bytes.writeInt32BE(leaderEpoch, 12)
+    const batch = viewOf(bytes)
+    batches = [...batches, batch]
+    logEnd = nextOffsetAfter(batch)
+    return baseOffset
+  }
+
+  /** LeaderEpochFileCache.assign: the epoch begins where the log ends. */
+  const lead = () => {
+    leaderEpoch += 1
+    const before = epochs.filter(each => each.start < logEnd)
+    epochs = [...before, { epoch: leaderEpoch, start: logEnd }]
+  }
+
+  return {
+    get logStart() {
+      return logStart
+    },
+    get logEnd() {
+      return logEnd
+    },
+    get leaderEpoch() {
+      return leaderEpoch
+    },
+    get batches(): readonly RecordBatch[] {
+      return batches
+    },
+    lastStable,
+
+    /** Somebody else's batch, as it is: any header, any payload. */
+    write(fields: BatchFields = {}): bigint {
+      const { producerId = -1n, attributes = 0 } = fields
+      const isOpening = (attributes & TRANSACTIONAL) !== 0 && !ongoing.has(producerId)
+      if (isOpening) ongoing.set(producerId, logEnd)
+      return store(buildBatch(fields))
+    },
+    /** Ends a producer's transaction with its marker. */
+    endTransaction(producerId: bigint, how: 'commit' | 'abort'): void {
+      const lastOffset = store(
+        buildMarker({ producerId, type: how === 'abort' ? 0 : 1, baseOffset: logEnd }),
+      )
+      const firstOffset = ongoing.get(producerId)
+      ongoing.delete(producerId)
+      if (firstOffset === undefined) return
+      ended = [...ended, { producerId, firstOffset, lastOffset, isAborted: how === 'abort' }]
+    },
+    /** The marker of an aborted empty transaction: earlier epochs are refused from now on. */
+    fence({ producerId, producerEpoch }: { producerId: bigint; producerEpoch: number }): void {
+      const marker = buildMarker({ producerId, type: 0, baseOffset: logEnd })
+      marker.writeInt16BE(producerEpoch, 51)
+      marker.writeUInt32BE(plainCrc32c(marker.subarray(21)), 17)
+      store(marker)
+      producers.set(producerId, { epoch: producerEpoch, remembered: [] })
+    },
+    /** As after producer.id.expiration.ms. */
+    forgetProducers: (): void => producers.clear(),
+    /** Offsets whose batches compaction removed altogether. */
+    leaveHole(offsets: bigint): void {
+      logEnd += offsets
+    },
+    /**
+     * DeleteRecords, or retention: what lies below is gone; a batch that straddles it stays whole.
+     */
+    deleteBefore(offset: bigint): void {
+      logStart = offset
+      if (offset > logEnd) logEnd = offset
+      batches = batches.filter(batch => nextOffsetAfter(batch) > offset)
+      // LeaderEpochFileCache.truncateFromStart: the epoch that holds the new start begins there.
+      const left = epochs.findLastIndex(each => each.start <= offset)
+      epochs = epochs
+        .slice(Math.max(left, 0))
+        .map((each, index) => (index === 0 && left >= 0 ? { ...each, start: offset } : each))
+      ended = ended.filter(each => each.lastOffset >= offset)
+    },
+    /** A new leader; after an unclean election its log ends earlier, at the start of a batch. */
+    elect(endOffset = logEnd): void {
+      batches = batches.filter(batch => nextOffsetAfter(batch) <= endOffset)
+      for (const [producerId, first] of [...ongoing]) {
+        if (first >= endOffset) ongoing.delete(producerId)
+      }
+      // Of a transaction whose marker is gone the rest is open again.
+      for (const { producerId, firstOffset, lastOffset } of ended) {
+        if (lastOffset >= endOffset && firstOffset < endOffset) ongoing.set(producerId, firstOffset)
+      }
+      ended = ended.filter(each => each.lastOffset < endOffset)
+      logEnd = endOffset
+      lead()
+    },
+    /** The log as a replica keeps it that is about to miss what comes. */
+    replica: (): FakeReplica => ({ batches, logEnd, epochs, ended, ongoing: [...ongoing] }),
+    /** An unclean election of a replica: its log, whatever the last leaders wrote since. */
+    electReplica(replica: FakeReplica): void {
+      ;({ batches, logEnd, epochs, ended } = replica)
+      ongoing.clear()
+      for (const [producerId, first] of replica.ongoing) ongoing.set(producerId, first)
+      lead()
+    },
+    /**
+     * As the log cleaner leaves the log: records that are not kept leave holes, batches without any
+     * vanish. Not below the log start nor in the last batch, nor beyond the last stable offset.
+     */
+    compact(isKept: (offset: bigint) => boolean): void {
+      const end = lastStable()
+      const newest = batches.at(-1)
+      batches = batches.flatMap(batch => {
+        const isClean = batch !== newest && nextOffsetAfter(batch) <= end
+        return isClean && !isControlBatch(batch) ? withoutRecords(batch, isKept) : [batch]
+      })
+    },
+
+    /** A Produce of one batch, checked as a leader checks it. */
+    append(batch: RecordBatch): Appended {
+      if (batch.bytes.length > options.batchBytesMax) return refused('MESSAGE_TOO_LARGE')
+      if (batch.bytes.readUInt32BE(17) !== plainCrc32c(batch.bytes.subarray(21))) {
+        return refused('CORRUPT_MESSAGE')
+      }
+      if (isControlBatch(batch) || hasHoles(batch) || hasLogAppendTime(batch)) {
+        return refused('INVALID_RECORD')
+      }
+      const { producerId } = batch
+      if (producerId === null) return refused('INVALID_RECORD')
+      const epoch = batch.bytes.readInt16BE(51)
+      const first = batch.bytes.readInt32BE(53)
+      const last = sequenceAfter(first, batch.recordsCount - 1)
+      const known = producers.get(producerId)
+      if (known !== undefined) {
+        if (epoch < known.epoch) return refused('INVALID_PRODUCER_EPOCH')
+        const remembered = epoch > known.epoch ? [] : known.remembered
+        const again = remembered.find(each => each.first === first && each.last === last)
+        if (again !== undefined) return { kind: 'appended', baseOffset: again.baseOffset }
+        const newest = remembered.at(-1)
+        const expected = newest === undefined ? 0 : sequenceAfter(newest.last, 1)
+        if (first !== expected) return refused('OUT_OF_ORDER_SEQUENCE_NUMBER')
+      }
+      // Of a producer it knows nothing of, a broker takes any sequence
+      // (ProducerAppendInfo.checkSequence).
+      const baseOffset = store(Buffer.from(batch.bytes))
+      const before = known === undefined || epoch > known.epoch ? [] : known.remembered
+      const remembered = [...before, { first, last, baseOffset }]
+      producers.set(producerId, { epoch, remembered: remembered.slice(-REMEMBERED_MAX) })
+      return { kind: 'appended', baseOffset }
+    },
+
+    /** Whole batches from the one that holds `fetchOffset`, below the last stable offset. */
+    read(
+      fetchOffset: bigint,
+      bytesMax: number,
+      { atLeastOne }: { readonly atLeastOne: boolean },
+    ): Buffer | null {
+      const end = lastStable()
+      const taken: Buffer[] = []
+      let bytes = 0
+      for (const batch of batches) {
+        if (nextOffsetAfter(batch) <= fetchOffset) continue
+        if (batch.baseOffset >= end) break
+        const mayExceed = atLeastOne && taken.length === 0
+        if (!mayExceed && bytes + batch.bytes.length > bytesMax) break
+        taken.push(batch.bytes)
+        bytes += batch.bytes.length
+      }
+      // A copy: what was read is the reader's to write into.
+      return taken.length === 0 ? null : Buffer.concat(taken)
+    },
+    abortedFrom: (fetchOffset: bigint): AbortedTransaction[] =>
+      ended
+        .filter(each => each.isAborted && each.lastOffset >= fetchOffset)
+        .map(({ producerId, firstOffset }) => ({ producerId, firstOffset })),
+    /** As after DeleteRecords up to the end of the log and a restart: the epoch cache is empty. */
+    forgetEpochs(): void {
+      epochs = []
+    },
+    /** The largest epoch not above `epoch`, and where it ends; null when this log never had one. */
+    endOfEpoch(epoch: number): { readonly epoch: number; readonly endOffset: bigint } | null {
+      const found = epochs.findLastIndex(each => each.epoch <= epoch)
+      const entry = epochs[found]
+      const oldest = epochs[0]
+      if (oldest === undefined) return null
+      // Of an epoch that retention took, all that is known is where the next one begins.
+      if (entry === undefined) return { epoch, endOffset: oldest.start }
+      return { epoch: entry.epoch, endOffset: epochs[found + 1]?.start ?? logEnd }
+    },
+  }
+}
+
+function refused(error: FakeErrorName): Appended {
+  return { kind: 'refused', error }
+}
+
+/** What MemoryRecords.filterTo makes of a batch: the same frame, fewer records. */
+function withoutRecords(batch: RecordBatch, isKept: (offset: bigint) => boolean): RecordBatch[] {
+  const { baseOffset, recordsCount, lastOffsetDelta } = batch
+  const records = readRecords(recordBytes(batch), { recordsCount, lastOffsetDelta })
+  const kept = records.filter(({ offsetDelta }) => isKept(baseOffset + BigInt(offsetDelta)))
+  if (kept.length === recordsCount) return [batch]
+  if (kept.length === 0) return []
+  const frame = {
+    baseOffset,
+    partitionLeaderEpoch: batch.partitionLeaderEpoch,
+    attributes: batch.attributes,
+    lastOffsetDelta,
+    baseTimestamp: batch.baseTimestamp,
+    maxTimestamp: batch.maxTimestamp,
+    producerId: batch.producerId ?? -1n,
+    producerEpoch: batch.bytes.readInt16BE(51),
+    baseSequence: batch.bytes.readInt32BE(53),
+  }
+  return [viewOf(buildBatch({ ...frame, recordsCount: kept.length, payload: writeRecords(kept) }))]
+}
+
+/** DefaultRecordBatch.incrementSequence: after 2^31-1 comes 0. */
+function sequenceAfter(sequence: number, increment: number): number {
+  return sequence > SEQUENCE_MAX - increment
+    ? increment - (SEQUENCE_MAX - sequence) - 1
+    : sequence + increment
+}

@@ -1,0 +1,137 @@
+// The stores in memory, for tests of what uses them. They hold the very rows that DynamoDB would,
+// through the same codecs, and pass the same contract (store-contract.ts). One call is one atomic
+// step, as one UpdateItem is.
+
+import {
+  checkpointKey,
+  checkpointPrefix,
+  leaseWasFree,
+  readCheckpoint,
+  readCheckpoints,
+  readLeaseHolder,
+  stateAttributes,
+} from '../../../lib/core/row/checkpoint.ts'
+import {
+  endingAttributes,
+  endings,
+  incidentChange,
+  incidentKey,
+  incidentPrefix,
+  readIncidents,
+} from '../../../lib/core/row/incident-row.ts'
+import { type Row, rowReader, type StoredRow } from '../../../lib/core/row/row.ts'
+import type { CheckpointStore, IncidentStore } from '../../../lib/io/table/stores.ts'
+import type { UpdateParts } from '../../../lib/io/table/update-expression.ts'
+import type { StoresUnderTest } from '../contracts/store-contract.ts'
+
+export function createMemoryStores(): StoresUnderTest {
+  const rows = createRows()
+  return {
+    checkpoints: createCheckpoints(rows),
+    incidents: createIncidents(rows),
+    putRow: async row => rows.put(row),
+  }
+}
+
+type Rows = ReturnType<typeof createRows>
+
+function createRows() {
+  const rows = new Map<string, StoredRow>()
+  const keyOf = ({ pk, sk }: StoredRow) => JSON.stringify([pk?.S, sk?.S])
+  const get = (key: Row): StoredRow | undefined => rows.get(keyOf(key))
+  const put = (row: StoredRow): void => {
+    rows.set(keyOf(row), row)
+  }
+  return {
+    get,
+    put,
+    update(key: Row, { set = {}, setIfAbsent = {}, remove = [] }: UpdateParts): StoredRow {
+      const removed = new Set(remove)
+      const kept = Object.entries({ ...setIfAbsent, ...get(key) }).filter(
+        ([name]) => !removed.has(name),
+      )
+      const row = { ...Object.fromEntries(kept), ...set, ...key }
+      put(row)
+      return row
+    },
+    list: (flow: string, prefix: string): StoredRow[] =>
+      [...rows.values()].filter(row => row.pk?.S === flow && row.sk?.S?.startsWith(prefix)),
+  }
+}
+
+function createCheckpoints(rows: Rows): CheckpointStore {
+  return {
+    list: async flow => readCheckpoints(rows.list(flow, checkpointPrefix)),
+    get: async key => {
+      const row = rows.get(checkpointKey(key))
+      return row === undefined ? null : readCheckpoint(row)
+    },
+    acquire: async ({ key, targetTopic, owner, nowMs, leaseMs }) => {
+      const before = rows.get(checkpointKey(key)) ?? {}
+      const leaseUntilMs = rowReader(before).optional('leaseUntilMs', rowReader(before).number)
+      let row = before
+      if (leaseUntilMs === null || leaseUntilMs <= nowMs) {
+        const fence = rowReader(before).optional('fence', rowReader(before).number) ?? 0
+        row = rows.update(checkpointKey(key), {
+          set: {
+            owner: { S: owner },
+            leaseUntilMs: { N: String(nowMs + leaseMs) },
+            previousLeaseUntilMs: { N: String(leaseUntilMs ?? 0) },
+            targetTopic: { S: targetTopic },
+            updatedAtMs: { N: String(nowMs) },
+            writes: { N: '0' },
+            fence: { N: String(fence + 1) },
+          },
+          setIfAbsent: { state: { S: 'unstarted' } },
+        })
+      } else {
+        const holder = readLeaseHolder(before)
+        if (holder.owner !== owner) {
+          return { kind: 'held', owner: holder.owner, untilMs: leaseUntilMs }
+        }
+      }
+      return {
+        kind: 'acquired',
+        checkpoint: readCheckpoint(row),
+        cleanHandOver: leaseWasFree(row),
+      }
+    },
+    save: async ({ key, fence, write, state, nowMs, lease }) => {
+      const row = rows.get(checkpointKey(key))
+      if (row?.fence?.N !== String(fence)) return 'lease-lost'
+      if (Number(row.writes?.N) > write) return 'lease-lost'
+      const { present, absent } = stateAttributes(state)
+      const updatedAtMs = { N: String(nowMs) }
+      const renewed: Row =
+        lease.kind === 'renew' ? { leaseUntilMs: { N: String(lease.untilMs) } } : {}
+      rows.update(checkpointKey(key), {
+        set: { ...present, ...renewed, updatedAtMs, writes: { N: String(write) } },
+        remove: lease.kind === 'release' ? [...absent, 'leaseUntilMs'] : absent,
+      })
+      return 'saved'
+    },
+  }
+}
+
+function createIncidents(rows: Rows): IncidentStore {
+  return {
+    record: async (incident, foundUnder) => {
+      if (foundUnder !== undefined) {
+        const row = rows.get(checkpointKey(foundUnder.key))
+        if (row?.fence?.N !== String(foundUnder.fence)) return 'overtaken'
+      }
+      rows.update(incidentKey(incident), incidentChange(incident))
+      return 'recorded'
+    },
+    resolve: async input => {
+      const row = rows.get(incidentKey(input))
+      if (row === undefined || row.resolution !== undefined) return
+      rows.update(incidentKey(input), { set: endingAttributes(input) })
+    },
+    list: async (flow, which) => {
+      const isOver = ({ resolution }: StoredRow) => endings.some(each => each === resolution?.S)
+      const listed = rows.list(flow, incidentPrefix)
+      return readIncidents(which === 'all' ? listed : listed.filter(row => !isOver(row)))
+    },
+  }
+}

@@ -1,0 +1,65 @@
+// Faults on real clusters at a chosen moment of a run: a request of the replicator waits while
+// the test does something to the brokers, and is then sent. Nothing is faked: what the brokers
+// answer afterwards is theirs.
+
+import type { Cluster } from '../../../lib/io/cluster/cluster.ts'
+
+export type Fault = {
+  readonly on: 'source' | 'target'
+  /** Which requests are counted. */
+  readonly before: 'fetch' | 'produce'
+  /** Before which of them, counted from 1. */
+  readonly nth: number
+  /**
+   * Counts only fetches of a partition at this offset or a later one: where several are copied at
+   * once.
+   */
+  readonly fromOffset?: bigint
+  readonly perform: () => Promise<unknown>
+}
+
+export type ArmedFaults = {
+  decorate(on: Fault['on'], cluster: Cluster): Cluster
+  /** Throws when a fault never came about, or failed: the test would have tested nothing. */
+  assertAllPerformed(): void
+}
+
+export function armFaults(faults: readonly Fault[]): ArmedFaults {
+  const counters = faults.map(fault => ({ fault, calls: 0, outcome: 'awaited' as unknown }))
+  const count = async (on: Fault['on'], before: Fault['before'], offset: bigint) => {
+    for (const counter of counters) {
+      const { fault } = counter
+      if (fault.on !== on || fault.before !== before || offset < (fault.fromOffset ?? 0n)) continue
+      counter.calls += 1
+      if (counter.calls !== fault.nth) continue
+      counter.outcome = await fault.perform().then(
+        () => 'performed',
+        (error: unknown) => error,
+      )
+    }
+  }
+  return {
+    decorate: (on, cluster) => ({
+      ...cluster,
+      fetch: async (leaderId, request) => {
+        const offsets = request.topics.flatMap(each => each.partitions.map(at => at.fetchOffset))
+        const furthest = offsets.reduce((most, offset) => (offset > most ? offset : most), 0n)
+        await count(on, 'fetch', furthest)
+        return cluster.fetch(leaderId, request)
+      },
+      produce: async (leaderId, request) => {
+        await count(on, 'produce', 0n)
+        return cluster.produce(leaderId, request)
+      },
+    }),
+    assertAllPerformed() {
+      for (const { fault, calls, outcome } of counters) {
+        if (outcome === 'performed') continue
+        // The run would have reported the test's own failure as one of its cluster.
+        if (outcome !== 'awaited') throw outcome
+        const { on, before, nth } = fault
+        throw new Error(`no fault before ${before} ${nth} on the ${on}: the run made only ${calls}`)
+      }
+    },
+  }
+}

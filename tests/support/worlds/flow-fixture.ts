@@ -1,0 +1,249 @@
+// Two real clusters, a real table and flows between them, for a test file. Runs the same loops as
+// the functions and the command line do, in this process, and reads the standby with kafkajs,
+// which did not write it.
+
+import type { Admin, Message } from 'kafkajs'
+import type { FlowConfig } from '../../../lib/core/config/config.ts'
+import type { Incident } from '../../../lib/core/incident.ts'
+import type { LogLine } from '../../../lib/core/monitoring/incident-lines.ts'
+import { createTopicAdmin } from '../../../lib/io/admin/topic-admin.ts'
+import { systemClock } from '../../../lib/io/clock.ts'
+import { openCluster } from '../../../lib/io/cluster/cluster.ts'
+import { createCheckpointStore } from '../../../lib/io/table/checkpoint-store.ts'
+import { createDynamoDbClient } from '../../../lib/io/table/dynamodb-client.ts'
+import { createIncidentStore } from '../../../lib/io/table/incident-store.ts'
+import { createTable } from '../../../lib/io/table/table.ts'
+import { type ResumeFrom, resumePartition } from '../../../lib/run/operate/resume.ts'
+import {
+  type FlowRunReport,
+  type RunOnceDeps,
+  runFlowOnce,
+} from '../../../lib/run/operate/run-once.ts'
+import { type FlowStatus, readFlowStatus } from '../../../lib/run/operate/status.ts'
+import { type FlowAudit, watchFlow } from '../../../lib/run/watch/watch.ts'
+import {
+  startCluster,
+  startStandInAws,
+  type TestCluster,
+} from '../../../localstack/scratch/brokers.ts'
+import {
+  connectTo,
+  createTopic,
+  deleteRecords,
+  deleteTopic,
+  produceBatches,
+  readLogEnds,
+  setTopicConfigs,
+  type TopicOptions,
+  withAdmin,
+} from '../../../localstack/scratch/topics.ts'
+import { armFaults, type Fault } from '../kafka/faults.ts'
+import { type ReadOptions, readPartition } from '../kafka/kafkajs-reader.ts'
+import { type Contents, contentsOf, inChunks } from '../kafka/records.ts'
+import { parseFlow } from './parsed-flow.ts'
+
+export type FlowFixture = Awaited<ReturnType<typeof startFlowFixture>>
+
+export type FlowOverrides = Record<string, unknown>
+
+export type FlowFixtureOptions = {
+  /** Brokers of the source; default 1. */
+  readonly sourceSize?: number
+  /** More lines for server.properties of the source's brokers. */
+  readonly properties?: Record<string, string>
+  readonly targetProperties?: Record<string, string>
+  /** true: the table outlives a killed endpoint. Default false. */
+  readonly durableTable?: boolean
+}
+
+export type RunOptions = { readonly faults?: readonly Fault[] }
+
+let runs = 0
+
+/** A batch or so per fetch, so that a run over some hundred records takes many of them. */
+export const smallBudgets = {
+  fetchBytesMax: 1024,
+  partitionFetchBytesMax: 1024,
+  bufferBytesMax: 4096,
+}
+
+/** After a crash the lease is over soon. */
+export const shortLeases = { leaseMs: 5_000, checkpointIntervalMs: 1_000, requestTimeoutMs: 4_000 }
+
+/**
+ * Starts both clusters and the table: about 10 s. Call `removeStarted` of brokers.ts in the end.
+ */
+export async function startFlowFixture(options: FlowFixtureOptions = {}) {
+  const { sourceSize = 1, properties = {}, targetProperties = {}, durableTable = false } = options
+  // Half of the processor time of a broker's start: it will not live long enough for the rest of
+  // what the compiler can do.
+  process.env.JDK_JAVA_OPTIONS ??= '-XX:TieredStopAtLevel=1'
+  const [source, target, aws] = await Promise.all([
+    startCluster('source', { size: sourceSize, properties }),
+    startCluster('target', { properties: targetProperties }),
+    startStandInAws({ durable: durableTable }),
+  ])
+  const client = createDynamoDbClient(aws.env)
+  const table = 'gapless'
+  await createTable(client, table)
+  const checkpoints = createCheckpointStore(client, table)
+  const incidents = createIncidentStore(client, table)
+  const primary = connectTo(source)
+  const standby = connectTo(target)
+  const document = (flow: FlowOverrides) => ({
+    clusters: { primary: { brokers: source.brokers }, standby: { brokers: target.brokers } },
+    flows: [{ from: 'primary', to: 'standby', ...flow }],
+  })
+  const open = (flow: FlowConfig, log: RunOnceDeps['log'], faults: readonly Fault[] = []) =>
+    openDeps({ flow, source, target, checkpoints, incidents, log, faults })
+
+  return {
+    source,
+    target,
+    aws,
+    table,
+    checkpoints,
+    incidents,
+    primaryKafka: primary,
+    standbyKafka: standby,
+    onPrimary: <T>(work: (admin: Admin) => Promise<T>) => withAdmin(primary, work),
+    onStandby: <T>(work: (admin: Admin) => Promise<T>) => withAdmin(standby, work),
+    /** A flow of its own for each test: names are part of every key, so tests do not meet. */
+    flow: (topics: readonly string[], overrides: FlowOverrides = {}) => {
+      runs += 1
+      return parseFlow(document({ name: `flow-${runs}`, topics, ...overrides }))
+    },
+    /** A configuration with this flow, as a process of its own reads it. */
+    document,
+    createTopic: (name: string, topic: TopicOptions = {}) => createTopic(primary, name, topic),
+    createStandbyTopic: (name: string, topic: TopicOptions = {}) =>
+      createTopic(standby, name, topic),
+    /** Deletes a topic of the primary and waits until the cluster has forgotten it. */
+    deleteTopic: (name: string) => deleteTopic(primary, name),
+    deleteStandbyTopic: (name: string) => deleteTopic(standby, name),
+    /** Deletes records of the primary before `offset`. */
+    deleteRecords: (topic: string, offset: number, partition = 0) =>
+      deleteRecords(primary, { topic, partition, offset }),
+    setTopicConfigs: (
+      cluster: 'primary' | 'standby',
+      topic: string,
+      configs: Record<string, string>,
+    ) => setTopicConfigs(cluster === 'primary' ? primary : standby, topic, configs),
+    /** `[log start offset, high watermark]` on the primary. */
+    logEnds: (topic: string, partition = 0) => readLogEnds(primary, topic, partition),
+    /** One record batch with these records. */
+    produce: (topic: string, messages: readonly Message[], partition = 0) =>
+      produceBatches(primary, { topic, partition }, messages.length === 0 ? [] : [messages]),
+    /** Several record batches of `size` records each. */
+    produceInBatches: (
+      topic: string,
+      messages: readonly Message[],
+      { size = 10, partition = 0 } = {},
+    ) => produceBatches(primary, { topic, partition }, inChunks(messages, size)),
+    /** As somebody would who is not us. */
+    produceToStandby: (topic: string, messages: readonly Message[], partition = 0) =>
+      produceBatches(standby, { topic, partition }, [messages]),
+    readAll: (cluster: 'primary' | 'standby', topic: string, partition = 0, read?: ReadOptions) =>
+      readPartition(cluster === 'primary' ? primary : standby, { topic, partition }, read),
+    /** Keys, values, headers and timestamps of the standby's `primary.<topic>`. */
+    readStandby: async (topic: string, partition = 0): Promise<Contents[]> =>
+      contentsOf(await readPartition(standby, { topic: `primary.${topic}`, partition })),
+    readPrimary: async (topic: string, partition = 0): Promise<Contents[]> =>
+      contentsOf(await readPartition(primary, { topic, partition })),
+    async run(flow: FlowConfig, { faults = [] }: RunOptions = {}): Promise<RunResult> {
+      const lines: LogLine[] = []
+      const opened = open(flow, line => lines.push(line), faults)
+      try {
+        const report = await runFlowOnce(opened.deps, flow, new AbortController().signal)
+        opened.assertAllPerformed()
+        return { report, lines, incidents: (await incidents.list(flow.name, 'all')).incidents }
+      } finally {
+        await opened.close()
+      }
+    },
+    async status(flow: FlowConfig): Promise<FlowStatus> {
+      const opened = open(flow, () => undefined)
+      try {
+        return await readFlowStatus(opened.deps, flow)
+      } finally {
+        await opened.close()
+      }
+    },
+    async watch(flow: FlowConfig): Promise<FlowAudit> {
+      const { deps, sourceConfigs, close } = open(flow, () => undefined)
+      try {
+        return await watchFlow({ ...deps, sourceConfigs }, flow)
+      } finally {
+        await close()
+      }
+    },
+    async resume(flow: FlowConfig, topic: string, partition: number, from: ResumeFrom = null) {
+      const opened = open(flow, () => undefined)
+      try {
+        return await resumePartition(opened.deps, { flow, at: { topic, partition }, from })
+      } finally {
+        await opened.close()
+      }
+    },
+    async disconnect() {
+      client.destroy()
+    },
+  }
+}
+
+export type RunResult = {
+  readonly report: FlowRunReport
+  readonly lines: readonly LogLine[]
+  readonly incidents: readonly Incident[]
+}
+
+/** The sentences of a run, for matching. */
+export function textsOf({ lines }: RunResult): string[] {
+  return lines.map(each => each.text)
+}
+
+/** How the run of each partition ended, in the order of topics and partitions. */
+export function outcomesOf({ report }: RunResult): string[] {
+  return report.partitions.map(each => each.outcome)
+}
+
+function openDeps(input: {
+  readonly flow: FlowConfig
+  readonly source: TestCluster
+  readonly target: TestCluster
+  readonly checkpoints: RunOnceDeps['checkpoints']
+  readonly incidents: RunOnceDeps['incidents']
+  readonly log: RunOnceDeps['log']
+  readonly faults: readonly Fault[]
+}) {
+  const { checkpoints, incidents, log } = input
+  const faults = armFaults(input.faults)
+  const open = (name: string, cluster: TestCluster) =>
+    openCluster({
+      name,
+      config: { brokers: cluster.brokers.split(','), tls: false },
+      requestTimeoutMs: input.flow.budgets.requestTimeoutMs,
+    })
+  const source = open('primary', input.source)
+  const target = open('standby', input.target)
+  const config = { brokers: input.target.brokers.split(','), tls: false as const }
+  runs += 1
+  const deps: RunOnceDeps = {
+    source: faults.decorate('source', source),
+    target: faults.decorate('target', target),
+    checkpoints,
+    incidents,
+    clock: systemClock,
+    log,
+    owner: `test-${process.pid}-${runs}`,
+    openTargetAdmin: async () => createTopicAdmin({ name: 'standby', config }),
+  }
+  return {
+    deps,
+    sourceConfigs: source,
+    assertAllPerformed: faults.assertAllPerformed,
+    close: async () => {
+      await Promise.all([source.close(), target.close()])
+    },
+  }
+}

@@ -1,0 +1,19 @@
+// A flow as the configuration file would give it, with every default that a test does not name.
+
+import { type FlowConfig, parseConfig } from '../../../lib/core/config/config.ts'
+
+/** The first flow of a configuration. */
+export function parseFlow(document: unknown): FlowConfig {
+  const parsed = parseConfig(document)
+  const flow = parsed.kind === 'valid' ? parsed.config.flows[0] : undefined
+  if (flow === undefined) throw new Error(`bad test flow: ${JSON.stringify(parsed)}`)
+  return flow
+}
+
+/** From `primary` to `standby`, which nobody can reach: for clusters that are not real. */
+export function flowOf(fields: Record<string, unknown> = {}): FlowConfig {
+  return parseFlow({
+    clusters: { primary: { brokers: ['a:1'] }, standby: { brokers: ['b:2'] } },
+    flows: [{ name: 'flow', from: 'primary', to: 'standby', topics: ['/.*/'], ...fields }],
+  })
+}

@@ -1,0 +1,117 @@
+// Two clusters, the stores and a clock, all in memory, and runs between them: what the
+// tests of lib/run/replicate/replicate.ts look at. Everything happens in virtual time, so a run of
+// minutes takes milliseconds.
+
+import type { Incident } from '../../../lib/core/incident.ts'
+import type { LogLine } from '../../../lib/core/monitoring/incident-lines.ts'
+import { isControlBatch } from '../../../lib/kafka/record-batch.ts'
+import type { ReplicateDeps } from '../../../lib/run/partition/shard-run.ts'
+import {
+  type ReplicateInput,
+  type ReplicateReport,
+  replicate,
+} from '../../../lib/run/replicate/replicate.ts'
+import type { BatchFields } from '../../unit/kafka/batches.ts'
+import { createFakeCluster } from '../doubles/fake-cluster.ts'
+import type { FakeLog } from '../doubles/fake-log.ts'
+import { createMemoryStores } from '../doubles/memory-stores.ts'
+import { createVirtualClock } from '../doubles/virtual-clock.ts'
+import { flowOf } from './parsed-flow.ts'
+
+export type World = ReturnType<typeof createWorld>
+
+/** Far enough away for every run that ends by itself; the clock is virtual. */
+export const FAR_MS = 600_000
+
+export function createWorld(
+  options: {
+    readonly flow?: Record<string, unknown>
+    readonly sourceBrokers?: number
+    readonly targetBrokers?: number
+    readonly targetBatchBytesMax?: number
+  } = {},
+) {
+  const { sourceBrokers = 1, targetBrokers = 1, targetBatchBytesMax = 1024 * 1024 } = options
+  const clock = createVirtualClock()
+  const source = createFakeCluster({ name: 'primary', clock, brokers: sourceBrokers })
+  const target = createFakeCluster({
+    name: 'standby',
+    clock,
+    brokers: targetBrokers,
+    batchBytesMax: targetBatchBytesMax,
+  })
+  const { checkpoints, incidents } = createMemoryStores()
+  const lines: LogLine[] = []
+  const flow = flowOf(options.flow)
+  let runs = 0
+
+  const world = {
+    clock,
+    source,
+    target,
+    checkpoints,
+    incidents,
+    lines,
+    flow,
+    /** The topic on both sides, empty. */
+    createTopic(topic: string, partitions = 1): void {
+      source.createTopic(topic, partitions)
+      target.createTopic(`primary.${topic}`, partitions)
+    },
+    /** One run of the named partitions; `deps` replaces what the run would get. */
+    run(
+      topic: string,
+      input: Partial<Omit<ReplicateInput, 'partitions'>> & {
+        readonly partitions?: readonly number[]
+        readonly deps?: Partial<ReplicateDeps>
+      } = {},
+    ): Promise<ReplicateReport> {
+      const { partitions = [0], deps = {}, ...rest } = input
+      runs += 1
+      const { checkpoints, incidents } = world
+      const log = (line: LogLine) => lines.push(line)
+      const owner = `run-${runs}`
+      return replicate(
+        { source, target, checkpoints, incidents, clock, log, owner, ...deps },
+        {
+          flow,
+          partitions: partitions.map(partition => ({ topic, partition, topicIsKnown: false })),
+          deadlineMs: clock.nowMs() + FAR_MS,
+          tails: false,
+          ...rest,
+        },
+      )
+    },
+    checkpoint: (topic: string, partition = 0) =>
+      checkpoints.get({ flow: flow.name, topic, partition }),
+    storedIncidents: async (): Promise<readonly Incident[]> =>
+      (await incidents.list(flow.name, 'all')).incidents,
+    sourceLog: (topic: string, partition = 0): FakeLog => source.log(topic, partition),
+    targetLog: (topic: string, partition = 0): FakeLog => target.log(`primary.${topic}`, partition),
+  }
+  return world
+}
+
+let written = 0
+
+/**
+ * A batch like no other, so that what arrived can be told apart;
+ * `recordsCount` records, one payload.
+ */
+export function batchOf(recordsCount: number, fields: BatchFields = {}): BatchFields {
+  written += 1
+  return { recordsCount, payload: Buffer.from(`batch-${written} of ${recordsCount}`), ...fields }
+}
+
+/** Writes batches of `recordsCount` records each, and answers what they hold. */
+export function writeBatches(log: FakeLog, batches: number, recordsCount = 1): string[] {
+  for (let each = 0; each < batches; each += 1) log.write(batchOf(recordsCount))
+  return payloads(log).slice(-batches)
+}
+
+/** What the data batches of a log hold, in order. Control batches hold nothing of ours. */
+export function payloads(log: FakeLog): string[] {
+  return log.batches
+    .filter(batch => !isControlBatch(batch))
+    .map(batch => batch.bytes.subarray(61).toString())
+}

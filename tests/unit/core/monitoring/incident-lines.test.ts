@@ -1,0 +1,115 @@
+import { describe, expect, test } from 'vitest'
+import { policyDefaults } from '../../../../lib/core/config/defaults.ts'
+import { type Incident, type IncidentKind, incidentKinds } from '../../../../lib/core/incident.ts'
+import {
+  incidentLines,
+  recoveredFromResetLine,
+} from '../../../../lib/core/monitoring/incident-lines.ts'
+import { sourceOffset } from '../../../../lib/core/offset.ts'
+import { decide } from '../../../../lib/core/partition/decide.ts'
+import { eventCases, tablePosition } from '../../../support/contracts/transition-table.ts'
+
+const scope = { flow: 'primary-to-standby', topic: 'commit-log', partition: 0 }
+
+function incident(kind: IncidentKind, more: Partial<Incident> = {}): Incident {
+  return {
+    id: `${kind}:commit-log:0`,
+    kind,
+    ...scope,
+    resolution: 'open',
+    detectedAtMs: 1,
+    expectedOffset: sourceOffset(120n),
+    foundOffset: sourceOffset(500n),
+    lostRecordsMax: 380n,
+    evidence: { topicId: 'topic-1', recreatedAs: 'topic-2', detail: 'why', cluster: 'primary' },
+    ...more,
+  }
+}
+
+const texts = (one: Incident) => incidentLines(one).map(line => line.text)
+
+/** The words that alert rules of other people match on. */
+describe('the contract with existing alert rules', () => {
+  test('a truncation', () => {
+    const [line, ...others] = incidentLines(incident('log-truncated'))
+    expect(others).toEqual([])
+    expect(line?.level).toBe('critical')
+    expect(
+      line?.text.startsWith(
+        'CRITICAL: Log truncation detected for commit-log-0. Expected offset 120, but got 500. Gap of 380 messages detected, ',
+      ),
+    ).toBe(true)
+  })
+
+  test('a reset that is passed', () => {
+    const [found, handled, ...others] = texts(incident('topic-reset', { resolution: 'continued' }))
+    expect(others).toEqual([])
+    expect(found?.startsWith('Topic reset detected for commit-log-0. ')).toBe(true)
+    expect(
+      handled?.startsWith('Handling topic reset for commit-log-0. Seeking to beginning offset '),
+    ).toBe(true)
+    expect(handled).toContain('Seeking to beginning offset 500 ')
+  })
+
+  test('a reset that halts is not said to be handled', () => {
+    const lines = texts(incident('topic-reset'))
+    expect(lines).toHaveLength(1)
+    expect(lines[0]?.startsWith('Topic reset detected for commit-log-0. ')).toBe(true)
+  })
+
+  test('a reset that is behind us', () => {
+    const { level, text } = recoveredFromResetLine({ ...scope, nextSourceOffset: 7n })
+    expect(level).toBe('info')
+    expect(text.startsWith('Successfully recovered from topic reset for commit-log-0. ')).toBe(true)
+  })
+})
+
+describe('a line about an incident', () => {
+  const halting: readonly IncidentKind[] = [
+    'log-truncated',
+    'topic-reset',
+    'log-diverged',
+    'target-reset',
+    'target-not-empty',
+    'unsupported-batch',
+    'record-too-large',
+  ]
+
+  test.each(halting)('of kind %s that is open says how to go on', kind => {
+    const said = texts(incident(kind)).join('\n')
+    expect(said).toContain('gapless resume commit-log:0 --flow primary-to-standby')
+  })
+
+  test.each(halting)('of kind %s that was passed asks for nothing', kind => {
+    const said = texts(incident(kind, { resolution: 'continued' }))
+    if (kind !== 'target-reset') expect(said.join('\n')).not.toContain('gapless resume')
+  })
+
+  test.each(incidentKinds)('of kind %s names what it is about, on one line each', kind => {
+    const isSilence = kind === 'unreachable' || kind === 'authorization-denied'
+    const lines = texts(incident(kind, isSilence ? { topic: null, partition: null } : {}))
+    expect(lines.length).toBeGreaterThan(0)
+    for (const line of lines) {
+      expect(line).toContain(isSilence ? 'cluster primary' : 'commit-log-0')
+      expect(line).not.toMatch(/\n|undefined|\[object|null/)
+    }
+  })
+
+  test('of a partition that the new topic does not have promises nothing', () => {
+    const [line] = texts(incident('topic-reset', { foundOffset: null, lostRecordsMax: null }))
+    expect(line).toContain('This partition does not exist in the new topic.')
+    expect(line).not.toContain('gapless resume')
+  })
+})
+
+test('what the core finds is said with every number in it', () => {
+  const context = { scope, policies: policyDefaults, nowMs: 1 }
+  const state = { kind: 'replicating', position: tablePosition } as const
+  for (const { event } of Object.values(eventCases)) {
+    if (event.kind !== 'observed') continue
+    const first = decide({ kind: 'unstarted' }, event, context)
+    for (const found of [...decide(state, event, context).incidents, ...first.incidents]) {
+      for (const line of texts(found)) expect(line).not.toMatch(/unknown|nothing|null|undefined/)
+    }
+  }
+})

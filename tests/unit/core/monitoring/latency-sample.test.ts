@@ -1,0 +1,37 @@
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import {
+  createLatencySample,
+  sampleSizeMax,
+} from '../../../../lib/core/monitoring/latency-sample.ts'
+
+function sampleOf(values: readonly number[]): number[] {
+  const sample = createLatencySample()
+  for (const value of values) sample.add(value)
+  return sample.take()
+}
+
+test('few values are all there, in order', () => {
+  expect(sampleOf([3, 1, 2])).toEqual([3, 1, 2])
+  expect(sampleOf([])).toEqual([])
+})
+
+test('any number of values is one in k of them, and never more than fit into a line', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 20_000 }), count => {
+      const sample = sampleOf(Array.from({ length: count }, (_, index) => index))
+      expect(sample.length).toBeLessThanOrEqual(sampleSizeMax)
+      expect(sample.length).toBeGreaterThanOrEqual(Math.min(count, sampleSizeMax / 2))
+      const stride = sample[1] ?? 1
+      expect(sample).toEqual(sample.map((_, index) => index * stride))
+    }),
+  )
+})
+
+test('what was taken is not there again', () => {
+  const sample = createLatencySample()
+  sample.add(1)
+  sample.take()
+  sample.add(2)
+  expect(sample.take()).toEqual([2])
+})

@@ -1,0 +1,50 @@
+import { describe, expect, test } from 'vitest'
+import { type Incident, incidentKinds } from '../../../../lib/core/incident.ts'
+import { notificationOf, toldState } from '../../../../lib/core/monitoring/notification.ts'
+import { sourceOffset } from '../../../../lib/core/offset.ts'
+import { truncation } from '../../../support/contracts/store-examples.ts'
+
+const about = { stage: 'prod', flow: 'primary-to-standby' }
+
+describe('a notification', () => {
+  test('of one incident carries topic, partition, range and the command to run', () => {
+    const { subject, text } = notificationOf(about, [truncation()])
+    expect(subject).toBe('gapless prod primary-to-standby: log-truncated commit-log-0 open')
+    expect(text).toContain('commit-log-0')
+    expect(text).toContain('[120, 500)')
+    expect(text).toContain('gapless resume commit-log:0 --flow primary-to-standby')
+    expect(text).toContain('expected offset 120, found 500, lost at most 380')
+    expect(text).toContain('gapless incidents --flow primary-to-standby')
+  })
+
+  test('of several counts them and tells each', () => {
+    const several = [truncation(), truncation({ partition: 1, resolution: 'continued' })]
+    const { subject, text } = notificationOf(about, several)
+    expect(subject).toBe('gapless prod primary-to-standby: 2 incidents, 1 open')
+    expect(text).toContain('commit-log-0')
+    expect(text).toContain('commit-log-1')
+  })
+
+  test('of what is over asks for nothing', () => {
+    const { text } = notificationOf(about, [truncation({ resolution: 'resumed' })])
+    expect(text).toContain('log-truncated commit-log-0 resumed: nothing to do.')
+    expect(text).not.toContain('gapless resume')
+  })
+
+  test.each(incidentKinds)('of kind %s has a subject that SNS takes', kind => {
+    const topic = 'x'.repeat(249)
+    const { subject } = notificationOf(about, [truncation({ kind, topic })])
+    expect(subject).toMatch(/^[\x20-\x7e]{1,100}$/)
+  })
+})
+
+test('what is told again: another end, another range', () => {
+  const changes: Partial<Incident>[] = [
+    { resolution: 'resumed' },
+    { foundOffset: sourceOffset(600n) },
+    { lostRecordsMax: 480n },
+  ]
+  for (const change of changes)
+    expect(toldState(truncation(change))).not.toBe(toldState(truncation()))
+  expect(toldState(truncation({ detectedAtMs: 5 }))).toBe(toldState(truncation()))
+})

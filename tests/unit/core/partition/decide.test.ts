@@ -1,0 +1,658 @@
+import { readFileSync } from 'node:fs'
+import fc from 'fast-check'
+import { describe, expect, test } from 'vitest'
+import { AssertionError } from '../../../../lib/core/assert.ts'
+import type { Policies } from '../../../../lib/core/config/defaults.ts'
+import { policyDefaults } from '../../../../lib/core/config/defaults.ts'
+import { lostRange } from '../../../../lib/core/incident.ts'
+import { sourceOffset, targetOffset } from '../../../../lib/core/offset.ts'
+import { decide } from '../../../../lib/core/partition/decide.ts'
+import type {
+  Command,
+  DecideContext,
+  Decision,
+  PartitionEvent,
+  PartitionEventKind,
+} from '../../../../lib/core/partition/decision.ts'
+import { historyBefore, lastEpochOf } from '../../../../lib/core/partition/epoch-history.ts'
+import {
+  type PartitionState,
+  type PartitionStateKind,
+  type Position,
+  positionOf,
+} from '../../../../lib/core/partition/partition-state.ts'
+import {
+  type CommandText,
+  type EventCase,
+  type Expected,
+  eventCases,
+  type IncidentText,
+  tablePosition,
+  tableStates,
+  transitionTable,
+} from '../../../support/contracts/transition-table.ts'
+
+const scope = { flow: 'flow', topic: 'orders', partition: 7 }
+const kinds: readonly PartitionStateKind[] = ['unstarted', 'replicating', 'waiting', 'halted']
+
+function contextWith(policies: Partial<Policies> = {}, nowMs = 1_700_000_001_000): DecideContext {
+  return { scope, policies: { ...policyDefaults, ...policies }, nowMs }
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) {
+    for (const inner of Object.values(value)) deepFreeze(inner)
+    Object.freeze(value)
+  }
+  return value
+}
+
+function textOf(command: Command): CommandText {
+  switch (command.kind) {
+    case 'fetch':
+      return command.withEpoch ? 'fetch' : 'fetch without epoch'
+    case 'save-checkpoint':
+      return 'save'
+    case 'resolve-incident':
+      return 'resolve'
+    case 'stop':
+      return `stop ${command.outcome}`
+  }
+}
+
+/** A decision in the words of the table. */
+function cellOf({ state, incidents, commands }: Decision): Exclude<Expected, 'never'> {
+  return {
+    to: state.kind,
+    next: positionOf(state)?.nextSourceOffset ?? null,
+    incidents: incidents.map(each => `${each.kind} ${each.resolution}` satisfies IncidentText),
+    commands: commands.map(textOf),
+  }
+}
+
+const cases = Object.entries(eventCases) as [EventCase, (typeof eventCases)[EventCase]][]
+
+describe('the transition table', () => {
+  for (const kind of kinds) {
+    describe(`of a partition that is ${kind}`, () => {
+      for (const [name, one] of cases) {
+        test(name, () => {
+          const { event, policies = {} }: { event: PartitionEvent; policies?: Partial<Policies> } =
+            one
+          const expected = transitionTable[kind][name]
+          const act = () => decide(tableStates[kind], event, contextWith(policies))
+          if (expected === 'never') expect(act).toThrow(AssertionError)
+          else expect(cellOf(act())).toEqual(expected)
+        })
+      }
+    })
+  }
+
+  test('has a case of every kind of event', () => {
+    const wanted: Record<PartitionEventKind, true> = {
+      observed: true,
+      'source-missing': true,
+      diverged: true,
+      acknowledged: true,
+      skipped: true,
+      'producer-assigned': true,
+      'taken-over': true,
+      refused: true,
+    }
+    expect(new Set(cases.map(([, { event }]) => event.kind))).toEqual(new Set(Object.keys(wanted)))
+  })
+
+  test('has exactly the arrows of the drawing at the head of partition-state.ts, and one only operators go', () => {
+    const arrows = new Set<string>()
+    for (const kind of kinds) {
+      for (const [name] of cases) {
+        const expected = transitionTable[kind][name]
+        if (expected !== 'never' && expected.to !== kind) arrows.add(`${kind} -> ${expected.to}`)
+      }
+    }
+    // Change the drawing together with this list.
+    expect(arrows).toEqual(
+      new Set([
+        'unstarted -> replicating',
+        'unstarted -> halted',
+        'replicating -> halted',
+        'replicating -> waiting',
+        'waiting -> replicating',
+        'waiting -> halted',
+      ]),
+    )
+    const file = readFileSync(
+      new URL('../../../../lib/core/partition/partition-state.ts', import.meta.url),
+      'utf8',
+    )
+    const drawing = file.slice(0, file.indexOf('import'))
+    for (const word of [...kinds, 'observed', 'source-missing', 'incident', 'gapless resume']) {
+      expect(drawing).toContain(word)
+    }
+    // Nothing is drawn that does not exist.
+    const drawn = drawing.match(/(?<=--> )\w+/g) ?? []
+    expect(drawn.length).toBeGreaterThan(1)
+    for (const name of drawn) expect(kinds).toContain(name)
+  })
+})
+
+describe('what a first look stores', () => {
+  test('is where both logs stand, and whose they are', () => {
+    const { event } = eventCases['first seen, and the target too']
+    const { state } = decide(tableStates.unstarted, event, contextWith())
+    expect(state).toEqual({
+      kind: 'replicating',
+      position: {
+        sourceTopicId: 'source-1',
+        targetTopicId: 'target-1',
+        nextSourceOffset: 0n,
+        nextTargetOffset: 0n,
+        epochs: [],
+        lastSeenLogEndOffset: 150n,
+        lastTimestampMs: null,
+        rewinds: 0,
+        producer: null,
+      },
+    })
+  })
+})
+
+describe('what an acknowledgement stores', () => {
+  test('is where both logs go on, and the epoch and time of the batch', () => {
+    const { event } = eventCases['acknowledged where expected']
+    const { state } = decide(tableStates.replicating, event, contextWith())
+    expect(positionOf(state)).toEqual({
+      ...tablePosition,
+      nextSourceOffset: 110n,
+      nextTargetOffset: 50n,
+      epochs: [...tablePosition.epochs, { epoch: 4, sourceOffset: 100n, targetOffset: 40n }],
+      lastTimestampMs: 1_700_000_000_500n,
+      producer: { ...tablePosition.producer, nextSequence: 80 },
+    })
+  })
+
+  test('behind foreign records is the new distance between both sides', () => {
+    const { event } = eventCases['acknowledged further on']
+    const { state, incidents } = decide(tableStates.replicating, event, contextWith())
+    expect(positionOf(state)).toMatchObject({ nextSourceOffset: 110n, nextTargetOffset: 57n })
+    expect(incidents[0]?.evidence).toEqual({ foreignRecordsMax: '7' })
+  })
+})
+
+describe('the incident', () => {
+  const found = (name: EventCase, policies = {}) => {
+    const { event } = eventCases[name]
+    return decide(tableStates.replicating, event, contextWith(policies)).incidents.at(-1)
+  }
+
+  test('about a truncation names exactly the lost range', () => {
+    expect(found('behind the log start, policy continues')).toMatchObject({
+      expectedOffset: 100n,
+      foundOffset: 500n,
+      lostRecordsMax: 400n,
+      evidence: { topicId: 'source-1', logEndOffset: '600' },
+    })
+  })
+
+  test('about a reset names both topics, and what of the old one was known and not copied', () => {
+    expect(found('recreated, log start above 0')).toMatchObject({
+      expectedOffset: 100n,
+      foundOffset: 30n,
+      lostRecordsMax: null,
+      evidence: {
+        topicId: 'source-1',
+        recreatedAs: 'source-2',
+        newTopicLostRecordsMax: '30',
+        lastSeenLogEndOffset: '150',
+        knownUnreplicatedRecordsMax: '50',
+      },
+    })
+  })
+
+  test('about a reset under a halting policy keeps what was last seen of the old log', () => {
+    const { event } = eventCases['recreated, policy halts']
+    const decision = decide(tableStates.replicating, event, contextWith({ onReset: 'halt' }))
+    expect(positionOf(decision.state)).toMatchObject({
+      sourceTopicId: 'source-1',
+      lastSeenLogEndOffset: 150n,
+    })
+  })
+
+  test('about a divergence names what only the target has', () => {
+    expect(found('diverged')).toMatchObject({
+      expectedOffset: 100n,
+      foundOffset: 60n,
+      lostRecordsMax: 0n,
+      evidence: {
+        recordsOnlyOnTargetMax: '40',
+        lastEpoch: '3',
+        divergingEpoch: '2',
+        divergingEpochEndOffset: '70',
+        onlyOnTargetFrom: '24',
+        onlyOnTargetTo: '40',
+        onlyOnTargetFromIs: 'exact',
+      },
+    })
+  })
+
+  test('about a divergence nobody can locate names no offset to go on at, but what bounds it', () => {
+    expect(found('diverged, nobody knows where, policy continues')).toMatchObject({
+      expectedOffset: 100n,
+      foundOffset: null,
+      lostRecordsMax: null,
+      evidence: { partsNotBehind: '60' },
+    })
+  })
+
+  test('about a target that is not empty names what is there, and goes nowhere by any policy', () => {
+    const { event } = eventCases['first seen, from the log end']
+    const context = contextWith({ startFrom: 'log-end', onReset: 'resume' })
+    const { incidents, state } = decide(tableStates.unstarted, event, context)
+    expect(incidents).toMatchObject([
+      {
+        id: 'target-not-empty:orders:7:target-1:40',
+        expectedOffset: 0n,
+        foundOffset: 40n,
+        lostRecordsMax: 0n,
+        evidence: { targetTopicId: 'target-1', targetLogEndOffset: '40', topicId: 'source-1' },
+      },
+    ])
+    expect(state).toMatchObject({ kind: 'halted', incidentId: incidents[0]?.id })
+  })
+
+  test('about a refused batch says which, and why', () => {
+    expect(found('refused as unsupported')).toMatchObject({
+      expectedOffset: 100n,
+      foundOffset: 100n,
+      evidence: { detail: 'holes' },
+    })
+  })
+})
+
+test('a partition that waits because a reset took it away, and halts for that reset, keeps it open', () => {
+  const context = contextWith({ onReset: 'halt' })
+  const { event } = eventCases['missing from a narrower topic']
+  const gone = decide(tableStates.replicating, event, context)
+  const back = decide(gone.state, eventCases['recreated, policy halts'].event, context)
+  expect(cellOf(back)).toMatchObject({ to: 'halted', commands: ['save', 'stop halted'] })
+  expect(back.state).toMatchObject({ incidentId: gone.incidents[0]?.id })
+  expect(back.incidents).toMatchObject([{ id: gone.incidents[0]?.id, resolution: 'open' }])
+})
+
+// Small numbers on purpose: equal, neighbouring and crossing offsets must be common.
+const offsets = fc.bigInt({ min: 0n, max: 12n })
+const topicIds = fc.constantFrom('topic-1', 'topic-2')
+
+const bare: fc.Arbitrary<Position> = fc.record({
+  sourceTopicId: topicIds,
+  targetTopicId: topicIds,
+  nextSourceOffset: offsets.map(sourceOffset),
+  nextTargetOffset: offsets.map(targetOffset),
+  epochs: fc.constant([]),
+  lastSeenLogEndOffset: fc.option(offsets.map(sourceOffset)),
+  lastTimestampMs: fc.option(fc.bigInt({ min: 0n, max: 9n })),
+  rewinds: fc.constantFrom(0, 1),
+  producer: fc.constant(null),
+})
+const positions = bare.chain(position =>
+  fc
+    .subarray([...Array(Number(position.nextSourceOffset)).keys()], {
+      maxLength: Math.min(4, Number(position.nextSourceOffset)),
+    })
+    .map(starts => ({
+      ...position,
+      epochs: starts.map((start, epoch) => ({
+        epoch,
+        sourceOffset: sourceOffset(BigInt(start)),
+        targetOffset: null,
+      })),
+    })),
+)
+
+const withPosition: fc.Arbitrary<Exclude<PartitionState, { kind: 'unstarted' }>> = fc.oneof(
+  fc.record({ kind: fc.constant('replicating' as const), position: positions }),
+  fc.record({
+    kind: fc.constantFrom('waiting' as const, 'halted' as const),
+    position: positions,
+    incidentId: fc.constantFrom(
+      'why',
+      'topic-reset:orders:7:topic-1',
+      'topic-reset:orders:7:topic-2',
+    ),
+  }),
+)
+const states: fc.Arbitrary<PartitionState> = fc.oneof(
+  { weight: 1, arbitrary: fc.constant({ kind: 'unstarted' } as const) },
+  { weight: 5, arbitrary: withPosition },
+)
+
+/** A log is start <= last stable <= end. */
+const sources = fc.tuple(topicIds, offsets, offsets, offsets).map(([topicId, ...points]) => {
+  const [start = 0n, stable = 0n, end = 0n] = points.sort((left, right) => (left < right ? -1 : 1))
+  return {
+    topicId,
+    logStartOffset: sourceOffset(start),
+    lastStableOffset: sourceOffset(stable),
+    logEndOffset: sourceOffset(end),
+  }
+})
+
+const observations = fc.record({
+  kind: fc.constant('observed' as const),
+  source: sources,
+  target: fc.record({ topicId: topicIds, logEndOffset: offsets.map(targetOffset) }),
+  cleanHandOver: fc.boolean(),
+  fetchWasOutOfRange: fc.boolean(),
+  topicIsKnown: fc.boolean(),
+})
+
+const events: fc.Arbitrary<PartitionEvent> = fc.oneof(
+  { weight: 4, arbitrary: observations },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('source-missing' as const),
+      recreatedAs: fc.option(topicIds),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('diverged' as const),
+      epoch: fc.nat(3),
+      endOffset: offsets.map(sourceOffset),
+      parting: fc.record({
+        kind: fc.constantFrom('at' as const, 'not-behind' as const),
+        sourceOffset: offsets.map(sourceOffset),
+      }),
+      onlyOnTarget: fc.constant(null),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('acknowledged' as const),
+      baseOffset: offsets.map(targetOffset),
+      recordsCount: fc.integer({ min: 1, max: 4 }),
+      nextSourceOffset: offsets.map(sourceOffset),
+      epoch: fc.nat(3),
+      maxTimestampMs: fc.bigInt({ min: 0n, max: 9n }),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('skipped' as const),
+      nextSourceOffset: offsets.map(sourceOffset),
+      epoch: fc.option(fc.nat(3)),
+    }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('refused' as const),
+      as: fc.constantFrom('unsupported-batch' as const, 'record-too-large' as const),
+      offset: offsets.map(sourceOffset),
+      detail: fc.constant('why'),
+    }),
+  },
+)
+
+const contexts: fc.Arbitrary<DecideContext> = fc
+  .record({
+    startFrom: fc.constantFrom('log-start' as const, 'log-end' as const),
+    onTruncation: fc.constantFrom('halt' as const, 'continue' as const),
+    onReset: fc.constantFrom('resume' as const, 'halt' as const),
+    onDivergence: fc.constantFrom('halt' as const, 'continue' as const),
+  })
+  .map(policies => contextWith(policies))
+
+/** What comes of any state, event and policies that the loop may bring together. */
+function forEveryDecision(
+  check: (input: {
+    readonly state: PartitionState
+    readonly event: PartitionEvent
+    readonly decision: Decision
+    readonly before: Position | null
+    readonly after: Position | null
+  }) => void,
+): void {
+  fc.assert(
+    fc.property(states, events, contexts, (state, event, context) => {
+      let decision: Decision
+      try {
+        decision = decide(state, event, context)
+      } catch (error) {
+        // What the loop must never deliver is for the table above.
+        if (error instanceof AssertionError) fc.pre(false)
+        throw error
+      }
+      check({
+        state,
+        event,
+        decision,
+        before: positionOf(state),
+        after: positionOf(decision.state),
+      })
+    }),
+    { numRuns: 3_000 },
+  )
+}
+
+function disowns({ incidents }: Decision): boolean {
+  return incidents.some(each => each.kind === 'log-diverged' && each.resolution === 'continued')
+}
+
+describe('whatever happens', () => {
+  test('a position that passes over source offsets without copying has an incident that says so', () => {
+    forEveryDecision(({ event, decision, before, after }) => {
+      if (before === null || after === null) return
+      if (event.kind === 'acknowledged' || event.kind === 'skipped') return
+      const isSame =
+        before.nextSourceOffset === after.nextSourceOffset &&
+        before.sourceTopicId === after.sourceTopicId
+      if (isSame) return
+      const why = decision.incidents.find(each => each.kind !== 'target-drifted')
+      expect(['log-truncated', 'topic-reset', 'log-diverged']).toContain(why?.kind)
+      expect(why).toMatchObject({
+        expectedOffset: before.nextSourceOffset,
+        foundOffset: after.nextSourceOffset,
+      })
+      expect(why?.resolution).toBe('continued')
+    })
+  })
+
+  test('a truncation names the range from the next source offset up to the log start, and nothing else', () => {
+    forEveryDecision(({ event, decision, before }) => {
+      for (const incident of decision.incidents) {
+        if (incident.kind !== 'log-truncated' || event.kind !== 'observed') continue
+        const range = { from: before?.nextSourceOffset, to: event.source.logStartOffset }
+        expect(lostRange(incident)).toEqual(range)
+        expect(incident.lostRecordsMax).toBe(range.to - (range.from ?? 0n))
+        expect(incident.lostRecordsMax).toBeGreaterThan(0n)
+      }
+    })
+  })
+
+  test('a position goes backwards only in another topic, or where the source says its log diverged', () => {
+    forEveryDecision(({ decision, before, after }) => {
+      if (before === null || after === null) return
+      if (after.nextSourceOffset >= before.nextSourceOffset) return
+      const kinds = decision.incidents.map(each => each.kind)
+      if (after.sourceTopicId === before.sourceTopicId) expect(kinds).toContain('log-diverged')
+      else expect(kinds).toContain('topic-reset')
+    })
+  })
+
+  test('the epochs that are remembered are of what lies before the position, as it was copied', () => {
+    forEveryDecision(({ event, decision, before, after }) => {
+      if (before === null || after === null) return
+      for (const { sourceOffset } of after.epochs) {
+        expect(sourceOffset).toBeLessThan(after.nextSourceOffset)
+      }
+      const hasMoved = after.nextSourceOffset !== before.nextSourceOffset
+      const isSame = after.sourceTopicId === before.sourceTopicId
+      if ((event.kind === 'acknowledged' || event.kind === 'skipped') && hasMoved) {
+        expect(lastEpochOf(after.epochs)).toBe(event.epoch)
+      } else if (!hasMoved && isSame && !disowns(decision)) {
+        expect(after.epochs).toEqual(before.epochs)
+      } else {
+        // Fetched with an epoch that has diverged, it would be found to have diverged again, for
+        // ever.
+        const common = disowns(decision) ? historyBefore(before.epochs, after.nextSourceOffset) : []
+        expect(after.epochs).toEqual(common)
+      }
+    })
+  })
+
+  test('an incident, and a target offset that was not acknowledged, are stored before anything is fetched', () => {
+    forEveryDecision(({ event, decision, before, after }) => {
+      const commands = decision.commands.map(each => each.kind)
+      const isReanchored =
+        event.kind !== 'acknowledged' && before?.nextTargetOffset !== after?.nextTargetOffset
+      if (decision.incidents.length === 0 && !isReanchored) return
+      expect(commands).toContain('save-checkpoint')
+      const fetch = commands.indexOf('fetch')
+      if (fetch >= 0) expect(commands.indexOf('save-checkpoint')).toBeLessThan(fetch)
+    })
+  })
+
+  test('an open incident is what the state names, and no other state goes past one', () => {
+    forEveryDecision(({ state, decision }) => {
+      const open = decision.incidents.filter(each => each.resolution === 'open')
+      expect(open.length).toBeLessThanOrEqual(1)
+      const named = 'incidentId' in decision.state ? decision.state.incidentId : null
+      if (open[0] !== undefined) expect(named).toBe(open[0].id)
+      else if (named !== null) expect(decision.state).toEqual(state)
+    })
+  })
+
+  test('no incident is ended that the partition waits or halts for', () => {
+    forEveryDecision(({ decision }) => {
+      const named = 'incidentId' in decision.state ? decision.state.incidentId : null
+      for (const command of decision.commands) {
+        if (command.kind === 'resolve-incident') expect(command.id).not.toBe(named)
+      }
+    })
+  })
+
+  test('a partition that waits or halts is not copied, and one that is copied neither waits nor halts', () => {
+    forEveryDecision(({ decision }) => {
+      const stops = decision.commands.flatMap(each => (each.kind === 'stop' ? [each.outcome] : []))
+      const fetches = decision.commands.filter(each => each.kind === 'fetch')
+      expect(stops.length + fetches.length).toBeLessThanOrEqual(1)
+      const kind = decision.state.kind
+      if (kind === 'halted' || kind === 'waiting') expect(stops).toEqual([kind])
+      else expect(stops.filter(each => each === 'halted' || each === 'waiting')).toEqual([])
+    })
+  })
+
+  test('identity comes before offsets: another topic is a reset, never a truncation or a divergence', () => {
+    forEveryDecision(({ event, decision, before }) => {
+      if (event.kind !== 'observed' || before === null) return
+      if (event.source.topicId === before.sourceTopicId) return
+      const kinds = decision.incidents.map(each => each.kind)
+      expect(kinds).not.toContain('log-truncated')
+      expect(kinds).not.toContain('log-diverged')
+    })
+  })
+
+  test('after a crash, records beyond the checkpoint are taken for our own: no drift is alarmed', () => {
+    forEveryDecision(({ event, decision }) => {
+      if (event.kind !== 'observed' || event.cleanHandOver) return
+      expect(decision.incidents.map(each => each.kind)).not.toContain('target-drifted')
+    })
+  })
+
+  test('a log end that lies before the position is a divergence only where a fetch was refused as well', () => {
+    forEveryDecision(({ event, decision }) => {
+      if (event.kind !== 'observed' || event.fetchWasOutOfRange) return
+      expect(decision.incidents.map(each => each.kind)).not.toContain('log-diverged')
+    })
+  })
+
+  test('a partition starts only where nothing was ever written to its target', () => {
+    forEveryDecision(({ state, event, decision }) => {
+      if (state.kind !== 'unstarted' || event.kind !== 'observed') return
+      const isEmpty = event.target.logEndOffset === 0n
+      expect(decision.state.kind).toBe(isEmpty ? 'replicating' : 'halted')
+      expect(decision.incidents).toHaveLength(isEmpty ? 0 : 1)
+    })
+  })
+
+  test('what was halted stays as it is', () => {
+    forEveryDecision(({ state, decision }) => {
+      if (state.kind === 'halted') expect(decision).toMatchObject({ state, incidents: [] })
+    })
+  })
+
+  test('the same question gets the same answer, and nothing that was given is changed', () => {
+    fc.assert(
+      fc.property(states, events, contexts, (state, event, context) => {
+        deepFreeze([state, event, context])
+        const ask = (): unknown => {
+          try {
+            return deepFreeze(decide(state, event, context))
+          } catch (error) {
+            // A change of a frozen object is a TypeError; only our own assertion is an answer.
+            if (error instanceof AssertionError) return error.message
+            throw error
+          }
+        }
+        expect(ask()).toEqual(ask())
+      }),
+      { numRuns: 2_000 },
+    )
+  })
+
+  test('the same cause has the same incident, whenever it is found', () => {
+    fc.assert(
+      fc.property(withPosition, observations, contexts, (state, event, context) => {
+        const ids = (nowMs: number) =>
+          decide(state, event, { ...context, nowMs }).incidents.map(each => each.id)
+        expect(ids(1)).toEqual(ids(2))
+      }),
+    )
+  })
+})
+
+describe('holes are normal', () => {
+  /** Batches in order, with anything missing between them: compaction, markers, aborted data. */
+  const batches = fc.array(
+    fc.record({
+      hole: fc.bigInt({ min: 0n, max: 1_000n }),
+      recordsCount: fc.integer({ min: 0, max: 50 }),
+    }),
+    { maxLength: 30 },
+  )
+
+  test('whatever offsets are missing between batches, no incident is raised and nothing stops', () => {
+    fc.assert(
+      fc.property(batches, contexts, (parts, context) => {
+        let state: PartitionState = tableStates.replicating
+        let at = tablePosition.nextSourceOffset as bigint
+        let target = tablePosition.nextTargetOffset as bigint
+        for (const { hole, recordsCount } of parts) {
+          at += hole + BigInt(recordsCount)
+          const nextSourceOffset = sourceOffset(at)
+          const batch = {
+            baseOffset: targetOffset(target),
+            recordsCount,
+            nextSourceOffset,
+            epoch: 3,
+            maxTimestampMs: 0n,
+          }
+          const event: PartitionEvent =
+            recordsCount === 0
+              ? { kind: 'skipped', nextSourceOffset, epoch: 3 }
+              : { kind: 'acknowledged', ...batch }
+          const decision = decide(state, event, context)
+          expect(decision).toMatchObject({ incidents: [], commands: [] })
+          state = decision.state
+          target += BigInt(recordsCount)
+        }
+        expect(positionOf(state)).toMatchObject({ nextSourceOffset: at, nextTargetOffset: target })
+      }),
+    )
+  })
+})

@@ -1,0 +1,111 @@
+import { describe, expect, test } from 'vitest'
+import { epochHistoryMax } from '../../../../lib/core/config/defaults.ts'
+import { sourceOffset, targetOffset } from '../../../../lib/core/offset.ts'
+import {
+  type EpochHistory,
+  historyAfter,
+  historyBefore,
+  joinStretches,
+  partingAfter,
+} from '../../../../lib/core/partition/epoch-history.ts'
+
+const at = sourceOffset
+const on = targetOffset
+const start = (epoch: number, source: bigint) => {
+  return { epoch, sourceOffset: at(source), targetOffset: null }
+}
+/** Epoch 1 from 0, 3 from 50, 6 from 80; the position is 100. */
+const copied: EpochHistory = [start(1, 0n), start(3, 50n), start(6, 80n)]
+const asked = { sourceOffset: at(100n), epoch: 6 }
+const says = (epoch: number, endOffset: bigint, logStartOffset = 0n) => {
+  return { epoch, endOffset: at(endOffset), logStartOffset: at(logStartOffset) }
+}
+
+describe('where the logs part', () => {
+  test.each([
+    ['of our epoch: at its end there', says(6, 90n), { kind: 'at', sourceOffset: 90n }],
+    ['of an older one: at its end there', says(3, 70n), { kind: 'at', sourceOffset: 70n }],
+    [
+      'of one that reaches further there: at its end here',
+      says(3, 95n),
+      { kind: 'at', sourceOffset: 80n },
+    ],
+    ['beyond our position', says(3, 200n), { kind: 'at', sourceOffset: 80n }],
+    [
+      'of one that was never copied: asks with the one before',
+      says(5, 90n),
+      { kind: 'ask', asked: { sourceOffset: 80n, epoch: 3 } },
+    ],
+    ['older than all, and all was copied: at 0', says(0, 40n), { kind: 'at', sourceOffset: 0n }],
+    [
+      'at the log start, of our epoch: it may have ended before',
+      says(6, 90n, 90n),
+      { kind: 'not-behind', sourceOffset: 90n },
+    ],
+  ])('%s', (_, answer, expected) => {
+    expect(partingAfter(copied, asked, answer)).toEqual(expected)
+  })
+
+  test('is not known where the history begins later', () => {
+    expect(partingAfter(copied.slice(1), asked, says(2, 60n))).toEqual({
+      kind: 'not-behind',
+      sourceOffset: 50n,
+    })
+    expect(partingAfter([], asked, says(2, 60n))).toEqual({
+      kind: 'not-behind',
+      sourceOffset: 100n,
+    })
+  })
+})
+
+describe('the history', () => {
+  const from = { sourceOffset: at(100n), targetOffset: on(40n) }
+  const historyWith = (epoch: number | null, history = copied) =>
+    historyAfter(history, from, {
+      stretch: { nextSourceOffset: at(110n), epoch },
+      targetBehind: null,
+    })
+
+  test('gets an entry where the epoch changes, and only there', () => {
+    expect(historyWith(6)).toEqual(copied)
+    expect(historyWith(7)).toEqual([...copied, { epoch: 7, sourceOffset: 100n, targetOffset: 40n }])
+  })
+
+  test('knows every epoch of a stretch, skipped ones too', () => {
+    const stretch = joinStretches(
+      { nextSourceOffset: at(104n), epoch: 7 },
+      joinStretches(
+        { nextSourceOffset: at(105n), epoch: 7 },
+        { nextSourceOffset: at(110n), epoch: 9 },
+      ),
+    )
+    expect(stretch).toEqual({
+      nextSourceOffset: 110n,
+      epoch: 9,
+      earlierEpochs: [{ epoch: 7, endOffset: 105n }],
+    })
+    expect(historyAfter([], from, { stretch, targetBehind: on(44n) })).toEqual([
+      { epoch: 7, sourceOffset: 100n, targetOffset: 40n },
+      { epoch: 9, sourceOffset: 105n, targetOffset: 44n },
+    ])
+  })
+
+  test('keeps the newest entries', () => {
+    let history: EpochHistory = []
+    for (let epoch = 0; epoch < 2 * epochHistoryMax; epoch += 1)
+      history = historyWith(epoch, history)
+    expect(history.map(each => each.epoch)).toEqual(
+      Array.from({ length: epochHistoryMax }, (_, index) => index + epochHistoryMax),
+    )
+  })
+
+  test('begins anew behind a batch without an epoch, and where epochs go backwards', () => {
+    expect(historyWith(null)).toEqual([])
+    expect(historyWith(5)).toEqual([{ epoch: 5, sourceOffset: 100n, targetOffset: 40n }])
+  })
+
+  test('before an offset is what was copied in front of it', () => {
+    expect(historyBefore(copied, at(80n))).toEqual(copied.slice(0, 2))
+    expect(historyBefore(copied, at(0n))).toEqual([])
+  })
+})

@@ -1,0 +1,69 @@
+import { describe, expect, test } from 'vitest'
+import {
+  type Appetite,
+  appetiteAfter,
+  bytesToAskFor,
+  firstAppetite,
+  inTurn,
+} from '../../../../lib/core/replicate/fetch-share.ts'
+
+const KIB = 1024
+const budgets = { fetchBytesMax: 4096 * KIB, partitionFetchBytesMax: 2048 * KIB }
+const behind = firstAppetite(true)
+const idle = firstAppetite(false)
+
+function ask(one: Appetite, others: readonly Appetite[]): number {
+  return bytesToAskFor([one, ...others], budgets)(one)
+}
+
+describe('what is asked for', () => {
+  test('is an equal share of the answer for each partition that is behind', () => {
+    expect(ask(behind, [behind, behind, behind, idle, idle])).toBe(1024 * KIB)
+  })
+
+  test('is never more than a partition may have', () => {
+    expect(ask(behind, [])).toBe(2048 * KIB)
+    expect(ask({ ...behind, shareMin: 4096 * KIB }, [behind, behind, behind])).toBe(2048 * KIB)
+  })
+
+  test('is as much as may be where hardly anything will come', () => {
+    expect(ask(idle, [behind, behind, behind, behind])).toBe(2048 * KIB)
+    expect(ask(idle, [idle])).toBe(2048 * KIB)
+  })
+})
+
+const answered = {
+  turn: 7,
+  isBehind: true,
+  bytes: 100 * KIB,
+  lastBatchBytes: 16 * KIB,
+}
+
+describe('after an answer', () => {
+  test('a partition asks for eight batches such as its last, however many others are behind', () => {
+    const fed = appetiteAfter(behind, answered)
+    expect(ask(fed, Array(200).fill(behind))).toBe(128 * KIB)
+  })
+
+  test('batches of which none is copied say nothing of the next', () => {
+    const fed = appetiteAfter(behind, answered)
+    const skipped = appetiteAfter(fed, { ...answered, turn: 8, lastBatchBytes: null })
+    expect(skipped).toEqual({ ...fed, fedInTurn: 8 })
+  })
+
+  test('without anything it asks for as much again, and keeps its turn', () => {
+    const fed = appetiteAfter(behind, answered)
+    const nothing = { ...answered, turn: 8, bytes: 0, lastBatchBytes: null }
+    expect(appetiteAfter(fed, nothing)).toEqual(fed)
+    expect(appetiteAfter(fed, { ...nothing, isBehind: false })).toEqual({ ...fed, isBehind: false })
+  })
+})
+
+test('whoever waited longest comes first, and those who waited as long keep their order', () => {
+  const fed = (partition: number, fedInTurn: number) => ({
+    partition,
+    appetite: { ...behind, fedInTurn },
+  })
+  const all = [fed(0, 3), fed(1, 1), fed(2, 0), fed(3, 1), fed(4, 2)]
+  expect(inTurn(all).map(each => each.partition)).toEqual([2, 1, 3, 4, 0])
+})

@@ -1,0 +1,207 @@
+import { describe, expect, test } from 'vitest'
+import { sourceOffset, targetOffset } from '../../../../lib/core/offset.ts'
+import type { PartitionState } from '../../../../lib/core/partition/partition-state.ts'
+import {
+  type AuditedRow,
+  type AuditedSource,
+  type AuditedTarget,
+  auditPartition,
+  type Difference,
+  differenceText,
+  firstUnreplicated,
+  type Oldest,
+} from '../../../../lib/core/watch/partition-health.ts'
+
+const MINUTE = 60_000
+const HOUR = 60 * MINUTE
+const nowMs = 1_000 * HOUR
+
+const position = {
+  sourceTopicId: 'source-1',
+  targetTopicId: 'target-1',
+  nextSourceOffset: sourceOffset(100n),
+  nextTargetOffset: targetOffset(90n),
+  epochs: [],
+  lastSeenLogEndOffset: null,
+  lastTimestampMs: null,
+  rewinds: 0,
+  producer: null,
+}
+const replicating: PartitionState = { kind: 'replicating', position }
+const halted: PartitionState = { kind: 'halted', position, incidentId: 'i' }
+const waiting: PartitionState = { kind: 'waiting', position, incidentId: 'i' }
+
+const source = (fields: object = {}): AuditedSource => {
+  return {
+    kind: 'seen',
+    topicId: 'source-1',
+    logStart: 0n,
+    lastStable: 100n,
+    logEnd: 100n,
+    ...fields,
+  }
+}
+const target = (fields: object = {}): AuditedTarget => {
+  return { kind: 'seen', topicId: 'target-1', logEnd: 90n, ...fields }
+}
+const row = (state: PartitionState, fields: object = {}): AuditedRow => {
+  return { kind: 'checkpoint', state, updatedAtMs: nowMs - 1_000, leaseUntilMs: null, ...fields }
+}
+const batch = (ageMs: number): Oldest => {
+  return { kind: 'batch', timestampMs: nowMs - ageMs, bytesPerOffset: 10 }
+}
+const unseen = { kind: 'unobserved' as const, detail: 'connect ECONNREFUSED' }
+const missing = { kind: 'missing' as const }
+const aDay = { kind: 'known' as const, retention: { ms: BigInt(24 * HOUR), bytes: null } }
+
+function audit(fields: Partial<Parameters<typeof auditPartition>[0]>) {
+  return auditPartition({
+    row: row(replicating),
+    source: source(),
+    target: target(),
+    retention: aDay,
+    oldest: { kind: 'none' },
+    nowMs,
+    ...fields,
+  })
+}
+
+test('a partition that has caught up is healthy', () => {
+  expect(audit({})).toEqual({
+    unobserved: [],
+    isHalted: false,
+    difference: null,
+    isStalled: false,
+    lagRecords: 0n,
+    lagMs: 0,
+    headroomMs: 'unlimited',
+  })
+})
+
+describe('lag and headroom', () => {
+  const behind = source({ lastStable: 150n, logEnd: 150n })
+  test.each([
+    ['of records on their way are no danger', batch(MINUTE - 1), aDay, MINUTE - 1, 'unlimited'],
+    ['of old records are what retention leaves', batch(10 * HOUR), aDay, 10 * HOUR, 14 * HOUR],
+    ['of records that are due', batch(30 * HOUR), aDay, 30 * HOUR, 0],
+    ['of a clock that is ahead', batch(-HOUR), aDay, 0, 'unlimited'],
+    ['of offsets without any batch', { kind: 'none' as const }, aDay, 0, 'unlimited'],
+    ['of an age nobody knows', unseen, aDay, null, null],
+    ['without a known retention', batch(10 * HOUR), unseen, 10 * HOUR, null],
+  ])('%s', (_, oldest, retention, lagMs, headroomMs) => {
+    expect(audit({ source: behind, oldest, retention })).toMatchObject({
+      lagRecords: 50n,
+      lagMs,
+      headroomMs,
+    })
+  })
+
+  test('begin at the position, at the log start behind it, and at the start of another topic', () => {
+    expect(firstUnreplicated(row(replicating), source())).toBe(100n)
+    expect(firstUnreplicated(row(replicating), source({ logStart: 120n }))).toBe(120n)
+    expect(firstUnreplicated(row(replicating), source({ topicId: 'other', logStart: 7n }))).toBe(7n)
+    expect(firstUnreplicated({ kind: 'absent' }, source({ logStart: 7n }))).toBe(7n)
+    expect(firstUnreplicated({ kind: 'corrupt', detail: '' }, source())).toBeNull()
+    expect(firstUnreplicated(row(replicating), unseen)).toBeNull()
+  })
+})
+
+describe('what cannot be observed', () => {
+  test.each([
+    ['a source', { source: unseen }, null],
+    ['a target', { target: unseen }, 0n],
+    ['a row', { row: { kind: 'corrupt' as const, detail: 'attribute state' } }, null],
+    ['a retention', { retention: unseen }, 0n],
+    ['an age', { oldest: unseen, source: source({ logEnd: 101n }) }, 1n],
+  ])('%s: is said, and gives no number of its own', (_, fields, lagRecords) => {
+    const found = audit(fields)
+    expect(found.unobserved).toHaveLength(1)
+    expect(found.lagRecords).toBe(lagRecords)
+  })
+
+  test('leaves a halted partition halted', () => {
+    expect(audit({ row: row(halted), source: unseen })).toMatchObject({ isHalted: true })
+  })
+})
+
+describe('a difference', () => {
+  const cases: [string, Partial<Parameters<typeof auditPartition>[0]>, Difference | null][] = [
+    [
+      'a log start beyond the position',
+      { source: source({ logStart: 101n, logEnd: 200n }) },
+      { kind: 'truncated', from: 100n, to: 101n },
+    ],
+    ['a log start at the position', { source: source({ logStart: 100n }) }, null],
+    [
+      'a log end before the position',
+      { source: source({ logEnd: 99n }) },
+      { kind: 'diverged', position: 100n, logEnd: 99n },
+    ],
+    [
+      'another topic, whatever its offsets',
+      { source: source({ topicId: 'source-2', logStart: 300n }) },
+      { kind: 'reset', topicId: 'source-1', recreatedAs: 'source-2' },
+    ],
+    ['no topic', { source: missing }, { kind: 'deleted' }],
+    ['no topic, which is known', { row: row(waiting), source: missing }, null],
+    ['a topic that is back', { row: row(waiting) }, { kind: 'returned' }],
+    [
+      'a standby that ends before what it acknowledged',
+      { target: target({ logEnd: 89n }) },
+      { kind: 'standby-cut', position: 90n, logEnd: 89n },
+    ],
+    [
+      'another standby topic',
+      { target: target({ topicId: 'target-2' }) },
+      { kind: 'standby-reset', topicId: 'target-1', recreatedAs: 'target-2' },
+    ],
+    ['no standby topic', { target: missing }, { kind: 'standby-missing' }],
+    [
+      'no standby topic of a partition that was never copied',
+      { row: { kind: 'absent' }, target: missing },
+      null,
+    ],
+    [
+      'anything about a partition that is halted',
+      { row: row(halted), source: source({ logStart: 500n, logEnd: 500n }) },
+      null,
+    ],
+    ['a source that cannot be seen', { source: unseen }, null],
+  ]
+  test.each(cases)('%s', (_, fields, difference) => {
+    const found = audit(fields).difference
+    expect(found).toEqual(difference)
+    if (found === null) return
+    const text = differenceText(found, { flow: 'f', topic: 'orders', partition: 3 })
+    expect(text).toMatch(/^orders-3: .*gapless status --flow f and gapless incidents --flow f$/)
+  })
+})
+
+describe('a partition is stalled', () => {
+  const behind = source({ lastStable: 150n, logEnd: 150n })
+  const old = batch(10 * MINUTE)
+  const untouched = { updatedAtMs: nowMs - 5 * MINUTE }
+  test.each([
+    ['when nobody touched it', { row: row(replicating, untouched) }, true],
+    ['when nobody ever began', { row: { kind: 'absent' as const } }, true],
+    ['not when somebody wrote its row', { row: row(replicating) }, false],
+    [
+      'not when somebody holds its lease',
+      { row: row(replicating, { ...untouched, leaseUntilMs: nowMs + 1 }) },
+      false,
+    ],
+    ['not when it is halted', { row: row(halted, untouched) }, false],
+    [
+      'not when its records are new',
+      { row: row(replicating, untouched), oldest: batch(MINUTE) },
+      false,
+    ],
+    [
+      'not when all it waits for is an open transaction',
+      { row: row(replicating, untouched), source: source({ lastStable: 100n, logEnd: 150n }) },
+      false,
+    ],
+  ])('%s', (_, fields, isStalled) => {
+    expect(audit({ source: behind, oldest: old, ...fields }).isStalled).toBe(isStalled)
+  })
+})

@@ -1,0 +1,90 @@
+import kafkajs from 'kafkajs'
+import { expect, test } from 'vitest'
+import { kafkaJsError, kafkaJsFailure } from '../../../../lib/io/admin/kafkajs-failure.ts'
+import { BrokerFailure } from '../../../../lib/io/failure/broker-failure.ts'
+
+const refused = new kafkajs.KafkaJSConnectionError(
+  'Connection error: connect ECONNREFUSED 127.0.0.1:1',
+  {
+    code: 'ECONNREFUSED',
+  },
+)
+const protocolError = (type: string) =>
+  new kafkajs.KafkaJSProtocolError(Object.assign(new Error('Text of Kafka'), { type, code: 1 }))
+
+test('A cluster that does not answer is unreachable, through all wrappings', () => {
+  const wrapped = new kafkajs.KafkaJSNumberOfRetriesExceeded(refused, {
+    retryCount: 3,
+    retryTime: 9,
+  })
+  expect(kafkaJsFailure(wrapped)).toEqual({
+    kind: 'unreachable',
+    errorName: null,
+    detail: 'connect ECONNREFUSED 127.0.0.1:1',
+  })
+})
+
+test('An answer keeps the name that Kafka gives the error', () => {
+  const inTopic = new kafkajs.KafkaJSAggregateError('Topic creation errors', [
+    protocolError('INVALID_REPLICATION_FACTOR'),
+  ])
+  expect(kafkaJsFailure(inTopic)).toEqual({
+    kind: 'refused',
+    errorName: 'INVALID_REPLICATION_FACTOR',
+    detail: 'INVALID_REPLICATION_FACTOR (Text of Kafka)',
+  })
+})
+
+test.each([
+  'TOPIC_AUTHORIZATION_FAILED',
+  'CLUSTER_AUTHORIZATION_FAILED',
+  'SASL_AUTHENTICATION_FAILED',
+])('%s is a denial', type => {
+  expect(kafkaJsFailure(protocolError(type)).kind).toBe('denied')
+})
+
+test('The error says where, what and what to do, in two sentences', () => {
+  const error = kafkaJsError({
+    error: refused,
+    where: 'Cluster standby',
+    operation: 'create topic orders with 3 partitions',
+    brokers: ['b1:9092', 'b2:9092'],
+  })
+  expect(error).toMatchObject({
+    name: 'ReplicatorError',
+    code: 'cluster-unreachable',
+    message:
+      'Cluster standby: could not create topic orders with 3 partitions: connect ECONNREFUSED 127.0.0.1:1.',
+    hint: 'Check that a Kafka broker answers at b1:9092, b2:9092.',
+  })
+})
+
+test('A denial names who we are there, and a handshake that failed what to correct', () => {
+  const about = {
+    where: 'Cluster standby',
+    operation: 'create topic orders',
+    brokers: ['b1:9092'],
+    identity: 'SASL SCRAM-SHA-512 as User:gapless',
+  }
+  const expired = new kafkajs.KafkaJSConnectionError('Connection error: certificate has expired', {
+    code: 'CERT_HAS_EXPIRED',
+  })
+  const unreadable = new BrokerFailure({
+    reason: 'authorization-denied',
+    cluster: 'standby',
+    detail: 'SSM parameter /p cannot be read: AWS answered AccessDeniedException',
+  })
+  const messageOf = (error: unknown) => kafkaJsError({ ...about, error }).message
+  expect(messageOf(protocolError('TOPIC_AUTHORIZATION_FAILED'))).toBe(
+    'Cluster standby: could not create topic orders by SASL SCRAM-SHA-512 as User:gapless: ' +
+      'TOPIC_AUTHORIZATION_FAILED (Text of Kafka).',
+  )
+  expect(messageOf(expired)).toBe(
+    "Cluster standby: could not create topic orders: the broker's certificate has expired; renew " +
+      'it on the broker (CERT_HAS_EXPIRED).',
+  )
+  expect(kafkaJsError({ ...about, error: unreadable })).toMatchObject({
+    code: 'cluster-denied',
+    message: expect.stringContaining('SSM parameter /p cannot be read'),
+  })
+})

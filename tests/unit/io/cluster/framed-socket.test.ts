@@ -1,0 +1,129 @@
+// Sockets to a server of the test: frames in any pieces, time-outs, and ends in the middle.
+
+import { once } from 'node:events'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
+import fc from 'fast-check'
+import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { createFrameReader, openFramedSocket } from '../../../../lib/io/cluster/framed-socket.ts'
+
+function framed(frames: readonly Uint8Array[]): Buffer {
+  const parts = frames.flatMap(frame => {
+    const length = Buffer.alloc(4)
+    length.writeInt32BE(frame.length)
+    return [length, Buffer.from(frame)]
+  })
+  return Buffer.concat(parts)
+}
+
+describe('createFrameReader', () => {
+  test('frames come out as they went in, however they are cut, from one buffer that is used again', () => {
+    const bytes = fc.array(fc.uint8Array({ maxLength: 60 }), { maxLength: 8 })
+    const cuts = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 60 })
+    fc.assert(
+      fc.property(bytes, cuts, (frames, lengths) => {
+        const stream = framed(frames)
+        const delivered: string[] = []
+        const reader = createFrameReader({
+          allocate: Buffer.alloc,
+          deliver: frame => delivered.push(frame.toString('hex')),
+        })
+        const reused = Buffer.alloc(40)
+        let at = 0
+        for (let turn = 0; at < stream.length; turn += 1) {
+          const taken = stream.copy(reused, 0, at, at + (lengths[turn % lengths.length] ?? 1))
+          expect(reader.take(reused, taken)).toBeNull()
+          reused.fill(0xff)
+          at += taken
+        }
+        expect(delivered).toEqual(frames.map(each => Buffer.from(each).toString('hex')))
+      }),
+    )
+  })
+
+  test('says what it is when it is no frame', () => {
+    const take = (hex: string) =>
+      createFrameReader({ allocate: Buffer.alloc, deliver: () => undefined }).take(
+        Buffer.from(hex, 'hex'),
+        hex.length / 2,
+      )
+    expect(take('15030300020250')?.message).toBe('Broker requires TLS.')
+    expect(take('ffffffff00')?.message).toBe('an answer of -1 bytes')
+    expect(take('7fffffff00')?.message).toBe('an answer of 2147483647 bytes')
+  })
+})
+
+describe('openFramedSocket', () => {
+  const server = createServer()
+  let accepted: Promise<Socket>
+
+  beforeEach(async () => {
+    server.listen(0, '127.0.0.1')
+    accepted = once(server, 'connection').then(([socket]) => socket as Socket)
+    await once(server, 'listening')
+  })
+  afterEach(async () => {
+    ;(await accepted).destroy()
+    server.close()
+    await once(server, 'close')
+  })
+  const open = (requestTimeoutMs: number) =>
+    openFramedSocket({
+      host: '127.0.0.1',
+      port: (server.address() as AddressInfo).port,
+      tls: null,
+      allocate: Buffer.alloc,
+      connectTimeoutMs: 5_000,
+      requestTimeoutMs,
+    })
+
+  test('sends the pieces of requests in order, and gives each its answer', async () => {
+    const socket = await open(5_000)
+    const peer = await accepted
+    const requests = [[Buffer.from('ab'), Buffer.alloc(300_000, 'x')], [Buffer.from('cd')]]
+    const answers = requests.map(pieces => socket.exchange(pieces))
+    const wanted = Buffer.concat(requests.flat())
+    const received: Buffer[] = []
+    for await (const chunk of peer.iterator({ destroyOnReturn: false })) {
+      received.push(chunk)
+      if (Buffer.concat(received).length === wanted.length) break
+    }
+    expect(Buffer.concat(received).equals(wanted)).toBe(true)
+    peer.write(framed([Buffer.from('first'), Buffer.from('second')]))
+    expect((await Promise.all(answers)).map(String)).toEqual(['first', 'second'])
+    await socket.close()
+    expect(socket.isConnected()).toBe(false)
+    await expect(socket.exchange([Buffer.from('late')])).rejects.toThrow('Connection closed')
+  })
+
+  test('what is not answered in time breaks the connection, and everything behind it fails', async () => {
+    const socket = await open(50)
+    const outcomes = await Promise.allSettled([
+      socket.exchange([Buffer.from('never')]),
+      socket.exchange([Buffer.from('answered')]),
+    ])
+    for (const outcome of outcomes) {
+      expect(outcome).toMatchObject({
+        status: 'rejected',
+        reason: { message: 'Connection closed', cause: { message: 'Request timed out' } },
+      })
+    }
+    expect(socket.isConnected()).toBe(false)
+  })
+
+  test('a peer that goes away in the middle of an answer fails what waits', async () => {
+    const socket = await open(5_000)
+    const answer = socket.exchange([Buffer.from('asked')])
+    const peer = await accepted
+    peer.end(framed([Buffer.from('whole')]).subarray(0, 6))
+    await expect(answer).rejects.toThrow('Connection closed')
+    await socket.close()
+  })
+
+  test('a listener that speaks TLS is named', async () => {
+    const socket = await open(5_000)
+    const answer = socket.exchange([Buffer.from('asked')])
+    const peer = await accepted
+    peer.write(Buffer.from('15030300020250', 'hex'))
+    await expect(answer).rejects.toMatchObject({ cause: { message: 'Broker requires TLS.' } })
+  })
+})

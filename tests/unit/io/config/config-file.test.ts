@@ -1,0 +1,394 @@
+// biome-ignore-all lint/suspicious/noTemplateCurlyInString: the files
+// written here contain such text.
+
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import fc from 'fast-check'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { Environment } from '../../../../lib/io/config/config-environment.ts'
+import { ConfigError, configPath, loadConfig } from '../../../../lib/io/config/config-file.ts'
+
+let folder = ''
+let files = 0
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'gapless-config-'))
+})
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true })
+})
+
+const valid = `clusters:
+  primary: { brokers: ["127.0.0.1:9092"] }
+  standby: { brokers: ["127.0.0.1:9093"] }
+flows:
+  - name: primary-to-standby
+    from: primary
+    to: standby
+    topics: ["commit-log", "/^orders\\\\..*/"]
+`
+
+function write(text: string): string {
+  files += 1
+  const path = join(folder, `gapless-${files}.yml`)
+  writeFileSync(path, text)
+  return path
+}
+
+/** The lines about a wrong file, with `gapless.yml` for its path. */
+async function linesOf(text: string, env: Environment = {}): Promise<readonly string[]> {
+  const path = write(text)
+  try {
+    await loadConfig(path, env)
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error
+    return error.lines.map(line => line.replaceAll(path, 'gapless.yml'))
+  }
+  throw new Error('expected the configuration to be refused')
+}
+
+const load = (text: string, env: Environment = {}) => loadConfig(write(text), env)
+
+describe('A valid configuration', () => {
+  test('is read with its defaults filled in and cannot be changed afterwards', async () => {
+    const config = await load(valid)
+    expect(config.clusters.primary).toEqual({ brokers: ['127.0.0.1:9092'], tls: false })
+    expect(config.flows[0]).toMatchObject({ naming: 'prefix', onTruncation: 'halt' })
+    expect(config.flows[0]?.topics).toEqual([
+      { kind: 'name', name: 'commit-log' },
+      { kind: 'pattern', pattern: /^(?:^orders\..*)$/ },
+    ])
+    expect(Object.isFrozen(config.flows[0])).toBe(true)
+  })
+
+  test('is found by GAPLESS_CONFIG, or else in the working directory', () => {
+    expect(configPath({ GAPLESS_CONFIG: '/etc/gapless.yml' })).toBe('/etc/gapless.yml')
+    expect(configPath({ GAPLESS_CONFIG: '' })).toBe('gapless.yml')
+    expect(configPath({})).toBe('gapless.yml')
+  })
+
+  test('names TLS files relative to its own folder', async () => {
+    const config = await load(
+      valid.replace(
+        '["127.0.0.1:9093"]',
+        '["127.0.0.1:9093"], tls: { ca: certs/ca.pem, key: /k.pem }',
+      ),
+    )
+    expect(config.clusters.standby?.tls).toEqual({
+      ca: join(folder, 'certs/ca.pem'),
+      key: '/k.pem',
+      rejectUnauthorized: true,
+    })
+  })
+
+  test('of the repository is the one that npm start uses, on the ports it is told', async () => {
+    const path = join(import.meta.dirname, '../../../../gapless.yml')
+    const brokersOf = async (env: Environment) =>
+      Object.values((await loadConfig(path, env)).clusters).flatMap(cluster => cluster.brokers)
+    expect(await brokersOf({})).toEqual(['127.0.0.1:9092', '127.0.0.1:9093'])
+    expect(await brokersOf({ GAPLESS_PRIMARY_PORT: '19092' })).toEqual([
+      '127.0.0.1:19092',
+      '127.0.0.1:9093',
+    ])
+  })
+})
+
+describe('Values from the environment', () => {
+  // A function: `$$` means something in a replacement text.
+  const withPrimary = (value: string) => valid.replace('["127.0.0.1:9092"]', () => value)
+
+  test.each([
+    ['a whole value', '"${A}"', { A: 'b1:1' }, ['b1:1']],
+    ['a list in one variable', '"${A}"', { A: 'b1:1, b2:2' }, ['b1:1', 'b2:2']],
+    ['parts of a text', '["${A}:${B}"]', { A: 'b1', B: '7' }, ['b1:7']],
+    ['a default where unset', '["b1:${B:-9092}"]', {}, ['b1:9092']],
+    ['a default where empty', '["b1:${B:-9092}"]', { B: '' }, ['b1:9092']],
+    ['the variable over its default', '["b1:${B:-9092}"]', { B: '1' }, ['b1:1']],
+  ])('replace %s', async (_case, value, env, brokers) => {
+    expect((await load(withPrimary(value), env)).clusters.primary?.brokers).toEqual(brokers)
+  })
+
+  test('are numbers and switches where the schema wants those', async () => {
+    const budgets = '    budgets:\n      leaseMs: ${LEASE}\n'
+    const config = await load(`${valid}${budgets}`, { LEASE: '30000' })
+    expect(config.flows[0]?.budgets.leaseMs).toBe(30_000)
+    const block = `clusters:
+  primary:
+    brokers: b:1
+    tls: \${TLS}
+  standby: { brokers: "b:2" }
+${valid.slice(valid.indexOf('flows:'))}`
+    expect((await load(block, { TLS: 'true' })).clusters.primary?.tls).toBe(true)
+  })
+
+  test('keep a password of digits a text', async () => {
+    const config = await load(
+      withPrimary('"b:1", sasl: { mechanism: plain, username: u, password: "${PW}" }'),
+      { PW: '12345' },
+    )
+    expect(config.clusters.primary?.sasl).toMatchObject({ password: '12345' })
+  })
+
+  test('are escaped with a second dollar sign, and never add keys', async () => {
+    const config = await load(
+      withPrimary('"b:1", sasl: { mechanism: plain, username: "$${U}", password: "${PW}" }'),
+      { PW: 'x", evil: "1\n  evil: 2' },
+    )
+    expect(config.clusters.primary?.sasl).toMatchObject({
+      username: '${U}',
+      password: 'x", evil: "1\n  evil: 2',
+    })
+  })
+
+  test('are asked for by name, all of them at once, when they are not set', async () => {
+    expect(
+      await linesOf(withPrimary('["${A}:1", "b:${B}"]').concat('    naming: ${NAMING}\n')),
+    ).toEqual([
+      'gapless.yml:2: clusters.primary.brokers[0] uses ${A}, which is not set in the environment',
+      'gapless.yml:2: clusters.primary.brokers[1] uses ${B}, which is not set in the environment',
+      'gapless.yml:9: flows[0].naming uses ${NAMING}, which is not set in the environment',
+    ])
+  })
+
+  test.each(['${', '${}', '${A B}', '${A:}', '${1}'])('are refused when written %s', async text => {
+    expect(await linesOf(withPrimary(`["${text}"]`))).toEqual([
+      `gapless.yml:2: clusters.primary.brokers[0] has ${text}, which is neither \${NAME} nor ` +
+        '${NAME:-default}; $${ means the text ${',
+    ])
+  })
+})
+
+describe('One line says what is wrong:', () => {
+  const withFlow = (lines: string) => `${valid}${lines}`
+  test.each<[string, string, Environment, string[]]>([
+    [
+      'a value that is not accepted',
+      withFlow('    naming: prefx\n'),
+      {},
+      ['gapless.yml:9: flows[0].naming is "prefx"; accepted: prefix | identity'],
+    ],
+    [
+      'where in the environment it came from',
+      withFlow('    naming: ${NAMING}\n'),
+      { NAMING: 'prefx' },
+      [
+        'gapless.yml:9: flows[0].naming is "prefx" (from ${NAMING} of the environment); accepted: prefix | identity',
+      ],
+    ],
+    [
+      'one broker of a list in one variable',
+      valid.replace('["127.0.0.1:9092"]', '"${BROKERS}"'),
+      { BROKERS: 'b1:1,b2' },
+      [
+        'gapless.yml:2: clusters.primary.brokers[1] is "b1:1,b2" (from ${BROKERS} of the environment); accepted: host:port',
+      ],
+    ],
+    [
+      'a key that does not exist, without its value',
+      valid.replace('standby: {', 'standby: { pasword: hunter2,'),
+      {},
+      [
+        'gapless.yml:3: clusters.standby.pasword is not accepted: no such key; known keys: see docs/CONFIG.md',
+      ],
+    ],
+    [
+      'a key that is missing, at the line of what lacks it',
+      valid.replace('    from: primary\n', ''),
+      {},
+      ['gapless.yml:5: flows[0].from is missing; accepted: the name of a cluster'],
+    ],
+    [
+      'a key without a value',
+      withFlow('    mode:\n'),
+      {},
+      ['gapless.yml:9: flows[0].mode is empty; accepted: batch | continuous'],
+    ],
+    [
+      'a cluster that is not there',
+      valid.replace('from: primary', 'from: primry'),
+      {},
+      ['gapless.yml:6: flows[0].from is "primry"; accepted: primary | standby'],
+    ],
+    [
+      'a number out of range',
+      withFlow('    budgets: { leaseMs: 1 }\n'),
+      {},
+      [
+        'gapless.yml:9: flows[0].budgets.leaseMs is 1; accepted: a whole number from 5000 to 300000',
+      ],
+    ],
+    [
+      'a pattern that is no regular expression',
+      valid.replace('"commit-log"', '"/(/"'),
+      {},
+      [
+        'gapless.yml:8: flows[0].topics[0] is "/(/"; accepted: a topic name, or a pattern between slashes',
+      ],
+    ],
+    [
+      'a password that is no text, without showing it',
+      valid.replace(
+        '["127.0.0.1:9092"]',
+        '["b:1"], sasl: { mechanism: plain, username: u, password: 4711 }',
+      ),
+      {},
+      [
+        'gapless.yml:2: clusters.primary.sasl.password is *** without quotes around it; accepted: a password | { secretsManager, key } | { ssm }',
+      ],
+    ],
+    [
+      'an empty file',
+      '',
+      {},
+      ['gapless.yml: the configuration is empty; accepted: { clusters, flows }'],
+    ],
+    [
+      'a file that is a text',
+      'hello',
+      {},
+      ['gapless.yml:1: the configuration is "hello"; accepted: { clusters, flows }'],
+    ],
+    [
+      'a variable between braces without quotes',
+      valid.replace('["127.0.0.1:9092"]', '${BROKERS}'),
+      { BROKERS: 'b:1' },
+      [
+        'gapless.yml:2:24: not valid YAML: Unexpected flow-map-start at node end; put values with ${NAME} in double quotes',
+      ],
+    ],
+    [
+      'a key that is there twice',
+      `${valid}flows: []\n`,
+      {},
+      ['gapless.yml:9:1: not valid YAML: Map keys must be unique'],
+    ],
+    [
+      'two documents',
+      `${valid}---\n`,
+      {},
+      ['gapless.yml:9:1: not valid YAML: more than one document (a second "---")'],
+    ],
+    [
+      'an unknown tag',
+      `${valid}x: !vault y\n`,
+      {},
+      ['gapless.yml:9:4: not valid YAML: Unresolved tag: !vault'],
+    ],
+    [
+      'an alias without an anchor',
+      valid.replace('from: primary', 'from: *p'),
+      {},
+      [
+        'gapless.yml: not valid YAML: Unresolved alias (the anchor must be set before the alias): p',
+      ],
+    ],
+  ])('%s', async (_case, text, env, lines) => {
+    expect(await linesOf(text, env)).toEqual(lines)
+  })
+
+  test('several problems are several lines, but no more than twenty and a count', async () => {
+    const many = Array.from({ length: 25 }, (_, at) => `    x${at}: 1\n`).join('')
+    const lines = await linesOf(`${valid}${many}`)
+    expect(lines).toHaveLength(21)
+    expect(lines.at(-1)).toBe('… and 5 more problems')
+  })
+
+  test('a missing file, a folder, and a file that is far too large', async () => {
+    const reason = async (path: string) =>
+      loadConfig(path, {}).then(
+        () => 'accepted',
+        error => (error as ConfigError).message.replace(path, 'FILE'),
+      )
+    const remedy = 'set GAPLESS_CONFIG to the path of one (docs/CONFIG.md shows the smallest)'
+    expect(await reason(join(folder, 'none.yml'))).toBe(
+      `FILE: no such file; write a configuration there, or ${remedy}`,
+    )
+    expect(await reason(folder)).toBe(`FILE: a directory, not a configuration; ${remedy}`)
+    expect(await reason(write('#'.repeat(1024 * 1024 + 1)))).toBe(
+      'FILE: larger than 1048576 bytes, so it is no configuration of gapless; set GAPLESS_CONFIG to the path of one',
+    )
+  })
+})
+
+test('No secret is ever printed, whatever else is wrong around it', async () => {
+  const key = fc.constantFrom('password', 'token', 'secretAccessKey', 'passwd')
+  const mechanism = fc.constantFrom('plain', 'scram-sha-512', 'oauthbearer', 'kerberos', '5', '[]')
+  await fc.assert(
+    fc.asyncProperty(key, mechanism, fc.boolean(), async (secretKey, name, isFromEnvironment) => {
+      const secret = 'hunter2-hunter2'
+      const value = isFromEnvironment ? '"${SECRET}"' : `[${secret}]`
+      const sasl = `sasl: { mechanism: ${name}, username: 5, ${secretKey}: ${value}, more: 1 }`
+      const lines = await linesOf(valid.replace('["127.0.0.1:9092"]', `["b:1"], ${sasl}`), {
+        SECRET: secret,
+      })
+      expect(lines.join('\n')).not.toContain(secret)
+    }),
+    { numRuns: 50 },
+  )
+})
+
+describe('Secrets by reference', () => {
+  const withPrimary = (fields: string) =>
+    valid.replace('["127.0.0.1:9092"]', () => `["b:1"], ${fields}`)
+
+  test('stay references in the configuration, and a PEM stays a text', async () => {
+    const pem = '-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE-----\\n'
+    const config = await load(
+      withPrimary(
+        `tls: { ca: "${pem}", key: { ssm: /key }, passphrase: "x/y" }, sasl: { mechanism: plain, ` +
+          'username: { secretsManager: s, key: username }, password: { secretsManager: s } }',
+      ),
+    )
+    expect(config.clusters.primary).toMatchObject({
+      tls: { ca: pem.replaceAll('\\n', '\n'), key: { ssm: '/key' }, passphrase: 'x/y' },
+      sasl: {
+        username: { secretsManager: 's', key: 'username' },
+        password: { secretsManager: 's' },
+      },
+    })
+  })
+
+  test('may be a token, or the credentials to fetch one with', async () => {
+    const token = '{ url: "https://id.example.com/token", clientId: a, clientSecret: { ssm: /b } }'
+    const config = await load(withPrimary(`sasl: { mechanism: oauthbearer, token: ${token} }`))
+    expect(config.clusters.primary?.sasl).toMatchObject({
+      token: { url: 'https://id.example.com/token', clientSecret: { ssm: '/b' } },
+    })
+  })
+
+  test.each([
+    [
+      'sasl: { mechanism: plain, username: u, password: { ssm: /p, key: canary } }',
+      'sasl.password.key is not accepted: no such key; known keys: see docs/CONFIG.md',
+    ],
+    [
+      'sasl: { mechanism: plain, username: u, password: { canary: 5 } }',
+      'sasl.password is ***; accepted: a password | { secretsManager, key } | { ssm }',
+    ],
+    [
+      'sasl: { mechanism: oauthbearer, token: { url: "http://canary.example.com/", clientId: a, clientSecret: canary } }',
+      'sasl.token.url is ***; accepted: an https:// URL',
+    ],
+    [
+      'sasl: "user:canary"',
+      'sasl is ***; accepted: mechanism: plain | scram-sha-256 | scram-sha-512 | oauthbearer | aws-msk-iam, and its credentials',
+    ],
+    [
+      'tls: "-----BEGIN PRIVATE KEY----- canary"',
+      'tls is ***; accepted: true | false | { ca, cert, key, passphrase, rejectUnauthorized }',
+    ],
+    [
+      'tls: { key: "-----BEGIN canary", rejectUnauthorized: 5 }',
+      'tls is {"key":"***","rejectUnauthorized":5}; accepted: true | false | { ca, cert, key, passphrase, rejectUnauthorized }',
+    ],
+    [
+      'sasl: { mechanism: aws-msk-iam, region: eu-west-1 }',
+      'tls is missing; accepted: true: MSK takes aws-msk-iam over TLS only',
+    ],
+  ])('are refused without a word of theirs: %s', async (fields, line) => {
+    const lines = await linesOf(withPrimary(fields))
+    expect(lines).toEqual([`gapless.yml:2: clusters.primary.${line}`])
+    expect(lines.join()).not.toContain('canary')
+  })
+})

@@ -1,0 +1,109 @@
+import { afterEach, describe, expect, test } from 'vitest'
+import { ReplicatorError } from '../../../../lib/io/failure/replicator-error.ts'
+import { createCheckpointStore } from '../../../../lib/io/table/checkpoint-store.ts'
+import {
+  createDynamoDbClient,
+  requestAttemptsMax,
+} from '../../../../lib/io/table/dynamodb-client.ts'
+import { createIncidentStore } from '../../../../lib/io/table/incident-store.ts'
+import { listPagesMax } from '../../../../lib/io/table/table-request.ts'
+import { partitionKey, replicating, truncation } from '../../../support/contracts/store-examples.ts'
+import {
+  type ScriptedAnswer,
+  startScriptedDynamoDb,
+} from '../../../support/doubles/scripted-dynamodb.ts'
+
+const ends: (() => unknown)[] = []
+afterEach(async () => {
+  for (const end of ends.splice(0)) await end()
+})
+
+async function storesAnswered(answer: (operation: string) => ScriptedAnswer) {
+  const server = await startScriptedDynamoDb(answer)
+  const client = createDynamoDbClient(server.env)
+  ends.push(() => client.destroy(), server.close)
+  return {
+    server,
+    checkpoints: createCheckpointStore(client, 'gapless'),
+    incidents: createIncidentStore(client, 'gapless'),
+  }
+}
+
+function refusal(name: string, status = 400): ScriptedAnswer {
+  const body = { __type: `com.amazonaws.dynamodb.v20120810#${name}`, message: 'no' }
+  return { status, body }
+}
+
+const saved = {
+  key: partitionKey(),
+  fence: 1,
+  write: 1,
+  state: replicating,
+  nowMs: 1,
+  lease: { kind: 'release' },
+} as const
+
+describe('a request to the table', () => {
+  test.each([
+    ['throttled', refusal('ThrottlingException')],
+    ['throttled by its capacity', refusal('ProvisionedThroughputExceededException')],
+    ['answered by a failing server', refusal('InternalServerError', 500)],
+  ])('that is %s is sent a bounded number of times and then reported', async (_, answer) => {
+    const { server, checkpoints } = await storesAnswered(() => answer)
+    await expect(checkpoints.save(saved)).rejects.toMatchObject({
+      name: 'ReplicatorError',
+      code: 'table-overloaded',
+      message:
+        `DynamoDB UpdateItem on table gapless at ${server.endpoint} failed while ` +
+        'saving the checkpoint of commit-log-0 (flow primary-to-standby): no',
+    })
+    expect(server.requests).toHaveLength(requestAttemptsMax)
+  })
+
+  test('that is throttled once is sent again and done', async () => {
+    const answers = [refusal('ThrottlingException'), { status: 200, body: {} }]
+    const { server, incidents } = await storesAnswered(
+      () => answers.shift() ?? refusal('InternalServerError', 500),
+    )
+    await incidents.record(truncation())
+    expect(server.requests).toEqual(['UpdateItem', 'UpdateItem'])
+  })
+
+  test.each([
+    ['AccessDeniedException', 'table-denied', /dynamodb:UpdateItem/],
+    ['UnrecognizedClientException', 'table-denied', /AWS_ACCESS_KEY_ID/],
+    ['ResourceNotFoundException', 'table-missing', /^run: gapless init/],
+    ['ValidationException', 'table-refused', /keys pk \(hash\) and sk \(range\)/],
+  ])('that is refused with %s is reported as %s', async (name, code, hint) => {
+    const { checkpoints } = await storesAnswered(() => refusal(name))
+    const refused = checkpoints.save(saved)
+    await expect(refused).rejects.toThrow(ReplicatorError)
+    await expect(refused).rejects.toMatchObject({ code, hint: expect.stringMatching(hint) })
+  })
+
+  test('to an endpoint where nothing listens names the endpoint and the variable', async () => {
+    const { server, checkpoints } = await storesAnswered(() => refusal('InternalServerError', 500))
+    await server.close()
+    await expect(checkpoints.get(partitionKey())).rejects.toMatchObject({
+      code: 'table-unreachable',
+      message: expect.stringMatching(/GetItem .*ECONNREFUSED 127\.0\.0\.1/),
+      hint: `Check that DynamoDB listens at ${server.endpoint} (AWS_ENDPOINT_URL).`,
+    })
+  })
+})
+
+describe('a list', () => {
+  test('with more pages than the bound is refused instead of cut short', async () => {
+    const { server, checkpoints } = await storesAnswered(() => ({
+      status: 200,
+      body: { Items: [], LastEvaluatedKey: { pk: { S: 'f' }, sk: { S: 'checkpoint/a' } } },
+    }))
+    await expect(checkpoints.list('primary-to-standby')).rejects.toMatchObject({
+      code: 'table-refused',
+      message: expect.stringMatching(
+        new RegExp(`^Flow primary-to-standby has more than ${listPagesMax} pages`),
+      ),
+    })
+    expect(server.requests).toHaveLength(listPagesMax)
+  })
+})

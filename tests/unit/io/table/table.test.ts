@@ -1,0 +1,34 @@
+import { readFile } from 'node:fs/promises'
+import { describe, expect, test } from 'vitest'
+import { parse } from 'yaml'
+import { tableShape } from '../../../../lib/io/table/table.ts'
+
+async function readResource() {
+  const text = await readFile(new URL('../../../../infra/table.yml', import.meta.url), 'utf8')
+  return parse(text).Resources.CheckpointTable
+}
+
+describe('the table of the stack in AWS', () => {
+  test('has the keys and the billing of the one that gapless init creates', async () => {
+    const { KeySchema, AttributeDefinitions, BillingMode } = (await readResource()).Properties
+    expect({ KeySchema, AttributeDefinitions, BillingMode }).toEqual(tableShape)
+  })
+
+  test('outlives its stack, can be restored to a point in time, and is encrypted', async () => {
+    expect(await readResource()).toMatchObject({
+      Type: 'AWS::DynamoDB::Table',
+      DeletionPolicy: 'Retain',
+      UpdateReplacePolicy: 'Retain',
+      Properties: {
+        PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true },
+        SSESpecification: { SSEEnabled: true },
+      },
+    })
+  })
+
+  test('is named by what the functions are told', async () => {
+    expect((await readResource()).Properties.TableName).toBe(
+      '$' + '{self:provider.environment.GAPLESS_TABLE}',
+    )
+  })
+})

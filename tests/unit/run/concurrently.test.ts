@@ -1,0 +1,38 @@
+import { describe, expect, test } from 'vitest'
+import { inBatches } from '../../../lib/run/concurrently.ts'
+import { createVirtualClock } from '../../support/doubles/virtual-clock.ts'
+
+const items = Array.from({ length: 25 }, (_, index) => index)
+
+describe('inBatches', () => {
+  test('does everything once, in the order of the items, at most so many at a time', async () => {
+    const clock = createVirtualClock()
+    const begun: number[] = []
+    let underWay = 0
+    let most = 0
+
+    await inBatches(items, 4, async item => {
+      begun.push(item)
+      underWay += 1
+      most = Math.max(most, underWay)
+      await clock.wait((item * 7) % 10)
+      underWay -= 1
+    })
+
+    expect(begun).toEqual(items)
+    expect({ most, underWay }).toEqual({ most: 4, underWay: 0 })
+  })
+
+  test('has nothing to do for no items', async () => {
+    await inBatches([], 4, async () => expect.unreachable())
+  })
+
+  test('rejects with the first failure', async () => {
+    const clock = createVirtualClock()
+    const failing = inBatches(items, 4, async item => {
+      await clock.wait(10 - item)
+      throw new Error(`item ${item}`)
+    })
+    await expect(failing).rejects.toThrow('item 3')
+  })
+})

@@ -1,0 +1,196 @@
+import { describe, expect, test } from 'vitest'
+import type { LogLine } from '../../../../lib/core/monitoring/incident-lines.ts'
+import type { Finding } from '../../../../lib/run/observe/logs.ts'
+import {
+  reportFindings,
+  resolveAnswered,
+  resolveCopied,
+} from '../../../../lib/run/observe/unobserved.ts'
+import type { PartitionReport } from '../../../../lib/run/partition/partition-run.ts'
+import { createMemoryStores } from '../../../support/doubles/memory-stores.ts'
+import { createVirtualClock } from '../../../support/doubles/virtual-clock.ts'
+
+const silence: Finding = {
+  kind: 'unobserved',
+  reason: 'unreachable',
+  cluster: 'primary',
+  topic: null,
+  detail: 'broker a:1: connect ECONNREFUSED',
+}
+const denied: Finding = {
+  kind: 'unobserved',
+  reason: 'authorization-denied',
+  cluster: 'primary',
+  topic: 'orders',
+  detail: 'TOPIC_AUTHORIZATION_FAILED',
+}
+
+function setUp() {
+  const { incidents } = createMemoryStores()
+  const lines: LogLine[] = []
+  const deps = { incidents, clock: createVirtualClock(), log: (line: LogLine) => lines.push(line) }
+  return {
+    deps,
+    lines,
+    report: (...findings: Finding[]) => reportFindings(deps, 'flow', findings),
+    answered: async (...findings: Finding[]) =>
+      resolveAnswered(deps, 'flow', (await incidents.list('flow', 'open')).incidents, findings),
+    open: async () => (await incidents.list('flow', 'open')).incidents,
+    all: async () => (await incidents.list('flow', 'all')).incidents,
+  }
+}
+
+describe('a cluster that does not answer', () => {
+  test('is one open incident that names what it covers and what was tried', async () => {
+    const { report, all } = setUp()
+    await report(silence)
+    expect(await all()).toMatchObject([
+      {
+        kind: 'unreachable',
+        resolution: 'open',
+        topic: null,
+        partition: null,
+        evidence: { cluster: 'primary', detail: 'broker a:1: connect ECONNREFUSED' },
+      },
+    ])
+  })
+
+  test('is one incident for all the partitions it hides, and for as many ticks as it lasts', async () => {
+    const { deps, lines, report, all } = setUp()
+    await report(silence, silence, silence)
+    expect(lines).toHaveLength(1)
+    await deps.clock.wait(60_000)
+    await report({ ...silence, detail: 'another socket' }, silence)
+    expect(await all()).toHaveLength(1)
+  })
+
+  test('is said on every tick, also when it is known', async () => {
+    const { report, lines } = setUp()
+    await report(silence)
+    await report(silence)
+    expect(lines).toHaveLength(2)
+    for (const { level, text } of lines) {
+      expect(level).toBe('error')
+      expect(text).toContain('Unreachable: cluster primary')
+    }
+  })
+
+  test('is another episode, and another incident, when it falls silent again', async () => {
+    const { deps, report, answered, all } = setUp()
+    await report(silence)
+    await answered()
+    await deps.clock.wait(1)
+    await report(silence)
+    const ids = (await all()).map(each => each.id)
+    expect(new Set(ids).size).toBe(2)
+  })
+
+  test('ends its incident when it answers, and says so', async () => {
+    const { report, answered, open, all, lines } = setUp()
+    await report(silence)
+    await answered()
+    expect(await open()).toEqual([])
+    expect(await all()).toMatchObject([{ resolution: 'recovered' }])
+    expect(lines.at(-1)?.text).toBe('Cluster primary, flow flow: answers again.')
+  })
+
+  test('does not end it while it is still silent', async () => {
+    const { report, answered, open } = setUp()
+    await report(silence)
+    await answered(silence)
+    expect(await open()).toHaveLength(1)
+  })
+})
+
+describe('different silences', () => {
+  test('of a cluster and of a topic are two incidents, and end one by one', async () => {
+    const { report, answered, open } = setUp()
+    await report(silence, denied)
+    expect(await open()).toHaveLength(2)
+    await answered(denied)
+    expect(await open()).toMatchObject([{ kind: 'authorization-denied', topic: 'orders' }])
+  })
+
+  test('a topic of a cluster that is silent altogether has not answered', async () => {
+    const { report, answered, open } = setUp()
+    await report(denied)
+    await answered(silence)
+    expect(await open()).toMatchObject([{ kind: 'authorization-denied', topic: 'orders' }])
+  })
+
+  test('a topic that is silent in another way has not answered', async () => {
+    const { report, answered, open } = setUp()
+    await report(denied)
+    await answered({ ...denied, reason: 'unreachable' })
+    expect(await open()).toMatchObject([{ kind: 'authorization-denied', topic: 'orders' }])
+  })
+
+  test('of two clusters are two incidents', async () => {
+    const { report, open } = setUp()
+    await report(silence, { ...silence, cluster: 'standby' })
+    expect((await open()).map(each => each.evidence.cluster).sort()).toEqual(['primary', 'standby'])
+  })
+})
+
+describe('a permission to read or write that is missing', () => {
+  const unreadable: Finding = { ...denied, foundCopying: true }
+  const copied = (topic: string, recordsReplicated: bigint): PartitionReport => ({
+    topic,
+    partition: 0,
+    outcome: 'drained',
+    detail: null,
+    recordsReplicated,
+    bytesReplicated: 0n,
+    incidents: [],
+    state: { kind: 'unstarted' },
+  })
+
+  test('is not over because the topic can be looked at', async () => {
+    const { report, answered, open, all } = setUp()
+    await report(unreadable)
+    await answered()
+    await report(unreadable)
+    expect(await open()).toHaveLength(1)
+    expect(await all()).toHaveLength(1)
+  })
+
+  test('is over when records of the topic were copied, and only then', async () => {
+    const { deps, report, open, all } = setUp()
+    const run = (partitions: PartitionReport[], findings: Finding[] = []) =>
+      resolveCopied(deps, 'flow', { partitions, findings })
+    await report(unreadable)
+    await run([copied('orders', 0n)])
+    await run([copied('payments', 5n)])
+    await run([copied('orders', 5n)], [unreadable])
+    expect(await open()).toHaveLength(1)
+    await run([copied('orders', 5n)])
+    expect(await open()).toEqual([])
+    expect(await all()).toMatchObject([{ resolution: 'recovered' }])
+  })
+})
+
+test('an answering cluster ends no incident about lost records', async () => {
+  const { deps, answered, open } = setUp()
+  await deps.incidents.record({
+    id: 'log-truncated:orders:0',
+    kind: 'log-truncated',
+    flow: 'flow',
+    topic: 'orders',
+    partition: 0,
+    resolution: 'open',
+    detectedAtMs: 1,
+    expectedOffset: null,
+    foundOffset: null,
+    lostRecordsMax: 5n,
+    evidence: { cluster: 'primary' },
+  })
+  await answered()
+  expect(await open()).toHaveLength(1)
+})
+
+test('nothing found is nothing stored and nothing said', async () => {
+  const { report, answered, all, lines } = setUp()
+  await report()
+  await answered()
+  expect([await all(), lines]).toEqual([[], []])
+})

@@ -1,0 +1,76 @@
+// What an operator goes past is named, and the command that goes past it is never half undone.
+
+import { expect, test } from 'vitest'
+import { resumePartition } from '../../../../lib/run/operate/resume.ts'
+import { createWorld, type World, writeBatches } from '../../../support/worlds/replicate-world.ts'
+
+const at = { topic: 'orders', partition: 0 }
+
+function resume(world: World, deps: Partial<World> = {}) {
+  return resumePartition(
+    { ...world, ...deps, owner: 'operator' },
+    { flow: world.flow, at, from: null },
+  )
+}
+
+/** Ten records copied, then an election behind the fourth, and eight others in their place. */
+async function divergedWorld(): Promise<World> {
+  const world = createWorld()
+  world.createTopic('orders')
+  const source = world.sourceLog('orders')
+  writeBatches(source, 10)
+  await world.run('orders')
+  source.elect(4n)
+  writeBatches(source, 8)
+  const report = await world.run('orders')
+  expect(report.partitions).toMatchObject([{ outcome: 'halted' }])
+  return world
+}
+
+test('a divergence is resumed where the logs part, and nothing is skipped', async () => {
+  const world = await divergedWorld()
+
+  const { position, skippedOffsets } = await resume(world)
+
+  expect([position.nextSourceOffset, skippedOffsets]).toEqual([4n, 0n])
+  // What is found from here on is not what was found on the way to here.
+  expect(position.rewinds).toBe(1)
+  expect(await world.storedIncidents()).toMatchObject([
+    { kind: 'log-diverged', resolution: 'resumed', foundOffset: 4n, lostRecordsMax: 0n },
+  ])
+})
+
+test('what retention took of the other log meanwhile is named from where the logs part', async () => {
+  const world = await divergedWorld()
+  world.sourceLog('orders').deleteBefore(7n)
+
+  const { position, skippedOffsets } = await resume(world)
+
+  expect([position.nextSourceOffset, skippedOffsets]).toEqual([7n, 3n])
+  expect(await world.storedIncidents()).toMatchObject([
+    {
+      kind: 'log-diverged',
+      foundOffset: 4n,
+      lostRecordsMax: 3n,
+      evidence: { passedFrom: '4', passedTo: '7' },
+    },
+  ])
+})
+
+test('a last write whose answer is lost is not undone by another one', async () => {
+  const world = await divergedWorld()
+  const checkpoints: World['checkpoints'] = {
+    ...world.checkpoints,
+    save: async input => {
+      await world.checkpoints.save(input)
+      if (input.state.kind === 'replicating') throw new Error('the answer is lost')
+      return 'saved'
+    },
+  }
+
+  await expect(resume(world, { checkpoints })).rejects.toThrow('the answer is lost')
+
+  const left = await world.checkpoint('orders')
+  expect(left?.state).toMatchObject({ kind: 'replicating', position: { nextSourceOffset: 4n } })
+  expect(left?.lease.untilMs).toBeNull()
+})

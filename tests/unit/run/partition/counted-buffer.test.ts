@@ -1,0 +1,16 @@
+import { expect, test } from 'vitest'
+import { createSharedMemory } from '../../../../lib/run/partition/counted-buffer.ts'
+
+test('is given back once, when the last of its holders lets it go', () => {
+  let times = 0
+  const memory = createSharedMemory(() => {
+    times += 1
+  })
+  memory.hold()
+  memory.hold()
+  memory.release()
+  memory.release()
+  expect(times).toBe(0)
+  memory.release()
+  expect(times).toBe(1)
+})

@@ -1,0 +1,60 @@
+// A tick that looks while a leader moves: metadata and brokers contradict each other for a moment.
+
+import { expect, test } from 'vitest'
+import type { LogLine } from '../../../../lib/core/monitoring/incident-lines.ts'
+import { planFlow } from '../../../../lib/run/plan/plan.ts'
+import { connectionLost } from '../../../support/doubles/fake-cluster.ts'
+import { createWorld, type World, writeBatches } from '../../../support/worlds/replicate-world.ts'
+
+async function tickOver(happens: (world: World) => void) {
+  const world = createWorld()
+  world.createTopic('orders')
+  writeBatches(world.sourceLog('orders'), 3)
+  happens(world)
+  const lines: LogLine[] = []
+  const startedAtMs = world.clock.nowMs()
+  const plan = await planFlow(
+    { ...world, log: line => lines.push(line), openTargetAdmin: () => expect.unreachable() },
+    world.flow,
+  )
+  return { world, plan, lines, tookMs: world.clock.nowMs() - startedAtMs }
+}
+
+/** Of the first `times` requests for log ends, as from a broker that leads no more. */
+const refuseListing = (world: World, times: number) => {
+  let left = times
+  world.source.control('listOffsets', async (serve, leaderId, point, partitions) => {
+    left -= 1
+    if (left < 0) return serve(leaderId, point, partitions)
+    const answer = { kind: 'error' as const, errorName: 'NOT_LEADER_OR_FOLLOWER' }
+    return partitions.map(({ topic, partition }) => ({ topic, partition, answer }))
+  })
+}
+
+test('a leader that moves while a tick looks is looked for again, and no incident', async () => {
+  const { world, plan, lines } = await tickOver(each => refuseListing(each, 3))
+  expect(plan.partitions).toMatchObject([{ kind: 'work', lagRecords: 3n }])
+  expect(plan.findings).toEqual([])
+  expect(lines).toEqual([])
+  expect(await world.storedIncidents()).toEqual([])
+})
+
+test('a partition that nobody leads for longer is unobserved, after a bounded wait', async () => {
+  const { plan, tookMs } = await tickOver(each => refuseListing(each, 1_000))
+  expect(plan.partitions).toMatchObject([{ kind: 'unobserved', lagRecords: null }])
+  expect(plan.findings).toMatchObject([{ reason: 'unreachable', topic: 'orders' }])
+  expect(tookMs).toBeLessThanOrEqual(2_000)
+})
+
+test('a cluster that is slow not to answer is not asked again and again', async () => {
+  let asked = 0
+  const { plan } = await tickOver(world =>
+    world.source.control('listOffsets', async () => {
+      asked += 1
+      await world.clock.wait(15_000)
+      throw connectionLost('primary')
+    }),
+  )
+  expect(plan.partitions).toMatchObject([{ kind: 'unobserved' }])
+  expect(asked).toBe(3)
+})

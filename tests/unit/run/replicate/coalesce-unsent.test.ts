@@ -1,0 +1,101 @@
+// Small batches that wait for each other go out as one, on a target that takes its time. Records
+// are real here: only what can be opened can be joined.
+
+import { expect, test } from 'vitest'
+import {
+  inFlightRequestsMax,
+  joinedBytesMax,
+  smallBatchBytesMax,
+} from '../../../../lib/core/config/defaults.ts'
+import { bodyOf, writeRecords } from '../../../../lib/kafka/record.ts'
+import { readSourceRecords } from '../../../../lib/kafka/repack.ts'
+import type { FakeLog } from '../../../support/doubles/fake-log.ts'
+import { planFaults } from '../../../support/doubles/produce-faults.ts'
+import { createWorld, type World } from '../../../support/worlds/replicate-world.ts'
+
+const ROUND_TRIP_MS = 100
+
+/** Batches of one record each, `bytes` long. */
+function writeSmall(log: FakeLog, count: number, bytes = 50): void {
+  for (let each = 0; each < count; each += 1) {
+    const value = Buffer.alloc(bytes, `${log.logEnd} `)
+    const body = bodyOf(Buffer.from(`key ${log.logEnd}`), value)
+    const record = { attributes: 0, timestampDelta: 0n, offsetDelta: 0, body }
+    log.write({ recordsCount: 1, payload: writeRecords([record]) })
+  }
+}
+
+/** What a consumer sees: everything but where it lies. */
+function seen(log: FakeLog) {
+  return log.batches.flatMap(batch =>
+    readSourceRecords(batch).map(({ body, timestamp }) => ({ body: String(body), timestamp })),
+  )
+}
+
+function farTarget(world: World, ...faults: Parameters<typeof planFaults>[1]): void {
+  const slow = Array(1_000).fill({ kind: 'slow', ms: ROUND_TRIP_MS })
+  world.target.control('produce', planFaults(world.clock, [...faults, ...slow]).control)
+}
+
+function ordersWorld(): World {
+  const world = createWorld()
+  world.createTopic('orders')
+  return world
+}
+
+test('small batches that wait for each other arrive as one, record by record', async () => {
+  const world = ordersWorld()
+  farTarget(world)
+  writeSmall(world.sourceLog('orders'), 500)
+  const startedMs = world.clock.nowMs()
+
+  const report = await world.run('orders')
+
+  expect(report.partitions).toMatchObject([{ outcome: 'drained', recordsReplicated: 500n }])
+  expect(seen(world.targetLog('orders'))).toEqual(seen(world.sourceLog('orders')))
+  // One by one it would be a hundred round trips.
+  expect(world.clock.nowMs() - startedMs).toBeLessThan(ROUND_TRIP_MS * 10)
+  expect((await world.checkpoint('orders'))?.state).toMatchObject({
+    position: { nextSourceOffset: 500n, nextTargetOffset: 500n, producer: { nextSequence: 500 } },
+  })
+})
+
+test('what was sent before goes out again as it was, and only what follows is joined', async () => {
+  const world = ordersWorld()
+  farTarget(world, { kind: 'answer-lost' })
+  const source = world.sourceLog('orders')
+  writeSmall(source, 40)
+
+  const report = await world.run('orders')
+
+  expect(report.partitions).toMatchObject([{ outcome: 'drained', recordsReplicated: 40n }])
+  expect(seen(world.targetLog('orders'))).toEqual(seen(source))
+})
+
+test('large batches are passed on as they are', async () => {
+  const world = ordersWorld()
+  farTarget(world)
+  const source = world.sourceLog('orders')
+  writeSmall(source, inFlightRequestsMax * 3, smallBatchBytesMax)
+
+  await world.run('orders')
+
+  const target = world.targetLog('orders')
+  expect(target.batches.map(each => each.recordsCount)).toEqual(source.batches.map(() => 1))
+  expect(Math.max(...target.batches.map(each => each.bytes.length))).toBeLessThan(joinedBytesMax)
+})
+
+test('batches of two leader epochs stay apart, so that a position between them has its own', async () => {
+  const world = ordersWorld()
+  farTarget(world)
+  const source = world.sourceLog('orders')
+  writeSmall(source, 3)
+  source.elect()
+  writeSmall(source, 4)
+
+  await world.run('orders')
+
+  const target = world.targetLog('orders')
+  expect(target.batches.map(each => each.recordsCount)).toEqual([3, 4])
+  expect(seen(target)).toEqual(seen(source))
+})

@@ -1,0 +1,116 @@
+// A target that is far away: an answer takes a round trip, however fast the broker is. Records are
+// real here: what is taken over is compared by them.
+
+import fc from 'fast-check'
+import { expect, test } from 'vitest'
+import {
+  eagerRequestsMax,
+  inFlightRequestsMax,
+  worthwhileRequestBytes,
+} from '../../../../lib/core/config/defaults.ts'
+import { bodyOf, writeRecords } from '../../../../lib/kafka/record.ts'
+import {
+  type Control,
+  connectionLost,
+  refuseProduce,
+} from '../../../support/doubles/fake-cluster.ts'
+import type { FakeLog } from '../../../support/doubles/fake-log.ts'
+import { createWorld, payloads, type World } from '../../../support/worlds/replicate-world.ts'
+
+const ROUND_TRIP_MS = 100
+/** Of one story; a run that finds trouble tries several times by itself. */
+const RUNS_MAX = 10
+
+/** Batches of one record each, large enough to be worth a request. */
+function writeLarge(log: FakeLog, count: number): string[] {
+  for (let each = 0; each < count; each += 1) {
+    const value = Buffer.alloc(worthwhileRequestBytes, `${log.logEnd} `)
+    const body = bodyOf(Buffer.from(`key ${log.logEnd}`), value)
+    const record = { attributes: 0, timestampDelta: 0n, offsetDelta: 0, body }
+    log.write({ recordsCount: 1, payload: writeRecords([record]) })
+  }
+  return payloads(log).slice(-count)
+}
+
+/** Of a request: it is lost on the way there or back, or refused before anything is appended. */
+type Fault = 'lost' | 'answer-lost' | 'refused'
+
+/** `faults`: by when their requests were sent. */
+function farWorld(faults: ReadonlyMap<number, Fault> = new Map()) {
+  const world = createWorld()
+  world.createTopic('orders')
+  const inFlight = { now: 0, max: 0 }
+  let arrived = 0
+  const produce: Control<'produce'> = async (serve, leaderId, request) => {
+    const fault = faults.get(arrived)
+    arrived += 1
+    inFlight.now += 1
+    inFlight.max = Math.max(inFlight.max, inFlight.now)
+    try {
+      await world.clock.wait(ROUND_TRIP_MS / 2)
+      if (fault === 'lost') throw connectionLost('standby')
+      if (fault === 'refused') return refuseProduce(request, 'NOT_LEADER_OR_FOLLOWER')
+      const answer = await serve(leaderId, request)
+      await world.clock.wait(ROUND_TRIP_MS / 2)
+      if (fault === 'answer-lost') throw connectionLost('standby')
+      return answer
+    } finally {
+      inFlight.now -= 1
+    }
+  }
+  world.target.control('produce', produce)
+  return { ...world, inFlight }
+}
+
+async function producerEpoch(world: World): Promise<number | undefined> {
+  const state = (await world.checkpoint('orders'))?.state
+  return state?.kind === 'replicating' ? state.position.producer?.producerEpoch : undefined
+}
+
+test('batches worth a request do not wait for the answers of the first five', async () => {
+  const world = farWorld()
+  const written = writeLarge(world.sourceLog('orders'), 400)
+  const startedMs = world.clock.nowMs()
+
+  const report = await world.run('orders')
+
+  expect(report.partitions).toMatchObject([{ outcome: 'drained', recordsReplicated: 400n }])
+  expect(payloads(world.targetLog('orders'))).toEqual(written)
+  const fiveByFiveMs = (400 / eagerRequestsMax) * ROUND_TRIP_MS
+  expect(world.clock.nowMs() - startedMs).toBeLessThan(fiveByFiveMs / 4)
+  expect(world.inFlight.max).toBeGreaterThan(eagerRequestsMax)
+  expect(world.inFlight.max).toBeLessThanOrEqual(inFlightRequestsMax)
+})
+
+test('when more answers are lost than a broker remembers batches, it is looked what arrived', async () => {
+  const lost = Array.from({ length: 40 }, (_, index) => [20 + index, 'answer-lost'] as const)
+  const world = farWorld(new Map(lost))
+  const written = writeLarge(world.sourceLog('orders'), 200)
+
+  const report = await world.run('orders')
+
+  expect(report.partitions).toMatchObject([{ outcome: 'drained' }])
+  expect(payloads(world.targetLog('orders'))).toEqual(written)
+  expect(report.partitions[0]?.incidents).toEqual([])
+  expect(await producerEpoch(world)).toBe(1)
+})
+
+test('whatever is lost or refused with many requests in flight: every record once, in order', async () => {
+  const fault = fc.constantFrom<Fault>('lost', 'answer-lost', 'refused')
+  const faults = fc.array(fc.tuple(fc.nat({ max: 120 }), fault), { maxLength: 40 })
+  await fc.assert(
+    fc.asyncProperty(faults, fc.integer({ min: 20, max: 90 }), async (each, batches) => {
+      const world = farWorld(new Map(each))
+      const written = writeLarge(world.sourceLog('orders'), batches)
+      for (let runs = 0; runs < RUNS_MAX; runs += 1) {
+        const report = await world.run('orders')
+        expect(report.partitions[0]?.incidents).toEqual([])
+        if (report.partitions[0]?.outcome === 'drained') break
+        // A run that gave up on its connection may have kept its lease.
+        await world.clock.wait(world.flow.budgets.leaseMs)
+      }
+      expect(payloads(world.targetLog('orders'))).toEqual(written)
+    }),
+    { numRuns: 60 },
+  )
+})

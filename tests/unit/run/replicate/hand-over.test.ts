@@ -1,0 +1,134 @@
+// Two workers that follow the same partitions, one after the other, with the clock turned by hand.
+
+import { expect, test } from 'vitest'
+import { handOverWaitMsMax } from '../../../../lib/core/config/defaults.ts'
+import type { HandOver } from '../../../../lib/core/replicate/hand-over.ts'
+import type { ReplicateReport } from '../../../../lib/run/replicate/replicate.ts'
+import {
+  createWorld,
+  payloads,
+  type World,
+  writeBatches,
+} from '../../../support/worlds/replicate-world.ts'
+
+const RUN_MS = 60_000
+/** The longest time in which nobody copies. */
+const GAP_MS_MAX = 1_000
+const RELEASE_MS = 250
+
+function follow(world: World, partitions: readonly number[], handOvers: HandOver[] = []) {
+  const deadlineMs = world.clock.nowMs() + RUN_MS
+  const successors: Promise<ReplicateReport>[] = []
+  const ended = world.run('orders', {
+    partitions,
+    tails: true,
+    deadlineMs,
+    invokeSuccessor: async handOver => {
+      handOvers.push(handOver)
+      successors.push(succeed(world, handOver))
+    },
+  })
+  return { ended, successors, deadlineMs }
+}
+
+function succeed(world: World, { partitions, predecessor }: HandOver): Promise<ReplicateReport> {
+  return world.run('orders', {
+    partitions: partitions.map(each => each.partition),
+    predecessor,
+    tails: true,
+    deadlineMs: world.clock.nowMs() + RUN_MS,
+  })
+}
+
+test('a successor goes on within a second of the deadline, with nothing left out or repeated', async () => {
+  const world = createWorld()
+  world.createTopic('orders', 2)
+  const first = writeBatches(world.sourceLog('orders', 0), 3)
+  const { ended, successors, deadlineMs } = follow(world, [0, 1])
+  // The release comes later than announced: the successor must ask again, and soon.
+  const { save } = world.checkpoints
+  world.checkpoints.save = async input => {
+    if (input.lease.kind === 'release') await world.clock.wait(RELEASE_MS)
+    return save(input)
+  }
+
+  const report = await ended
+  expect(report.partitions.map(each => each.outcome)).toEqual(['deadline', 'deadline'])
+  const second = writeBatches(world.sourceLog('orders', 0), 3)
+  const producedAtMs: number[] = []
+  world.target.control('produce', (serve, ...args) => {
+    producedAtMs.push(world.clock.nowMs())
+    return serve(...args)
+  })
+  const [next] = await Promise.all(successors)
+
+  expect(next?.partitions).toMatchObject([
+    { outcome: 'deadline', recordsReplicated: 3n },
+    { outcome: 'deadline', recordsReplicated: 0n },
+  ])
+  expect((producedAtMs[0] ?? Number.POSITIVE_INFINITY) - deadlineMs).toBeLessThanOrEqual(GAP_MS_MAX)
+  expect(payloads(world.targetLog('orders', 0))).toEqual([...first, ...second])
+})
+
+test('a partition that stopped is not handed over, and the others are', async () => {
+  const world = createWorld()
+  world.createTopic('orders', 2)
+  const handOvers: HandOver[] = []
+  world.sourceLog('orders', 0).write({ recordsCount: 2, lastOffsetDelta: 4 })
+  const { ended, successors } = follow(world, [0, 1], handOvers)
+
+  const report = await ended
+  await Promise.all(successors)
+
+  expect(report.partitions.map(each => each.outcome)).toEqual(['halted', 'deadline'])
+  expect(handOvers.map(each => each.partitions.map(({ partition }) => partition))).toEqual([[1]])
+})
+
+test('a run whose partitions all stopped before its deadline invokes no successor', async () => {
+  const world = createWorld()
+  world.createTopic('orders')
+  world.sourceLog('orders').write({ recordsCount: 2, lastOffsetDelta: 4 })
+  const handOvers: HandOver[] = []
+
+  await follow(world, [0], handOvers).ended
+
+  expect(handOvers).toEqual([])
+})
+
+test('a successor waits for its predecessor only: the lease of anybody else ends it at once', async () => {
+  const world = createWorld()
+  world.createTopic('orders')
+  const running = follow(world, [0])
+  await world.clock.wait(1)
+  const beforeMs = world.clock.nowMs()
+
+  const report = await world.run('orders', {
+    tails: true,
+    predecessor: { owner: 'somebody', releasesAtMs: beforeMs + 1_000 },
+  })
+
+  expect(report.partitions).toMatchObject([{ outcome: 'lease-held' }])
+  expect(world.clock.nowMs()).toBe(beforeMs)
+  await running.ended
+  await Promise.all(running.successors)
+})
+
+test('a successor whose predecessor never releases gives up after its patience', async () => {
+  const world = createWorld()
+  world.createTopic('orders')
+  const running = follow(world, [0])
+  await world.clock.wait(1)
+  const beforeMs = world.clock.nowMs()
+
+  const report = await succeed(world, {
+    partitions: [{ topic: 'orders', partition: 0, topicIsKnown: true }],
+    predecessor: { owner: 'run-1', releasesAtMs: beforeMs },
+  })
+
+  expect(report.partitions).toMatchObject([{ outcome: 'lease-held' }])
+  const waitedMs = world.clock.nowMs() - beforeMs
+  expect(waitedMs).toBeGreaterThanOrEqual(handOverWaitMsMax)
+  expect(waitedMs).toBeLessThan(handOverWaitMsMax + GAP_MS_MAX)
+  await running.ended
+  await Promise.all(running.successors)
+})

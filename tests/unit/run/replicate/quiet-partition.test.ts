@@ -1,0 +1,85 @@
+// A partition that is followed and gets no record for a long time: what it meets meanwhile passes.
+
+import { expect, test } from 'vitest'
+import { observationAttemptsMax } from '../../../../lib/core/config/defaults.ts'
+import { errorCode } from '../../../../lib/kafka/error-codes.ts'
+import { createWorld, type World, writeBatches } from '../../../support/worlds/replicate-world.ts'
+
+const RUN_MS = 300_000
+const TROUBLES = observationAttemptsMax * 3
+
+/** Refuses `times` fetches, with `apartMs` of good answers between two. */
+function refuseFetches(world: World, times: number, apartMs: number): () => number {
+  let refused = 0
+  let nextMs = world.clock.nowMs() + apartMs
+  world.source.control('fetch', async (serve, leaderId, request) => {
+    const answer = await serve(leaderId, request)
+    if (refused >= times || world.clock.nowMs() < nextMs) return answer
+    refused += 1
+    nextMs = world.clock.nowMs() + apartMs
+    // Of the answer as a whole: one within a session may name no partition.
+    return { ...answer, errorCode: errorCode.UNKNOWN_SERVER_ERROR, partitions: [] }
+  })
+  return () => refused
+}
+
+function follow(world: World) {
+  const deadlineMs = world.clock.nowMs() + RUN_MS
+  return world.run('orders', { tails: true, deadlineMs })
+}
+
+test('troubles that passed do not add up: a quiet partition is followed to the deadline', async () => {
+  const world = createWorld()
+  world.createTopic('orders')
+  const refused = refuseFetches(world, TROUBLES, 10_000)
+
+  const report = await follow(world)
+
+  expect(refused()).toBe(TROUBLES)
+  expect(report.partitions).toMatchObject([{ outcome: 'deadline' }])
+})
+
+test('a trouble that does not pass ends its run', async () => {
+  const world = createWorld()
+  world.createTopic('orders')
+  const refused = refuseFetches(world, TROUBLES, 0)
+
+  const report = await follow(world)
+
+  expect(refused()).toBe(observationAttemptsMax + 1)
+  expect(report.partitions).toMatchObject([{ outcome: 'failed' }])
+})
+
+test('a partition in which nothing happens is renewed when half of its lease is over, no more often', async () => {
+  const world = createWorld()
+  world.createTopic('orders')
+  const { leaseMs } = world.flow.budgets
+  const writtenAtMs: number[] = []
+  const { save } = world.checkpoints
+  world.checkpoints.save = async input => {
+    writtenAtMs.push(world.clock.nowMs())
+    return save(input)
+  }
+
+  const report = await follow(world)
+
+  expect(report.partitions).toMatchObject([{ outcome: 'deadline' }])
+  const apart = writtenAtMs.slice(1).map((at, index) => at - (writtenAtMs[index] ?? 0))
+  expect(Math.max(...apart)).toBeLessThanOrEqual(leaseMs / 2)
+  expect(writtenAtMs.length).toBeLessThan(RUN_MS / (leaseMs / 2) + 5)
+})
+
+test('what moved is stored at the next interval, however much of the lease is left', async () => {
+  const world = createWorld()
+  world.createTopic('orders')
+  const { checkpointIntervalMs } = world.flow.budgets
+  const atMs = world.clock.nowMs() + 101_000
+  const following = follow(world)
+  await world.clock.wait(atMs - world.clock.nowMs())
+  writeBatches(world.sourceLog('orders'), 1)
+  await world.clock.wait(checkpointIntervalMs + world.flow.budgets.fetchWaitMs)
+
+  const { state } = (await world.checkpoint('orders')) ?? {}
+  expect(state).toMatchObject({ kind: 'replicating', position: { nextSourceOffset: 1n } })
+  await following
+})

@@ -1,0 +1,220 @@
+// The auditor over clusters in memory: what it sees when nobody replicates, when nobody answers,
+// and that it leaves everything as it is.
+
+import { describe, expect, test } from 'vitest'
+import { auditReadsMax, measuredTopicsMax } from '../../../../lib/core/config/defaults.ts'
+import type { TopicConfigReader } from '../../../../lib/io/cluster/topic-config.ts'
+import { watchFlow } from '../../../../lib/run/watch/watch.ts'
+import { topicMetrics, watchMetrics } from '../../../../lib/run/watch/watch-metrics.ts'
+import { connectionLost } from '../../../support/doubles/fake-cluster.ts'
+import { batchOf, createWorld, writeBatches } from '../../../support/worlds/replicate-world.ts'
+
+const HOUR = 3_600_000
+const DAY = 24 * HOUR
+
+const aWeek: TopicConfigReader = {
+  readTopicConfigs: async topics => {
+    const values = new Map([
+      ['cleanup.policy', 'delete'],
+      ['retention.ms', String(7 * DAY)],
+      ['retention.bytes', '-1'],
+    ])
+    return new Map(topics.map(topic => [topic, { kind: 'read', values }]))
+  },
+}
+
+/** Topic `orders`, of which five records are copied; none of these functions replicates more. */
+async function replicatedWorld(sourceConfigs: TopicConfigReader = aWeek) {
+  const world = createWorld()
+  world.createTopic('orders')
+  writeBatches(world.sourceLog('orders'), 5)
+  await world.run('orders')
+  world.lines.length = 0
+  const deps = {
+    ...world,
+    sourceConfigs,
+    log: (line: (typeof world.lines)[number]) => world.lines.push(line),
+  }
+  return {
+    ...world,
+    watch: () => watchFlow(deps, world.flow),
+    texts: () => world.lines.map(each => each.text).join('\n'),
+    write: (ageMs = 0) => {
+      const at = BigInt(world.clock.nowMs() - ageMs)
+      world.sourceLog('orders').write(batchOf(1, { baseTimestamp: at, maxTimestamp: at }))
+    },
+  }
+}
+
+const healthy = {
+  LagRecords: 0,
+  LagSeconds: 0,
+  TruncationHeadroomSeconds: (365 * DAY) / 1000,
+  OpenIncidents: 0,
+  HaltedPartitions: 0,
+  UnobservedPartitions: 0,
+  UnnoticedDifferences: 0,
+  StalledPartitions: 0,
+  Errors: 0,
+}
+
+describe('the auditor', () => {
+  test('finds a flow that has caught up healthy, and says nothing', async () => {
+    const world = await replicatedWorld()
+    const audit = await world.watch()
+    expect(watchMetrics(audit)).toEqual(healthy)
+    expect(topicMetrics(audit)).toEqual([])
+    expect(world.lines).toEqual([])
+  })
+
+  test('says how old the oldest record is that nobody copies, and when it will be gone', async () => {
+    const world = await replicatedWorld()
+    world.write(2 * DAY)
+    world.write()
+    const audit = await world.watch()
+    const behind = {
+      LagRecords: 2,
+      LagSeconds: (2 * DAY) / 1000,
+      TruncationHeadroomSeconds: (5 * DAY) / 1000,
+    }
+    expect(watchMetrics(audit)).toMatchObject(behind)
+    expect(topicMetrics(audit)).toEqual([{ topic: 'orders', values: behind }])
+    expect(world.texts()).toContain(
+      'orders-0 of flow flow is closest to a truncation: retention may delete records that are not ' +
+        'replicated in 432000 s; 2 offsets behind.',
+    )
+  })
+
+  test('sees a truncation that nobody noticed, and that nobody works', async () => {
+    const world = await replicatedWorld()
+    for (const age of [3, 2, 1]) world.write(age * DAY)
+    world.sourceLog('orders').deleteBefore(7n)
+    world.clock.jump(HOUR)
+    expect(watchMetrics(await world.watch())).toMatchObject({
+      UnnoticedDifferences: 1,
+      StalledPartitions: 1,
+      LagRecords: 1,
+    })
+    expect(world.texts()).toContain('offsets [5, 7) are lost')
+    expect(world.texts()).toContain('nobody has worked on them')
+
+    await world.run('orders')
+
+    const noticed = watchMetrics(await world.watch())
+    expect(noticed).toMatchObject({
+      ...{ UnnoticedDifferences: 0, StalledPartitions: 0 },
+      ...{ HaltedPartitions: 1, OpenIncidents: 1 },
+    })
+  })
+
+  test('sees a topic that was recreated, and a standby that was', async () => {
+    const world = await replicatedWorld()
+    world.source.createTopic('orders')
+    expect((await world.watch()).partitions[0]?.difference).toMatchObject({ kind: 'reset' })
+    await world.run('orders')
+    expect(watchMetrics(await world.watch())).toEqual(healthy)
+    world.target.createTopic('primary.orders')
+    expect((await world.watch()).partitions[0]?.difference).toMatchObject({ kind: 'standby-reset' })
+  })
+
+  test('changes nothing anywhere', async () => {
+    const world = await replicatedWorld()
+    for (const age of [3, 2, 1]) world.write(age * DAY)
+    world.sourceLog('orders').deleteBefore(7n)
+    const refuse = () => Promise.reject(new Error('the auditor writes'))
+    for (const cluster of [world.source, world.target]) {
+      cluster.control('produce', refuse)
+      cluster.control('initProducerId', refuse)
+      cluster.control('writeAbortMarker', refuse)
+    }
+    const before = await world.checkpoint('orders')
+    await world.watch()
+    expect(await world.checkpoint('orders')).toEqual(before)
+    expect(await world.storedIncidents()).toEqual([])
+  })
+})
+
+describe('what the auditor cannot see', () => {
+  test.each(['source', 'target'] as const)('is unobserved, never fine: a silent %s', async side => {
+    const world = await replicatedWorld()
+    world[side].control('describeTopics', () => Promise.reject(connectionLost(world[side].name)))
+    const values = watchMetrics(await world.watch())
+    expect(values.UnobservedPartitions).toBe(1)
+    expect(values.LagRecords).toBe(side === 'source' ? undefined : 0)
+    expect(values.LagSeconds).toBe(side === 'source' ? undefined : 0)
+    expect(world.texts()).toContain('unobserved')
+  })
+
+  test('of a flow that nobody ever saw counts as one', async () => {
+    const world = createWorld()
+    const log = () => undefined
+    world.source.control('describeTopics', () => Promise.reject(connectionLost('primary')))
+    const audit = await watchFlow({ ...world, sourceConfigs: aWeek, log }, world.flow)
+    const values = watchMetrics(audit)
+    expect(values.UnobservedPartitions).toBe(1)
+    expect(values).not.toHaveProperty('LagSeconds')
+    expect(values).not.toHaveProperty('TruncationHeadroomSeconds')
+  })
+
+  test('is the retention too: lag is known, the danger is not', async () => {
+    const detail = 'DescribeConfigs of topic orders answered TOPIC_AUTHORIZATION_FAILED'
+    const world = await replicatedWorld({
+      readTopicConfigs: async topics =>
+        new Map(topics.map(topic => [topic, { kind: 'unobserved', detail }])),
+    })
+    world.write(DAY)
+    const values = watchMetrics(await world.watch())
+    expect(values).toMatchObject({ UnobservedPartitions: 1, LagSeconds: DAY / 1000 })
+    expect(values).not.toHaveProperty('TruncationHeadroomSeconds')
+    expect(world.texts()).toContain(detail)
+  })
+
+  test('is the age of a record whose batch a broker does not give', async () => {
+    const world = await replicatedWorld()
+    world.write(DAY)
+    world.source.control('fetch', () => Promise.reject(connectionLost('primary')))
+    const values = watchMetrics(await world.watch())
+    expect(values).toMatchObject({ UnobservedPartitions: 1, LagRecords: 1 })
+    expect(values).not.toHaveProperty('LagSeconds')
+  })
+})
+
+test('beyond so many partitions the age is bounded by what was copied, and reads are too', async () => {
+  const world = createWorld()
+  const partitions = Array.from({ length: auditReadsMax + 5 }, (_, index) => index)
+  world.createTopic('wide', partitions.length)
+  for (const each of partitions) writeBatches(world.sourceLog('wide', each), 1)
+  await world.run('wide', { partitions })
+  const nowMs = BigInt(world.clock.nowMs())
+  for (const each of partitions) {
+    const fields = { baseTimestamp: nowMs, maxTimestamp: nowMs }
+    world.sourceLog('wide', each).write(batchOf(1, fields))
+  }
+  let reads = 0
+  world.source.control('fetch', (serve, ...request) => {
+    reads += 1
+    return serve(...request)
+  })
+  const log = () => undefined
+  const audit = await watchFlow({ ...world, sourceConfigs: aWeek, log }, world.flow)
+  expect(reads).toBe(auditReadsMax)
+  expect(audit.partitions.filter(each => each.unobserved.length > 0)).toEqual([])
+  expect(watchMetrics(audit).LagRecords).toBe(partitions.length)
+})
+
+test('only the topics that are furthest behind have metrics of their own', () => {
+  const partitions = Array.from({ length: measuredTopicsMax + 5 }, (_, index) => ({
+    ...{ topic: `topic-${index}`, partition: 0, unobserved: [], isHalted: false },
+    ...{ difference: null, isStalled: false, lagRecords: 1n },
+    lagMs: index * HOUR,
+    headroomMs: 'unlimited' as const,
+  }))
+  const audit = { flow: 'flow', partitions, unobserved: [], openIncidents: 0 }
+  const topics = topicMetrics(audit).map(each => each.topic)
+  expect(topics).toEqual(
+    partitions
+      .map(each => each.topic)
+      .slice(5)
+      .reverse(),
+  )
+})
