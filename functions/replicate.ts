@@ -52,7 +52,7 @@ async function run(event: unknown, context: Context): Promise<ReplicateAnswer> {
     remainingMs: context.getRemainingTimeInMillis(),
     reserveMs: flow.budgets.reserveMs,
   })
-  const tails = flow.mode === 'continuous'
+  const isContinuous = flow.mode === 'continuous'
   const invokeSuccessor: InvokeSuccessor = handOver =>
     startWorker({ flow: name, ...handOver } satisfies ShardEvent, detail =>
       // The next tick finds the leases free and hands the partitions out again.
@@ -65,10 +65,10 @@ async function run(event: unknown, context: Context): Promise<ReplicateAnswer> {
       flow,
       partitions,
       deadlineMs,
-      tails,
+      isContinuous,
       meter,
       predecessor,
-      ...(tails ? { invokeSuccessor } : {}),
+      ...(isContinuous ? { invokeSuccessor } : {}),
     },
   )
   meter.end(report)

@@ -118,7 +118,7 @@ async function main({ config: document, table }: FollowerOrder): Promise<void> {
   countWrites(client)
   const run = replicateAndReport(
     { ...deps, source: counted(deps.source), target: counted(deps.target) },
-    { flow, partitions, deadlineMs: Date.now() + RUN_MS, tails: true },
+    { flow, partitions, deadlineMs: Date.now() + RUN_MS, isContinuous: true },
   )
   takeRequests(() => report({ kind: 'usage', ...usage(ports) }))
   report({ kind: 'following', partitions: partitions.length })

@@ -118,7 +118,7 @@ export type FetchResponse = {
    * To be called when nobody reads any of the records ever again: their memory is used for another
    * answer. Not calling it is safe, and costs the collection of that memory.
    */
-  readonly giveBack?: () => void
+  readonly release?: () => void
 }
 
 const CONSUMER_REPLICA_ID = -1

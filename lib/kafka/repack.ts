@@ -6,8 +6,8 @@
 // (legacy-batch.ts).
 
 import assert from 'node:assert/strict'
+import { coalescePlainBatches } from './coalesce-plain.ts'
 import { compress, decompress, decompressedBytesMax } from './compression.ts'
-import { joinPlainBatches } from './join-plain.ts'
 import { type RecordView, readRecords, writeRecords } from './record.ts'
 import {
   checkedRecords,
@@ -62,7 +62,7 @@ export function splitBatch(batch: RecordBatch): readonly [RecordBatch, RecordBat
  * keeps its offset (`recordOffsets`). Throws DecodeError when one of them is damaged, or when they
  * hold more than `contentBytesMax` once they are decompressed.
  */
-export function joinBatches(
+export function coalesceBatches(
   batches: readonly [RecordBatch, ...RecordBatch[]],
   { contentBytesMax }: { readonly contentBytesMax: number },
 ): RecordBatch {
@@ -73,7 +73,7 @@ export function joinBatches(
     const { partitionLeaderEpoch } = batch
     assert.ok(partitionLeaderEpoch === first.partitionLeaderEpoch, 'nor those of several epochs')
   }
-  const plain = joinPlainBatches(batches, { contentBytesMax })
+  const plain = coalescePlainBatches(batches, { contentBytesMax })
   if (plain !== null) return plain
   const records: SourceRecord[] = []
   let bytesLeft = contentBytesMax

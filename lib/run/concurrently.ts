@@ -1,7 +1,7 @@
 // Owns doing one thing for many partitions with a bound on how many are under way.
 
 /** Calls `work` for every item, at most `inFlightMax` at once. Rejects with the first rejection. */
-export async function inBatches<T>(
+export async function concurrently<T>(
   items: readonly T[],
   inFlightMax: number,
   work: (item: T) => Promise<void>,

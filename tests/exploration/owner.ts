@@ -141,7 +141,7 @@ export async function startOwner(input: {
       flow,
       partitions: [{ topic: TOPIC, partition: 0, topicIsKnown: false }],
       deadlineMs: now + input.deadline * TICK_MS,
-      tails: false,
+      isContinuous: false,
       ...until,
     }).then(
       ended => {

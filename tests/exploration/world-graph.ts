@@ -149,7 +149,7 @@ async function finish(world: World, source: FakeCluster): Promise<string | null>
       flow,
       partitions: [{ topic: TOPIC, partition: 0, topicIsKnown: false }],
       deadlineMs: clock.nowMs() + LONG_AFTER_MS,
-      tails: false,
+      isContinuous: false,
     },
   )
   const [partition] = report.partitions

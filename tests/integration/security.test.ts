@@ -215,7 +215,7 @@ describe('sessions that the broker limits', () => {
       flow,
       partitions: [{ topic, partition: 0, topicIsKnown: true }],
       deadlineMs: Date.now() + 60_000,
-      tails: true,
+      isContinuous: true,
       interrupted: interruption.signal,
     })
     // Four connections at first: control and data of both clusters.

@@ -269,10 +269,10 @@ export function checkIncident(model: Model, incident: Incident): void {
       const ends = [...elections.map(each => each.end), ...(track.logStarts.get(topicId) ?? [])]
       if (elections.length === 0) throw wrong('no election was unclean')
       // Not located: only a bound is said.
-      const { partsNotBehind } = incident.evidence
-      if (incident.foundOffset === null && partsNotBehind !== undefined) {
-        if (elections.every(each => each.end > BigInt(partsNotBehind)))
-          throw wrong(`the logs part behind ${partsNotBehind}`)
+      const { divergesAtOrBefore } = incident.evidence
+      if (incident.foundOffset === null && divergesAtOrBefore !== undefined) {
+        if (elections.every(each => each.end > BigInt(divergesAtOrBefore)))
+          throw wrong(`the logs part behind ${divergesAtOrBefore}`)
         return
       }
       const found = BigInt(incident.foundOffset ?? -1n)

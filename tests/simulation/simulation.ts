@@ -142,7 +142,7 @@ function startWorker(world: SimulatedWorld, work: Work = {}): SimulatedProcess {
   const { scenario, chance, clock } = world
   const { flow } = scenario
   const process = world.startProcess('worker')
-  const tails = flow.mode === 'continuous' && !world.isCalm()
+  const isContinuous = flow.mode === 'continuous' && !world.isCalm()
   const lifetimeMs = world.isCalm() ? 60_000 : chance.integer(300, scenario.lifetimeMsMax)
   const all = Array.from({ length: scenario.partitions }, (_, partition) => {
     return { partition, topicIsKnown: false }
@@ -164,9 +164,9 @@ function startWorker(world: SimulatedWorld, work: Work = {}): SimulatedProcess {
       flow,
       partitions: partitions.map(each => ({ ...each, topic: TOPIC })),
       deadlineMs: clock.nowMs() + lifetimeMs,
-      tails,
+      isContinuous,
       predecessor,
-      ...(tails ? { invokeSuccessor } : {}),
+      ...(isContinuous ? { invokeSuccessor } : {}),
     })
     world.say(`${process.name} ends: ${report.partitions.map(each => each.outcome).join(', ')}`)
     world.check(() => checkReport(report))

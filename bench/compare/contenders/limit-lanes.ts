@@ -6,8 +6,8 @@
 // batches they came in.
 
 import {
-  joinedBytesMax,
-  joinedContentBytesMax,
+  coalescedBytesMax,
+  coalescedContentBytesMax,
   smallBatchBytesMax,
 } from '../../../lib/core/config/defaults.ts'
 import type { Cluster } from '../../../lib/io/cluster/cluster.ts'
@@ -26,7 +26,7 @@ import {
   PRODUCER_EPOCH_AT,
   PRODUCER_ID_AT,
 } from '../../../lib/kafka/record-batch-layout.ts'
-import { joinBatches, packRecords, readSourceRecords } from '../../../lib/kafka/repack.ts'
+import { coalesceBatches, packRecords, readSourceRecords } from '../../../lib/kafka/repack.ts'
 import { uuidFromTopicId } from '../../../lib/kafka/topic-id.ts'
 import { type PreparedBatch, prepareBatch } from './limit-wire.ts'
 
@@ -67,12 +67,12 @@ async function readSample(
     currentLeaderEpoch: null,
     fetchOffset: offset,
     lastFetchedEpoch: null,
-    partitionMaxBytes: joinedBytesMax,
+    partitionMaxBytes: coalescedBytesMax,
   }
   const answer = await source.fetch(leaderId, {
     maxWaitMs: 500,
     minBytes: 1,
-    maxBytes: joinedBytesMax,
+    maxBytes: coalescedBytesMax,
     isolationLevel: 'read-committed',
     topics: [{ topicId, partitions: [position] }],
   })
@@ -84,7 +84,7 @@ async function readSample(
   const [first, ...others] = batches
   if (first === undefined) throw new Error(`partition ${partition} has no batch at ${offset}`)
   if (first.bytes.length >= smallBatchBytesMax) return first
-  return joinBatches([first, ...others], { contentBytesMax: joinedContentBytesMax })
+  return coalesceBatches([first, ...others], { contentBytesMax: coalescedContentBytesMax })
 }
 
 /**

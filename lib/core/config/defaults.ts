@@ -104,10 +104,10 @@ export const produceBytesMax = 4 * MIB
 export const smallBatchBytesMax = 4 * KIB
 
 /** The most that small batches are joined to, bytes: below any limit a target would set. */
-export const joinedBytesMax = 64 * KIB
+export const coalescedBytesMax = 64 * KIB
 
 /** The most that they may hold when they are decompressed, bytes; else they stay apart. */
-export const joinedContentBytesMax = MIB
+export const coalescedContentBytesMax = MIB
 
 /** Conditional writes under way at once: the SDK keeps 50 sockets, and a burst helps nobody. */
 export const tableWritesInFlightMax = 32
@@ -131,10 +131,10 @@ export const behindMsMin = 60_000
 export const stalledAfterMs = 5 * 60_000
 
 /** First batches that a tick of the auditor reads to know their age; the longest silent first. */
-export const auditReadsMax = 256
+export const oldestReadsMax = 256
 
 /** Requests of the auditor under way at once, per flow. */
-export const auditReadsInFlightMax = 8
+export const oldestReadsInFlightMax = 8
 
 /** Topics that are behind and have metrics of their own: each costs money. The worst ones. */
 export const measuredTopicsMax = 10

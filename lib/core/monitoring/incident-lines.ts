@@ -144,7 +144,7 @@ function divergedRange(incident: Incident): string {
   if (found === null) {
     return (
       `The source's log was replaced from an offset on that no epoch tells, at ` +
-      `${evidence(incident, 'partsNotBehind')} or before`
+      `${evidence(incident, 'divergesAtOrBefore')} or before`
     )
   }
   return (

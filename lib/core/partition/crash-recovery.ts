@@ -28,7 +28,7 @@ export function transactionalIdPrefix(flow: string): string {
  * good order, or there are records that no checkpoint knows of (an old copy of the table, or
  * somebody else's).
  */
-export function needsTakeOver(
+export function needsRecovery(
   state: PartitionState,
   seen: { readonly target: TargetObservation; readonly cleanHandOver: boolean },
 ): state is Extract<PartitionState, { kind: 'replicating' | 'waiting' }> {

@@ -53,8 +53,8 @@ export function decide(
       return whileReplicating(state, position =>
         moved({ ...position, producer: event.producer }, [{ kind: 'save-checkpoint' }]),
       )
-    case 'taken-over':
-      return decideOnTakeOver(state, event, context)
+    case 'recovered-from-crash':
+      return decideOnRecovery(state, event, context)
     case 'skipped':
       return whileReplicating(state, position => {
         assert(!isBefore(event.nextSourceOffset, position.nextSourceOffset), 'skipped backwards')
@@ -174,9 +174,9 @@ function advanced(producer: Producer | null, recordsCount: number): Producer | n
 }
 
 /** The partition stands where its last owner got to, and that is stored before it goes on. */
-function decideOnTakeOver(
+function decideOnRecovery(
   state: PartitionState,
-  event: EventOf<'taken-over'>,
+  event: EventOf<'recovered-from-crash'>,
   { scope, nowMs }: DecideContext,
 ): Decision {
   assert(

@@ -5,7 +5,7 @@
 import type { Policies } from '../config/defaults.ts'
 import type { Incident, PartitionScope } from '../incident.ts'
 import type { SourceOffset, TargetOffset } from '../offset.ts'
-import type { EpochEnd, Parting, Stretch } from './epoch-history.ts'
+import type { DivergencePoint, EpochEnd, OffsetSpan } from './epoch-history.ts'
 import type { PartitionState, Position, Producer } from './partition-state.ts'
 
 /** What the source says of a partition at one moment. */
@@ -57,9 +57,9 @@ export type PartitionEvent =
   /** The target assigned a producer, and nobody writes there under an earlier one. */
   | { readonly kind: 'producer-assigned'; readonly producer: Producer }
   /** The owner before us is fenced, and what it left beyond the checkpoint was looked through. */
-  | ({ readonly kind: 'taken-over' } & TakenOver)
+  | ({ readonly kind: 'recovered-from-crash' } & CrashRecovery)
   /** Control batches, aborted data, empty batches: nothing of them belongs on the target. */
-  | ({ readonly kind: 'skipped' } & Stretch)
+  | ({ readonly kind: 'skipped' } & OffsetSpan)
   /** A batch that must not be passed on as it is: by our own check, or the target's answer. */
   | {
       readonly kind: 'refused'
@@ -73,7 +73,7 @@ export type Divergence = {
   /** The largest epoch of the source's log that is not above ours, and where it ends. */
   readonly epoch: number
   readonly endOffset: SourceOffset
-  readonly parting: Exclude<Parting, { kind: 'ask' }>
+  readonly parting: Exclude<DivergencePoint, { kind: 'ask' }>
   /** Where on the target begins what only the target has; null: nothing bounds it. */
   readonly onlyOnTarget: OnlyOnTarget | null
 }
@@ -85,7 +85,7 @@ export type OnlyOnTarget = {
 }
 
 /** What was found on the target beyond a checkpoint. */
-export type TakenOver = {
+export type CrashRecovery = {
   readonly producer: Producer
   /** Behind the last record that is on the target already. */
   readonly nextSourceOffset: SourceOffset

@@ -121,7 +121,7 @@ export function unlocatedDivergence(
     lostRecordsMax: null,
     evidence: {
       topicId: position.sourceTopicId,
-      partsNotBehind: String(found.parting.sourceOffset),
+      divergesAtOrBefore: String(found.parting.sourceOffset),
       ...epochsSeen(position, found),
       ...targetRange(position, found.onlyOnTarget),
     },
@@ -142,7 +142,7 @@ export function divergenceByLogEnd(
     expectedOffset: position.nextSourceOffset,
     foundOffset: null,
     lostRecordsMax: null,
-    evidence: { topicId: position.sourceTopicId, partsNotBehind: String(logEndOffset) },
+    evidence: { topicId: position.sourceTopicId, divergesAtOrBefore: String(logEndOffset) },
   })
 }
 

@@ -25,7 +25,7 @@ export type EpochStart = {
 export type EpochHistory = readonly EpochStart[]
 
 /** Batches that follow each other in the source, copied or skipped. */
-export type Stretch = {
+export type OffsetSpan = {
   readonly nextSourceOffset: SourceOffset
   /** Leader epoch of the batch right before `nextSourceOffset`; null: unknown. */
   readonly epoch: number | null
@@ -41,7 +41,7 @@ export function lastEpochOf(epochs: EpochHistory): number | null {
 }
 
 /** Two stretches as one. */
-export function joinStretches(left: Stretch | null, right: Stretch): Stretch {
+export function concatSpans(left: OffsetSpan | null, right: OffsetSpan): OffsetSpan {
   const behind = right.earlierEpochs ?? []
   const first = (behind[0] ?? right).epoch
   const ended =
@@ -60,7 +60,7 @@ export function joinStretches(left: Stretch | null, right: Stretch): Stretch {
 export function historyAfter(
   epochs: EpochHistory,
   from: { readonly sourceOffset: SourceOffset; readonly targetOffset: TargetOffset },
-  { stretch, targetBehind }: { stretch: Stretch; targetBehind: TargetOffset | null },
+  { stretch, targetBehind }: { stretch: OffsetSpan; targetBehind: TargetOffset | null },
 ): EpochHistory {
   let history = epochs
   let at: SourceOffset = from.sourceOffset
@@ -104,19 +104,23 @@ export type DivergingAnswer = {
   readonly logStartOffset: SourceOffset | null
 }
 
-export type Parting =
+export type DivergencePoint =
   /** The first source offset that is not what was copied, or was not copied. */
   | { readonly kind: 'at'; readonly sourceOffset: SourceOffset }
   /** To be asked next: an older position, with its epoch. No divergence there means `at` it. */
   | { readonly kind: 'ask'; readonly asked: Asked }
   /** The history, or the source's, does not reach back to it: at this offset, or before it. */
-  | { readonly kind: 'not-behind'; readonly sourceOffset: SourceOffset }
+  | { readonly kind: 'at-or-before'; readonly sourceOffset: SourceOffset }
 
 /**
  * One step of the search. Every `ask` names an older epoch than the one before, so there are no
  * more of them than entries of the history. As AbstractFetcherThread.getOffsetTruncationState does.
  */
-export function partingAfter(epochs: EpochHistory, asked: Asked, answer: DivergingAnswer): Parting {
+export function nextStep(
+  epochs: EpochHistory,
+  asked: Asked,
+  answer: DivergingAnswer,
+): DivergencePoint {
   const { epoch, endOffset, logStartOffset } = answer
   const index = epochs.findLastIndex(each => each.epoch <= epoch)
   const own = epochs[index]
@@ -124,7 +128,7 @@ export function partingAfter(epochs: EpochHistory, asked: Asked, answer: Divergi
     const first = epochs[0]?.sourceOffset ?? asked.sourceOffset
     // Nothing that was copied is of an epoch the source still has.
     if (first === 0n) return { kind: 'at', sourceOffset: first }
-    return { kind: 'not-behind', sourceOffset: first }
+    return { kind: 'at-or-before', sourceOffset: first }
   }
   const ownEnd = epochs[index + 1]?.sourceOffset ?? asked.sourceOffset
   const ends = isBefore(ownEnd, asked.sourceOffset) ? ownEnd : asked.sourceOffset
@@ -135,7 +139,7 @@ export function partingAfter(epochs: EpochHistory, asked: Asked, answer: Divergi
   // Of an epoch older than all it still has, a source says that it ends where its log starts
   // (LeaderEpochFileCache.endOffsetFor): it may have ended before.
   const isLogStart = endOffset === logStartOffset && endOffset > 0n && epoch === asked.epoch
-  return { kind: isLogStart ? 'not-behind' : 'at', sourceOffset: endOffset }
+  return { kind: isLogStart ? 'at-or-before' : 'at', sourceOffset: endOffset }
 }
 
 /** As stored: `epoch:sourceOffset:targetOffset`, comma separated; the last one may be empty. */

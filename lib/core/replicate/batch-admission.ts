@@ -6,8 +6,8 @@
 
 import type { FetchedPartition } from '../../kafka/01-fetch.ts'
 import { createAbortedFilter } from '../../kafka/aborted-transactions.ts'
+import { coalesceInPlace } from '../../kafka/coalesce-in-place.ts'
 import { DecodeError } from '../../kafka/decode-error.ts'
-import { joinInPlace } from '../../kafka/join-in-place.ts'
 import { isCompressed, repackLegacy } from '../../kafka/legacy-batch.ts'
 import {
   hasHoles,
@@ -18,15 +18,15 @@ import {
   readRecordBatches,
 } from '../../kafka/record-batch.ts'
 import { repackBatch } from '../../kafka/repack.ts'
-import { joinedBytesMax, smallBatchBytesMax } from '../config/defaults.ts'
+import { coalescedBytesMax, smallBatchBytesMax } from '../config/defaults.ts'
 import { isBefore, type SourceOffset, sourceOffset } from '../offset.ts'
-import { joinStretches, type Stretch } from '../partition/epoch-history.ts'
-import { joinCopied, joinedBatchesMax } from './coalesce.ts'
+import { concatSpans, type OffsetSpan } from '../partition/epoch-history.ts'
+import { coalesceCopied, coalescedBatchesMax } from './coalesce.ts'
 import { type CopiedBatch, extendBatch } from './copied-batch.ts'
 
 export type Admission = {
   /** Batches before the first copied one that hold nothing to copy; null when there are none. */
-  readonly skipped: Stretch | null
+  readonly skipped: OffsetSpan | null
   readonly copied: CopiedBatch[]
   /** Where the next fetch goes on. */
   readonly nextFetchOffset: SourceOffset
@@ -56,7 +56,7 @@ export function admitBatches(fetched: Fetched, fetchOffset: SourceOffset): Admis
     const joined =
       abortedTransactions.length > 0
         ? null
-        : joinInPlace(records, { from, fromOffset: offset }, joinLimits)
+        : coalesceInPlace(records, { from, fromOffset: offset }, coalesceLimits)
     if (joined !== null) {
       const { batch, nextOffset, end } = joined
       const nextFetchOffset = sourceOffset(nextOffset)
@@ -72,7 +72,7 @@ export function admitBatches(fetched: Fetched, fetchOffset: SourceOffset): Admis
         const detail = 'a batch whose length runs past everything the broker sent'
         return from === 0 ? { ...admission, refusal: { offset, detail } } : admission
       }
-      admission = inTurn(admission, sort(batches, accepts, offset))
+      admission = concatAdmissions(admission, sort(batches, accepts, offset))
       from = records.length - trailingBytes
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error
@@ -85,19 +85,19 @@ export function admitBatches(fetched: Fetched, fetchOffset: SourceOffset): Admis
 /** Looked at together: more than are joined to one (coalesce.ts). */
 const BATCHES_MAX = 1024
 
-const joinLimits = {
+const coalesceLimits = {
   smallBytes: smallBatchBytesMax,
-  joinedBytesMax,
-  batchesMax: joinedBatchesMax,
+  joinedBytesMax: coalescedBytesMax,
+  batchesMax: coalescedBatchesMax,
 }
 
 /** One behind the other. The batches of `next` are joined. */
-function inTurn({ skipped, copied }: Admission, next: Admission): Admission {
+function concatAdmissions({ skipped, copied }: Admission, next: Admission): Admission {
   const last = copied.at(-1)
   if (next.skipped !== null && last !== undefined) extendBatch(last, next.skipped)
-  copied.push(...joinCopied(next.copied))
+  copied.push(...coalesceCopied(next.copied))
   const isBehind = next.skipped === null || last !== undefined
-  return { ...next, copied, skipped: isBehind ? skipped : joinStretches(skipped, next.skipped) }
+  return { ...next, copied, skipped: isBehind ? skipped : concatSpans(skipped, next.skipped) }
 }
 
 function sort(
@@ -106,9 +106,9 @@ function sort(
   fetchOffset: SourceOffset,
 ): Admission {
   const copied: CopiedBatch[] = []
-  let skipped: Stretch | null = null
+  let skipped: OffsetSpan | null = null
   let at = fetchOffset
-  for (const entry of joinLegacy(batches)) {
+  for (const entry of coalesceLegacy(batches)) {
     const next = sourceOffset(nextOffsetOf(entry))
     // The filter sees every batch, also one below the position: it follows transactions through
     // them.
@@ -123,7 +123,7 @@ function sort(
     const last = copied.at(-1)
     const stretch = { nextSourceOffset: next, epoch: epochOf(entry) }
     if (passed !== null) copied.push({ batch: passed, ...stretch })
-    else if (last === undefined) skipped = joinStretches(skipped, stretch)
+    else if (last === undefined) skipped = concatSpans(skipped, stretch)
     else extendBatch(last, stretch)
     at = next
   }
@@ -168,7 +168,9 @@ type LegacyRun = readonly [LegacyBatch, ...LegacyBatch[]]
  */
 const legacyRunBytesMax = 256 * 1024
 
-function joinLegacy(batches: readonly (RecordBatch | LegacyBatch)[]): (RecordBatch | LegacyRun)[] {
+function coalesceLegacy(
+  batches: readonly (RecordBatch | LegacyBatch)[],
+): (RecordBatch | LegacyRun)[] {
   const joined: (RecordBatch | LegacyRun)[] = []
   // The run that the next single record may still be added to.
   let open: [LegacyBatch, ...LegacyBatch[]] | null = null

@@ -3,25 +3,29 @@
 
 import { DecodeError } from '../../kafka/decode-error.ts'
 import { compressionCodec, type RecordBatch } from '../../kafka/record-batch.ts'
-import { joinBatches } from '../../kafka/repack.ts'
-import { joinedBytesMax, joinedContentBytesMax, smallBatchBytesMax } from '../config/defaults.ts'
-import { joinStretches, type Stretch } from '../partition/epoch-history.ts'
+import { coalesceBatches } from '../../kafka/repack.ts'
+import {
+  coalescedBytesMax,
+  coalescedContentBytesMax,
+  smallBatchBytesMax,
+} from '../config/defaults.ts'
+import { concatSpans, type OffsetSpan } from '../partition/epoch-history.ts'
 import type { CopiedBatch } from './copied-batch.ts'
 
 /** As many of the smallest as a joined one may hold. */
-export const joinedBatchesMax = 256
+export const coalescedBatchesMax = 256
 
 /**
  * What came in one answer, with one batch in the place of small ones that follow each other. The
  * others stay the very same objects.
  */
-export function joinCopied(copied: readonly CopiedBatch[]): readonly CopiedBatch[] {
+export function coalesceCopied(copied: readonly CopiedBatch[]): readonly CopiedBatch[] {
   const result: CopiedBatch[] = []
   // Ends: every pass goes on behind a batch at least.
   for (let from = 0; from < copied.length; ) {
-    const count = joinableCount(copied, from)
+    const count = coalescibleCount(copied, from)
     const group = copied.slice(from, from + Math.max(1, count))
-    const joined = count < 2 ? null : join(group)
+    const joined = count < 2 ? null : coalesce(group)
     if (joined === null) result.push(...group)
     else result.push(joined)
     from += group.length
@@ -33,37 +37,37 @@ export function joinCopied(copied: readonly CopiedBatch[]): readonly CopiedBatch
  * How many from `from` on go together. A position inside could not say which epoch lies right
  * before it if they had several.
  */
-export function joinableCount(batches: readonly CopiedBatch[], from: number): number {
+export function coalescibleCount(batches: readonly CopiedBatch[], from: number): number {
   const first = batches[from]?.batch
   let bytes = 0
   let at = from
   // Ends: at the last batch at the latest.
-  for (; first !== undefined && at < batches.length && at - from < joinedBatchesMax; at += 1) {
+  for (; first !== undefined && at < batches.length && at - from < coalescedBatchesMax; at += 1) {
     const { batch } = batches[at] ?? { batch: first }
     bytes += batch.bytes.length
     const isAlike =
       compressionCodec(batch) === compressionCodec(first) &&
       batch.partitionLeaderEpoch === first.partitionLeaderEpoch
-    if (!isAlike || batch.bytes.length >= smallBatchBytesMax || bytes > joinedBytesMax) break
+    if (!isAlike || batch.bytes.length >= smallBatchBytesMax || bytes > coalescedBytesMax) break
   }
   return at - from
 }
 
 /** null: they stay apart. */
-export function join(small: readonly CopiedBatch[]): CopiedBatch | null {
-  const batch = joined(small.map(each => each.batch))
+export function coalesce(small: readonly CopiedBatch[]): CopiedBatch | null {
+  const batch = coalesced(small.map(each => each.batch))
   const last = small.at(-1)
   if (batch === null || last === undefined) return null
-  const stretch = small.reduce<Stretch | null>(joinStretches, null) ?? last
+  const stretch = small.reduce<OffsetSpan | null>(concatSpans, null) ?? last
   const { nextSourceOffset, epoch, earlierEpochs = [] } = stretch
   return { nextSourceOffset, epoch, earlierEpochs, batch }
 }
 
-function joined(batches: readonly RecordBatch[]): RecordBatch | null {
+function coalesced(batches: readonly RecordBatch[]): RecordBatch | null {
   const [first, ...others] = batches
   if (first === undefined) return null
   try {
-    return joinBatches([first, ...others], { contentBytesMax: joinedContentBytesMax })
+    return coalesceBatches([first, ...others], { contentBytesMax: coalescedContentBytesMax })
   } catch (error) {
     // Damaged, or too much once decompressed: sent as they are, and the target says what is wrong.
     if (error instanceof DecodeError) return null

@@ -3,7 +3,7 @@
 
 import type { RecordBatch } from '../../kafka/record-batch.ts'
 import type { SourceOffset } from '../offset.ts'
-import { type EpochEnd, joinStretches, type Stretch } from '../partition/epoch-history.ts'
+import { concatSpans, type EpochEnd, type OffsetSpan } from '../partition/epoch-history.ts'
 
 export type CopiedBatch = {
   readonly batch: RecordBatch
@@ -21,6 +21,6 @@ export type CopiedBatch = {
 }
 
 /** Puts batches that were skipped behind a copied one: its acknowledgement passes them too. */
-export function extendBatch(copied: CopiedBatch, skipped: Stretch): void {
-  Object.assign(copied, joinStretches(copied, skipped) satisfies Stretch)
+export function extendBatch(copied: CopiedBatch, skipped: OffsetSpan): void {
+  Object.assign(copied, concatSpans(copied, skipped) satisfies OffsetSpan)
 }

@@ -7,18 +7,18 @@
 import { type Budgets, shareBatchesMin } from '../config/defaults.ts'
 
 /** What the answers so far have shown of a partition. */
-export type Appetite = {
+export type FetchShare = {
   /** Its log had more when it was last looked at. */
   readonly isBehind: boolean
   /** The number of the last fetch that brought something; 0: none did. */
-  readonly fedInTurn: number
+  readonly lastFetchTurn: number
   /** Bytes: less would bring hardly more than a batch. 0: how large they are is not known. */
   readonly shareMin: number
 }
 
 /** Of a partition nothing of which was fetched yet. */
-export function firstAppetite(isBehind: boolean): Appetite {
-  return { isBehind, fedInTurn: 0, shareMin: 0 }
+export function initialShare(isBehind: boolean): FetchShare {
+  return { isBehind, lastFetchTurn: 0, shareMin: 0 }
 }
 
 type FetchBudgets = Pick<Budgets, 'fetchBytesMax' | 'partitionFetchBytesMax'>
@@ -28,22 +28,26 @@ type FetchBudgets = Pick<Budgets, 'fetchBytesMax' | 'partitionFetchBytesMax'>
  * that are behind; as much as may be for the others, of whom hardly anything will come.
  */
 export function bytesToAskFor(
-  all: readonly Appetite[],
+  all: readonly FetchShare[],
   { fetchBytesMax, partitionFetchBytesMax }: FetchBudgets,
-): (one: Appetite) => number {
+): (one: FetchShare) => number {
   const share = Math.floor(fetchBytesMax / all.filter(each => each.isBehind).length)
   return ({ isBehind, shareMin }) =>
     isBehind ? Math.min(Math.max(share, shareMin), partitionFetchBytesMax) : partitionFetchBytesMax
 }
 
 /** Whoever waited longest for something comes first. */
-export function inTurn<T extends { readonly appetite: Appetite }>(all: readonly T[]): T[] {
-  return all.toSorted((left, right) => left.appetite.fedInTurn - right.appetite.fedInTurn)
+export function longestWaitingFirst<T extends { readonly fetchShare: FetchShare }>(
+  all: readonly T[],
+): T[] {
+  return all.toSorted(
+    (left, right) => left.fetchShare.lastFetchTurn - right.fetchShare.lastFetchTurn,
+  )
 }
 
 /** After an answer to the fetch with the number `turn`. */
-export function appetiteAfter(
-  before: Appetite,
+export function shareAfter(
+  before: FetchShare,
   answer: {
     readonly turn: number
     readonly isBehind: boolean
@@ -52,10 +56,10 @@ export function appetiteAfter(
     /** Of the last batch of them that is copied; null: none is. */
     readonly lastBatchBytes: number | null
   },
-): Appetite {
+): FetchShare {
   const { turn, isBehind, bytes, lastBatchBytes } = answer
   // A next batch larger than its share comes when the partition is the first in a request.
   if (bytes === 0) return { ...before, isBehind }
   const shareMin = lastBatchBytes === null ? before.shareMin : lastBatchBytes * shareBatchesMin
-  return { isBehind, fedInTurn: turn, shareMin }
+  return { isBehind, lastFetchTurn: turn, shareMin }
 }

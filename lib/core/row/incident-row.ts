@@ -177,6 +177,9 @@ function readOffset(kind: IncidentKind, value: bigint): SourceOffset | TargetOff
   return isAboutTarget(kind) ? targetOffset(value) : sourceOffset(value)
 }
 
+/** Names that an earlier version stored, each with the name that replaced it. */
+const renamedEvidence = new Map([['partsNotBehind', 'divergesAtOrBefore']])
+
 function readEvidence(read: RowReader): Record<string, string> {
   const facts = parseJson(read.text('evidence'))
   if (typeof facts !== 'object' || facts === null || Array.isArray(facts)) {
@@ -185,7 +188,11 @@ function readEvidence(read: RowReader): Record<string, string> {
   for (const value of Object.values(facts)) {
     if (typeof value !== 'string') throw read.corrupt('evidence', 'a JSON object of strings')
   }
-  return facts as Record<string, string>
+  const named = Object.entries(facts).map(([name, value]) => [
+    renamedEvidence.get(name) ?? name,
+    value,
+  ])
+  return Object.fromEntries(named)
 }
 
 /** Null, which is no evidence either, where the text is no JSON. */

@@ -8,7 +8,7 @@ import { type PartitionState, positionOf } from '../partition/partition-state.ts
 import { isLeaseLive } from '../replicate/budget.ts'
 import { headroomMs, type OldestBatch, type TopicRetention } from './retention.ts'
 
-export type AuditedSource =
+export type WatchedSource =
   | {
       readonly kind: 'seen'
       readonly topicId: string
@@ -19,7 +19,7 @@ export type AuditedSource =
   | { readonly kind: 'missing' }
   | { readonly kind: 'unobserved'; readonly detail: string }
 
-export type AuditedTarget =
+export type WatchedTarget =
   | { readonly kind: 'seen'; readonly topicId: string; readonly logEnd: bigint }
   | { readonly kind: 'missing' }
   | { readonly kind: 'unobserved'; readonly detail: string }
@@ -31,7 +31,7 @@ export type Oldest =
   | { readonly kind: 'unobserved'; readonly detail: string }
 
 /** Where the partition stands in the table. */
-export type AuditedRow =
+export type WatchedRow =
   | { readonly kind: 'absent' }
   | {
       readonly kind: 'checkpoint'
@@ -41,7 +41,7 @@ export type AuditedRow =
     }
   | { readonly kind: 'corrupt'; readonly detail: string }
 
-export type PartitionAudit = {
+export type PartitionHealth = {
   /** What could not be seen, for a person; empty when all could. */
   readonly unobserved: readonly string[]
   readonly isHalted: boolean
@@ -64,13 +64,13 @@ export type Difference =
   | { readonly kind: 'standby-reset'; readonly topicId: string; readonly recreatedAs: string }
   | { readonly kind: 'standby-cut'; readonly position: bigint; readonly logEnd: bigint }
 
-type Seen = Extract<AuditedSource, { kind: 'seen' }>
+type Seen = Extract<WatchedSource, { kind: 'seen' }>
 
 /**
  * The first offset that is not replicated and still exists: the position, or where the log starts
  * when it has moved beyond it, or belongs to another generation. Null where it cannot be known.
  */
-export function firstUnreplicated(row: AuditedRow, source: AuditedSource): bigint | null {
+export function firstUnreplicated(row: WatchedRow, source: WatchedSource): bigint | null {
   if (row.kind === 'corrupt' || source.kind !== 'seen') return null
   const position = positionOf(stateOf(row))
   if (position === null || position.sourceTopicId !== source.topicId) return source.logStart
@@ -78,14 +78,14 @@ export function firstUnreplicated(row: AuditedRow, source: AuditedSource): bigin
   return nextSourceOffset > source.logStart ? nextSourceOffset : source.logStart
 }
 
-export function auditPartition(input: {
-  readonly row: AuditedRow
-  readonly source: AuditedSource
-  readonly target: AuditedTarget
+export function partitionHealth(input: {
+  readonly row: WatchedRow
+  readonly source: WatchedSource
+  readonly target: WatchedTarget
   readonly retention: TopicRetention
   readonly oldest: Oldest
   readonly nowMs: number
-}): PartitionAudit {
+}): PartitionHealth {
   const { row, source, target, retention, oldest, nowMs } = input
   const from = firstUnreplicated(row, source)
   const unobserved = [
@@ -125,7 +125,7 @@ function headroomOf(input: {
   readonly oldest: Oldest
   readonly retention: TopicRetention
   readonly nowMs: number
-}): PartitionAudit['headroomMs'] {
+}): PartitionHealth['headroomMs'] {
   const { lagRecords, lagMs, oldest, retention, nowMs } = input
   if (lagMs === null) return null
   // Caught up but for what is on its way: a topic with a short retention is not in danger by that.
@@ -136,7 +136,7 @@ function headroomOf(input: {
 
 /** A halted partition says itself that it stands; everybody else is expected to be at work. */
 function isStalled(
-  row: Exclude<AuditedRow, { kind: 'corrupt' }>,
+  row: Exclude<WatchedRow, { kind: 'corrupt' }>,
   source: Seen,
   at: { readonly from: bigint; readonly lagMs: number; readonly nowMs: number },
 ): boolean {
@@ -154,8 +154,8 @@ function isStalled(
  */
 function differenceOf(
   state: PartitionState,
-  source: AuditedSource,
-  target: AuditedTarget,
+  source: WatchedSource,
+  target: WatchedTarget,
 ): Difference | null {
   const position = positionOf(state)
   if (position === null || state.kind === 'halted') return null
@@ -183,7 +183,7 @@ function differenceOf(
     : null
 }
 
-function stateOf(row: Exclude<AuditedRow, { kind: 'corrupt' }>): PartitionState {
+function stateOf(row: Exclude<WatchedRow, { kind: 'corrupt' }>): PartitionState {
   return row.kind === 'checkpoint' ? row.state : { kind: 'unstarted' }
 }
 

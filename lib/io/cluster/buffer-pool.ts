@@ -8,17 +8,17 @@ const KEPT_BYTES_MIN = 64 * 1024
 /** Kept unused: of an answer coming in, one waiting, one on its way out, and one more. */
 const KEPT_PIECES_MAX = 4
 
-export type AnswerMemory = {
+export type BufferPool = {
   /** `bytesCount` bytes that nobody else uses; their content is whatever was there before. */
   allocate(bytesCount: number): Buffer
   /**
    * Whoever calls this says that nobody reads `bytes`, or any part of the answer that they belong
    * to, ever again. What was given back before, or is too small to be kept, is left alone.
    */
-  giveBack(bytes: Buffer): void
+  release(bytes: Buffer): void
 }
 
-export function createAnswerMemory(): AnswerMemory {
+export function createBufferPool(): BufferPool {
   const free: Buffer[] = []
   const lent = new WeakMap<ArrayBufferLike, Buffer>()
   return {
@@ -33,7 +33,7 @@ export function createAnswerMemory(): AnswerMemory {
       lent.set(piece.buffer, piece)
       return piece.subarray(0, bytesCount)
     },
-    giveBack(bytes) {
+    release(bytes) {
       const piece = lent.get(bytes.buffer)
       if (piece === undefined) return
       lent.delete(bytes.buffer)

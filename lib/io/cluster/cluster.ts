@@ -22,7 +22,7 @@ import { errorName } from '../../kafka/error-codes.ts'
 import { topicIdFromUuid, uuidFromTopicId } from '../../kafka/topic-id.ts'
 import { BrokerFailure } from '../failure/broker-failure.ts'
 import { createClusterSecurity } from '../security/cluster-security.ts'
-import { createAnswerMemory } from './buffer-pool.ts'
+import { createBufferPool } from './buffer-pool.ts'
 import { type Address, createConnections } from './connection.ts'
 import type { DataConnection } from './data-connection.ts'
 import { createTopicConfigReader, type TopicConfigReader } from './topic-config.ts'
@@ -102,7 +102,7 @@ export function openCluster(input: {
 }): Cluster & TopicConfigReader {
   const { name, config, requestTimeoutMs } = input
   const security = createClusterSecurity(name, config)
-  const memory = createAnswerMemory()
+  const memory = createBufferPool()
   const connections = createConnections(name, config, requestTimeoutMs, { security, memory })
   const brokers = new Map<number, Address>()
 
@@ -171,8 +171,8 @@ export function openCluster(input: {
         topicId: topicIdFromUuid(each.topicId) ?? '',
       }))
       const held = partitions.find(each => each.records !== null)?.records ?? null
-      const giveBack = () => (held === null ? undefined : memory.giveBack(held))
-      return { ...answer, partitions, giveBack }
+      const release = () => (held === null ? undefined : memory.release(held))
+      return { ...answer, partitions, release }
     },
     produce: (leaderId, request) =>
       exchange(leaderId, on =>

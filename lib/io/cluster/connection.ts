@@ -13,7 +13,7 @@ import {
   describeIdentity,
 } from '../security/cluster-security.ts'
 import { saslOptions } from '../security/sasl-exchange.ts'
-import { type AnswerMemory, createAnswerMemory } from './buffer-pool.ts'
+import { type BufferPool, createBufferPool } from './buffer-pool.ts'
 import { type DataConnection, openDataConnection } from './data-connection.ts'
 
 const CLIENT_ID = 'gapless'
@@ -64,9 +64,9 @@ export function createConnections(
   name: string,
   config: ClusterConfig,
   requestTimeoutMs: number,
-  given: { readonly security?: ClusterSecurity; readonly memory?: AnswerMemory } = {},
+  given: { readonly security?: ClusterSecurity; readonly memory?: BufferPool } = {},
 ): Connections {
-  const { security = createClusterSecurity(name, config), memory = createAnswerMemory() } = given
+  const { security = createClusterSecurity(name, config), memory = createBufferPool() } = given
   const input = { security, memory, requestTimeoutMs }
   const control = createLinks(security, address => connectControl({ ...input, address }))
   const data = createLinks(security, address => connectData({ ...input, address }))
@@ -171,7 +171,7 @@ async function retire(link: Link<Closable> | null): Promise<void> {
 
 type Opening = {
   readonly security: ClusterSecurity
-  readonly memory: AnswerMemory
+  readonly memory: BufferPool
   readonly address: Address
   readonly requestTimeoutMs: number
 }

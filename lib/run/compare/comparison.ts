@@ -5,7 +5,7 @@
 
 import { sourceOffset, type TargetOffset, targetOffset } from '../../core/offset.ts'
 import { holdsSameRecords } from '../../core/partition/crash-recovery.ts'
-import { joinStretches, type Stretch } from '../../core/partition/epoch-history.ts'
+import { concatSpans, type OffsetSpan } from '../../core/partition/epoch-history.ts'
 import type { CopiedBatch } from '../../core/replicate/copied-batch.ts'
 import { DecodeError } from '../../kafka/decode-error.ts'
 import { nextOffsetAfter, type RecordBatch } from '../../kafka/record-batch.ts'
@@ -19,7 +19,7 @@ export type Candidates = {
   take(): void
 }
 
-export type Reached = Stretch & {
+export type Reached = OffsetSpan & {
   readonly maxTimestampMs: bigint
   /** On the target, behind the last record that was found. */
   readonly nextTargetOffset: TargetOffset
@@ -62,7 +62,7 @@ export function createComparison(candidates: Candidates) {
     from.at += 1
     const isLast = from.at === records.length
     reached = {
-      ...joinStretches(before, isLast ? candidate : stretchInside(candidate, record)),
+      ...concatSpans(before, isLast ? candidate : stretchInside(candidate, record)),
       maxTimestampMs: candidate.batch.maxTimestamp,
       nextTargetOffset: targetOffset(found.offset + 1n),
     }
@@ -75,7 +75,7 @@ export function createComparison(candidates: Candidates) {
     const candidate = await candidates.first()
     if (candidate === null || !holdsSameRecords(candidate.batch, batch)) return false
     reached = {
-      ...joinStretches(reached, candidate),
+      ...concatSpans(reached, candidate),
       maxTimestampMs: candidate.batch.maxTimestamp,
       nextTargetOffset: targetOffset(nextOffsetAfter(batch)),
     }
@@ -115,7 +115,7 @@ export function createComparison(candidates: Candidates) {
 }
 
 /** Up to a record in the middle: the batch's own epoch (formats before v2 had none), and before. */
-function stretchInside({ batch, earlierEpochs }: CopiedBatch, record: SourceRecord): Stretch {
+function stretchInside({ batch, earlierEpochs }: CopiedBatch, record: SourceRecord): OffsetSpan {
   return {
     nextSourceOffset: sourceOffset(record.offset + 1n),
     epoch: batch.partitionLeaderEpoch < 0 ? null : batch.partitionLeaderEpoch,

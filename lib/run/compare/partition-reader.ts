@@ -3,7 +3,7 @@
 // data path (fetch-loop.ts).
 
 import type { SourceOffset, TargetOffset } from '../../core/offset.ts'
-import { joinStretches, type Stretch } from '../../core/partition/epoch-history.ts'
+import { concatSpans, type OffsetSpan } from '../../core/partition/epoch-history.ts'
 import { admitBatches } from '../../core/replicate/batch-admission.ts'
 import type { CopiedBatch } from '../../core/replicate/copied-batch.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
@@ -79,7 +79,7 @@ export function createCandidates(
   let admitted: CopiedBatch[] = []
   let isOver = false
   // Their epochs are the position's as soon as the batch behind them is.
-  let skipped: Stretch | null = null
+  let skipped: OffsetSpan | null = null
   const isBeyond = (offset: bigint) => range.to !== undefined && offset >= range.to
   const at = () => admitted[0]?.batch.baseOffset ?? from
   return {
@@ -96,11 +96,11 @@ export function createCandidates(
         if (answer === null && range.mayBeOutOfRange) return null
         if (answer === null) throw changedMeanwhile(log)
         const admission = admitBatches(answer, from)
-        if (admission.skipped !== null) skipped = joinStretches(skipped, admission.skipped)
+        if (admission.skipped !== null) skipped = concatSpans(skipped, admission.skipped)
         admitted = admission.copied
         const [next] = admitted
         if (next !== undefined && skipped !== null) {
-          admitted[0] = { ...next, ...joinStretches(skipped, next) }
+          admitted[0] = { ...next, ...concatSpans(skipped, next) }
           skipped = null
         }
         isOver = admission.refusal !== null || admission.nextFetchOffset === from

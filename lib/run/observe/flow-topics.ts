@@ -4,14 +4,14 @@
 import type { FlowConfig } from '../../core/config/config.ts'
 import { namedTopics, selects } from '../../core/config/topic-selection.ts'
 import type { Cluster, TopicDescription } from '../../io/cluster/cluster.ts'
-import { describe, type Finding, type TopicPartition } from './logs.ts'
+import { describe, type ObservationFailure, type TopicPartition } from './logs.ts'
 
 export type ExistingTopic = Extract<TopicDescription, { kind: 'exists' }>
 
 export type FoundTopics = {
   readonly found: readonly ExistingTopic[]
   readonly partitions: readonly TopicPartition[]
-  readonly findings: readonly Finding[]
+  readonly findings: readonly ObservationFailure[]
   readonly warnings: readonly string[]
 }
 
@@ -50,7 +50,7 @@ export async function findTopics(
   }
 }
 
-function silenceOf(source: Cluster, topic: TopicDescription): Finding[] {
+function silenceOf(source: Cluster, topic: TopicDescription): ObservationFailure[] {
   const about = { kind: 'unobserved' as const, cluster: source.name, topic: topic.name }
   switch (topic.kind) {
     case 'exists':

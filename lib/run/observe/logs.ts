@@ -37,7 +37,7 @@ export type Unobserved = {
 }
 
 /** Something that could not be observed, and in which cluster. */
-export type Finding = Unobserved & {
+export type ObservationFailure = Unobserved & {
   readonly cluster: string
   /** A denial of a fetch, a produce or a producer id: looking at the cluster does not show it. */
   readonly foundCopying?: boolean

@@ -8,7 +8,7 @@ import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { Log } from '../../io/log.ts'
 import type { IncidentStore } from '../../io/table/stores.ts'
-import type { Finding } from './logs.ts'
+import type { ObservationFailure } from './logs.ts'
 
 export type UnobservedDeps = {
   readonly incidents: IncidentStore
@@ -23,7 +23,7 @@ export type UnobservedDeps = {
 export async function reportFindings(
   deps: UnobservedDeps,
   flow: string,
-  findings: readonly Finding[],
+  findings: readonly ObservationFailure[],
 ): Promise<void> {
   if (findings.length === 0) return
   const { incidents: open } = await deps.incidents.list(flow, 'open')
@@ -43,7 +43,7 @@ export async function resolveAnswered(
   deps: UnobservedDeps,
   flow: string,
   open: readonly Incident[],
-  findings: readonly Finding[],
+  findings: readonly ObservationFailure[],
 ): Promise<void> {
   for (const incident of open) {
     // Otherwise a topic that may be described and not read would be one
@@ -63,7 +63,7 @@ export async function resolveCopied(
   flow: string,
   run: {
     readonly partitions: readonly { readonly topic: string; readonly recordsReplicated: bigint }[]
-    readonly findings: readonly Finding[]
+    readonly findings: readonly ObservationFailure[]
   },
 ): Promise<void> {
   const copied = new Set(
@@ -91,11 +91,11 @@ async function recover(deps: UnobservedDeps, flow: string, incident: Incident): 
   deps.log({ level: 'info', text: `Cluster ${cluster}${topic}, flow ${flow}: answers again.` })
 }
 
-function scopeOf({ cluster, topic, reason }: Finding): string {
+function scopeOf({ cluster, topic, reason }: ObservationFailure): string {
   return `${cluster} ${topic ?? ''} ${reason}`
 }
 
-function concerns(incident: Incident, { cluster, topic, reason }: Finding): boolean {
+function concerns(incident: Incident, { cluster, topic, reason }: ObservationFailure): boolean {
   return (
     incident.kind === reason && incident.topic === topic && incident.evidence.cluster === cluster
   )
@@ -105,11 +105,11 @@ function concerns(incident: Incident, { cluster, topic, reason }: Finding): bool
  * True when it leaves open whether what an incident is about answers: silent itself,
  * in whatever way, or all of it.
  */
-function hides({ cluster, topic }: Finding, incident: Incident): boolean {
+function hides({ cluster, topic }: ObservationFailure, incident: Incident): boolean {
   return cluster === incident.evidence.cluster && (topic === null || topic === incident.topic)
 }
 
-function incidentOf(deps: UnobservedDeps, finding: Finding, flow: string): Incident {
+function incidentOf(deps: UnobservedDeps, finding: ObservationFailure, flow: string): Incident {
   const { reason: kind, cluster, topic, detail, foundCopying = false } = finding
   const asked = [deps.source, deps.target].find(each => each?.name === cluster)
   return unobservedIncident({

@@ -63,7 +63,7 @@ export function createLeaseKeeper(
 /**
  * Ends our lease: released, or left to expire where the owner before us did not end in good order.
  */
-export async function giveBack(
+export async function releaseLease(
   deps: LeaseDeps,
   held: Held,
   { state, isClean }: { readonly state: PartitionState; readonly isClean: boolean },

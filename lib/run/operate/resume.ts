@@ -23,10 +23,10 @@ import { findProgress, type OffsetRange, type Progress } from '../compare/standb
 import { observeLogs, pointOf, type SeenLog, type TopicPartition } from '../observe/logs.ts'
 import {
   createLeaseKeeper,
-  giveBack,
   type Held,
   refuse,
   refuseOvertaken,
+  releaseLease,
   takeLease,
 } from './operator-lease.ts'
 
@@ -80,12 +80,12 @@ export async function resumePartition(
     for (const incident of resumed.incidents) await endIncident(deps, held, incident)
   } catch (error) {
     const isClean = taken.cleanHandOver
-    await giveBack(deps, held, { state, isClean })
+    await releaseLease(deps, held, { state, isClean })
     throw error
   }
   // The last write, also when its answer is lost: another one would undo it.
   const next: PartitionState = { kind: 'replicating', position: resumed.position }
-  await giveBack(deps, held, { state: next, isClean: true })
+  await releaseLease(deps, held, { state: next, isClean: true })
   return resumed
 }
 
@@ -288,7 +288,7 @@ function startingOffset(input: Starting): SourceOffset {
   if (incident?.kind === 'log-diverged') {
     if (incident.foundOffset !== null) return laterOf(start, sourceOffset(incident.foundOffset))
     // From our position on, records that the source has now and nobody copied would be skipped.
-    const why = `parts from what was copied at an offset that is not known, ${incident.evidence.partsNotBehind ?? end} or before`
+    const why = `parts from what was copied at an offset that is not known, ${incident.evidence.divergesAtOrBefore ?? end} or before`
     throw refuse(at, why, `Choose where to go on: --from log-start, or --from OFFSET`)
   }
   return laterOf(start, position.nextSourceOffset)

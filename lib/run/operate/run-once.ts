@@ -4,7 +4,8 @@
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { packShards } from '../../core/replicate/shard-packing.ts'
-import type { Finding } from '../observe/logs.ts'
+import { byTopicAndPartition } from '../../core/row/checkpoint.ts'
+import type { ObservationFailure } from '../observe/logs.ts'
 import { partitionName } from '../observe/logs.ts'
 import type { Outcome, PartitionReport } from '../partition/partition-run.ts'
 import type { ReplicateDeps } from '../partition/shard-run.ts'
@@ -16,7 +17,7 @@ import {
   planFlow,
   workOf,
 } from '../plan/plan.ts'
-import { byName, type ReplicateReport, replicateAndReport } from '../replicate/replicate.ts'
+import { type ReplicateReport, replicateAndReport } from '../replicate/replicate.ts'
 
 export type RunOnceDeps = PlanDeps & ReplicateDeps
 
@@ -24,7 +25,7 @@ export type FlowRunReport = {
   readonly name: string
   readonly partitions: readonly PartitionReport[]
   /** What could not be observed when last looked at. */
-  readonly findings: readonly Finding[]
+  readonly findings: readonly ObservationFailure[]
   readonly warnings: readonly string[]
   /** What could not be stored at the end of a pass; see `ReplicateReport`. */
   readonly failures: readonly string[]
@@ -50,7 +51,7 @@ export async function runFlowOnce(
   interrupted: AbortSignal,
 ): Promise<FlowRunReport> {
   const reports = new Map<string, PartitionReport>()
-  const findings: Finding[] = []
+  const findings: ObservationFailure[] = []
   const failures = new Set<string>()
   const patienceEndsMs = deps.clock.nowMs() + LEASE_WAIT_MS_MAX
   let warnings: readonly string[] = []
@@ -75,7 +76,7 @@ export async function runFlowOnce(
   }
   return {
     name: flow.name,
-    partitions: [...reports.values()].sort(byName),
+    partitions: [...reports.values()].sort(byTopicAndPartition),
     findings,
     warnings,
     failures: [...failures],
@@ -91,7 +92,7 @@ function replicateShard(
   },
 ): Promise<ReplicateReport> {
   const deadlineMs = deps.clock.nowMs() + PASS_MS_MAX
-  return replicateAndReport(deps, { ...input, deadlineMs, tails: false })
+  return replicateAndReport(deps, { ...input, deadlineMs, isContinuous: false })
 }
 
 /** Counts add up over passes; the outcome is that of the last one. */

@@ -2,10 +2,10 @@
 // when the last of them was acknowledged. A batch that is forgotten on another way keeps it for
 // good, which is safe: it is collected then, and not used again.
 
-export type SharedMemory = { hold(): void; release(): void }
+export type CountedBuffer = { hold(): void; release(): void }
 
-/** Held once, by whoever creates it. `giveBack` is called when nobody holds it any more. */
-export function createSharedMemory(giveBack: () => void): SharedMemory {
+/** Held once, by whoever creates it. `release` is called when nobody holds it any more. */
+export function createCountedBuffer(release: () => void): CountedBuffer {
   let holders = 1
   return {
     hold() {
@@ -13,7 +13,7 @@ export function createSharedMemory(giveBack: () => void): SharedMemory {
     },
     release() {
       holders -= 1
-      if (holders === 0) giveBack()
+      if (holders === 0) release()
     },
   }
 }

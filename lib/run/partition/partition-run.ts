@@ -13,11 +13,11 @@ import {
   sequenceAfter,
 } from '../../core/partition/partition-state.ts'
 import type { CopiedBatch } from '../../core/replicate/copied-batch.ts'
-import { type Appetite, firstAppetite } from '../../core/replicate/fetch-share.ts'
+import { type FetchShare, initialShare } from '../../core/replicate/fetch-share.ts'
 import type { PartitionKey } from '../../core/row/checkpoint.ts'
 import { stampForProduce } from '../../kafka/produce-stamp.ts'
-import type { Finding, Leader } from '../observe/logs.ts'
-import type { SharedMemory } from './counted-buffer.ts'
+import type { Leader, ObservationFailure } from '../observe/logs.ts'
+import type { CountedBuffer } from './counted-buffer.ts'
 import { createPendingQueue, type PendingQueue } from './pending-queue.ts'
 
 /** How the run of a partition ended. */
@@ -48,7 +48,7 @@ export type PartitionReport = {
 export function deniedCopying(
   { key }: Pick<PartitionRun, 'key'>,
   found: { readonly cluster: string; readonly detail: string },
-): Finding {
+): ObservationFailure {
   return {
     kind: 'unobserved',
     reason: 'authorization-denied',
@@ -59,9 +59,9 @@ export function deniedCopying(
 }
 
 /** What to do as soon as nothing of this partition is unacknowledged any more. */
-export type Finale =
+export type AfterFlush =
   | { readonly kind: 'stop'; readonly outcome: Outcome; readonly detail: string | null }
-  | { readonly kind: 'observe'; readonly outOfRange: boolean; readonly because: Trouble }
+  | { readonly kind: 'observe'; readonly outOfRange: boolean; readonly because: RetryReason }
   | { readonly kind: 'diverged'; readonly answer: DivergingAnswer }
   | {
       readonly kind: 'refused'
@@ -71,7 +71,7 @@ export type Finale =
     }
 
 /** Why a partition must be observed again, and how its run ends when that does not help. */
-export type Trouble = { readonly outcome: 'unobserved' | 'failed'; readonly detail: string }
+export type RetryReason = { readonly outcome: 'unobserved' | 'failed'; readonly detail: string }
 
 /**
  * observing: both sides are to be looked at before anything is copied; nothing is
@@ -100,7 +100,7 @@ export type PartitionRun = {
   /** Epoch of the last batch fetched, for the next fetch (KIP-320); null: fetch without. */
   fetchEpoch: number | null
   /** What it is given of the answers of its source broker. */
-  appetite: Appetite
+  fetchShare: FetchShare
   /** Of the next batch to be queued; the one of the position is behind it. */
   nextSequence: number
   /**
@@ -121,13 +121,13 @@ export type PartitionRun = {
   notBeforeMs: number
   /** Since when its topic is gone from the source; null: it is there. */
   missedSinceMs: number | null
-  lastTrouble: Trouble | null
+  retryReason: RetryReason | null
   /**
    * The last time a cluster did not answer for this partition; becomes an
    * incident if the run ends so.
    */
-  lastFailure: Finding | null
-  finale: Finale | null
+  lastFailure: ObservationFailure | null
+  afterFlush: AfterFlush | null
   /** When the reset was found that the next checkpoint leaves behind; null: none was. */
   resetFoundAtMs: number | null
   /** Durable writes of this partition, one after the other. */
@@ -162,7 +162,7 @@ export function createPartitionRun(leased: Leased): PartitionRun {
     targetLeader: null,
     fetchOffset: null,
     fetchEpoch: null,
-    appetite: firstAppetite(true),
+    fetchShare: initialShare(true),
     nextSequence: 0,
     isKnownToTarget: false,
     pending: createPendingQueue(),
@@ -172,9 +172,9 @@ export function createPartitionRun(leased: Leased): PartitionRun {
     attempts: 0,
     notBeforeMs: 0,
     missedSinceMs: null,
-    lastTrouble: null,
+    retryReason: null,
     lastFailure: null,
-    finale: null,
+    afterFlush: null,
     resetFoundAtMs: null,
     effects: Promise.resolve(),
     hasFailedEffect: false,
@@ -185,7 +185,7 @@ export function createPartitionRun(leased: Leased): PartitionRun {
 export function enqueue(
   run: PartitionRun,
   copied: readonly CopiedBatch[],
-  memory: SharedMemory,
+  memory: CountedBuffer,
 ): void {
   const producer = positionOf(run.state)?.producer
   assert(producer != null, 'records were fetched before the partition had a producer id')

@@ -4,12 +4,12 @@
 
 import { assert } from '../../core/assert.ts'
 import type { CopiedBatch } from '../../core/replicate/copied-batch.ts'
-import type { SharedMemory } from './counted-buffer.ts'
+import type { CountedBuffer } from './counted-buffer.ts'
 
 export type PendingBatch = CopiedBatch & {
   readonly bytes: Buffer
   /** Of the answer that the batch lies in. */
-  readonly memory?: SharedMemory
+  readonly memory?: CountedBuffer
 }
 
 export type PendingQueue = ReturnType<typeof createPendingQueue>

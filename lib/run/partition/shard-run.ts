@@ -34,7 +34,7 @@ export type RunMeter = {
 export type Shard = ReplicateDeps & {
   readonly flow: FlowConfig
   /** Batch runs stop a partition when it has caught up; tailing runs only at the deadline. */
-  readonly tails: boolean
+  readonly isContinuous: boolean
   readonly meter?: RunMeter | undefined
   /** Those whose lease we hold or held: grows while a predecessor releases. */
   readonly runs: PartitionRun[]
@@ -61,7 +61,7 @@ export type Shard = ReplicateDeps & {
 export type ProduceLane = { inFlight: number; readonly ready: Set<PartitionRun> }
 
 export function createShard(
-  input: ReplicateDeps & Pick<Shard, 'flow' | 'tails' | 'meter' | 'runs' | 'isComplete'>,
+  input: ReplicateDeps & Pick<Shard, 'flow' | 'isContinuous' | 'meter' | 'runs' | 'isComplete'>,
 ): Shard {
   return {
     ...input,

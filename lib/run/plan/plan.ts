@@ -22,7 +22,7 @@ import {
   unnamedText,
 } from '../observe/flow-partitions.ts'
 import { findTopics } from '../observe/flow-topics.ts'
-import type { Finding, LogView, LogViews, TopicPartition } from '../observe/logs.ts'
+import type { LogView, LogViews, ObservationFailure, TopicPartition } from '../observe/logs.ts'
 import { observedEvent } from '../observe/observed-event.ts'
 import { reportFindings, resolveAnswered, type UnobservedDeps } from '../observe/unobserved.ts'
 import { ensureTargetTopics, type StandbyTopicsDeps } from './standby-topics.ts'
@@ -50,7 +50,7 @@ export type PartitionPlan = TopicPartition & {
 export type Plan = {
   readonly flow: string
   readonly partitions: readonly PartitionPlan[]
-  readonly findings: readonly Finding[]
+  readonly findings: readonly ObservationFailure[]
   /** Things that are not wrong yet and that an operator would want to know. */
   readonly warnings: readonly string[]
 }
@@ -71,8 +71,8 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
     ...topics.findings,
     ...ensured.findings,
     ...partitions.flatMap(each => [
-      ...finding(deps.source, sources.of(each)),
-      ...finding(deps.target, targets.of(onTarget(flow, each))),
+      ...failureOf(deps.source, sources.of(each)),
+      ...failureOf(deps.target, targets.of(onTarget(flow, each))),
     ]),
   ]
   await reportFindings(deps, flow.name, findings)
@@ -107,7 +107,7 @@ export function workOf(plan: Plan, mode: FlowConfig['mode'] = 'batch'): Partitio
     })
 }
 
-function finding(cluster: Cluster, view: LogView): Finding[] {
+function failureOf(cluster: Cluster, view: LogView): ObservationFailure[] {
   return view.kind === 'unobserved' ? [{ ...view, cluster: cluster.name }] : []
 }
 

@@ -9,7 +9,7 @@ import type { Cluster } from '../../io/cluster/cluster.ts'
 import { ReplicatorError } from '../../io/failure/replicator-error.ts'
 import type { Log } from '../../io/log.ts'
 import type { ExistingTopic, FoundTopics } from '../observe/flow-topics.ts'
-import { describe, type Finding } from '../observe/logs.ts'
+import { describe, type ObservationFailure } from '../observe/logs.ts'
 
 export type StandbyTopicsDeps = {
   readonly target: Cluster
@@ -58,7 +58,7 @@ async function changeTopics(
   missing: readonly TargetTopic[],
   narrow: readonly TargetTopic[],
 ): Promise<EnsuredTopics> {
-  const findings: Finding[] = []
+  const findings: ObservationFailure[] = []
   const warnings: string[] = []
   const attempt = async (topic: TargetTopic, change: () => Promise<unknown>, done: string) => {
     try {
@@ -82,7 +82,11 @@ async function changeTopics(
   return { findings, warnings }
 }
 
-function findingOf(error: ReplicatorError, cluster: string, topic: string): Finding | null {
+function findingOf(
+  error: ReplicatorError,
+  cluster: string,
+  topic: string,
+): ObservationFailure | null {
   const about = { kind: 'unobserved' as const, cluster, topic, detail: error.message }
   if (error.code === 'cluster-denied') return { ...about, reason: 'authorization-denied' }
   if (error.code === 'cluster-unreachable') return { ...about, reason: 'unreachable' }

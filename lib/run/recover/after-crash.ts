@@ -6,7 +6,7 @@
 import { observationAttemptsMax } from '../../core/config/defaults.ts'
 import { isBefore, laterOf, type TargetOffset, targetOffset } from '../../core/offset.ts'
 import { canCompare, transactionalId } from '../../core/partition/crash-recovery.ts'
-import type { SourceObservation, TakenOver } from '../../core/partition/decision.ts'
+import type { CrashRecovery, SourceObservation } from '../../core/partition/decision.ts'
 import { type Position, type Producer, positionOf } from '../../core/partition/partition-state.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 import {
@@ -39,24 +39,28 @@ export type Both = {
  * when the run ended meanwhile: then the target was not looked through, and the hand-over is as
  * unclean as before. Throws `BrokerFailure` when a cluster does not answer; nothing has moved then.
  */
-export async function takeOver(shard: Shard, run: PartitionRun, seen: Both): Promise<boolean> {
+export async function recoverFromCrash(
+  shard: Shard,
+  run: PartitionRun,
+  seen: Both,
+): Promise<boolean> {
   // Only the holder of the lease may fence: whoever has lost it is told so by this write.
   await saveCheckpoint(shard, run)
   const left = positionOf(run.state)
   if (run.phase === 'stopped' || left === null) return false
   const producer = await assignProducer(shard, run)
-  await silence(shard, run, { left, producer })
+  await fencePreviousProducer(shard, run, { left, producer })
   const found = await lookThrough(shard, run, { ...seen, left, producer })
   // The deadline may have come meanwhile: what was found is found again by the next owner.
   if (run.phase !== 'observing') return false
-  const decision = decideFor(shard, run, { kind: 'taken-over', ...found })
+  const decision = decideFor(shard, run, { kind: 'recovered-from-crash', ...found })
   say(shard, run, { found, left })
   await perform(shard, run, decision)
   return true
 }
 
 /** Sees to it that nobody but `producer` can append to the partition any more. */
-async function silence(
+async function fencePreviousProducer(
   shard: Shard,
   run: PartitionRun,
   { left, producer }: { readonly left: Position; readonly producer: Producer },
@@ -80,7 +84,7 @@ async function silence(
 type Look = Both & { readonly left: Position; readonly producer: Producer }
 
 /** Compares what lies on the target beyond the checkpoint with what the source has to copy. */
-async function lookThrough(shard: Shard, run: PartitionRun, look: Look): Promise<TakenOver> {
+async function lookThrough(shard: Shard, run: PartitionRun, look: Look): Promise<CrashRecovery> {
   const { left, producer, source } = look
   const from = laterOf(left.nextSourceOffset, source.logStartOffset)
   // A position that was beyond the source's end when it was looked at: the logs have parted.
@@ -122,7 +126,7 @@ async function readTarget(
   shard: Shard,
   run: PartitionRun,
   { look, visit }: { readonly look: Look; readonly visit: (batch: RecordBatch) => Promise<void> },
-): Promise<Pick<TakenOver, 'foundTargetOffset' | 'nextTargetOffset'>> {
+): Promise<Pick<CrashRecovery, 'foundTargetOffset' | 'nextTargetOffset'>> {
   const { left, producer, targetLeader } = look
   const { fetchBytesMax, fetchWaitMs: waitMs } = shard.flow.budgets
   const at: OnePartition = {
@@ -182,7 +186,7 @@ function sourceOf(shard: Shard, run: PartitionRun, { left, sourceLeader }: Look)
 function say(
   shard: Shard,
   run: PartitionRun,
-  { found, left }: { readonly found: TakenOver; readonly left: Position },
+  { found, left }: { readonly found: CrashRecovery; readonly left: Position },
 ): void {
   const already = found.nextSourceOffset > left.nextSourceOffset
   if (run.cleanHandOver && !already) return

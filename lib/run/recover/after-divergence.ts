@@ -13,10 +13,10 @@ import {
 } from '../../core/offset.ts'
 import type { Divergence, OnlyOnTarget } from '../../core/partition/decision.ts'
 import {
+  type DivergencePoint,
   type DivergingAnswer,
   lastEpochOf,
-  type Parting,
-  partingAfter,
+  nextStep,
 } from '../../core/partition/epoch-history.ts'
 import { type Position, positionOf } from '../../core/partition/partition-state.ts'
 import type { FetchedPartition } from '../../kafka/01-fetch.ts'
@@ -68,7 +68,7 @@ export async function takeDivergence(
   await perform(shard, run, decideFor(shard, run, { kind: 'diverged', ...found }))
 }
 
-type Located = Exclude<Parting, { kind: 'ask' }>
+type Located = Exclude<DivergencePoint, { kind: 'ask' }>
 
 /** Asks with ever older epochs until the source agrees, or one of the histories ends. */
 async function locate(
@@ -77,7 +77,7 @@ async function locate(
 ): Promise<Located> {
   const { epochs, nextSourceOffset } = position
   const epoch = lastEpochOf(epochs) ?? answer.epoch
-  let parting = partingAfter(epochs, { sourceOffset: nextSourceOffset, epoch }, answer)
+  let parting = nextStep(epochs, { sourceOffset: nextSourceOffset, epoch }, answer)
   // Ends: every question is about an older entry of the history.
   while (parting.kind === 'ask') {
     const { asked } = parting
@@ -88,9 +88,9 @@ async function locate(
       waitMs: 0,
     })
     // The source's log begins behind it, or its epochs do.
-    if (fetched === null) return { kind: 'not-behind', sourceOffset: asked.sourceOffset }
+    if (fetched === null) return { kind: 'at-or-before', sourceOffset: asked.sourceOffset }
     if (fetched.divergingEpoch === null) return { kind: 'at', sourceOffset: asked.sourceOffset }
-    parting = partingAfter(epochs, asked, divergingAnswer(fetched))
+    parting = nextStep(epochs, asked, divergingAnswer(fetched))
   }
   return parting
 }

@@ -5,7 +5,7 @@
 
 import { smallBatchBytesMax } from '../../core/config/defaults.ts'
 import { positionOf, sequenceAfter } from '../../core/partition/partition-state.ts'
-import { join, joinableCount, joinedBatchesMax } from '../../core/replicate/coalesce.ts'
+import { coalesce, coalescedBatchesMax, coalescibleCount } from '../../core/replicate/coalesce.ts'
 import { stampForProduce } from '../../kafka/produce-stamp.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 
@@ -13,16 +13,16 @@ import type { PartitionRun } from '../partition/partition-run.ts'
  * Puts one batch in the place of the next ones to send, where these are small, of one codec
  * and one leader epoch, and were never sent: of what was, the target may have every batch as it is.
  */
-export function joinUnsent(run: PartitionRun): void {
+export function coalesceUnsent(run: PartitionRun): void {
   const next = run.pending.peekUnsent()
   // Nearly always so: then not even a list of what waits is made.
   if (next === undefined || next.bytes.length >= smallBatchBytesMax) return
   const producer = positionOf(run.state)?.producer
-  const neverSent = run.pending.neverSent(joinedBatchesMax)
-  const count = joinableCount(neverSent, 0)
+  const neverSent = run.pending.neverSent(coalescedBatchesMax)
+  const count = coalescibleCount(neverSent, 0)
   if (count < 2 || producer == null) return
   const waiting = neverSent.slice(0, count)
-  const joined = join(waiting)
+  const joined = coalesce(waiting)
   if (joined === null) return
   // Those before it are in flight: their sequences come first.
   const baseSequence = sequenceAfter(producer.nextSequence, run.pending.inFlightRecords())

@@ -3,31 +3,35 @@
 // (core/replicate/batch-admission.ts) nor when is fetched (fetch-loop.ts).
 
 import { isBefore, sourceOffset } from '../../core/offset.ts'
-import type { Stretch } from '../../core/partition/epoch-history.ts'
+import type { OffsetSpan } from '../../core/partition/epoch-history.ts'
 import { admitBatches } from '../../core/replicate/batch-admission.ts'
 import { extendBatch } from '../../core/replicate/copied-batch.ts'
 import { dispositionOf } from '../../core/replicate/error-disposition.ts'
-import { appetiteAfter } from '../../core/replicate/fetch-share.ts'
+import { shareAfter } from '../../core/replicate/fetch-share.ts'
 import type { FetchedPartition } from '../../kafka/01-fetch.ts'
 import { errorName } from '../../kafka/error-codes.ts'
 import { partitionName } from '../observe/logs.ts'
-import type { SharedMemory } from '../partition/counted-buffer.ts'
+import type { CountedBuffer } from '../partition/counted-buffer.ts'
 import { decideFor, perform, start } from '../partition/partition-effects.ts'
 import { deniedCopying, enqueue, type PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
 import { divergingAnswer } from '../recover/after-divergence.ts'
-import { conclude } from './once-flushed.ts'
+import { afterFlush } from './once-flushed.ts'
 
 /** Guarded by the caller: it throws for a bug, which ends this partition's run and no other's. */
 export function takeFetched(
   shard: Shard,
   run: PartitionRun,
   fetched: FetchedPartition,
-  answer: { readonly turn: number; readonly answerIsEmpty: boolean; readonly memory: SharedMemory },
+  answer: {
+    readonly turn: number
+    readonly answerIsEmpty: boolean
+    readonly memory: CountedBuffer
+  },
 ): void {
   if (fetched.errorCode !== 0) return refused(shard, run, errorName(fetched.errorCode))
   if (fetched.divergingEpoch !== null) {
-    return conclude(shard, run, { kind: 'diverged', answer: divergingAnswer(fetched) })
+    return afterFlush(shard, run, { kind: 'diverged', answer: divergingAnswer(fetched) })
   }
   if (run.fetchOffset === null) return
   const admission = admitBatches(fetched, run.fetchOffset)
@@ -37,7 +41,7 @@ export function takeFetched(
   const end = fetched.lastStableOffset
   const hasCaughtUp = end !== null && !isBefore(nextFetchOffset, sourceOffset(end))
   const newest = copied.at(-1)
-  run.appetite = appetiteAfter(run.appetite, {
+  run.fetchShare = shareAfter(run.fetchShare, {
     turn: answer.turn,
     isBehind: !hasCaughtUp,
     bytes: fetched.records?.length ?? 0,
@@ -48,12 +52,12 @@ export function takeFetched(
     enqueue(run, copied, answer.memory)
   }
   if (refusal !== null) {
-    return conclude(shard, run, { kind: 'refused', as: 'unsupported-batch', ...refusal })
+    return afterFlush(shard, run, { kind: 'refused', as: 'unsupported-batch', ...refusal })
   }
   if (hasCaughtUp) forgetTroubles(run)
   // An answer without a byte for anybody: what lies between here and the end holds no batch at all.
-  if (!shard.tails && (hasCaughtUp || answer.answerIsEmpty)) {
-    conclude(shard, run, { kind: 'stop', outcome: 'drained', detail: null })
+  if (!shard.isContinuous && (hasCaughtUp || answer.answerIsEmpty)) {
+    afterFlush(shard, run, { kind: 'stop', outcome: 'drained', detail: null })
   }
 }
 
@@ -68,7 +72,7 @@ export function forgetTroubles(run: PartitionRun): void {
 /**
  * Control batches, aborted data: the position moves with the last batch before them, or by itself.
  */
-function skip(shard: Shard, run: PartitionRun, to: Stretch): void {
+function skip(shard: Shard, run: PartitionRun, to: OffsetSpan): void {
   run.fetchEpoch = to.epoch
   const last = run.pending.last()
   if (last !== undefined) {
@@ -89,12 +93,12 @@ function refused(shard: Shard, run: PartitionRun, error: string): void {
       return observeAgain(shard, run, { outOfRange: true, detail })
     case 'denied':
       run.lastFailure = deniedCopying(run, { cluster: shard.source.name, detail })
-      return conclude(shard, run, { kind: 'stop', outcome: 'unobserved', detail })
+      return afterFlush(shard, run, { kind: 'stop', outcome: 'unobserved', detail })
     case 'take-over':
     case 'halt-unsupported':
     case 'halt-too-large':
     case 'fail':
-      return conclude(shard, run, { kind: 'stop', outcome: 'failed', detail })
+      return afterFlush(shard, run, { kind: 'stop', outcome: 'failed', detail })
   }
 }
 
@@ -104,9 +108,9 @@ export function observeAgain(
   why: { readonly outOfRange: boolean; readonly detail: string; readonly unobserved?: boolean },
 ): void {
   // What is to come already, such as the end at the deadline, comes in any case.
-  if (run.phase !== 'copying' || run.finale !== null) return
+  if (run.phase !== 'copying' || run.afterFlush !== null) return
   const outcome = why.unobserved === true ? 'unobserved' : 'failed'
-  conclude(shard, run, {
+  afterFlush(shard, run, {
     kind: 'observe',
     outOfRange: why.outOfRange,
     because: { outcome, detail: why.detail },

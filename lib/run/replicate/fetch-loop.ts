@@ -3,11 +3,11 @@
 // means for a partition (fetch-answer.ts).
 
 import { assert } from '../../core/assert.ts'
-import { bytesToAskFor, inTurn } from '../../core/replicate/fetch-share.ts'
+import { bytesToAskFor, longestWaitingFirst } from '../../core/replicate/fetch-share.ts'
 import { errorName } from '../../kafka/error-codes.ts'
 import { createFetchSession, type FetchSession } from '../../kafka/fetch-session.ts'
 import { unobserved } from '../observe/logs.ts'
-import { createSharedMemory } from '../partition/counted-buffer.ts'
+import { createCountedBuffer } from '../partition/counted-buffer.ts'
 import { abandon, guarded } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import { bufferedBytes, type Shard, wakeNextInQueue } from '../partition/shard-run.ts'
@@ -38,16 +38,16 @@ export function fetchFrom(shard: Shard, leaderId: number): void {
  */
 async function fetchWhileLed(shard: Shard, leaderId: number, signal: Signal): Promise<void> {
   // A run that ends when it has caught up reads nearly everything it asks for: no session.
-  const session = shard.tails ? createFetchSession() : null
+  const session = shard.isContinuous ? createFetchSession() : null
   try {
     for (;;) {
       const led = shard.runs.filter(run => isLed(run, leaderId))
       if (led.length === 0) return
-      const hungry = led.filter(run => hasRoom(shard, run))
-      if (hungry.length > 0 && takesTurn(shard, leaderId)) {
-        await fetchOnce(shard, { leaderId, session }, inTurn(hungry))
+      const withRoom = led.filter(run => hasRoom(shard, run))
+      if (withRoom.length > 0 && takesTurn(shard, leaderId)) {
+        await fetchOnce(shard, { leaderId, session }, longestWaitingFirst(withRoom))
       } else {
-        if (hungry.length === 0) leaveQueue(shard, leaderId)
+        if (withRoom.length === 0) leaveQueue(shard, leaderId)
         await signal.wait()
       }
     }
@@ -77,7 +77,9 @@ function leaveQueue(shard: Shard, leaderId: number): void {
 }
 
 function isLed(run: PartitionRun, leaderId: number): boolean {
-  return run.phase === 'copying' && run.finale === null && run.sourceLeader?.leaderId === leaderId
+  return (
+    run.phase === 'copying' && run.afterFlush === null && run.sourceLeader?.leaderId === leaderId
+  )
 }
 
 function hasRoom(shard: Shard, run: PartitionRun): boolean {
@@ -106,7 +108,7 @@ async function fetchOnce(
     return [{ run, fetchOffset, sourceLeader, sourceTopicId }]
   })
   const askFor = bytesToAskFor(
-    positions.map(({ run }) => run.appetite),
+    positions.map(({ run }) => run.fetchShare),
     budgets,
   )
   const byTopic = Map.groupBy(positions, each => each.sourceTopicId)
@@ -118,7 +120,7 @@ async function fetchOnce(
       currentLeaderEpoch: sourceLeader.leaderEpoch,
       fetchOffset,
       lastFetchedEpoch: run.fetchEpoch,
-      partitionMaxBytes: askFor(run.appetite),
+      partitionMaxBytes: askFor(run.fetchShare),
     })),
   }))
   shard.fetchesInFlight += 1
@@ -139,7 +141,7 @@ async function fetchOnce(
       for (const run of runs) observeAgain(shard, run, { outOfRange: false, detail })
       return
     }
-    const memory = createSharedMemory(() => answer.giveBack?.())
+    const memory = createCountedBuffer(() => answer.release?.())
     const isEmpty = answer.partitions.every(each => each.records === null)
     for (const fetched of answer.partitions) {
       const name = identity(fetched.topicId, fetched)

@@ -14,7 +14,7 @@ import {
   type Predecessor,
   planHandOver,
 } from '../../core/replicate/hand-over.ts'
-import { inBatches } from '../concurrently.ts'
+import { concurrently } from '../concurrently.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import { closeIfDone, type Shard } from '../partition/shard-run.ts'
 
@@ -48,7 +48,7 @@ export async function handOverInTime(
  * Asks again and again for what the predecessor holds, until everything is taken, held by somebody
  * else, or the patience ends. `take` answers null while the predecessor still holds the lease.
  */
-export async function takeOverFromPredecessor<W>(
+export async function acquireFromPredecessor<W>(
   shard: Shard,
   input: {
     readonly predecessor: Predecessor
@@ -69,7 +69,7 @@ export async function takeOverFromPredecessor<W>(
     if (ended.aborted || shard.clock.nowMs() >= deadlineMs) break
     const held: W[] = []
     const taken: PartitionRun[] = []
-    await inBatches(awaited, tableWritesInFlightMax, async each => {
+    await concurrently(awaited, tableWritesInFlightMax, async each => {
       const answer = await take(each)
       if (answer === null) held.push(each)
       else if (answer !== 'ended') taken.push(answer)

@@ -8,20 +8,20 @@ import {
   tableWritesInFlightMax,
 } from '../../core/config/defaults.ts'
 import { isBefore, type SourceOffset } from '../../core/offset.ts'
-import { needsTakeOver } from '../../core/partition/crash-recovery.ts'
+import { needsRecovery } from '../../core/partition/crash-recovery.ts'
 import type { Decision } from '../../core/partition/decision.ts'
 import { lastEpochOf } from '../../core/partition/epoch-history.ts'
 import { positionOf } from '../../core/partition/partition-state.ts'
-import { firstAppetite } from '../../core/replicate/fetch-share.ts'
+import { initialShare } from '../../core/replicate/fetch-share.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 import { errorName } from '../../kafka/error-codes.ts'
-import { inBatches } from '../concurrently.ts'
+import { concurrently } from '../concurrently.ts'
 import { type LogView, observeLogs, type Unobserved, unobserved } from '../observe/logs.ts'
 import { observedEvent } from '../observe/observed-event.ts'
 import { abandon, decideFor, finish, perform, start } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
-import { type Both, takeOver } from '../recover/after-crash.ts'
+import { type Both, recoverFromCrash } from '../recover/after-crash.ts'
 import { assignProducer, needsProducer } from '../recover/producer-identity.ts'
 import { fetchFrom } from './fetch-loop.ts'
 import { retry } from './once-flushed.ts'
@@ -32,14 +32,14 @@ export async function observeWhileNeeded(shard: Shard): Promise<void> {
   // Ends with the last partition: every one of them stops at the deadline at the latest.
   while (!shard.isComplete || shard.runs.some(run => run.phase !== 'stopped')) {
     const nowMs = shard.clock.nowMs()
-    const waiting = shard.runs.filter(isWaiting)
+    const waiting = shard.runs.filter(needsObservation)
     const due = waiting.filter(run => run.notBeforeMs <= nowMs)
     if (due.length > 0) await observe(shard, due)
     else await waitForWork(shard, Math.min(...waiting.map(run => run.notBeforeMs)) - nowMs)
   }
 }
 
-function isWaiting(run: PartitionRun): boolean {
+function needsObservation(run: PartitionRun): boolean {
   return run.phase === 'observing' || run.phase === 'refreshing-target'
 }
 
@@ -70,7 +70,7 @@ async function observe(shard: Shard, due: readonly PartitionRun[]): Promise<void
     ),
     observeLogs(shard.target, due.filter(run => !fresh.includes(run)).map(targetOf), []),
   ])
-  await inBatches(due, tableWritesInFlightMax, async run => {
+  await concurrently(due, tableWritesInFlightMax, async run => {
     try {
       if (run.phase === 'observing') {
         await takeViews(shard, run, sources.of(run.key), targets.of(targetOf(run)))
@@ -105,12 +105,12 @@ async function takeViews(
   const observed = observedEvent(source, target, found)
   run.sourceLeader = source.leader
   run.targetLeader = target.leader
-  if (needsTakeOver(run.state, observed)) {
+  if (needsRecovery(run.state, observed)) {
     const leaders = { sourceLeader: source.leader, targetLeader: target.leader }
-    return takeOverBeside(shard, run, { ...leaders, source: observed.source })
+    return recoverBeside(shard, run, { ...leaders, source: observed.source })
   }
   const decided = decideFor(shard, run, observed)
-  const decision = shard.tails ? following(decided) : decided
+  const decision = shard.isContinuous ? following(decided) : decided
   run.wasOutOfRange = false
   if (findsTruncation(decision) && !(await confirmTruncation(shard, run))) return
   await perform(shard, run, decision)
@@ -118,7 +118,7 @@ async function takeViews(
   // here on is not ours.
   if (decision.state.kind === 'replicating') run.cleanHandOver = true
   const fetch = decision.commands.find(command => command.kind === 'fetch')
-  if (fetch === undefined || !isWaiting(run)) return
+  if (fetch === undefined || !needsObservation(run)) return
   const { lastStableOffset } = observed.source
   if (await ensureProducer(shard, run)) {
     startCopying(shard, run, { withEpoch: fetch.withEpoch, lastStableOffset })
@@ -126,11 +126,11 @@ async function takeViews(
 }
 
 /** Beside the observation of the others: an owner that cannot be fenced is waited out. */
-function takeOverBeside(shard: Shard, run: PartitionRun, seen: Both): void {
+function recoverBeside(shard: Shard, run: PartitionRun, seen: Both): void {
   run.notBeforeMs = Number.POSITIVE_INFINITY
   const work = async () => {
     try {
-      if (await takeOver(shard, run, seen)) run.cleanHandOver = true
+      if (await recoverFromCrash(shard, run, seen)) run.cleanHandOver = true
       run.notBeforeMs = 0
       shard.observer.notify()
     } catch (error) {
@@ -146,9 +146,9 @@ async function ensureProducer(shard: Shard, run: PartitionRun): Promise<boolean>
   if (position === null || !needsProducer(position, shard.clock.nowMs())) return true
   try {
     const producer = await assignProducer(shard, run)
-    if (!isWaiting(run)) return false
+    if (!needsObservation(run)) return false
     await perform(shard, run, decideFor(shard, run, { kind: 'producer-assigned', producer }))
-    return isWaiting(run)
+    return needsObservation(run)
   } catch (error) {
     failedAt(shard, run, error)
     return false
@@ -183,7 +183,7 @@ function following(decision: Decision): Decision {
  * leaves the partition to the schedule.
  */
 function awaitReturn(shard: Shard, run: PartitionRun, decision: Decision): Decision {
-  if (!shard.tails || decision.state.kind !== 'waiting') return decision
+  if (!shard.isContinuous || decision.state.kind !== 'waiting') return decision
   const nowMs = shard.clock.nowMs()
   run.missedSinceMs ??= nowMs
   if (nowMs - run.missedSinceMs >= returnAwaitedMsMax) return decision
@@ -246,7 +246,7 @@ function startCopying(
   if (position === null || run.sourceLeader === null) return
   run.phase = 'copying'
   run.fetchOffset = position.nextSourceOffset
-  run.appetite = firstAppetite(isBefore(run.fetchOffset, lastStableOffset))
+  run.fetchShare = initialShare(isBefore(run.fetchOffset, lastStableOffset))
   run.fetchEpoch = withEpoch ? lastEpochOf(position.epochs) : null
   run.nextSequence = position.producer?.nextSequence ?? 0
   fetchFrom(shard, run.sourceLeader.leaderId)

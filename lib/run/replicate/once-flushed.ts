@@ -7,25 +7,25 @@ import { backoffMs } from '../../core/replicate/budget.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 import { unobserved } from '../observe/logs.ts'
 import { decideFor, finish, perform, start } from '../partition/partition-effects.ts'
-import type { Finale, PartitionRun, Trouble } from '../partition/partition-run.ts'
+import type { AfterFlush, PartitionRun, RetryReason } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
 import { takeDivergence } from '../recover/after-divergence.ts'
 
 /** Sets what comes after the last acknowledgement; at once when there is nothing to wait for. */
-export function conclude(shard: Shard, run: PartitionRun, finale: Finale): void {
-  run.finale = finale
-  settle(shard, run)
+export function afterFlush(shard: Shard, run: PartitionRun, finale: AfterFlush): void {
+  run.afterFlush = finale
+  runIfFlushed(shard, run)
 }
 
 /**
  * Performs the finale when nothing is unacknowledged any more. Called after every acknowledgement.
  */
-export function settle(shard: Shard, run: PartitionRun): void {
-  const { finale } = run
+export function runIfFlushed(shard: Shard, run: PartitionRun): void {
+  const { afterFlush: finale } = run
   if (finale === null || run.phase === 'observing' || run.phase === 'stopped') return
   // With nothing left to send again, a target that was to be looked at need not be.
   if (run.pending.length > 0 || run.outstanding > 0) return
-  run.finale = null
+  run.afterFlush = null
   switch (finale.kind) {
     case 'stop':
       start(shard, [run], finish(shard, run, finale.outcome, finale.detail))
@@ -73,9 +73,9 @@ export function retry(
   shard: Shard,
   run: PartitionRun,
   phase: 'observing' | 'refreshing-target',
-  trouble: Trouble,
+  trouble: RetryReason,
 ): void {
-  run.lastTrouble = trouble
+  run.retryReason = trouble
   if (run.attempts >= observationAttemptsMax) {
     start(shard, [run], finish(shard, run, trouble.outcome, trouble.detail))
     return

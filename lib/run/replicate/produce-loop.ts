@@ -16,11 +16,11 @@ import type { ProducedPartition } from '../../kafka/00-produce.ts'
 import { errorName } from '../../kafka/error-codes.ts'
 import { partitionName, unobserved } from '../observe/logs.ts'
 import { decideFor, finish, guarded, perform, start } from '../partition/partition-effects.ts'
-import { deniedCopying, type PartitionRun, type Trouble } from '../partition/partition-run.ts'
+import { deniedCopying, type PartitionRun, type RetryReason } from '../partition/partition-run.ts'
 import type { PendingBatch } from '../partition/pending-queue.ts'
 import { type ProduceLane, type Shard, wakeFetching } from '../partition/shard-run.ts'
-import { joinUnsent } from './coalesce-unsent.ts'
-import { conclude, retry, settle } from './once-flushed.ts'
+import { coalesceUnsent } from './coalesce-unsent.ts'
+import { afterFlush, retry, runIfFlushed } from './once-flushed.ts'
 import { splitFirst } from './split-batch.ts'
 
 type Sent = { readonly run: PartitionRun; readonly batch: PendingBatch }
@@ -95,7 +95,7 @@ function takeBatches(shard: Shard, leaderId: number, ready: Set<PartitionRun>): 
     // (ProducerAppendInfo.checkSequence): were the first batch refused, the second one, already on
     // its way, would be appended in front of it.
     if (!run.isKnownToTarget && run.outstanding > 0) continue
-    joinUnsent(run)
+    coalesceUnsent(run)
     const next = run.pending.peekUnsent()
     if (next === undefined) continue
     if (bytes > 0 && bytes + next.bytes.length > produceBytesMax) break
@@ -155,7 +155,7 @@ function takeAnswer(shard: Shard, { run, batch }: Sent, produced: ProducedPartit
   }
   // Everything was given up behind a batch that the target refuses for good:
   // only the answers were missing.
-  if (run.pending.length === 0) return settle(shard, run)
+  if (run.pending.length === 0) return runIfFlushed(shard, run)
   const isFirst = run.pending.first() === batch
   if (produced.errorCode === 0 && produced.baseOffset !== null) {
     // Behind a batch that was refused, a success counts only when it is repeated in its turn.
@@ -187,7 +187,7 @@ function acknowledge(
   // While anything is pending it may be a batch that was sent before and
   // whose outcome nobody knows.
   if (run.pending.length === 0) run.outcomeUnknown = false
-  run.lastTrouble = null
+  run.retryReason = null
   run.report.recordsReplicated += BigInt(recordsCount)
   run.report.bytesReplicated += BigInt(batch.bytes.length)
   // Of a batch without timestamps nobody can say how old it is.
@@ -204,7 +204,7 @@ function acknowledge(
   if (decision.incidents.length === 0 && decision.commands.length === 0) run.state = decision.state
   else start(shard, [run], perform(shard, run, decision))
   wakeFetching(shard, run)
-  settle(shard, run)
+  runIfFlushed(shard, run)
 }
 
 function refused(shard: Shard, run: PartitionRun, error: string, detail: string): void {
@@ -242,7 +242,7 @@ function haltAt(
   if (run.state.kind !== 'replicating') return
   const offset = run.state.position.nextSourceOffset
   run.pending.clear()
-  conclude(shard, run, { kind: 'refused', as, offset, detail })
+  afterFlush(shard, run, { kind: 'refused', as, offset, detail })
 }
 
 /**
@@ -252,7 +252,7 @@ function haltAt(
 function lookAfterAll(shard: Shard, run: PartitionRun, detail: string): void {
   run.pending.clear()
   run.cleanHandOver = false
-  conclude(shard, run, {
+  afterFlush(shard, run, {
     kind: 'observe',
     outOfRange: false,
     because: { outcome: 'failed', detail },
@@ -263,7 +263,7 @@ function lost(shard: Shard, { run }: Sent, detail: string): void {
   run.outstanding -= 1
   run.outcomeUnknown = true
   if (run.phase === 'stopped') return
-  if (run.pending.length === 0) return settle(shard, run)
+  if (run.pending.length === 0) return runIfFlushed(shard, run)
   rewind(shard, run, { outcome: 'unobserved', detail: `${partitionName(run.key)}: ${detail}` })
 }
 
@@ -271,11 +271,11 @@ function lost(shard: Shard, { run }: Sent, detail: string): void {
  * Nothing more is sent until everything in flight is answered; then the target
  * is looked at and it goes on.
  */
-function rewind(shard: Shard, run: PartitionRun, trouble: Trouble): void {
+function rewind(shard: Shard, run: PartitionRun, trouble: RetryReason): void {
   if (run.phase === 'copying') {
     run.phase = 'refreshing-target'
     run.notBeforeMs = Number.POSITIVE_INFINITY
-    run.lastTrouble = trouble
+    run.retryReason = trouble
   }
   refreshWhenAllAnswered(shard, run)
 }
@@ -283,6 +283,6 @@ function rewind(shard: Shard, run: PartitionRun, trouble: Trouble): void {
 function refreshWhenAllAnswered(shard: Shard, run: PartitionRun): void {
   if (run.phase !== 'refreshing-target' || run.outstanding > 0) return
   run.pending.rewind()
-  const unknown: Trouble = { outcome: 'failed', detail: 'a produce was refused' }
-  retry(shard, run, 'refreshing-target', run.lastTrouble ?? unknown)
+  const unknown: RetryReason = { outcome: 'failed', detail: 'a produce was refused' }
+  retry(shard, run, 'refreshing-target', run.retryReason ?? unknown)
 }

@@ -8,9 +8,10 @@ import { metricsIntervalMs, tableWritesInFlightMax } from '../../core/config/def
 import { targetTopicName } from '../../core/config/topic-selection.ts'
 import { isCheckpointDue, leaseUntilMs } from '../../core/replicate/budget.ts'
 import type { Predecessor } from '../../core/replicate/hand-over.ts'
+import { byTopicAndPartition } from '../../core/row/checkpoint.ts'
 import type { Acquisition } from '../../io/table/stores.ts'
-import { inBatches } from '../concurrently.ts'
-import { type Finding, partitionName, type TopicPartition } from '../observe/logs.ts'
+import { concurrently } from '../concurrently.ts'
+import { type ObservationFailure, partitionName, type TopicPartition } from '../observe/logs.ts'
 import { reportFindings, resolveCopied } from '../observe/unobserved.ts'
 import { finish, guarded, saveCheckpoint, start } from '../partition/partition-effects.ts'
 import {
@@ -25,9 +26,9 @@ import {
   type Shard,
   wakeLoops,
 } from '../partition/shard-run.ts'
-import { handOverInTime, type InvokeSuccessor, takeOverFromPredecessor } from './hand-over.ts'
+import { acquireFromPredecessor, handOverInTime, type InvokeSuccessor } from './hand-over.ts'
 import { observeWhileNeeded } from './observe-loop.ts'
-import { conclude } from './once-flushed.ts'
+import { afterFlush } from './once-flushed.ts'
 
 export type ReplicateInput = {
   readonly flow: FlowConfig
@@ -38,7 +39,7 @@ export type ReplicateInput = {
    */
   readonly deadlineMs: number
   /** Follow the log until the deadline instead of stopping when caught up. */
-  readonly tails: boolean
+  readonly isContinuous: boolean
   /** Without it nothing is measured. */
   readonly meter?: RunMeter
   /** Ends the run as the deadline would. */
@@ -52,7 +53,7 @@ export type ReplicateInput = {
 export type ReplicateReport = {
   readonly partitions: readonly PartitionReport[]
   /** What could not be observed, once per partition it kept from running. */
-  readonly findings: readonly Finding[]
+  readonly findings: readonly ObservationFailure[]
   /** Leases of other runs that kept a partition from running. */
   readonly heldUntilMs: number | null
   /**
@@ -70,7 +71,7 @@ export async function replicate(
   const runs: PartitionRun[] = []
   const awaited: Awaited[] = []
   let heldUntilMs: number | null = null
-  await inBatches(input.partitions, tableWritesInFlightMax, async partition => {
+  await concurrently(input.partitions, tableWritesInFlightMax, async partition => {
     const leased = await acquire(deps, input, partition)
     if (leased.kind === 'run') runs.push(leased.run)
     if (isPredecessors(leased, input)) awaited.push({ partition, at: reports.length })
@@ -91,7 +92,7 @@ export async function replicate(
   const failures = await failuresOf('ending the incidents that are over', () =>
     resolveCopied(deps, input.flow.name, run),
   )
-  return { partitions: reports.sort(byName), findings, heldUntilMs, failures }
+  return { partitions: reports.sort(byTopicAndPartition), findings, heldUntilMs, failures }
 }
 
 /** A run whose findings are incidents when it ends: what workers and `run --once` perform. */
@@ -114,11 +115,6 @@ async function failuresOf(purpose: string, work: () => Promise<void>): Promise<s
   } catch (error) {
     return [`${purpose}: ${error instanceof Error ? error.message : String(error)}`]
   }
-}
-
-export function byName(left: TopicPartition, right: TopicPartition): number {
-  if (left.topic !== right.topic) return left.topic < right.topic ? -1 : 1
-  return left.partition - right.partition
 }
 
 /** A partition whose lease the predecessor still holds, and the place of its report. */
@@ -204,10 +200,10 @@ async function runShard(
     readonly take: (awaited: Awaited) => Promise<PartitionRun | 'ended' | null>
   },
 ): Promise<void> {
-  const { flow, tails, meter, deadlineMs, predecessor, invokeSuccessor } = input
+  const { flow, isContinuous, meter, deadlineMs, predecessor, invokeSuccessor } = input
   const { runs, awaited, take } = shardOf
   const isComplete = awaited.length === 0
-  const shard = createShard({ ...deps, flow, tails, meter, runs, isComplete })
+  const shard = createShard({ ...deps, flow, isContinuous, meter, runs, isComplete })
   const ended = new AbortController()
   const timers = [saveRegularly(shard, ended.signal), endAtDeadline(shard, input, ended.signal)]
   if (meter !== undefined) timers.push(tellRegularly(shard, meter, ended.signal))
@@ -216,7 +212,7 @@ async function runShard(
   }
   if (predecessor !== undefined && !isComplete) {
     const until = { deadlineMs, ended: ended.signal }
-    timers.push(takeOverFromPredecessor(shard, { predecessor, awaited, take, ...until }))
+    timers.push(acquireFromPredecessor(shard, { predecessor, awaited, take, ...until }))
   }
   start(shard, runs, observeWhileNeeded(shard))
   await shard.allStopped.promise
@@ -236,7 +232,7 @@ async function saveRegularly(shard: Shard, ended: AbortSignal): Promise<void> {
       return phase !== 'stopped' && isCheckpointDue({ nowMs, leaseUntilMs, hasMoved }, budgets)
     })
     const saved = ended.aborted ? [] : due
-    await inBatches(saved, tableWritesInFlightMax, run => saveCheckpoint(shard, run))
+    await concurrently(saved, tableWritesInFlightMax, run => saveCheckpoint(shard, run))
   }
 }
 
@@ -270,11 +266,11 @@ async function endAtDeadline(
 function endAtNextAcknowledgement(shard: Shard, run: PartitionRun): void {
   if (run.phase === 'copying') {
     run.pending.dropUnsent()
-    conclude(shard, run, { kind: 'stop', outcome: 'deadline', detail: null })
+    afterFlush(shard, run, { kind: 'stop', outcome: 'deadline', detail: null })
   } else if (run.state.kind === 'waiting') {
     // Looked for to the end: the schedule goes on with that.
     start(shard, [run], finish(shard, run, 'waiting', null))
   } else {
-    start(shard, [run], finish(shard, run, 'deadline', run.lastTrouble?.detail ?? null))
+    start(shard, [run], finish(shard, run, 'deadline', run.retryReason?.detail ?? null))
   }
 }

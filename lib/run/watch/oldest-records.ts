@@ -2,7 +2,7 @@
 // not replicated, for its age, and what retention the topics have. A batch is one Fetch of one
 // byte, which a broker answers with the whole first batch (KIP-74).
 
-import { auditReadsInFlightMax } from '../../core/config/defaults.ts'
+import { oldestReadsInFlightMax } from '../../core/config/defaults.ts'
 import type { Oldest } from '../../core/watch/partition-health.ts'
 import { readRetention, retentionConfigs, type TopicRetention } from '../../core/watch/retention.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
@@ -10,7 +10,7 @@ import type { TopicConfig, TopicConfigReader } from '../../io/cluster/topic-conf
 import { DecodeError } from '../../kafka/decode-error.ts'
 import { errorName } from '../../kafka/error-codes.ts'
 import { readRecordBatches } from '../../kafka/record-batch.ts'
-import { inBatches } from '../concurrently.ts'
+import { concurrently } from '../concurrently.ts'
 import { partitionName, type SeenLog, type TopicPartition, unobserved } from '../observe/logs.ts'
 
 export type ReadPosition = TopicPartition & { readonly view: SeenLog; readonly from: bigint }
@@ -21,7 +21,7 @@ export async function readOldest(
   positions: readonly ReadPosition[],
 ): Promise<ReadonlyMap<string, Oldest>> {
   const found = new Map<string, Oldest>()
-  await inBatches(positions, auditReadsInFlightMax, async position => {
+  await concurrently(positions, oldestReadsInFlightMax, async position => {
     found.set(partitionName(position), await readOne(source, position))
   })
   return found

@@ -4,14 +4,14 @@
 import { behindMsMin, measuredTopicsMax } from '../../core/config/defaults.ts'
 import type { MetricValues } from '../../core/monitoring/metric.ts'
 import { sum } from '../../core/monitoring/metric.ts'
-import type { AuditedPartition, FlowAudit } from './watch.ts'
+import type { FlowHealth, WatchedPartition } from './watch.ts'
 
 /** What stands for "nothing is in danger": a year, far beyond any threshold, and drawable. */
 const UNLIMITED_SECONDS = 365 * 24 * 3600
 
-export function watchMetrics(audit: FlowAudit): MetricValues {
+export function watchMetrics(audit: FlowHealth): MetricValues {
   const { partitions, unobserved, openIncidents } = audit
-  const count = (is: (each: AuditedPartition) => boolean) => partitions.filter(is).length
+  const count = (is: (each: WatchedPartition) => boolean) => partitions.filter(is).length
   return {
     // Of a flow in which nothing could be seen nobody knows that nothing is behind.
     ...delaysOf(partitions, unobserved.length === 0),
@@ -28,8 +28,10 @@ export function watchMetrics(audit: FlowAudit): MetricValues {
  * The topics that are behind, each with its values, the oldest record first: only these get
  * metrics of their own, because every one is paid for as long as values come.
  */
-export function topicMetrics({ partitions }: FlowAudit): { topic: string; values: MetricValues }[] {
-  const isBehind = (each: AuditedPartition) => each.lagMs !== null && each.lagMs >= behindMsMin
+export function topicMetrics({
+  partitions,
+}: FlowHealth): { topic: string; values: MetricValues }[] {
+  const isBehind = (each: WatchedPartition) => each.lagMs !== null && each.lagMs >= behindMsMin
   const behind = Map.groupBy(partitions, each => each.topic)
   return [...behind]
     .filter(([, some]) => some.some(isBehind))
@@ -42,7 +44,7 @@ export function topicMetrics({ partitions }: FlowAudit): { topic: string; values
 /**
  * The worst of what could be seen; no value at all where nothing could, unless nothing is there.
  */
-function delaysOf(partitions: readonly AuditedPartition[], noneIsFine: boolean): MetricValues {
+function delaysOf(partitions: readonly WatchedPartition[], noneIsFine: boolean): MetricValues {
   const lags = partitions.flatMap(({ lagRecords }) => (lagRecords === null ? [] : [lagRecords]))
   const ages = partitions.filter(each => each.lagMs !== null)
   const headrooms = partitions.flatMap(({ headroomMs }) =>
@@ -58,7 +60,7 @@ function delaysOf(partitions: readonly AuditedPartition[], noneIsFine: boolean):
   }
 }
 
-function lagMsMax(partitions: readonly AuditedPartition[]): number {
+function lagMsMax(partitions: readonly WatchedPartition[]): number {
   return partitions.reduce((max, { lagMs }) => Math.max(max, lagMs ?? 0), 0)
 }
 

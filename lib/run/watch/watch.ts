@@ -4,17 +4,17 @@
 // core/watch/partition-health.ts.
 
 import type { FlowConfig } from '../../core/config/config.ts'
-import { auditReadsMax } from '../../core/config/defaults.ts'
+import { oldestReadsMax } from '../../core/config/defaults.ts'
 import { positionOf } from '../../core/partition/partition-state.ts'
 import {
-  type AuditedRow,
-  type AuditedSource,
-  type AuditedTarget,
-  auditPartition,
   differenceText,
   firstUnreplicated,
   type Oldest,
-  type PartitionAudit,
+  type PartitionHealth,
+  partitionHealth,
+  type WatchedRow,
+  type WatchedSource,
+  type WatchedTarget,
 } from '../../core/watch/partition-health.ts'
 import type { TopicRetention } from '../../core/watch/retention.ts'
 import type { Clock } from '../../io/clock.ts'
@@ -44,11 +44,11 @@ export type WatchDeps = {
   readonly log: Log
 }
 
-export type AuditedPartition = TopicPartition & PartitionAudit
+export type WatchedPartition = TopicPartition & PartitionHealth
 
-export type FlowAudit = {
+export type FlowHealth = {
   readonly flow: string
-  readonly partitions: readonly AuditedPartition[]
+  readonly partitions: readonly WatchedPartition[]
   /** What could not be observed and is no partition that is known: a cluster, a topic. */
   readonly unobserved: readonly string[]
   readonly openIncidents: number
@@ -57,7 +57,7 @@ export type FlowAudit = {
 /**
  * Looks at one flow. Never throws for what a cluster answers, or does not; for the table it does.
  */
-export async function watchFlow(deps: WatchDeps, flow: FlowConfig): Promise<FlowAudit> {
+export async function watchFlow(deps: WatchDeps, flow: FlowConfig): Promise<FlowHealth> {
   const listed = await deps.checkpoints.list(flow.name)
   const { incidents, corrupt } = await deps.incidents.list(flow.name, 'open')
   const topics = await findTopics(deps.source, flow, [...listed.checkpoints, ...listed.corrupt])
@@ -71,10 +71,10 @@ export async function watchFlow(deps: WatchDeps, flow: FlowConfig): Promise<Flow
   const nowMs = deps.clock.nowMs()
   const audited = partitions.map(each => {
     const { topic, partition } = each
-    const audit = auditPartition({
+    const audit = partitionHealth({
       row: rowOf(each),
-      source: auditedSource(sources.of(each)),
-      target: auditedTarget(each, targets.of(onTarget(flow, each))),
+      source: watchedSource(sources.of(each)),
+      target: watchedTarget(each, targets.of(onTarget(flow, each))),
       retention: retentions.get(topic) ?? unknownRetention,
       oldest: oldest(each),
       nowMs,
@@ -97,13 +97,13 @@ export async function watchFlow(deps: WatchDeps, flow: FlowConfig): Promise<Flow
 
 const unknownRetention: TopicRetention = { kind: 'unobserved', detail: 'its retention is unknown' }
 
-function rowOf({ row }: FlowPartition): AuditedRow {
+function rowOf({ row }: FlowPartition): WatchedRow {
   if (row.kind !== 'checkpoint') return row
   const { state, updatedAtMs, lease } = row.checkpoint
   return { kind: 'checkpoint', state, updatedAtMs, leaseUntilMs: lease.untilMs }
 }
 
-function auditedSource(view: LogView): AuditedSource {
+function watchedSource(view: LogView): WatchedSource {
   if (view.kind !== 'seen') return view
   return {
     kind: 'seen',
@@ -114,7 +114,7 @@ function auditedSource(view: LogView): AuditedSource {
   }
 }
 
-function auditedTarget({ topic }: TopicPartition, view: LogView): AuditedTarget {
+function watchedTarget({ topic }: TopicPartition, view: LogView): WatchedTarget {
   if (view.kind === 'unobserved') {
     return { kind: 'unobserved', detail: `standby of ${topic}: ${view.detail}` }
   }
@@ -135,13 +135,13 @@ async function ageOfUnreplicated(
   const behind: (ReadPosition & { readonly copiedMs: number | null })[] = []
   for (const each of partitions) {
     const view = sources.of(each)
-    const from = firstUnreplicated(rowOf(each), auditedSource(view))
+    const from = firstUnreplicated(rowOf(each), watchedSource(view))
     if (view.kind !== 'seen' || from === null || from >= pointOf(view, 'log-end')) continue
     const { topic, partition } = each
     behind.push({ topic, partition, view, from, copiedMs: copiedMsOf(each, view.topicId) })
   }
   behind.sort((left, right) => (left.copiedMs ?? 0) - (right.copiedMs ?? 0))
-  const read = await readOldest(source, behind.slice(0, auditReadsMax))
+  const read = await readOldest(source, behind.slice(0, oldestReadsMax))
   const bounds = new Map(behind.map(each => [partitionName(each), each.copiedMs]))
   return each => {
     const name = partitionName(each)
@@ -150,7 +150,7 @@ async function ageOfUnreplicated(
     if (bound === undefined) return { kind: 'none' }
     if (found !== undefined) return found
     if (bound !== null) return { kind: 'batch', timestampMs: bound, bytesPerOffset: null }
-    const detail = `the age of its oldest record is not known: more than ${auditReadsMax} are behind`
+    const detail = `the age of its oldest record is not known: more than ${oldestReadsMax} are behind`
     return { kind: 'unobserved', detail }
   }
 }
@@ -165,7 +165,7 @@ function copiedMsOf({ row }: FlowPartition, topicId: string): number | null {
 /** Lines of one kind in one tick; what is more is counted. */
 const saidMax = 20
 
-function sayAudit({ log }: WatchDeps, { flow, partitions, unobserved }: FlowAudit): void {
+function sayAudit({ log }: WatchDeps, { flow, partitions, unobserved }: FlowHealth): void {
   const differences = partitions.flatMap(each =>
     each.difference === null ? [] : [differenceText(each.difference, { flow, ...each })],
   )
@@ -186,14 +186,14 @@ function sayAudit({ log }: WatchDeps, { flow, partitions, unobserved }: FlowAudi
   if (closest !== undefined) log({ level: 'warn', text: closestText(flow, closest) })
 }
 
-function stalledText(flow: string, at: AuditedPartition): string {
+function stalledText(flow: string, at: WatchedPartition): string {
   return (
     `${partitionName(at)}: ${at.lagRecords} offsets are behind and nobody has worked on them for ` +
     `minutes: do plan and replicate run? Look with gapless status --flow ${flow}`
   )
 }
 
-function closestText(flow: string, { each, ms }: { each: AuditedPartition; ms: number }): string {
+function closestText(flow: string, { each, ms }: { each: WatchedPartition; ms: number }): string {
   const left = ms === 0 ? 'at any moment' : `in ${Math.floor(ms / 1000)} s`
   return (
     `${partitionName(each)} of flow ${flow} is closest to a truncation: retention may delete records ` +

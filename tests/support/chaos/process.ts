@@ -145,7 +145,7 @@ async function follow(
     flow,
     partitions,
     deadlineMs: deps.clock.nowMs() + followMs,
-    tails: true,
+    isContinuous: true,
     interrupted,
     predecessor: handOver?.predecessor,
     // A chain of two, then a tick: it finds the partitions whose lease was not free before.

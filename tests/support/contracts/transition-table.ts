@@ -99,7 +99,7 @@ function acknowledged(baseOffset: bigint, nextSourceOffset: bigint): Case {
 }
 
 function diverged(
-  kind: 'at' | 'not-behind',
+  kind: 'at' | 'at-or-before',
   offset: bigint,
   policies: Partial<Policies> = {},
 ): Case {
@@ -122,7 +122,7 @@ const nextProducer: Producer = {
 function takenOver({ next, foreign = 0n }: { next: bigint; foreign?: bigint }): Case {
   return {
     event: {
-      kind: 'taken-over',
+      kind: 'recovered-from-crash',
       producer: nextProducer,
       nextSourceOffset: at(next),
       epoch: 4,
@@ -244,7 +244,7 @@ export const eventCases = {
   diverged: diverged('at', 60n),
   'diverged at the position': diverged('at', 100n),
   'diverged, policy continues': diverged('at', 60n, goOnDiverged),
-  'diverged, nobody knows where, policy continues': diverged('not-behind', 60n, goOnDiverged),
+  'diverged, nobody knows where, policy continues': diverged('at-or-before', 60n, goOnDiverged),
   'diverged beyond the position': diverged('at', 101n),
 
   'acknowledged where expected': acknowledged(40n, 110n),

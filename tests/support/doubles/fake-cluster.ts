@@ -208,11 +208,11 @@ export function answerAnew(answer: FetchResponse): FetchResponse {
 
 function memoryOf(
   partitions: readonly FetchedPartition[],
-): Required<Pick<FetchResponse, 'giveBack'>> {
-  const giveBack = () => {
+): Required<Pick<FetchResponse, 'release'>> {
+  const release = () => {
     for (const { records } of partitions) records?.fill(0xdb)
   }
-  return { giveBack }
+  return { release }
 }
 
 /** Answers every partition of a Produce request with one error; nothing is appended. */

@@ -20,7 +20,7 @@ import {
   runFlowOnce,
 } from '../../../lib/run/operate/run-once.ts'
 import { type FlowStatus, readFlowStatus } from '../../../lib/run/operate/status.ts'
-import { type FlowAudit, watchFlow } from '../../../lib/run/watch/watch.ts'
+import { type FlowHealth, watchFlow } from '../../../lib/run/watch/watch.ts'
 import {
   startCluster,
   startStandInAws,
@@ -169,7 +169,7 @@ export async function startFlowFixture(options: FlowFixtureOptions = {}) {
         await opened.close()
       }
     },
-    async watch(flow: FlowConfig): Promise<FlowAudit> {
+    async watch(flow: FlowConfig): Promise<FlowHealth> {
       const { deps, sourceConfigs, close } = open(flow, () => undefined)
       try {
         return await watchFlow({ ...deps, sourceConfigs }, flow)

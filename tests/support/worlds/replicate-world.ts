@@ -77,7 +77,7 @@ export function createWorld(
           flow,
           partitions: partitions.map(partition => ({ topic, partition, topicIsKnown: false })),
           deadlineMs: clock.nowMs() + FAR_MS,
-          tails: false,
+          isContinuous: false,
           ...rest,
         },
       )

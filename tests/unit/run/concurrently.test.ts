@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest'
-import { inBatches } from '../../../lib/run/concurrently.ts'
+import { concurrently } from '../../../lib/run/concurrently.ts'
 import { createVirtualClock } from '../../support/doubles/virtual-clock.ts'
 
 const items = Array.from({ length: 25 }, (_, index) => index)
@@ -11,7 +11,7 @@ describe('inBatches', () => {
     let underWay = 0
     let most = 0
 
-    await inBatches(items, 4, async item => {
+    await concurrently(items, 4, async item => {
       begun.push(item)
       underWay += 1
       most = Math.max(most, underWay)
@@ -24,12 +24,12 @@ describe('inBatches', () => {
   })
 
   test('has nothing to do for no items', async () => {
-    await inBatches([], 4, async () => expect.unreachable())
+    await concurrently([], 4, async () => expect.unreachable())
   })
 
   test('rejects with the first failure', async () => {
     const clock = createVirtualClock()
-    const failing = inBatches(items, 4, async item => {
+    const failing = concurrently(items, 4, async item => {
       await clock.wait(10 - item)
       throw new Error(`item ${item}`)
     })

@@ -96,7 +96,7 @@ describe('the transition table', () => {
       acknowledged: true,
       skipped: true,
       'producer-assigned': true,
-      'taken-over': true,
+      'recovered-from-crash': true,
       refused: true,
     }
     expect(new Set(cases.map(([, { event }]) => event.kind))).toEqual(new Set(Object.keys(wanted)))
@@ -240,7 +240,7 @@ describe('the incident', () => {
       expectedOffset: 100n,
       foundOffset: null,
       lostRecordsMax: null,
-      evidence: { partsNotBehind: '60' },
+      evidence: { divergesAtOrBefore: '60' },
     })
   })
 
@@ -362,7 +362,7 @@ const events: fc.Arbitrary<PartitionEvent> = fc.oneof(
       epoch: fc.nat(3),
       endOffset: offsets.map(sourceOffset),
       parting: fc.record({
-        kind: fc.constantFrom('at' as const, 'not-behind' as const),
+        kind: fc.constantFrom('at' as const, 'at-or-before' as const),
         sourceOffset: offsets.map(sourceOffset),
       }),
       onlyOnTarget: fc.constant(null),

@@ -2,11 +2,11 @@ import { describe, expect, test } from 'vitest'
 import { epochHistoryMax } from '../../../../lib/core/config/defaults.ts'
 import { sourceOffset, targetOffset } from '../../../../lib/core/offset.ts'
 import {
+  concatSpans,
   type EpochHistory,
   historyAfter,
   historyBefore,
-  joinStretches,
-  partingAfter,
+  nextStep,
 } from '../../../../lib/core/partition/epoch-history.ts'
 
 const at = sourceOffset
@@ -40,19 +40,19 @@ describe('where the logs part', () => {
     [
       'at the log start, of our epoch: it may have ended before',
       says(6, 90n, 90n),
-      { kind: 'not-behind', sourceOffset: 90n },
+      { kind: 'at-or-before', sourceOffset: 90n },
     ],
   ])('%s', (_, answer, expected) => {
-    expect(partingAfter(copied, asked, answer)).toEqual(expected)
+    expect(nextStep(copied, asked, answer)).toEqual(expected)
   })
 
   test('is not known where the history begins later', () => {
-    expect(partingAfter(copied.slice(1), asked, says(2, 60n))).toEqual({
-      kind: 'not-behind',
+    expect(nextStep(copied.slice(1), asked, says(2, 60n))).toEqual({
+      kind: 'at-or-before',
       sourceOffset: 50n,
     })
-    expect(partingAfter([], asked, says(2, 60n))).toEqual({
-      kind: 'not-behind',
+    expect(nextStep([], asked, says(2, 60n))).toEqual({
+      kind: 'at-or-before',
       sourceOffset: 100n,
     })
   })
@@ -72,9 +72,9 @@ describe('the history', () => {
   })
 
   test('knows every epoch of a stretch, skipped ones too', () => {
-    const stretch = joinStretches(
+    const stretch = concatSpans(
       { nextSourceOffset: at(104n), epoch: 7 },
-      joinStretches(
+      concatSpans(
         { nextSourceOffset: at(105n), epoch: 7 },
         { nextSourceOffset: at(110n), epoch: 9 },
       ),

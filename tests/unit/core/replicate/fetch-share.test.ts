@@ -1,18 +1,18 @@
 import { describe, expect, test } from 'vitest'
 import {
-  type Appetite,
-  appetiteAfter,
   bytesToAskFor,
-  firstAppetite,
-  inTurn,
+  type FetchShare,
+  initialShare,
+  longestWaitingFirst,
+  shareAfter,
 } from '../../../../lib/core/replicate/fetch-share.ts'
 
 const KIB = 1024
 const budgets = { fetchBytesMax: 4096 * KIB, partitionFetchBytesMax: 2048 * KIB }
-const behind = firstAppetite(true)
-const idle = firstAppetite(false)
+const behind = initialShare(true)
+const idle = initialShare(false)
 
-function ask(one: Appetite, others: readonly Appetite[]): number {
+function ask(one: FetchShare, others: readonly FetchShare[]): number {
   return bytesToAskFor([one, ...others], budgets)(one)
 }
 
@@ -41,29 +41,29 @@ const answered = {
 
 describe('after an answer', () => {
   test('a partition asks for eight batches such as its last, however many others are behind', () => {
-    const fed = appetiteAfter(behind, answered)
+    const fed = shareAfter(behind, answered)
     expect(ask(fed, Array(200).fill(behind))).toBe(128 * KIB)
   })
 
   test('batches of which none is copied say nothing of the next', () => {
-    const fed = appetiteAfter(behind, answered)
-    const skipped = appetiteAfter(fed, { ...answered, turn: 8, lastBatchBytes: null })
-    expect(skipped).toEqual({ ...fed, fedInTurn: 8 })
+    const fed = shareAfter(behind, answered)
+    const skipped = shareAfter(fed, { ...answered, turn: 8, lastBatchBytes: null })
+    expect(skipped).toEqual({ ...fed, lastFetchTurn: 8 })
   })
 
   test('without anything it asks for as much again, and keeps its turn', () => {
-    const fed = appetiteAfter(behind, answered)
+    const fed = shareAfter(behind, answered)
     const nothing = { ...answered, turn: 8, bytes: 0, lastBatchBytes: null }
-    expect(appetiteAfter(fed, nothing)).toEqual(fed)
-    expect(appetiteAfter(fed, { ...nothing, isBehind: false })).toEqual({ ...fed, isBehind: false })
+    expect(shareAfter(fed, nothing)).toEqual(fed)
+    expect(shareAfter(fed, { ...nothing, isBehind: false })).toEqual({ ...fed, isBehind: false })
   })
 })
 
 test('whoever waited longest comes first, and those who waited as long keep their order', () => {
-  const fed = (partition: number, fedInTurn: number) => ({
+  const fed = (partition: number, lastFetchTurn: number) => ({
     partition,
-    appetite: { ...behind, fedInTurn },
+    fetchShare: { ...behind, lastFetchTurn },
   })
   const all = [fed(0, 3), fed(1, 1), fed(2, 0), fed(3, 1), fed(4, 2)]
-  expect(inTurn(all).map(each => each.partition)).toEqual([2, 1, 3, 4, 0])
+  expect(longestWaitingFirst(all).map(each => each.partition)).toEqual([2, 1, 3, 4, 0])
 })

@@ -44,6 +44,15 @@ describe('an incident', () => {
     )
   })
 
+  test('that an earlier version stored is read with the present names of its evidence', () => {
+    const row = rowOf(truncation())
+    const evidence = { S: JSON.stringify({ topicId: 'a', partsNotBehind: '60' }) }
+    expect(readIncident({ ...row, evidence }).evidence).toEqual({
+      topicId: 'a',
+      divergesAtOrBefore: '60',
+    })
+  })
+
   test('names every attribute it may have, so that a repeated finding leaves nothing stale', () => {
     const namesOf = (incident: Incident) => {
       const { set, setIfAbsent, remove } = incidentChange(incident)

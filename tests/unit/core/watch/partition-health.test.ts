@@ -2,14 +2,14 @@ import { describe, expect, test } from 'vitest'
 import { sourceOffset, targetOffset } from '../../../../lib/core/offset.ts'
 import type { PartitionState } from '../../../../lib/core/partition/partition-state.ts'
 import {
-  type AuditedRow,
-  type AuditedSource,
-  type AuditedTarget,
-  auditPartition,
   type Difference,
   differenceText,
   firstUnreplicated,
   type Oldest,
+  partitionHealth,
+  type WatchedRow,
+  type WatchedSource,
+  type WatchedTarget,
 } from '../../../../lib/core/watch/partition-health.ts'
 
 const MINUTE = 60_000
@@ -31,7 +31,7 @@ const replicating: PartitionState = { kind: 'replicating', position }
 const halted: PartitionState = { kind: 'halted', position, incidentId: 'i' }
 const waiting: PartitionState = { kind: 'waiting', position, incidentId: 'i' }
 
-const source = (fields: object = {}): AuditedSource => {
+const source = (fields: object = {}): WatchedSource => {
   return {
     kind: 'seen',
     topicId: 'source-1',
@@ -41,10 +41,10 @@ const source = (fields: object = {}): AuditedSource => {
     ...fields,
   }
 }
-const target = (fields: object = {}): AuditedTarget => {
+const target = (fields: object = {}): WatchedTarget => {
   return { kind: 'seen', topicId: 'target-1', logEnd: 90n, ...fields }
 }
-const row = (state: PartitionState, fields: object = {}): AuditedRow => {
+const row = (state: PartitionState, fields: object = {}): WatchedRow => {
   return { kind: 'checkpoint', state, updatedAtMs: nowMs - 1_000, leaseUntilMs: null, ...fields }
 }
 const batch = (ageMs: number): Oldest => {
@@ -54,8 +54,8 @@ const unseen = { kind: 'unobserved' as const, detail: 'connect ECONNREFUSED' }
 const missing = { kind: 'missing' as const }
 const aDay = { kind: 'known' as const, retention: { ms: BigInt(24 * HOUR), bytes: null } }
 
-function audit(fields: Partial<Parameters<typeof auditPartition>[0]>) {
-  return auditPartition({
+function audit(fields: Partial<Parameters<typeof partitionHealth>[0]>) {
+  return partitionHealth({
     row: row(replicating),
     source: source(),
     target: target(),
@@ -125,7 +125,7 @@ describe('what cannot be observed', () => {
 })
 
 describe('a difference', () => {
-  const cases: [string, Partial<Parameters<typeof auditPartition>[0]>, Difference | null][] = [
+  const cases: [string, Partial<Parameters<typeof partitionHealth>[0]>, Difference | null][] = [
     [
       'a log start beyond the position',
       { source: source({ logStart: 101n, logEnd: 200n }) },

@@ -1,45 +1,45 @@
 import { expect, test } from 'vitest'
-import { createAnswerMemory } from '../../../../lib/io/cluster/buffer-pool.ts'
+import { createBufferPool } from '../../../../lib/io/cluster/buffer-pool.ts'
 
 const LARGE = 1_000_000
 
 test('memory that was given back is used for the next answer, and not before', () => {
-  const memory = createAnswerMemory()
+  const memory = createBufferPool()
   const first = memory.allocate(LARGE)
   const second = memory.allocate(LARGE)
   expect(second.buffer).not.toBe(first.buffer)
   // Any part of an answer stands for all of it.
-  memory.giveBack(first.subarray(100, 200))
+  memory.release(first.subarray(100, 200))
   const third = memory.allocate(LARGE - 5)
   expect(third).toHaveLength(LARGE - 5)
   expect(third.buffer).toBe(first.buffer)
 })
 
 test('what is given back twice is lent once', () => {
-  const memory = createAnswerMemory()
+  const memory = createBufferPool()
   const first = memory.allocate(LARGE)
-  memory.giveBack(first)
-  memory.giveBack(first)
+  memory.release(first)
+  memory.release(first)
   const again = [memory.allocate(LARGE), memory.allocate(LARGE)]
   expect(again[0]?.buffer).toBe(first.buffer)
   expect(again[1]?.buffer).not.toBe(first.buffer)
 })
 
 test('a small answer takes no large piece, and keeps none', () => {
-  const memory = createAnswerMemory()
+  const memory = createBufferPool()
   const large = memory.allocate(LARGE)
-  memory.giveBack(large)
+  memory.release(large)
   expect(memory.allocate(LARGE / 4).buffer).not.toBe(large.buffer)
   const small = memory.allocate(100)
-  memory.giveBack(small)
+  memory.release(small)
   expect(memory.allocate(100)).toHaveLength(100)
   expect(memory.allocate(LARGE).buffer).toBe(large.buffer)
 })
 
 test('no more than four pieces wait to be used', () => {
-  const memory = createAnswerMemory()
+  const memory = createBufferPool()
   const lent = Array.from({ length: 6 }, () => memory.allocate(LARGE))
-  for (const each of lent) memory.giveBack(each)
+  for (const each of lent) memory.release(each)
   const known = new Set(lent.map(each => each.buffer))
   const again = Array.from({ length: 6 }, () => memory.allocate(LARGE))
   expect(again.filter(each => known.has(each.buffer))).toHaveLength(4)

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { LogLine } from '../../../../lib/core/monitoring/incident-lines.ts'
-import type { Finding } from '../../../../lib/run/observe/logs.ts'
+import type { ObservationFailure } from '../../../../lib/run/observe/logs.ts'
 import {
   reportFindings,
   resolveAnswered,
@@ -10,14 +10,14 @@ import type { PartitionReport } from '../../../../lib/run/partition/partition-ru
 import { createMemoryStores } from '../../../support/doubles/memory-stores.ts'
 import { createVirtualClock } from '../../../support/doubles/virtual-clock.ts'
 
-const silence: Finding = {
+const silence: ObservationFailure = {
   kind: 'unobserved',
   reason: 'unreachable',
   cluster: 'primary',
   topic: null,
   detail: 'broker a:1: connect ECONNREFUSED',
 }
-const denied: Finding = {
+const denied: ObservationFailure = {
   kind: 'unobserved',
   reason: 'authorization-denied',
   cluster: 'primary',
@@ -32,8 +32,8 @@ function setUp() {
   return {
     deps,
     lines,
-    report: (...findings: Finding[]) => reportFindings(deps, 'flow', findings),
-    answered: async (...findings: Finding[]) =>
+    report: (...findings: ObservationFailure[]) => reportFindings(deps, 'flow', findings),
+    answered: async (...findings: ObservationFailure[]) =>
       resolveAnswered(deps, 'flow', (await incidents.list('flow', 'open')).incidents, findings),
     open: async () => (await incidents.list('flow', 'open')).incidents,
     all: async () => (await incidents.list('flow', 'all')).incidents,
@@ -133,7 +133,7 @@ describe('different silences', () => {
 })
 
 describe('a permission to read or write that is missing', () => {
-  const unreadable: Finding = { ...denied, foundCopying: true }
+  const unreadable: ObservationFailure = { ...denied, foundCopying: true }
   const copied = (topic: string, recordsReplicated: bigint): PartitionReport => ({
     topic,
     partition: 0,
@@ -156,7 +156,7 @@ describe('a permission to read or write that is missing', () => {
 
   test('is over when records of the topic were copied, and only then', async () => {
     const { deps, report, open, all } = setUp()
-    const run = (partitions: PartitionReport[], findings: Finding[] = []) =>
+    const run = (partitions: PartitionReport[], findings: ObservationFailure[] = []) =>
       resolveCopied(deps, 'flow', { partitions, findings })
     await report(unreadable)
     await run([copied('orders', 0n)])

@@ -1,9 +1,9 @@
 import { expect, test } from 'vitest'
-import { createSharedMemory } from '../../../../lib/run/partition/counted-buffer.ts'
+import { createCountedBuffer } from '../../../../lib/run/partition/counted-buffer.ts'
 
 test('is given back once, when the last of its holders lets it go', () => {
   let times = 0
-  const memory = createSharedMemory(() => {
+  const memory = createCountedBuffer(() => {
     times += 1
   })
   memory.hold()

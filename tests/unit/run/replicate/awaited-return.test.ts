@@ -23,7 +23,10 @@ test('a topic that is recreated while a run follows it is copied by that very ru
   }
   const deadlineMs = startedMs + DELETED_AFTER_MS + GONE_MS + 2_000
 
-  const [report] = await Promise.all([world.run('orders', { tails: true, deadlineMs }), recreate()])
+  const [report] = await Promise.all([
+    world.run('orders', { isContinuous: true, deadlineMs }),
+    recreate(),
+  ])
 
   expect(report.partitions).toMatchObject([{ outcome: 'deadline' }])
   expect(payloads(world.targetLog('orders'))).toEqual(written)
@@ -44,7 +47,7 @@ test('a topic that stays away is left to the schedule after a while', async () =
   }
 
   const [report] = await Promise.all([
-    world.run('orders', { tails: true, deadlineMs: startedMs + RUN_MS }),
+    world.run('orders', { isContinuous: true, deadlineMs: startedMs + RUN_MS }),
     remove(),
   ])
 
@@ -66,7 +69,7 @@ test('a run that ends while it looks for its topic says that the partition waits
   world.source.deleteTopic('orders')
 
   const deadlineMs = world.clock.nowMs() + GONE_MS
-  const report = await world.run('orders', { tails: true, deadlineMs })
+  const report = await world.run('orders', { isContinuous: true, deadlineMs })
 
   expect(report.partitions).toMatchObject([{ outcome: 'waiting', detail: null }])
   expect((await world.checkpoint('orders'))?.state.kind).toBe('waiting')

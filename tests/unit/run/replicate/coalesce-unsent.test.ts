@@ -3,8 +3,8 @@
 
 import { expect, test } from 'vitest'
 import {
+  coalescedBytesMax,
   inFlightRequestsMax,
-  joinedBytesMax,
   smallBatchBytesMax,
 } from '../../../../lib/core/config/defaults.ts'
 import { bodyOf, writeRecords } from '../../../../lib/kafka/record.ts'
@@ -82,7 +82,7 @@ test('large batches are passed on as they are', async () => {
 
   const target = world.targetLog('orders')
   expect(target.batches.map(each => each.recordsCount)).toEqual(source.batches.map(() => 1))
-  expect(Math.max(...target.batches.map(each => each.bytes.length))).toBeLessThan(joinedBytesMax)
+  expect(Math.max(...target.batches.map(each => each.bytes.length))).toBeLessThan(coalescedBytesMax)
 })
 
 test('batches of two leader epochs stay apart, so that a position between them has its own', async () => {

@@ -309,7 +309,7 @@ describe('a log that diverged', () => {
 
     expect(report.partitions).toMatchObject([{ outcome: 'halted' }])
     expect(await world.storedIncidents()).toMatchObject([
-      { foundOffset: null, lostRecordsMax: null, evidence: { partsNotBehind: '2' } },
+      { foundOffset: null, lostRecordsMax: null, evidence: { divergesAtOrBefore: '2' } },
     ])
     await expect(resume(null)).rejects.toThrow(/2 or before/)
     expect(await resume(1n)).toMatchObject({ position: { nextSourceOffset: 1n, epochs: [] } })
@@ -418,7 +418,7 @@ describe('no incident comes from', () => {
       written.push(...writeBatches(world.sourceLog('orders'), 3))
     })
 
-    await world.run('orders', { tails: true, deadlineMs: world.clock.nowMs() + 5_000 })
+    await world.run('orders', { isContinuous: true, deadlineMs: world.clock.nowMs() + 5_000 })
 
     expect(payloads(world.targetLog('orders'))).toEqual(written)
     expect(await kinds(world)).toEqual([])

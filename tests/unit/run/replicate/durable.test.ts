@@ -153,11 +153,11 @@ describe('the deadline', () => {
     const world = ordersWorld()
     const written = writeBatches(world.sourceLog('orders'), 3)
     const interrupted = AbortSignal.abort()
-    const early = await world.run('orders', { tails: true, interrupted })
+    const early = await world.run('orders', { isContinuous: true, interrupted })
     expect(early.partitions).toMatchObject([{ outcome: 'deadline' }])
 
     const report = await world.run('orders', {
-      tails: true,
+      isContinuous: true,
       deadlineMs: world.clock.nowMs() + 5_000,
     })
 
@@ -179,7 +179,7 @@ describe('the deadline', () => {
       return { errorCode: -1, sessionId: null, partitions: [] }
     })
 
-    const report = await world.run('orders', { tails: true, deadlineMs })
+    const report = await world.run('orders', { isContinuous: true, deadlineMs })
 
     expect(report.partitions).toMatchObject([{ outcome: 'deadline' }])
     expect(world.clock.nowMs() - startedMs).toBeLessThan(2_000)

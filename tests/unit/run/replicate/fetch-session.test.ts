@@ -24,7 +24,7 @@ async function follow(world: World, atMs: ReadonlyMap<number, () => void>) {
   })
   const report = await world.run('orders', {
     partitions: PARTITIONS,
-    tails: true,
+    isContinuous: true,
     deadlineMs: startedMs + RUN_MS,
   })
   return { counts, report }

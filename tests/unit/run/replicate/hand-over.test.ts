@@ -21,7 +21,7 @@ function follow(world: World, partitions: readonly number[], handOvers: HandOver
   const successors: Promise<ReplicateReport>[] = []
   const ended = world.run('orders', {
     partitions,
-    tails: true,
+    isContinuous: true,
     deadlineMs,
     invokeSuccessor: async handOver => {
       handOvers.push(handOver)
@@ -35,7 +35,7 @@ function succeed(world: World, { partitions, predecessor }: HandOver): Promise<R
   return world.run('orders', {
     partitions: partitions.map(each => each.partition),
     predecessor,
-    tails: true,
+    isContinuous: true,
     deadlineMs: world.clock.nowMs() + RUN_MS,
   })
 }
@@ -103,7 +103,7 @@ test('a successor waits for its predecessor only: the lease of anybody else ends
   const beforeMs = world.clock.nowMs()
 
   const report = await world.run('orders', {
-    tails: true,
+    isContinuous: true,
     predecessor: { owner: 'somebody', releasesAtMs: beforeMs + 1_000 },
   })
 

@@ -210,7 +210,7 @@ describe('the buffer', () => {
 
     const report = await world.run('orders', {
       partitions: range(6),
-      tails: true,
+      isContinuous: true,
       deadlineMs: world.clock.nowMs() + 5_000,
     })
 

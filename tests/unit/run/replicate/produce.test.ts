@@ -368,7 +368,7 @@ describe('a standby topic that looks gone for a moment', () => {
       return serve(leaderId, request)
     })
 
-    await world.run('orders', { tails: true, deadlineMs: world.clock.nowMs() + 2_000 })
+    await world.run('orders', { isContinuous: true, deadlineMs: world.clock.nowMs() + 2_000 })
 
     expect(payloads(world.targetLog('orders'))).toEqual(written)
   })

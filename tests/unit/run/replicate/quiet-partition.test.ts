@@ -25,7 +25,7 @@ function refuseFetches(world: World, times: number, apartMs: number): () => numb
 
 function follow(world: World) {
   const deadlineMs = world.clock.nowMs() + RUN_MS
-  return world.run('orders', { tails: true, deadlineMs })
+  return world.run('orders', { isContinuous: true, deadlineMs })
 }
 
 test('troubles that passed do not add up: a quiet partition is followed to the deadline', async () => {

@@ -42,7 +42,7 @@ test('a run that goes on says what it did so far, each thing once', async () => 
   world.sent.length = 0
 
   const deadlineMs = world.clock.nowMs() + 3 * metricsIntervalMs + 1
-  await world.run({ tails: true, deadlineMs })
+  await world.run({ isContinuous: true, deadlineMs })
 
   expect(world.sent.length).toBeGreaterThan(3)
   const [first, ...later] = world.sent

@@ -157,7 +157,7 @@ describe('a table that fails at the very end', () => {
     flow: world.flow,
     partitions: [0, 1].map(partition => ({ topic: 'orders', partition, topicIsKnown: false })),
     deadlineMs: world.clock.nowMs() + FAR_MS,
-    tails: false,
+    isContinuous: false,
   })
   const away = () => Promise.reject(new Error('the table is away'))
 

@@ -2,7 +2,7 @@
 // and that it leaves everything as it is.
 
 import { describe, expect, test } from 'vitest'
-import { auditReadsMax, measuredTopicsMax } from '../../../../lib/core/config/defaults.ts'
+import { measuredTopicsMax, oldestReadsMax } from '../../../../lib/core/config/defaults.ts'
 import type { TopicConfigReader } from '../../../../lib/io/cluster/topic-config.ts'
 import { watchFlow } from '../../../../lib/run/watch/watch.ts'
 import { topicMetrics, watchMetrics } from '../../../../lib/run/watch/watch-metrics.ts'
@@ -181,7 +181,7 @@ describe('what the auditor cannot see', () => {
 
 test('beyond so many partitions the age is bounded by what was copied, and reads are too', async () => {
   const world = createWorld()
-  const partitions = Array.from({ length: auditReadsMax + 5 }, (_, index) => index)
+  const partitions = Array.from({ length: oldestReadsMax + 5 }, (_, index) => index)
   world.createTopic('wide', partitions.length)
   for (const each of partitions) writeBatches(world.sourceLog('wide', each), 1)
   await world.run('wide', { partitions })
@@ -197,7 +197,7 @@ test('beyond so many partitions the age is bounded by what was copied, and reads
   })
   const log = () => undefined
   const audit = await watchFlow({ ...world, sourceConfigs: aWeek, log }, world.flow)
-  expect(reads).toBe(auditReadsMax)
+  expect(reads).toBe(oldestReadsMax)
   expect(audit.partitions.filter(each => each.unobserved.length > 0)).toEqual([])
   expect(watchMetrics(audit).LagRecords).toBe(partitions.length)
 })

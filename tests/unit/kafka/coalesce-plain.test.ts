@@ -3,7 +3,7 @@
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { joinPlainBatches } from '../../../lib/kafka/join-plain.ts'
+import { coalescePlainBatches } from '../../../lib/kafka/coalesce-plain.ts'
 import type { RecordBatch } from '../../../lib/kafka/record-batch.ts'
 import { plainCrc32c, viewOf } from './batches.ts'
 import { drawnFields, seenIn } from './drawn-records.ts'
@@ -14,7 +14,7 @@ const contentBytesMax = 1024 * 1024
 function join(batches: readonly Buffer[]): RecordBatch | null {
   const [first, ...others] = batches.map(viewOf)
   if (first === undefined) throw new Error('nothing to join')
-  return joinPlainBatches([first, ...others], { contentBytesMax })
+  return coalescePlainBatches([first, ...others], { contentBytesMax })
 }
 
 const fields = drawnFields({ keyLength: 200, valueLength: 9_000 })
@@ -115,7 +115,7 @@ describe('are left to those who open them', () => {
   test('larger together than may be', () => {
     const batches = [viewOf(plain()), viewOf(batchOf(testRecords(2n, 2)))] as const
     const bytes = batches[0].bytes.length + batches[1].bytes.length
-    expect(joinPlainBatches(batches, { contentBytesMax: bytes - 1 })).toBeNull()
-    expect(joinPlainBatches(batches, { contentBytesMax: bytes })).not.toBeNull()
+    expect(coalescePlainBatches(batches, { contentBytesMax: bytes - 1 })).toBeNull()
+    expect(coalescePlainBatches(batches, { contentBytesMax: bytes })).not.toBeNull()
   })
 })

@@ -4,7 +4,7 @@ import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { DecodeError } from '../../../lib/kafka/decode-error.ts'
 import { compressionCodec, type RecordBatch } from '../../../lib/kafka/record-batch.ts'
-import { joinBatches, readSourceRecords } from '../../../lib/kafka/repack.ts'
+import { coalesceBatches, readSourceRecords } from '../../../lib/kafka/repack.ts'
 import { viewOf } from './batches.ts'
 import { batchOf, codecs, testRecord, testRecords } from './record-bytes.ts'
 
@@ -13,7 +13,7 @@ const contentBytesMax = 1024 * 1024
 function join(batches: readonly Buffer[], bytesMax = contentBytesMax): RecordBatch {
   const [first, ...others] = batches.map(viewOf)
   if (first === undefined) throw new Error('nothing to join')
-  return joinBatches([first, ...others], { contentBytesMax: bytesMax })
+  return coalesceBatches([first, ...others], { contentBytesMax: bytesMax })
 }
 
 /** Batches of one record each, from offset 0 on. */

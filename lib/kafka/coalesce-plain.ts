@@ -2,7 +2,7 @@
 // length and the two deltas in front are written anew, the rest is copied as it lies. Small batches
 // are joined by the thousand, so nothing is made per record but its bytes. Does not own when to
 // join (run/replicate/coalesce-unsent.ts), those that lie one behind the other in an answer
-// (join-in-place.ts), nor what is left to repack.ts: other codecs, damage, holes, the broker's
+// (coalesce-in-place.ts), nor what is left to repack.ts: other codecs, damage, holes, the broker's
 // timestamps.
 //
 // Source: Kafka's DefaultRecord, KIP-98; the layout of a record is in record.ts.
@@ -31,7 +31,7 @@ const DELTA_LIMIT = 2 ** 52
  * The records of `batches` as one batch, as `joinBatches` makes it; null where one of them is
  * compressed or in any way not as a producer writes it, or where they are larger together.
  */
-export function joinPlainBatches(
+export function coalescePlainBatches(
   batches: Batches,
   { contentBytesMax }: { readonly contentBytesMax: number },
 ): RecordBatch | null {

@@ -2,10 +2,10 @@
 // each has a header of 61 bytes that the joined batch needs only once, and in that room its records
 // move. So nothing is made per batch, neither memory nor a view of it: producers that do not wait
 // (linger.ms 0) make as many batches as records. Does not own how a record is written anew
-// (join-plain.ts), nor which batches are copied at all (core/replicate/batch-admission.ts).
+// (coalesce-plain.ts), nor which batches are copied at all (core/replicate/batch-admission.ts).
 
+import { type Cursor, moveRecords } from './coalesce-plain.ts'
 import { crc32c } from './crc32c.ts'
-import { type Cursor, moveRecords } from './join-plain.ts'
 import { type RecordBatch, writeFrame } from './record-batch.ts'
 import {
   ATTRIBUTES_AT,
@@ -61,7 +61,7 @@ type Run = {
  *
  * Only for an answer without aborted transactions: their records look like all others.
  */
-export function joinInPlace(
+export function coalesceInPlace(
   records: Buffer,
   { from, fromOffset }: { readonly from: number; readonly fromOffset: bigint },
   limits: JoinLimits,

@@ -3,7 +3,7 @@
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type JoinedInPlace, joinInPlace } from '../../../lib/kafka/join-in-place.ts'
+import { coalesceInPlace, type JoinedInPlace } from '../../../lib/kafka/coalesce-in-place.ts'
 import { readRecordBatches } from '../../../lib/kafka/record-batch.ts'
 import { CONTROL, LOG_APPEND_TIME, plainCrc32c, viewOf } from './batches.ts'
 import { drawnFields, seenIn } from './drawn-records.ts'
@@ -17,14 +17,14 @@ const singles = (count: number) =>
   testRecords(0n, count).map(record => batchOf([record], { partitionLeaderEpoch: 3 }))
 
 function join(batches: readonly Buffer[], at = start, changed = {}): JoinedInPlace | null {
-  return joinInPlace(Buffer.concat(batches), at, { ...limits, ...changed })
+  return coalesceInPlace(Buffer.concat(batches), at, { ...limits, ...changed })
 }
 
 /** What a consumer of `bytes` sees, batch by batch, joined where that is possible. */
 function seenJoined(bytes: Buffer): ReturnType<typeof seenIn> {
   const seen: ReturnType<typeof seenIn> = []
   for (let from = 0; from < bytes.length; ) {
-    const joined = joinInPlace(bytes, { from, fromOffset: 0n }, limits)
+    const joined = coalesceInPlace(bytes, { from, fromOffset: 0n }, limits)
     const [view] = readRecordBatches(bytes, { from, batchesMax: 1 }).batches
     if (joined !== null) seen.push(...seenIn(viewOf(joined.batch.bytes)))
     else if (view?.kind === 'v2') seen.push(...seenIn(view))
@@ -75,7 +75,7 @@ test('whatever batches follow each other, their records arrive as they were', ()
       const expected = batches.flatMap(each => seenIn(viewOf(each)))
       const bytes = Buffer.concat(batches)
       expect(seenJoined(bytes)).toEqual(expected)
-      if (joinInPlace(Buffer.concat(batches), start, limits) !== null) joinedOnes += 1
+      if (coalesceInPlace(Buffer.concat(batches), start, limits) !== null) joinedOnes += 1
     }),
     { numRuns: 200 },
   )
@@ -129,12 +129,12 @@ describe('ends in front of', () => {
     ['one that is cut off', () => batchOf([next], { partitionLeaderEpoch: 3 }).subarray(0, 70)],
   ])('%s, which stays as it is', (_, other) => {
     const bytes = Buffer.concat([...singles(2), other()])
-    const joined = joinInPlace(bytes, start, limits)
+    const joined = coalesceInPlace(bytes, start, limits)
     expect(joined?.nextOffset).toBe(2n)
     expect(bytes.subarray(joined?.end)).toEqual(other())
     const alone = Buffer.concat([other(), ...singles(2)])
     const before = Buffer.from(alone)
-    expect(joinInPlace(alone, start, limits)).toBeNull()
+    expect(coalesceInPlace(alone, start, limits)).toBeNull()
     expect(alone).toEqual(before)
   })
 
@@ -153,7 +153,7 @@ describe('nothing is joined, and nothing changed,', () => {
   test('below the position', () => {
     const bytes = Buffer.concat(singles(3))
     const before = Buffer.from(bytes)
-    expect(joinInPlace(bytes, { from: 0, fromOffset: 1n }, limits)).toBeNull()
+    expect(coalesceInPlace(bytes, { from: 0, fromOffset: 1n }, limits)).toBeNull()
     expect(bytes).toEqual(before)
   })
 
@@ -172,7 +172,7 @@ describe('nothing is joined, and nothing changed,', () => {
     expect(seenIn(viewOf(long))).toEqual(seenIn(viewOf(first)))
     const bytes = Buffer.concat([long, second])
     const before = Buffer.from(bytes)
-    expect(joinInPlace(bytes, start, limits)).toBeNull()
+    expect(coalesceInPlace(bytes, start, limits)).toBeNull()
     expect(bytes).toEqual(before)
   })
 })
