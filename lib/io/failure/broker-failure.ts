@@ -3,9 +3,8 @@
 // reported as healthy, nor as lag 0.
 
 import { AuthenticationError, NetworkError, ProtocolError, TimeoutError } from '@platformatic/kafka'
+import type { UnobservedReason } from '../../core/partition/observation.ts'
 import { tlsFailure } from './tls-failure.ts'
-
-export type UnobservedReason = 'unreachable' | 'authorization-denied'
 
 /** A cluster, or one broker of it, that did not answer. Thrown by cluster.ts. */
 export class BrokerFailure extends Error {

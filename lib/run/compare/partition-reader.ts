@@ -4,6 +4,7 @@
 
 import type { SourceOffset, TargetOffset } from '../../core/offset.ts'
 import { concatSpans, type OffsetSpan } from '../../core/partition/epoch-history.ts'
+import type { Leader } from '../../core/partition/observation.ts'
 import { admitBatches } from '../../core/replicate/batch-admission.ts'
 import type { CopiedBatch } from '../../core/replicate/copied-batch.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
@@ -11,7 +12,6 @@ import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 import type { FetchedPartition, IsolationLevel } from '../../kafka/01-fetch.ts'
 import { errorName } from '../../kafka/error-codes.ts'
 import { type RecordBatch, readRecordBatches } from '../../kafka/record-batch.ts'
-import type { Leader } from '../observe/logs.ts'
 import type { Candidates } from './comparison.ts'
 
 export type OnePartition = {

@@ -3,6 +3,7 @@
 // not tell" is one of them. Does not own what the answers mean (core/partition/decide.ts).
 
 import { assert } from '../../core/assert.ts'
+import type { Leader, Unobserved, UnobservedReason } from '../../core/partition/observation.ts'
 import { dispositionOf } from '../../core/replicate/error-disposition.ts'
 import type {
   Cluster,
@@ -10,11 +11,9 @@ import type {
   LogPoint,
   TopicDescription,
 } from '../../io/cluster/cluster.ts'
-import { BrokerFailure, type UnobservedReason } from '../../io/failure/broker-failure.ts'
+import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 
 export type TopicPartition = { readonly topic: string; readonly partition: number }
-
-export type Leader = { readonly leaderId: number; readonly leaderEpoch: number }
 
 export type LogView =
   | {
@@ -27,21 +26,6 @@ export type LogView =
   /** The topic does not exist, or exists (as `topicId`) with fewer partitions. */
   | { readonly kind: 'missing'; readonly topicId: string | null }
   | Unobserved
-
-export type Unobserved = {
-  readonly kind: 'unobserved'
-  readonly reason: UnobservedReason
-  /** Null when the whole cluster did not answer. */
-  readonly topic: string | null
-  readonly detail: string
-}
-
-/** Something that could not be observed, and in which cluster. */
-export type ObservationFailure = Unobserved & {
-  readonly cluster: string
-  /** A denial of a fetch, a produce or a producer id: looking at the cluster does not show it. */
-  readonly foundCopying?: boolean
-}
 
 export type SeenLog = Extract<LogView, { kind: 'seen' }>
 

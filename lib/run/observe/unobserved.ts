@@ -4,11 +4,11 @@
 
 import { type Incident, unobservedIncident, wasFoundCopying } from '../../core/incident.ts'
 import { incidentLines } from '../../core/monitoring/incident-lines.ts'
+import type { ObservationFailure } from '../../core/partition/observation.ts'
 import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { Log } from '../../io/log.ts'
 import type { IncidentStore } from '../../io/table/stores.ts'
-import type { ObservationFailure } from './logs.ts'
 
 export type UnobservedDeps = {
   readonly incidents: IncidentStore

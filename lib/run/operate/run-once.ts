@@ -3,9 +3,9 @@
 // use, without anything between them.
 
 import type { FlowConfig } from '../../core/config/config.ts'
+import type { ObservationFailure } from '../../core/partition/observation.ts'
 import { packShards } from '../../core/replicate/shard-packing.ts'
 import { byTopicAndPartition } from '../../core/row/checkpoint.ts'
-import type { ObservationFailure } from '../observe/logs.ts'
 import { partitionName } from '../observe/logs.ts'
 import type { Outcome, PartitionReport } from '../partition/partition-run.ts'
 import type { ReplicateDeps } from '../partition/shard-run.ts'

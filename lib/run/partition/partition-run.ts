@@ -7,6 +7,7 @@ import { assert } from '../../core/assert.ts'
 import type { Incident } from '../../core/incident.ts'
 import type { SourceOffset } from '../../core/offset.ts'
 import type { DivergingAnswer } from '../../core/partition/epoch-history.ts'
+import type { Leader, ObservationFailure } from '../../core/partition/observation.ts'
 import {
   type PartitionState,
   positionOf,
@@ -16,7 +17,6 @@ import type { CopiedBatch } from '../../core/replicate/copied-batch.ts'
 import { type FetchShare, initialShare } from '../../core/replicate/fetch-share.ts'
 import type { PartitionKey } from '../../core/row/checkpoint.ts'
 import { stampForProduce } from '../../kafka/produce-stamp.ts'
-import type { Leader, ObservationFailure } from '../observe/logs.ts'
 import type { CountedBuffer } from './counted-buffer.ts'
 import { createPendingQueue, type PendingQueue } from './pending-queue.ts'
 

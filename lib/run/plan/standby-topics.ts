@@ -4,12 +4,13 @@
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { targetTopicName } from '../../core/config/topic-selection.ts'
+import type { ObservationFailure } from '../../core/partition/observation.ts'
 import type { TopicAdmin } from '../../io/admin/topic-admin.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import { ReplicatorError } from '../../io/failure/replicator-error.ts'
 import type { Log } from '../../io/log.ts'
 import type { ExistingTopic, FoundTopics } from '../observe/flow-topics.ts'
-import { describe, type ObservationFailure } from '../observe/logs.ts'
+import { describe } from '../observe/logs.ts'
 
 export type StandbyTopicsDeps = {
   readonly target: Cluster

@@ -7,6 +7,7 @@ import { observationAttemptsMax } from '../../core/config/defaults.ts'
 import { isBefore, laterOf, type TargetOffset, targetOffset } from '../../core/offset.ts'
 import { canCompare, transactionalId } from '../../core/partition/crash-recovery.ts'
 import type { CrashRecovery, SourceObservation } from '../../core/partition/decision.ts'
+import type { Leader } from '../../core/partition/observation.ts'
 import { type Position, type Producer, positionOf } from '../../core/partition/partition-state.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 import {
@@ -22,7 +23,7 @@ import {
   type OnePartition,
   v2Batches,
 } from '../compare/partition-reader.ts'
-import { type Leader, partitionName } from '../observe/logs.ts'
+import { partitionName } from '../observe/logs.ts'
 import { decideFor, perform, saveCheckpoint } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import type { LogLine } from '../../../../lib/core/monitoring/incident-lines.ts'
-import type { ObservationFailure } from '../../../../lib/run/observe/logs.ts'
+import type { ObservationFailure } from '../../../../lib/core/partition/observation.ts'
 import {
   reportFindings,
   resolveAnswered,
