@@ -4,10 +4,11 @@
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
+import type { Outcome } from '../../core/replicate/run-phase.ts'
 import { packShards } from '../../core/replicate/shard-packing.ts'
 import { byTopicAndPartition } from '../../core/row/checkpoint.ts'
 import { partitionName } from '../observe/logs.ts'
-import type { Outcome, PartitionReport } from '../partition/partition-run.ts'
+import type { PartitionReport } from '../partition/partition-run.ts'
 import type { ReplicateDeps } from '../partition/shard-run.ts'
 import {
   type PartitionPlan,
@@ -99,10 +100,12 @@ function replicateShard(
 function merge(reports: Map<string, PartitionReport>, { partitions }: ReplicateReport): void {
   for (const report of partitions) {
     const before = reports.get(partitionName(report))
-    report.recordsReplicated += before?.recordsReplicated ?? 0n
-    report.bytesReplicated += before?.bytesReplicated ?? 0n
-    report.incidents.unshift(...(before?.incidents ?? []))
-    reports.set(partitionName(report), report)
+    reports.set(partitionName(report), {
+      ...report,
+      recordsReplicated: report.recordsReplicated + (before?.recordsReplicated ?? 0n),
+      bytesReplicated: report.bytesReplicated + (before?.bytesReplicated ?? 0n),
+      incidents: [...(before?.incidents ?? []), ...report.incidents],
+    })
   }
 }
 

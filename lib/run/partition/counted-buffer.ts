@@ -1,10 +1,10 @@
-// Owns how long the memory of an answer is in use: several batches lie in it, and it is given back
-// when the last of them was acknowledged. A batch that is forgotten on another way keeps it for
-// good, which is safe: it is collected then, and not used again.
+// Owns how long the memory of a Fetch response is in use: several batches lie in it, and it is
+// released when the last of them was acknowledged. A batch that is dropped without being released
+// leaves the memory to the garbage collector, which is safe: nothing is read from it afterwards.
 
 export type CountedBuffer = { hold(): void; release(): void }
 
-/** Held once, by whoever creates it. `release` is called when nobody holds it any more. */
+/** The creator holds the buffer once. `release` is called when the last holder released it. */
 export function createCountedBuffer(release: () => void): CountedBuffer {
   let holders = 1
   return {

@@ -1,15 +1,18 @@
-// Owns the durable side of a partition's run: performing decisions (incidents first, then
-// the checkpoint), the renewal of the lease, and the orderly end. Everything of one
-// partition happens one after the other, so that an incident is always stored before the
-// position that lies beyond it.
+// Owns the durable side of a partition's run: performing decisions (incidents first, then the
+// checkpoint), the renewal of the lease, and the orderly end. The writes of one partition happen
+// one after the other, so that an incident is always stored before the position that lies beyond
+// it. Does not own the phases (advance.ts).
 
 import { incidentLines, recoveredFromResetLine } from '../../core/monitoring/incident-lines.ts'
 import { decide } from '../../core/partition/decide.ts'
 import type { Decision, PartitionEvent } from '../../core/partition/decision.ts'
 import { type PartitionState, positionOf } from '../../core/partition/partition-state.ts'
 import { leaseUntilMs } from '../../core/replicate/budget.ts'
-import type { Outcome, PartitionRun } from './partition-run.ts'
-import { closeIfDone, type Shard, wakeLoops } from './shard-run.ts'
+import type { RunEvent } from '../../core/replicate/run-event.ts'
+import { type RunEnd, targetIsKnown } from '../../core/replicate/run-phase.ts'
+import { advance } from './advance.ts'
+import type { PartitionRun } from './partition-run.ts'
+import type { Shard } from './shard-run.ts'
 
 /** What the core says about an event of this partition, now. */
 export function decideFor(shard: Shard, run: PartitionRun, event: PartitionEvent): Decision {
@@ -30,7 +33,8 @@ export async function perform(shard: Shard, run: PartitionRun, decision: Decisio
     each => each.kind === 'topic-reset' && each.foundOffset !== null,
   )
   if (reset !== undefined) {
-    run.resetFoundAtMs = decision.state.kind === 'replicating' ? reset.detectedAtMs : null
+    const goesOn = decision.state.kind === 'replicating'
+    run.durable.resetFoundAtMs = goesOn ? reset.detectedAtMs : null
   }
   const stop = decision.commands.find(command => command.kind === 'stop')
   if (decision.incidents.length > 0 || decision.commands.length > 0) {
@@ -39,7 +43,7 @@ export async function perform(shard: Shard, run: PartitionRun, decision: Decisio
         const { key, fence } = run
         const recorded = await shard.incidents.record(incident, { key, fence })
         if (recorded === 'overtaken') return loseLease(shard, run)
-        run.report.incidents.push(incident)
+        run.counts.incidents.push(incident)
         for (const line of incidentLines(incident)) shard.log(line)
       }
       for (const command of decision.commands) {
@@ -51,55 +55,53 @@ export async function perform(shard: Shard, run: PartitionRun, decision: Decisio
       }
     })
   }
-  if (stop !== undefined) await finish(shard, run, stop.outcome, null)
+  if (stop !== undefined) await finish(shard, run, { outcome: stop.outcome, detail: null })
+}
+
+/**
+ * Moves the partition to a state that the next checkpoint stores. A decision with an incident or a
+ * command is performed beside the loops.
+ */
+export function move(shard: Shard, run: PartitionRun, decision: Decision): void {
+  const isDurable = decision.incidents.length > 0 || decision.commands.length > 0
+  if (isDurable) start(shard, [run], perform(shard, run, decision))
+  else run.state = decision.state
 }
 
 /** Writes the checkpoint and renews the lease. A lost lease ends the run of the partition. */
 export function saveCheckpoint(shard: Shard, run: PartitionRun): Promise<void> {
-  // The state of now: by the time the writes before this one are done, it may lie beyond an
+  // The state of now: by the time the writes before this one are done, the state may lie beyond an
   // incident whose own write comes after this one.
   const { state } = run
   return inOrder(shard, run, () => renew(shard, run, state))
 }
 
-/** Ends the run of a partition: no more is copied, the state is stored, the lease goes back. */
-export async function finish(
-  shard: Shard,
-  run: PartitionRun,
-  outcome: Outcome,
-  detail: string | null,
-): Promise<void> {
-  if (run.phase === 'stopped') return
-  markStopped(shard, run, outcome, detail)
+/** Reports an event of the run. Where it ends the run, the last checkpoint is written. */
+export function happened(shard: Shard, run: PartitionRun, event: RunEvent): void {
+  const wasStopped = run.phase.kind === 'stopped'
+  const phase = advance(shard, run, event)
+  if (wasStopped || phase.kind !== 'stopped' || phase.end.outcome === 'lease-lost') return
   const { state } = run
-  if (outcome !== 'lease-lost') await inOrder(shard, run, () => saveLast(shard, run, state))
+  start(
+    shard,
+    [run],
+    inOrder(shard, run, () => saveLast(shard, run, state)),
+  )
+}
+
+/** Ends the run of a partition. Resolves when its last checkpoint is written. */
+export async function finish(shard: Shard, run: PartitionRun, end: RunEnd): Promise<void> {
+  happened(shard, run, { kind: 'stop', end })
+  await run.durable.tail
 }
 
 /**
- * An error nobody expected ends this partition and no other; its lease runs out, the next tick goes
- * on.
+ * An error that is a bug ends this partition and no other. Its lease runs out, and the next tick
+ * goes on from the last checkpoint.
  */
 export function abandon(shard: Shard, run: PartitionRun, error: unknown): void {
   const detail = error instanceof Error ? error.message : String(error)
-  markStopped(shard, run, 'failed', detail)
-}
-
-function markStopped(
-  shard: Shard,
-  run: PartitionRun,
-  outcome: Outcome,
-  detail: string | null,
-): void {
-  run.phase = 'stopped'
-  // What is answered from here on moves the position no more: the last write may still wait its
-  // turn, and must not take "answered meanwhile" for "counted".
-  if (run.outstanding > 0) run.outcomeUnknown = true
-  run.report.outcome = outcome
-  run.report.detail = detail
-  run.report.state = run.state
-  run.pending.clear()
-  wakeLoops(shard)
-  closeIfDone(shard)
+  advance(shard, run, { kind: 'fail', end: { outcome: 'failed', detail } })
 }
 
 async function inOrder(
@@ -107,14 +109,15 @@ async function inOrder(
   run: PartitionRun,
   effect: () => Promise<void>,
 ): Promise<void> {
-  // Behind an incident that could not be stored no position is, also not by a last write that has
-  // waited its turn.
-  const unlessFailed = () => (run.hasFailedEffect ? undefined : effect())
-  run.effects = run.effects.then(unlessFailed).catch(error => {
-    run.hasFailedEffect = true
+  // No position is stored beyond an incident that could not be stored, and no last write either
+  // that has waited its turn.
+  const { durable } = run
+  const unlessFailed = () => (durable.hasFailed ? undefined : effect())
+  durable.tail = durable.tail.then(unlessFailed).catch(error => {
+    durable.hasFailed = true
     abandon(shard, run, error)
   })
-  await run.effects
+  await durable.tail
 }
 
 async function resolve(shard: Shard, run: PartitionRun, id: string): Promise<void> {
@@ -123,9 +126,8 @@ async function resolve(shard: Shard, run: PartitionRun, id: string): Promise<voi
 }
 
 async function renew(shard: Shard, run: PartitionRun, state: PartitionState): Promise<void> {
-  // The last write of a run may have been made or be next in line: a lease
-  // given back is not taken again.
-  if (run.phase === 'stopped') return
+  // The last write of a run may have been made or be next in line: a released lease is not renewed.
+  if (run.phase.kind === 'stopped') return
   const nowMs = shard.clock.nowMs()
   const untilMs = leaseUntilMs(nowMs, shard.flow.budgets)
   const saved = await shard.checkpoints.save({
@@ -137,61 +139,71 @@ async function renew(shard: Shard, run: PartitionRun, state: PartitionState): Pr
     lease: { kind: 'renew', untilMs },
   })
   if (saved === 'lease-lost') return loseLease(shard, run)
-  run.leaseUntilMs = untilMs
-  run.storedState = state
+  run.durable.leaseUntilMs = untilMs
+  run.durable.storedState = state
   sayRecovered(shard, run)
 }
 
-/** The last write of a run: the state, and the release. */
+/** The last write of a run: the state, and the release of the lease. */
 async function saveLast(shard: Shard, run: PartitionRun, state: PartitionState): Promise<void> {
-  // With a produce unanswered the target may hold more than the checkpoint says. The lease then
-  // runs out by itself, and the next owner knows from it that the hand-over was not clean. So it
-  // does after taking over from a crash, when the target was never looked at since.
-  const isClean = run.cleanHandOver && run.outstanding === 0 && !run.outcomeUnknown
+  // With a Produce unanswered, or a dead owner's records not looked for, the target may hold more
+  // than the checkpoint says. The lease then runs out, which tells the next owner to recover.
+  const isClean = targetIsKnown(run.phase) && !run.pending.mayBeOnTarget
   const saved = await shard.checkpoints.save({
     key: run.key,
     fence: run.fence,
     write: nextWrite(run),
     state,
     nowMs: shard.clock.nowMs(),
-    lease: isClean ? { kind: 'release' } : { kind: 'renew', untilMs: run.leaseUntilMs },
+    lease: isClean ? { kind: 'release' } : { kind: 'renew', untilMs: run.durable.leaseUntilMs },
   })
   if (saved === 'lease-lost') return loseLease(shard, run)
   sayRecovered(shard, run)
 }
 
-function nextWrite(run: PartitionRun): number {
-  run.writes += 1
-  return run.writes
+function nextWrite({ durable }: PartitionRun): number {
+  durable.count += 1
+  return durable.count
 }
 
 function loseLease(shard: Shard, run: PartitionRun): void {
   const detail = 'another run took the lease over; it goes on from the last checkpoint'
-  markStopped(shard, run, 'lease-lost', detail)
+  advance(shard, run, { kind: 'fail', end: { outcome: 'lease-lost', detail } })
 }
 
-/** Only once the new position is stored is the reset behind us. */
+/** A reset is behind the partition once the new position is stored. */
 function sayRecovered(shard: Shard, run: PartitionRun): void {
   const position = positionOf(run.state)
-  const { resetFoundAtMs } = run
+  const { resetFoundAtMs } = run.durable
   if (resetFoundAtMs === null || position === null || run.state.kind !== 'replicating') return
-  run.resetFoundAtMs = null
+  run.durable.resetFoundAtMs = null
   shard.meter?.recovered(shard.clock.nowMs() - resetFoundAtMs)
   const { nextSourceOffset } = position
   shard.log(recoveredFromResetLine({ ...run.key, nextSourceOffset }))
 }
 
 /**
- * Lets durable work go on beside the loops. What goes wrong in it ends these
- * partitions, in their reports.
+ * Starts work beside the loops that may write to the target or to the table: the run ends only
+ * after it. An error in it ends these partitions, in their reports.
  */
 export function start(shard: Shard, runs: readonly PartitionRun[], work: Promise<void>): void {
-  work.catch(error => {
+  const ended = abandonOnError(shard, runs, work)
+  shard.started.add(ended)
+  void ended.finally(() => shard.started.delete(ended))
+}
+
+/** Resolves when `work` has ended. An error in it ends these partitions, in their reports. */
+export function abandonOnError(
+  shard: Shard,
+  runs: readonly PartitionRun[],
+  work: Promise<void>,
+): Promise<void> {
+  return work.catch(error => {
     for (const run of runs) abandon(shard, run, error)
   })
 }
 
-/** Runs one step of one partition: a bug in it is that partition's end, not the others'. */
+/** Runs one step of one partition: a bug in the step ends that partition and no other. */
 export function guarded(shard: Shard, run: PartitionRun, step: () => void): void {
   try {
     step()

@@ -1,6 +1,6 @@
-// Owns the order of the batches of one partition that were fetched and are not acknowledged: which
-// are in flight, which went out before, and how many bytes they are. Does not own when one is sent
-// or acknowledged (produce-loop.ts).
+// Owns the batches of one partition that were fetched and are not acknowledged: their order, which
+// are in flight, which were sent before, how many bytes they have, and whether the target may hold
+// one of them. Does not own when a batch is sent or acknowledged (run/replicate/produce-loop.ts).
 
 import { assert } from '../../core/assert.ts'
 import type { CopiedBatch } from '../../core/replicate/copied-batch.ts'
@@ -24,6 +24,10 @@ export function createPendingQueue() {
   // rewind.
   let sent = 0
   let bytes = 0
+  // Produce requests that were sent and not answered yet, late ones of forgotten batches included.
+  let unanswered = 0
+  // True once an answer was lost, or did not say whether the batch was appended.
+  let outcomeUnknown = false
   const compact = () => {
     // Dropping from the front one by one would move the whole array for every acknowledgement. No
     // more acknowledged ones are kept than others, for each of them keeps its bytes.
@@ -44,6 +48,16 @@ export function createPendingQueue() {
     get unsentBytes() {
       return bytes - inFlightBytes
     },
+    /** Produce requests of this partition that were sent and not answered yet. */
+    get unanswered() {
+      return unanswered
+    },
+    /** True when the target may hold a batch that was never acknowledged. */
+    get mayBeOnTarget() {
+      return unanswered > 0 || outcomeUnknown
+    },
+    /** True when every batch was acknowledged or dropped, and every request answered. */
+    isFlushed: () => batches.length === head && unanswered === 0,
     hasUnsent: () => batches.length - head > inFlight,
     push(batch: PendingBatch) {
       batches.push(batch)
@@ -59,9 +73,19 @@ export function createPendingQueue() {
       const batch = batches[head + inFlight]
       assert(batch !== undefined, 'took a batch that is not there')
       inFlight += 1
+      unanswered += 1
       inFlightBytes += batch.bytes.length
       sent = Math.max(sent, inFlight)
       return batch
+    },
+    /** A Produce request was answered, or its answer was lost. */
+    answered() {
+      assert(unanswered > 0, 'a Produce was answered that was never sent')
+      unanswered -= 1
+    },
+    /** The target may have appended a batch whose acknowledgement did not arrive. */
+    doubt() {
+      outcomeUnknown = true
     },
     peekUnsent: () => batches[head + inFlight],
     /** The next ones to send, up to `max`, if none of them ever was; else none. */
@@ -84,6 +108,8 @@ export function createPendingQueue() {
       sent -= 1
       bytes -= batch.bytes.length
       inFlightBytes -= batch.bytes.length
+      // A batch that is still pending may have been sent before with an unknown outcome.
+      if (head === batches.length) outcomeUnknown = false
       compact()
       return batch
     },
@@ -101,16 +127,19 @@ export function createPendingQueue() {
       inFlight = 0
       inFlightBytes = 0
     },
-    /**
-     * Forgets what was never sent: nothing depends on it. Of what was, the
-     * target may have every batch.
-     */
+    /** Drops batches never sent. Batches that were sent stay: the target may have appended them. */
     dropUnsent() {
       const kept = batches.slice(head, head + sent)
       batches = kept
       head = 0
       bytes = kept.reduce((sum, batch) => sum + batch.bytes.length, 0)
     },
+    /** The run has ended: answers from here on move the position no more. */
+    abandon() {
+      if (unanswered > 0) outcomeUnknown = true
+      this.clear()
+    },
+    /** Drops all batches. Answers to those in flight are still counted. */
     clear() {
       batches = []
       head = 0

@@ -1,13 +1,14 @@
-// Owns what the loops of one replicate run share: the two clusters, the stores, the
-// partitions and the signals that wake the loops. One object per run, no globals, so that two
-// runs in one process do not meet.
+// Owns the state that the loops of one replicate run share: the two clusters, the stores, the
+// partitions and the signals that wake the loops. One object per run and no globals, so that two
+// runs in one process share nothing.
 
 import type { FlowConfig } from '../../core/config/config.ts'
+import { exchangeOf } from '../../core/replicate/run-phase.ts'
 import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { Log } from '../../io/log.ts'
 import type { CheckpointStore, IncidentStore } from '../../io/table/stores.ts'
-import type { PartitionReport, PartitionRun } from './partition-run.ts'
+import type { CopiedSoFar, PartitionRun } from './partition-run.ts'
 import { createSignal, type Signal } from './signal.ts'
 
 export type ReplicateDeps = {
@@ -17,43 +18,47 @@ export type ReplicateDeps = {
   readonly incidents: IncidentStore
   readonly clock: Clock
   readonly log: Log
-  /** Names this run in leases: unique, and telling for a person (host, process, time). */
+  /** The name of this run in leases: unique, and readable (host, process, time). */
   readonly owner: string
 }
 
-/** Told what is measured while a run goes on. Times in ms. */
+/** Takes the measurements of a run while it goes on. Times in ms. */
 export type RunMeter = {
   /** From a batch's newest timestamp to the target's acknowledgement. */
   copied(latencyMs: number): void
   /** From the detection of a reset to the first checkpoint behind it. */
   recovered(tookMs: number): void
-  /** How far the run has come; called now and then. */
-  tell(partitions: readonly PartitionReport[]): void
+  /** The counts of all partitions so far, every `metricsIntervalMs`. */
+  tell(partitions: readonly CopiedSoFar[]): void
 }
 
 export type Shard = ReplicateDeps & {
   readonly flow: FlowConfig
-  /** Batch runs stop a partition when it has caught up; tailing runs only at the deadline. */
+  /** A batch run stops a partition that has caught up; a continuous run stops at its deadline. */
   readonly isContinuous: boolean
   readonly meter?: RunMeter | undefined
-  /** Those whose lease we hold or held: grows while a predecessor releases. */
+  /** Partitions whose lease this run holds or held. Grows while a predecessor releases leases. */
   readonly runs: PartitionRun[]
-  /** False while partitions may still join. */
+  /** False while leases of a predecessor may still be acquired. */
   isComplete: boolean
-  /** Wakes the observer. */
+  /** Wakes the observe loop. */
   readonly observer: Signal
   /** One fetch loop per source broker; its signal wakes it. */
   readonly fetchLoops: Map<number, { readonly signal: Signal; readonly ended: Promise<void> }>
-  /** Per target broker. */
+  /** By id of the target broker. */
   readonly produceLanes: Map<number, ProduceLane>
   /** Resolves when the last partition has stopped. */
   readonly allStopped: PromiseWithResolvers<void>
+  /** Aborted when the last partition has stopped; ends every wait of the run. */
+  readonly ended: AbortController
+  /** Work beside the loops that may write to the target or to the table, until it has ended. */
+  readonly started: Set<Promise<void>>
   fetchesInFlight: number
   /**
-   * Source brokers whose next fetch waits until an answer fits into the buffer, first come first.
+   * Source brokers whose next fetch waits for room in the buffer, in the order of their arrival.
    */
   readonly waitingForRoom: Set<number>
-  /** Counts fetches, so that every partition comes first in turn. */
+  /** The number of the last fetch, so that each partition is the first of a request in turn. */
   fetchTurn: number
 }
 
@@ -69,16 +74,19 @@ export function createShard(
     fetchLoops: new Map(),
     produceLanes: new Map(),
     allStopped: Promise.withResolvers<void>(),
+    ended: new AbortController(),
+    started: new Set(),
     fetchesInFlight: 0,
     waitingForRoom: new Set(),
     fetchTurn: 0,
   }
 }
 
-/** Ends the run when its last partition has stopped and none can join any more. */
+/** Ends the run when its last partition has stopped and no more partitions can be acquired. */
 export function closeIfDone(shard: Shard): void {
-  if (!shard.isComplete || shard.runs.some(each => each.phase !== 'stopped')) return
+  if (!shard.isComplete || shard.runs.some(each => each.phase.kind !== 'stopped')) return
   shard.allStopped.resolve()
+  shard.ended.abort()
   shard.observer.notify()
 }
 
@@ -87,16 +95,16 @@ export function bufferedBytes(shard: Shard): number {
   return shard.runs.reduce((sum, run) => sum + run.pending.bytes, 0)
 }
 
-/** Wakes every loop that might find something to do now. */
+/** Wakes the observe loop and every fetch loop. */
 export function wakeLoops(shard: Shard): void {
   shard.observer.notify()
   for (const { signal } of shard.fetchLoops.values()) signal.notify()
 }
 
-/** Wakes the loops that may have room again when this partition has less to send. */
+/** Wakes the fetch loops that may have room again after an acknowledgement of this partition. */
 export function wakeFetching(shard: Shard, run: PartitionRun): void {
-  const leaderId = run.sourceLeader?.leaderId
-  if (leaderId !== undefined) shard.fetchLoops.get(leaderId)?.signal.notify()
+  const exchange = exchangeOf(run.phase)
+  if (exchange !== null) shard.fetchLoops.get(exchange.source.leaderId)?.signal.notify()
   wakeNextInQueue(shard)
 }
 

@@ -1,5 +1,5 @@
-// Owns waiting for something to change inside one run: a loop that has nothing to do waits,
-// whoever changes something notifies. Several notifications before the loop looks count as one: it
+// Owns waiting for a change inside one run: a loop without work waits, and the code that changes
+// something notifies it. Several notifications before the loop looks count as one, because the loop
 // always looks at everything.
 
 export type Signal = {

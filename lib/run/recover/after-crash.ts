@@ -9,6 +9,7 @@ import { canCompare, transactionalId } from '../../core/partition/crash-recovery
 import type { CrashRecovery, SourceObservation } from '../../core/partition/decision.ts'
 import type { Leader } from '../../core/partition/observation.ts'
 import { type Position, type Producer, positionOf } from '../../core/partition/partition-state.ts'
+import { targetIsKnown } from '../../core/replicate/run-phase.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 import {
   isControlBatch,
@@ -27,7 +28,7 @@ import { partitionName } from '../observe/logs.ts'
 import { decideFor, perform, saveCheckpoint } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
-import { assignProducer, patiently } from './producer-identity.ts'
+import { assignProducer, mayFence, patiently } from './producer-identity.ts'
 
 export type Both = {
   readonly source: SourceObservation
@@ -48,35 +49,42 @@ export async function recoverFromCrash(
   // Only the holder of the lease may fence: whoever has lost it is told so by this write.
   await saveCheckpoint(shard, run)
   const left = positionOf(run.state)
-  if (run.phase === 'stopped' || left === null) return false
+  if (left === null) return false
   const producer = await assignProducer(shard, run)
-  await fencePreviousProducer(shard, run, { left, producer })
+  if (producer === null || !(await fencePreviousProducer(shard, run, { left, producer }))) {
+    return false
+  }
   const found = await lookThrough(shard, run, { ...seen, left, producer })
   // The deadline may have come meanwhile: what was found is found again by the next owner.
-  if (run.phase !== 'observing') return false
+  if (run.phase.kind !== 'recovering') return false
   const decision = decideFor(shard, run, { kind: 'recovered-from-crash', ...found })
   say(shard, run, { found, left })
   await perform(shard, run, decision)
   return true
 }
 
-/** Sees to it that nobody but `producer` can append to the partition any more. */
+/**
+ * Sees to it that nobody but `producer` can append to the partition any more. False when the run or
+ * its lease ended before: nothing was fenced then, because another run may own the partition.
+ */
 async function fencePreviousProducer(
   shard: Shard,
   run: PartitionRun,
   { left, producer }: { readonly left: Position; readonly producer: Producer },
-): Promise<void> {
+): Promise<boolean> {
   const isFence =
     producer.fencing === 'transactional-id' && left.producer?.producerId === producer.producerId
   // Another producer id: the coordinator has forgotten the old one (it expired, or its epochs are
   // used up), or never knew it. Its lease is over; what it sent then is answered or dropped by now.
-  if (!isFence) await shard.clock.wait(shard.flow.budgets.requestTimeoutMs)
-  if (producer.fencing === 'none') return
+  const { requestTimeoutMs } = shard.flow.budgets
+  if (!isFence) await shard.clock.wait(requestTimeoutMs, shard.ended.signal)
+  if (producer.fencing === 'none') return mayFence(shard, run)
   const { targetTopic: topic, key } = run
   const id = transactionalId({ ...key, topic })
   const request = { ...producer, transactionalId: id, topic, partition: key.partition }
-  const answer = await patiently(shard, () => shard.target.writeAbortMarker(request))
-  if (answer.kind === 'decided') return
+  const answer = await patiently(shard, run, () => shard.target.writeAbortMarker(request))
+  if (answer === null) return false
+  if (answer.kind === 'decided') return true
   const reason = answer.kind === 'denied' ? 'authorization-denied' : 'unreachable'
   const detail = `cannot fence ${partitionName({ topic, partition: key.partition })}: ${answer.errorName}`
   throw new BrokerFailure({ reason, cluster: shard.target.name, detail })
@@ -190,8 +198,9 @@ function say(
   { found, left }: { readonly found: CrashRecovery; readonly left: Position },
 ): void {
   const already = found.nextSourceOffset > left.nextSourceOffset
-  if (run.cleanHandOver && !already) return
-  const why = run.cleanHandOver
+  const wasClean = targetIsKnown(run.phase)
+  if (wasClean && !already) return
+  const why = wasClean
     ? 'whose standby holds more than its checkpoint knew'
     : 'after a run that did not end in good order'
   const how = already

@@ -18,6 +18,7 @@ import {
   lastEpochOf,
   nextStep,
 } from '../../core/partition/epoch-history.ts'
+import type { Leader } from '../../core/partition/observation.ts'
 import { type Position, positionOf } from '../../core/partition/partition-state.ts'
 import type { FetchedPartition } from '../../kafka/01-fetch.ts'
 import { isControlBatch, nextOffsetAfter } from '../../kafka/record-batch.ts'
@@ -49,23 +50,28 @@ export function divergingAnswer(fetched: FetchedPartition): DivergingAnswer {
 export async function takeDivergence(
   shard: Shard,
   run: PartitionRun,
-  answer: DivergingAnswer,
+  found: {
+    readonly answer: DivergingAnswer
+    readonly leaders: { readonly source: Leader; readonly target: Leader }
+  },
 ): Promise<void> {
+  const { answer, leaders } = found
   const position = positionOf(run.state)
-  if (position === null || run.sourceLeader === null) return
+  if (position === null) return
   const source: OnePartition = {
     cluster: shard.source,
     topicId: position.sourceTopicId,
     partition: run.key.partition,
-    leader: run.sourceLeader,
+    leader: leaders.source,
     fetchBytesMax: shard.flow.budgets.fetchBytesMax,
   }
   const parting = await locate(source, { position, answer })
-  const onlyOnTarget = await locateOnTarget(shard, run, { source, position, parting })
+  const target = targetOf(shard, run, { position, leader: leaders.target })
+  const onlyOnTarget = await locateOnTarget({ source, target, position, parting })
   // The deadline may have come meanwhile: the next run finds the same.
-  if (run.phase !== 'observing') return
-  const found: Divergence = { ...answer, parting, onlyOnTarget }
-  await perform(shard, run, decideFor(shard, run, { kind: 'diverged', ...found }))
+  if (run.phase.kind !== 'recovering') return
+  const divergence: Divergence = { ...answer, parting, onlyOnTarget }
+  await perform(shard, run, decideFor(shard, run, { kind: 'diverged', ...divergence }))
 }
 
 type Located = Exclude<DivergencePoint, { kind: 'ask' }>
@@ -97,6 +103,7 @@ async function locate(
 
 type Look = {
   readonly source: OnePartition
+  readonly target: OnePartition
   readonly position: Position
   readonly parting: Located
 }
@@ -106,11 +113,12 @@ type Look = {
  * not translate by counting them: holes and markers were not copied. What is in front of them is on
  * both sides still, and is found by its contents.
  */
-async function locateOnTarget(
-  shard: Shard,
-  run: PartitionRun,
-  { source, position, parting }: Look,
-): Promise<OnlyOnTarget | null> {
+async function locateOnTarget({
+  source,
+  target,
+  position,
+  parting,
+}: Look): Promise<OnlyOnTarget | null> {
   if (parting.kind !== 'at') return null
   const { epochs, nextSourceOffset, nextTargetOffset } = position
   const at = parting.sourceOffset
@@ -118,9 +126,8 @@ async function locateOnTarget(
   const known = epochs.findLast(each => each.targetOffset !== null && each.sourceOffset <= at)
   const bound = known?.targetOffset ?? null
   const begin = known ?? epochs[0]
-  const target = targetOf(shard, run, position)
   const atTheEarliest = bound === null ? null : { from: bound, isExact: false }
-  if (begin === undefined || target === null || isBefore(at, begin.sourceOffset)) return null
+  if (begin === undefined || isBefore(at, begin.sourceOffset)) return null
   const size = BigInt(divergenceWindowOffsets)
   const from = laterOf(begin.sourceOffset, sourceOffset(at > size ? at - size : 0n))
   // No more records than offsets lie behind the window, unless somebody else wrote there, or we did
@@ -169,9 +176,11 @@ async function findEnd(
   return null
 }
 
-function targetOf(shard: Shard, run: PartitionRun, position: Position): OnePartition | null {
-  const { targetLeader: leader, key } = run
-  if (leader === null) return null
+function targetOf(
+  shard: Shard,
+  { key }: PartitionRun,
+  { position, leader }: { readonly position: Position; readonly leader: Leader },
+): OnePartition {
   const at = { topicId: position.targetTopicId, partition: key.partition, leader }
   return { cluster: shard.target, ...at, fetchBytesMax: shard.flow.budgets.fetchBytesMax }
 }

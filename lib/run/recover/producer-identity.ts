@@ -23,15 +23,28 @@ export function needsProducer({ producer }: Position, nowMs: number): boolean {
   return producer === null || nowMs - producer.assignedAtMs > producerAgeMsMax
 }
 
-/** Throws `BrokerFailure` when the target assigns none within a bounded number of attempts. */
-export async function assignProducer(shard: Shard, run: PartitionRun): Promise<Producer> {
-  const own = { ...run.key, topic: run.targetTopic }
-  const fenced = await patiently(shard, () => shard.target.initProducerId(transactionalId(own)))
-  // With no transactional id the cluster asks for another permission, or for none.
+/**
+ * True as long as this run may raise the producer epoch of its partition: a run that has ended, or
+ * whose lease has run out (its process may have been frozen), would fence the present owner. Asked
+ * right before each request that fences.
+ */
+export function mayFence({ clock }: Shard, { phase, durable }: PartitionRun): boolean {
+  return phase.kind !== 'stopped' && clock.nowMs() < durable.leaseUntilMs
+}
+
+/**
+ * A producer id and epoch from the target; null when the run may not ask any more (`mayFence`).
+ * Throws `BrokerFailure` when the target assigns none within `observationAttemptsMax` attempts.
+ */
+export async function assignProducer(shard: Shard, run: PartitionRun): Promise<Producer | null> {
+  const id = transactionalId({ ...run.key, topic: run.targetTopic })
+  const fenced = await patiently(shard, run, () => shard.target.initProducerId(id))
+  // Without a transactional id the cluster asks for another permission, or for none.
   const answer =
-    fenced.kind === 'denied'
-      ? await patiently(shard, () => shard.target.initProducerId(null))
+    fenced?.kind === 'denied'
+      ? await patiently(shard, run, () => shard.target.initProducerId(null))
       : fenced
+  if (answer === null) return null
   if (answer.kind === 'denied') {
     const detail = `no producer id: ${answer.errorName}`
     const { name: cluster } = shard.target
@@ -43,19 +56,22 @@ export async function assignProducer(shard: Shard, run: PartitionRun): Promise<P
     producerEpoch,
     nextSequence: 0,
     assignedAtMs: shard.clock.nowMs(),
-    fencing: fenced.kind === 'denied' ? 'none' : 'transactional-id',
+    fencing: fenced?.kind === 'denied' ? 'none' : 'transactional-id',
   }
 }
 
 /**
- * Asks again while the coordinator is busy: it loads, or still ends the transaction of the owner
- * before us.
+ * Asks again while the coordinator is busy: it loads, or still ends the transaction of the previous
+ * owner. null when the run may not ask any more (`mayFence`).
  */
 export async function patiently<T extends { readonly kind: string }>(
-  { clock, target }: Shard,
+  shard: Shard,
+  run: PartitionRun,
   ask: () => Promise<T | NotYet>,
-): Promise<Exclude<T | NotYet, { readonly kind: 'busy' }>> {
+): Promise<Exclude<T | NotYet, { readonly kind: 'busy' }> | null> {
+  const { clock, target } = shard
   for (let attempt = 0; ; attempt += 1) {
+    if (!mayFence(shard, run)) return null
     const answer = await ask()
     if (answer.kind !== 'busy') return answer as Exclude<typeof answer, { readonly kind: 'busy' }>
     if (attempt >= observationAttemptsMax) {
@@ -63,6 +79,6 @@ export async function patiently<T extends { readonly kind: string }>(
       const detail = `the transaction coordinator goes on answering ${error}`
       throw new BrokerFailure({ reason: 'unreachable', cluster: target.name, detail })
     }
-    await clock.wait(backoffMs(attempt, retryBackoffMs))
+    await clock.wait(backoffMs(attempt, retryBackoffMs), shard.ended.signal)
   }
 }

@@ -1,9 +1,14 @@
-// Owns reading from one broker of the source: one Fetch for all its partitions that have room, the
-// next one while the last one's batches are on their way to the target. Does not own what an answer
-// means for a partition (fetch-answer.ts).
+// Owns reading from one broker of the source: one Fetch request for all partitions it leads that
+// have room. The next request goes out while the batches of the last answer are on their way to the
+// target. Does not own what an answer means for a partition (fetch-answer.ts).
 
 import { assert } from '../../core/assert.ts'
-import { bytesToAskFor, longestWaitingFirst } from '../../core/replicate/fetch-share.ts'
+import type { SourceOffset } from '../../core/offset.ts'
+import {
+  bytesToAskFor,
+  type FetchShare,
+  longestWaitingFirst,
+} from '../../core/replicate/fetch-share.ts'
 import { errorName } from '../../kafka/error-codes.ts'
 import { createFetchSession, type FetchSession } from '../../kafka/fetch-session.ts'
 import { unobserved } from '../observe/logs.ts'
@@ -12,10 +17,10 @@ import { abandon, guarded } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import { bufferedBytes, type Shard, wakeNextInQueue } from '../partition/shard-run.ts'
 import { createSignal, type Signal } from '../partition/signal.ts'
-import { forgetTroubles, observeAgain, takeFetched } from './fetch-answer.ts'
+import { observeAgain, sourceAnswered, takeFetched } from './fetch-answer.ts'
 import { sendWhatIsReady } from './produce-loop.ts'
 
-/** Makes sure that somebody fetches for this partition, and looks now. */
+/** Starts the fetch loop of a source broker, or wakes the one that runs. */
 export function fetchFrom(shard: Shard, leaderId: number): void {
   const running = shard.fetchLoops.get(leaderId)
   if (running !== undefined) {
@@ -27,17 +32,16 @@ export function fetchFrom(shard: Shard, leaderId: number): void {
   const ended = Promise.resolve()
     .then(() => fetchWhileLed(shard, leaderId, signal))
     .catch(error => {
-      // A bug: the end of every partition that depended on this loop, and of no other.
+      // A bug in the loop ends every partition that depended on it, and no other.
       for (const run of shard.runs.filter(each => isLed(each, leaderId))) abandon(shard, run, error)
     })
   shard.fetchLoops.set(leaderId, { signal, ended })
 }
 
-/**
- * Ends when no partition of this broker is being copied any more, which the deadline brings about.
- */
+/** Ends when no partition led by this broker is being copied, at the deadline at the latest. */
 async function fetchWhileLed(shard: Shard, leaderId: number, signal: Signal): Promise<void> {
-  // A run that ends when it has caught up reads nearly everything it asks for: no session.
+  // A batch run gets records for nearly every partition it asks for, so a fetch session saves
+  // nothing.
   const session = shard.isContinuous ? createFetchSession() : null
   try {
     for (;;) {
@@ -45,23 +49,27 @@ async function fetchWhileLed(shard: Shard, leaderId: number, signal: Signal): Pr
       if (led.length === 0) return
       const withRoom = led.filter(run => hasRoom(shard, run))
       if (withRoom.length > 0 && takesTurn(shard, leaderId)) {
-        await fetchOnce(shard, { leaderId, session }, longestWaitingFirst(withRoom))
+        await fetchOnce(
+          shard,
+          { leaderId, session },
+          longestWaitingFirst(withRoom.flatMap(nextFetch)),
+        )
       } else {
         if (withRoom.length === 0) leaveQueue(shard, leaderId)
         await signal.wait()
       }
     }
   } finally {
-    // In the very step in which the loop ends: whoever comes next must find none, and start one.
+    // Removed in the very step in which the loop ends, so that the next caller starts another loop.
     shard.fetchLoops.delete(leaderId)
     leaveQueue(shard, leaderId)
   }
 }
 
 /**
- * True when an answer of this broker fits into the buffer and no other broker waits for
- * that longer. Without the order, brokers that have nothing to send could hold all the room
- * with their long polls for ever.
+ * True when an answer of this broker fits into the buffer and no other broker has waited longer for
+ * room. Without this order, brokers that have nothing to send could hold all the room with their
+ * long polls for ever.
  */
 function takesTurn(shard: Shard, leaderId: number): boolean {
   shard.waitingForRoom.add(leaderId)
@@ -77,9 +85,7 @@ function leaveQueue(shard: Shard, leaderId: number): void {
 }
 
 function isLed(run: PartitionRun, leaderId: number): boolean {
-  return (
-    run.phase === 'copying' && run.afterFlush === null && run.sourceLeader?.leaderId === leaderId
-  )
+  return run.phase.kind === 'copying' && run.phase.source.leaderId === leaderId
 }
 
 function hasRoom(shard: Shard, run: PartitionRun): boolean {
@@ -94,33 +100,46 @@ function bufferHasRoom(shard: Shard): boolean {
   return buffered + expected === 0 || buffered + expected + fetchBytesMax <= bufferBytesMax
 }
 
+/** What the next request asks of one partition. */
+type NextFetch = {
+  readonly run: PartitionRun
+  readonly topicId: string
+  readonly leaderEpoch: number
+  readonly offset: SourceOffset
+  readonly epoch: number | null
+  readonly fetchShare: FetchShare
+}
+
+function nextFetch(run: PartitionRun): NextFetch[] {
+  const { phase, state } = run
+  if (phase.kind !== 'copying' || state.kind !== 'replicating') return []
+  const { offset, epoch, share: fetchShare } = phase.nextFetch
+  const { sourceTopicId: topicId } = state.position
+  return [{ run, topicId, leaderEpoch: phase.source.leaderEpoch, offset, epoch, fetchShare }]
+}
+
 async function fetchOnce(
   shard: Shard,
   from: { readonly leaderId: number; readonly session: FetchSession | null },
-  runs: PartitionRun[],
+  positions: readonly NextFetch[],
 ): Promise<void> {
   const { budgets } = shard.flow
   const { leaderId, session } = from
-  const positions = runs.flatMap(run => {
-    const { fetchOffset, sourceLeader } = run
-    if (fetchOffset === null || sourceLeader === null || run.state.kind !== 'replicating') return []
-    const { sourceTopicId } = run.state.position
-    return [{ run, fetchOffset, sourceLeader, sourceTopicId }]
-  })
+  const runs = positions.map(({ run }) => run)
   const askFor = bytesToAskFor(
-    positions.map(({ run }) => run.fetchShare),
+    positions.map(({ fetchShare }) => fetchShare),
     budgets,
   )
-  const byTopic = Map.groupBy(positions, each => each.sourceTopicId)
-  const byName = new Map(positions.map(each => [identity(each.sourceTopicId, each.run.key), each]))
+  const byTopic = Map.groupBy(positions, each => each.topicId)
+  const byName = new Map(positions.map(each => [identity(each.topicId, each.run.key), each]))
   const topics = [...byTopic].map(([topicId, each]) => ({
     topicId,
-    partitions: each.map(({ run, fetchOffset, sourceLeader }) => ({
+    partitions: each.map(({ run, leaderEpoch, offset, epoch, fetchShare }) => ({
       partition: run.key.partition,
-      currentLeaderEpoch: sourceLeader.leaderEpoch,
-      fetchOffset,
-      lastFetchedEpoch: run.fetchEpoch,
-      partitionMaxBytes: askFor(run.fetchShare),
+      currentLeaderEpoch: leaderEpoch,
+      fetchOffset: offset,
+      lastFetchedEpoch: epoch,
+      partitionMaxBytes: askFor(fetchShare),
     })),
   }))
   shard.fetchesInFlight += 1
@@ -134,11 +153,11 @@ async function fetchOnce(
       isolationLevel: 'read-committed',
       ...(session === null ? { topics } : session.next(topics)),
     })
-    // The broker no longer knows the session: the next request opens another one, at once.
+    // The broker no longer knows the fetch session: the next request opens another one at once.
     if (session?.answered(answer) === 'start-again') return
     if (answer.errorCode !== 0) {
       const detail = `Fetch answered ${errorName(answer.errorCode)}`
-      for (const run of runs) observeAgain(shard, run, { outOfRange: false, detail })
+      for (const run of runs) observeAgain(shard, run, { outcome: 'failed', detail })
       return
     }
     const memory = createCountedBuffer(() => answer.release?.())
@@ -149,9 +168,10 @@ async function fetchOnce(
       byName.delete(name)
       if (asked !== undefined && isLed(asked.run, leaderId)) {
         guarded(shard, asked.run, () => {
-          // Records from anywhere else would leave a hole, or come twice.
+          const { phase } = asked.run
+          // Records from any other offset would leave a hole, or come twice.
           assert(
-            asked.run.fetchOffset === asked.fetchOffset,
+            phase.kind === 'copying' && phase.nextFetch.offset === asked.offset,
             'a fetch was answered that nobody awaits',
           )
           takeFetched(shard, asked.run, fetched, { turn, answerIsEmpty: isEmpty, memory })
@@ -160,15 +180,14 @@ async function fetchOnce(
     }
     memory.release()
     sendWhatIsReady(shard, runs)
-    // What a session leaves out has nothing new: when nobody has, that is all there is to fetch.
-    for (const { run } of isEmpty ? byName.values() : []) forgetTroubles(run)
+    // In a fetch session (KIP-227), a partition missing from the response has no new data. A
+    // response without records says so of all of them.
+    for (const { run } of isEmpty ? byName.values() : []) sourceAnswered(shard, run)
   } catch (error) {
     session?.failed()
-    const failure = unobserved(error, null)
-    for (const run of runs) {
-      run.lastFailure = { ...failure, cluster: shard.source.name }
-      observeAgain(shard, run, { outOfRange: false, detail: failure.detail, unobserved: true })
-    }
+    const failure = { ...unobserved(error, null), cluster: shard.source.name }
+    const because = { outcome: 'unobserved' as const, detail: failure.detail, failure }
+    for (const run of runs) observeAgain(shard, run, because)
   } finally {
     shard.fetchesInFlight -= 1
     wakeNextInQueue(shard)

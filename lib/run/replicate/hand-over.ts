@@ -1,10 +1,10 @@
-// Owns both ends of a hand-over between two workers that follow the same partitions: invoking the
-// successor shortly before the deadline, and, as the successor, waiting for the leases. Does not
-// own what is handed over (core/replicate/hand-over.ts).
+// Owns both ends of a hand-over between two workers in continuous mode: invoking the successor
+// shortly before the deadline, and, as the successor, waiting for the leases. Does not own which
+// partitions are handed over (core/replicate/hand-over.ts).
 //
-// The successor is invoked before anything is released, so that it is warm when the leases are
-// free. It joins partitions one by one as they are released: one whose last batch is acknowledged
-// late holds up no other.
+// The successor is invoked before any lease is released, so that its process is warm when the
+// leases are free. It acquires partitions one by one as they are released: a partition whose last
+// batch is acknowledged late holds up no other.
 
 import { tableWritesInFlightMax } from '../../core/config/defaults.ts'
 import {
@@ -18,19 +18,21 @@ import { concurrently } from '../concurrently.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import { closeIfDone, type Shard } from '../partition/shard-run.ts'
 
-/** Must not wait for the successor's end, nor throw for an invocation that fails. */
+/** Must neither wait for the end of the successor nor throw when the invocation fails. */
 export type InvokeSuccessor = (handOver: HandOver) => Promise<void>
 
-/** Invokes the successor at its time, unless every partition has ended before. */
+/**
+ * Invokes the successor `handOverLeadMs` before the deadline, unless every partition has stopped.
+ */
 export async function handOverInTime(
   shard: Shard,
   input: {
     readonly deadlineMs: number
     readonly invokeSuccessor: InvokeSuccessor
-    readonly ended: AbortSignal
   },
 ): Promise<void> {
-  const { deadlineMs, invokeSuccessor, ended } = input
+  const { deadlineMs, invokeSuccessor } = input
+  const { signal: ended } = shard.ended
   const nowMs = shard.clock.nowMs()
   await shard.clock.wait(Math.max(0, handOverAtMs({ nowMs, deadlineMs }) - nowMs), ended)
   if (ended.aborted) return
@@ -38,15 +40,16 @@ export async function handOverInTime(
     topic: run.key.topic,
     partition: run.key.partition,
     topicIsKnown: run.topicIsKnown || run.state.kind !== 'unstarted',
-    hasStopped: run.phase === 'stopped',
+    hasStopped: run.phase.kind === 'stopped',
   }))
   const handOver = planHandOver({ owner: shard.owner, deadlineMs, partitions })
   if (handOver !== null) await invokeSuccessor(handOver)
 }
 
 /**
- * Asks again and again for what the predecessor holds, until everything is taken, held by somebody
- * else, or the patience ends. `take` answers null while the predecessor still holds the lease.
+ * Asks again and again for the leases that the predecessor holds, until each is acquired or held by
+ * another owner, or `handOverWaitMs` ends. `take` answers null while the predecessor still holds
+ * the lease. Returns the partitions that the predecessor never released.
  */
 export async function acquireFromPredecessor<W>(
   shard: Shard,
@@ -55,17 +58,17 @@ export async function acquireFromPredecessor<W>(
     readonly deadlineMs: number
     readonly awaited: readonly W[]
     readonly take: (awaited: W) => Promise<PartitionRun | 'ended' | null>
-    readonly ended: AbortSignal
   },
-): Promise<void> {
-  const { predecessor, deadlineMs, take, ended } = input
+): Promise<readonly W[]> {
+  const { predecessor, deadlineMs, take } = input
+  const { signal: ended } = shard.ended
   const startedAtMs = shard.clock.nowMs()
   let awaited = input.awaited
   while (awaited.length > 0) {
     const waitMs = handOverWaitMs({ predecessor, startedAtMs, nowMs: shard.clock.nowMs() })
     if (waitMs === null) break
     await shard.clock.wait(waitMs, ended)
-    // What is taken after our own deadline would only be kept from the others.
+    // A lease acquired after our own deadline would only be kept from other workers.
     if (ended.aborted || shard.clock.nowMs() >= deadlineMs) break
     const held: W[] = []
     const taken: PartitionRun[] = []
@@ -80,4 +83,5 @@ export async function acquireFromPredecessor<W>(
   }
   shard.isComplete = true
   closeIfDone(shard)
+  return awaited
 }

@@ -1,47 +1,45 @@
 // Owns looking at both clusters for the partitions that need it: at the start of a run, and
-// whenever a fetch or a produce was refused. Beside the copying of all others, so that one
-// partition's trouble slows nobody down.
+// whenever a fetch or a produce was refused. Runs beside the copying of all other partitions, so
+// that one partition's trouble slows down no other. Does not own what an observation means
+// (core/partition/decide.ts).
 
+import { assert } from '../../core/assert.ts'
 import {
   returnAwaitedMsMax,
   returnPollMs,
   tableWritesInFlightMax,
 } from '../../core/config/defaults.ts'
-import { isBefore, type SourceOffset } from '../../core/offset.ts'
+import { isBefore } from '../../core/offset.ts'
 import { needsRecovery } from '../../core/partition/crash-recovery.ts'
-import type { Decision } from '../../core/partition/decision.ts'
+import type { Command, Decision, SourceObservation } from '../../core/partition/decision.ts'
 import { lastEpochOf } from '../../core/partition/epoch-history.ts'
-import type { Unobserved } from '../../core/partition/observation.ts'
+import type { Leader, Unobserved } from '../../core/partition/observation.ts'
 import { positionOf } from '../../core/partition/partition-state.ts'
 import { initialShare } from '../../core/replicate/fetch-share.ts'
-import { BrokerFailure } from '../../io/failure/broker-failure.ts'
+import type { Observing, RetryReason } from '../../core/replicate/run-phase.ts'
 import { errorName } from '../../kafka/error-codes.ts'
 import { concurrently } from '../concurrently.ts'
-import { type LogView, observeLogs, unobserved } from '../observe/logs.ts'
+import { type LogView, observeLogs } from '../observe/logs.ts'
 import { observedEvent } from '../observe/observed-event.ts'
-import { abandon, decideFor, finish, perform, start } from '../partition/partition-effects.ts'
+import { advance, dueMsOf } from '../partition/advance.ts'
+import { abandon, decideFor, finish, happened, perform } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
-import { type Both, recoverFromCrash } from '../recover/after-crash.ts'
+import { recoverFromCrash } from '../recover/after-crash.ts'
 import { assignProducer, needsProducer } from '../recover/producer-identity.ts'
 import { fetchFrom } from './fetch-loop.ts'
-import { retry } from './once-flushed.ts'
+import { attemptFailed, recoverBeside } from './once-flushed.ts'
 import { sendWhatIsReady } from './produce-loop.ts'
 
-/** Runs until every partition has stopped and none can join any more. */
+/** Runs until every partition has stopped and no more partitions can be acquired. */
 export async function observeWhileNeeded(shard: Shard): Promise<void> {
-  // Ends with the last partition: every one of them stops at the deadline at the latest.
-  while (!shard.isComplete || shard.runs.some(run => run.phase !== 'stopped')) {
+  // Ends with the last partition: each stops at the deadline at the latest.
+  while (!shard.isComplete || shard.runs.some(run => run.phase.kind !== 'stopped')) {
     const nowMs = shard.clock.nowMs()
-    const waiting = shard.runs.filter(needsObservation)
-    const due = waiting.filter(run => run.notBeforeMs <= nowMs)
+    const due = shard.runs.filter(run => dueMsOf(run.phase) <= nowMs)
     if (due.length > 0) await observe(shard, due)
-    else await waitForWork(shard, Math.min(...waiting.map(run => run.notBeforeMs)) - nowMs)
+    else await waitForWork(shard, Math.min(...shard.runs.map(run => dueMsOf(run.phase))) - nowMs)
   }
-}
-
-function needsObservation(run: PartitionRun): boolean {
-  return run.phase === 'observing' || run.phase === 'refreshing-target'
 }
 
 async function waitForWork(shard: Shard, waitMs: number): Promise<void> {
@@ -52,7 +50,7 @@ async function waitForWork(shard: Shard, waitMs: number): Promise<void> {
 }
 
 async function observe(shard: Shard, due: readonly PartitionRun[]): Promise<void> {
-  const fresh = due.filter(run => run.phase === 'observing')
+  const fresh = due.filter(run => run.phase.kind === 'observing')
   const targetOf = (run: PartitionRun) => ({
     topic: run.targetTopic,
     partition: run.key.partition,
@@ -73,9 +71,10 @@ async function observe(shard: Shard, due: readonly PartitionRun[]): Promise<void
   ])
   await concurrently(due, tableWritesInFlightMax, async run => {
     try {
-      if (run.phase === 'observing') {
+      // The run of a partition may have ended while the clusters answered.
+      if (run.phase.kind === 'observing') {
         await takeViews(shard, run, sources.of(run.key), targets.of(targetOf(run)))
-      } else if (run.phase === 'refreshing-target') {
+      } else if (run.phase.kind === 'refreshing-target') {
         goOnSending(shard, run, refreshed.of(targetOf(run)))
       }
     } catch (error) {
@@ -90,87 +89,66 @@ async function takeViews(
   source: LogView,
   target: LogView,
 ): Promise<void> {
+  const { phase } = run
+  assert(phase.kind === 'observing', `observed a partition that is ${phase.kind}`)
   if (source.kind === 'unobserved') return tryLater(shard, run, shard.source.name, source)
   if (source.kind === 'missing') {
     const event = { kind: 'source-missing' as const, recreatedAs: source.topicId }
-    return perform(shard, run, awaitReturn(shard, run, decideFor(shard, run, event)))
+    return sourceMissing(shard, run, phase, decideFor(shard, run, event))
   }
-  run.missedSinceMs = null
   if (target.kind === 'unobserved') return tryLater(shard, run, shard.target.name, target)
   if (target.kind === 'missing') {
     const detail = `standby topic ${run.targetTopic} has no partition ${run.key.partition}; the next tick creates it`
-    return finish(shard, run, 'failed', detail)
+    return finish(shard, run, { outcome: 'failed', detail })
   }
-  const { cleanHandOver, wasOutOfRange: fetchWasOutOfRange, topicIsKnown } = run
-  const found = { cleanHandOver, fetchWasOutOfRange, topicIsKnown }
+  const { targetIsKnown: cleanHandOver, fetchWasOutOfRange } = phase
+  const found = { cleanHandOver, fetchWasOutOfRange, topicIsKnown: run.topicIsKnown }
   const observed = observedEvent(source, target, found)
-  run.sourceLeader = source.leader
-  run.targetLeader = target.leader
+  const leaders = { source: source.leader, target: target.leader }
+  advance(shard, run, { kind: 'both-observed' })
   if (needsRecovery(run.state, observed)) {
-    const leaders = { sourceLeader: source.leader, targetLeader: target.leader }
-    return recoverBeside(shard, run, { ...leaders, source: observed.source })
+    const seen = { source: observed.source, sourceLeader: leaders.source }
+    advance(shard, run, { kind: 'recovery-started' })
+    return recoverBeside(shard, run, () =>
+      recoverFromCrash(shard, run, { ...seen, targetLeader: leaders.target }),
+    )
   }
   const decided = decideFor(shard, run, observed)
-  const decision = shard.isContinuous ? following(decided) : decided
-  run.wasOutOfRange = false
-  if (findsTruncation(decision) && !(await confirmTruncation(shard, run))) return
+  const decision = shard.isContinuous ? continuously(decided) : decided
+  const seenToBeGone = findsTruncation(decision)
+  if (seenToBeGone && !(await confirmTruncation(shard, run, leaders.source))) return
   await perform(shard, run, decision)
-  // Nothing was ever written there, or it is known how far: what is found beyond the position from
-  // here on is not ours.
-  if (decision.state.kind === 'replicating') run.cleanHandOver = true
+  // The partition begins on an empty target, or its position is known: records found beyond the
+  // position from here on are not ours.
+  if (decision.state.kind === 'replicating') advance(shard, run, { kind: 'target-known' })
   const fetch = decision.commands.find(command => command.kind === 'fetch')
-  if (fetch === undefined || !needsObservation(run)) return
-  const { lastStableOffset } = observed.source
-  if (await ensureProducer(shard, run)) {
-    startCopying(shard, run, { withEpoch: fetch.withEpoch, lastStableOffset })
-  }
+  if (fetch === undefined || run.phase.kind !== 'observing') return
+  if (await ensureProducer(shard, run)) startCopying(shard, run, { ...observed, leaders, fetch })
 }
 
-/** Beside the observation of the others: an owner that cannot be fenced is waited out. */
-function recoverBeside(shard: Shard, run: PartitionRun, seen: Both): void {
-  run.notBeforeMs = Number.POSITIVE_INFINITY
-  const work = async () => {
-    try {
-      if (await recoverFromCrash(shard, run, seen)) run.cleanHandOver = true
-      run.notBeforeMs = 0
-      shard.observer.notify()
-    } catch (error) {
-      failedAt(shard, run, error)
-    }
-  }
-  start(shard, [run], work())
-}
-
-/** Stored before the first record is sent as it, so that a next owner knows whom to fence. */
+/** Stored before the first record is sent under it, so that the next owner knows whom to fence. */
 async function ensureProducer(shard: Shard, run: PartitionRun): Promise<boolean> {
   const position = positionOf(run.state)
   if (position === null || !needsProducer(position, shard.clock.nowMs())) return true
   try {
     const producer = await assignProducer(shard, run)
-    if (!needsObservation(run)) return false
+    if (producer === null) {
+      const detail = 'the lease ran out before the target assigned a producer id'
+      happened(shard, run, { kind: 'stop', end: { outcome: 'lease-lost', detail } })
+    }
+    if (producer === null || run.phase.kind !== 'observing') return false
     await perform(shard, run, decideFor(shard, run, { kind: 'producer-assigned', producer }))
-    return needsObservation(run)
+    return run.phase.kind === 'observing'
   } catch (error) {
-    failedAt(shard, run, error)
+    attemptFailed(shard, run, error)
     return false
   }
 }
 
-/** A cluster that did not answer while it was asked for more than an observation. */
-function failedAt(shard: Shard, run: PartitionRun, error: unknown): void {
-  const failure = unobserved(error, null)
-  const cluster = error instanceof BrokerFailure ? error.cluster : shard.target.name
-  if (run.phase === 'stopped') return
-  if (failure.reason !== 'authorization-denied') return tryLater(shard, run, cluster, failure)
-  run.lastFailure = { ...failure, cluster, foundCopying: true }
-  start(shard, [run], finish(shard, run, 'unobserved', `${cluster}: ${failure.detail}`))
-}
-
 /**
- * A run that follows the log fetches where another one would have caught up:
- * the broker holds the request.
+ * A continuous run fetches where a batch run would have caught up: the broker holds the request.
  */
-function following(decision: Decision): Decision {
+function continuously(decision: Decision): Decision {
   const commands = decision.commands.map(command =>
     command.kind === 'stop' && command.outcome === 'drained'
       ? { kind: 'fetch' as const, withEpoch: true }
@@ -180,16 +158,23 @@ function following(decision: Decision): Decision {
 }
 
 /**
- * Who recreates a topic deletes it first: a run that follows looks again for a while before it
- * leaves the partition to the schedule.
+ * A topic that is recreated is deleted first: a continuous run looks again for
+ * `returnAwaitedMsMax` before it leaves the partition to the schedule.
  */
-function awaitReturn(shard: Shard, run: PartitionRun, decision: Decision): Decision {
-  if (!shard.isContinuous || decision.state.kind !== 'waiting') return decision
+async function sourceMissing(
+  shard: Shard,
+  run: PartitionRun,
+  { missingSinceMs }: Observing,
+  decision: Decision,
+): Promise<void> {
   const nowMs = shard.clock.nowMs()
-  run.missedSinceMs ??= nowMs
-  if (nowMs - run.missedSinceMs >= returnAwaitedMsMax) return decision
-  run.notBeforeMs = nowMs + returnPollMs
-  return { ...decision, commands: decision.commands.filter(({ kind }) => kind !== 'stop') }
+  const isOver = nowMs - (missingSinceMs ?? nowMs) >= returnAwaitedMsMax
+  if (!shard.isContinuous || decision.state.kind !== 'waiting' || isOver) {
+    return perform(shard, run, decision)
+  }
+  advance(shard, run, { kind: 'source-missing', nowMs, dueMs: nowMs + returnPollMs })
+  const commands = decision.commands.filter(({ kind }) => kind !== 'stop')
+  await perform(shard, run, { ...decision, commands })
 }
 
 function findsTruncation(decision: Decision): boolean {
@@ -200,14 +185,17 @@ function findsTruncation(decision: Decision): boolean {
  * Asks the leader, by topic id, for the offset that seems to be gone. ListOffsets goes by name, so
  * the log start we saw may be that of a topic recreated since the metadata was read: a fetch by id
  * that is refused as out of range proves that the topic was still ours when its log start was
- * listed. Anything else: look again.
+ * listed. After any other answer both logs are observed again.
  */
-async function confirmTruncation(shard: Shard, run: PartitionRun): Promise<boolean> {
-  const { sourceLeader, state } = run
-  const position = positionOf(state)
-  if (sourceLeader === null || position === null) return false
+async function confirmTruncation(
+  shard: Shard,
+  run: PartitionRun,
+  leader: Leader,
+): Promise<boolean> {
+  const position = positionOf(run.state)
+  if (position === null) return false
   try {
-    const answer = await shard.source.fetch(sourceLeader.leaderId, {
+    const answer = await shard.source.fetch(leader.leaderId, {
       maxWaitMs: 0,
       minBytes: 0,
       maxBytes: 1,
@@ -218,7 +206,7 @@ async function confirmTruncation(shard: Shard, run: PartitionRun): Promise<boole
           partitions: [
             {
               partition: run.key.partition,
-              currentLeaderEpoch: sourceLeader.leaderEpoch,
+              currentLeaderEpoch: leader.leaderEpoch,
               fetchOffset: position.nextSourceOffset,
               lastFetchedEpoch: null,
               partitionMaxBytes: 1,
@@ -228,11 +216,12 @@ async function confirmTruncation(shard: Shard, run: PartitionRun): Promise<boole
       ],
     })
     const code = answer.partitions[0]?.errorCode ?? answer.errorCode
+    if (run.phase.kind !== 'observing') return false
     if (errorName(code) === 'OFFSET_OUT_OF_RANGE') return true
     const detail = `log start is beyond the position, yet a fetch there answered ${errorName(code)}`
-    retry(shard, run, 'observing', { outcome: 'failed', detail })
+    observeLater(shard, run, { outcome: 'failed', detail })
   } catch (error) {
-    tryLater(shard, run, shard.source.name, unobserved(error, null))
+    attemptFailed(shard, run, error)
   }
   return false
 }
@@ -240,46 +229,57 @@ async function confirmTruncation(shard: Shard, run: PartitionRun): Promise<boole
 function startCopying(
   shard: Shard,
   run: PartitionRun,
-  from: { readonly withEpoch: boolean; readonly lastStableOffset: SourceOffset },
+  from: {
+    readonly source: SourceObservation
+    readonly leaders: { readonly source: Leader; readonly target: Leader }
+    readonly fetch: Extract<Command, { kind: 'fetch' }>
+  },
 ): void {
-  const { withEpoch, lastStableOffset } = from
   const position = positionOf(run.state)
-  if (position === null || run.sourceLeader === null) return
-  run.phase = 'copying'
-  run.fetchOffset = position.nextSourceOffset
-  run.fetchShare = initialShare(isBefore(run.fetchOffset, lastStableOffset))
-  run.fetchEpoch = withEpoch ? lastEpochOf(position.epochs) : null
-  run.nextSequence = position.producer?.nextSequence ?? 0
-  fetchFrom(shard, run.sourceLeader.leaderId)
+  assert(position !== null, 'a partition without a position is to be copied')
+  const { nextSourceOffset: offset, epochs, producer } = position
+  const epoch = from.fetch.withEpoch ? lastEpochOf(epochs) : null
+  const share = initialShare(isBefore(offset, from.source.lastStableOffset))
+  advance(shard, run, {
+    kind: 'copying-started',
+    ...from.leaders,
+    nextFetch: { offset, epoch, share },
+    nextSequence: producer?.nextSequence ?? 0,
+  })
+  fetchFrom(shard, from.leaders.source.leaderId)
 }
 
 /** The target answers again: the same batches, the same sequences, in the same order. */
 function goOnSending(shard: Shard, run: PartitionRun, target: LogView): void {
+  const nowMs = shard.clock.nowMs()
   if (target.kind === 'unobserved') {
-    run.lastFailure = { ...target, cluster: shard.target.name }
-    retry(shard, run, 'refreshing-target', { outcome: 'unobserved', detail: target.detail })
-    return
+    const failure = { ...target, cluster: shard.target.name }
+    return observeLater(shard, run, { outcome: 'unobserved', detail: target.detail, failure })
   }
   if (target.kind === 'missing') {
     // Deleted, or not known yet to the broker that was asked: if it comes back as the same
     // topic, the sequences go on.
     const detail = `standby topic ${run.targetTopic} has no partition ${run.key.partition} any more`
-    return retry(shard, run, 'refreshing-target', { outcome: 'failed', detail })
+    return observeLater(shard, run, { outcome: 'failed', detail })
   }
   if (target.topicId !== positionOf(run.state)?.targetTopicId) {
-    // Recreated under our hands: the next observation, with nothing
-    // unacknowledged, says so and halts.
+    // Recreated during the run: the next observation, with nothing unacknowledged, says so and
+    // halts.
     run.pending.clear()
     const detail = `standby topic ${run.targetTopic} was recreated`
-    return retry(shard, run, 'observing', { outcome: 'failed', detail })
+    const because = { outcome: 'failed' as const, detail }
+    return happened(shard, run, { kind: 'target-replaced', because, nowMs })
   }
-  run.targetLeader = target.leader
-  run.phase = 'copying'
-  if (run.sourceLeader !== null) fetchFrom(shard, run.sourceLeader.leaderId)
+  const phase = advance(shard, run, { kind: 'target-observed', target: target.leader })
+  if (phase.kind === 'copying') fetchFrom(shard, phase.source.leaderId)
   sendWhatIsReady(shard, [run])
 }
 
 function tryLater(shard: Shard, run: PartitionRun, cluster: string, view: Unobserved): void {
-  run.lastFailure = { ...view, cluster }
-  retry(shard, run, 'observing', { outcome: 'unobserved', detail: `${cluster}: ${view.detail}` })
+  const failure = { ...view, cluster }
+  observeLater(shard, run, { outcome: 'unobserved', detail: `${cluster}: ${view.detail}`, failure })
+}
+
+function observeLater(shard: Shard, run: PartitionRun, because: RetryReason): void {
+  happened(shard, run, { kind: 'attempt-failed', because, nowMs: shard.clock.nowMs() })
 }

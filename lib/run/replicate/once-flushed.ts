@@ -1,88 +1,73 @@
-// Owns what happens to a partition once everything it sent is acknowledged: the end of its run, a
-// new look at both sides, or the decision about a batch that cannot be passed on. Deferred until
-// then, because only then do the checkpoint and the target say the same.
+// Owns what follows once every batch of a partition that was sent is acknowledged: the end of its
+// run, another look at both logs, or a decision that reads them. Deferred until then, because only
+// then do the checkpoint and the target say the same.
 
-import { observationAttemptsMax, retryBackoffMs } from '../../core/config/defaults.ts'
-import { backoffMs } from '../../core/replicate/budget.ts'
+import { type AfterFlush, exchangeOf } from '../../core/replicate/run-phase.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 import { unobserved } from '../observe/logs.ts'
-import { decideFor, finish, perform, start } from '../partition/partition-effects.ts'
-import type { AfterFlush, PartitionRun, RetryReason } from '../partition/partition-run.ts'
+import { decideFor, happened, perform, start } from '../partition/partition-effects.ts'
+import type { PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
 import { takeDivergence } from '../recover/after-divergence.ts'
 
-/** Sets what comes after the last acknowledgement; at once when there is nothing to wait for. */
-export function afterFlush(shard: Shard, run: PartitionRun, finale: AfterFlush): void {
-  run.afterFlush = finale
+/** Ends the copying; `next` follows the last acknowledgement, at once when none is awaited. */
+export function afterFlush(shard: Shard, run: PartitionRun, next: AfterFlush): void {
+  happened(shard, run, { kind: 'flush', next })
   runIfFlushed(shard, run)
 }
 
-/**
- * Performs the finale when nothing is unacknowledged any more. Called after every acknowledgement.
- */
+/** Called after every acknowledgement: goes on when nothing is unacknowledged any more. */
 export function runIfFlushed(shard: Shard, run: PartitionRun): void {
-  const { afterFlush: finale } = run
-  if (finale === null || run.phase === 'observing' || run.phase === 'stopped') return
-  // With nothing left to send again, a target that was to be looked at need not be.
-  if (run.pending.length > 0 || run.outstanding > 0) return
-  run.afterFlush = null
-  switch (finale.kind) {
+  const exchange = exchangeOf(run.phase)
+  if (exchange?.kind !== 'flushing' || !run.pending.isFlushed()) return
+  const { next, source, target } = exchange
+  happened(shard, run, { kind: 'flushed', nowMs: shard.clock.nowMs() })
+  switch (next.kind) {
     case 'stop':
-      start(shard, [run], finish(shard, run, finale.outcome, finale.detail))
-      return
     case 'observe':
-      run.wasOutOfRange = finale.outOfRange
-      retry(shard, run, 'observing', finale.because)
       return
     case 'diverged':
-      return lookAfresh(shard, run, () => takeDivergence(shard, run, finale.answer))
+      return recoverBeside(shard, run, async () => {
+        await takeDivergence(shard, run, { answer: next.answer, leaders: { source, target } })
+        return false
+      })
     case 'refused':
-      return lookAfresh(shard, run, () => perform(shard, run, decideFor(shard, run, finale)))
+      return recoverBeside(shard, run, async () => {
+        await perform(shard, run, decideFor(shard, run, next))
+        return false
+      })
   }
 }
 
 /**
- * A divergence that policy passes leaves a new position: both sides are looked at once more before
- * it is fetched.
+ * Does the work of a partition that is `recovering` beside the loops, and observes both logs again
+ * when it has ended. `work` answers true when it has read the target up to its end.
  */
-function lookAfresh(shard: Shard, run: PartitionRun, work: () => Promise<void>): void {
-  run.phase = 'observing'
-  run.notBeforeMs = Number.POSITIVE_INFINITY
-  const looked = async () => {
+export function recoverBeside(shard: Shard, run: PartitionRun, work: () => Promise<boolean>): void {
+  const recover = async () => {
     try {
-      await work()
-      run.notBeforeMs = 0
-      shard.observer.notify()
+      const targetIsKnown = await work()
+      happened(shard, run, { kind: 'recovery-ended', targetIsKnown })
     } catch (error) {
-      // Of a cluster that did not answer when it was asked where the logs part.
-      const failure = unobserved(error, null)
-      if (run.phase === 'stopped') return
-      const cluster = error instanceof BrokerFailure ? error.cluster : shard.source.name
-      run.lastFailure = { ...failure, cluster }
-      retry(shard, run, 'observing', { outcome: 'unobserved', detail: failure.detail })
+      attemptFailed(shard, run, error)
     }
   }
-  start(shard, [run], looked())
+  start(shard, [run], recover())
 }
 
 /**
- * Sends the partition to the observer, after a wait that doubles; ends its
- * run when that went on too long.
+ * A cluster did not answer a request that an observation, a recovery or a producer id needed. A
+ * denied request ends the run: the permission will not come back within it.
  */
-export function retry(
-  shard: Shard,
-  run: PartitionRun,
-  phase: 'observing' | 'refreshing-target',
-  trouble: RetryReason,
-): void {
-  run.retryReason = trouble
-  if (run.attempts >= observationAttemptsMax) {
-    start(shard, [run], finish(shard, run, trouble.outcome, trouble.detail))
-    return
+export function attemptFailed(shard: Shard, run: PartitionRun, error: unknown): void {
+  const cluster = error instanceof BrokerFailure ? error.cluster : shard.target.name
+  const failure = { ...unobserved(error, null), cluster }
+  const detail = `${cluster}: ${failure.detail}`
+  if (failure.reason === 'authorization-denied') {
+    const denied = { ...failure, foundCopying: true }
+    const end = { outcome: 'unobserved' as const, detail, failure: denied }
+    return happened(shard, run, { kind: 'stop', end })
   }
-  const waitMs = run.attempts === 0 ? 0 : backoffMs(run.attempts - 1, retryBackoffMs)
-  run.phase = phase
-  run.notBeforeMs = shard.clock.nowMs() + waitMs
-  run.attempts += 1
-  shard.observer.notify()
+  const because = { outcome: 'unobserved' as const, detail, failure }
+  happened(shard, run, { kind: 'attempt-failed', because, nowMs: shard.clock.nowMs() })
 }

@@ -1,8 +1,9 @@
-// Owns writing to the target: the next batch of every partition of a broker in one Produce request,
-// a bounded number of requests in flight, every acknowledgement checked. A batch whose outcome is
-// refused or unknown is sent again as the same bytes with the same sequence, which the broker
-// recognizes (KIP-98) while it is one of the producer's last five; of an older one it may refuse
-// the sequence, and the partition is taken over from itself. Does not own when to give up.
+// Owns writing to the target: the next batch of every partition led by a broker in one Produce
+// request, a bounded number of requests in flight, every acknowledgement checked. A batch that is
+// refused, or whose outcome is unknown, is sent again as the same bytes with the same sequence. The
+// broker recognizes it (KIP-98) while it is one of the producer's last five batches; the sequence
+// of an older one may be refused, and the partition is then recovered as after a crash. Does not
+// own when to give up (core/replicate/run-event.ts).
 
 import {
   eagerRequestsMax,
@@ -11,31 +12,44 @@ import {
   worthwhileRequestBytes,
 } from '../../core/config/defaults.ts'
 import { targetOffset } from '../../core/offset.ts'
+import type { ObservationFailure } from '../../core/partition/observation.ts'
 import { dispositionOf, mayHaveAppended } from '../../core/replicate/error-disposition.ts'
+import { exchangeOf, type RetryReason } from '../../core/replicate/run-phase.ts'
 import type { ProducedPartition } from '../../kafka/00-produce.ts'
 import { errorName } from '../../kafka/error-codes.ts'
 import { partitionName, unobserved } from '../observe/logs.ts'
-import { decideFor, finish, guarded, perform, start } from '../partition/partition-effects.ts'
-import { deniedCopying, type PartitionRun, type RetryReason } from '../partition/partition-run.ts'
+import {
+  abandonOnError,
+  decideFor,
+  guarded,
+  happened,
+  move,
+} from '../partition/partition-effects.ts'
+import { deniedCopying, type PartitionRun } from '../partition/partition-run.ts'
 import type { PendingBatch } from '../partition/pending-queue.ts'
 import { type ProduceLane, type Shard, wakeFetching } from '../partition/shard-run.ts'
 import { coalesceUnsent } from './coalesce-unsent.ts'
-import { afterFlush, retry, runIfFlushed } from './once-flushed.ts'
+import { afterFlush, runIfFlushed } from './once-flushed.ts'
 import { splitFirst } from './split-batch.ts'
 
 type Sent = { readonly run: PartitionRun; readonly batch: PendingBatch }
 
-/** Marks partitions as having something to send, and sends as much as may be in flight. */
+/** Marks partitions as ready to send, and sends as much as may be in flight. */
 export function sendWhatIsReady(shard: Shard, runs: readonly PartitionRun[]): void {
-  // All of them first: what is ready at once goes out in one request.
+  // All partitions are marked first, so that batches that are ready at once go out in one request.
   for (const run of runs) {
-    const leaderId = run.targetLeader?.leaderId
-    if (leaderId === undefined || run.phase !== 'copying' || !run.pending.hasUnsent()) continue
+    const leaderId = sendsTo(run)
+    if (leaderId === null || !run.pending.hasUnsent()) continue
     const lane = shard.produceLanes.get(leaderId) ?? { inFlight: 0, ready: new Set() }
     shard.produceLanes.set(leaderId, lane)
     lane.ready.add(run)
   }
   for (const leaderId of shard.produceLanes.keys()) pump(shard, leaderId)
+}
+
+/** The broker that batches of this partition go to now; null: none are sent. */
+function sendsTo({ phase }: PartitionRun): number | null {
+  return phase.kind === 'copying' || phase.kind === 'flushing' ? phase.target.leaderId : null
 }
 
 function pump(shard: Shard, leaderId: number): void {
@@ -46,10 +60,10 @@ function pump(shard: Shard, leaderId: number): void {
     if (sent.length === 0) return
     lane.inFlight += 1
     const runs = sent.map(each => each.run)
-    start(
+    void abandonOnError(
       shard,
       runs,
-      // Also when it ends in a bug: the lane belongs to the other partitions too.
+      // The lane belongs to other partitions too, so it goes on after a bug.
       produce(shard, leaderId, sent).finally(() => {
         lane.inFlight -= 1
         pump(shard, leaderId)
@@ -59,8 +73,9 @@ function pump(shard: Shard, leaderId: number): void {
 }
 
 /**
- * Over a distance, five requests are five batches of a partition for each round trip: more go out
- * when they carry something. Small ones wait, and are joined meanwhile (coalesce-unsent.ts).
+ * Over a distance, five requests are five batches of a partition for each round trip, so more
+ * requests go out when each carries enough. Small batches wait, and are coalesced meanwhile
+ * (coalesce-unsent.ts).
  */
 function hasTurn({ inFlight, ready }: ProduceLane): boolean {
   if (inFlight < eagerRequestsMax) return ready.size > 0
@@ -79,31 +94,29 @@ function takeBatches(shard: Shard, leaderId: number, ready: Set<PartitionRun>): 
   const nowMs = shard.clock.nowMs()
   let bytes = 0
   for (const run of [...ready]) {
-    const isHere = run.phase === 'copying' && run.targetLeader?.leaderId === leaderId
-    if (!isHere || !run.pending.hasUnsent()) {
+    if (sendsTo(run) !== leaderId || !run.pending.hasUnsent()) {
       ready.delete(run)
       continue
     }
-    if (nowMs >= run.leaseUntilMs) {
-      // The fence would refuse our checkpoint; not to send at all spares the target the duplicates.
+    if (nowMs >= run.durable.leaseUntilMs) {
+      // The fence would refuse our checkpoint. Sending nothing spares the target the duplicates.
       ready.delete(run)
       const detail = 'the lease ran out before it could be renewed'
-      start(shard, [run], finish(shard, run, 'lease-lost', detail))
+      happened(shard, run, { kind: 'stop', end: { outcome: 'lease-lost', detail } })
       continue
     }
-    // Of a producer it has nothing from, a broker takes any sequence
-    // (ProducerAppendInfo.checkSequence): were the first batch refused, the second one, already on
-    // its way, would be appended in front of it.
-    if (!run.isKnownToTarget && run.outstanding > 0) continue
+    // A broker accepts any first sequence from a producer it has no state for
+    // (ProducerAppendInfo.checkSequence). One batch is in flight until the first is acknowledged;
+    // otherwise a second could be appended before a rejected first.
+    if (exchangeOf(run.phase)?.isKnownToTarget === false && run.pending.unanswered > 0) continue
     coalesceUnsent(run)
     const next = run.pending.peekUnsent()
     if (next === undefined) continue
     if (bytes > 0 && bytes + next.bytes.length > produceBytesMax) break
     const batch = run.pending.takeUnsent()
-    run.outstanding += 1
     bytes += batch.bytes.length
     sent.push({ run, batch })
-    // To the back of the set: whoever did not fit comes first in the next request.
+    // To the back of the set, so that a partition that did not fit comes first in the next request.
     ready.delete(run)
     if (run.pending.hasUnsent()) ready.add(run)
   }
@@ -131,14 +144,10 @@ async function produce(shard: Shard, leaderId: number, sent: readonly Sent[]): P
       if (one === undefined || !unanswered.delete(one)) continue
       guarded(shard, one.run, () => takeAnswer(shard, one, produced))
     }
-    for (const one of unanswered)
-      lost(shard, one, 'the broker left the partition out of its answer')
+    for (const one of unanswered) lost(shard, one, leftOut(shard, one.run))
   } catch (error) {
-    const failure = unobserved(error, null)
-    for (const one of unanswered) {
-      one.run.lastFailure = { ...failure, cluster: shard.target.name }
-      lost(shard, one, failure.detail)
-    }
+    const failure = { ...unobserved(error, null), cluster: shard.target.name }
+    for (const one of unanswered) lost(shard, one, failure)
   }
 }
 
@@ -147,30 +156,25 @@ function identity(topic: string, { partition }: { readonly partition: number }):
 }
 
 function takeAnswer(shard: Shard, { run, batch }: Sent, produced: ProducedPartition): void {
-  run.outstanding -= 1
-  if (run.phase === 'stopped') {
-    // The last checkpoint was decided without this answer: its lease must not say all is known.
-    run.outcomeUnknown = true
-    return
-  }
-  // Everything was given up behind a batch that the target refuses for good:
-  // only the answers were missing.
+  run.pending.answered()
+  // The last checkpoint was decided without this answer: its lease must not say all is known.
+  if (run.phase.kind === 'stopped') return run.pending.doubt()
+  // Every batch behind one that the target refuses for good was dropped: only answers were missing.
   if (run.pending.length === 0) return runIfFlushed(shard, run)
   const isFirst = run.pending.first() === batch
   if (produced.errorCode === 0 && produced.baseOffset !== null) {
     // Behind a batch that was refused, a success counts only when it is repeated in its turn.
     if (isFirst) acknowledge(shard, run, targetOffset(produced.baseOffset))
-    else run.outcomeUnknown = true
-    if (run.phase === 'refreshing-target') refreshWhenAllAnswered(shard, run)
-    return
+    else run.pending.doubt()
+    return refreshWhenAllAnswered(shard, run)
   }
   const error = errorName(produced.errorCode)
-  if (mayHaveAppended(error)) run.outcomeUnknown = true
+  if (mayHaveAppended(error)) run.pending.doubt()
   const said = produced.errorMessage === null ? '' : ` (${produced.errorMessage})`
   const detail = `Produce to ${run.targetTopic}-${run.key.partition} answered ${error}${said}`
   // Behind another one, a refusal follows from that one's, whose own answer decides.
   if (isFirst) refused(shard, run, error, detail)
-  else rewind(shard, run, { outcome: 'failed', detail })
+  else sendAgain(shard, run, { outcome: 'failed', detail })
 }
 
 function acknowledge(
@@ -179,18 +183,13 @@ function acknowledge(
   baseOffset: ReturnType<typeof targetOffset>,
 ): void {
   const batch = run.pending.shift()
-  // The target has every byte of it: of an attempt before, too, none is sent any more.
+  // The target has every byte of the batch: no attempt sends it again.
   batch.memory?.release()
   const { recordsCount, maxTimestamp } = batch.batch
-  run.attempts = 0
-  run.isKnownToTarget = true
-  // While anything is pending it may be a batch that was sent before and
-  // whose outcome nobody knows.
-  if (run.pending.length === 0) run.outcomeUnknown = false
-  run.retryReason = null
-  run.report.recordsReplicated += BigInt(recordsCount)
-  run.report.bytesReplicated += BigInt(batch.bytes.length)
-  // Of a batch without timestamps nobody can say how old it is.
+  happened(shard, run, { kind: 'acknowledged' })
+  run.counts.recordsReplicated += BigInt(recordsCount)
+  run.counts.bytesReplicated += BigInt(batch.bytes.length)
+  // A batch without timestamps has no age.
   if (maxTimestamp >= 0n) shard.meter?.copied(shard.clock.nowMs() - Number(maxTimestamp))
   const decision = decideFor(shard, run, {
     kind: 'acknowledged',
@@ -201,8 +200,7 @@ function acknowledge(
     earlierEpochs: batch.earlierEpochs ?? [],
     maxTimestampMs: maxTimestamp,
   })
-  if (decision.incidents.length === 0 && decision.commands.length === 0) run.state = decision.state
-  else start(shard, [run], perform(shard, run, decision))
+  move(shard, run, decision)
   wakeFetching(shard, run)
   runIfFlushed(shard, run)
 }
@@ -211,27 +209,31 @@ function refused(shard: Shard, run: PartitionRun, error: string, detail: string)
   switch (dispositionOf('produce', error)) {
     case 'observe':
     case 'observe-out-of-range':
-      return rewind(shard, run, { outcome: 'failed', detail })
-    case 'denied':
-      run.lastFailure = deniedCopying(run, { cluster: shard.target.name, detail })
-      return start(shard, [run], finish(shard, run, 'unobserved', detail))
+      return sendAgain(shard, run, { outcome: 'failed', detail })
+    case 'denied': {
+      const failure = deniedCopying(run, { cluster: shard.target.name, detail })
+      return happened(shard, run, {
+        kind: 'stop',
+        end: { outcome: 'unobserved', detail, failure },
+      })
+    }
     case 'take-over':
-      return lookAfterAll(shard, run, detail)
+      return recoverFromOurselves(shard, run, detail)
     case 'halt-too-large':
       if (!splitFirst(run)) return haltAt(shard, run, 'record-too-large', detail)
       // Ends: every half is smaller, down to a single record.
-      run.attempts = 0
-      return rewind(shard, run, { outcome: 'failed', detail })
+      happened(shard, run, { kind: 'progressed' })
+      return sendAgain(shard, run, { outcome: 'failed', detail })
     case 'halt-unsupported':
       return haltAt(shard, run, 'unsupported-batch', detail)
     case 'fail':
-      return start(shard, [run], finish(shard, run, 'failed', detail))
+      return happened(shard, run, { kind: 'stop', end: { outcome: 'failed', detail } })
   }
 }
 
 /**
- * The target will never take the first batch: what lies before it is
- * acknowledged, so the partition halts.
+ * The target will never take the first batch. Every batch before it is acknowledged, so the
+ * partition halts at it.
  */
 function haltAt(
   shard: Shard,
@@ -246,43 +248,39 @@ function haltAt(
 }
 
 /**
- * The target knows our producer otherwise than we do. Nothing is sent again on its behalf: once all
- * answers are in, the partition is taken over from ourselves, if the lease is still ours.
+ * The target refuses the epoch or the sequence of our producer. Nothing is sent again under it:
+ * once all answers are in, the partition is recovered as after a crash, if the lease is still ours.
  */
-function lookAfterAll(shard: Shard, run: PartitionRun, detail: string): void {
+function recoverFromOurselves(shard: Shard, run: PartitionRun, detail: string): void {
   run.pending.clear()
-  run.cleanHandOver = false
-  afterFlush(shard, run, {
-    kind: 'observe',
-    outOfRange: false,
-    because: { outcome: 'failed', detail },
-  })
+  const because = { outcome: 'failed' as const, detail }
+  afterFlush(shard, run, { kind: 'observe', outOfRange: false, targetIsKnown: false, because })
 }
 
-function lost(shard: Shard, { run }: Sent, detail: string): void {
-  run.outstanding -= 1
-  run.outcomeUnknown = true
-  if (run.phase === 'stopped') return
+function leftOut(shard: Shard, { targetTopic }: PartitionRun): ObservationFailure {
+  const detail = 'the broker left the partition out of its answer to a Produce'
+  const { name: cluster } = shard.target
+  return { kind: 'unobserved', reason: 'unreachable', topic: targetTopic, cluster, detail }
+}
+
+/** The answer to a Produce was lost: the target may have appended the batch. */
+function lost(shard: Shard, { run }: Sent, failure: ObservationFailure): void {
+  run.pending.answered()
+  run.pending.doubt()
+  if (run.phase.kind === 'stopped') return
   if (run.pending.length === 0) return runIfFlushed(shard, run)
-  rewind(shard, run, { outcome: 'unobserved', detail: `${partitionName(run.key)}: ${detail}` })
+  const detail = `${partitionName(run.key)}: ${failure.detail}`
+  sendAgain(shard, run, { outcome: 'unobserved', detail, failure })
 }
 
-/**
- * Nothing more is sent until everything in flight is answered; then the target
- * is looked at and it goes on.
- */
-function rewind(shard: Shard, run: PartitionRun, trouble: RetryReason): void {
-  if (run.phase === 'copying') {
-    run.phase = 'refreshing-target'
-    run.notBeforeMs = Number.POSITIVE_INFINITY
-    run.retryReason = trouble
-  }
+/** Nothing more is sent until everything in flight is answered; then the target is looked at. */
+function sendAgain(shard: Shard, run: PartitionRun, because: RetryReason): void {
+  happened(shard, run, { kind: 'send-again', because })
   refreshWhenAllAnswered(shard, run)
 }
 
 function refreshWhenAllAnswered(shard: Shard, run: PartitionRun): void {
-  if (run.phase !== 'refreshing-target' || run.outstanding > 0) return
+  if (run.phase.kind !== 'refreshing-target' || run.pending.unanswered > 0) return
   run.pending.rewind()
-  const unknown: RetryReason = { outcome: 'failed', detail: 'a produce was refused' }
-  retry(shard, run, 'refreshing-target', run.retryReason ?? unknown)
+  happened(shard, run, { kind: 'all-answered', nowMs: shard.clock.nowMs() })
 }

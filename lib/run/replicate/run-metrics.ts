@@ -1,22 +1,23 @@
-// Owns turning what a tick and a run found into metric values: zeroes included, because an alarm
-// cannot tell a value that is missing from one that is fine. How it stands is the auditor's
-// (watch-metrics.ts); here is what was done.
+// Owns the metric values of a tick and of a run: how many records were copied and how many
+// incidents were stored. Zeroes are included, because an alarm cannot tell a missing value from a
+// good one. Does not own the gauges, such as lag and headroom (run/watch/watch-metrics.ts).
 
 import type { Incident } from '../../core/incident.ts'
 import { createLatencySample } from '../../core/monitoring/latency-sample.ts'
 import { type MetricValues, sum } from '../../core/monitoring/metric.ts'
-import type { PartitionReport } from '../partition/partition-run.ts'
+import type { CopiedSoFar } from '../partition/partition-run.ts'
 import type { RunMeter } from '../partition/shard-run.ts'
 import type { ReplicateReport } from './replicate.ts'
 
-/** What every tick says, so that the counts of workers have zeroes where there is no work. */
+/** The counts of a tick: zeroes, so that each count has a value where no worker runs. */
 export function planMetrics({ errors }: { readonly errors: number }): MetricValues {
   return { ...countsOf([]), Errors: errors }
 }
 
 /**
- * Measures one run and says so in pieces: a worker may go on for a quarter of an hour, and an alarm
- * is to hear of a truncation before it ends. Each piece has only what is new in it.
+ * Measures one run and sends its metrics in pieces: a worker may go on for a quarter of an hour,
+ * and an alarm must see a truncation before the worker ends. Each piece counts since the piece
+ * before.
  */
 export function createRunMeter(
   send: (values: MetricValues) => void,
@@ -24,7 +25,7 @@ export function createRunMeter(
   const latencies = createLatencySample()
   const recoveries = createLatencySample()
   let told = countsOf([])
-  const tell = (partitions: readonly PartitionReport[], errors: number) => {
+  const tell = (partitions: readonly CopiedSoFar[], errors: number) => {
     const now = countsOf(partitions)
     const since = difference(now, told)
     told = now
@@ -32,7 +33,7 @@ export function createRunMeter(
     send({ ...since, Errors: errors, ...times })
   }
   return {
-    // A producer's clock may be ahead of ours.
+    // The clock of a producer may be ahead of ours.
     copied: latencyMs => latencies.add(Math.max(0, latencyMs)),
     recovered: tookMs => recoveries.add(Math.max(0, tookMs)),
     tell: partitions => tell(partitions, 0),
@@ -53,7 +54,7 @@ type Counts = Record<
   number
 >
 
-function countsOf(partitions: readonly PartitionReport[]): Counts {
+function countsOf(partitions: readonly CopiedSoFar[]): Counts {
   const incidents = partitions.flatMap(each => each.incidents)
   const count = (kind: Incident['kind']) => incidents.filter(each => each.kind === kind).length
   return {

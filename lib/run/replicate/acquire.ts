@@ -1,0 +1,74 @@
+// Owns acquiring the lease of one partition, and the report of a partition whose lease could not be
+// acquired. Does not own the conditional write (io/table/checkpoint-store.ts).
+
+import { targetTopicName } from '../../core/config/topic-selection.ts'
+import { leaseUntilMs } from '../../core/replicate/budget.ts'
+import type { Outcome } from '../../core/replicate/run-phase.ts'
+import type { PartitionKey } from '../../core/row/checkpoint.ts'
+import type { Acquisition } from '../../io/table/stores.ts'
+import { partitionName, type TopicPartition } from '../observe/logs.ts'
+import {
+  createPartitionRun,
+  type PartitionReport,
+  type PartitionRun,
+} from '../partition/partition-run.ts'
+import type { ReplicateDeps, Shard } from '../partition/shard-run.ts'
+
+/** A partition to run, as `plan` hands it out. */
+export type Assigned = TopicPartition & { readonly topicIsKnown: boolean }
+
+export type Leased =
+  | { readonly kind: 'run'; readonly run: PartitionRun }
+  | {
+      readonly kind: 'held'
+      readonly report: PartitionReport
+      readonly owner: string
+      readonly untilMs: number
+    }
+  | { readonly kind: 'failed'; readonly report: PartitionReport }
+
+/** One conditional write. Never throws: a table that does not answer is a report that says so. */
+export async function acquire(
+  { checkpoints, clock, owner }: Pick<ReplicateDeps, 'checkpoints' | 'clock' | 'owner'>,
+  flow: Shard['flow'],
+  { topic, partition, topicIsKnown }: Assigned,
+): Promise<Leased> {
+  const key = { flow: flow.name, topic, partition }
+  const targetTopic = targetTopicName(flow, topic)
+  const nowMs = clock.nowMs()
+  const { leaseMs } = flow.budgets
+  let acquired: Acquisition
+  try {
+    acquired = await checkpoints.acquire({ key, targetTopic, owner, nowMs, leaseMs })
+  } catch (error) {
+    // The table did not answer, or the row is corrupt: this partition's report says so.
+    const detail = error instanceof Error ? error.message : String(error)
+    return { kind: 'failed', report: withoutRun(key, 'failed', detail) }
+  }
+  if (acquired.kind === 'held') {
+    const { owner: holder, untilMs } = acquired
+    const leftS = Math.ceil((untilMs - nowMs) / 1000)
+    const detail = `${partitionName(key)} is leased by ${holder} for another ${leftS} s`
+    return { kind: 'held', report: withoutRun(key, 'lease-held', detail), owner: holder, untilMs }
+  }
+  const { checkpoint, cleanHandOver } = acquired
+  const run = createPartitionRun({
+    key,
+    targetTopic,
+    fence: checkpoint.lease.fence,
+    topicIsKnown,
+    cleanHandOver,
+    leaseUntilMs: leaseUntilMs(nowMs, flow.budgets),
+    state: checkpoint.state,
+  })
+  return { kind: 'run', run }
+}
+
+function withoutRun(
+  { topic, partition }: PartitionKey,
+  outcome: Outcome,
+  detail: string,
+): PartitionReport {
+  const nothing = { recordsReplicated: 0n, bytesReplicated: 0n, incidents: [] }
+  return { topic, partition, outcome, detail, state: { kind: 'unstarted' }, ...nothing }
+}

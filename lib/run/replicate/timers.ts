@@ -1,0 +1,78 @@
+// Owns what happens by the clock during a run: regular checkpoints, regular metrics, and the end at
+// the deadline. Each of them ends with the run (`shard.ended`). Does not own the hand-over
+// (hand-over.ts).
+
+import { metricsIntervalMs, tableWritesInFlightMax } from '../../core/config/defaults.ts'
+import { isCheckpointDue } from '../../core/replicate/budget.ts'
+import { concurrently } from '../concurrently.ts'
+import { finish, guarded, happened, saveCheckpoint } from '../partition/partition-effects.ts'
+import type { PartitionRun } from '../partition/partition-run.ts'
+import { type RunMeter, type Shard, wakeLoops } from '../partition/shard-run.ts'
+import { runIfFlushed } from './once-flushed.ts'
+
+/** Checkpoints every running partition as often as it needs, which renews its lease. */
+export async function saveRegularly(shard: Shard): Promise<void> {
+  const { signal: ended } = shard.ended
+  const { budgets } = shard.flow
+  while (!ended.aborted) {
+    await shard.clock.wait(budgets.checkpointIntervalMs, ended)
+    const nowMs = shard.clock.nowMs()
+    const due = shard.runs.filter(({ phase, state, durable: { leaseUntilMs, storedState } }) => {
+      const hasMoved = state !== storedState
+      return phase.kind !== 'stopped' && isCheckpointDue({ nowMs, leaseUntilMs, hasMoved }, budgets)
+    })
+    const saved = ended.aborted ? [] : due
+    await concurrently(saved, tableWritesInFlightMax, run => saveCheckpoint(shard, run))
+  }
+}
+
+/** An alarm must not wait for the end of a run, which may last for a quarter of an hour. */
+export async function tellRegularly(shard: Shard, meter: RunMeter): Promise<void> {
+  const { signal: ended } = shard.ended
+  while (!ended.aborted) {
+    await shard.clock.wait(metricsIntervalMs, ended)
+    if (!ended.aborted) meter.tell(shard.runs.map(run => run.counts))
+  }
+}
+
+/**
+ * Stops fetching at the deadline, ms since the epoch, or when `interrupted`. Requests in flight get
+ * half of the reserve to be acknowledged. Batches that were fetched and not sent are dropped: the
+ * next run fetches them again.
+ */
+export async function endAtDeadline(
+  shard: Shard,
+  { deadlineMs, interrupted }: { deadlineMs: number; interrupted?: AbortSignal | undefined },
+): Promise<void> {
+  const { signal: ended } = shard.ended
+  const endsEarly = AbortSignal.any(interrupted === undefined ? [ended] : [ended, interrupted])
+  await shard.clock.wait(Math.max(0, deadlineMs - shard.clock.nowMs()), endsEarly)
+  if (ended.aborted) return
+  for (const run of shard.runs) guarded(shard, run, () => endAtNextAcknowledgement(shard, run))
+  wakeLoops(shard)
+  await shard.clock.wait(shard.flow.budgets.reserveMs / 2, ended)
+  const detail = 'the target did not acknowledge before the end of the invocation'
+  await Promise.all(shard.runs.map(run => finish(shard, run, { outcome: 'deadline', detail })))
+}
+
+function endAtNextAcknowledgement(shard: Shard, run: PartitionRun): void {
+  if (run.phase.kind === 'observing' && run.state.kind === 'waiting') {
+    // The topic did not come back during this run: the schedule goes on looking for it.
+    return happened(shard, run, { kind: 'stop', end: { outcome: 'waiting', detail: null } })
+  }
+  if (run.phase.kind === 'copying' || run.phase.kind === 'flushing') run.pending.dropUnsent()
+  happened(shard, run, { kind: 'deadline' })
+  runIfFlushed(shard, run)
+}
+
+/**
+ * Resolves when the work that was started beside the loops has ended: it looks at its partition's
+ * phase before each step, so at most one request is awaited. Where that request hangs, a quarter of
+ * the reserve ends the wait, and the lease fences the work off (recover/producer-identity.ts).
+ */
+export async function startedWorkEnded(shard: Shard): Promise<void> {
+  if (shard.started.size === 0) return
+  const settled = new AbortController()
+  const work = Promise.all(shard.started).then(() => settled.abort())
+  await Promise.race([work, shard.clock.wait(shard.flow.budgets.reserveMs / 4, settled.signal)])
+}

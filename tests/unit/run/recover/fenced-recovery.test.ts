@@ -1,0 +1,116 @@
+// A recovery after a crash that runs beside the loops: the run waits for its end, and the lease
+// under which it began fences it off, because a process that was frozen in it may thaw under
+// another owner.
+
+import { describe, expect, test } from 'vitest'
+import { createWorld, type World, writeBatches } from '../../../support/worlds/replicate-world.ts'
+
+/** Behind the deadline of the runs below, and before a quarter of the reserve has passed. */
+const ANSWERS_AFTER_MS = 2_000
+
+/** A partition whose last owner has died with records beyond its checkpoint. */
+async function crashedWorld(): Promise<World> {
+  const world = createWorld()
+  world.createTopic('orders')
+  writeBatches(world.sourceLog('orders'), 3)
+  let produced = 0
+  world.target.control('produce', async (serve, ...args) => {
+    produced += 1
+    const answer = await serve(...args)
+    if (produced > 1) throw new Error('its process died')
+    return answer
+  })
+  await world.run('orders', { deadlineMs: world.clock.nowMs() + 1 })
+  world.target.control('produce', null)
+  await world.clock.wait(world.flow.budgets.leaseMs + 1)
+  return world
+}
+
+/** How often each request that fences was sent to the target. */
+function fencingRequests(world: World) {
+  const sent = { initProducerId: 0, writeAbortMarker: 0 }
+  world.target.control('writeAbortMarker', (serve, ...args) => {
+    sent.writeAbortMarker += 1
+    return serve(...args)
+  })
+  return sent
+}
+
+describe('a recovery that goes on when the deadline comes', () => {
+  test('is awaited by the run, and takes no further step', async () => {
+    const world = await crashedWorld()
+    const sent = fencingRequests(world)
+    let hasEnded = false
+    world.target.control('initProducerId', async (serve, id) => {
+      sent.initProducerId += 1
+      await world.clock.wait(ANSWERS_AFTER_MS)
+      const answer = await serve(id)
+      hasEnded = true
+      return answer
+    })
+
+    const report = await world.run('orders', { deadlineMs: world.clock.nowMs() + 500 })
+
+    expect(hasEnded).toBe(true)
+    expect(report.partitions).toMatchObject([{ outcome: 'deadline' }])
+    expect(sent).toEqual({ initProducerId: 1, writeAbortMarker: 0 })
+  })
+
+  test('keeps the run from ending for a quarter of the reserve at most', async () => {
+    const world = await crashedWorld()
+    const sent = fencingRequests(world)
+    const answered = Promise.withResolvers<void>()
+    world.target.control('initProducerId', async (serve, id) => {
+      sent.initProducerId += 1
+      await answered.promise
+      return serve(id)
+    })
+    const startedAtMs = world.clock.nowMs()
+
+    const report = await world.run('orders', { deadlineMs: startedAtMs + 500 })
+
+    const { reserveMs } = world.flow.budgets
+    expect(report.partitions).toMatchObject([{ outcome: 'deadline' }])
+    expect(world.clock.nowMs() - startedAtMs).toBeLessThanOrEqual(500 + reserveMs)
+    // Thawed after the end of the run: the answer is taken, and nothing is fenced.
+    answered.resolve()
+    await world.clock.wait(60_000)
+    expect(sent).toEqual({ initProducerId: 1, writeAbortMarker: 0 })
+  })
+})
+
+test('a process that was frozen in a recovery until its lease ran out raises no epoch when it thaws', async () => {
+  const world = await crashedWorld()
+  const sent = fencingRequests(world)
+  world.target.control('initProducerId', (serve, id) => {
+    sent.initProducerId += 1
+    return serve(id)
+  })
+  // Frozen right after the write that renews the lease for the recovery.
+  const { checkpoints } = world
+  let isFrozen = false
+  const deps = {
+    checkpoints: {
+      ...checkpoints,
+      save: async (input: Parameters<typeof checkpoints.save>[0]) => {
+        const saved = await checkpoints.save(input)
+        if (!isFrozen) {
+          isFrozen = true
+          world.clock.jump(world.flow.budgets.leaseMs + 1)
+          const { key } = input
+          const targetTopic = 'primary.orders'
+          const { leaseMs } = world.flow.budgets
+          const nowMs = world.clock.nowMs()
+          await checkpoints.acquire({ key, targetTopic, owner: 'other', nowMs, leaseMs })
+        }
+        return saved
+      },
+    },
+  }
+
+  const report = await world.run('orders', { deps })
+
+  expect(isFrozen).toBe(true)
+  expect(sent).toEqual({ initProducerId: 0, writeAbortMarker: 0 })
+  expect(report.partitions).toMatchObject([{ outcome: 'lease-lost' }])
+})
