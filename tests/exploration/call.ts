@@ -1,6 +1,6 @@
-// Owns what an owner asks of the world as plain data: comparable, repeatable, readable. Times that
-// nothing compares within a day are set to one value, so that histories differ only where it can
-// matter: when a row was last written, and when a producer was assigned.
+// Owns the requests of an owner as plain data: comparable, repeatable, readable. Times that nothing
+// compares within a day are set to one value (when a row was last written, when a producer was
+// assigned), so that histories differ only where the difference can matter.
 
 import type { Incident } from '../../lib/core/incident.ts'
 import { positionOf } from '../../lib/core/partition/partition-state.ts'
@@ -26,10 +26,10 @@ export type Call =
   | { readonly kind: 'listOffsets'; readonly asked: Parameters<Cluster['listOffsets']> }
   | { readonly kind: 'fetch'; readonly asked: Parameters<Cluster['fetch']> }
   | { readonly kind: 'produce'; readonly asked: Parameters<Cluster['produce']> }
-  /** Of the source, which never changes: the answer is known, only its moment is not. */
+  /** A request to the source, which never changes: the answer is known, only its moment is not. */
   | { readonly kind: 'fetchSource'; readonly asked: Parameters<Cluster['fetch']> }
 
-/** True for a call that leaves no trace when it is served and its answer is thrown away. */
+/** True for a call that changes nothing when it is served and its answer is thrown away. */
 export function onlyReads({ kind }: Call): boolean {
   return kind === 'listOffsets' || kind === 'fetch' || kind === 'fetchSource'
 }
@@ -38,7 +38,7 @@ export function isOfTable({ kind }: Call): boolean {
   return kind === 'acquire' || kind === 'save' || kind === 'record'
 }
 
-/** The same call with times that do not matter made equal. */
+/** The same call, with the times that do not matter made equal. */
 export function canonical(call: Call): Call {
   if (call.kind === 'record') {
     return { ...call, incident: { ...call.incident, detectedAtMs: STARTED_AT_MS } }
@@ -64,7 +64,7 @@ export function textOf(value: unknown): string {
   })
 }
 
-/** A deep copy: whoever gets it may write into its buffers. */
+/** A deep copy, because the receiver may write into its buffers. */
 export function copyOf<T>(value: T): T {
   return copy(value) as T
 }
@@ -76,7 +76,7 @@ function copy(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, copy(each)]))
 }
 
-/** For a person who reads a counterexample. */
+/** The call as a line of a counterexample. */
 export function tell(call: Call): string {
   switch (call.kind) {
     case 'acquire':

@@ -1,5 +1,5 @@
 // Owns visiting every state that the bounds allow, nearest first, each one once, and checking it.
-// Says how many there were; where something is wrong, the shortest way there.
+// Reports how many states there were, and the shortest way to a state that is wrong.
 
 import { type Call, STARTED_AT_MS, textOf } from './call.ts'
 import { createOwnerTree } from './owner-tree.ts'
@@ -57,12 +57,12 @@ export async function openExploration(bounds: Bounds): Promise<{ context: Contex
     strays: [],
     turn: 'nobody',
   }
-  // Whoever is first is called A.
+  // The first owner is called A.
   const first = await take(nothing, { kind: 'start', owner: 0 }, context)
   return { context, first: first ?? nothing }
 }
 
-/** What a run asked for that was gone as soon as its first record was on the target. */
+/** Every call of a run up to its death, right after its first record was on the target. */
 async function dieCopying(owner: Parameters<typeof createOwnerTree>[0]): Promise<Call[]> {
   const tree = createOwnerTree(owner)
   const world = createWorld(owner.source)
@@ -71,7 +71,7 @@ async function dieCopying(owner: Parameters<typeof createOwnerTree>[0]): Promise
   let node = await tree.start(nowMs)
   for (;;) {
     const [first] = node.calls
-    if (first === undefined) throw new Error('a run asked for nothing')
+    if (first === undefined) throw new Error('a run made no call')
     const { number, call } = first
     const served = await world.apply(call)
     if (served === 'held') throw new Error('an undisturbed run is not answered')
@@ -147,7 +147,7 @@ export async function explore(
   return result(null, true)
 }
 
-/** Takes the steps again, one by one, and tells them. */
+/** Takes the steps again, one by one, and describes them. */
 export async function tellStory(bounds: Bounds, choices: readonly number[]): Promise<string[]> {
   const { context, first } = await openExploration(bounds)
   let state = first
@@ -160,7 +160,7 @@ export async function tellStory(bounds: Bounds, choices: readonly number[]): Pro
     state = after
   }
   const problem = await problemOf(state, context)
-  story.push(problem ?? 'and nothing is wrong here')
+  story.push(problem ?? 'no invariant is broken here')
   return story
 }
 

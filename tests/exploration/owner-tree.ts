@@ -1,12 +1,12 @@
-// Owns what an owner does after any history of answers. An owner is a deterministic function of
-// what it was told and when, so the same history need be run only once: its histories form a tree,
-// and an edge is keyed by the time only when the clock was looked at on the way. A history that is
-// needed again to go on differently is run again from its start.
+// Owns what an owner does after any history of answers. An owner is a deterministic function of the
+// answers and their times, so the same history need be run only once. The histories form a tree,
+// and an edge is keyed by the time only when the owner read the clock on the way. A history that
+// must go on differently is run again from its start.
 //
-// Histories of the same events at other times are one when the owner stands the same after them:
-// the same calls with the same contents, the same waits, the same end of its lease as it knows it.
-// Nothing else of an owner depends on the time: what is left is when an incident was found, and
-// there is none.
+// Histories of the same events at other times are one node when the owner is in the same state
+// after them: the same calls with the same contents, the same waits, the same end of its lease as
+// the owner knows it. Nothing else of an owner depends on the time, except when an incident was
+// detected, and there is none.
 
 import type { FakeCluster } from '../support/doubles/fake-cluster.ts'
 import { type Call, copyOf, textOf } from './call.ts'
@@ -42,12 +42,12 @@ type Inner = {
   readonly events: string
   readonly parent: Inner | null
   readonly step: Step | null
-  /** By event; by event and time where the time was looked at. */
+  /** Keyed by event, or by event and time where the owner read the clock. */
   readonly edges: Map<string, Inner>
   readonly timeless: Map<string, boolean>
 }
 
-/** Runs that were left where they are, to go on from without running the history again. */
+/** Suspended runs, kept in order to go on without running the history again. */
 const LIVE_MAX = 4_000
 
 export type OwnerTree = ReturnType<typeof createOwnerTree>
@@ -86,7 +86,7 @@ export function createOwnerTree(input: {
     if (live.size > LIVE_MAX && oldest !== undefined) live.delete(oldest)
     return inner
   }
-  /** A run that stands at `inner`, to be taken further by the caller. */
+  /** A run that has reached `inner`, for the caller to take further. */
   const runTo = async (inner: Inner): Promise<Owner> => {
     const left = live.get(inner)
     if (left !== undefined) {
@@ -120,7 +120,7 @@ export function createOwnerTree(input: {
       roots.set(nowMs, root)
       return root.node
     },
-    /** What is known already of what follows; null: it must be grown. */
+    /** The known state after an event; null: it must be grown. */
     peek(id: number, nowMs: number, event: Event): OwnerNode | null {
       const inner = innerOf(id)
       const name = nameOf(event)

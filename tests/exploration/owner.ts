@@ -1,9 +1,9 @@
-// Owns one run of the production loop whose every call stands still until somebody answers it: the
-// loop itself, `replicate`, and nothing of it modelled. Does not own which answer comes when.
+// Owns one run of the production loop whose every call is held until it is answered. The loop is
+// `replicate` itself; no part of it is a model. Does not own which answer comes when.
 //
-// Answered at once, because nothing that others do changes them and the next call stands still
-// again: topics of either side, log ends of the source, the fetch of what is to be compared, and
-// the list of incidents, which is empty as long as nothing is wrong.
+// Some calls are answered at once, because no other owner changes their answers and the next call
+// is held again: topics of both clusters, log ends of the source, the fetch of records to compare,
+// and the list of incidents, which is empty as long as nothing is wrong.
 
 import type { Cluster } from '../../lib/io/cluster/cluster.ts'
 import type { FetchResponse } from '../../lib/kafka/01-fetch.ts'
@@ -16,17 +16,19 @@ import { flow, TICK_MS, TOPIC } from './scenario.ts'
 export type Timer = { readonly dueMs: number }
 
 export type Owner = {
-  /** What waits for an answer, by number in the order asked. */
+  /** Calls that wait for an answer, by number in the order in which they were made. */
   readonly calls: ReadonlyMap<number, Call>
   readonly timers: ReadonlyMap<number, Timer>
   report(): ReplicateReport | null
-  /** What must never happen, and did. */
+  /** A forbidden event that happened. */
   problem(): string | null
-  /** How long its lease lasts, as far as it knows. */
+  /** Until when its lease lasts, as far as the owner knows. */
   leaseUntilMs(): number
   /** True when the clock was looked at during the last event. */
   sawTime(): boolean
-  /** Each event happens at a moment, and is over when everything that follows from it is. */
+  /**
+   * Each event happens at one moment, and ends when everything that follows from it has happened.
+   */
   answer(nowMs: number, call: number, value: unknown): Promise<void>
   fail(nowMs: number, calls: readonly number[], error: Error): Promise<void>
   wake(nowMs: number, timer: number): Promise<void>
@@ -41,7 +43,7 @@ type Parked = {
 export async function startOwner(input: {
   readonly name: string
   readonly source: FakeCluster
-  /** To ask for topics; nothing else of it is used. */
+  /** Asks for topics; nothing else of it is used. */
   readonly target: FakeCluster
   readonly nowMs: number
   readonly deadline: number
@@ -81,7 +83,7 @@ export async function startOwner(input: {
   const parkedSource: Cluster = {
     ...source,
     fetch: (...asked) =>
-      // What is only compared is asked for without waiting.
+      // Records that are only compared are fetched without waiting.
       asked[1].maxWaitMs === 0 ? source.fetch(...asked) : park({ kind: 'fetchSource', asked }),
   }
   const clock: ReplicateDeps['clock'] = {
@@ -161,7 +163,7 @@ export async function startOwner(input: {
       happens(nowMs, () => {
         const { call, resolve } = take(number)
         leaseUntilMs = leaseAfter(call) ?? leaseUntilMs
-        // One answer is taken again and again, by everyone who stood where it was asked for.
+        // The same answer object goes to every history that waits for it, so each gets a copy.
         const isFetch = call.kind === 'fetch' || call.kind === 'fetchSource'
         resolve((isFetch ? answerAnew(value as FetchResponse) : value) as never)
       }),
@@ -173,7 +175,7 @@ export async function startOwner(input: {
   }
 }
 
-/** An answer says that this was done, or that there is no lease any more. */
+/** Until when the owner holds its lease after this call succeeded; null: the call sets no lease. */
 function leaseAfter(call: Call): number | null {
   if (call.kind === 'acquire') return call.input.nowMs + call.input.leaseMs
   return call.kind === 'save' && call.input.lease.kind === 'renew' ? call.input.lease.untilMs : null

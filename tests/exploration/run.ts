@@ -1,6 +1,6 @@
-// Explores the ownership protocol from the command line. Without bounds of one's own: all that the
-// tests explore, and the long form behind it. Exits 1 with the shortest way to whatever is wrong,
-// and when not every state was visited.
+// Explores the ownership protocol from the command line. Without bounds it explores all bounds of
+// the tests, and the long form. Exits 1 when a state is wrong, and prints the shortest way to it,
+// or when not every state was visited.
 //
 //   node tests/exploration/run.ts [--records 3] [--crashes 1] [--losses 1] [--ticks 1]
 //     [--deadline 9] [--beginning fresh|left-behind] [--hands-over] [--late-table-writes]

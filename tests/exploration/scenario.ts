@@ -1,5 +1,5 @@
-// Owns what an exploration starts from: the configuration, the source that both owners copy, and
-// the bounds. Everything that is not in here is left open.
+// Owns the start of an exploration: the configuration, the source that both owners copy, and the
+// bounds. Every other choice is explored.
 
 import type { FlowConfig } from '../../lib/core/config/config.ts'
 import type { Clock } from '../../lib/io/clock.ts'
@@ -10,25 +10,25 @@ export const TOPIC = 'orders'
 export const TARGET_TOPIC = 'primary.orders'
 
 export type Beginning =
-  /** Nobody has replicated the partition yet. */
+  /** The partition was never replicated. */
   | 'fresh'
-  /** A run died with one record on the target that no checkpoint knows of. */
+  /** A run died with one record on the target that is in no checkpoint. */
   | 'left-behind'
 
 export type Bounds = {
-  /** Of time, from the start of the first owner: nothing wakes after the last one. */
+  /** Ticks of time from the start of the first owner: nothing wakes after the last one. */
   readonly ticks: number
   /** Ticks from an owner's start to its deadline. */
   readonly deadline: number
-  /** In the source, each one a record batch of its own. */
+  /** Records in the source, each one a record batch of its own. */
   readonly records: number
-  /** For each of the two owners. */
+  /** Crashes of each of the two owners. */
   readonly crashes: 0 | 1
-  /** Answers that get lost, for each of the two owners. */
+  /** Lost answers of each of the two owners. */
   readonly losses: 0 | 1
   /**
-   * A write to the table whose sender asked again may arrive behind later ones of the same sender.
-   * It then undoes them: a gap of its own (docs/SPEC.md).
+   * A write to the table that its sender repeated may arrive behind later writes of that sender,
+   * and then undoes them.
    */
   readonly lateTableWrites: boolean
   readonly beginning: Beginning
@@ -47,7 +47,7 @@ const plain: Bounds = {
   handsOver: false,
 }
 
-/** What the tests explore: seconds each. */
+/** The bounds of the tests: seconds each. */
 export const exhaustive: Readonly<Record<string, Bounds>> = {
   'two records, a crash each': plain,
   'three records, a crash each': { ...plain, records: 3 },
@@ -55,7 +55,7 @@ export const exhaustive: Readonly<Record<string, Bounds>> = {
   'one record, handed over to a successor': { ...plain, records: 1, crashes: 0, handsOver: true },
 }
 
-/** Together with the others, about a minute of one core. */
+/** Together with the bounds above, about a minute of one core. */
 export const longForm: Readonly<Record<string, Bounds>> = {
   'four records, a crash each': { ...plain, records: 4 },
   'two records, the first of them left behind by a dead run': {
@@ -66,8 +66,8 @@ export const longForm: Readonly<Record<string, Bounds>> = {
 }
 
 /**
- * Time passes in steps as long as a lease: within one nothing that is compared here becomes
- * different. A renewal is due after half of one, and comes when the lease may be somebody else's.
+ * Time passes in steps as long as a lease: within a lease no comparison of times changes its
+ * result. A renewal is due after half of a lease, and comes when another owner may have the lease.
  */
 export const TICK_MS = 120_000
 
@@ -81,14 +81,15 @@ export const flow: FlowConfig = flowOf({
   },
 })
 
-/** Time that passes at once: for whatever waits within a cluster. */
+/** A time that passes at once, for waits within a cluster. */
 export const noTime: Clock = { nowMs: () => 0, wait: async () => undefined }
 
 export function createSource(records: number): FakeCluster {
   const source = createFakeCluster({ name: 'primary', clock: noTime })
   source.createTopic(TOPIC)
   for (let each = 0; each < records; each += 1) {
-    // An epoch each: else they would be joined, and arrive all at once.
+    // Each record has its own epoch; otherwise the records would be coalesced, and arrive all at
+    // once.
     if (each > 0) source.log(TOPIC).elect()
     source.log(TOPIC).write({ payload: recordOf(`record-${each}`) })
   }

@@ -1,10 +1,11 @@
-// Owns one state of the exploration and every step that may come next. Between being served and
-// being answered a request may wait for as long as it likes, and so may its owner, so that frozen
-// and overtaken owners need no step of their own.
+// Owns one state of the exploration and every step that may come next. A request may wait for any
+// time between being served and being answered, and so may its owner. So a frozen owner, or one
+// that has lost its lease, needs no step of its own.
 //
-// Left out, because it is the same as something that is in: what concerns one owner alone (an
+// Some steps are left out because they equal others. An event that concerns one owner alone (an
 // answer, a wake-up, a crash, a loss) changes nothing that others see, so it may come right behind
-// what made it possible (`Turn`); the wait for a busy coordinator is a request served later.
+// the step that made it possible (`Turn`). The wait for a busy coordinator equals a request that is
+// served later.
 
 import { BrokerFailure } from '../../lib/io/failure/broker-failure.ts'
 import { type Call, isOfTable, onlyReads, STARTED_AT_MS, seconds, tell } from './call.ts'
@@ -20,7 +21,9 @@ export type OwnerState =
   | {
       readonly kind: 'running'
       readonly node: OwnerNode
-      /** Beside its calls, in their order: the answer on its way, or null before it is served. */
+      /**
+       * For each of its calls, in order: the answer in flight, or null before the call is served.
+       */
       readonly answers: readonly (Answer | null)[]
       readonly losses: number
     }
@@ -29,12 +32,12 @@ export type OwnerState =
 
 type Running = Extract<OwnerState, { kind: 'running' }>
 
-/** A request whose sender waits no more: it may be served later, or never. */
+/** A request whose sender no longer waits: it may be served later, or never. */
 export type Stray = { readonly owner: OwnerIndex; readonly call: Call }
 
 /**
- * Who may be reached now: an answer, a wake-up, a loss or a crash concerns nobody but its owner, so
- * nothing is left out when it comes right behind what made it possible.
+ * The owners that an event may reach now. An answer, a wake-up, a loss or a crash concerns only its
+ * owner, so no order is lost when the event comes right behind the step that made it possible.
  */
 export type Turn = 'both' | OwnerIndex | 'nobody'
 
@@ -64,7 +67,7 @@ export type Context = {
   readonly trees: readonly [OwnerTree, OwnerTree]
 }
 
-/** All of them: whatever is not in here cannot happen, or is the same as something that is. */
+/** All possible steps: any other step cannot happen, or equals one of these. */
 export function stepsFrom(state: State, { bounds }: Context): Step[] {
   const steps: Step[] = []
   for (const owner of OWNERS) {
@@ -77,7 +80,7 @@ export function stepsFrom(state: State, { bounds }: Context): Step[] {
     if (bounds.crashes > 0) steps.push({ kind: 'crash', owner })
   }
   for (const [at, { owner, call }] of state.strays.entries()) {
-    // What was sent on one connection is read in its order.
+    // Requests of one connection are read in their order.
     const isBehind = state.strays
       .slice(0, at)
       .some(each => each.owner === owner && each.call.kind === 'produce')
@@ -137,7 +140,7 @@ function turnAfter({ turn }: State, step: Step, after: State): Turn {
   if (step.kind === 'marker' || step.kind === 'stray') return 'nobody'
   const { owner } = step
   if (after.owners[owner].kind !== 'running') return turn === 'both' && owner === 0 ? 1 : 'nobody'
-  // What reaches one of them and what reaches the other one do not meet: A comes first.
+  // Events of different owners do not influence each other: those of A come first.
   return turn === 'both' && owner === 0 && step.kind !== 'serve' && step.kind !== 'start'
     ? 'both'
     : owner
@@ -210,13 +213,13 @@ async function takeOwners(
       return happen(state, { owner, it, gone: [step.at], event }, context)
     }
     case 'repeat': {
-      // The client sends it again: what was on its way may arrive as well, later.
+      // The client repeats the request; the first attempt may still arrive later.
       const strays = answer === null ? [...state.strays, { owner, call }] : state.strays
       const answers = it.answers.with(step.at, null)
       return withOwner({ ...state, strays }, owner, { ...it, answers, losses: it.losses - 1 })
     }
     case 'lose': {
-      // A connection that breaks takes everything along that was sent on it.
+      // A connection that breaks loses every request that was sent on it.
       const gone = [...it.node.calls.keys()].filter(
         at => at === step.at || (call.kind === 'produce' && isProduce(it, at)),
       )
@@ -233,7 +236,7 @@ function isProduce({ node }: Running, at: number): boolean {
   return node.calls[at]?.call.kind === 'produce'
 }
 
-/** Those of its requests that were sent, not served, and would change something. */
+/** Its requests that were sent, are not served, and would change the world. */
 function straysOf(owner: OwnerIndex, it: Running, at: readonly number[]): Stray[] {
   return at.flatMap(each => {
     const call = it.node.calls[each]?.call
@@ -248,7 +251,7 @@ function failureOf(call: Call): Error {
   return new BrokerFailure({ reason: 'unreachable', cluster, detail: 'read ECONNRESET' })
 }
 
-/** Something reaches an owner, at `nowMs`; what it then asks for joins what it still waits for. */
+/** An event reaches an owner at `nowMs`; its new calls are added to those that it waits for. */
 async function happen(
   state: State,
   what: {
@@ -288,13 +291,13 @@ async function running(
   losses: number,
 ): Promise<OwnerState> {
   if (node.ended !== null) {
-    // Told that somebody else holds the lease, a tick leaves it at that: the next one asks again.
+    // When another owner holds the lease, the run ends, and the next tick asks again.
     const { outcome } = node.ended
     return outcome === 'lease-held' ? { kind: 'idle' } : { kind: 'ended', outcome }
   }
   const answers = answersOf(node, kept)
   for (const [at, { call }] of node.calls.entries()) {
-    // The source never changes: what it answers is known as soon as it is asked.
+    // The source never changes, so its answer is known as soon as the request is made.
     if (answers[at] !== null || call.kind !== 'fetchSource') continue
     const served = await serve(context, state.world, call)
     if (served !== 'held') answers[at] = served
@@ -313,7 +316,7 @@ function withOwner(state: State, owner: OwnerIndex, it: OwnerState): State {
 
 const names = ['A', 'B'] as const
 
-/** One line for a person: who does what. */
+/** One line of a counterexample: which owner does what. */
 export function describeStep(state: State, step: Step): string {
   switch (step.kind) {
     case 'time':

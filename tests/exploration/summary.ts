@@ -1,5 +1,5 @@
-// Owns how an exploration is told: its counts in one line, a counterexample as steps and as the
-// command that takes them again.
+// Owns the texts of an exploration: its counts in one line, a counterexample as steps and as the
+// command that repeats them.
 
 import { groupDigits } from '../../cli/terminal/table.ts'
 import type { Exploration } from './explorer.ts'

@@ -1,7 +1,7 @@
-// Owns every world that any order of requests leads to, each of them once: worlds that nobody can
-// tell apart are one. A world is made again from the requests that led to it when another one is
-// served to it. Also closes worlds: from each one, however its owners died, a third owner that
-// nobody disturbs must come to the end with every record once and in order.
+// Owns every world that any order of requests leads to, each of them once: indistinguishable worlds
+// are one. A world is rebuilt from the requests that led to it when another request is served to
+// it. Also closes worlds: from each one, however its owners died, a third, undisturbed owner must
+// end with every record once and in order.
 
 import { replicate } from '../../lib/run/replicate/replicate.ts'
 import type { FakeCluster } from '../support/doubles/fake-cluster.ts'
@@ -14,7 +14,7 @@ export type WorldNode = {
   readonly id: number
   readonly problem: string | null
   readonly hasMarkerToCome: boolean
-  /** Of the row's lease, ms since the epoch; null without one. */
+  /** The end of the row's lease, ms since the epoch; null without a lease. */
   readonly leaseUntilMs: number | null
   readonly leaseOwner: string | null
   /** Every record is on the target. */
@@ -100,7 +100,7 @@ export async function createWorldGraph(source: FakeCluster, beginning: readonly 
       const isRead = onlyReads(call)
       inner.live ??= await rebuild(inner.deeds)
       const world = inner.live
-      // What changes the world takes it along; it is made again when it is needed again.
+      // A request that changes the world consumes it; the world is rebuilt when it is needed again.
       if (!isRead) inner.live = null
       const served = await world.apply(call)
       const deeds = isRead || served === 'held' ? inner.deeds : [...inner.deeds, call]
@@ -119,7 +119,7 @@ export async function createWorldGraph(source: FakeCluster, beginning: readonly 
       const deeds: Deed[] = [...innerOf(id).deeds, 'marker']
       return enter(await rebuild(deeds), deeds)
     },
-    /** What goes wrong when both owners die right here; null when nothing does. */
+    /** The problem when both owners die right here; null when there is none. */
     async close(id: number): Promise<string | null> {
       const inner = innerOf(id)
       const known = closings.get(inner.laterKey)

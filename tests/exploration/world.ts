@@ -1,7 +1,7 @@
 // Owns what the owners share: the target with its transaction coordinator, and the table. Requests
-// are served one at a time, whole. The coordinator answers a fence before its marker is in the log,
-// as Kafka's does; until then it gives nobody a new epoch (CONCURRENT_TRANSACTIONS is waited out).
-// Checks after every request what must be true of log and table.
+// are served one at a time, as a whole. The coordinator answers a fence before its marker is in the
+// log, as Kafka's does; until then it gives out no new epoch (the owner waits for
+// CONCURRENT_TRANSACTIONS to end). Checks log and table after every request.
 
 import { type PartitionState, positionOf } from '../../lib/core/partition/partition-state.ts'
 import type { MarkerRequest } from '../../lib/io/cluster/transaction-coordinator.ts'
@@ -27,7 +27,7 @@ export function createWorld(source: FakeCluster) {
   const stores = createMemoryStores()
   const records = source.log(TOPIC).batches.flatMap(recordsOf)
   let newest: string | null = null
-  /** As the row remembers it: so found the present owner the lease. */
+  /** How the present owner found the lease, as the row stores it. */
   let wasFree = true
   let marker: MarkerRequest | null = null
   let problem: string | null = null
@@ -39,7 +39,7 @@ export function createWorld(source: FakeCluster) {
     const { checkpoint, cleanHandOver } = answer
     wasFree = cleanHandOver
     const state = sameAge(checkpoint.state)
-    // What an owner does not look at: it goes by its own time.
+    // Owners do not read this: they go by their own time.
     const lease = { ...checkpoint.lease, untilMs: 0 }
     const same = { ...checkpoint, state, lease, updatedAtMs: 0 }
     return { answer: { ...answer, checkpoint: same } }
@@ -61,7 +61,7 @@ export function createWorld(source: FakeCluster) {
         return save(call)
       case 'record': {
         const answer = await stores.incidents.record(call.incident, call.foundUnder)
-        // Nothing ever happens here that would be one.
+        // No incident is possible in these explorations.
         if (answer === 'recorded') problem ??= `an incident: ${call.incident.id}`
         return { answer }
       }
@@ -71,7 +71,7 @@ export function createWorld(source: FakeCluster) {
         return { answer: await source.fetch(...call.asked) }
       case 'fetch': {
         const answer = await target.fetch(...call.asked)
-        // A broker holds a fetch until there is something to read: here, for as long as it takes.
+        // A broker holds a fetch until there is a record to read: here, for any time.
         const isEmpty = answer.partitions.every(
           each => each.records === null && each.errorCode === 0,
         )
@@ -97,13 +97,13 @@ export function createWorld(source: FakeCluster) {
     target,
     stores,
     row,
-    /** `held`: nothing happened, it may be served later. */
+    /** `held`: the call changed nothing and may be served later. */
     async apply(asked: Call): Promise<Served | 'held'> {
       const served = await serve(copyOf(asked))
       problem ??= wrongWith({ log: log.batches, end: log.logEnd, records, row: await row() })
       return served
     },
-    /** The marker that the coordinator has decided about is written. */
+    /** Writes the marker that the coordinator has decided about. */
     appendMarker(): void {
       if (marker !== null) log.fence(marker)
       marker = null
@@ -111,7 +111,7 @@ export function createWorld(source: FakeCluster) {
     hasMarkerToCome: () => marker !== null,
     problem: () => problem,
     isComplete: () => textOf(log.batches.filter(isData).flatMap(recordsOf)) === textOf(records),
-    /** Equal when nobody can ever tell the difference. */
+    /** Equal for worlds that no owner can tell apart. */
     async key(): Promise<string> {
       return textOf([
         log.batches.map(each => each.bytes),
@@ -122,7 +122,7 @@ export function createWorld(source: FakeCluster) {
         keyOf(await row()),
       ])
     },
-    /** The same, whatever the time: for an owner that comes much later. */
+    /** The same without times: for an owner that comes much later. */
     async laterKey(): Promise<string> {
       const known = await row()
       const isReleased = known === null || known.lease.untilMs === null
@@ -138,7 +138,7 @@ function keyOf(row: Row): unknown {
   return row === null ? null : { lease: row.lease, state: sameAge(row.state) }
 }
 
-/** Producers here are all younger than a day, and nothing else is asked about their age. */
+/** All producers here are younger than a day, and their age is used for nothing else. */
 function sameAge(state: PartitionState): unknown {
   const position = positionOf(state)
   const producer = position?.producer ?? null
@@ -151,7 +151,7 @@ function sameAge(state: PartitionState): unknown {
 
 const isData = (batch: RecordBatch) => !isControlBatch(batch)
 
-/** One by one: small batches may have been joined on their way. */
+/** Record by record, because small batches may have been coalesced. */
 function recordsOf(batch: RecordBatch): string[] {
   return readSourceRecords(batch).map(({ body }) => body.toString('latin1'))
 }
@@ -186,7 +186,7 @@ function wrongWith(world: {
   return null
 }
 
-/** Nothing of an epoch comes behind the marker of a later one. */
+/** No batch of an epoch lies behind the marker of a later epoch. */
 function behindMarker(log: readonly RecordBatch[]): string | null {
   let fenced = -1
   for (const batch of log) {

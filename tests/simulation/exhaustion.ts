@@ -1,6 +1,5 @@
-// Fixed scenarios told again and again, each time with one strike at the next crossing point: so
-// literally each await of their runs is once where the process dies, freezes, or loses what it
-// asked for or its answer.
+// Runs fixed scenarios again and again, each time with one strike at the next crossing point. So at
+// each await of their runs the process once dies, freezes, or loses the request or its answer.
 
 import { drawScenario, type Scenario, type WorldEvent } from './scenario.ts'
 import { tell } from './simulation.ts'
@@ -8,7 +7,7 @@ import type { Strike } from './world/simulated-process.ts'
 
 const strikes: readonly Strike[] = [
   { kind: 'kill' },
-  // Beyond any lease, so that another owner works meanwhile.
+  // Longer than any lease, so that another owner works meanwhile.
   { kind: 'freeze', ms: 12_000 },
   { kind: 'fail' },
 ]
@@ -71,7 +70,7 @@ export const exhaustible: readonly (readonly [string, Scenario])[] = [
 ]
 
 export async function exhaust(scenario: Scenario) {
-  // A strike that never comes: how many crossing points there are when nothing goes wrong.
+  // This strike never happens: the story counts the crossing points of a run without faults.
   const faultless = await tell(scenario, { injected: { nth: 0, strike: { kind: 'fail' } } })
   const failures: string[] = []
   if (faultless.violation !== null) failures.push(`faultless: ${faultless.violation.message}`)

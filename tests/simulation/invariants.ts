@@ -1,6 +1,7 @@
-// What must hold at every moment of a simulation, checked right behind each request that was
-// served: on every batch the standby takes, every checkpoint and every incident that is stored. The
-// numbers are those of docs/SPEC.md. What must hold in the end is in verdict.ts.
+// Owns the invariants that hold at every moment of a simulation, checked right after each request
+// that was served: on every batch that the standby accepts, every checkpoint and every incident
+// that is stored. The numbers are those of docs/SPEC.md. Does not own what must hold at the end
+// (verdict.ts).
 
 import type { Incident } from '../../lib/core/incident.ts'
 import { lastEpochOf } from '../../lib/core/partition/epoch-history.ts'
@@ -23,7 +24,7 @@ import { isInShadow, type Model, type ModelRecord, type Track } from './world/mo
 
 export const FOREIGN = 'foreign'
 
-/** Looks at what the standby took since it was last looked at; `by` served the request. */
+/** Checks the batches that the standby accepted since the last check; `by` sent the request. */
 export function checkStandby(track: Track, log: FakeLog, by: string | null): void {
   const { batches } = log
   for (; track.standbyBatches < batches.length; track.standbyBatches += 1) {
@@ -53,22 +54,23 @@ function checkAppended(track: Track, batch: RecordBatch, by: string | null): voi
     if (known.timestamp !== record.timestamp) {
       throw createViolation('I7', `${at}: timestamp ${record.timestamp}, not ${known.timestamp}`)
     }
-    if (known.copied) throw createViolation('I1', `${at} comes twice (${by})`)
+    if (known.copied) throw createViolation('I1', `${at} is copied twice (${by})`)
     if (known.fate !== 'committed') throw createViolation('I1', `${at} is ${known.fate}`)
-    if (known.order < track.copiedOrder) throw createViolation('I1', `${at} comes out of order`)
+    if (known.order < track.copiedOrder) throw createViolation('I1', `${at} is copied out of order`)
     const fence = by === null ? 0 : (track.fences.get(by) ?? 0)
     if (fence < track.markerFence) {
       const what = `${by} with fence ${fence} writes behind the marker of fence ${track.markerFence}`
       throw createViolation('I3', `${at}: ${what} as epoch ${producerEpochOf(batch)}`)
     }
     known.copied = true
-    // Read before the election that took it from the source: replication is beyond its end.
+    // The record was read before the election removed it from the source: replication is beyond the
+    // end of the election.
     if (known.gone === 'election') {
       for (const each of track.elections) {
         const isLater = each.topicId === known.topicId && each.order > known.order
         if (isLater && each.end <= known.offset) each.isPending = true
       }
-      // What retention took behind that end while the answer was under way, too.
+      // Retention may also have removed records behind that end while the answer was in flight.
       for (const other of track.records) {
         if (other.gone === 'retention') other.isShadowed ||= isInShadow(track, other)
       }
@@ -78,7 +80,7 @@ function checkAppended(track: Track, batch: RecordBatch, by: string | null): voi
   }
 }
 
-/** The text of a record, behind a null key and a length of one byte. */
+/** The text of a record follows a null key and a length of one byte. */
 function textOf(body: Buffer): string {
   return body.toString('latin1', 2, body.length - 1)
 }
@@ -91,7 +93,7 @@ export type Save = {
   readonly isRelease: boolean
 }
 
-/** A checkpoint that was just stored over `before`. */
+/** Checks a checkpoint that was just stored in place of `before`. */
 export function checkSave(
   model: Model,
   track: Track,
@@ -120,9 +122,10 @@ export function checkSave(
   if (save.isRelease) checkRelease(track, position, standby)
 }
 
-/** Replication begins at a log start; what was gone before is not missed. */
+/** Replication begins at a log start; records that were gone before are not missing. */
 function checkBeginning(track: Track, { sourceTopicId, nextSourceOffset }: Position): void {
-  // Offsets go by name: they may be those of a topic that was recreated since its id was asked for.
+  // ListOffsets goes by name: the offsets may be those of a topic that was recreated after its id
+  // was read.
   const starts = [...track.logStarts.values()].flat()
   const isDeleted = [...track.logStarts.keys()].at(-1) !== sourceTopicId
   const known = isDeleted ? starts : (track.logStarts.get(sourceTopicId) ?? [])
@@ -132,8 +135,8 @@ function checkBeginning(track: Track, { sourceTopicId, nextSourceOffset }: Posit
   }
   for (const record of track.records) {
     const isBefore = record.topicId !== sourceTopicId || record.offset < nextSourceOffset
-    // Of a topic created since, too: nobody can have looked at it yet. And of one that is gone:
-    // nobody ever stood in it.
+    // A topic that was created since cannot have been observed yet, and no position was ever in a
+    // topic that is gone.
     const isGone = record.gone !== null || (isDeleted && record.topicId === sourceTopicId)
     if (isBefore && isGone) record.isShadowed = true
   }
@@ -152,7 +155,8 @@ function checkMove(model: Model, track: Track, left: Position, next: Position): 
         each.kind === 'topic-reset' &&
         each.evidence.topicId === left.sourceTopicId,
     )
-    if (!isSaid) throw createViolation('I9', `${at} is left for ${next.sourceTopicId} in silence`)
+    if (!isSaid)
+      throw createViolation('I9', `${at} is left for ${next.sourceTopicId} without an incident`)
     return
   }
   if (next.nextSourceOffset >= left.nextSourceOffset) return
@@ -166,8 +170,9 @@ function checkMove(model: Model, track: Track, left: Position, next: Position): 
 }
 
 /**
- * Whoever stands at or below the end of an election's log, or where the log begins, has gone back
- * for what came behind; whoever stands beyond it with an older epoch has yet to notice.
+ * A position at or below the end of an election's log, or at the log start, has gone back for the
+ * records behind that end. A position beyond the end with an older epoch has not detected the
+ * election yet.
  */
 function settleElections(track: Track, { sourceTopicId, nextSourceOffset, epochs }: Position) {
   const lastEpoch = lastEpochOf(epochs)
@@ -177,15 +182,16 @@ function settleElections(track: Track, { sourceTopicId, nextSourceOffset, epochs
     if (nextSourceOffset <= each.end) {
       each.isPending = false
     } else if (nextSourceOffset <= start) {
-      // Retention was faster: what it took of the new log, nobody can know of any more. Also when
-      // nothing was copied from behind the end, but passed over.
+      // Retention removed records of the new log before it was observed, so no run can know of
+      // them. The same holds when offsets behind the end were skipped and not copied.
       each.isPending ||= lastEpoch !== null && lastEpoch < each.epoch
       for (const record of track.records) {
         if (record.gone === 'retention' && isInShadow(track, record)) record.isShadowed = true
       }
       each.isPending = false
     } else if (lastEpoch !== null) {
-      // With the new log's epoch the position is in it, and everything below it is owed.
+      // A position with the epoch of the new log is in the new log, and every record below it must
+      // be on the standby.
       each.isPending = lastEpoch < each.epoch
     }
   }
@@ -195,7 +201,7 @@ function noteStored(track: Track, { sourceTopicId, nextSourceOffset }: Position)
   track.storedUpTo.set(sourceTopicId, nextSourceOffset)
 }
 
-/** Everything below the position is on the standby, or lost as an incident says. */
+/** Every record below the position is on the standby, or in the lost range of an incident. */
 function checkNoHole(model: Model, track: Track, position: Position): void {
   const { sourceTopicId, nextSourceOffset } = position
   const from = track.storedUpTo.get(sourceTopicId) ?? 0n
@@ -211,7 +217,7 @@ function checkNoHole(model: Model, track: Track, position: Position): void {
   }
 }
 
-/** True when the record should be on the standby by now and is not. */
+/** True when the record must be on the standby by now and is not. */
 export function isMissing(track: Track, record: ModelRecord): boolean {
   if (record.copied || record.fate !== 'committed') return false
   if (record.gone === 'election' || record.gone === 'compaction') return false
@@ -222,13 +228,13 @@ export function isSaidLost(model: Model, track: Track, record: ModelRecord): boo
   for (const incident of model.incidents.values()) {
     const { kind, partition, evidence, expectedOffset, foundOffset } = incident
     if (partition !== track.partition || foundOffset === null) continue
-    // Said in source offsets by an operator who went past it.
+    // An operator skipped these source offsets with `gapless resume`.
     const { passedFrom, passedTo } = evidence
     if (passedFrom !== undefined && passedTo !== undefined) {
       if (record.offset >= BigInt(passedFrom) && record.offset < BigInt(passedTo)) return true
     }
     if (record.offset >= foundOffset) continue
-    // What the new topic had lost before anybody looked at it.
+    // The new topic had lost these offsets before it was first observed.
     if (kind === 'topic-reset' && evidence.recreatedAs === record.topicId) return true
     if (kind !== 'log-truncated' || evidence.topicId !== record.topicId) continue
     if (expectedOffset !== null && record.offset >= expectedOffset) return true
@@ -236,7 +242,10 @@ export function isSaidLost(model: Model, track: Track, record: ModelRecord): boo
   return false
 }
 
-/** A released lease says that the standby holds what the checkpoint says and nothing else of us. */
+/**
+ * A released lease means that the standby holds what the checkpoint says, and no other record of
+ * gapless.
+ */
 function checkRelease(track: Track, { nextTargetOffset }: Position, standby: FakeLog): void {
   if (track.foreignRecords > 0) return
   if (track.standbyDataEnd > nextTargetOffset) {
@@ -245,7 +254,7 @@ function checkRelease(track: Track, { nextTargetOffset }: Position, standby: Fak
   }
 }
 
-/** An incident that was just stored: something that really happened must be behind it. */
+/** Checks that an incident that was just stored describes an event that really happened. */
 export function checkIncident(model: Model, incident: Incident): void {
   model.incidents.set(incident.id, incident)
   const { kind, partition } = incident
@@ -268,7 +277,7 @@ export function checkIncident(model: Model, incident: Incident): void {
       const elections = track.elections.filter(each => each.topicId === topicId)
       const ends = [...elections.map(each => each.end), ...(track.logStarts.get(topicId) ?? [])]
       if (elections.length === 0) throw wrong('no election was unclean')
-      // Not located: only a bound is said.
+      // The divergence point is unknown: the incident names only an upper bound.
       const { divergesAtOrBefore } = incident.evidence
       if (incident.foundOffset === null && divergesAtOrBefore !== undefined) {
         if (elections.every(each => each.end > BigInt(divergesAtOrBefore)))
@@ -276,7 +285,7 @@ export function checkIncident(model: Model, incident: Incident): void {
         return
       }
       const found = BigInt(incident.foundOffset ?? -1n)
-      // Nobody can tell an offset from the next one where compaction left nothing between them.
+      // Where compaction left no record between two offsets, they cannot be told apart.
       const isThere = ends.some(
         end => end >= found && !track.records.some(each => isCommon(each, topicId, found, end)),
       )
@@ -292,7 +301,7 @@ export function checkIncident(model: Model, incident: Incident): void {
   }
 }
 
-/** A record between two offsets that a follower of the log would have seen. */
+/** True when a record lies between two offsets that a follower of the log would have read. */
 function isCommon(record: ModelRecord, topicId: string, from: bigint, to: bigint): boolean {
   const isBetween = record.offset >= from && record.offset < to
   return (

@@ -1,5 +1,5 @@
-// Simulations, for as many seeds as one likes. Exits 1 when an invariant was broken, and prints the
-// command that tells that seed again, event by event.
+// Runs simulations for any number of seeds. Exits 1 when an invariant was broken, and prints the
+// command that repeats that seed, event by event.
 //
 //   node tests/simulation/run.ts [--seeds 100000] [--from 1] [--workers 2]
 //   node tests/simulation/run.ts --seed 709 --trace
@@ -21,7 +21,7 @@ export function commandFor(seed: number): string {
   return `node tests/simulation/run.ts --seed ${seed} --trace`
 }
 
-/** What is wrong with a seed, in one line; null when nothing is. */
+/** The failure of a seed in one line; null when there is none. */
 export async function findFailure(seed: number): Promise<string | null> {
   const { violation } = await tell(drawScenario(seed))
   return violation === null ? null : `seed ${seed}: ${violation.message}`
@@ -62,7 +62,10 @@ async function tellShare({ from, seeds, step }: Share): Promise<Told> {
   return { figures, failures }
 }
 
-/** A share in a process of its own: one world at a time is what makes a seed the same story. */
+/**
+ * Runs a share of the seeds in a process of its own. A process has one world at a time; otherwise
+ * the same seed would not be the same story.
+ */
 async function inProcess({ from, seeds, step }: Share): Promise<Told> {
   const numbers = [`--from=${from}`, `--seeds=${seeds}`, `--step=${step}`]
   const program = fileURLToPath(import.meta.url)
@@ -88,7 +91,7 @@ async function main(): Promise<number> {
       workers: { type: 'string', default: '2' },
       seed: { type: 'string' },
       trace: { type: 'boolean', default: false },
-      // Of the processes that this one starts.
+      // Set for the processes that this one starts: the step between their seeds.
       step: { type: 'string', default: '1' },
       json: { type: 'boolean', default: false },
     },
@@ -111,7 +114,7 @@ async function main(): Promise<number> {
   const failures = told.flatMap(each => each.failures).sort(([left], [right]) => left - right)
   const { incidents, ...rest } = figures
   const seconds = Math.round((performance.now() - startedAt) / 1000)
-  const duplicates = failures.filter(([, what]) => what.includes('comes twice')).length
+  const duplicates = failures.filter(([, what]) => what.includes('is copied twice')).length
   const holes = failures.filter(([, what]) => what.includes('no incident says so')).length
   const rows = Object.entries({ seeds, ...rest, ...incidents, duplicates, holes, seconds })
   console.log(

@@ -1,5 +1,6 @@
-// What one seed means: how large the world is, what its operators chose, how bad the network is,
-// what happens to the source and when. Everything is drawn here, before anything runs.
+// Owns what one seed means: the size of the world, the choices of its operators, the faults of the
+// network, and what happens to the source at which time. Everything is drawn here, before the
+// simulation starts.
 
 import type { FlowConfig } from '../../lib/core/config/config.ts'
 import { type Chance, createChance } from '../support/seeded-chance.ts'
@@ -30,7 +31,7 @@ export type WorldEvent = {
   readonly partition: number
 }
 
-/** What may befall a process; 0: never, else one of so many. */
+/** The faults of a process: 0 means never, any other number means one in so many. */
 export type Dangers = {
   readonly killOneIn: number
   readonly freezeOneIn: number
@@ -55,7 +56,9 @@ export type Scenario = {
 
 const never = 0
 
-/** Weights of what happens; some seeds leave some kinds out, so that others come to the fore. */
+/**
+ * Weights of the events. Some seeds leave some kinds out, so that other kinds happen more often.
+ */
 function weights(chance: Chance): readonly (readonly [EventKind, number])[] {
   const some = (weight: number) => (chance.oneIn(2) ? weight : 0)
   const isForgetful = chance.oneIn(6)
@@ -91,7 +94,7 @@ function drawEvents(chance: Chance, partitions: number, durationMs: number): Wor
   }
   const count = chance.integer(5, 60)
   return Array.from({ length: count }, () => ({
-    // Bunches and pauses: some of everything happens at the very start.
+    // Events come in bunches with pauses between them, and a few of each kind at the very start.
     atMs: chance.oneIn(4) ? chance.integer(0, 50) : chance.integer(0, durationMs),
     kind: draw(),
     partition: chance.integer(0, partitions - 1),
@@ -100,7 +103,7 @@ function drawEvents(chance: Chance, partitions: number, durationMs: number): Wor
 
 export function drawScenario(seed: number): Scenario {
   const chance = createChance(seed * 2 + 1)
-  // The first numbers of neighbouring seeds look alike.
+  // The generator's first numbers are similar for neighbouring seeds.
   for (let each = 0; each < 5; each += 1) chance.integer(0, 1)
   const partitions = chance.pick([1, 1, 2, 3])
   const durationMs = chance.pick([5_000, 15_000, 30_000])
@@ -116,7 +119,8 @@ export function drawScenario(seed: number): Scenario {
     latencyMsMax: chance.pick([0, 2, 20, 300]),
     dangers: {
       killOneIn: chance.pick([never, 4, 2, 1]),
-      // Who outlives what its coordinator remembers cannot be fenced (docs/SPEC.md, Gaps).
+      // A process that lives longer than the memory of its coordinator cannot be fenced
+      // (docs/SPEC.md, Gaps).
       freezeOneIn: isForgetful ? never : chance.pick([never, 4, 2, 1]),
       crossingMax: chance.pick([12, 40, 150, 400]),
     },

@@ -1,6 +1,6 @@
-// The short form of tests/simulation/run.ts: seeds in a row, those that once failed, and fixed
-// scenarios in which every single await of a run is where its process dies, freezes or loses what
-// it asked for. A failing seed prints the command that tells it again.
+// The short form of tests/simulation/run.ts: seeds in a row, the seeds that once failed, and fixed
+// scenarios in which the process dies, freezes or loses a request at every single await of a run. A
+// failing seed prints the command that repeats it.
 
 import { describe, expect, test } from 'vitest'
 import { exhaust, exhaustible } from './exhaustion.ts'
@@ -11,23 +11,29 @@ import { tell } from './simulation.ts'
 const SEEDS = 2_000
 const TIMEOUT_MS = 600_000
 
-/** Seeds that once found something, with what it was. */
+/** Seeds that once failed, with the bug that they found. */
 const found: readonly (readonly [number, string])[] = [
-  [709, 'a run that ended while it took over gave its lease back as if it had looked'],
-  [654, 'retention passed while a take-over compared: what was copied came twice'],
-  [11_849, 'an answer behind the end of a run made its lease look as if all were known'],
+  [
+    709,
+    'a run that ended during a recovery released its lease without having compared the standby',
+  ],
+  [654, 'retention removed records while a recovery compared, and copied records came twice'],
+  [11_849, 'an answer that arrived after the end of a run let the run release its lease'],
   [512, 'a second unclean election behind a divergence was located at the wrong offset'],
-  [100_681, 'the same, after a policy that goes on'],
+  [
+    100_681,
+    'a second unclean election was located at the wrong offset under onDivergence: continue',
+  ],
   [5_046, 'a resume whose last answer was lost undid itself'],
-  [10_023, 'a last write stored a position beyond an incident that could not be stored'],
-  [43_372, 'a run that was overtaken told less of an incident than was known'],
+  [10_023, 'the last write of a run stored a position beyond an incident that could not be stored'],
+  [43_372, 'a run that had lost its lease made the range of a stored incident smaller'],
 ]
 
-test.for(found)('seed %i: %s', async ([seed]) => {
+test.for(found)('seed %i breaks no invariant any more: %s', async ([seed]) => {
   expect(await findFailure(seed)).toBeNull()
 })
 
-test('the same seed is the same story, event by event', async () => {
+test('a seed that is run twice gives the same story, event by event', async () => {
   const scenario = drawScenario(7)
   const first = await tell(scenario, { keepsTrace: true })
   const second = await tell(scenario, { keepsTrace: true })
@@ -37,7 +43,7 @@ test('the same seed is the same story, event by event', async () => {
 })
 
 test(
-  'seeds in a row keep every invariant at every step',
+  'every seed of a row keeps every invariant at every step',
   async () => {
     const failures: string[] = []
     for (let seed = 1; seed <= SEEDS; seed += 1) {
@@ -49,9 +55,9 @@ test(
   TIMEOUT_MS,
 )
 
-describe('at each await of a run, one after the other', () => {
+describe('every await of a run in turn', () => {
   test.for(exhaustible)(
-    'a process that is killed, frozen or fails there: %s',
+    'a process that is killed, frozen or fails at any await breaks no invariant: %s',
     { timeout: TIMEOUT_MS },
     async ([, scenario]) => {
       const { failures, crossings, stories } = await exhaust(scenario)

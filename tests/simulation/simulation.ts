@@ -1,5 +1,5 @@
-// Runs one scenario: starts workers and operators in processes that die and freeze, lets the world
-// happen beside them, and in the end, in good weather, waits until everything is copied.
+// Runs one scenario: starts workers and operators in processes that die and freeze, lets events
+// happen beside them, and at the end, without faults, waits until everything is copied.
 
 import type { FlowConfig } from '../../lib/core/config/config.ts'
 import type { Incident } from '../../lib/core/incident.ts'
@@ -29,7 +29,7 @@ export type Figures = {
 export type Told = {
   readonly violation: Violation | null
   readonly figures: Figures
-  /** The same for the same seed: everything that happened, and when. */
+  /** A hash of every event and its time: the same for the same seed. */
   readonly hash: string
   readonly trace: readonly string[]
 }
@@ -63,7 +63,10 @@ export async function tell(
   return { violation, figures: world.figures(), hash: world.hash(), trace: world.trace }
 }
 
-/** The world happens; a tick starts a worker every so often, whether the last one lives or not. */
+/**
+ * Lets the events of the scenario happen. A tick starts a worker at intervals, whether the last one
+ * lives or not.
+ */
 async function live(world: SimulatedWorld): Promise<void> {
   const { clock, scenario } = world
   const startedAtMs = clock.nowMs()
@@ -149,7 +152,7 @@ function startWorker(world: SimulatedWorld, work: Work = {}): SimulatedProcess {
   })
   const invokeSuccessor = async ({ partitions, predecessor }: HandOver) => {
     await process.cross('before invoking a successor')
-    // An asynchronous invocation may be lost, and may come twice.
+    // An asynchronous invocation may be lost, and may be delivered twice.
     const copies = world.isCalm() ? 0 : chance.pick([1, 1, 1, 1, 1, 1, 2, 0])
     for (let copy = 0; copy < copies; copy += 1) {
       clock.wait(chance.integer(0, 1_000)).then(() => {
@@ -186,7 +189,8 @@ function startOperator(world: SimulatedWorld, partition: number): SimulatedProce
       const { position } = await resumePartition(deps, { flow, at, from })
       world.say(`${process.name} resumes ${partition} at ${position.nextSourceOffset}`)
     } catch (error) {
-      // Refused: nothing is halted, somebody has the lease, or the weather is bad.
+      // The resume was refused: no partition is halted, another process has the lease, or a request
+      // failed.
       if (!(error instanceof ReplicatorError) && !world.isTrouble(error)) throw error
       world.say(`${process.name} gets nowhere: ${error instanceof Error ? error.message : error}`)
     }
@@ -194,23 +198,26 @@ function startOperator(world: SimulatedWorld, partition: number): SimulatedProce
   return process
 }
 
-/** What an operator has to say where neither the incident nor a comparison can. */
+/**
+ * The `--from` that an operator must give where neither the incident nor a comparison says where to
+ * go on.
+ */
 function whereToGoOn(model: Model, partition: number, last: Incident | null): ResumeFrom {
   const track = trackOf(model, { partition })
-  // Somebody else wrote before our first record: nothing of ours is there.
+  // A foreign writer wrote before the first record of gapless: no record of gapless is there.
   if (last?.kind === 'target-not-empty') return track.copiedCount === 0 ? 'log-start' : null
   if (last?.kind !== 'log-diverged' || last.foundOffset !== null) return null
   const parted = track.elections.filter(
     each => each.isPending && each.topicId === last.evidence.topicId,
   )
   const start = track.logStarts.get(last.evidence.topicId ?? '')?.at(-1) ?? 0n
-  // Retention may have come past it since.
+  // Retention may have removed records beyond this offset since.
   if (parted.length === 0 || parted.some(each => each.end <= start)) return 'log-start'
   const ends = parted.map(each => each.end)
   return ends.reduce<bigint | null>((min, end) => (min === null || end < min ? end : min), null)
 }
 
-/** In good weather everything is copied within a bounded number of runs. */
+/** Without faults everything is copied within a bounded number of runs. */
 async function settle(world: SimulatedWorld): Promise<void> {
   const { clock, scenario, history } = world
   world.calm()
@@ -226,8 +233,8 @@ async function settle(world: SimulatedWorld): Promise<void> {
     const worker = startWorker(world)
     await world.ended(worker)
     outcomes = world.outcomesOf(worker)
-    // A log that was cut off and has grown again to exactly the position looks drained: noticed
-    // with the next record (docs/SPEC.md, Gaps).
+    // A log that was cut and has grown again to exactly the position looks drained: the divergence
+    // is detected with the next record (docs/SPEC.md, Gaps).
     const isPending = ({ topicId, isPending }: Election) =>
       isPending && topicId === history.topicId()
     const inShadow = world.model.tracks.filter(each => each.elections.some(isPending))

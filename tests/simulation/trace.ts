@@ -1,5 +1,5 @@
-// What happened in a simulation, line by line, for a person; and as one number, to hold two
-// tellings of a seed against each other.
+// Owns the trace of a simulation: line by line for a person, and as one number, to compare two runs
+// of a seed.
 
 import type { Clock } from '../../lib/io/clock.ts'
 

@@ -1,6 +1,6 @@
-// What must hold of a report, and in the end: every record of the source is on the standby, or an
-// incident says that it is lost. Checked record by record. Does not own what must hold on the way
-// (invariants.ts).
+// Owns what must hold of a report, and at the end of a simulation: every record of the source is on
+// the standby, or an incident says that it is lost. Checks record by record. Does not own what must
+// hold at every moment (invariants.ts).
 
 import type { ReplicateReport } from '../../lib/run/replicate/replicate.ts'
 import { isMissing, isSaidLost } from './invariants.ts'
@@ -8,7 +8,7 @@ import { createViolation } from './violation.ts'
 import { isInShadow, type Model, type ModelRecord, type Track } from './world/model.ts'
 import type { SimulatedWorld } from './world/simulated-world.ts'
 
-/** How a partition may fail; anything else is a bug that a report hides. */
+/** The failures that a partition may report; any other failure is a bug that a report hides. */
 const expectedFailures = [
   /^the table did not answer$/,
   /^Fetch (?:of \S+ )?answered [A-Z_]+$/,
@@ -41,7 +41,7 @@ export function checkVerdict({ model, history, standbyLog }: SimulatedWorld): vo
   }
 }
 
-/** In the end nothing is in a shadow any more but what vanished in it. */
+/** At the end only records that vanished in the shadow of an election are still in one. */
 function isOwed(track: Track, record: ModelRecord): boolean {
   if (record.gone === null && !record.isShadowed) {
     return record.fate === 'committed' && !record.copied
@@ -50,9 +50,9 @@ function isOwed(track: Track, record: ModelRecord): boolean {
 }
 
 function wentWithItsTopic(model: Model, track: Track, record: ModelRecord): boolean {
-  // A topic that came and went while nobody looked: there is no position in it.
+  // The topic was created and deleted without an observation: there is no position in it.
   if (!track.storedUpTo.has(record.topicId)) return true
-  // Behind an election that could be noticed no more.
+  // The record lies behind an election that could not be detected any more.
   if (isInShadow(track, record)) return true
   for (const incident of model.incidents.values()) {
     const { kind, partition, evidence, expectedOffset } = incident

@@ -1,4 +1,4 @@
-// What a simulation ends with when something that must never be was seen.
+// Owns the error that ends a simulation when an invariant is broken.
 
 export class Violation extends Error {
   override readonly name = 'Violation'

@@ -1,11 +1,11 @@
-// What is true in a simulation, written down as it happens: every record that was ever in the
-// source with its fate there, and what the standby, the table and the incidents hold of it. Does
-// not own what may be (invariants.ts).
+// Owns the truth of a simulation, written down as it happens: every record that was ever in the
+// source with its fate there, and what the standby, the table and the incidents hold. Does not own
+// what is allowed (invariants.ts).
 
 import type { Incident } from '../../../lib/core/incident.ts'
 import type { PartitionKey } from '../../../lib/core/row/checkpoint.ts'
 
-/** Why a record is in the source no more. */
+/** Why a record is no longer in the source. */
 export type Gone = 'retention' | 'election' | 'compaction'
 
 export type ModelRecord = {
@@ -13,23 +13,28 @@ export type ModelRecord = {
   readonly topicId: string
   readonly offset: bigint
   readonly timestamp: bigint
-  /** Of the partition, over all generations of its topic: records are copied in this order. */
+  /**
+   * Its number within the partition, over all generations of the topic: records are copied in this
+   * order.
+   */
   readonly order: number
   fate: 'open' | 'committed' | 'aborted'
   gone: Gone | null
   copied: boolean
-  /** True when it vanished in the shadow of an election nobody could have noticed before. */
+  /**
+   * True when it vanished in the shadow of an election that could not have been detected before.
+   */
   isShadowed: boolean
 }
 
-/** An unclean election that took the log back to `end`. */
+/** An unclean election that cut the log back to `end`. */
 export type Election = {
   readonly topicId: string
   readonly end: bigint
   readonly epoch: number
-  /** Records of a higher order were written behind it. */
+  /** Records with a higher order were written behind the election. */
   readonly order: number
-  /** True while replication may stand beyond `end`: what lies there now is another log. */
+  /** True while the position may lie beyond `end`: the records there now belong to another log. */
   isPending: boolean
 }
 
@@ -37,23 +42,23 @@ export type Track = {
   readonly partition: number
   readonly records: ModelRecord[]
   readonly byText: Map<string, ModelRecord>
-  /** Offsets at which the log of a topic began, one after the other. */
+  /** The log start offsets of the topics of this name, oldest first. */
   readonly logStarts: Map<string, bigint[]>
   readonly elections: Election[]
-  /** Of the last record on the standby. */
+  /** The order of the last record on the standby. */
   copiedOrder: number
   copiedCount: number
   foreignRecords: number
-  /** Batches of the standby that were looked at. */
+  /** How many batches of the standby were checked. */
   standbyBatches: number
-  /** The standby's log end behind the last data and the last marker, each. */
+  /** The standby's log end behind the last data batch, and behind the last marker. */
   standbyDataEnd: bigint
-  /** Positions that were stored: the last one in each topic. */
+  /** The last stored position in each topic. */
   readonly storedUpTo: Map<string, bigint>
-  /** Leases: which process was given which fence. */
+  /** Which process was given which fence number. */
   readonly fences: Map<string, number>
   fence: number
-  /** The lease under which the standby was last fenced. */
+  /** The fence number of the lease under which the standby was last fenced. */
   markerFence: number
 }
 
@@ -101,7 +106,7 @@ export function trackOf(model: Model, { partition }: Pick<PartitionKey, 'partiti
   return track
 }
 
-/** Written to the source. */
+/** Notes a record that was written to the source. */
 export function addRecord(
   track: Track,
   record: Pick<ModelRecord, 'text' | 'topicId' | 'offset' | 'timestamp' | 'fate'>,
@@ -112,12 +117,12 @@ export function addRecord(
   track.byText.set(added.text, added)
 }
 
-/** How far replication may have got in a topic: what is stored, or what is copied already. */
+/** How far replication may be in a topic: the stored position, or the last copied record. */
 export function reachedIn(track: Track, topicId: string): bigint {
   const stored = track.storedUpTo.get(topicId) ?? 0n
   return track.records.reduce(
     (max, each) =>
-      // What an earlier election took says nothing about where replication stands since.
+      // Records removed by an earlier election say nothing about the position since.
       each.copied && each.gone !== 'election' && each.topicId === topicId && each.offset >= max
         ? each.offset + 1n
         : max,
@@ -125,7 +130,7 @@ export function reachedIn(track: Track, topicId: string): bigint {
   )
 }
 
-/** Retention took everything below `start`. */
+/** Notes that retention removed every record below `start`. */
 export function noteRetention(track: Track, topicId: string, start: bigint): void {
   track.logStarts.set(topicId, [...(track.logStarts.get(topicId) ?? []), start])
   for (const record of track.records) {
@@ -135,7 +140,7 @@ export function noteRetention(track: Track, topicId: string, start: bigint): voi
   }
 }
 
-/** An unclean election took everything from `end` on. */
+/** Notes that an unclean election removed every record from `end` on. */
 export function noteElection(
   track: Track,
   { topicId, end, epoch }: Pick<Election, 'topicId' | 'end' | 'epoch'>,
@@ -149,7 +154,7 @@ export function noteElection(
   }
 }
 
-/** The topic is gone, and with it the chance to notice what happened to it before. */
+/** Notes that the topic was deleted: an event before the deletion can no longer be detected. */
 export function noteDeletion(model: Model, topicId: string): void {
   model.deletedGenerations.add(topicId)
   for (const track of model.tracks) {
@@ -166,7 +171,9 @@ export function noteCompaction(track: Track, topicId: string, offsets: ReadonlyS
   }
 }
 
-/** Written behind an election that replication has not gone back for yet. */
+/**
+ * True when the record was written behind an election that replication has not gone back for yet.
+ */
 export function isInShadow(track: Track, record: ModelRecord): boolean {
   return track.elections.some(
     each =>

@@ -1,7 +1,7 @@
-// What lies between a process and the clusters: connections that keep the order of their requests,
-// as a broker does, answers that take a drawn time, and breaks. Behind a break nobody knows which
-// of the requests under way were served; those that were may be served after what was sent on the
-// next connection.
+// Owns the network between a process and the clusters: connections that keep the order of their
+// requests, as a broker does, answers that take a drawn time, and broken connections. After a break
+// it is unknown which of the requests in flight were served; some may be served after the requests
+// of the next connection.
 
 import type { Clock } from '../../../lib/io/clock.ts'
 import type { Cluster } from '../../../lib/io/cluster/cluster.ts'
@@ -16,9 +16,9 @@ import type { Chance } from '../../support/seeded-chance.ts'
 import type { SimulatedProcess } from './simulated-process.ts'
 
 export type Weather = {
-  /** One request in so many goes wrong; 0: none. */
+  /** One request in so many fails; 0: none. */
   readonly troubleOneIn: number
-  /** The longest time of a request and of an answer on their way, ms. */
+  /** The longest time that a request or an answer takes, ms. */
   readonly latencyMsMax: number
   readonly requestTimeoutMs: number
 }
@@ -27,10 +27,10 @@ export type NetworkEvents = {
   readonly chance: Chance
   weather(): Weather
   say(line: string): void
-  /** Right after a request was served by a cluster, whatever becomes of the answer. */
+  /** Called right after a cluster served a request, whether the answer arrives or not. */
   served(by: SimulatedProcess, cluster: string, what: string): void
   lostAnswer(): void
-  /** How many weeks have passed: no request is on its way for that long. */
+  /** How many weeks have passed: no request is in flight for that long. */
   week(): number
 }
 
@@ -80,7 +80,7 @@ export function connect(
     const connection = connections.get(to) ?? open(to)
     const week = events.week()
     const trouble = failsBefore ? 'lost-request' : draw()
-    // Decided now: what a broken or dead connection still delivers.
+    // Whether a broken or dead connection still delivers the request is decided now.
     const isDeliveredBehindBreak = chance.oneIn(2)
     let isBroken = false
     connection.breaks.promise.catch(() => {
@@ -99,7 +99,7 @@ export function connect(
         return await connection.breaks.promise
       }
       if (trouble === 'stalled') {
-        // Served at last; whoever waits has given up before, or gets a late answer.
+        // The request is served now; its sender has given up before, or gets a late answer.
         await clock.wait(chance.integer(1, events.weather().requestTimeoutMs - 1))
       }
       if (events.week() !== week) return await connection.breaks.promise
@@ -130,7 +130,7 @@ export function connect(
       () => undefined,
       () => undefined,
     )
-    // A refused answer that loses the race has its end here.
+    // A rejected answer that loses the race is handled here.
     answered.catch(() => undefined)
     if (trouble === 'stalled') {
       clock.wait(events.weather().requestTimeoutMs).then(() => {
@@ -191,7 +191,7 @@ export function connect(
   }
 }
 
-/** As the bytes were when they were sent: nothing the sender does afterwards changes them. */
+/** A copy of the bytes as they were sent: later writes of the sender do not change them. */
 function encoded(request: ProduceRequest): ProduceRequest {
   const topics = request.topics.map(topic => ({
     ...topic,

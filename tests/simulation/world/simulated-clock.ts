@@ -1,21 +1,21 @@
-// The time of one simulation: it stands still until everything that can happen at this moment has
-// happened, then jumps to the earliest wait. Ends when the story that is told ends, and says so
-// when a story never ends.
+// Owns the time of one simulation: it stands still until everything that can happen at this moment
+// has happened, then jumps to the earliest wait. The clock ends with its story, and fails a story
+// that never ends.
 
 import type { Clock } from '../../../lib/io/clock.ts'
 import { createViolation } from '../violation.ts'
 
 export type SimulatedClock = Clock & {
-  /** Resolves with what `story` resolves with, turning the hands as long as it is not told. */
+  /** Resolves with the result of `story`, and advances the time until the story has ended. */
   drive<T>(story: () => Promise<T>): Promise<T>
   readonly turns: number
-  /** Ends the story with this error, wherever it was found. */
+  /** Ends the story with this error, wherever it was thrown. */
   fail(error: unknown): void
-  /** Moves the hands: what is due is woken as time goes on from there. */
+  /** Advances the time; waits that are due are woken as time goes on from there. */
   jump(ms: number): void
 }
 
-/** Far more than any scenario needs, so that a loop that never ends is found. */
+/** Far more than any scenario needs: beyond it a loop never ends. */
 const TURNS_MAX = 60_000
 
 type Timer = { readonly atMs: number; readonly wake: () => void }
@@ -28,7 +28,7 @@ export function createSimulatedClock(startMs: number): SimulatedClock {
 
   const next = (): Timer | null => {
     let first: Timer | null = null
-    // Of two at the same moment the older one: a Set keeps their order.
+    // At the same moment the older wait comes first: a Set keeps their order.
     for (const timer of timers) if (first === null || timer.atMs < first.atMs) first = timer
     return first
   }
@@ -70,7 +70,7 @@ export function createSimulatedClock(startMs: number): SimulatedClock {
         },
       )
       for (;;) {
-        // Promises settle before this resolves: what could happen now has happened.
+        // Promises settle before this resolves: everything that can happen now has happened.
         await new Promise<void>(resolve => setImmediate(resolve))
         const failed = failure as { readonly error: unknown } | null
         if (failed !== null) throw failed.error

@@ -1,13 +1,13 @@
-// One process of a simulation, seen from outside: it crosses a point before each thing it asks for
-// and after each answer, and there it may be killed or frozen. Killed, nothing it waits for ever
-// comes. Frozen, everything it does waits, and goes on later as if no time had passed.
+// Owns one process of a simulation, seen from outside: it crosses a point before each request and
+// after each answer, and may be killed or frozen there. A killed process never gets another answer.
+// A frozen one stops, and later goes on as if no time had passed.
 
 import type { Clock } from '../../../lib/io/clock.ts'
 
 export type Strike =
   | { readonly kind: 'kill' }
   | { readonly kind: 'freeze'; readonly ms: number }
-  /** What is asked for at this crossing fails: before it is served, or with its answer. */
+  /** The request at this crossing fails: before it is served, or its answer is lost. */
   | { readonly kind: 'fail' }
 
 export type SimulatedProcess = {
@@ -15,20 +15,20 @@ export type SimulatedProcess = {
   readonly clock: Clock
   readonly isDead: () => boolean
   readonly isFrozen: () => boolean
-  /** Resolves when it is killed. */
+  /** Resolves when the process is killed. */
   readonly died: Promise<void>
   kill(): void
   /** Ends a freeze early. */
   thaw(): void
   /**
-   * Crosses a point: resolves when the process goes on, with true when what it asks for is to fail
-   * here; never resolves for a process that is dead.
+   * Crosses a point: resolves when the process goes on, with true when the request is to fail here;
+   * never resolves for a dead process.
    */
   cross(what: string): Promise<boolean>
 }
 
 export type Crossings = {
-  /** What befalls the process at its `nth` crossing, counted from 1. */
+  /** The strike at the `nth` crossing of the process, counted from 1. */
   strike(process: string, nth: number, what: string): Strike | null
   say(line: string): void
 }
@@ -40,7 +40,7 @@ export function createProcess(name: string, world: Clock, crossings: Crossings):
   let frozen: AbortController | null = null
   let crossed = 0
 
-  /** Behind a freeze, if there is one; never when dead. */
+  /** Resolves after the freeze, if there is one; never for a dead process. */
   const goOn = async (): Promise<void> => {
     while (frozen !== null && !isDead) await waitFor(frozen)
     if (isDead) await never

@@ -1,5 +1,5 @@
-// Everything one simulation consists of, tied together: clusters, table, clock, processes, the
-// model of what is true, the trace and the figures. Does not own what happens (simulation.ts).
+// Ties together the parts of one simulation: clusters, table, clock, processes, the model, the
+// trace and the figures. Does not own the events (simulation.ts).
 
 import type { Incident } from '../../../lib/core/incident.ts'
 import { BrokerFailure } from '../../../lib/io/failure/broker-failure.ts'
@@ -118,10 +118,10 @@ export function createSimulatedWorld(
     living,
     livingWorkers: () => living().filter(each => each.name.startsWith('worker')).length,
     isCalm: () => isCalm,
-    /** From now on nothing goes wrong any more, and who was frozen wakes up. */
+    /** From now on no request fails, and frozen processes wake up. */
     calm(): void {
       isCalm = true
-      say('the weather is good from here on')
+      say('no more faults from here on')
       for (const process of living()) process.thaw()
     },
     startProcess(kind: string): SimulatedProcess {
@@ -140,7 +140,7 @@ export function createSimulatedWorld(
       say(`${name} starts`)
       return createProcess(name, clock, { strike, say })
     },
-    /** Lets a process work; what it throws is a bug. */
+    /** Lets a process work; an error that it throws is a bug. */
     run(process: SimulatedProcess, work: (deps: ReplicateDeps) => Promise<void>): void {
       const reach = { process, clock, events }
       const deps: ReplicateDeps = {
@@ -159,7 +159,7 @@ export function createSimulatedWorld(
       )
       processes.set(process, working)
     },
-    /** Resolves when a process has ended, however. */
+    /** Resolves when a process has ended, in any way. */
     ended: (process: SimulatedProcess) => Promise.race([processes.get(process), process.died]),
     isTrouble: (error: unknown) =>
       error instanceof BrokerFailure || (error instanceof Error && error.message === TABLE_TROUBLE),
@@ -169,9 +169,9 @@ export function createSimulatedWorld(
         report.partitions.map(each => each.outcome),
       )
     },
-    /** Of the partitions of a process that has ended in good order. */
+    /** How the partitions of a process ended; `killed` where it made no report. */
     outcomesOf: ({ name }: SimulatedProcess) => outcomes.get(name) ?? ['killed'],
-    /** The incident that a partition is halted by; null: it is not. */
+    /** The incident that halts a partition; null: it is not halted. */
     async haltedBy(partition: number): Promise<Incident | null> {
       const row = await stores.checkpoints.get({ flow: flow.name, topic: TOPIC, partition })
       return row?.state.kind === 'halted'
@@ -188,10 +188,12 @@ export function createSimulatedWorld(
       const body = bodyOf(null, Buffer.from(text))
       const record = { attributes: 0, timestampDelta: 0n, offsetDelta: 0, body }
       standbyLog(partition).write({ recordsCount: 1, payload: writeRecords([record]) })
-      say(`standby ${partition}: somebody else writes`)
+      say(`standby ${partition}: a foreign writer appends`)
       lookAtStandby(null)
     },
-    /** Nobody outlives a week, and brokers forget who has not written for so long. */
+    /**
+     * No process outlives a week, and brokers forget producers that have not written for a week.
+     */
     passWeek(): void {
       for (const process of living()) process.kill()
       say('a week passes')

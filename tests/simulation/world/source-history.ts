@@ -1,6 +1,6 @@
-// What happens to the source of a simulation: producers with and without transactions, compaction,
-// retention, unclean elections, deletion and recreation. Every change of a log goes with its note
-// in the model, so that afterwards it is known what had to be copied.
+// Owns what happens to the source of a simulation: producers with and without transactions,
+// compaction, retention, unclean elections, deletion and recreation. Every change of a log is noted
+// in the model, so that afterwards it is known which records had to be copied.
 
 import { bodyOf, writeRecords } from '../../../lib/kafka/record.ts'
 import type { FakeCluster } from '../../support/doubles/fake-cluster.ts'
@@ -35,7 +35,7 @@ export function createSourceHistory(input: {
   let producers = 100n
   /** The open transaction of a partition: one producer at a time is enough. */
   const open = new Map<number, bigint>()
-  /** Where transactions lie, also the parts of them that compaction has removed since. */
+  /** The offset ranges of transactions, including parts that compaction has removed since. */
   const spans: { readonly partition: number; readonly first: bigint; last: bigint | null }[] = []
   const partitions = model.tracks.length
 
@@ -121,7 +121,9 @@ export function createSourceHistory(input: {
       write(partition, { producerId })
       if (chance.oneIn(2)) endTransaction(partition)
     },
-    /** A batch whose records compaction has removed, and that was kept for its sequence. */
+    /**
+     * Appends a batch whose records compaction has removed, and which was kept for its sequence.
+     */
     writeEmptied(partition: number): void {
       here(partition)?.log.write({ recordsCount: 0, lastOffsetDelta: chance.integer(0, 3) })
       say(`source ${partition}: an emptied batch`)
@@ -156,7 +158,8 @@ export function createSourceHistory(input: {
       const at = here(partition)
       if (at === null) return
       const { log } = at
-      // Nothing that a transaction goes across: a leader that lost half of one is another story.
+      // An election never cuts a transaction: a leader that lost half of a transaction is another
+      // scenario.
       const bounds = log.batches.filter(
         batch => batch.baseOffset >= log.logStart && !isInTransaction(partition, batch.baseOffset),
       )

@@ -1,5 +1,6 @@
-// The table as one process of a simulation reaches it: each call may be lost before it is applied
-// or with its answer, and what was applied is held against the invariants at once.
+// Owns the table as one process of a simulation reaches it: each call may be lost before it is
+// applied, or its answer is lost, and every applied write is checked against the invariants at
+// once.
 
 import { lastEpochOf } from '../../../lib/core/partition/epoch-history.ts'
 import type { Checkpoint } from '../../../lib/core/row/checkpoint.ts'
@@ -18,7 +19,10 @@ export type TableWatch = {
   readonly standbyLog: (partition: number) => FakeLog | null
   /** The row as it was before a write. */
   readonly rows: Map<number, Checkpoint>
-  /** Kept until the end: an invariant broken in a process must not be taken for its failure. */
+  /**
+   * Kept until the end: an invariant that is broken in a process must not be taken for a failure of
+   * that process.
+   */
   readonly check: (what: () => void) => void
 }
 
