@@ -25,6 +25,20 @@ export const policyDefaults: Policies = {
   onDivergence: 'halt',
 }
 
+export const clusterDefaults = {
+  // Brokers on one machine rarely have TLS; every other cluster should be asked for it.
+  tls: false,
+} as const
+
+export const flowDefaults = {
+  // A topic is left out only where the configuration says so.
+  exclude: [],
+  // Flows in both directions cannot form a circle, and the name says where a record comes from.
+  naming: 'prefix',
+  // An idle flow costs next to nothing; its latency is the minute of the schedule.
+  mode: 'batch',
+} as const
+
 export type Budgets = {
   readonly leaseMs: number
   readonly checkpointIntervalMs: number
