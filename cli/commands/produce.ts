@@ -65,18 +65,15 @@ async function produce(context: Context, options: Options): Promise<ExitCode> {
   const { openSender } = await import('../commit-log/sender.ts')
   const { createProgress } = await import('../terminal/progress.ts')
   const { systemClock } = await import('../../lib/io/clock.ts')
+  const nowMs = () => performance.now()
+  const { note } = context
+  const progress = createProgress({ total: options.count, output: process.stderr, note, nowMs })
   const interruption = listenForInterruption(
     'Stopping after the batch in flight; Ctrl-C again to stop at once.',
-    context.note,
+    progress.note,
   )
   const sender = await openSender({ brokers: options.broker, topic: options.topic })
-  const nowMs = () => performance.now()
-  const progress = createProgress({
-    total: options.count,
-    isTerminal: process.stderr.isTTY === true,
-    note: context.note,
-    nowMs,
-  })
+  progress.start()
   const result = await produceEvents({
     pace: paceOf(options, sender.partitions),
     take: createEventSource(options.size, () => Date.now()).take,

@@ -64,7 +64,7 @@ function refuseBeforeLooking(topic: string, options: Options): void {
 }
 
 async function confirmed(context: Context, cluster: string, topic: string): Promise<boolean> {
-  const { confirm } = await import('@inquirer/prompts')
+  const { default: confirm } = await import('@inquirer/confirm')
   const { listTopics } = await import('../topic-listing.ts')
   const { topics } = await listTopics(await context.cluster(cluster), {
     names: [topic],

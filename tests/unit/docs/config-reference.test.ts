@@ -54,9 +54,9 @@ describe('the schema for editors', () => {
   })
 
   test.each([
-    ['a number', `budgets: { leaseMs: "\${LEASE}" }`],
+    ['a variable', `budgets: { leaseMs: "\${LEASE}" }`],
     ['digits in quotes', 'budgets: { leaseMs: "30000" }'],
-  ])('an editor accepts %s from the environment', (_case, lines) => {
+  ])('an editor accepts %s where a number is expected', (_case, lines) => {
     expect(complaintsAbout(withFlow(lines))).toEqual([])
   })
 
