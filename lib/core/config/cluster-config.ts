@@ -1,6 +1,6 @@
-// Owns what the configuration may say of one cluster: where it answers, how the connection is
-// encrypted, who we are to it. A secret is written here as itself or as a reference; what a
-// reference stands for never gets into a configuration (io/security/secret-reader.ts).
+// Owns the configuration of one cluster: its brokers, TLS and SASL. A secret is a text or a
+// reference; the value of a reference is never part of a configuration
+// (io/security/secret-reader.ts).
 
 import { z } from 'zod'
 import { clusterDefaults } from './defaults.ts'
@@ -37,13 +37,13 @@ export const secretReferences = [
 
 const referenceForms = '{ secretsManager, key } | { ssm }'
 
-/** A text, or where AWS keeps it. */
+/** A text, or a reference to it in AWS. */
 const secretText = (what: string) => {
   const accepted = `${what} | ${referenceForms}`
   return z.union([text(accepted), ...secretReferences], accepted)
 }
 
-// A secret that is sent over a network in the clear is none.
+// The client secret is sent to this URL, so only HTTPS or this machine will do.
 const tokenUrl = text('an https:// URL').regex(
   /^(https:\/\/|http:\/\/(localhost|127\.0\.0\.1)[:/])/,
   'an https:// URL',
@@ -143,7 +143,7 @@ export const clusterSchema = z.strictObject(
   '{ brokers, tls, sasl }',
 )
 
-/** True for the PEM itself, which is used as it is; anything else names a file. */
+/** True for the text of a PEM. Any other text names a file. */
 export function isPemText(value: string): boolean {
   return value.includes('-----BEGIN ')
 }
@@ -151,5 +151,5 @@ export function isPemText(value: string): boolean {
 export type SecretText = z.output<ReturnType<typeof secretText>>
 export type SecretReference = Exclude<SecretText, string>
 export type TokenSource = z.output<typeof token>
-/** How a token is fetched: OAuth 2.0 client credentials (RFC 6749, section 4.4). */
+/** The OAuth 2.0 client credentials that fetch a token (RFC 6749, section 4.4). */
 export type ClientCredentials = Extract<TokenSource, { url: string }>

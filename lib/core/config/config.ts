@@ -1,5 +1,6 @@
-// Owns the configuration's one schema: what gapless.yml may say and what it means once the defaults
-// are in. Does not own the file, the environment, or line numbers (io/config/config-file.ts).
+// Owns the schema of the configuration: the keys of gapless.yml, their meanings, accepted values
+// and defaults. docs/CONFIG.md and the schema for editors are made from it. Does not own the file,
+// the environment, or line numbers (io/config/config-file.ts).
 
 import { z } from 'zod'
 import { about, clusterSchema, text } from './cluster-config.ts'
@@ -10,7 +11,7 @@ import { parseSelector, type TopicRules } from './topic-selection.ts'
 const MINUTE_MS = 60_000
 const GIB = 1024 ** 3
 
-/** Numbers may arrive as text, from the environment. */
+/** A whole number. It may arrive as text, from the environment. */
 const count = (min: number, max: number) =>
   z.coerce
     .number<unknown>(`a whole number from ${min} to ${max}`)
@@ -122,7 +123,7 @@ const flow = z.strictObject(
   '{ name, from, to, topics, … }',
 )
 
-/** What gapless.yml may say. */
+/** The schema of gapless.yml. */
 export const configSchema = z.strictObject(
   {
     clusters: about(
@@ -147,7 +148,7 @@ export type FlowConfig = Config['flows'][number] & TopicRules & Policies & { bud
 
 export type ConfigPath = readonly (string | number)[]
 
-/** One thing that is wrong: where, and what would be accepted there. */
+/** A refused value: its path, and the form that would be accepted there. */
 export type ConfigProblem = { readonly path: ConfigPath; readonly accepted: string }
 
 export type ParsedConfig =
@@ -155,8 +156,8 @@ export type ParsedConfig =
   | { readonly kind: 'invalid'; readonly problems: readonly ConfigProblem[] }
 
 /**
- * Checks a parsed document. Unknown keys are refused: a misspelt policy
- * must not fall back in silence.
+ * Checks a parsed document. Unknown keys are refused: a misspelt policy must not fall back to its
+ * default unnoticed.
  */
 export function parseConfig(document: unknown): ParsedConfig {
   const parsed = configSchema.safeParse(document)
@@ -198,7 +199,7 @@ function crossChecks({ clusters, flows }: Config): ConfigProblem[] {
     if (seen.has(each.name)) at('name', 'a name no other flow has')
     seen.add(each.name)
     const { leaseMs, requestTimeoutMs, checkpointIntervalMs } = each.budgets
-    // A produce that may outlive the lease could be acknowledged to an owner who is none any more.
+    // A Produce request that outlives the lease could be acknowledged to a former owner.
     if (requestTimeoutMs >= leaseMs) at('budgets', 'requestTimeoutMs below leaseMs')
     if (checkpointIntervalMs * 2 > leaseMs)
       at('budgets', 'checkpointIntervalMs at most leaseMs / 2')

@@ -69,7 +69,10 @@ describe.concurrent('Wrong usage ends with exit code 2 and one line:', () => {
     [['statu'], "error: unknown command 'statu' (Did you mean status?)"],
     [['status', '--jsn'], "error: unknown option '--jsn' (Did you mean --json?)"],
     [['status', 'x'], "error: too many arguments for 'status'. Expected 0 arguments but got 1: x."],
-    [['run'], 'error: run needs --once: on a schedule it runs as functions (see README)'],
+    [
+      ['run'],
+      'error: run needs --once: only the deployed functions run on a schedule (see README)',
+    ],
     [['resume'], "error: missing required argument 'topic:partition'"],
     [
       ['resume', 'commit-log'],
@@ -89,7 +92,7 @@ describe.concurrent('Wrong usage ends with exit code 2 and one line:', () => {
     ],
     [
       ['reset-topic', 't'],
-      'error: reset-topic asks first, but there is no terminal to ask at: to delete without a question add --yes',
+      'error: reset-topic asks before it deletes, and there is no terminal to ask at: add --yes to delete without asking',
     ],
     [
       ['reset-topic', '__consumer_offsets', '--yes'],

@@ -46,7 +46,7 @@ describe('gapless status', () => {
   test('shows a line per partition, and a dash for what is not known', async () => {
     const lines = (await renderStatus(statusOf([partition, unobserved]))).split('\n')
     expect(lines[0]).toBe(
-      'primary-to-standby: 1 replicating, 1 unobserved; lag 1,500 records and that of 1 unknown',
+      'primary-to-standby: 1 replicating, 1 unobserved; lag 1,500 records, unknown for 1 of 2 partitions',
     )
     const cells = lines.slice(1).map(line => line.split(/ {2,}/))
     expect(cells[1]).toEqual([
