@@ -45,7 +45,7 @@ function createBar({ total, output, note, nowMs }: ProgressInput): Progress {
   return {
     start() {
       startedMs = nowMs()
-      // A timer and not `update`: the time goes on while a broker does not answer.
+      // A timer and not `update`: the time shown advances while a broker does not answer.
       timer = setInterval(draw, REDRAW_EVERY_MS)
       draw()
     },

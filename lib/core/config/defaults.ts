@@ -67,7 +67,7 @@ export const budgetDefaults: Budgets = {
   reserveMs: 10_000,
   // The default of fetch.max.wait.ms in Kafka's consumer.
   fetchWaitMs: 500,
-  // About 40 ms of data at 100 MB/s, so that fetching never waits for a round trip.
+  // About 40 ms of data at 100 MB/s, so that fetching never waits for the network.
   fetchBytesMax: 4 * MIB,
   // As much as the whole response, so that a single partition runs at full speed. Partitions that
   // lag at the same time share a response and take turns at being first in it.
@@ -155,7 +155,7 @@ export const measuredTopicsMax = 10
 /** Incidents in one notification: far below the 256 KB that SNS takes. */
 export const notifiedIncidentsMax = 50
 
-/** Notifications of a flow in one tick; the next tick goes on. */
+/** Notifications of a flow in one tick; the next tick sends the others. */
 export const notificationsMax = 10
 
 /** Leader epochs in a checkpoint: its row stays below 1 KB, one write unit of DynamoDB. */

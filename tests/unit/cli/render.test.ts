@@ -37,9 +37,9 @@ const unobserved: PartitionStatus = {
   latencyMs: null,
 }
 
-function statusOf(partitions: PartitionStatus[], silent: string[] = []): StatusReport {
+function statusOf(partitions: PartitionStatus[], notObserved: string[] = []): StatusReport {
   const warnings = ['a warning, without effect on the exit code']
-  return { flows: [{ name: 'primary-to-standby', partitions, unobserved: silent, warnings }] }
+  return { flows: [{ name: 'primary-to-standby', partitions, unobserved: notObserved, warnings }] }
 }
 
 describe('gapless status', () => {
@@ -81,9 +81,9 @@ describe('gapless status', () => {
     [['halted'], ['standby: broker b:1'], 3],
   ])(
     'status of partitions in states %j, with %j unobserved, ends with exit code %i',
-    (states, silent, code) => {
+    (states, notObserved, code) => {
       const partitions = states.map(state => ({ ...partition, state }))
-      expect(statusExitCode(statusOf(partitions, silent))).toBe(code)
+      expect(statusExitCode(statusOf(partitions, notObserved))).toBe(code)
     },
   )
 })
@@ -101,11 +101,13 @@ const ran: PartitionRunReport = {
 
 function runOf(
   partitions: PartitionRunReport[],
-  silent: string[] = [],
+  notObserved: string[] = [],
   failures: string[] = [],
 ): RunReport {
   return {
-    flows: [{ name: 'primary-to-standby', partitions, warnings: [], unobserved: silent, failures }],
+    flows: [
+      { name: 'primary-to-standby', partitions, warnings: [], unobserved: notObserved, failures },
+    ],
     recordsReplicated: '2000000',
     bytesReplicated: '400000000',
     elapsedMs: 8_000,
@@ -140,12 +142,12 @@ describe('gapless run --once', () => {
     [[], ['primary: broker b:1'], 1],
   ])(
     'run --once with outcomes %j, and %j unobserved, ends with exit code %i',
-    (outcomes, silent, code) => {
+    (outcomes, notObserved, code) => {
       expect(
         runExitCode(
           runOf(
             outcomes.map(outcome => ({ ...ran, outcome })),
-            silent,
+            notObserved,
           ),
         ),
       ).toBe(code)

@@ -26,7 +26,7 @@ test('every default of the configuration has a reason in docs/CONFIG.md', () => 
 describe('the schema for editors', () => {
   const example = read('gapless.yml')
   const schema = JSON.parse(renderEditorSchema())
-  // Strict: a word that JSON Schema does not know is an error, and not left out in silence.
+  // Strict: a word that JSON Schema does not know is an error, and not ignored.
   const validate = new Ajv({ strict: true, allErrors: true, strictTypes: false }).compile(schema)
   /** Where an editor would draw a line under the text, and why. */
   const complaintsAbout = (text: string) => {

@@ -160,12 +160,12 @@ describe('emitted metrics', () => {
       meter.recovered(5)
       meter.end({ partitions: [], failures: [] })
     })
-    const auditor = printed('watch', sink => {
+    const watch = printed('watch', sink => {
       sink.topic({ flow: 'orders', topic: 'a' }, { LagRecords: 1, OpenIncidents: 1 })
     })
     const sent = [
       ...worker.map(each => ({ ...each, by: 'replicate' as const })),
-      ...auditor.map(each => ({ ...each, by: 'watch' as const })),
+      ...watch.map(each => ({ ...each, by: 'watch' as const })),
       ...quietTick().map(each => ({ ...each, by: null })),
     ]
     const names = new Set<string>()
@@ -178,7 +178,7 @@ describe('emitted metrics', () => {
       expect(metric.sets.map(set => [...dimensionSets[set]].sort().join())).toContain(keys)
     }
     expect(names).toEqual(new Set(metricNames))
-    expect(auditor.map(each => each.name)).toEqual(['LagRecords'])
+    expect(watch.map(each => each.name)).toEqual(['LagRecords'])
   })
 
   test('latencies are emitted as a list of values for percentiles, in one line per dimension set', () => {
