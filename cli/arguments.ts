@@ -1,9 +1,9 @@
-// Owns the readers of arguments that several commands take. Each throws with what is accepted;
-// commander adds which argument it was.
+// Owns the parsers of arguments that several commands take. Each throws the accepted form;
+// commander adds the name of the argument.
 
 import { InvalidArgumentError } from 'commander'
 
-/** A reader of whole decimal numbers in a range, for commander. */
+/** A parser of whole decimal numbers in a range, for commander. */
 export function wholeNumber(min: number, max: number): (text: string) => number {
   return text => {
     const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN

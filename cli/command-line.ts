@@ -1,9 +1,9 @@
-// Owns what the file of a command is given by the program (program.ts).
+// Owns the interface that the program (program.ts) gives to the file of each command.
 
 import type { Context } from './context.ts'
 import type { ExitCode } from './exit-code.ts'
 
-/** What a command's file gets: `cli.action` turns its result into the exit code of the process. */
+/** `action` turns the result of a command into the exit code of the process. */
 export type CommandLine = {
   action<Arguments extends unknown[]>(
     run: (context: Context, ...input: Arguments) => Promise<ExitCode>,

@@ -12,27 +12,27 @@ import { UsageError } from './exit-code.ts'
 
 const DEFAULT_TABLE = 'gapless'
 
-/** For one question by a person; the loops have the budgets of their flow. */
+/** For requests of a command itself; the loops use the budgets of their flow. */
 const REQUEST_TIMEOUT_MS = 15_000
 
 export type Context = {
   readonly env: Environment
   readonly table: string
-  /** The answer. Nothing else goes to standard output. */
+  /** Prints the answer of the command. Nothing else goes to standard output. */
   print(line: string): void
-  /** Everything that is not the answer: progress, log lines, errors. */
+  /** Prints everything that is not the answer to standard error: progress, log lines, errors. */
   note(line: string): void
   /** For the loops: log lines on standard error. */
   log: Log
   config(): Promise<Config>
-  /** The flow of that name, or every flow. Throws UsageError when there is none of that name. */
+  /** The named flow, or with null every flow. Throws UsageError when no flow has the name. */
   flows(name: string | null): Promise<readonly FlowConfig[]>
   dynamoDb(): Promise<DynamoDBClient>
   checkpoints(): Promise<CheckpointStore>
   incidents(): Promise<IncidentStore>
   cluster(name: string): Promise<Cluster>
   topicAdmin(name: string): Promise<TopicAdmin>
-  /** Closes whatever was opened. */
+  /** Closes every client that the command opened. */
   close(): Promise<void>
 }
 
@@ -105,7 +105,7 @@ function clusterNamed({ clusters }: Config, name: string): Config['clusters'][st
   throw new UsageError(`no cluster is named "${name}"; the configuration has ${names}`)
 }
 
-/** The same promise for everyone who asks. */
+/** Loads on the first call; every caller gets the same promise. */
 function once<T>(load: () => Promise<T>): () => Promise<T> {
   let loaded: Promise<T> | null = null
   return () => {

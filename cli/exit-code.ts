@@ -1,10 +1,10 @@
-// Owns what the exit code of a command says; scripts and docs/CLI.md depend on it.
+// Owns the exit codes of the commands. They are a contract with scripts (docs/CLI.md).
 
 export const exitCode = {
   ok: 0,
-  /** Something was asked for and did not happen, or could not be looked at. */
+  /** A requested action did not happen, or something could not be observed. */
   failed: 1,
-  /** Wrong usage or a wrong configuration: nothing was tried. */
+  /** Wrong usage or a wrong configuration: no work was started. */
   usage: 2,
   /** A partition is halted and waits for `gapless resume`. */
   halted: 3,
@@ -14,7 +14,7 @@ export const exitCode = {
 
 export type ExitCode = (typeof exitCode)[keyof typeof exitCode]
 
-/** Wrong usage that commander cannot know of; `message` says what is accepted. */
+/** Wrong usage that commander does not detect; `message` says what is accepted. */
 export class UsageError extends Error {
   override readonly name = 'UsageError'
 }

@@ -1,5 +1,5 @@
-// Owns what a person sees when a command fails: one line per problem, what to do next, no stack.
-// GAPLESS_DEBUG=1 adds the stack for whoever looks for a bug.
+// Owns the lines that an operator reads when a command fails: one line per problem with the next
+// step, and no stack trace. GAPLESS_DEBUG=1 adds the stack trace.
 
 import { CommanderError } from 'commander'
 import { type ExitCode, exitCode, UsageError } from './exit-code.ts'
@@ -7,14 +7,14 @@ import { type ExitCode, exitCode, UsageError } from './exit-code.ts'
 export type Failure = { readonly lines: readonly string[]; readonly exitCode: ExitCode }
 
 const brokerHint =
-  'Check its brokers, tls and sasl in the configuration, and that Kafka answers there.'
+  'Check brokers, tls and sasl of this cluster in the configuration, and that its brokers run.'
 
 /**
- * Errors are told apart by name: their classes live in modules that a command may never have
- * loaded, and loading them here would make every command as slow as the slowest.
+ * Errors are told apart by name. Importing their classes would load the modules of every command,
+ * and make each command start as slowly as the slowest.
  */
 export function describeFailure(error: unknown): Failure {
-  // Commander has printed its sentence, or the help or version that was asked for.
+  // Commander has already printed its error, or the requested help.
   if (error instanceof CommanderError) {
     return { lines: [], exitCode: error.exitCode === 0 ? exitCode.ok : exitCode.usage }
   }
@@ -28,12 +28,12 @@ export function describeFailure(error: unknown): Failure {
         lines: error.message.split('\n').map(line => `error: ${line}`),
         exitCode: exitCode.usage,
       }
-    // Ctrl-C at a question.
+    // Ctrl-C at the confirmation of reset-topic.
     case 'ExitPromptError':
       return { lines: ['Nothing was done.'], exitCode: exitCode.interrupted }
     case 'ReplicatorError':
       return failed(sentences(error.message, hintOf(error)))
-    // A cluster that does not answer a question; the brokers asked are in the sentence.
+    // A cluster did not answer; the error names the brokers that were asked.
     case 'BrokerFailure':
       return failed(sentences(`Cluster ${clusterOf(error)}: ${error.message}`, brokerHint))
     default:
@@ -41,11 +41,11 @@ export function describeFailure(error: unknown): Failure {
   }
 }
 
-/** The stack with its causes, where GAPLESS_DEBUG asks for it; otherwise nothing. */
+/** The stack traces of an error and its causes when GAPLESS_DEBUG is 1, otherwise no line. */
 export function describeStack(error: unknown, debug: string | undefined): string[] {
   if (debug !== '1' || !(error instanceof Error) || error instanceof CommanderError) return []
   const causes: string[] = []
-  // Bounded: a cause may, in principle, be its own cause.
+  // Bounded, because a chain of causes may be circular.
   for (let at: unknown = error; at instanceof Error && causes.length < 10; at = at.cause) {
     causes.push(at.stack ?? `${at.name}: ${at.message}`)
   }
@@ -56,7 +56,7 @@ function failed(text: string): Failure {
   return { lines: [`error: ${oneLine(text)}`], exitCode: exitCode.failed }
 }
 
-/** What happened and what to do about it, as two sentences whoever wrote them. */
+/** The error and its hint as two sentences, whether or not the error ends with a full stop. */
 function sentences(message: string, hint: string): string {
   const end = /[.!?]\s*$/.test(message) ? '' : '.'
   return `${message}${end} ${hint.charAt(0).toUpperCase()}${hint.slice(1)}`

@@ -1,6 +1,6 @@
-// Owns the way from a command to the loops in lib/run, and from their values to the JSON contract.
-// The one place where the command line meets replication. Flows come one after the other: their
-// clusters are usually the same.
+// Runs the loops of lib/run for the commands and turns their results into the JSON contract. No
+// other file of cli/ starts a loop. Flows run one after the other, because they usually share their
+// clusters.
 
 import type { FlowConfig } from '../lib/core/config/config.ts'
 import {
@@ -29,7 +29,7 @@ export async function readStatus(
   return { flows: reports }
 }
 
-/** Ends early, with everything acknowledged in the checkpoints, when `interrupted` is aborted. */
+/** Aborting `interrupted` ends the run early, with every acknowledged record checkpointed. */
 export async function runOnce(
   context: Context,
   flows: readonly FlowConfig[],
@@ -63,7 +63,7 @@ export async function runOnce(
   }
 }
 
-/** @throws ReplicatorError with what to do when the partition cannot go on. */
+/** @throws ReplicatorError, with the next step as hint, when the partition cannot be resumed. */
 export async function resumePartition(
   context: Context,
   request: {

@@ -1,6 +1,5 @@
-// Owns the list of commands and the way from arguments to an exit code. A command's file is
-// light to load; what it needs to do its work it imports when it runs, so `--help` and
-// wrong usage answer at once.
+// Owns the list of commands, and turns arguments into an exit code. The file of a command imports
+// its clients only when the command runs, so that `--help` and wrong usage answer at once.
 
 import { Command, type OutputConfiguration } from 'commander'
 import type { CommandLine } from './command-line.ts'
@@ -28,7 +27,7 @@ Exit codes:
 
 Every command explains itself: gapless COMMAND --help`
 
-/** Runs one command. Never rejects: whatever went wrong is said on standard error. */
+/** Runs one command. Never rejects: every failure is a line on standard error. */
 export async function runCommandLine(
   args: readonly string[],
   env: NodeJS.ProcessEnv,
@@ -58,7 +57,7 @@ export async function runCommandLine(
 function createProgram(cli: CommandLine): Command {
   const output: OutputConfiguration = {
     writeErr: text => process.stderr.write(text),
-    // One line: the suggestion ("Did you mean ...") follows on the same one.
+    // Commander puts its suggestion ("Did you mean ...") on a second line; an error is one line.
     outputError: (text, write) => write(`${text.trim().replace(/\s*\n\s*/g, ' ')}\n`),
   }
   const program = new Command('gapless')

@@ -1,5 +1,5 @@
-// Owns a look at the topics of one cluster: ids, partitions, both ends of each log. What does not
-// answer is null and named; it is never reported as empty.
+// Lists the topics of one cluster: ids, partitions, log start and log end offsets. An offset that
+// could not be read is null and has a problem that names it; it is never reported as 0.
 
 import type {
   Cluster,
@@ -11,15 +11,16 @@ import type { TopicReport } from '../lib/run/operate/report.ts'
 
 export type TopicListing = {
   readonly topics: readonly TopicReport[]
-  /** One sentence per thing that could not be looked at. */
+  /** One sentence for each topic, partition or broker that could not be observed. */
   readonly problems: readonly string[]
 }
 
 type ExistingTopic = Extract<TopicDescription, { kind: 'exists' }>
 
 /**
- * The topics of those names, or with null all that the principal may see; by name, without Kafka's
- * internal ones unless `internal`. Throws `BrokerFailure` when the cluster does not answer at all.
+ * Lists the named topics, or with null every topic that the principal may Describe, sorted by name.
+ * Kafka's internal topics are left out unless `internal`. Throws `BrokerFailure` when the cluster
+ * does not answer at all.
  */
 export async function listTopics(
   cluster: Cluster,
@@ -50,7 +51,7 @@ export async function listTopics(
   }
 }
 
-/** One request per broker, whatever the number of partitions. */
+/** Sends one ListOffsets request per broker, whatever the number of partitions. */
 async function readOffsets(cluster: Cluster, topics: readonly ExistingTopic[], point: LogPoint) {
   const byLeader = new Map<number, LeaderPartition[]>()
   const offsets = new Map<string, string>()
@@ -75,7 +76,7 @@ async function readOffsets(cluster: Cluster, topics: readonly ExistingTopic[], p
   return { offsets, problems }
 }
 
-/** A broker that does not answer hides its own partitions, not those of the others. */
+/** Returns the failure of one broker instead of throwing it: other brokers may still answer. */
 async function listInto(
   offsets: Map<string, string>,
   problems: string[],

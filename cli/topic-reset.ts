@@ -1,5 +1,5 @@
-// Owns a drill: a topic deleted and recreated under its name, with its configs, so that it has
-// another topic id. Does not own whether that is wanted (commands/reset-topic.ts asks).
+// Deletes and recreates a topic under its name and with its configs, so that it has another topic
+// id: a drill. Does not own the confirmation (commands/reset-topic.ts).
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { TopicAdmin } from '../lib/io/admin/topic-admin.ts'
@@ -7,15 +7,15 @@ import type { Cluster, TopicDescription } from '../lib/io/cluster/cluster.ts'
 import { ReplicatorError } from '../lib/io/failure/replicator-error.ts'
 
 /**
- * Deleting takes a controller milliseconds, and the brokers that still hold
- * the old topic a little longer.
+ * The controller deletes a topic within milliseconds; brokers that still hold the topic take a
+ * little longer.
  */
 const RESET_DEADLINE_MS = 30_000
 const POLL_MS = 100
 
 /**
- * Somebody who creates the topic between our two steps is outrun once or
- * twice; more often is no accident.
+ * A client may happen to recreate the topic between the two steps once or twice. When it happens
+ * more often, the client does it every time.
  */
 const RECREATIONS_MAX = 3
 
@@ -28,15 +28,15 @@ export type ResetTopic = {
 }
 
 /**
- * Deletes and recreates `topic`. Returns once the cluster answers with the new topic
- * id and every leader answers.
+ * Deletes and recreates `topic`. Returns once the metadata has the new topic id, and a leader for
+ * every partition.
  * @throws ReplicatorError, BrokerFailure
  */
 export async function resetTopic(input: {
   readonly cluster: Cluster
   readonly admin: TopicAdmin
   readonly topic: string
-  /** Null: as many as it has. */
+  /** Null keeps the number of partitions. */
   readonly partitions: number | null
 }): Promise<ResetTopic> {
   const { cluster, admin, topic } = input
@@ -75,9 +75,8 @@ async function recreate(input: {
   while (performance.now() < deadline) {
     if ((await admin.createTopic({ name: topic, partitions, configs })) === 'created') return
     const found = await describeOne(cluster, topic)
-    // Another id than the old one's: a client asked for the topic while it was gone, and the
-    // broker made it (auto.create.topics.enable), with one partition and without its configs.
-    // That is not what was asked for.
+    // A third topic id: a client asked for the topic while it was deleted, and the broker created
+    // it (auto.create.topics.enable) with one partition and without its configs.
     if (found.kind === 'exists' && found.topicId !== previousTopicId) {
       recreations += 1
       if (recreations === RECREATIONS_MAX) break
@@ -87,7 +86,7 @@ async function recreate(input: {
   }
   throw refused(
     `Cluster ${cluster.name}: topic ${topic} was deleted, but could not be recreated with ${partitions} partitions.`,
-    'Stop whoever recreates it (auto.create.topics.enable), delete it, and create it by hand.',
+    'Stop the clients whose requests recreate it (auto.create.topics.enable), delete it, and create it by hand.',
   )
 }
 
@@ -112,7 +111,7 @@ async function waitForNewTopic(input: {
     await delay(POLL_MS)
   }
   throw refused(
-    `Cluster ${cluster.name}: topic ${topic} was recreated, but does not answer with its new id after ` +
+    `Cluster ${cluster.name}: topic ${topic} was recreated, but the metadata does not show its new topic id after ` +
       `${RESET_DEADLINE_MS / 1_000} s.`,
     `Check it with: gapless topics --cluster ${cluster.name}`,
   )
@@ -127,7 +126,7 @@ export function notThere(
   cluster: Cluster,
   topic: Exclude<TopicDescription, { kind: 'exists' }>,
 ): ReplicatorError {
-  const list = `See what is there with: gapless topics --cluster ${cluster.name}`
+  const list = `List its topics with: gapless topics --cluster ${cluster.name}`
   switch (topic.kind) {
     case 'missing':
       return refused(`Cluster ${cluster.name} has no topic ${topic.name}.`, list)
@@ -138,7 +137,7 @@ export function notThere(
       )
     case 'unknown':
       return refused(
-        `Cluster ${cluster.name}: topic ${topic.name} answers ${topic.errorName}.`,
+        `Cluster ${cluster.name}: the brokers answered ${topic.errorName} for topic ${topic.name}.`,
         list,
       )
   }

@@ -1,6 +1,6 @@
-// The door to one tick: looks at every flow, creates what is missing on the standby, and hands the
-// partitions with work to workers. Workers fail by themselves (replicate.ts); this function fails
-// when it could not hand out work.
+// The handler of one tick: observes every flow, creates missing topics on the standby, and invokes
+// workers for the partitions with work. A worker reports its own failure (replicate.ts); this
+// function fails when it could not hand out work.
 
 import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware'
 import middy from '@middy/core'
@@ -34,8 +34,8 @@ async function run(): Promise<PlanAnswer> {
     try {
       flows.push(await tick(flow, failures))
     } catch (error) {
-      // One flow's table or cluster must not keep the others from their tick;
-      // the failure is thrown below.
+      // A flow whose table or cluster fails must not keep the others from their tick. The failure
+      // is thrown below.
       failures.push(`flow ${flow.name}: ${error instanceof Error ? error.message : String(error)}`)
     }
     metrics.flow(flow.name, planMetrics({ errors: failures.length - before }))

@@ -1,6 +1,6 @@
-// The door to one worker: runs the partitions it was given until they are drained, or until this
-// invocation's time is up. Fails at its very end, after every checkpoint, when a partition halted
-// or failed: then Lambda's own error metric shows it, and nothing that was copied is lost by it.
+// The handler of one worker: replicates its partitions until they are drained or the invocation's
+// time is up. When a partition halted or failed, the invocation fails after its last checkpoint:
+// Lambda's own error metric shows it, and no progress is lost.
 
 import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware'
 import middy from '@middy/core'
@@ -26,7 +26,7 @@ const shard = z.strictObject({
       topicIsKnown: z.boolean(),
     }),
   ),
-  /** Only of a worker that was invoked by another one: whose leases it waits for. */
+  /** The owner whose leases this worker waits for; absent when `plan` invoked the worker. */
   predecessor: z.strictObject({ owner: z.string(), releasesAtMs: z.number() }).optional(),
 })
 export type ShardEvent = z.infer<typeof shard>
@@ -56,7 +56,10 @@ async function run(event: unknown, context: Context): Promise<ReplicateAnswer> {
   const invokeSuccessor: InvokeSuccessor = handOver =>
     startWorker({ flow: name, ...handOver } satisfies ShardEvent, detail =>
       // The next tick finds the leases free and hands the partitions out again.
-      log({ level: 'warn', text: `No successor took over flow ${name}: ${detail}` }),
+      log({
+        level: 'warn',
+        text: `The successor for flow ${name} could not be invoked: ${detail}`,
+      }),
     )
   const meter = createRunMeter(values => metrics.flow(flow.name, values))
   const report = await replicateAndReport(
@@ -79,7 +82,7 @@ async function run(event: unknown, context: Context): Promise<ReplicateAnswer> {
     const text = `${topic}-${partition}: ${outcome}${detail === null ? '' : `, ${detail}`}`
     log({ level: outcome === 'failed' ? 'error' : 'info', text })
   }
-  for (const text of report.failures) log({ level: 'error', text: `Run not ended well: ${text}` })
+  for (const text of report.failures) log({ level: 'error', text: `The run failed while ${text}` })
   if (bad.length > 0 || report.failures.length > 0) {
     const names = bad.map(each => `${each.topic}-${each.partition} ${each.outcome}`).join(', ')
     const attention = `${bad.length} of ${report.partitions.length} partitions need attention`

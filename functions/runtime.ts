@@ -1,6 +1,6 @@
-// Owns what both handlers read at cold start: the configuration, the table, the logger, the
-// metrics. A container that cannot read its configuration fails its first invocation with that one
-// line, and every one after it.
+// Owns what the three handlers (plan, replicate, watch) load at cold start: the configuration, the
+// table, the logger and the metrics. A container that cannot read its configuration fails every
+// invocation with the lines about it.
 
 import { Logger } from '@aws-lambda-powertools/logger'
 import { Metrics } from '@aws-lambda-powertools/metrics'
@@ -13,9 +13,9 @@ import { createDynamoDbClient } from '../lib/io/table/dynamodb-client.ts'
 import { type OpenFlow, openFlow } from '../lib/run/open-flow.ts'
 
 /**
- * Middy would fail an invocation five milliseconds before its time is up, with a sentence that says
- * nothing, and what was under way would go on in the next invocation's process. Lambda says that it
- * timed out, and ends the process.
+ * Middy would fail an invocation five milliseconds before its timeout with an error that does not
+ * say so, and unfinished work would go on in the next invocation of the same process. Lambda
+ * reports the timeout itself, and ends the process.
  */
 export const timeOutByLambda = { timeoutEarlyInMillis: 0 }
 
@@ -25,7 +25,7 @@ export type Runtime = {
   readonly logger: Logger
   readonly log: Log
   readonly metrics: MetricSink
-  /** Opened once per container and flow; connections that died while it was frozen are replaced. */
+  /** Opens a flow once per container; connections that died in a frozen container are replaced. */
   open(flow: FlowConfig): OpenFlow
 }
 

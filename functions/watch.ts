@@ -1,6 +1,7 @@
-// The door to the auditor: looks at every flow, says how it stands in metrics, and tells people of
-// incidents. Trusts neither plan nor replicate, and shares no decision with them. Fails when it
-// could not look or could not tell; its heartbeat says that it came to its end.
+// The handler of the watch function: compares the checkpoints of every flow with both clusters,
+// emits metrics, and publishes incidents to the alert topic. It trusts neither plan nor replicate,
+// and shares no decision with them. It fails when it could not observe or publish; its heartbeat
+// says that it finished.
 
 import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware'
 import middy from '@middy/core'
@@ -20,7 +21,7 @@ export type WatchAnswer = {
     readonly partitions: number
     readonly unobserved: number
     readonly openIncidents: number
-    /** Incidents that somebody was told of by this invocation. */
+    /** Incidents that this invocation published to the alert topic. */
     readonly told: number
   }[]
 }
@@ -29,13 +30,13 @@ async function run(): Promise<WatchAnswer> {
   const { config, metrics } = await runtime
   const flows: WatchAnswer['flows'][number][] = []
   const failures: string[] = []
-  // Side by side: a cluster that does not answer takes its time, and must not take that of others.
+  // Concurrently: a cluster that does not answer must not delay the other flows.
   await Promise.all(
     config.flows.map(async flow => {
       try {
         flows.push(await look(flow))
       } catch (error) {
-        // One flow must not hide the others from the auditor; the failure is thrown below.
+        // A flow that fails must not keep the others unobserved. The failure is thrown below.
         const detail = error instanceof Error ? error.message : String(error)
         failures.push(`flow ${flow.name}: ${detail}`)
         metrics.flow(flow.name, { Errors: 1 })
@@ -50,18 +51,18 @@ async function run(): Promise<WatchAnswer> {
 async function look(flow: FlowConfig): Promise<WatchAnswer['flows'][number]> {
   const { metrics, open, stage } = await runtime
   const { deps, auditing } = open(flow)
-  const audit = await watchFlow({ ...deps, ...auditing }, flow)
-  metrics.flow(flow.name, watchMetrics(audit))
-  for (const { topic, values } of topicMetrics(audit)) {
+  const health = await watchFlow({ ...deps, ...auditing }, flow)
+  metrics.flow(flow.name, watchMetrics(health))
+  for (const { topic, values } of topicMetrics(health)) {
     metrics.topic({ flow: flow.name, topic }, values)
   }
   const about = { stage, flow: flow.name }
   const told = notify === null ? 0 : await notifyIncidents({ ...auditing, notify }, about)
   return {
     name: flow.name,
-    partitions: audit.partitions.length,
-    unobserved: audit.partitions.filter(each => each.unobserved.length > 0).length,
-    openIncidents: audit.openIncidents,
+    partitions: health.partitions.length,
+    unobserved: health.partitions.filter(each => each.unobserved.length > 0).length,
+    openIncidents: health.openIncidents,
     told,
   }
 }

@@ -1,7 +1,8 @@
-// Owns the alarms: which metric under which dimension set, from when on, what it means and what to
-// run. `node infra/generate-monitoring.ts` writes them to infra/alarms.yml; a test fails while that
-// is not up to date, and when an alarm waits for what no function emits. Does not own the metrics
-// (lib/core/monitoring/metric.ts) nor the runbook (docs/OPERATING.md, one heading for each alarm).
+// Owns the alarms: the metric and dimension set of each, its threshold, its meaning and the command
+// to run. `node infra/generate-monitoring.ts` writes them to infra/alarms.yml; a test fails while
+// the file is not up to date, and when an alarm waits for a metric that no function emits. Does not
+// own the metrics (lib/core/monitoring/metric.ts) nor the runbook (docs/OPERATING.md, one heading
+// for each alarm).
 
 import {
   type DimensionSet,
@@ -13,19 +14,22 @@ import {
 } from '../lib/core/monitoring/metric.ts'
 
 export type Alarm = {
-  /** Its name is `gapless-<stage>-<id>`. */
+  /** The name of the alarm is `gapless-<stage>-<id>`. */
   readonly id: string
   readonly metric: MetricName
-  /** Whose heartbeat; every other alarm looks at all flows of the stage together. */
+  /** The function of a heartbeat; every other alarm covers all flows of the stage together. */
   readonly of?: Emitter
   readonly statistic: 'Sum' | 'Maximum' | 'Minimum'
   readonly when: 'above' | 'below'
   readonly threshold: number
-  /** So many minutes in a row. */
+  /** The alarm goes off after so many minutes in a row. */
   readonly minutes: number
-  /** What no value means; unknown is not healthy where the value itself is the sign of life. */
+  /**
+   * How missing data counts: a missing heartbeat is a breach, because the value is the sign of
+   * life.
+   */
   readonly missing: 'breaching' | 'notBreaching'
-  /** Part of the one alarm that says data are lost, or about to be. */
+  /** Part of the composite alarm "data at risk". */
   readonly isRisk: boolean
   readonly means: string
   readonly run: string
@@ -44,7 +48,8 @@ export const alarms: readonly Alarm[] = [
     metric: 'TruncationsDetected',
     ...lost,
     ...quiet,
-    means: 'The source deleted records before they were replicated. They are lost to the standby.',
+    means:
+      'The source deleted records before they were replicated. The standby will never have them.',
     run: 'gapless incidents (which offsets), then gapless resume TOPIC:PARTITION',
   },
   {
@@ -56,7 +61,7 @@ export const alarms: readonly Alarm[] = [
     minutes: 3,
     ...quiet,
     means:
-      'Retention will delete records that are not replicated within 4 hours. Nothing is lost yet.',
+      'Retention will delete records within 4 hours that are not replicated yet. Nothing is lost yet.',
     run: 'gapless status; lengthen retention.ms or retention.bytes of the topic on the source',
   },
   {
@@ -65,7 +70,7 @@ export const alarms: readonly Alarm[] = [
     ...lost,
     ...quiet,
     means:
-      'A topic was deleted and recreated on the source. What was not replicated of it is gone.',
+      'A topic was deleted and recreated on the source. Records that were not replicated before are lost.',
     run: look,
   },
   {
@@ -82,7 +87,7 @@ export const alarms: readonly Alarm[] = [
     ...standing,
     minutes: 1,
     ...quiet,
-    means: 'A partition is not replicated any more until somebody decides how it goes on.',
+    means: 'A partition is halted: it is not replicated until an operator resumes it.',
     run: 'gapless status; gapless resume TOPIC:PARTITION',
   },
   {
@@ -90,16 +95,18 @@ export const alarms: readonly Alarm[] = [
     metric: 'UnnoticedDifferences',
     ...standing,
     ...quiet,
-    means: 'The auditor sees a truncation, reset or divergence that replication has not noticed.',
-    run: `${look}; look into the logs of plan and replicate`,
+    means:
+      'watch sees a truncation, reset or divergence for which replication has stored no incident.',
+    run: `${look}; read the logs of plan and replicate`,
   },
   {
     id: 'stalled',
     metric: 'StalledPartitions',
     ...standing,
     ...quiet,
-    means: 'There are records to copy, and for 5 minutes nobody has worked on their partition.',
-    run: 'gapless status; look into the logs of plan and replicate; raise workersMax',
+    means:
+      'A partition has records to copy, and no worker has written its checkpoint for 5 minutes.',
+    run: 'gapless status; read the logs of plan and replicate; raise workersMax',
   },
   {
     id: 'lag',
@@ -119,8 +126,9 @@ export const alarms: readonly Alarm[] = [
     ...standing,
     missing: 'notBreaching',
     isRisk: false,
-    means: 'Something of a partition cannot be observed: unknown is not healthy.',
-    run: 'gapless status; the log of watch says what did not answer',
+    means:
+      'A partition cannot be observed: a broker, its topic or its row in the table. Its lag is unknown.',
+    run: 'gapless status; the log of watch names what did not answer',
   },
   {
     id: 'open-incident',
@@ -128,7 +136,7 @@ export const alarms: readonly Alarm[] = [
     ...standing,
     missing: 'notBreaching',
     isRisk: false,
-    means: 'An incident is open: nothing has moved past it.',
+    means: 'An incident is open: no policy and no operator has resolved it.',
     run: 'gapless incidents',
   },
   {
@@ -138,8 +146,8 @@ export const alarms: readonly Alarm[] = [
     minutes: 3,
     missing: 'notBreaching',
     isRisk: false,
-    means: 'Runs of partitions fail, or a function could not finish its work for a flow.',
-    run: 'look into the logs of plan, replicate and watch',
+    means: 'A partition failed in its run, or a function could not finish its work for a flow.',
+    run: 'read the logs of plan, replicate and watch',
   },
   {
     id: 'heartbeat-plan',
@@ -148,8 +156,8 @@ export const alarms: readonly Alarm[] = [
     ...beating,
     missing: 'breaching',
     isRisk: true,
-    means: 'plan does not run: nothing is replicated.',
-    run: 'look into the log of plan, its schedule and its concurrency',
+    means: 'plan has not finished for 3 minutes: no partition is handed to a worker.',
+    run: 'read the log of plan; check its schedule and its concurrency',
   },
   {
     id: 'heartbeat-watch',
@@ -158,12 +166,13 @@ export const alarms: readonly Alarm[] = [
     ...beating,
     missing: 'breaching',
     isRisk: true,
-    means: 'watch does not run: nobody audits, and no incident is told of.',
-    run: 'look into the log of watch, its schedule and its concurrency',
+    means:
+      'watch has not finished for 3 minutes: no health metric is emitted and no incident is published.',
+    run: 'read the log of watch; check its schedule and its concurrency',
   },
 ]
 
-/** Where an alarm looks: exactly these dimensions, no more and no less. */
+/** The dimensions of the alarm. CloudWatch matches them exactly: no more and no fewer. */
 export function dimensionSetOf(alarm: Alarm): DimensionSet {
   return alarm.of === undefined ? 'stage' : 'function'
 }
@@ -176,15 +185,15 @@ export type Resource = {
 
 export type AlarmOptions = {
   readonly stage: string
-  /** Of one value, in seconds; a test takes shorter ones, */
+  /** Length of a period in seconds; a test takes shorter ones. */
   readonly periodS?: number
-  /** and waits for fewer of them. */
+  /** Periods in a row at most; a test waits for fewer of them. */
   readonly periodsMax?: number
 }
 
 export const alertTopicId = 'AlertTopic'
 
-/** CloudFormation: the topic that is told, every alarm, and the one above them. */
+/** CloudFormation resources: the alert topic, every alarm, and the composite alarm. */
 export function alarmResources(options: AlarmOptions): Record<string, Resource> {
   const { stage } = options
   const told = [{ Ref: alertTopicId }]
@@ -212,8 +221,8 @@ export function alarmResources(options: AlarmOptions): Record<string, Resource> 
       Properties: {
         AlarmName: `gapless-${stage}-data-at-risk`,
         AlarmDescription:
-          'Data are lost, or will be, or nobody looks. One alarm for a pager; the ones below it say what, ' +
-          `and tell the alert topic themselves. Run: ${look}`,
+          'Records are lost or about to be lost, or the functions do not run. One alarm for a pager: the alarms ' +
+          `that it combines name the cause, and go to the alert topic themselves. Run: ${look}`,
         AlarmRule: {
           'Fn::Sub': alarms
             .filter(each => each.isRisk)
@@ -225,7 +234,7 @@ export function alarmResources(options: AlarmOptions): Record<string, Resource> 
   }
 }
 
-/** For Fn::Sub. */
+/** The ARN of an alarm, with the variables that Fn::Sub replaces. */
 export function alarmArn(name: string): string {
   return `arn:\${AWS::Partition}:cloudwatch:\${AWS::Region}:\${AWS::AccountId}:alarm:${name}`
 }

@@ -1,6 +1,6 @@
-// Owns the functions as Lambda runs them: every door of functions/ as one module of JavaScript, and
-// beside it what they share and every package they use. Nothing is installed in the image. Does not
-// own which doors there are (infra/code/image.yml).
+// Owns the bundle that Lambda runs: each handler of functions/ as one JavaScript module, beside the
+// modules and packages that they share. Nothing is installed in the image. Does not own the list of
+// functions (infra/code/image.yml).
 
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -11,7 +11,7 @@ import { kafkaClientParts } from './kafka-client-parts.ts'
 
 const projectDirectory = join(import.meta.dirname, '..')
 
-/** `image.yml`: what the image is started with, per function. */
+/** `image.yml`: the command that the image is started with, per function. */
 const imageCode = z.record(
   z.string(),
   z.object({
@@ -21,7 +21,7 @@ const imageCode = z.record(
 
 export type BundledFile = { readonly path: string; readonly bytes: number }
 
-/** The names of the functions, each of which has a door `functions/NAME.ts`. */
+/** The names of the functions; the handler of each is in `functions/NAME.ts`. */
 export async function listFunctions(): Promise<string[]> {
   const text = await readFile(join(import.meta.dirname, 'code', 'image.yml'), 'utf8')
   return Object.values(imageCode.parse(parse(text))).map(({ image: { command } }) =>
@@ -29,7 +29,7 @@ export async function listFunctions(): Promise<string[]> {
   )
 }
 
-/** Writes the modules to `directory`; about 1 s. Needs neither network nor Docker. */
+/** Writes the modules to `directory`, in about 1 s. Needs neither network nor Docker. */
 export async function bundleFunctions(directory: string): Promise<BundledFile[]> {
   const names = await listFunctions()
   const { metafile } = await build({
@@ -39,23 +39,24 @@ export async function bundleFunctions(directory: string): Promise<BundledFile[]>
     bundle: true,
     platform: 'node',
     target: 'node24',
-    // The doors await their configuration at the top level, which only ES modules may.
+    // The handlers await their configuration at the top level, which only ES modules may do.
     format: 'esm',
     outExtension: { '.js': '.mjs' },
     chunkNames: 'parts/[name]-[hash]',
-    // What one door needs only now and then (creating topics) stays a file that is read only then.
+    // A module that a handler imports dynamically (creating topics) stays a file of its own, which
+    // is read only when it is needed.
     splitting: true,
-    // Identifiers stay: shorter ones would need every function to be given its name again when it
-    // is made, on the way of every batch.
+    // Identifiers stay: with shorter ones, esbuild sets the name of each function again when the
+    // function is created, which would cost time for every batch.
     minifySyntax: true,
     minifyWhitespace: true,
     legalComments: 'linked',
-    // The other form of this package opens a .wasm file beside its own, which would not be there.
+    // The default export of this package opens a .wasm file beside its own, which no bundle has.
     alias: { '@platformatic/wasm-utils': '@platformatic/wasm-utils/bundled' },
     plugins: [kafkaClientParts],
-    // Both are optional there, and not installed.
+    // Optional dependencies of bundled packages, which are not installed.
     external: ['@node-rs/crc32', 'protobufjs'],
-    // Packages in the old format ask for Node's own modules with `require`.
+    // CommonJS packages load Node's own modules with `require`.
     banner: {
       js:
         "import { createRequire as createBundleRequire } from 'node:module';" +

@@ -1,6 +1,6 @@
-// Owns the dashboard: one page that answers "are data safe, how far behind, how fast, what went
-// wrong", from the one list of metrics. `node infra/generate-monitoring.ts` writes it to
-// infra/dashboard.yml.
+// Owns the dashboard: one page that shows data at risk, lag, throughput and failures, drawn from
+// the list of metrics (lib/core/monitoring/metric.ts). `node infra/generate-monitoring.ts` writes
+// it to infra/dashboard.yml.
 
 import {
   type DimensionSet,
@@ -17,25 +17,26 @@ type Graph = { readonly title: string; readonly lines: readonly Line[] }
 const sumOf = (metric: MetricName): Line => ({ metric, statistic: 'Sum' })
 const maxOf = (metric: MetricName): Line => ({ metric, statistic: 'Maximum' })
 
-/** Every metric of the list is in one of them; a test holds it. */
+/** Every metric of the list is in a graph, which a test checks. */
 export const graphs: readonly Graph[] = [
   {
-    title: 'Seconds until retention may delete what is not replicated, by flow and topic behind',
+    title:
+      'Seconds until retention may delete records that are not replicated, by flow and lagging topic',
     lines: [
       { metric: 'TruncationHeadroomSeconds', statistic: 'Minimum', set: 'flow' },
       { metric: 'TruncationHeadroomSeconds', statistic: 'Minimum', set: 'topic' },
     ],
   },
   {
-    title: 'Age of the oldest record that is not replicated, by flow and topic behind',
+    title: 'Age of the oldest record that is not replicated, by flow and lagging topic',
     lines: [
       { metric: 'LagSeconds', statistic: 'Maximum', set: 'flow' },
       { metric: 'LagSeconds', statistic: 'Maximum', set: 'topic' },
     ],
   },
-  { title: 'Offsets behind, by flow', lines: [{ ...maxOf('LagRecords'), set: 'flow' }] },
+  { title: 'Lag in offsets, by flow', lines: [{ ...maxOf('LagRecords'), set: 'flow' }] },
   {
-    title: 'Lost, reset, diverged',
+    title: 'Truncations, resets, divergences and records lost',
     lines: [
       sumOf('TruncationsDetected'),
       sumOf('RecordsLost'),
@@ -44,7 +45,7 @@ export const graphs: readonly Graph[] = [
     ],
   },
   {
-    title: 'Waiting for somebody',
+    title: 'Waiting for an operator',
     lines: [
       maxOf('HaltedPartitions'),
       maxOf('OpenIncidents'),
@@ -73,7 +74,7 @@ const WIDTH = 8
 const COLUMNS = 3
 const HEIGHT = 6
 
-/** CloudFormation; `stage` may be a variable of serverless.yml. */
+/** CloudFormation resources; `stage` may be a variable of serverless.yml. */
 export function dashboardResources({
   stage,
 }: {
@@ -115,7 +116,7 @@ export function dashboardResources({
   }
 }
 
-/** One line for the whole stage, or one for each flow, topic or function there is. */
+/** One line for the whole stage, or a search that draws one for each flow, topic or function. */
 function drawn({ metric, statistic, set = 'stage' }: Line, stage: string): unknown[] {
   if (set === 'stage') {
     const dimensions = ['service', metricService, 'stage', stage]

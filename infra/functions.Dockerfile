@@ -1,13 +1,13 @@
-# The functions as one image, which AWS Lambda starts with a handler as its command (infra/code/image.yml). `npm run package` puts
-# this file, the bundle and the configuration into build/image; infra/build-image.sh builds it there.
+# The functions as one image, which AWS Lambda starts with a handler as its command (infra/code/image.yml). `npm run package` copies
+# this file, the bundle and the configuration to build/image; infra/build-image.sh builds the image there.
 #
-# BASE has no default: an image that is not named by its digest is another one tomorrow. The script asks the registry for the digest
-# of public.ecr.aws/lambda/nodejs:24 and prints it; keep it with the release, and give it again (BASE=...) for the same image.
+# BASE has no default, because a tag may name another image tomorrow. The script asks the registry for the digest of
+# public.ecr.aws/lambda/nodejs:24 and prints it; keep the digest with the release, and give it again (BASE=...) for the same image.
 ARG BASE
 FROM ${BASE}
-# Node says on standard error what no alarm should have to read.
+# Node would write a warning of kafkajs to standard error, and so to the log of the function.
 ENV NODE_OPTIONS=--disable-warning=TimeoutNegativeWarning
 COPY --chmod=555 . ${LAMBDA_TASK_ROOT}/
-# Lambda runs every image as a user without rights; so does everybody else who runs this one. 65534 is nobody.
+# Lambda runs every image as an unprivileged user; other container runtimes do so with this line. 65534 is the user nobody.
 USER 65534:65534
 CMD ["plan.handler"]

@@ -1,5 +1,5 @@
-// Writes infra/alarms.yml and infra/dashboard.yml: `node infra/generate-monitoring.ts`. A unit test
-// fails while they are not up to date.
+// Writes infra/alarms.yml and infra/dashboard.yml: `npm run monitoring`. A unit test fails while
+// one of the files is not up to date.
 
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,7 +9,7 @@ import { dashboardResources } from './dashboard.ts'
 
 const stage = `\${sls:stage}`
 
-/** What is to stand in which file of this folder. */
+/** The text of each generated file of this folder. */
 export const monitoringFiles: Readonly<Record<string, string>> = {
   'alarms.yml': document('infra/alarms.ts', alarmResources({ stage })),
   'dashboard.yml': document('infra/dashboard.ts', dashboardResources({ stage })),

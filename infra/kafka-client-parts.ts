@@ -1,6 +1,6 @@
-// Owns what of the Kafka client is put into a bundle: the protocol and the connections, which is
-// what we use. Its clients (producer, consumer, admin) compile a schema for every one of their
-// options when they are loaded; that was a third of a cold start, for nothing.
+// Owns which parts of @platformatic/kafka go into the bundle: the protocol and the connections,
+// which gapless uses. Its producer, consumer and admin compile a schema for each of their options
+// when they are loaded, which took a third of a cold start and served nothing.
 
 import { join, sep } from 'node:path'
 import type { Plugin } from 'esbuild'
@@ -9,9 +9,11 @@ const client = join('node_modules', '@platformatic', 'kafka')
 const isClient = (path: string) => path.includes(`${sep}${client}${sep}`)
 const resolvesOnce = Symbol('resolves once')
 
-/** The compiler of schemas, which one module of it imports. */
+/** The schema compiler, which one module of the client imports. */
 const compiler = /^ajv\/dist\/2020\.js$/
-/** Only the clients call a validator: should one be bundled after all, it says why it fails. */
+/**
+ * Only producer, consumer and admin call a validator; one that is bundled after all fails by name.
+ */
 const noCompiler = `
 export class Ajv2020 {
   addKeyword() {}
@@ -27,7 +29,8 @@ export const kafkaClientParts: Plugin = {
       return isClient(importer) ? { path, namespace: 'no-compiler' } : null
     })
     build.onLoad({ filter: /.*/, namespace: 'no-compiler' }, () => ({ contents: noCompiler }))
-    // The package does not say so itself: its modules do nothing but define what they export.
+    // The package.json of the client does not declare it: its modules have no side effects, so that
+    // unused ones can be left out.
     build.onResolve({ filter: /^\.|^@platformatic\/kafka$/ }, async args => {
       if (args.pluginData === resolvesOnce) return null
       const { path, kind, importer, resolveDir } = args

@@ -1,7 +1,7 @@
-// npm run package: the artefacts of a deployment, without network and without Docker. Owns the
-// folder build/: `image` is what an image is built from, `cloudformation` what `serverless deploy`
-// takes. Does not own how the template is made (serverless-package.ts), nor building the image
-// (infra/build-image.sh).
+// npm run package: the artefacts of a deployment, made without network and without Docker. Owns the
+// folder build/: `image` is the build context of the image, `cloudformation` the package that
+// `serverless deploy` takes. Does not own how the template is made (serverless-package.ts), nor
+// building the image (infra/build-image.sh).
 
 import { cp, mkdir, readFile, rm } from 'node:fs/promises'
 import { dirname, isAbsolute, join, relative } from 'node:path'
@@ -14,30 +14,30 @@ import { PackageError, runServerlessPackage } from './serverless-package.ts'
 
 const projectDirectory = join(import.meta.dirname, '..')
 
-/** In place of an image that is not built yet: the template is whole, and cannot be deployed. */
+/** Stands for an image that is not built yet: the template is complete, but not deployable. */
 const noImage = `000000000000.dkr.ecr.us-east-1.amazonaws.com/gapless@sha256:${'0'.repeat(64)}`
 
 const imageForm = /^\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com\/[^@\s]+@sha256:[0-9a-f]{64}$/
 
 export type Packaging = {
   readonly stage: string
-  /** ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME@sha256:DIGEST; null before there is one. */
+  /** ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME@sha256:DIGEST; null before the image is built. */
   readonly image: string | null
   /** The configuration that goes into the image. */
   readonly config: string
-  /** NAME=VALUE, in place of the stage's values in serverless.yml. */
+  /** NAME=VALUE, which replace the values of the stage in serverless.yml. */
   readonly params: readonly string[]
-  /** Where `image` and `cloudformation` go; what is there is replaced. */
+  /** Where `image` and `cloudformation` go; existing ones are replaced. */
   readonly directory: string
 }
 
 export type Packaged = {
   readonly bundleBytes: number
-  /** Brokers that no function in AWS can mean. */
+  /** Brokers at loopback addresses, which a function in AWS cannot reach. */
   readonly localBrokers: readonly string[]
 }
 
-/** About 10 s. Throws `PackageError` or `ConfigError`. */
+/** Takes about 10 s. Throws `PackageError` or `ConfigError`. */
 export async function packageFunctions(input: Packaging): Promise<Packaged> {
   const { stage, image, config, params, directory } = input
   if (image !== null && !imageForm.test(image)) {
@@ -55,7 +55,7 @@ export async function packageFunctions(input: Packaging): Promise<Packaged> {
     directory: template,
     env: process.env,
   })
-  // As the functions will read it: with their variables, and no others of this shell.
+  // Read with the variables of the functions and none of this shell, as the functions will read it.
   const parsed = await loadConfig(config, await readVariables(template))
   await mkdir(context, { recursive: true })
   const files = await bundleFunctions(context)
@@ -79,7 +79,7 @@ const packaged = z.object({
   }),
 })
 
-/** The variables that the template gives the functions. */
+/** The environment variables that the template gives to the functions. */
 async function readVariables(directory: string): Promise<Record<string, string>> {
   const file = join(directory, 'cloudformation-template-update-stack.json')
   const { Resources } = packaged.parse(JSON.parse(await readFile(file, 'utf8')))
@@ -92,7 +92,7 @@ async function readVariables(directory: string): Promise<Record<string, string>>
   )
 }
 
-/** Certificates are named relative to the configuration, so they must lie beside or below it. */
+/** The image has only the folder of the configuration, so certificates must lie in or below it. */
 async function copyCertificates(config: Config, at: { from: string; to: string }): Promise<void> {
   for (const [name, { tls }] of Object.entries(config.clusters)) {
     if (typeof tls !== 'object') continue
@@ -101,7 +101,7 @@ async function copyCertificates(config: Config, at: { from: string; to: string }
       const path = relative(at.from, file)
       if (path.startsWith('..')) {
         throw new PackageError(
-          `clusters.${name}.tls.${key} is ${file}, outside of ${at.from}: put it beside the configuration, to be in the image.`,
+          `clusters.${name}.tls.${key} is ${file}, outside of ${at.from}: put it beside the configuration, so that the image contains it.`,
         )
       }
       await cp(file, join(at.to, path))
@@ -131,13 +131,13 @@ async function main(): Promise<void> {
   console.info(`${directory}/image: the functions (${megabytes} MB) with ${config}`)
   console.info(`${directory}/cloudformation: the template of stage ${stage}`)
   if (localBrokers.length > 0) {
-    const text = `${config} names ${localBrokers.join(', ')}, which in AWS is the function itself: give --config another one.`
+    const text = `${config} names ${localBrokers.join(', ')}, which a function in AWS cannot reach: name another configuration with --config.`
     console.warn(text)
   }
   if (image === null) {
     console.info(
-      'No --image was given, so the template names none that exists. Next: infra/build-image.sh REPOSITORY, ' +
-        'then this again with the --image it prints (docs/DEPLOY.md).',
+      'No --image was given, so the template cannot be deployed yet. Next: infra/build-image.sh REPOSITORY, ' +
+        'then npm run package with the --image that it prints (docs/DEPLOY.md).',
     )
   }
 }

@@ -1,6 +1,6 @@
-// `serverless package`: the one place where the command line is called for it, so that any number
-// of packagings may run at the same time. Owns the folder each of them works in; not what is
-// packaged (serverless.yml), nor what becomes of it.
+// Runs `serverless package`. Every packaging goes through here, so that several can run at the same
+// time. Owns the folder that each one works in. Does not own what is packaged (serverless.yml), nor
+// what happens to the package (package.ts).
 
 import { copyFile, mkdtemp, readdir, rm, symlink } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -9,27 +9,27 @@ import { runCommand } from '../localstack/processes/os-process.ts'
 
 const projectDirectory = join(import.meta.dirname, '..')
 
-/** Where the command line works, always: within the folder of the service. */
+/** The folder that serverless always works in, within the folder of the service. */
 const workFolder = '.serverless'
 const configuration = 'serverless.yml'
 
 export type ServerlessPackaging = {
   readonly stage: string
-  /** NAME=VALUE, in place of the stage's values in serverless.yml. */
+  /** NAME=VALUE, which replace the values of the stage in serverless.yml. */
   readonly params: readonly string[]
-  /** Replaced by what is packaged. */
+  /** Where the package goes; an existing folder is replaced. */
   readonly directory: string
   readonly env: NodeJS.ProcessEnv
 }
 
-/** Said to a person without a stack trace. */
+/** An error that is shown without a stack trace. */
 export class PackageError extends Error {
   override readonly name = 'PackageError'
 }
 
-/** About 5 s. @throws PackageError with the output of the command when it fails. */
+/** Takes about 5 s. @throws PackageError with the output of a command that failed. */
 export async function runServerlessPackage(input: ServerlessPackaging): Promise<void> {
-  // Not relative: the command runs in a folder of its own.
+  // Absolute, because the command runs in another folder.
   const directory = resolve(input.directory)
   const service = await mkdtemp(join(tmpdir(), 'gapless-service-'))
   try {
@@ -46,19 +46,19 @@ export async function runServerlessPackage(input: ServerlessPackaging): Promise<
     })
     if (code === 0) return
     throw new PackageError(
-      `serverless package (into ${directory}) failed with ${code}. Correct what it names and try again:\n${output.trim()}`,
+      `serverless package (into ${directory}) failed with code ${code}. Correct what it reports and try again:\n${output.trim()}`,
     )
   } finally {
-    // The links go, not what they lead to.
+    // Removes the links, not the files that they point to.
     await rm(service, { recursive: true, force: true })
   }
 }
 
 /**
- * Makes `service` the project in all but the work folder. Two packagings that shared one would
- * delete and read each other's files, and an artefact of one stage may then hold the other's
- * template. Everything is there, because a list would have to repeat what serverless.yml includes
- * and packs; as links, because one to a file that is gone by now does no harm.
+ * Fills `service` with links to everything in the project but the work folder. Two packagings that
+ * share a work folder delete and read each other's files, and the artefact of one stage may then
+ * hold the template of the other. Everything is linked, because a list would have to repeat what
+ * serverless.yml includes and packs; a link to a file that was deleted meanwhile does no harm.
  */
 async function linkProject(service: string): Promise<void> {
   const entries = await readdir(projectDirectory)
@@ -67,7 +67,7 @@ async function linkProject(service: string): Promise<void> {
       if (entry === workFolder) return
       const from = join(projectDirectory, entry)
       const to = join(service, entry)
-      // The command line takes a link to its configuration for none at all.
+      // serverless ignores a configuration that is a symbolic link.
       await (entry === configuration ? copyFile(from, to) : symlink(from, to))
     }),
   )

@@ -1,4 +1,4 @@
-// `gapless incidents`: what was lost, reset, diverged or refused, oldest first.
+// `gapless incidents`: lists the incidents of every flow, oldest first.
 
 import type { Command } from 'commander'
 import { corruptIncidentText } from '../../lib/core/row/incident-row.ts'
@@ -15,13 +15,13 @@ type Options = { json?: true; flow?: string; open?: true }
 export function addIncidentsCommand(program: Command, cli: CommandLine): void {
   program
     .command('incidents')
-    .summary('list what was lost, reset, diverged or refused')
+    .summary('list the incidents: truncations, resets, divergences and refusals')
     .description(
       'Lists the incidents of every flow, oldest first. What each kind means: docs/INCIDENTS.md.',
     )
     .option('--json', 'print JSON (docs/CLI.md)')
     .option('--flow <name>', 'only this flow')
-    .option('--open', 'only those that nobody has moved past yet')
+    .option('--open', 'only incidents that no policy and no operator has resolved')
     .action(
       cli.action(async (context, options: Options) => {
         const flows = await context.flows(options.flow ?? null)
@@ -67,7 +67,7 @@ async function renderIncidents(
   )
 }
 
-/** The partition, the topic, or the cluster, whichever the incident covers. */
+/** The partition, the topic or the cluster that the incident covers. */
 function placeOf({ topic, partition, evidence }: IncidentReport): string {
   if (topic === null) return `cluster ${evidence.cluster ?? 'unknown'}`
   return partition === null ? topic : `${topic}:${partition}`

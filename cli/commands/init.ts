@@ -1,4 +1,4 @@
-// `gapless init`: the table of checkpoints and incidents, where the stack in AWS did not create it.
+// `gapless init`: creates the table of checkpoints and incidents where no deployed stack did.
 
 import type { Command } from 'commander'
 import type { CommandLine } from '../command-line.ts'
@@ -7,9 +7,9 @@ import { exitCode } from '../exit-code.ts'
 export function addInitCommand(program: Command, cli: CommandLine): void {
   program
     .command('init')
-    .summary('create the checkpoint table where it is missing')
+    .summary('create the DynamoDB table if it does not exist')
     .description(
-      'Creates the DynamoDB table GAPLESS_TABLE (default: gapless) where it is missing. For local ' +
+      'Creates the DynamoDB table GAPLESS_TABLE (default: gapless) if it does not exist. For local ' +
         'endpoints and drills: in AWS the table is part of the deployed stack. Safe to repeat.',
     )
     .action(
@@ -22,7 +22,7 @@ export function addInitCommand(program: Command, cli: CommandLine): void {
         context.print(
           outcome === 'created'
             ? `Created table ${context.table} ${place}.`
-            : `Table ${context.table} is there already, ${place}.`,
+            : `Table ${context.table} already exists ${place}.`,
         )
         return exitCode.ok
       }),

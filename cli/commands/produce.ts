@@ -1,4 +1,4 @@
-// `gapless produce`: the commit-log producer. Needs neither a configuration nor AWS.
+// `gapless produce`: the commit-log producer. It needs neither a configuration nor AWS.
 
 import { type Command, Option } from 'commander'
 import { brokerList, topicName, wholeNumber } from '../arguments.ts'
@@ -10,17 +10,17 @@ import { type ExitCode, exitCode } from '../exit-code.ts'
 import { describeFailure, describeStack } from '../failure.ts'
 import { listenForInterruption } from '../terminal/interruption.ts'
 
-/** A round number above 100/s that stays above it when a send is late. */
+/** Stays above 100/s also when a send is late. */
 const DEFAULT_RATE = 120
 const DEFAULT_SIZE_BYTES = 200
 const COUNT_MAX = 1_000_000_000
 const RATE_MAX = 1_000_000
 
-// kafkajs groups a send's records by copying: beyond some hundreds per partition its
-// cost grows with the square.
+// kafkajs groups the records of a send by copying: beyond some hundreds per partition the cost
+// grows with the square of their number.
 const SEND_EVENTS_PER_PARTITION = 500
 const SEND_EVENTS_MAX = 5_000
-/** Below max.request.size of Java's producer and a batch's limit at the broker, both 1 MiB. */
+/** Below max.request.size of the Java producer and max.message.bytes of a topic, both 1 MiB. */
 const SEND_BYTES_MAX = 512 * 1024
 
 type Options = {
@@ -36,12 +36,12 @@ export function addProduceCommand(program: Command, cli: CommandLine): void {
     .command('produce')
     .summary('produce JSON events, as a commit log would')
     .description(
-      'Produces JSON events {id, timestamp, sequence, padding} with the id as key, acknowledged by all ' +
-        'in-sync replicas, each exactly once and in order. Needs no configuration. Ctrl-C finishes the batch in flight.',
+      'Produces JSON events {id, timestamp, sequence, padding} with the id as key. All in-sync replicas acknowledge ' +
+        'each event, which is written once and in order. Needs no configuration. Ctrl-C finishes the batch in flight.',
     )
-    .requiredOption('--broker <host:port>', 'where Kafka answers', brokerList)
+    .requiredOption('--broker <host:port>', 'bootstrap brokers, separated by commas', brokerList)
     .requiredOption('--topic <name>', 'an existing topic', topicName)
-    .requiredOption('--count <events>', 'how many', wholeNumber(1, COUNT_MAX))
+    .requiredOption('--count <events>', 'number of events', wholeNumber(1, COUNT_MAX))
     .addOption(
       new Option('--rate <events>', 'events per second; 0: as fast as the broker takes them')
         .default(DEFAULT_RATE)
@@ -65,18 +65,15 @@ async function produce(context: Context, options: Options): Promise<ExitCode> {
   const { openSender } = await import('../commit-log/sender.ts')
   const { createProgress } = await import('../terminal/progress.ts')
   const { systemClock } = await import('../../lib/io/clock.ts')
+  const nowMs = () => performance.now()
+  const { note } = context
+  const progress = createProgress({ total: options.count, output: process.stderr, note, nowMs })
   const interruption = listenForInterruption(
     'Stopping after the batch in flight; Ctrl-C again to stop at once.',
-    context.note,
+    progress.note,
   )
   const sender = await openSender({ brokers: options.broker, topic: options.topic })
-  const nowMs = () => performance.now()
-  const progress = createProgress({
-    total: options.count,
-    isTerminal: process.stderr.isTTY === true,
-    note: context.note,
-    nowMs,
-  })
+  progress.start()
   const result = await produceEvents({
     pace: paceOf(options, sender.partitions),
     take: createEventSource(options.size, () => Date.now()).take,

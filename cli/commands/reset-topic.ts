@@ -1,4 +1,5 @@
-// `gapless reset-topic`: a drill. Asks first, because what it deletes is gone.
+// `gapless reset-topic`: deletes and recreates a topic, for drills. Asks first, because deleted
+// records cannot be restored.
 
 import type { Command } from 'commander'
 import type { TopicReport } from '../../lib/run/operate/report.ts'
@@ -9,7 +10,7 @@ import { exitCode, UsageError } from '../exit-code.ts'
 
 const DEFAULT_CLUSTER = 'primary'
 
-/** What one Kafka controller creates in a single request without complaint. */
+/** A Kafka controller creates as many partitions in one request. */
 const PARTITIONS_MAX = 10_000
 
 type Options = { cluster: string; yes?: true; partitions?: number }
@@ -20,15 +21,15 @@ export function addResetTopicCommand(program: Command, cli: CommandLine): void {
     .summary('delete and recreate a topic, for drills')
     .description(
       'Deletes a topic with all its records and creates it again, with its configs and partition count, so ' +
-        'that it has a new topic id. This is what replication must detect as a reset: use it for drills.',
+        'that it has a new topic id. Replication detects this as a topic reset: use it for drills.',
     )
     .argument('<topic>', 'the topic', topicName)
-    .option('--cluster <name>', 'the cluster it is on', DEFAULT_CLUSTER)
+    .option('--cluster <name>', 'the cluster of the topic', DEFAULT_CLUSTER)
     .option('--partitions <count>', 'another number of partitions', wholeNumber(1, PARTITIONS_MAX))
-    .option('--yes', 'do not ask')
+    .option('--yes', 'delete without asking')
     .action(
       cli.action(async (context, topic: string, options: Options) => {
-        refuseBeforeLooking(topic, options)
+        refuseWrongUsage(topic, options)
         const cluster = await context.cluster(options.cluster)
         const { describeOne, notThere, resetTopic } = await import('../topic-reset.ts')
         const before = await describeOne(cluster, topic)
@@ -50,7 +51,7 @@ export function addResetTopicCommand(program: Command, cli: CommandLine): void {
     )
 }
 
-function refuseBeforeLooking(topic: string, options: Options): void {
+function refuseWrongUsage(topic: string, options: Options): void {
   if (topic.startsWith('__')) {
     throw new UsageError(
       `${topic} is one of Kafka's internal topics: a cluster does not survive its reset`,
@@ -58,13 +59,13 @@ function refuseBeforeLooking(topic: string, options: Options): void {
   }
   if (!options.yes && process.stdin.isTTY !== true) {
     throw new UsageError(
-      'reset-topic asks first, but there is no terminal to ask at: to delete without a question add --yes',
+      'reset-topic asks before it deletes, and there is no terminal to ask at: add --yes to delete without asking',
     )
   }
 }
 
 async function confirmed(context: Context, cluster: string, topic: string): Promise<boolean> {
-  const { confirm } = await import('@inquirer/prompts')
+  const { default: confirm } = await import('@inquirer/confirm')
   const { listTopics } = await import('../topic-listing.ts')
   const { topics } = await listTopics(await context.cluster(cluster), {
     names: [topic],

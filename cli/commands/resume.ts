@@ -1,4 +1,4 @@
-// `gapless resume`: a person moves a halted partition past its incident.
+// `gapless resume`: an operator moves a halted partition past its incident.
 
 import type { Command } from 'commander'
 import { type PartitionName, partitionName, resumePoint } from '../arguments.ts'
@@ -11,10 +11,10 @@ type Options = { from?: 'log-start' | bigint; flow?: string }
 export function addResumeCommand(program: Command, cli: CommandLine): void {
   program
     .command('resume')
-    .summary('let a halted partition go on')
+    .summary('resume a halted partition')
     .description(
-      'Lets a halted partition go on at the next run, where its incident says that it may go on, or where ' +
-        '--from says. What the incident counts as lost stays recorded in it.',
+      'Resumes a halted partition with the next run, at the offset that its incident names or at --from. ' +
+        'The incident keeps its count of lost records.',
     )
     .argument(
       '<topic:partition>',
@@ -22,7 +22,7 @@ export function addResumeCommand(program: Command, cli: CommandLine): void {
       partitionName,
     )
     .option('--from <point>', 'log-start, or a source offset', resumePoint)
-    .option('--flow <name>', 'the flow, where there are several')
+    .option('--flow <name>', 'the flow; required when several are configured')
     .action(
       cli.action(async (context, partition: PartitionName, options: Options) => {
         const [flow, ...others] = await context.flows(options.flow ?? null)
@@ -36,8 +36,8 @@ export function addResumeCommand(program: Command, cli: CommandLine): void {
           from: options.from ?? null,
         })
         context.print(
-          `Partition ${report.topic}:${report.partition} of flow ${report.flow} goes on at source offset ` +
-            `${report.nextSourceOffset} with the next run; offsets passed over: ${report.skippedOffsets}.`,
+          `Partition ${report.topic}:${report.partition} of flow ${report.flow} resumes at source offset ` +
+            `${report.nextSourceOffset} with the next run; offsets skipped: ${report.skippedOffsets}.`,
         )
         return exitCode.ok
       }),

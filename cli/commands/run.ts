@@ -1,5 +1,5 @@
-// `gapless run --once`: plan and replicate in this process until every
-// partition is drained or halted.
+// `gapless run --once`: plans and replicates in this process until every partition is drained or
+// halted.
 
 import type { Command } from 'commander'
 import type { PartitionRunReport, RunOutcome, RunReport } from '../../lib/run/operate/report.ts'
@@ -15,20 +15,22 @@ export function addRunCommand(program: Command, cli: CommandLine): void {
     .command('run')
     .summary('replicate in this process until every partition is drained or halted')
     .description(
-      'Plans and replicates in this process, then prints a summary. Needs no serverless. Exit code 3 when a ' +
+      'Plans and replicates in this process, then prints a summary. Needs no deployed functions. Exit code 3 when a ' +
         'partition is halted, 1 when one failed.',
     )
-    .option('--once', 'required: one pass; schedules belong to the deployed functions')
+    .option('--once', 'required: one pass; the deployed functions run on a schedule')
     .option('--json', 'print JSON (docs/CLI.md)')
     .option('--flow <name>', 'only this flow')
     .action(
       cli.action(async (context, options: Options) => {
         if (!options.once) {
-          throw new UsageError('run needs --once: on a schedule it runs as functions (see README)')
+          throw new UsageError(
+            'run needs --once: only the deployed functions run on a schedule (see README)',
+          )
         }
         const flows = await context.flows(options.flow ?? null)
         const interruption = listenForInterruption(
-          'Stopping once everything in flight is acknowledged and stored; Ctrl-C again to stop at once.',
+          'Stopping once every batch in flight is acknowledged and checkpointed; Ctrl-C again to stop at once.',
           context.note,
         )
         const report = await runOnce(context, flows, interruption.signal)
@@ -47,7 +49,7 @@ export function addRunCommand(program: Command, cli: CommandLine): void {
 const outcomeExitCodes: Record<RunOutcome, ExitCode> = {
   drained: exitCode.ok,
   halted: exitCode.halted,
-  // The topic is gone from the source: its incident says so, and nothing of it is left to copy.
+  // The topic was deleted on the source: its incident says so, and there is nothing left to copy.
   waiting: exitCode.ok,
   absent: exitCode.ok,
   unobserved: exitCode.failed,
@@ -57,7 +59,7 @@ const outcomeExitCodes: Record<RunOutcome, ExitCode> = {
   'lease-lost': exitCode.failed,
 }
 
-/** Halted outranks failed: it is certain, and it waits for a person. */
+/** Halted outranks failed: it is certain, and it waits for an operator. */
 export function runExitCode({ flows }: RunReport): ExitCode {
   const codes = new Set(
     flows.flatMap(flow => flow.partitions.map(each => outcomeExitCodes[each.outcome])),

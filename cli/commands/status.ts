@@ -1,4 +1,4 @@
-// `gapless status`: where every partition stands.
+// `gapless status`: shows the checkpoint of every partition beside the logs of both clusters.
 
 import type { Command } from 'commander'
 import type {
@@ -15,10 +15,10 @@ type Options = { json?: true; flow?: string }
 export function addStatusCommand(program: Command, cli: CommandLine): void {
   program
     .command('status')
-    .summary('show where every partition stands')
+    .summary('show state, position and lag of every partition')
     .description(
       'Compares the checkpoints with both clusters. Exit code 3 when a partition is halted, 1 when one ' +
-        'could not be looked at.',
+        'could not be observed.',
     )
     .option('--json', 'print JSON (docs/CLI.md)')
     .option('--flow <name>', 'only this flow')
@@ -36,7 +36,7 @@ export function addStatusCommand(program: Command, cli: CommandLine): void {
     )
 }
 
-/** Halted outranks unobserved: it is certain, and it waits for a person. */
+/** Halted outranks unobserved: it is certain, and it waits for an operator. */
 export function statusExitCode({ flows }: StatusReport): ExitCode {
   const states = new Set(flows.flatMap(flow => flow.partitions.map(each => each.state)))
   if (states.has('halted')) return exitCode.halted
@@ -83,10 +83,12 @@ function summarize(
     .join(', ')
   const known = partitions.flatMap(({ lagRecords }) => (lagRecords === null ? [] : [lagRecords]))
   const lag = groupDigits(known.reduce((sum, each) => sum + BigInt(each), 0n))
-  // A lag that leaves somebody out must not look like the whole.
+  // A sum that leaves out partitions of unknown lag must not look complete.
   const unknown = partitions.length - known.length
   const lagText =
-    unknown === 0 ? `lag ${lag} records` : `lag ${lag} records and that of ${unknown} unknown`
+    unknown === 0
+      ? `lag ${lag} records`
+      : `lag ${lag} records, unknown for ${unknown} of ${partitions.length} partitions`
   return `${counts}; ${lagText}`
 }
 

@@ -1,4 +1,4 @@
-// `gapless topics`: what is there, on both sides.
+// `gapless topics`: lists the topics of both clusters.
 
 import type { Command } from 'commander'
 import type { TopicReport, TopicsReport } from '../../lib/run/operate/report.ts'
@@ -14,11 +14,11 @@ export function addTopicsCommand(program: Command, cli: CommandLine): void {
     .command('topics')
     .summary('list the topics of both clusters')
     .description(
-      'Lists the topics of every configured cluster, with topic ids and both ends of their logs.',
+      'Lists the topics of every configured cluster, with their topic ids and the offsets they span.',
     )
     .option('--json', 'print JSON (docs/CLI.md)')
     .option('--cluster <name>', 'only this cluster')
-    .option('--internal', "with Kafka's internal topics")
+    .option('--internal', "include Kafka's internal topics")
     .action(
       cli.action(async (context, options: Options) => {
         const { clusters } = await context.config()
@@ -35,7 +35,7 @@ export function addTopicsCommand(program: Command, cli: CommandLine): void {
     )
 }
 
-/** One silent cluster must not hide the other. */
+/** A cluster that does not answer must not hide the other one. */
 async function listOne(context: Context, name: string, internal: boolean): Promise<ClusterTopics> {
   const { listTopics } = await import('../topic-listing.ts')
   const cluster = await context.cluster(name)
@@ -69,8 +69,8 @@ export async function renderTopics({ clusters }: TopicsReport): Promise<string> 
 }
 
 /**
- * How many offsets the logs span: records, plus holes and markers. Null
- * where a partition did not answer.
+ * The offsets from log start to log end of all partitions: records, holes and control batches. Null
+ * when an offset of a partition is unknown.
  */
 function offsetsText({ partitions }: TopicReport): string | null {
   let sum = 0n

@@ -1,21 +1,21 @@
-// Owns the event of the commit log: JSON with an id, a time and a number, and
-// as many bytes as asked for.
+// Owns the event of the commit log: JSON with an id, a timestamp, a sequence number, and padding up
+// to the requested size.
 
 import { randomUUID } from 'node:crypto'
 
-/** Below it the padding's own name would not fit beside the longest number. */
+/** The padding field does not fit into fewer bytes beside the longest sequence number. */
 export const eventBytesMin = 128
 
 /**
- * Below message.max.bytes (1,048,588 by default), which counts the batch's header and the key as
- * well.
+ * Below message.max.bytes (1,048,588 by default), which also counts the header of the batch and the
+ * key.
  */
 export const eventBytesMax = 1_000_000
 
 export type CommitLogEvent = {
-  /** The event's id: unique, so that a reader can tell a duplicate from a new event. */
+  /** The id of the event: unique, so that a consumer can tell a duplicate from a new event. */
   readonly key: string
-  /** `{"id","timestamp","sequence","padding"}` in exactly the bytes asked for. */
+  /** `{"id","timestamp","sequence","padding"}` in exactly the requested bytes. */
   readonly value: string
   /** ms since the epoch, in decimal, as kafkajs takes it. */
   readonly timestamp: string

@@ -1,6 +1,6 @@
-// Owns which partition a key belongs to: the same one that Java clients and kafkajs choose, by the
-// same hash (murmur2 of org.apache.kafka.common.utils.Utils), without the 64-bit arithmetic object
-// by object that makes kafkajs' own a tenth of the cost of a record.
+// Chooses the partition of a key as Java clients and kafkajs do, by the same hash (murmur2 of
+// org.apache.kafka.common.utils.Utils) in 32-bit arithmetic. kafkajs computes the hash with 64-bit
+// objects, which is a tenth of its cost of a record.
 
 const SEED = 0x9747b28c
 const M = 0x5bd1e995

@@ -1,11 +1,11 @@
-// Owns the pace of the commit-log producer: how many events go into a send, when it leaves, and
-// what is counted as sent or failed. Does not own the client (sender.ts) nor what is
-// shown (commands/produce.ts).
+// Owns the pace of the commit-log producer: how many events go into a send, when the send leaves,
+// and which events count as sent or failed. Does not own the client (sender.ts) nor the output
+// (commands/produce.ts).
 //
-// One send is in flight, and the next one's events are made meanwhile. More would not be exact:
-// kafkajs numbers an idempotent batch when it is sent and takes the number back when its outcome is
-// unknown, so that a second send in flight would go out under the first one's number and be dropped
-// by the broker as a repetition.
+// One send is in flight while the events of the next one are made. A second send in flight could
+// lose records: kafkajs assigns the base sequence when it sends an idempotent batch and takes the
+// sequence back when the outcome is unknown. The second send would then carry the sequence of the
+// first, and the broker would drop it as a duplicate.
 
 import type { CommitLogEvent } from './event.ts'
 
@@ -21,16 +21,16 @@ export type ProduceResult = {
   readonly sent: number
   readonly failed: number
   readonly elapsedMs: number
-  /** What ended it early; null when everything was sent or somebody stopped it. */
+  /** The error that ended it early; null when every event was sent or `stop` was aborted. */
   readonly error: unknown
 }
 
-/** Paced events leave at least this often, so that they are spread over time as in life. */
+/** Paced events leave at least this often, to be spread over time as in a real workload. */
 const SENDS_PER_SECOND_MIN = 10
 
 /**
- * Sends `count` events, or fewer when `stop` is aborted or a send fails; never rejects. A failed
- * send is the last one: its retries are behind it.
+ * Sends `count` events, or fewer when `stop` is aborted or a send fails; never rejects. No send
+ * follows a failed one: the client has already retried it.
  */
 export async function produceEvents(deps: {
   readonly pace: Pace
@@ -64,8 +64,8 @@ export async function produceEvents(deps: {
   while (taken < pace.count && !stop.aborted && error === null) {
     const batchSize = Math.min(perSend, pace.count - taken)
     if (pace.rate > 0) {
-      // A send leaves when its last event is due. Behind schedule (the broker was away) nothing is
-      // waited for, so the average holds.
+      // A send leaves when its last event is due. A producer behind schedule (the broker did not
+      // answer) does not wait, so that the average holds.
       const dueMs = startedMs + ((taken + batchSize) * 1_000) / pace.rate
       await wait(Math.max(0, dueMs - nowMs()), stop)
       if (stop.aborted) break

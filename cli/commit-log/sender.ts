@@ -10,13 +10,13 @@ import { partitionOfKey } from './key-partitioner.ts'
 const CLIENT_ID = 'gapless-produce'
 const ACKS_OF_ALL_IN_SYNC_REPLICAS = -1
 
-/** A broker that is not there is said to be missing at once. */
+/** A broker that does not answer at the start is reported at once. */
 const PROBE_RETRIES = 1
 
 /**
- * One that goes away meanwhile is waited for: 200 ms, doubling to 2 s, about a minute in all.
- * The client does it rather than a loop of ours, because it knows which brokers have
- * acknowledged their part of a send.
+ * A send is retried when a broker stops answering: after 200 ms, doubling to 2 s, about a minute in
+ * all. kafkajs retries instead of a loop of ours, because it knows which brokers have acknowledged
+ * their part of a send.
  */
 const SEND_RETRIES = 30
 
@@ -26,7 +26,7 @@ export type CommitLogSender = {
   close(): Promise<void>
 }
 
-/** Connects and looks for the topic. @throws ReplicatorError when broker or topic is not there. */
+/** Connects. @throws ReplicatorError when no broker answers or the topic does not exist. */
 export async function openSender(input: {
   readonly brokers: readonly string[]
   readonly topic: string
@@ -82,7 +82,7 @@ async function countPartitions(
     throw new ReplicatorError({
       code: 'cluster-refused',
       message: `Topic ${topic} does not exist at ${brokers.join(', ')}.`,
-      hint: 'Create it (kafka-topics --create), or correct --topic: gapless topics lists what is there.',
+      hint: 'Create it (kafka-topics --create), or correct --topic: gapless topics lists the topics.',
       cause: error,
     })
   } finally {

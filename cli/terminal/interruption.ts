@@ -1,10 +1,10 @@
-// Owns Ctrl-C for commands that have something to bring to an end first.
+// Owns Ctrl-C for commands that finish the batch in flight before they end.
 
 import { exitCode } from '../exit-code.ts'
 
 /**
- * One Ctrl-C may arrive twice: from the terminal, which tells the whole process group, and from a
- * parent (npm) that passes on what it was told. A person needs longer than this for the second one.
+ * One Ctrl-C may arrive twice: from the terminal, which signals the whole process group, and from a
+ * parent (npm) that forwards the signal. A person takes longer than this to press Ctrl-C again.
  */
 const REPEAT_MS_MIN = 500
 

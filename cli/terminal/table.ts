@@ -1,5 +1,5 @@
-// Owns how rows look at a terminal: no frames, so that they can be copied,
-// grepped and read through a pager.
+// Renders tables for a terminal: without frames, so that rows can be copied, grepped and read
+// through a pager.
 
 import CliTable from 'cli-table3'
 
@@ -27,7 +27,7 @@ export type Column<Row> = {
   readonly cell: (row: Row) => string | null
 }
 
-/** One line per row under one line of heads; what is not known is a dash. */
+/** One line per row below one line of heads; an unknown value is a dash. */
 export function renderTable<Row>(columns: readonly Column<Row>[], rows: readonly Row[]): string {
   const table = new CliTable({
     head: columns.map(column => column.head),

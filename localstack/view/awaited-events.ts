@@ -28,12 +28,8 @@ export async function produceAwaited(
   say(`Producing ${eventCount} events into ${commitLogTopic} on ${address}...`)
   const sender = await openSender({ brokers: [address], topic: commitLogTopic })
   const nowMs = () => performance.now()
-  const progress = createProgress({
-    total: eventCount,
-    isTerminal: process.stderr.isTTY === true,
-    note: say,
-    nowMs,
-  })
+  const progress = createProgress({ total: eventCount, output: process.stderr, note: say, nowMs })
+  progress.start()
   const source = createEventSource(eventBytes, () => Date.now())
   const keys: string[] = []
   const result = await produceEvents({

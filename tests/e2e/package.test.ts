@@ -24,7 +24,7 @@ test('offline and without Docker it makes the bundle, the context of the image a
   const { code, output } = await run(['--config', config, '--image', exampleImage])
 
   expect(output).toContain('the functions (')
-  expect(output).toContain('127.0.0.1:9092, which in AWS is the function itself')
+  expect(output).toContain('127.0.0.1:9092, which a function in AWS cannot reach')
   expect(code).toBe(0)
   const image = join(directory, 'build', 'image')
   for (const file of ['plan.mjs', 'replicate.mjs', 'certificates/ca.pem']) {

@@ -110,7 +110,7 @@ describe('gapless init', () => {
     })
     expect(await gapless('init')).toEqual({
       code: 0,
-      stdout: `Table cli-test is there already, ${place}.\n`,
+      stdout: `Table cli-test already exists ${place}.\n`,
       stderr: '',
     })
     expect(await gapless('incidents', '--json')).toEqual({
@@ -169,7 +169,7 @@ describe('gapless produce', () => {
       stdout: '',
       stderr:
         `error: Topic nowhere does not exist at ${primary.brokers}. Create it (kafka-topics --create), ` +
-        'or correct --topic: gapless topics lists what is there.\n',
+        'or correct --topic: gapless topics lists the topics.\n',
     })
   })
 
@@ -228,7 +228,7 @@ describe('gapless topics and reset-topic', () => {
       code: 1,
       stdout: '',
       stderr:
-        'error: Cluster primary has no topic nowhere. See what is there with: gapless topics --cluster primary\n',
+        'error: Cluster primary has no topic nowhere. List its topics with: gapless topics --cluster primary\n',
     })
     expect((await topicsOf('primary')).map(topic => topic.name)).not.toContain('nowhere')
   })
@@ -293,8 +293,8 @@ describe('gapless run, status, incidents and resume', () => {
     expect(resumed).toEqual({
       code: 0,
       stdout:
-        'Partition halting:0 of flow one-way goes on at source offset 120 with the next run; ' +
-        'offsets passed over: 20.\n',
+        'Partition halting:0 of flow one-way resumes at source offset 120 with the next run; ' +
+        'offsets skipped: 20.\n',
       stderr: '',
     })
     const last = await json<RunReport>(gapless('run', '--once', '--json'), 0)

@@ -1,29 +1,49 @@
-// Owns what the configuration may say of one cluster: where it answers, how the connection is
-// encrypted, who we are to it. A secret is written here as itself or as a reference; what a
-// reference stands for never gets into a configuration (io/security/secret-reader.ts).
+// Owns the configuration of one cluster: its brokers, TLS and SASL. A secret is a text or a
+// reference; the value of a reference is never part of a configuration
+// (io/security/secret-reader.ts).
 
 import { z } from 'zod'
+import { clusterDefaults } from './defaults.ts'
 
 export const text = (accepted: string) => z.string(accepted).min(1, accepted)
 
-const reference = [
+/**
+ * Gives a key its description, which docs/CONFIG.md and the schema for editors print. Registers it
+ * on the schema itself, because `.meta()` would clone each schema of every cold start.
+ */
+export function about<T extends z.ZodType>(description: string, key: T): T {
+  z.globalRegistry.add(key, { description })
+  return key
+}
+
+export const secretReferences = [
   z.strictObject({
-    secretsManager: text('the name or ARN of a secret'),
-    /** Of the JSON object that the secret is; without it the whole secret is meant. */
-    key: text('a key of the secret').optional(),
+    secretsManager: about(
+      'Name or ARN of a secret in Secrets Manager, such as `prod/kafka`.',
+      text('the name or ARN of a secret'),
+    ),
+    key: about(
+      'One value of the JSON object that the secret holds; without `key`, the whole secret.',
+      text('a key of the secret').optional(),
+    ),
   }),
-  z.strictObject({ ssm: text('the name or ARN of a parameter') }),
+  z.strictObject({
+    ssm: about(
+      'Name or ARN of a parameter in SSM Parameter Store, such as `/prod/kafka/password`; it is decrypted.',
+      text('the name or ARN of a parameter'),
+    ),
+  }),
 ] as const
 
 const referenceForms = '{ secretsManager, key } | { ssm }'
 
-/** A text, or where AWS keeps it. */
+/** A text, or a reference to it in AWS. */
 const secretText = (what: string) => {
   const accepted = `${what} | ${referenceForms}`
-  return z.union([text(accepted), ...reference], accepted)
+  return z.union([text(accepted), ...secretReferences], accepted)
 }
 
-// A secret that is sent over a network in the clear is none.
+// The client secret is sent to this URL, so only HTTPS or this machine will do.
 const tokenUrl = text('an https:// URL').regex(
   /^(https:\/\/|http:\/\/(localhost|127\.0\.0\.1)[:/])/,
   'an https:// URL',
@@ -34,9 +54,9 @@ const tokenForms = `a token | ${referenceForms} | { url, clientId, clientSecret,
 const token = z.union(
   [
     text(tokenForms),
-    ...reference,
+    ...secretReferences,
     z.strictObject({
-      url: tokenUrl,
+      url: about('The token endpoint.', tokenUrl),
       clientId: secretText('a client id'),
       clientSecret: secretText('a client secret'),
       scope: text('a scope').optional(),
@@ -45,34 +65,52 @@ const token = z.union(
   tokenForms,
 )
 
-const pem = secretText('a PEM file or its text')
+const pem = () => secretText('a PEM file or its text').optional()
 
-const tlsForms = 'true | false | { ca, cert, key, passphrase, rejectUnauthorized }'
+export const tlsFiles = z.strictObject({
+  ca: about('PEM: the certificate authorities to trust instead of those of Node.', pem()),
+  cert: about('PEM: the client certificate, where the cluster asks for one (mutual TLS).', pem()),
+  key: about('PEM: the private key of `cert`.', pem()),
+  passphrase: about(
+    'The passphrase of `key`, where the key is encrypted.',
+    secretText('a passphrase').optional(),
+  ),
+  rejectUnauthorized: about(
+    '`true` (default) refuses a cluster whose certificate cannot be verified; `false` is for drills only.',
+    z.boolean('true | false').default(true),
+  ),
+})
+
 const tls = z.union(
-  [
-    z.boolean(),
-    z.strictObject({
-      ca: pem.optional(),
-      cert: pem.optional(),
-      key: pem.optional(),
-      passphrase: secretText('a passphrase').optional(),
-      rejectUnauthorized: z.boolean('true | false').default(true),
-    }),
-  ],
-  tlsForms,
+  [z.boolean(), tlsFiles],
+  'true | false | { ca, cert, key, passphrase, rejectUnauthorized }',
 )
+
+export const saslMechanisms = [
+  z.strictObject({
+    mechanism: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']),
+    username: about('The user name.', secretText('a user name')),
+    password: about('The password.', secretText('a password')),
+  }),
+  z.strictObject({
+    mechanism: z.literal('oauthbearer'),
+    token: about(
+      'The token, or the OAuth 2.0 client credentials that fetch one: `{ url, clientId, clientSecret, scope }`.',
+      token,
+    ),
+  }),
+  z.strictObject({
+    mechanism: z.literal('aws-msk-iam'),
+    region: about(
+      'The AWS region of the MSK cluster. MSK takes IAM over TLS only: `tls` must be set.',
+      text('an AWS region'),
+    ),
+  }),
+] as const
 
 const sasl = z.discriminatedUnion(
   'mechanism',
-  [
-    z.strictObject({
-      mechanism: z.enum(['plain', 'scram-sha-256', 'scram-sha-512']),
-      username: secretText('a user name'),
-      password: secretText('a password'),
-    }),
-    z.strictObject({ mechanism: z.literal('oauthbearer'), token }),
-    z.strictObject({ mechanism: z.literal('aws-msk-iam'), region: text('an AWS region') }),
-  ],
+  saslMechanisms,
   'mechanism: plain | scram-sha-256 | scram-sha-512 | oauthbearer | aws-msk-iam, and its credentials',
 )
 
@@ -91,11 +129,21 @@ const brokers = z.preprocess(
 )
 
 export const clusterSchema = z.strictObject(
-  { brokers, tls: tls.default(false), sasl: sasl.optional() },
+  {
+    brokers: about(
+      'The bootstrap brokers. One text may hold several, separated by commas.',
+      brokers,
+    ),
+    tls: about(
+      'Encryption: `true` trusts the certificate authorities of Node, an object names certificates.',
+      tls.default(clusterDefaults.tls),
+    ),
+    sasl: about('How gapless authenticates to the cluster.', sasl.optional()),
+  },
   '{ brokers, tls, sasl }',
 )
 
-/** True for the PEM itself, which is used as it is; anything else names a file. */
+/** True for the text of a PEM. Any other text names a file. */
 export function isPemText(value: string): boolean {
   return value.includes('-----BEGIN ')
 }
@@ -103,5 +151,5 @@ export function isPemText(value: string): boolean {
 export type SecretText = z.output<ReturnType<typeof secretText>>
 export type SecretReference = Exclude<SecretText, string>
 export type TokenSource = z.output<typeof token>
-/** How a token is fetched: OAuth 2.0 client credentials (RFC 6749, section 4.4). */
+/** The OAuth 2.0 client credentials that fetch a token (RFC 6749, section 4.4). */
 export type ClientCredentials = Extract<TokenSource, { url: string }>

@@ -1,16 +1,17 @@
-// Owns the configuration's one schema: what gapless.yml may say and what it means once the defaults
-// are in. Does not own the file, the environment, or line numbers (io/config/config-file.ts).
+// Owns the schema of the configuration: the keys of gapless.yml, their meanings, accepted values
+// and defaults. docs/CONFIG.md and the schema for editors are made from it. Does not own the file,
+// the environment, or line numbers (io/config/config-file.ts).
 
 import { z } from 'zod'
-import { clusterSchema, text } from './cluster-config.ts'
+import { about, clusterSchema, text } from './cluster-config.ts'
 import type { Policies } from './defaults.ts'
-import { type Budgets, budgetDefaults, policyDefaults } from './defaults.ts'
+import { type Budgets, budgetDefaults, flowDefaults, policyDefaults } from './defaults.ts'
 import { parseSelector, type TopicRules } from './topic-selection.ts'
 
 const MINUTE_MS = 60_000
 const GIB = 1024 ** 3
 
-/** Numbers may arrive as text, from the environment. */
+/** A whole number. It may arrive as text, from the environment. */
 const count = (min: number, max: number) =>
   z.coerce
     .number<unknown>(`a whole number from ${min} to ${max}`)
@@ -23,16 +24,46 @@ const oneOf = <const T extends readonly [string, ...string[]]>(...values: T) =>
 
 const budgets = z.strictObject(
   {
-    leaseMs: count(5_000, 5 * MINUTE_MS).default(budgetDefaults.leaseMs),
-    checkpointIntervalMs: count(100, MINUTE_MS).default(budgetDefaults.checkpointIntervalMs),
-    requestTimeoutMs: count(1_000, 2 * MINUTE_MS).default(budgetDefaults.requestTimeoutMs),
-    reserveMs: count(100, 2 * MINUTE_MS).default(budgetDefaults.reserveMs),
-    fetchWaitMs: count(1, 10_000).default(budgetDefaults.fetchWaitMs),
-    fetchBytesMax: count(1024, GIB).default(budgetDefaults.fetchBytesMax),
-    partitionFetchBytesMax: count(1024, GIB).default(budgetDefaults.partitionFetchBytesMax),
-    bufferBytesMax: count(1024, GIB).default(budgetDefaults.bufferBytesMax),
-    shardPartitionsMax: count(1, 10_000).default(budgetDefaults.shardPartitionsMax),
-    workersMax: count(1, 1_000).default(budgetDefaults.workersMax),
+    leaseMs: about(
+      'How long a partition stays reserved for an invocation that crashed.',
+      count(5_000, 5 * MINUTE_MS).default(budgetDefaults.leaseMs),
+    ),
+    checkpointIntervalMs: about(
+      'How often progress is stored while copying. At most half of `leaseMs`.',
+      count(100, MINUTE_MS).default(budgetDefaults.checkpointIntervalMs),
+    ),
+    requestTimeoutMs: about(
+      'How long a broker may take to answer one request. Less than `leaseMs`.',
+      count(1_000, 2 * MINUTE_MS).default(budgetDefaults.requestTimeoutMs),
+    ),
+    reserveMs: about(
+      'Time kept back at the end of an invocation.',
+      count(100, 2 * MINUTE_MS).default(budgetDefaults.reserveMs),
+    ),
+    fetchWaitMs: about(
+      'How long a broker may hold a Fetch request that finds no records.',
+      count(1, 10_000).default(budgetDefaults.fetchWaitMs),
+    ),
+    fetchBytesMax: about(
+      'Bytes in one Fetch response.',
+      count(1024, GIB).default(budgetDefaults.fetchBytesMax),
+    ),
+    partitionFetchBytesMax: about(
+      'Bytes of one partition in a Fetch response.',
+      count(1024, GIB).default(budgetDefaults.partitionFetchBytesMax),
+    ),
+    bufferBytesMax: about(
+      'Bytes fetched and not yet acknowledged, per worker.',
+      count(1024, GIB).default(budgetDefaults.bufferBytesMax),
+    ),
+    shardPartitionsMax: about(
+      'Partitions per worker.',
+      count(1, 10_000).default(budgetDefaults.shardPartitionsMax),
+    ),
+    workersMax: about(
+      'Workers that one tick starts, per flow.',
+      count(1, 1_000).default(budgetDefaults.workersMax),
+    ),
   },
   'named limits, see docs/CONFIG.md',
 )
@@ -48,41 +79,76 @@ const selector = text('a topic name, or a pattern between slashes').transform((v
 
 const flow = z.strictObject(
   {
-    name: text('letters, digits, . _ -').regex(/^[a-zA-Z0-9._-]{1,100}$/, 'letters, digits, . _ -'),
-    from: text('the name of a cluster'),
-    to: text('the name of a cluster'),
-    topics: z.array(selector, 'a list of topics').min(1, 'at least one topic or pattern'),
-    exclude: z.array(selector, 'a list of topics').default([]),
-    naming: oneOf('prefix', 'identity').default('prefix'),
-    startFrom: oneOf('log-start', 'log-end').default(policyDefaults.startFrom),
-    onTruncation: oneOf('halt', 'continue').default(policyDefaults.onTruncation),
-    onReset: oneOf('resume', 'halt').default(policyDefaults.onReset),
-    onDivergence: oneOf('halt', 'continue').default(policyDefaults.onDivergence),
-    mode: oneOf('batch', 'continuous').default('batch'),
-    budgets: budgets.prefault({}),
+    name: about(
+      'Identifies the flow in checkpoints, incidents and metrics. Do not change it: a flow finds its checkpoints by it.',
+      text('letters, digits, . _ -').regex(/^[a-zA-Z0-9._-]{1,100}$/, 'letters, digits, . _ -'),
+    ),
+    from: about('The source cluster, to read from.', text('the name of a cluster')),
+    to: about('The standby cluster, to write to.', text('the name of a cluster')),
+    topics: about(
+      'The topics to replicate: names, or patterns between slashes. A pattern matches the whole name, and ' +
+        "never one of Kafka's internal topics.",
+      z.array(selector, 'a list of topics').min(1, 'at least one topic or pattern'),
+    ),
+    exclude: about(
+      'Topics that `topics` matches and that are not replicated, in the same form.',
+      z.array(selector, 'a list of topics').default([...flowDefaults.exclude]),
+    ),
+    naming: about(
+      '`prefix`: `orders` of cluster `primary` becomes `primary.orders`. `identity`: the name stays `orders`.',
+      oneOf('prefix', 'identity').default(flowDefaults.naming),
+    ),
+    startFrom: about(
+      'Where a partition without a checkpoint starts.',
+      oneOf('log-start', 'log-end').default(policyDefaults.startFrom),
+    ),
+    onTruncation: about(
+      'When the source deleted records before they were replicated.',
+      oneOf('halt', 'continue').default(policyDefaults.onTruncation),
+    ),
+    onReset: about(
+      'When a topic was deleted and recreated on the source.',
+      oneOf('resume', 'halt').default(policyDefaults.onReset),
+    ),
+    onDivergence: about(
+      'When the source lost records that the standby has (unclean leader election).',
+      oneOf('halt', 'continue').default(policyDefaults.onDivergence),
+    ),
+    mode: about(
+      '`batch`: an invocation ends when it has caught up. `continuous`: it copies until its deadline and hands over.',
+      oneOf('batch', 'continuous').default(flowDefaults.mode),
+    ),
+    budgets: about('Limits on time, memory and parallelism.', budgets.prefault({})),
   },
   '{ name, from, to, topics, … }',
 )
 
-const schema = z.strictObject(
+/** The schema of gapless.yml. */
+export const configSchema = z.strictObject(
   {
-    clusters: z.record(
-      z.string().regex(/^[a-zA-Z0-9._-]{1,100}$/, 'letters, digits, . _ -'),
-      clusterSchema,
-      'clusters by name',
+    clusters: about(
+      'The Kafka clusters, by name.',
+      z.record(
+        z.string().regex(/^[a-zA-Z0-9._-]{1,100}$/, 'letters, digits, . _ -'),
+        clusterSchema,
+        'clusters by name',
+      ),
     ),
-    flows: z.array(flow, 'a list of flows').min(1, 'at least one flow'),
+    flows: about(
+      'What is replicated, from which cluster to which.',
+      z.array(flow, 'a list of flows').min(1, 'at least one flow'),
+    ),
   },
   '{ clusters, flows }',
 )
 
 export type ClusterConfig = z.output<typeof clusterSchema>
-export type Config = z.output<typeof schema>
+export type Config = z.output<typeof configSchema>
 export type FlowConfig = Config['flows'][number] & TopicRules & Policies & { budgets: Budgets }
 
 export type ConfigPath = readonly (string | number)[]
 
-/** One thing that is wrong: where, and what would be accepted there. */
+/** A refused value: its path, and the form that would be accepted there. */
 export type ConfigProblem = { readonly path: ConfigPath; readonly accepted: string }
 
 export type ParsedConfig =
@@ -90,11 +156,11 @@ export type ParsedConfig =
   | { readonly kind: 'invalid'; readonly problems: readonly ConfigProblem[] }
 
 /**
- * Checks a parsed document. Unknown keys are refused: a misspelt policy
- * must not fall back in silence.
+ * Checks a parsed document. Unknown keys are refused: a misspelt policy must not fall back to its
+ * default unnoticed.
  */
 export function parseConfig(document: unknown): ParsedConfig {
-  const parsed = schema.safeParse(document)
+  const parsed = configSchema.safeParse(document)
   if (!parsed.success) {
     return { kind: 'invalid', problems: parsed.error.issues.flatMap(problemsOf) }
   }
@@ -133,7 +199,7 @@ function crossChecks({ clusters, flows }: Config): ConfigProblem[] {
     if (seen.has(each.name)) at('name', 'a name no other flow has')
     seen.add(each.name)
     const { leaseMs, requestTimeoutMs, checkpointIntervalMs } = each.budgets
-    // A produce that may outlive the lease could be acknowledged to an owner who is none any more.
+    // A Produce request that outlives the lease could be acknowledged to a former owner.
     if (requestTimeoutMs >= leaseMs) at('budgets', 'requestTimeoutMs below leaseMs')
     if (checkpointIntervalMs * 2 > leaseMs)
       at('budgets', 'checkpointIntervalMs at most leaseMs / 2')

@@ -1,9 +1,10 @@
-// Owns every number and every choice a configuration may leave out, each with its reason. A limit
-// without an entry here is a bug: everything that can grow has a name.
+// Owns the default of every key that a configuration may leave out, and every fixed limit, each
+// with its reason; docs/CONFIG.md prints the reasons. A limit without an entry here is a bug:
+// everything that can grow has a named bound.
 
-/** What a person may choose about incidents. */
+/** The choices of a flow about where to start and how to handle incidents. */
 export type Policies = {
-  /** Where a partition begins that was never seen before. */
+  /** Where a partition without a checkpoint starts. */
   readonly startFrom: 'log-start' | 'log-end'
   readonly onTruncation: 'halt' | 'continue'
   readonly onReset: 'resume' | 'halt'
@@ -14,16 +15,30 @@ const KIB = 1024
 const MIB = 1024 * KIB
 
 export const policyDefaults: Policies = {
-  // Disaster recovery wants what is there, not only what comes.
+  // Disaster recovery needs the existing records, not only new ones.
   startFrom: 'log-start',
-  // Lost records are for a person to see before anything is built on top of the gap.
+  // An operator should see that records are lost before new ones are appended behind the gap.
   onTruncation: 'halt',
-  // The new generation of a topic is data that should reach the standby at
-  // once; the old one cannot return.
+  // The records of the recreated topic should reach the standby at once; the deleted topic cannot
+  // return.
   onReset: 'resume',
-  // Standby and primary disagree about history: which one is right is for a person to say.
+  // Source and standby hold different records: an operator decides which ones are right.
   onDivergence: 'halt',
 }
+
+export const clusterDefaults = {
+  // Brokers on one machine rarely have TLS; every other cluster should be asked for it.
+  tls: false,
+} as const
+
+export const flowDefaults = {
+  // A topic is left out only where the configuration says so.
+  exclude: [],
+  // Flows in both directions cannot form a circle, and the name says where a record comes from.
+  naming: 'prefix',
+  // An idle flow costs next to nothing; its latency is the minute of the schedule.
+  mode: 'batch',
+} as const
 
 export type Budgets = {
   readonly leaseMs: number
@@ -39,117 +54,115 @@ export type Budgets = {
 }
 
 export const budgetDefaults: Budgets = {
-  // A crash costs at most this long; longer than a produce may take, so a live
-  // owner always renews in time.
+  // A crash costs at most this long. Longer than a Produce request may take, so that a live owner
+  // always renews its lease in time.
   leaseMs: 20_000,
-  // Four chances to renew within a lease, and at most five seconds of records
-  // copied twice after a crash.
+  // Four chances to renew within a lease, and at most five seconds of records to copy again after a
+  // crash.
   checkpointIntervalMs: 5_000,
-  // Shorter than the lease; brokers answer in milliseconds, a stalled one
-  // must not eat the invocation.
+  // Shorter than the lease. Brokers answer in milliseconds, and a stalled one must not use up the
+  // time of the invocation.
   requestTimeoutMs: 15_000,
-  // Kept back at the end of an invocation: outstanding acknowledgements, one
-  // checkpoint write, the report.
+  // Time for outstanding acknowledgements, one checkpoint write and the report.
   reserveMs: 10_000,
-  // How long the broker may hold a fetch that finds nothing (Kafka's own fetch.max.wait.ms).
+  // The default of fetch.max.wait.ms in Kafka's consumer.
   fetchWaitMs: 500,
-  // One answer of the source: some 40 ms of it at 100 MB/s, so fetching
-  // never waits for the network.
+  // About 40 ms of data at 100 MB/s, so that fetching never waits for the network.
   fetchBytesMax: 4 * MIB,
-  // The same, so that one lone partition runs at full speed; those that are behind
-  // share an answer, and take turns at being first in it.
+  // As much as the whole response, so that a single partition runs at full speed. Partitions that
+  // lag at the same time share a response and take turns at being first in it.
   partitionFetchBytesMax: 4 * MIB,
-  // Fetched and not yet acknowledged. One answer on its way out, one waiting, one coming in.
+  // Three Fetch responses: one being produced, one waiting, one being received.
   bufferBytesMax: 12 * MIB,
-  // One worker's partitions: its invocation payload stays small and its start stays fast.
+  // Keeps the payload of an invocation small and the start of a worker fast.
   shardPartitionsMax: 200,
-  // Bounds the bill, and the load on the primary, whatever falls due at once.
+  // Bounds the bill and the load on the source when all partitions have work at once.
   workersMax: 10,
 }
 
-/** Produce requests in flight per broker however small: what a broker remembers (KAFKA-5494). */
+/** Produce requests in flight per broker, of any size: batches a broker remembers (KAFKA-5494). */
 export const eagerRequestsMax = 5
 
-/** Produce requests in flight per broker when each is worth it: 10 MB/s at a distance of 80 ms. */
+/** Large Produce requests in flight per broker: 10 MB/s at a round trip of 80 ms. */
 export const inFlightRequestsMax = 50
 
-/** Bytes from which on a Produce request is worth being one more in flight. */
+/** Bytes from which on a Produce request counts as large. */
 export const worthwhileRequestBytes = 8 * KIB
 
-/** Batches that fit into the least that a Fetch asks for: half a one comes for nothing. */
+/** Batches in the smallest share of a Fetch: the batch that is cut off at its end is wasted. */
 export const shareBatchesMin = 8
 
-/** Attempts to observe a partition again after a refused fetch or produce; then its run ends. */
+/** Attempts to observe a partition again after a refused Fetch or Produce; then its run ends. */
 export const observationAttemptsMax = 6
 
 /** Wait before the second such attempt, doubling each time: 100 ms to 1.6 s, 3 s in all. */
 export const retryBackoffMs = 100
 
-/** A tick looks again, for so many ms, at what did not answer: a leader that moves does soon. */
+/** For how long, ms, a tick retries partitions that did not answer: leader elections are short. */
 export const lookAgainMsMax = 2_000
 
-/** How often a run that follows looks for a topic that is gone, ms. */
+/** How often a continuous run looks for a deleted topic, ms. */
 export const returnPollMs = 500
 
-/** For how long it does, ms; after that it gives the lease back, and every tick looks. */
+/** For how long a continuous run looks for it, ms; then it releases the lease to the ticks. */
 export const returnAwaitedMsMax = 60_000
 
-/** A day, ms: then a partition renews its producer, which brokers forget after a week. */
+/** A day, ms: a partition then renews its producer id, which brokers forget after a week. */
 export const producerAgeMsMax = 24 * 60 * 60 * 1000
 
 /** Bytes of batches in one Produce request: far below socket.request.max.bytes (100 MiB). */
 export const produceBytesMax = 4 * MIB
 
-/** Batches below this, bytes, are joined: a request costs more than opening them. */
+/** Batches below this, bytes, are coalesced: a Produce request costs more than repacking them. */
 export const smallBatchBytesMax = 4 * KIB
 
-/** The most that small batches are joined to, bytes: below any limit a target would set. */
+/** The largest coalesced batch, bytes: below any max.message.bytes that a standby would set. */
 export const coalescedBytesMax = 64 * KIB
 
-/** The most that they may hold when they are decompressed, bytes; else they stay apart. */
+/** The largest coalesced batch when decompressed, bytes; more stays in separate batches. */
 export const coalescedContentBytesMax = MIB
 
-/** Conditional writes under way at once: the SDK keeps 50 sockets, and a burst helps nobody. */
+/** Concurrent conditional writes: the SDK keeps 50 sockets, and a larger burst is no faster. */
 export const tableWritesInFlightMax = 32
 
-/** From invoking a successor to the deadline: a cold start, first connections, a producer id. */
+/** From invoking a successor to the deadline, ms: its cold start, connections and producer id. */
 export const handOverLeadMs = 5_000
 
-/** How often a successor asks for a lease about to be released: a fifth of the gap allowed. */
+/** How often a successor asks for the lease, ms: a fifth of the gap that a hand-over may take. */
 export const handOverPollMs = 200
 
-/** A successor's patience: the lead and a lease, so that it also takes over from a crash. */
+/** How long a successor asks, ms: the lead and a lease, so that it outlasts a crashed owner. */
 export const handOverWaitMsMax = 30_000
 
-/** How often a worker says in metrics how far it is, ms: alarms look at a minute. */
+/** How often a worker emits its metrics, ms: alarms look at periods of a minute. */
 export const metricsIntervalMs = 10_000
 
-/** Behind by less, ms, is on its way: a schedule of a minute does no better. */
+/** A shorter lag, ms, is normal: a schedule of a minute cannot do better. */
 export const behindMsMin = 60_000
 
-/** A partition with records to copy is at work: nobody touched it for so long, ms, is a stall. */
+/** A partition with records to copy that no worker checkpointed for so long, ms, is stalled. */
 export const stalledAfterMs = 5 * 60_000
 
-/** First batches that a tick of the auditor reads to know their age; the longest silent first. */
+/** Batches that a tick of watch reads for their age, the partition copied longest ago first. */
 export const oldestReadsMax = 256
 
-/** Requests of the auditor under way at once, per flow. */
+/** Concurrent requests of watch for these batches, per flow. */
 export const oldestReadsInFlightMax = 8
 
-/** Topics that are behind and have metrics of their own: each costs money. The worst ones. */
+/** Lagging topics with metrics of their own, the worst first: each metric costs money. */
 export const measuredTopicsMax = 10
 
 /** Incidents in one notification: far below the 256 KB that SNS takes. */
 export const notifiedIncidentsMax = 50
 
-/** Notifications of a flow in one tick; the next tick goes on. */
+/** Notifications of a flow in one tick; the next tick sends the others. */
 export const notificationsMax = 10
 
-/** Leader epochs a checkpoint remembers: its row stays below 1 KB, one unit of a write. */
+/** Leader epochs in a checkpoint: its row stays below 1 KB, one write unit of DynamoDB. */
 export const epochHistoryMax = 16
 
-/** Source offsets in front of a divergence that are looked for on the standby, by contents. */
+/** Source offsets before a divergence whose records are searched on the standby, by contents. */
 export const divergenceWindowOffsets = 1_000
 
-/** Fetches of the standby to find where a divergence begins there; then only a bound is named. */
+/** Fetches that search the standby for a divergence; after that, only a bound of it is known. */
 export const divergenceFetchesMax = 64

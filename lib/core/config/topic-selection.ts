@@ -1,4 +1,4 @@
-// Owns which topics of the source belong to a flow and what they are called on the target.
+// Owns which topics of the source belong to a flow, and their names on the target.
 
 export type Selector =
   | { readonly kind: 'name'; readonly name: string }
@@ -15,18 +15,18 @@ export type TopicRules = {
 }
 
 /**
- * A selector from its text: a pattern between slashes, else a name. Null
- * where the pattern is no regex.
+ * Parses a selector: a pattern between slashes, otherwise a name. Null when the pattern is no
+ * regular expression.
  */
 export function parseSelector(text: string): Selector | null {
   if (!text.startsWith('/')) return { kind: 'name', name: text }
   if (text.length < 3 || !text.endsWith('/')) return null
   try {
-    // Anchored: a pattern describes the whole name, as in MirrorMaker 2 and Kafka's own ACL tools.
+    // Anchored: a pattern matches the whole name, as in MirrorMaker 2 and Kafka's own ACL tools.
     return { kind: 'pattern', pattern: new RegExp(`^(?:${text.slice(1, -1)})$`) }
   } catch {
-    // A regular expression that does not compile is an answer here, not a
-    // failure: the caller names it.
+    // A regular expression that does not compile is a result here and not a failure: the caller
+    // reports it.
     return null
   }
 }
@@ -40,7 +40,7 @@ export function selects(rules: TopicRules, topic: string): boolean {
   )
 }
 
-/** The names a flow lists one by one: an operator expects these to exist. */
+/** The topics that a flow names one by one: an operator expects them to exist. */
 export function namedTopics(rules: TopicRules): string[] {
   return rules.topics.flatMap(selector => (selector.kind === 'name' ? [selector.name] : []))
 }
@@ -51,12 +51,13 @@ export function targetTopicName(rules: TopicRules, topic: string): string {
 
 function matches(selector: Selector, topic: string): boolean {
   if (selector.kind === 'name') return selector.name === topic
-  // Kafka's internal topics describe their own cluster; a pattern never means them.
+  // Internal topics hold the state of their own cluster, so a pattern never matches them.
   return !topic.startsWith('__') && selector.pattern.test(topic)
 }
 
 /**
- * A topic that came from the target by a prefixing flow the other way must not travel in circles.
+ * True for a topic that a flow in the other direction copied here from the target, by its prefix.
+ * Copying the topic back would never end.
  */
 function isEchoOf(rules: TopicRules, topic: string): boolean {
   return rules.naming === 'prefix' && topic.startsWith(`${rules.to}.`)

@@ -1,5 +1,5 @@
-// Owns `${NAME}` in the configuration: values that come from the environment. Works on the parsed
-// YAML, so a variable can never add keys or break the syntax, whatever it holds.
+// Replaces `${NAME}` in the configuration by values of the environment. Works on the parsed YAML,
+// so that the value of a variable can neither add keys nor break the syntax.
 //
 //   ${NAME}            the variable; an error when it is not set
 //   ${NAME:-default}   the default when the variable is not set, or empty
@@ -11,7 +11,7 @@ import type { ConfigPath } from '../../core/config/config.ts'
 export type Environment = Readonly<Record<string, string | undefined>>
 
 export type Substitution = {
-  /** The variables each text was made from, to say so when the text turns out to be wrong. */
+  /** The variables that each text was made from, which an error about the text names. */
   readonly variables: ReadonlyMap<Node, readonly string[]>
   readonly problems: readonly { readonly path: ConfigPath; readonly reason: string }[]
 }
@@ -22,7 +22,7 @@ export function substituteEnvironment(document: Document, env: Environment): Sub
   const problems: { path: ConfigPath; reason: string }[] = []
   visit(document, {
     Scalar(key, scalar, ancestors) {
-      // Keys are ours, not the environment's.
+      // Variables are replaced in values only, never in keys.
       if (key === 'key' || typeof scalar.value !== 'string') return
       const found = expand(scalar.value, env)
       if (found.variables.length > 0) variables.set(scalar, found.variables)
@@ -63,15 +63,16 @@ function expand(text: string, env: Environment): Expansion {
 }
 
 /**
- * A lone, unquoted variable stands for a YAML value; quotes, as everywhere in YAML, say it is text.
+ * A variable that stands alone and without quotes is a YAML value; in quotes it is a text, as
+ * everywhere in YAML.
  */
 function isWholeVariable(scalar: Scalar): boolean {
   return scalar.type === Scalar.PLAIN && /^\$\{[^}]*\}$/.test(String(scalar.source))
 }
 
 /**
- * Switches are true or false. Numbers stay text, which the schema reads: a password may be all
- * digits.
+ * Reads true and false. A number stays a text, which the schema converts where it wants a number: a
+ * password may be all digits.
  */
 function readBoolean(text: string): string | boolean {
   return text === 'true' ? true : text === 'false' ? false : text

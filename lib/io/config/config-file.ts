@@ -1,6 +1,6 @@
-// Owns the way from gapless.yml to a Config: the file, its YAML, and what is said when either is
-// wrong. Does not own what the keys mean (core/config/config.ts), `${NAME}`
-// (config-environment.ts), or line numbers (config-origin.ts).
+// Loads gapless.yml into a Config: owns reading the file, parsing its YAML, and the errors about
+// both. Does not own the keys (core/config/config.ts), `${NAME}` (config-environment.ts), or line
+// numbers (config-origin.ts).
 
 import { createReadStream } from 'node:fs'
 import { dirname, resolve } from 'node:path'
@@ -10,18 +10,17 @@ import { type Config, parseConfig } from '../../core/config/config.ts'
 import { type Environment, substituteEnvironment } from './config-environment.ts'
 import { createOrigins, describeProblem } from './config-origin.ts'
 
-/** A configuration is kilobytes; a larger file is another file, named by mistake. */
+/** A configuration has kilobytes; a larger file was named by mistake. */
 const CONFIG_BYTES_MAX = 1024 * 1024
 
-/** More lines than this hide the first one, which is often the cause of the others. */
+/** More lines would push the first one off the screen, which is often the cause of the others. */
 const PROBLEM_LINES_MAX = 20
 
-/** Of `tls`: the values that may name a file. */
+/** The keys of `tls` whose values may name a file. */
 const PEM_KEYS = ['ca', 'cert', 'key']
 
 /**
- * The configuration cannot be used. Each line is one problem, complete in
- * itself; `message` joins them.
+ * The configuration cannot be used. Each line describes one problem; `message` has all lines.
  */
 export class ConfigError extends Error {
   override readonly name = 'ConfigError'
@@ -36,20 +35,20 @@ export class ConfigError extends Error {
   }
 }
 
-/** Where the configuration is: `GAPLESS_CONFIG`, else gapless.yml of the working directory. */
+/** The path of the configuration: `GAPLESS_CONFIG`, else gapless.yml in the working directory. */
 export function configPath(env: Environment): string {
   return env.GAPLESS_CONFIG || 'gapless.yml'
 }
 
 /**
- * Reads, substitutes and checks a configuration. TLS files are named relative
- * to the configuration's folder.
+ * Reads a configuration, replaces its variables and checks it. TLS files are named relative to the
+ * folder of the configuration.
  * @throws ConfigError naming file, line, key, value and what is accepted.
  */
 export async function loadConfig(path: string, env: Environment): Promise<Config> {
   const text = await readBounded(path)
   const lines = new LineCounter()
-  // Without pretty errors: they are drawings over several lines.
+  // The pretty errors of the library span several lines.
   const document = parseDocument(text, {
     lineCounter: lines,
     prettyErrors: false,
@@ -80,7 +79,7 @@ export async function loadConfig(path: string, env: Environment): Promise<Config
 async function readBounded(path: string): Promise<string> {
   try {
     const chunks: Buffer[] = []
-    // `end` is inclusive: one byte more than accepted tells "exactly as large" from "larger".
+    // `end` is inclusive: one byte more than accepted shows that a file is too large.
     for await (const chunk of createReadStream(path, { end: CONFIG_BYTES_MAX })) chunks.push(chunk)
     const bytes = Buffer.concat(chunks)
     if (bytes.length <= CONFIG_BYTES_MAX) return bytes.toString('utf8')
@@ -103,8 +102,8 @@ function unreadable(path: string, cause: unknown): string {
 }
 
 /**
- * The library's sentence, without its advice to programmers, and with ours
- * where `${` is the usual cause.
+ * The error text of the library without its advice to programmers, and with a hint where `${` is
+ * the usual cause.
  */
 function yamlReason(error: { code: string; message: string; pos: [number, number] }, text: string) {
   if (error.code === 'MULTIPLE_DOCS') return 'more than one document (a second "---")'
@@ -118,15 +117,15 @@ function toValue(path: string, document: Document): unknown {
   try {
     return document.toJS()
   } catch (cause) {
-    // Aliases without an anchor, or so many of them that the document explodes.
+    // An alias without an anchor, or so many aliases that the document would be huge.
     const reason = cause instanceof Error ? cause.message : String(cause)
     throw new ConfigError([`${path}: not valid YAML: ${reason}`], { cause })
   }
 }
 
 /**
- * The same file must be found by the command line, by a scheduled function and by
- * a test, wherever they start.
+ * Makes the paths of TLS files absolute, so that the command line, a function and a test find the
+ * same file from any working directory.
  */
 function withTlsFilesIn(folder: string, document: unknown): unknown {
   if (!isRecord(document) || !isRecord(document.clusters)) return document

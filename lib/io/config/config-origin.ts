@@ -1,6 +1,6 @@
-// Owns the sentence about one wrong value of the configuration: file and line, key, the value
-// found, what is accepted, and the variable it came from. Never prints a secret, nor the
-// value of a key it does not know.
+// Owns the error about one wrong value of the configuration: file and line, key, the value found,
+// the accepted form, and the variable that the value came from. Never prints a secret, nor the
+// value of an unknown key.
 
 import {
   type Document,
@@ -26,7 +26,7 @@ const VALUE_CHARACTERS_MAX = 80
 const MASK = '***'
 const SECRET_KEY = /pass|token|secret|credential|private|^key$/i
 
-/** Line numbers for keys. Takes the document before its aliases and variables are gone. */
+/** Finds line numbers of keys. Takes the document before aliases and variables are replaced. */
 export function createOrigins(input: {
   readonly path: string
   readonly document: Document
@@ -46,7 +46,7 @@ export function createOrigins(input: {
   }
 }
 
-/** One line about one problem. `document` is the plain value that was checked. */
+/** One line about one problem. `document` is the plain value that the schema checked. */
 export function describeProblem(input: {
   readonly problem: ConfigProblem
   readonly document: unknown
@@ -55,8 +55,7 @@ export function describeProblem(input: {
 }): string {
   const { problem, document, origins, variables } = input
   const { path, accepted } = problem
-  // An unknown key may be a misspelt "password": its value is nobody's
-  // business, the key is the problem.
+  // An unknown key may be a misspelt "password", so its value is never printed.
   if (accepted.startsWith('no such key'))
     return origins.explain(path, `is not accepted: ${accepted}`)
   const found = valueAt(document, path)
@@ -87,7 +86,7 @@ function isSecretKey(key: string | number): boolean {
   return typeof key === 'string' && SECRET_KEY.test(key)
 }
 
-/** A secret by its key, by its looks, or because it stands where credentials should be. */
+/** A secret: by its key, as the text of a PEM, or because it replaces the object of credentials. */
 function isSecret(key: string, value: unknown): boolean {
   if (isSecretKey(key)) return true
   if (key === 'sasl') return typeof value !== 'object' || Array.isArray(value)
@@ -99,7 +98,7 @@ type Found = { kind: 'missing' } | { kind: 'value'; value: unknown }
 function valueAt(document: unknown, path: ConfigPath): Found {
   let at = document
   for (const part of path) {
-    // One text may hold a whole list ("b1:9092,b2:9092"): then the text is what was found.
+    // One text may hold a whole list ("b1:9092,b2:9092"); the error then shows the text.
     if (typeof at !== 'object' || at === null) return { kind: 'value', value: at }
     if (Array.isArray(at)) {
       if (!(Number(part) in at)) return { kind: 'value', value: at }
@@ -112,7 +111,7 @@ function valueAt(document: unknown, path: ConfigPath): Found {
   return { kind: 'value', value: at }
 }
 
-/** As far along `path` as the document goes, with the key that led there. */
+/** The deepest value on `path` that the document has, and the key of that value. */
 function walk(document: Document, path: ConfigPath): { key: Node | null; value: Node | null } {
   let key: Node | null = null
   let value: Node | null = isNode(document.contents) ? document.contents : null

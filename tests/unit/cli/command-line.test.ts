@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
 import { runGapless } from '../../support/processes/command-line.ts'
 
-// Every test starts a process, several at once, on machines that may be busy.
+// Every test starts a process, and several run at the same time.
 vi.setConfig({ testTimeout: 60_000 })
 
 let folder = ''
@@ -23,7 +23,7 @@ afterAll(() => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-/** In an empty folder, with an environment of nothing but `env`. */
+/** Runs gapless in an otherwise empty folder, with no environment but `env`. */
 const gapless = (args: string[], env: Record<string, string> = {}) =>
   runGapless(args, { cwd: folder, env })
 
@@ -39,7 +39,7 @@ const commands = [
 ]
 
 describe.concurrent('Help', () => {
-  test('lists every command and what the exit codes mean', async () => {
+  test('the help of the program lists every command and what the exit codes mean', async () => {
     const { code, stdout, stderr } = await gapless(['--help'])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     for (const command of commands) expect(stdout).toMatch(new RegExp(`^  ${command} `, 'm'))
@@ -48,13 +48,13 @@ describe.concurrent('Help', () => {
     )
   })
 
-  test.each(commands)('is there for %s, without a configuration', async command => {
+  test.each(commands)('gapless %s --help works without a configuration', async command => {
     const { code, stdout, stderr } = await gapless([command, '--help'])
     expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
     expect(stdout).toContain(`Usage: gapless ${command}`)
   })
 
-  test('without a command goes to standard error, as wrong usage', async () => {
+  test('gapless without a command is wrong usage, and prints its help on standard error', async () => {
     const { code, stdout, stderr } = await gapless([])
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
     expect(stderr).toContain('Usage: gapless')
@@ -63,13 +63,16 @@ describe.concurrent('Help', () => {
 
 const produce = (...rest: string[]) => ['produce', '--broker', 'b:1', '--topic', 't', ...rest]
 
-describe.concurrent('Wrong usage ends with exit code 2 and one line:', () => {
+describe.concurrent('Wrong usage', () => {
   test.each<[string[], string]>([
     [['nope'], "error: unknown command 'nope'"],
     [['statu'], "error: unknown command 'statu' (Did you mean status?)"],
     [['status', '--jsn'], "error: unknown option '--jsn' (Did you mean --json?)"],
     [['status', 'x'], "error: too many arguments for 'status'. Expected 0 arguments but got 1: x."],
-    [['run'], 'error: run needs --once: on a schedule it runs as functions (see README)'],
+    [
+      ['run'],
+      'error: run needs --once: only the deployed functions run on a schedule (see README)',
+    ],
     [['resume'], "error: missing required argument 'topic:partition'"],
     [
       ['resume', 'commit-log'],
@@ -89,7 +92,7 @@ describe.concurrent('Wrong usage ends with exit code 2 and one line:', () => {
     ],
     [
       ['reset-topic', 't'],
-      'error: reset-topic asks first, but there is no terminal to ask at: to delete without a question add --yes',
+      'error: reset-topic asks before it deletes, and there is no terminal to ask at: add --yes to delete without asking',
     ],
     [
       ['reset-topic', '__consumer_offsets', '--yes'],
@@ -124,14 +127,14 @@ describe.concurrent('Wrong usage ends with exit code 2 and one line:', () => {
       ['produce', '--broker', 'b:70000', '--topic', 't', '--count', '1'],
       "error: option '--broker <host:port>' argument 'b:70000' is invalid. Expected host:port, or several with commas between them.",
     ],
-  ])('gapless %j', async (args, line) => {
+  ])('gapless %j ends with exit code 2 and one line', async (args, line) => {
     expect(await gapless(args)).toEqual({ code: 2, stdout: '', stderr: `${line}\n` })
   })
 })
 
-describe.concurrent('A wrong configuration ends with exit code 2 and a line per problem:', () => {
+describe.concurrent('A wrong configuration', () => {
   test.each(['run --once', 'status', 'incidents', 'resume t:0', 'topics', 'reset-topic t --yes'])(
-    'gapless %s without one',
+    'gapless %s without a configuration ends with exit code 2 and names the file to write',
     async args => {
       expect(await gapless(args.split(' '))).toEqual({
         code: 2,
@@ -143,7 +146,7 @@ describe.concurrent('A wrong configuration ends with exit code 2 and a line per 
     },
   )
 
-  test('gapless status with a wrong one, also with --json', async () => {
+  test('a wrong configuration ends with exit code 2 and a line per problem, also with --json', async () => {
     const { code, stdout, stderr } = await gapless(['status', '--json'], {
       GAPLESS_CONFIG: 'bad.yml',
     })
@@ -165,16 +168,19 @@ describe.concurrent('A wrong configuration ends with exit code 2 and a line per 
       'error: no cluster is named "primary"; the configuration has a, b',
     ],
     [['topics', '--cluster', 'x'], 'error: no cluster is named "x"; the configuration has a, b'],
-  ])('gapless %j with a name it does not have', async (args, line) => {
-    expect(await gapless(args, { GAPLESS_CONFIG: 'good.yml' })).toEqual({
-      code: 2,
-      stdout: '',
-      stderr: `${line}\n`,
-    })
-  })
+  ])(
+    'gapless %j ends with exit code 2 and names the flows or clusters to choose from',
+    async (args, line) => {
+      expect(await gapless(args, { GAPLESS_CONFIG: 'good.yml' })).toEqual({
+        code: 2,
+        stdout: '',
+        stderr: `${line}\n`,
+      })
+    },
+  )
 })
 
-describe.concurrent('What does not answer ends with exit code 1 and one line, without a stack:', () => {
+describe.concurrent('A service that does not answer', () => {
   const aws = {
     GAPLESS_CONFIG: 'good.yml',
     AWS_ENDPOINT_URL: 'http://127.0.0.1:1',
@@ -182,7 +188,7 @@ describe.concurrent('What does not answer ends with exit code 1 and one line, wi
     AWS_SECRET_ACCESS_KEY: 'test',
   }
 
-  test('a broker, for produce', async () => {
+  test('produce to a broker that does not answer ends with exit code 1 and one line', async () => {
     const args = ['produce', '--broker', '127.0.0.1:1', '--topic', 't', '--count', '1']
     expect(await gapless(args)).toEqual({
       code: 1,
@@ -193,7 +199,7 @@ describe.concurrent('What does not answer ends with exit code 1 and one line, wi
     })
   })
 
-  test('a cluster, for topics, which shows what it knows', async () => {
+  test('topics names each cluster that does not answer, and still prints its JSON', async () => {
     const { code, stdout, stderr } = await gapless(['topics', '--json'], aws)
     const error = 'broker 127.0.0.1:1: connect ECONNREFUSED 127.0.0.1:1'
     expect(JSON.parse(stdout)).toEqual({
@@ -208,13 +214,16 @@ describe.concurrent('What does not answer ends with exit code 1 and one line, wi
     })
   })
 
-  test.each(['init', 'incidents', 'status'])('DynamoDB, for %s', async command => {
-    const { code, stdout, stderr } = await gapless([command], aws)
-    expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
-    expect(stderr).toMatch(/^error: .*127\.0\.0\.1:1.*\n$/)
-  })
+  test.each(['init', 'incidents', 'status'])(
+    '%s ends with exit code 1 and one line when DynamoDB does not answer',
+    async command => {
+      const { code, stdout, stderr } = await gapless([command], aws)
+      expect({ code, stdout }).toEqual({ code: 1, stdout: '' })
+      expect(stderr).toMatch(/^error: .*127\.0\.0\.1:1.*\n$/)
+    },
+  )
 
-  test('unless GAPLESS_DEBUG=1 asks for the stack', async () => {
+  test('GAPLESS_DEBUG=1 adds the stack trace to an error', async () => {
     const { code, stderr } = await gapless(['init'], { ...aws, GAPLESS_DEBUG: '1' })
     expect(code).toBe(1)
     expect(stderr).toMatch(/\n\s+at /)

@@ -10,7 +10,7 @@ import {
 
 const documentation = readFileSync(join(import.meta.dirname, '../../../docs/CLI.md'), 'utf8')
 
-/** The names in a `{...}` drawing of docs/CLI.md, in its order. */
+/** The field names in a `{...}` form of docs/CLI.md, in their order. */
 function documentedKeys(command: string, after: string): string[] {
   const section = documentation.slice(documentation.indexOf(`### ${command} --json\n`))
   const drawing = /```\n([\s\S]*?)```/.exec(section)?.[1] ?? ''
@@ -18,7 +18,7 @@ function documentedKeys(command: string, after: string): string[] {
   return [...list.matchAll(/"(\w+)"/g)].map(([, name = '']) => name)
 }
 
-/** The lists beside each other in a drawing, without what is in them. */
+/** The names of the outer fields of a form, without the fields inside their lists. */
 function topLevelKeys(command: string): string[] {
   const section = documentation.slice(documentation.indexOf(`### ${command} --json\n`))
   const drawing = /```\n([\s\S]*?)```/.exec(section)?.[1] ?? ''
@@ -39,8 +39,8 @@ const position = {
   producer: null,
 }
 
-describe('The JSON that docs/CLI.md promises is the JSON that is printed,', () => {
-  test('for status', () => {
+describe('The JSON contract', () => {
+  test('the JSON of status has the fields that docs/CLI.md promises, with offsets as strings', () => {
     const unknown = reportFlowStatus({
       name: 'flow',
       partitions: [
@@ -74,7 +74,7 @@ describe('The JSON that docs/CLI.md promises is the JSON that is printed,', () =
     })
   })
 
-  test('for run --once', () => {
+  test('the JSON of run --once has the fields that docs/CLI.md promises, with offsets as strings', () => {
     const report = reportPartitionRun({
       topic: 't',
       partition: 0,
@@ -92,7 +92,7 @@ describe('The JSON that docs/CLI.md promises is the JSON that is printed,', () =
     })
   })
 
-  test('for incidents', () => {
+  test('the JSON of incidents has the fields that docs/CLI.md promises, with offsets as strings', () => {
     const report = reportIncident({
       id: 'x',
       kind: 'log-truncated',

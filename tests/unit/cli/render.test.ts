@@ -37,16 +37,16 @@ const unobserved: PartitionStatus = {
   latencyMs: null,
 }
 
-function statusOf(partitions: PartitionStatus[], silent: string[] = []): StatusReport {
-  const warnings = ['said, and of no consequence for the exit code']
-  return { flows: [{ name: 'primary-to-standby', partitions, unobserved: silent, warnings }] }
+function statusOf(partitions: PartitionStatus[], notObserved: string[] = []): StatusReport {
+  const warnings = ['a warning, without effect on the exit code']
+  return { flows: [{ name: 'primary-to-standby', partitions, unobserved: notObserved, warnings }] }
 }
 
 describe('gapless status', () => {
-  test('shows a line per partition, and a dash for what is not known', async () => {
+  test('status shows a line per partition, and a dash for an unknown value', async () => {
     const lines = (await renderStatus(statusOf([partition, unobserved]))).split('\n')
     expect(lines[0]).toBe(
-      'primary-to-standby: 1 replicating, 1 unobserved; lag 1,500 records and that of 1 unknown',
+      'primary-to-standby: 1 replicating, 1 unobserved; lag 1,500 records, unknown for 1 of 2 partitions',
     )
     const cells = lines.slice(1).map(line => line.split(/ {2,}/))
     expect(cells[1]).toEqual([
@@ -66,7 +66,7 @@ describe('gapless status', () => {
     ])
   })
 
-  test('does not call a flow empty that it could not look at', async () => {
+  test('status calls a flow that it could not observe unknown, and not empty', async () => {
     expect(await renderStatus(statusOf([], ['primary: broker b:1']))).toBe(
       'primary-to-standby: unknown',
     )
@@ -79,10 +79,13 @@ describe('gapless status', () => {
     [['unobserved', 'halted'], [], 3],
     [[], ['primary: broker b:1'], 1],
     [['halted'], ['standby: broker b:1'], 3],
-  ])('states %j with %j unobserved end with exit code %i', (states, silent, code) => {
-    const partitions = states.map(state => ({ ...partition, state }))
-    expect(statusExitCode(statusOf(partitions, silent))).toBe(code)
-  })
+  ])(
+    'status of partitions in states %j, with %j unobserved, ends with exit code %i',
+    (states, notObserved, code) => {
+      const partitions = states.map(state => ({ ...partition, state }))
+      expect(statusExitCode(statusOf(partitions, notObserved))).toBe(code)
+    },
+  )
 })
 
 const ran: PartitionRunReport = {
@@ -98,11 +101,13 @@ const ran: PartitionRunReport = {
 
 function runOf(
   partitions: PartitionRunReport[],
-  silent: string[] = [],
+  notObserved: string[] = [],
   failures: string[] = [],
 ): RunReport {
   return {
-    flows: [{ name: 'primary-to-standby', partitions, warnings: [], unobserved: silent, failures }],
+    flows: [
+      { name: 'primary-to-standby', partitions, warnings: [], unobserved: notObserved, failures },
+    ],
     recordsReplicated: '2000000',
     bytesReplicated: '400000000',
     elapsedMs: 8_000,
@@ -110,7 +115,7 @@ function runOf(
 }
 
 describe('gapless run --once', () => {
-  test('shows each partition and ends with what was done', async () => {
+  test('run --once shows each partition and ends with the totals', async () => {
     const lines = (await renderRun(runOf([{ ...ran, detail: 'why' }]))).split('\n')
     expect(lines[0]).toBe('primary-to-standby')
     expect(lines[2]?.split(/ {2,}/)).toEqual([
@@ -135,23 +140,26 @@ describe('gapless run --once', () => {
     [['lease-lost'], [], 1],
     [['failed', 'halted'], [], 3],
     [[], ['primary: broker b:1'], 1],
-  ])('outcomes %j with %j unobserved end with exit code %i', (outcomes, silent, code) => {
-    expect(
-      runExitCode(
-        runOf(
-          outcomes.map(outcome => ({ ...ran, outcome })),
-          silent,
+  ])(
+    'run --once with outcomes %j, and %j unobserved, ends with exit code %i',
+    (outcomes, notObserved, code) => {
+      expect(
+        runExitCode(
+          runOf(
+            outcomes.map(outcome => ({ ...ran, outcome })),
+            notObserved,
+          ),
         ),
-      ),
-    ).toBe(code)
-  })
+      ).toBe(code)
+    },
+  )
 })
 
 test('a run whose end could not be stored ends with exit code 1, though it copied everything', () => {
   expect(runExitCode(runOf([ran], [], ['ending the incidents that are over: no']))).toBe(1)
 })
 
-test('gapless topics tells an empty cluster from a silent one', async () => {
+test('topics tells a cluster without topics from a cluster that does not answer', async () => {
   const text = await renderTopics({
     clusters: [
       {

@@ -1,5 +1,5 @@
-// The script that builds the image of the functions, with a docker that is a shell script: what it
-// asks for, and what it refuses. That the image runs, no test here can say.
+// Runs infra/build-image.sh with a shell script in the place of docker: what the script asks docker
+// for, and what it refuses. No test here shows that the image runs.
 
 import {
   chmodSync,
@@ -28,7 +28,7 @@ beforeEach(() => {
   directory = mkdtempSync(join(tmpdir(), 'gapless-image-'))
   onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
   calls = join(directory, 'calls')
-  // The script finds the project from where it lies.
+  // The script finds the project by its own path.
   mkdirSync(join(directory, 'infra'))
   script = join(directory, 'infra', 'build-image.sh')
   writeFileSync(script, readFileSync(join(root, 'infra', 'build-image.sh')))
@@ -50,7 +50,7 @@ esac
   chmodSync(docker, 0o755)
 })
 
-test('the base image is pinned by what its tag names now, and the pushed image is named by its digest', async () => {
+test('the base image is pinned to the digest that its tag names now, and the pushed image is named by its digest', async () => {
   const { code, output } = await build(repository)
   expect(code).toBe(0)
   expect(output).toContain(`Base image: public.ecr.aws/lambda/nodejs@${baseDigest}`)
@@ -63,7 +63,7 @@ test('the base image is pinned by what its tag names now, and the pushed image i
   )
 })
 
-test('a base image that is given is taken, and no registry asked', async () => {
+test('a base image that is given by digest is used, and no registry is asked', async () => {
   const base = `public.ecr.aws/lambda/nodejs@sha256:${'3'.repeat(64)}`
   expect((await build(repository, { BASE: base })).code).toBe(0)
   const asked = readFileSync(calls, 'utf8')
@@ -75,7 +75,7 @@ test.each([
   ['no repository', '', {}, 'expected ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME'],
   ['a repository with a tag', `${repository}:latest`, {}, 'without a tag'],
   ['a base image by tag', repository, { BASE: 'public.ecr.aws/lambda/nodejs:24' }, 'BASE is'],
-])('refused with one line: %s', async (_, given, env, sentence) => {
+])('the script refuses %s with one line', async (_, given, env, sentence) => {
   const { code, output } = await build(given, env)
   expect(code).toBe(1)
   expect(output).toContain(sentence)
@@ -83,7 +83,7 @@ test.each([
   expect(existsSync(calls) && readFileSync(calls, 'utf8').includes('buildx build')).toBe(false)
 })
 
-test('without the artefacts it says how to make them', async () => {
+test('without build/image the script says to run npm run package', async () => {
   rmSync(join(directory, 'build'), { recursive: true })
   expect(await build(repository)).toMatchObject({
     code: 1,

@@ -1,4 +1,4 @@
-// What a cold start has to load: the bundle holds what the functions use, and no more.
+// The bundle that a cold start loads holds the modules that the functions use, and no others.
 
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -27,7 +27,7 @@ test('the protocol and the connections of the Kafka client are bundled', () => {
   expect(isBundled('leaves the schemas of options out')).toBe(true)
 })
 
-test('its clients and the compiler of their schemas are not', () => {
+test('the producer, consumer and admin of the Kafka client, and the compiler of their schemas, are not bundled', () => {
   // A sentence of the compiler, an option of the consumer, and the codec of schema registries.
   expect(isBundled('strict mode: ')).toBe(false)
   expect(isBundled('maxFetches')).toBe(false)

@@ -1,5 +1,6 @@
-// Alarms and dashboard against the one list of metrics: an alarm on a metric or a dimension set
-// that no function emits would wait for ever, and its silence would look like health.
+// Compares alarms and dashboard with the list of metrics and with the metrics that the functions
+// emit. An alarm on a metric or a dimension set that no function emits would never go off, and look
+// healthy.
 
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -28,7 +29,7 @@ afterEach(() => {
   vi.unstubAllEnvs()
 })
 
-/** What the sink of a function prints for its values: name, dimensions, values. */
+/** The metrics that the sink of a function prints: name, unit, dimensions and value. */
 function printed(emitter: Emitter, send: (sink: ReturnType<typeof emfSink>) => void) {
   vi.stubEnv('POWERTOOLS_DEV', 'true')
   vi.stubEnv('POWERTOOLS_METRICS_DISABLED', 'false')
@@ -58,7 +59,7 @@ function printed(emitter: Emitter, send: (sink: ReturnType<typeof emfSink>) => v
 
 const nothingSeen = { flow: 'orders', partitions: [], unobserved: [], openIncidents: 0 }
 
-/** Everything that the functions print on a tick on which nothing happens. */
+/** All metrics that plan and watch print on a tick on which nothing happens. */
 function quietTick() {
   return [
     ...printed('plan', sink => {
@@ -74,12 +75,12 @@ function quietTick() {
 
 describe('infra', () => {
   for (const [name, text] of Object.entries(monitoringFiles)) {
-    test(`${name} is what \`node infra/generate-monitoring.ts\` writes`, () => {
+    test(`infra/${name} is what \`node infra/generate-monitoring.ts\` writes`, () => {
       expect(readFileSync(join(root, 'infra', name), 'utf8')).toBe(text)
     })
   }
 
-  test('every alarm has its part of the runbook, and says in one description what to run', () => {
+  test('every alarm has a heading in the runbook, and a description that says what to run', () => {
     const runbook = readFileSync(join(root, 'docs/OPERATING.md'), 'utf8')
     for (const alarm of alarms) {
       expect(runbook).toContain(`\n### ${alarm.id}\n`)
@@ -90,7 +91,7 @@ describe('infra', () => {
     expect(Math.max(...descriptions.map(each => each.length))).toBeLessThan(1024)
   })
 
-  test('the dashboard shows every metric there is, under sets that it goes out with', () => {
+  test('the dashboard shows every metric, under dimension sets that the metric is emitted with', () => {
     const lines = graphs.flatMap(each => each.lines)
     expect(new Set(lines.map(each => each.metric))).toEqual(new Set(metricNames))
     for (const { metric, set = 'stage' } of lines) {
@@ -100,7 +101,7 @@ describe('infra', () => {
 })
 
 describe('every alarm', () => {
-  test('waits for a metric and exact dimensions that a tick prints, also when nothing happens', () => {
+  test('every alarm waits for a metric and exact dimensions that each tick emits, also when nothing happens', () => {
     const tick = quietTick()
     const waited = Object.values(alarmResources({ stage: 'prod' })).flatMap(
       ({ Type, Properties }) => (Type === 'AWS::CloudWatch::Alarm' ? [Properties ?? {}] : []),
@@ -120,7 +121,7 @@ describe('every alarm', () => {
     }
   })
 
-  test('is quiet on a quiet tick', () => {
+  test('no alarm goes off on a tick on which nothing happens', () => {
     const tick = quietTick()
     for (const alarm of alarms) {
       const set = [...dimensionSets[dimensionSetOf(alarm)]].sort()
@@ -137,34 +138,34 @@ describe('every alarm', () => {
     }
   })
 
-  test('of a heartbeat breaches when there is no value, and no other one does', () => {
+  test('a missing heartbeat breaches its alarm, and no other missing metric does', () => {
     for (const { metric, missing } of alarms) {
       expect(missing).toBe(metric === 'Heartbeat' ? 'breaching' : 'notBreaching')
     }
   })
 })
 
-describe('what goes out', () => {
-  test('zeroes on every tick, of every count there is', () => {
+describe('emitted metrics', () => {
+  test('every count is emitted on every tick, as 0 when nothing happened', () => {
     const zeroes = new Set(quietTick().map(each => each.name))
-    // Of what did not happen nobody can say how long it took.
-    const silent = ['ReplicationLatency', 'RecoveryTime']
-    expect(metricNames.filter(name => !zeroes.has(name))).toEqual(silent)
+    // A duration is absent, and not 0, when the event that takes it did not happen.
+    const durations = ['ReplicationLatency', 'RecoveryTime']
+    expect(metricNames.filter(name => !zeroes.has(name))).toEqual(durations)
   })
 
-  test('has the unit, the emitter and the dimension sets of the list, and no others', () => {
+  test('every emitted metric has the unit, the emitter and the dimension sets of the list, and no others', () => {
     const worker = printed('replicate', sink => {
       const meter = createRunMeter(values => sink.flow('orders', values))
       for (let latencyMs = 0; latencyMs < 1000; latencyMs += 1) meter.copied(latencyMs)
       meter.recovered(5)
       meter.end({ partitions: [], failures: [] })
     })
-    const auditor = printed('watch', sink => {
+    const watch = printed('watch', sink => {
       sink.topic({ flow: 'orders', topic: 'a' }, { LagRecords: 1, OpenIncidents: 1 })
     })
     const sent = [
       ...worker.map(each => ({ ...each, by: 'replicate' as const })),
-      ...auditor.map(each => ({ ...each, by: 'watch' as const })),
+      ...watch.map(each => ({ ...each, by: 'watch' as const })),
       ...quietTick().map(each => ({ ...each, by: null })),
     ]
     const names = new Set<string>()
@@ -177,10 +178,10 @@ describe('what goes out', () => {
       expect(metric.sets.map(set => [...dimensionSets[set]].sort().join())).toContain(keys)
     }
     expect(names).toEqual(new Set(metricNames))
-    expect(auditor.map(each => each.name)).toEqual(['LagRecords'])
+    expect(watch.map(each => each.name)).toEqual(['LagRecords'])
   })
 
-  test('latencies are a list of which percentiles can be made, in one line per dimension set', () => {
+  test('latencies are emitted as a list of values for percentiles, in one line per dimension set', () => {
     const sent = printed('replicate', sink => {
       const meter = createRunMeter(values => sink.flow('orders', values))
       for (let latencyMs = 0; latencyMs < 10_000; latencyMs += 1) meter.copied(latencyMs)

@@ -8,7 +8,7 @@ import {
 
 const at = Date.UTC(2026, 0, 2, 3, 4, 5, 678)
 
-test('An event is JSON with id, timestamp, sequence and padding; its key is the id', () => {
+test('an event is JSON with id, timestamp, sequence and padding; its key is the id', () => {
   const [event] = createEventSource(200, () => at).take(1)
   expect(JSON.parse(event?.value ?? '')).toEqual({
     id: event?.key,
@@ -20,7 +20,7 @@ test('An event is JSON with id, timestamp, sequence and padding; its key is the 
   expect(event?.timestamp).toBe(String(at))
 })
 
-test('Events are as large as asked for, to the byte', () => {
+test('an event has exactly the requested bytes', () => {
   fc.assert(
     fc.property(fc.integer({ min: eventBytesMin, max: 4_096 }), size => {
       const [event] = createEventSource(size, () => at).take(1)
@@ -31,7 +31,7 @@ test('Events are as large as asked for, to the byte', () => {
   expect(largest?.value).toHaveLength(eventBytesMax)
 })
 
-test('Numbers go on from batch to batch, and no id comes twice', () => {
+test('sequence numbers continue from one batch to the next, and no id repeats', () => {
   const source = createEventSource(eventBytesMin, () => at)
   const events = [...source.take(500), ...source.take(500)]
   const numbers = events.map(event => JSON.parse(event.value).sequence)

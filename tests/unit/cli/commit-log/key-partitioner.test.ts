@@ -3,7 +3,7 @@ import { Partitioners } from 'kafkajs'
 import { expect, test } from 'vitest'
 import { partitionOfKey } from '../../../../cli/commit-log/key-partitioner.ts'
 
-test('A key belongs to the partition that kafkajs and Java clients choose', () => {
+test('a key goes to the partition that kafkajs and Java clients choose', () => {
   const reference = Partitioners.DefaultPartitioner()
   const ascii = fc.string({ unit: 'binary-ascii', maxLength: 50 })
   fc.assert(

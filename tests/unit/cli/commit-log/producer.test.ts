@@ -5,7 +5,7 @@ import { finalLine, type Pace, produceEvents } from '../../../../cli/commit-log/
 
 type Sent = { readonly atMs: number; readonly count: number }
 
-/** A producer against a clock that only waiting and sending move. */
+/** Runs a producer with a clock that only waiting and sending advance. */
 async function produce(
   pace: Pace,
   broker: { sendMs?: number; failAt?: number; stopAt?: number } = {},
@@ -47,7 +47,7 @@ async function produce(
 }
 
 describe('A paced producer', () => {
-  test('sends at most a tenth of its rate at once, and takes the time its rate says', async () => {
+  test('a paced producer sends at most a tenth of its rate at once, and takes the time that its rate implies', async () => {
     const { result, sends } = await produce({ count: 1_000, rate: 120, sendEventsMax: 500 })
     expect(result).toMatchObject({ sent: 1_000, failed: 0, error: null })
     expect(Math.max(...sends.map(send => send.count))).toBe(12)
@@ -55,7 +55,7 @@ describe('A paced producer', () => {
     expect(finalLine(result)).toBe('sent 1000, failed 0, 8.3 s, 120.0 events/s')
   })
 
-  test('sends one by one below ten events a second', async () => {
+  test('a producer paced below ten events a second sends them one by one', async () => {
     const { sends } = await produce({ count: 3, rate: 2, sendEventsMax: 500 })
     expect(sends).toEqual([
       { atMs: 500, count: 1 },
@@ -64,7 +64,7 @@ describe('A paced producer', () => {
     ])
   })
 
-  test('never runs ahead of its rate, and catches up behind a slow broker', async () => {
+  test('a paced producer never runs ahead of its rate, and catches up behind a slow broker', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.integer({ min: 1, max: 300 }),
@@ -86,7 +86,7 @@ describe('A paced producer', () => {
 })
 
 describe('A producer without a pace', () => {
-  test('fills its sends and never has two in flight', async () => {
+  test('a producer without a pace fills its sends and never has two in flight', async () => {
     const run = await produce({ count: 1_200, rate: 0, sendEventsMax: 500 }, { sendMs: 5 })
     expect(run.sends.map(send => send.count)).toEqual([500, 500, 200])
     expect(run.inFlightMax).toBe(1)
@@ -94,20 +94,20 @@ describe('A producer without a pace', () => {
   })
 })
 
-describe('A producer that does not come to its end', () => {
-  test('counts the send that failed, makes no further one, and keeps the error', async () => {
+describe('A producer that ends early', () => {
+  test('a producer counts the events of a failed send, makes no further send, and keeps the error', async () => {
     const run = await produce({ count: 3_000, rate: 0, sendEventsMax: 500 }, { failAt: 2 })
     expect(run.result).toMatchObject({ sent: 500, failed: 500, error: new Error('broker is gone') })
     expect(run.sends).toHaveLength(2)
     expect(run.taken).toBeLessThanOrEqual(1_500)
   })
 
-  test('finishes the send in flight when it is stopped', async () => {
+  test('a producer that is stopped finishes the send in flight', async () => {
     const run = await produce({ count: 3_000, rate: 0, sendEventsMax: 500 }, { stopAt: 2 })
     expect(run.result).toMatchObject({ sent: 1_000, failed: 0, error: null })
   })
 
-  test('says so in one line', () => {
+  test('the final line counts failed events also when no event was sent', () => {
     expect(finalLine({ sent: 0, failed: 12, elapsedMs: 0, error: null })).toBe(
       'sent 0, failed 12, 0.0 s, 0.0 events/s',
     )

@@ -31,13 +31,13 @@ function rules(
 }
 
 describe('a selector', () => {
-  test('that is a name means that topic alone', () => {
+  test('a selector that is a name matches the topic of this name only', () => {
     expect(selects(rules(['orders']), 'orders')).toBe(true)
     expect(selects(rules(['orders']), 'orders.eu')).toBe(false)
     expect(selects(rules(['orders.eu']), 'orders-eu')).toBe(false)
   })
 
-  test('that is a pattern means whole names: neither a part of one nor half of an alternative', () => {
+  test('a selector that is a pattern matches whole names, with each of its alternatives', () => {
     expect(selects(rules(['/orders/']), 'orders')).toBe(true)
     expect(selects(rules(['/orders/']), 'my-orders')).toBe(false)
     expect(selects(rules(['/orders/']), 'orders-old')).toBe(false)
@@ -46,11 +46,14 @@ describe('a selector', () => {
     expect(selects(rules(['/orders\\..*/']), 'orders.eu')).toBe(true)
   })
 
-  test.each(['/', '//', '/orders', '/[/', '/(/'])('cannot be made from %s', text => {
-    expect(parseSelector(text)).toBeNull()
-  })
+  test.each(['/', '//', '/orders', '/[/', '/(/'])(
+    '%s is neither a topic name nor a pattern, and is refused',
+    text => {
+      expect(parseSelector(text)).toBeNull()
+    },
+  )
 
-  test('excludes what another one includes, name or pattern', () => {
+  test('exclude wins over topics, by name and by pattern', () => {
     const flow = rules(['/.*/'], { exclude: selectors(['secrets', '/.*\\.tmp/']) })
     expect(selects(flow, 'orders')).toBe(true)
     expect(selects(flow, 'secrets')).toBe(false)
@@ -59,46 +62,46 @@ describe('a selector', () => {
 })
 
 describe("Kafka's internal topics", () => {
-  test('are never meant by a pattern', () => {
+  test("a pattern never matches Kafka's internal topics", () => {
     expect(selects(rules(['/.*/']), '__consumer_offsets')).toBe(false)
     expect(selects(rules(['/__.*/']), '__transaction_state')).toBe(false)
   })
 
-  test('are replicated by name, because somebody wrote it', () => {
+  test('a topic with the prefix of internal topics is replicated when the flow names it', () => {
     expect(selects(rules(['__my_own']), '__my_own')).toBe(true)
   })
 })
 
 describe('an echo', () => {
-  test('of the other direction never travels back: the prefix says where a topic came from', () => {
+  test('a topic that the other direction copied is not copied back: its prefix shows where it came from', () => {
     const back = rules(['/.*/'], { from: 'standby', to: 'primary' })
     expect(selects(back, 'primary.orders')).toBe(false)
     expect(selects(back, 'orders')).toBe(true)
   })
 
-  test('is refused also when it is named', () => {
+  test('a copied topic is not copied back also when the flow names it', () => {
     const back = rules(['primary.orders'], { from: 'standby', to: 'primary' })
     expect(selects(back, 'primary.orders')).toBe(false)
   })
 
-  test('cannot be told by the name where names are kept', () => {
+  test('naming identity cannot tell a copied topic by its name', () => {
     const back = rules(['/.*/'], { from: 'standby', to: 'primary', naming: 'identity' })
     expect(selects(back, 'primary.orders')).toBe(true)
   })
 
-  test('is not every topic whose name begins alike', () => {
+  test('a topic whose name only begins like the prefix is no copied topic', () => {
     const back = rules(['/.*/'], { from: 'standby', to: 'primary' })
     expect(selects(back, 'primaryorders')).toBe(true)
   })
 })
 
 describe('the name on the target', () => {
-  test('has the source in front, or is kept', () => {
+  test('the name on the target has the source as prefix, or stays the same with identity', () => {
     expect(targetTopicName(rules(['orders']), 'orders')).toBe('primary.orders')
     expect(targetTopicName(rules(['orders'], { naming: 'identity' }), 'orders')).toBe('orders')
   })
 })
 
-test('the topics a flow lists by name are those an operator expects to exist', () => {
+test('the topics that a flow names are listed, its patterns are not', () => {
   expect(namedTopics(rules(['orders', '/payments.*/', 'users']))).toEqual(['orders', 'users'])
 })

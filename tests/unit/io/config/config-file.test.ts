@@ -51,7 +51,7 @@ async function linesOf(text: string, env: Environment = {}): Promise<readonly st
 const load = (text: string, env: Environment = {}) => loadConfig(write(text), env)
 
 describe('A valid configuration', () => {
-  test('is read with its defaults filled in and cannot be changed afterwards', async () => {
+  test('a configuration is loaded with its defaults, and frozen', async () => {
     const config = await load(valid)
     expect(config.clusters.primary).toEqual({ brokers: ['127.0.0.1:9092'], tls: false })
     expect(config.flows[0]).toMatchObject({ naming: 'prefix', onTruncation: 'halt' })
@@ -62,13 +62,13 @@ describe('A valid configuration', () => {
     expect(Object.isFrozen(config.flows[0])).toBe(true)
   })
 
-  test('is found by GAPLESS_CONFIG, or else in the working directory', () => {
+  test('the configuration is found by GAPLESS_CONFIG, or else in the working directory', () => {
     expect(configPath({ GAPLESS_CONFIG: '/etc/gapless.yml' })).toBe('/etc/gapless.yml')
     expect(configPath({ GAPLESS_CONFIG: '' })).toBe('gapless.yml')
     expect(configPath({})).toBe('gapless.yml')
   })
 
-  test('names TLS files relative to its own folder', async () => {
+  test('TLS files are relative to the folder of the configuration', async () => {
     const config = await load(
       valid.replace(
         '["127.0.0.1:9093"]',
@@ -82,7 +82,7 @@ describe('A valid configuration', () => {
     })
   })
 
-  test('of the repository is the one that npm start uses, on the ports it is told', async () => {
+  test('gapless.yml of the repository is valid, and takes its ports from the environment', async () => {
     const path = join(import.meta.dirname, '../../../../gapless.yml')
     const brokersOf = async (env: Environment) =>
       Object.values((await loadConfig(path, env)).clusters).flatMap(cluster => cluster.brokers)
@@ -95,21 +95,21 @@ describe('A valid configuration', () => {
 })
 
 describe('Values from the environment', () => {
-  // A function: `$$` means something in a replacement text.
+  // A function, because `$$` has a meaning in a replacement text.
   const withPrimary = (value: string) => valid.replace('["127.0.0.1:9092"]', () => value)
 
   test.each([
     ['a whole value', '"${A}"', { A: 'b1:1' }, ['b1:1']],
-    ['a list in one variable', '"${A}"', { A: 'b1:1, b2:2' }, ['b1:1', 'b2:2']],
-    ['parts of a text', '["${A}:${B}"]', { A: 'b1', B: '7' }, ['b1:7']],
-    ['a default where unset', '["b1:${B:-9092}"]', {}, ['b1:9092']],
-    ['a default where empty', '["b1:${B:-9092}"]', { B: '' }, ['b1:9092']],
-    ['the variable over its default', '["b1:${B:-9092}"]', { B: '1' }, ['b1:1']],
-  ])('replace %s', async (_case, value, env, brokers) => {
+    ['a whole list', '"${A}"', { A: 'b1:1, b2:2' }, ['b1:1', 'b2:2']],
+    ['a part of a text', '["${A}:${B}"]', { A: 'b1', B: '7' }, ['b1:7']],
+    ['its default when it is not set', '["b1:${B:-9092}"]', {}, ['b1:9092']],
+    ['its default when it is empty', '["b1:${B:-9092}"]', { B: '' }, ['b1:9092']],
+    ['its value rather than its default', '["b1:${B:-9092}"]', { B: '1' }, ['b1:1']],
+  ])('a variable of the environment gives %s', async (_case, value, env, brokers) => {
     expect((await load(withPrimary(value), env)).clusters.primary?.brokers).toEqual(brokers)
   })
 
-  test('are numbers and switches where the schema wants those', async () => {
+  test('a variable becomes a number or a switch where the schema wants one', async () => {
     const budgets = '    budgets:\n      leaseMs: ${LEASE}\n'
     const config = await load(`${valid}${budgets}`, { LEASE: '30000' })
     expect(config.flows[0]?.budgets.leaseMs).toBe(30_000)
@@ -122,7 +122,7 @@ ${valid.slice(valid.indexOf('flows:'))}`
     expect((await load(block, { TLS: 'true' })).clusters.primary?.tls).toBe(true)
   })
 
-  test('keep a password of digits a text', async () => {
+  test('a password of digits from the environment stays a text', async () => {
     const config = await load(
       withPrimary('"b:1", sasl: { mechanism: plain, username: u, password: "${PW}" }'),
       { PW: '12345' },
@@ -130,7 +130,7 @@ ${valid.slice(valid.indexOf('flows:'))}`
     expect(config.clusters.primary?.sasl).toMatchObject({ password: '12345' })
   })
 
-  test('are escaped with a second dollar sign, and never add keys', async () => {
+  test('a second dollar sign escapes a variable, and the value of a variable never adds keys', async () => {
     const config = await load(
       withPrimary('"b:1", sasl: { mechanism: plain, username: "$${U}", password: "${PW}" }'),
       { PW: 'x", evil: "1\n  evil: 2' },
@@ -141,7 +141,7 @@ ${valid.slice(valid.indexOf('flows:'))}`
     })
   })
 
-  test('are asked for by name, all of them at once, when they are not set', async () => {
+  test('every variable that is not set is reported by name, each in its own line', async () => {
     expect(
       await linesOf(withPrimary('["${A}:1", "b:${B}"]').concat('    naming: ${NAMING}\n')),
     ).toEqual([
@@ -151,15 +151,18 @@ ${valid.slice(valid.indexOf('flows:'))}`
     ])
   })
 
-  test.each(['${', '${}', '${A B}', '${A:}', '${1}'])('are refused when written %s', async text => {
-    expect(await linesOf(withPrimary(`["${text}"]`))).toEqual([
-      `gapless.yml:2: clusters.primary.brokers[0] has ${text}, which is neither \${NAME} nor ` +
-        '${NAME:-default}; $${ means the text ${',
-    ])
-  })
+  test.each(['${', '${}', '${A B}', '${A:}', '${1}'])(
+    '%s is no variable, and is refused',
+    async text => {
+      expect(await linesOf(withPrimary(`["${text}"]`))).toEqual([
+        `gapless.yml:2: clusters.primary.brokers[0] has ${text}, which is neither \${NAME} nor ` +
+          '${NAME:-default}; $${ means the text ${',
+      ])
+    },
+  )
 })
 
-describe('One line says what is wrong:', () => {
+describe('An invalid configuration', () => {
   const withFlow = (lines: string) => `${valid}${lines}`
   test.each<[string, string, Environment, string[]]>([
     [
@@ -169,7 +172,7 @@ describe('One line says what is wrong:', () => {
       ['gapless.yml:9: flows[0].naming is "prefx"; accepted: prefix | identity'],
     ],
     [
-      'where in the environment it came from',
+      'the variable that a wrong value came from',
       withFlow('    naming: ${NAMING}\n'),
       { NAMING: 'prefx' },
       [
@@ -193,7 +196,7 @@ describe('One line says what is wrong:', () => {
       ],
     ],
     [
-      'a key that is missing, at the line of what lacks it',
+      'a key that is missing, at the line of its flow',
       valid.replace('    from: primary\n', ''),
       {},
       ['gapless.yml:5: flows[0].from is missing; accepted: the name of a cluster'],
@@ -205,7 +208,7 @@ describe('One line says what is wrong:', () => {
       ['gapless.yml:9: flows[0].mode is empty; accepted: batch | continuous'],
     ],
     [
-      'a cluster that is not there',
+      'a cluster that the configuration does not define',
       valid.replace('from: primary', 'from: primry'),
       {},
       ['gapless.yml:6: flows[0].from is "primry"; accepted: primary | standby'],
@@ -258,7 +261,7 @@ describe('One line says what is wrong:', () => {
       ],
     ],
     [
-      'a key that is there twice',
+      'a key that is given twice',
       `${valid}flows: []\n`,
       {},
       ['gapless.yml:9:1: not valid YAML: Map keys must be unique'],
@@ -283,18 +286,18 @@ describe('One line says what is wrong:', () => {
         'gapless.yml: not valid YAML: Unresolved alias (the anchor must be set before the alias): p',
       ],
     ],
-  ])('%s', async (_case, text, env, lines) => {
+  ])('one line reports %s', async (_case, text, env, lines) => {
     expect(await linesOf(text, env)).toEqual(lines)
   })
 
-  test('several problems are several lines, but no more than twenty and a count', async () => {
+  test('each problem has its own line, up to twenty lines and a count of the others', async () => {
     const many = Array.from({ length: 25 }, (_, at) => `    x${at}: 1\n`).join('')
     const lines = await linesOf(`${valid}${many}`)
     expect(lines).toHaveLength(21)
     expect(lines.at(-1)).toBe('… and 5 more problems')
   })
 
-  test('a missing file, a folder, and a file that is far too large', async () => {
+  test('a missing file, a folder and a file that is too large are refused with what to do', async () => {
     const reason = async (path: string) =>
       loadConfig(path, {}).then(
         () => 'accepted',
@@ -311,7 +314,7 @@ describe('One line says what is wrong:', () => {
   })
 })
 
-test('No secret is ever printed, whatever else is wrong around it', async () => {
+test('no secret is ever printed, whatever else is wrong around it', async () => {
   const key = fc.constantFrom('password', 'token', 'secretAccessKey', 'passwd')
   const mechanism = fc.constantFrom('plain', 'scram-sha-512', 'oauthbearer', 'kerberos', '5', '[]')
   await fc.assert(
@@ -332,7 +335,7 @@ describe('Secrets by reference', () => {
   const withPrimary = (fields: string) =>
     valid.replace('["127.0.0.1:9092"]', () => `["b:1"], ${fields}`)
 
-  test('stay references in the configuration, and a PEM stays a text', async () => {
+  test('a secret reference stays a reference in the configuration, and a PEM stays a text', async () => {
     const pem = '-----BEGIN CERTIFICATE-----\\nAAAA\\n-----END CERTIFICATE-----\\n'
     const config = await load(
       withPrimary(
@@ -349,7 +352,7 @@ describe('Secrets by reference', () => {
     })
   })
 
-  test('may be a token, or the credentials to fetch one with', async () => {
+  test('the token of oauthbearer may be the credentials that fetch one', async () => {
     const token = '{ url: "https://id.example.com/token", clientId: a, clientSecret: { ssm: /b } }'
     const config = await load(withPrimary(`sasl: { mechanism: oauthbearer, token: ${token} }`))
     expect(config.clusters.primary?.sasl).toMatchObject({
@@ -386,7 +389,7 @@ describe('Secrets by reference', () => {
       'sasl: { mechanism: aws-msk-iam, region: eu-west-1 }',
       'tls is missing; accepted: true: MSK takes aws-msk-iam over TLS only',
     ],
-  ])('are refused without a word of theirs: %s', async (fields, line) => {
+  ])('a wrong secret is refused without printing it: %s', async (fields, line) => {
     const lines = await linesOf(withPrimary(fields))
     expect(lines).toEqual([`gapless.yml:2: clusters.primary.${line}`])
     expect(lines.join()).not.toContain('canary')
