@@ -6,7 +6,7 @@
 
 import type { FetchedPartition } from '../../kafka/01-fetch.ts'
 import { createAbortedFilter } from '../../kafka/aborted-transactions.ts'
-import { coalesceInPlace } from '../../kafka/coalesce-in-place.ts'
+import { coalesceInPlace } from '../../kafka/coalesce-plain.ts'
 import { DecodeError } from '../../kafka/decode-error.ts'
 import { isCompressed, repackLegacy } from '../../kafka/legacy-batch.ts'
 import {
@@ -87,7 +87,7 @@ const BATCHES_MAX = 1024
 
 const coalesceLimits = {
   smallBytes: smallBatchBytesMax,
-  joinedBytesMax: coalescedBytesMax,
+  coalescedBytesMax,
   batchesMax: coalescedBatchesMax,
 }
 

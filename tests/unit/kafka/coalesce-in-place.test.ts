@@ -3,20 +3,20 @@
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { coalesceInPlace, type JoinedInPlace } from '../../../lib/kafka/coalesce-in-place.ts'
+import { type CoalescedInPlace, coalesceInPlace } from '../../../lib/kafka/coalesce-plain.ts'
 import { readRecordBatches } from '../../../lib/kafka/record-batch.ts'
 import { CONTROL, LOG_APPEND_TIME, plainCrc32c, viewOf } from './batches.ts'
 import { drawnFields, seenIn } from './drawn-records.ts'
 import { batchOf, type TestRecord, testRecord, testRecords } from './record-bytes.ts'
 
-const limits = { smallBytes: 4_096, joinedBytesMax: 65_536, batchesMax: 256 }
+const limits = { smallBytes: 4_096, coalescedBytesMax: 65_536, batchesMax: 256 }
 const start = { from: 0, fromOffset: 0n }
 
 /** One record each, offsets from 0 on. */
 const singles = (count: number) =>
   testRecords(0n, count).map(record => batchOf([record], { partitionLeaderEpoch: 3 }))
 
-function join(batches: readonly Buffer[], at = start, changed = {}): JoinedInPlace | null {
+function join(batches: readonly Buffer[], at = start, changed = {}): CoalescedInPlace | null {
   return coalesceInPlace(Buffer.concat(batches), at, { ...limits, ...changed })
 }
 
@@ -144,8 +144,8 @@ describe('ends in front of', () => {
     const all = [first, second, ...others]
     const two = first.length + second.length
     expect(join(all, start, { batchesMax: 2 })?.nextOffset).toBe(2n)
-    expect(join(all, start, { joinedBytesMax: two })?.nextOffset).toBe(2n)
-    expect(join(all, start, { joinedBytesMax: two - 1 })).toBeNull()
+    expect(join(all, start, { coalescedBytesMax: two })?.nextOffset).toBe(2n)
+    expect(join(all, start, { coalescedBytesMax: two - 1 })).toBeNull()
   })
 })
 

@@ -60,6 +60,28 @@ test('small batches that wait for each other arrive as one, record by record', a
   })
 })
 
+test('batches that arrive one by one behind a far target go out together', async () => {
+  const world = ordersWorld()
+  farTarget(world)
+  // A broker answers as soon as a batch is appended; the double only when its wait is over.
+  world.source.control('fetch', (serve, leaderId, request) =>
+    serve(leaderId, { ...request, maxWaitMs: 1 }),
+  )
+  const source = world.sourceLog('orders')
+  const startedMs = world.clock.nowMs()
+  const following = world.run('orders', { isContinuous: true, deadlineMs: startedMs + 10_000 })
+  for (let each = 0; each < 500; each += 1) {
+    writeSmall(source, 1)
+    await world.clock.wait(1)
+  }
+  await world.clock.wait(ROUND_TRIP_MS * 10)
+
+  // Sent one batch at a time, 15 records would be there by now.
+  expect(world.targetLog('orders').logEnd).toBe(500n)
+  await following
+  expect(seen(world.targetLog('orders'))).toEqual(seen(source))
+})
+
 test('what was sent before goes out again as it was, and only what follows is joined', async () => {
   const world = ordersWorld()
   farTarget(world, { kind: 'answer-lost' })
