@@ -38,7 +38,8 @@ type Fetched = Pick<FetchedPartition, 'records' | 'abortedTransactions'>
 
 /**
  * Sorts the batches of one partition's answer to a fetch at `fetchOffset`. Some of them at a time:
- * of tiny ones an answer holds tens of thousands, which are joined before the next are looked at.
+ * of tiny ones an answer holds tens of thousands, which are coalesced before the next ones are
+ * read.
  */
 export function admitBatches(fetched: Fetched, fetchOffset: SourceOffset): Admission {
   const { records, abortedTransactions } = fetched
@@ -53,12 +54,12 @@ export function admitBatches(fetched: Fetched, fetchOffset: SourceOffset): Admis
   // Ends: every pass reads a batch more, or leaves the loop.
   while (records !== null && from < records.length && admission.refusal === null) {
     const { nextFetchOffset: offset } = admission
-    const joined =
+    const coalesced =
       abortedTransactions.length > 0
         ? null
         : coalesceInPlace(records, { from, fromOffset: offset }, coalesceLimits)
-    if (joined !== null) {
-      const { batch, nextOffset, end } = joined
+    if (coalesced !== null) {
+      const { batch, nextOffset, end } = coalesced
       const nextFetchOffset = sourceOffset(nextOffset)
       admission.copied.push({ batch, nextSourceOffset: nextFetchOffset, epoch: epochOf(batch) })
       admission = { ...admission, nextFetchOffset }
@@ -82,7 +83,7 @@ export function admitBatches(fetched: Fetched, fetchOffset: SourceOffset): Admis
   return admission
 }
 
-/** Looked at together: more than are joined to one (coalesce.ts). */
+/** Looked at together: more than are coalesced to one (coalesce.ts). */
 const BATCHES_MAX = 1024
 
 const coalesceLimits = {
@@ -91,7 +92,7 @@ const coalesceLimits = {
   batchesMax: coalescedBatchesMax,
 }
 
-/** One behind the other. The batches of `next` are joined. */
+/** One behind the other. The batches of `next` are coalesced. */
 function concatAdmissions({ skipped, copied }: Admission, next: Admission): Admission {
   const last = copied.at(-1)
   if (next.skipped !== null && last !== undefined) extendBatch(last, next.skipped)
@@ -171,13 +172,13 @@ const legacyRunBytesMax = 256 * 1024
 function coalesceLegacy(
   batches: readonly (RecordBatch | LegacyBatch)[],
 ): (RecordBatch | LegacyRun)[] {
-  const joined: (RecordBatch | LegacyRun)[] = []
+  const coalesced: (RecordBatch | LegacyRun)[] = []
   // The run that the next single record may still be added to.
   let open: [LegacyBatch, ...LegacyBatch[]] | null = null
   let openBytes = 0
   for (const batch of batches) {
     if (batch.kind === 'v2' || isCompressed(batch)) {
-      joined.push(batch.kind === 'v2' ? batch : [batch])
+      coalesced.push(batch.kind === 'v2' ? batch : [batch])
       open = null
     } else if (open !== null && openBytes + batch.bytes.length <= legacyRunBytesMax) {
       open.push(batch)
@@ -185,10 +186,10 @@ function coalesceLegacy(
     } else {
       open = [batch]
       openBytes = batch.bytes.length
-      joined.push(open)
+      coalesced.push(open)
     }
   }
-  return joined
+  return coalesced
 }
 
 function isLegacy(entry: RecordBatch | LegacyRun): entry is LegacyRun {

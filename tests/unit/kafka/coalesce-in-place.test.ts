@@ -1,5 +1,4 @@
-// Batches that are joined where they lie hold what they held apart, and what is not joined is not
-// touched.
+// Batches that are coalesced in place keep their records, and no byte of any other batch changes.
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -16,19 +15,19 @@ const start = { from: 0, fromOffset: 0n }
 const singles = (count: number) =>
   testRecords(0n, count).map(record => batchOf([record], { partitionLeaderEpoch: 3 }))
 
-function join(batches: readonly Buffer[], at = start, changed = {}): CoalescedInPlace | null {
+function coalesce(batches: readonly Buffer[], at = start, changed = {}): CoalescedInPlace | null {
   return coalesceInPlace(Buffer.concat(batches), at, { ...limits, ...changed })
 }
 
-/** What a consumer of `bytes` sees, batch by batch, joined where that is possible. */
-function seenJoined(bytes: Buffer): ReturnType<typeof seenIn> {
+/** What a consumer of `bytes` sees, batch by batch, coalesced where that is possible. */
+function seenCoalesced(bytes: Buffer): ReturnType<typeof seenIn> {
   const seen: ReturnType<typeof seenIn> = []
   for (let from = 0; from < bytes.length; ) {
-    const joined = coalesceInPlace(bytes, { from, fromOffset: 0n }, limits)
+    const coalesced = coalesceInPlace(bytes, { from, fromOffset: 0n }, limits)
     const [view] = readRecordBatches(bytes, { from, batchesMax: 1 }).batches
-    if (joined !== null) seen.push(...seenIn(viewOf(joined.batch.bytes)))
+    if (coalesced !== null) seen.push(...seenIn(viewOf(coalesced.batch.bytes)))
     else if (view?.kind === 'v2') seen.push(...seenIn(view))
-    from = joined?.end ?? from + (view?.bytes.length ?? bytes.length)
+    from = coalesced?.end ?? from + (view?.bytes.length ?? bytes.length)
   }
   return seen
 }
@@ -61,7 +60,7 @@ const drawnBatches = fc.array(
 )
 
 test('whatever batches follow each other, their records arrive as they were', () => {
-  let joinedOnes = 0
+  let coalescedOnes = 0
   fc.assert(
     fc.property(drawnBatches, drawn => {
       let offset = 0n
@@ -74,17 +73,17 @@ test('whatever batches follow each other, their records arrive as they were', ()
       })
       const expected = batches.flatMap(each => seenIn(viewOf(each)))
       const bytes = Buffer.concat(batches)
-      expect(seenJoined(bytes)).toEqual(expected)
-      if (coalesceInPlace(Buffer.concat(batches), start, limits) !== null) joinedOnes += 1
+      expect(seenCoalesced(bytes)).toEqual(expected)
+      if (coalesceInPlace(Buffer.concat(batches), start, limits) !== null) coalescedOnes += 1
     }),
     { numRuns: 200 },
   )
-  expect(joinedOnes).toBeGreaterThan(50)
+  expect(coalescedOnes).toBeGreaterThan(50)
 })
 
-test('the joined one says where it begins, where the source goes on, and its newest timestamp', () => {
-  const joined = join(singles(5))
-  expect(joined).toMatchObject({
+test('the coalesced one says where it begins, where the source goes on, and its newest timestamp', () => {
+  const coalesced = coalesce(singles(5))
+  expect(coalesced).toMatchObject({
     nextOffset: 5n,
     batch: {
       baseOffset: 0n,
@@ -93,7 +92,7 @@ test('the joined one says where it begins, where the source goes on, and its new
       maxTimestamp: 1_700_000_000_004n,
     },
   })
-  expect(joined?.end).toBe(Buffer.concat(singles(5)).length)
+  expect(coalesced?.end).toBe(Buffer.concat(singles(5)).length)
 })
 
 describe('ends in front of', () => {
@@ -129,27 +128,27 @@ describe('ends in front of', () => {
     ['one that is cut off', () => batchOf([next], { partitionLeaderEpoch: 3 }).subarray(0, 70)],
   ])('%s, which stays as it is', (_, other) => {
     const bytes = Buffer.concat([...singles(2), other()])
-    const joined = coalesceInPlace(bytes, start, limits)
-    expect(joined?.nextOffset).toBe(2n)
-    expect(bytes.subarray(joined?.end)).toEqual(other())
+    const coalesced = coalesceInPlace(bytes, start, limits)
+    expect(coalesced?.nextOffset).toBe(2n)
+    expect(bytes.subarray(coalesced?.end)).toEqual(other())
     const alone = Buffer.concat([other(), ...singles(2)])
     const before = Buffer.from(alone)
     expect(coalesceInPlace(alone, start, limits)).toBeNull()
     expect(alone).toEqual(before)
   })
 
-  test('one batch or one byte more than may be joined', () => {
+  test('one batch or one byte more than may be coalesced', () => {
     const [first, second, ...others] = singles(4)
     if (first === undefined || second === undefined) throw new Error('there are four')
     const all = [first, second, ...others]
     const two = first.length + second.length
-    expect(join(all, start, { batchesMax: 2 })?.nextOffset).toBe(2n)
-    expect(join(all, start, { coalescedBytesMax: two })?.nextOffset).toBe(2n)
-    expect(join(all, start, { coalescedBytesMax: two - 1 })).toBeNull()
+    expect(coalesce(all, start, { batchesMax: 2 })?.nextOffset).toBe(2n)
+    expect(coalesce(all, start, { coalescedBytesMax: two })?.nextOffset).toBe(2n)
+    expect(coalesce(all, start, { coalescedBytesMax: two - 1 })).toBeNull()
   })
 })
 
-describe('nothing is joined, and nothing changed,', () => {
+describe('nothing is coalesced, and nothing changed,', () => {
   test('below the position', () => {
     const bytes = Buffer.concat(singles(3))
     const before = Buffer.from(bytes)
@@ -158,7 +157,7 @@ describe('nothing is joined, and nothing changed,', () => {
   })
 
   test('of a batch alone', () => {
-    expect(join(singles(1))).toBeNull()
+    expect(coalesce(singles(1))).toBeNull()
   })
 
   test('behind one whose numbers are longer than they need be', () => {

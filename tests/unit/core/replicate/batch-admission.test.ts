@@ -255,7 +255,7 @@ describe('a batch that cannot be passed on as it is', () => {
     expect(admission.copied[0]?.batch).toMatchObject({ attributes: 0, maxTimestamp: 9_000n })
   })
 
-  test('because of its format is copied in today’s, single records joined, with no leader epoch', () => {
+  test('because of its format is copied in today’s, single records coalesced, with no leader epoch', () => {
     const single = testRecords(100n, 3).map(each => legacyEntry(1, each))
     const set = legacySet(1, testRecords(103n, 4), 'gzip')
     const admission = admit([...single, set, legacyEntry(0, testRecord(107n)), data(108n, 2)])
@@ -280,7 +280,7 @@ describe('a batch that cannot be passed on as it is', () => {
     ])
   })
 
-  test('is joined with others of old single records only up to a bound', () => {
+  test('is coalesced with others of old single records only up to a bound', () => {
     const large = testRecords(100n, 3).map(each =>
       legacyEntry(1, { ...each, value: 'x'.repeat(100 * 1024) }),
     )

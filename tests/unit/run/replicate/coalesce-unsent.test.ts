@@ -1,5 +1,5 @@
 // Small batches that wait for each other go out as one, on a target that takes its time. Records
-// are real here: only what can be opened can be joined.
+// are real here: only what can be opened can be coalesced.
 
 import { expect, test } from 'vitest'
 import {
@@ -82,7 +82,7 @@ test('batches that arrive one by one behind a far target go out together', async
   expect(seen(world.targetLog('orders'))).toEqual(seen(source))
 })
 
-test('what was sent before goes out again as it was, and only what follows is joined', async () => {
+test('what was sent before goes out again as it was, and only what follows is coalesced', async () => {
   const world = ordersWorld()
   farTarget(world, { kind: 'answer-lost' })
   const source = world.sourceLog('orders')
