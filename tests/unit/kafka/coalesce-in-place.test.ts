@@ -59,7 +59,7 @@ const drawnBatches = fc.array(
   { minLength: 1, maxLength: 40 },
 )
 
-test('whatever batches follow each other, their records arrive as they were', () => {
+test('coalescing any batches of a response in place keeps every record', () => {
   let coalescedOnes = 0
   fc.assert(
     fc.property(drawnBatches, drawn => {
@@ -81,7 +81,7 @@ test('whatever batches follow each other, their records arrive as they were', ()
   expect(coalescedOnes).toBeGreaterThan(50)
 })
 
-test('the coalesced one says where it begins, where the source goes on, and its newest timestamp', () => {
+test('a coalesced batch has its first offset, the next source offset and its newest timestamp', () => {
   const coalesced = coalesce(singles(5))
   expect(coalesced).toMatchObject({
     nextOffset: 5n,
@@ -95,7 +95,7 @@ test('the coalesced one says where it begins, where the source goes on, and its 
   expect(coalesced?.end).toBe(Buffer.concat(singles(5)).length)
 })
 
-describe('ends in front of', () => {
+describe('coalescing in place ends in front of', () => {
   const next = testRecord(2n)
   const damaged = () => {
     const bytes = batchOf([next], { partitionLeaderEpoch: 3 })
@@ -126,7 +126,7 @@ describe('ends in front of', () => {
     ['a damaged one', damaged],
     ['one that is not as a producer writes it', malformed],
     ['one that is cut off', () => batchOf([next], { partitionLeaderEpoch: 3 }).subarray(0, 70)],
-  ])('%s, which stays as it is', (_, other) => {
+  ])('coalescing in place ends in front of %s, which keeps its bytes', (_, other) => {
     const bytes = Buffer.concat([...singles(2), other()])
     const coalesced = coalesceInPlace(bytes, start, limits)
     expect(coalesced?.nextOffset).toBe(2n)
@@ -137,7 +137,7 @@ describe('ends in front of', () => {
     expect(alone).toEqual(before)
   })
 
-  test('one batch or one byte more than may be coalesced', () => {
+  test('coalescing in place ends before one batch or one byte more than its limits', () => {
     const [first, second, ...others] = singles(4)
     if (first === undefined || second === undefined) throw new Error('there are four')
     const all = [first, second, ...others]
@@ -148,19 +148,19 @@ describe('ends in front of', () => {
   })
 })
 
-describe('nothing is coalesced, and nothing changed,', () => {
-  test('below the position', () => {
+describe('a batch that is not coalesced', () => {
+  test('a batch below the position is not coalesced, and no byte changes', () => {
     const bytes = Buffer.concat(singles(3))
     const before = Buffer.from(bytes)
     expect(coalesceInPlace(bytes, { from: 0, fromOffset: 1n }, limits)).toBeNull()
     expect(bytes).toEqual(before)
   })
 
-  test('of a batch alone', () => {
+  test('a batch without a neighbour is not coalesced', () => {
     expect(coalesce(singles(1))).toBeNull()
   })
 
-  test('behind one whose numbers are longer than they need be', () => {
+  test('no byte changes behind a batch whose varints are longer than needed', () => {
     const [first, second] = singles(2)
     if (first === undefined || second === undefined) throw new Error('there are two')
     // The timestamp delta 0 in two bytes.

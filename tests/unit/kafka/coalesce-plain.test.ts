@@ -35,7 +35,7 @@ function written(of: typeof parts extends fc.Arbitrary<infer P> ? P : never): Bu
   })
 }
 
-test('whatever their records are, they arrive as they were, with the newest timestamp in front', () => {
+test('coalescing any uncompressed batches keeps every record and sets the newest timestamp', () => {
   fc.assert(
     fc.property(parts, drawn => {
       const batches = written(drawn)
@@ -54,7 +54,7 @@ test('whatever their records are, they arrive as they were, with the newest time
   )
 })
 
-test('whatever byte of theirs is another one, nothing is thrown and no record becomes another one', () => {
+test('a changed byte in uncompressed batches throws no error and turns no record into another', () => {
   const change = fc.record({ at: fc.nat(10_000), to: fc.integer({ min: 0, max: 255 }) })
   let kept = 0
   fc.assert(
@@ -84,7 +84,7 @@ test('whatever byte of theirs is another one, nothing is thrown and no record be
   expect(kept).toBeGreaterThan(100)
 })
 
-describe('are left to those who open them', () => {
+describe('batches that must be decoded', () => {
   const plain = () => batchOf(testRecords(0n, 2))
   const damaged = () => {
     const bytes = batchOf(testRecords(2n, 2))
@@ -107,12 +107,12 @@ describe('are left to those who open them', () => {
       'centuries apart',
       () => batchOf([testRecord(2n, { timestamp: 0n }), testRecord(3n, { timestamp: 2n ** 60n })]),
     ],
-  ])('%s', (_, other) => {
+  ])('an uncompressed batch is not coalesced with another one: %s', (_, other) => {
     expect(coalesce([plain(), other()])).toBeNull()
     expect(coalesce([plain(), batchOf(testRecords(2n, 2))])).not.toBeNull()
   })
 
-  test('larger together than may be', () => {
+  test('batches larger together than the limit are not coalesced', () => {
     const batches = [viewOf(plain()), viewOf(batchOf(testRecords(2n, 2)))] as const
     const bytes = batches[0].bytes.length + batches[1].bytes.length
     expect(coalescePlainBatches(batches, { contentBytesMax: bytes - 1 })).toBeNull()

@@ -27,14 +27,14 @@ function seenIn(batch: RecordBatch) {
   })
 }
 
-test.each(codecs)('compressed with %s keep their codec', codec => {
+test.each(codecs)('coalesced batches compressed with %s keep their codec', codec => {
   const coalesced = coalesce(singles(20, { codec }))
 
   expect(compressionCodec(coalesced)).toBe(codec)
   expect(coalesced.recordsCount).toBe(20)
 })
 
-test('keep the offset of each record across what is not copied', () => {
+test('coalesced records keep their source offsets across offsets that are not copied', () => {
   const coalesced = coalesce([
     batchOf([testRecord(0n)]),
     batchOf([testRecord(2n), testRecord(5n)], { lastOffset: 6n }),
@@ -43,14 +43,14 @@ test('keep the offset of each record across what is not copied', () => {
   expect(seenIn(coalesced).map(each => each.offset)).toEqual([0n, 2n, 5n])
 })
 
-test('are refused where one of them is damaged', () => {
+test('coalescing throws a DecodeError when one of the batches is damaged', () => {
   const batches = singles(3)
   batches[1]?.writeUInt8(0xff, batches[1].length - 1)
 
   expect(() => coalesce(batches)).toThrow(DecodeError)
 })
 
-test('are refused where they hold too much together once decompressed', () => {
+test('coalescing throws a DecodeError when the decompressed records exceed the limit', () => {
   const value = 'x'.repeat(1000)
   const large = testRecords(0n, 5).map(each => batchOf([{ ...each, value }], { codec: 'gzip' }))
 
@@ -58,7 +58,7 @@ test('are refused where they hold too much together once decompressed', () => {
   expect(coalesce(large, 6000).recordsCount).toBe(5)
 })
 
-test('however batches are cut, the same records arrive in the same order', () => {
+test('coalescing batches of any sizes keeps the same records in the same order', () => {
   const cuts = fc.array(fc.record({ count: fc.integer({ min: 1, max: 9 }), gap: fc.nat(2) }), {
     minLength: 1,
     maxLength: 30,

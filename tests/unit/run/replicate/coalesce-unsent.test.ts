@@ -43,7 +43,7 @@ function ordersWorld(): World {
   return world
 }
 
-test('small batches that wait for each other arrive as one, record by record', async () => {
+test('small batches that wait to be sent arrive as one, with every record', async () => {
   const world = ordersWorld()
   farTarget(world)
   writeSmall(world.sourceLog('orders'), 500)
@@ -82,7 +82,7 @@ test('batches that arrive one by one behind a far target go out together', async
   expect(seen(world.targetLog('orders'))).toEqual(seen(source))
 })
 
-test('what was sent before goes out again as it was, and only what follows is coalesced', async () => {
+test('a batch that was sent is repeated unchanged, and only later batches are coalesced', async () => {
   const world = ordersWorld()
   farTarget(world, { kind: 'answer-lost' })
   const source = world.sourceLog('orders')
@@ -94,7 +94,7 @@ test('what was sent before goes out again as it was, and only what follows is co
   expect(seen(world.targetLog('orders'))).toEqual(seen(source))
 })
 
-test('large batches are passed on as they are', async () => {
+test('large batches are sent unchanged', async () => {
   const world = ordersWorld()
   farTarget(world)
   const source = world.sourceLog('orders')
