@@ -1,6 +1,6 @@
-// Owns the Produce request (API key 0) in version 9: the last version that needs nothing newer than
-// Kafka 2.8 and the first with compact types (KIP-482); topics go by name. Does not own batches
-// (record-batch.ts), the meaning of an error code, nor sending.
+// Owns the Produce request (API key 0) in version 9, the first version with compact types
+// (KIP-482). Version 9 is the last one that needs nothing newer than Kafka 2.8; it names topics by
+// name. Does not own batches (record-batch.ts), the meaning of an error code, nor sending.
 //
 //   request   transactional_id | acks INT16 | timeout_ms INT32 | topic_data ARRAY
 //               name COMPACT_STRING | partition_data ARRAY
@@ -23,62 +23,59 @@ import { createWireReader, type WireReader } from './wire-reader.ts'
 export const produceApi = { key: 0, version: 9 } as const
 
 export type ProduceRequest = {
-  /** All in-sync replicas. The only safe choice for a copy, so the only one there is. */
+  /** All in-sync replicas, which is the only setting that is safe for a copy. */
   readonly acks: -1
-  /** How long the leader may wait for its replicas, in milliseconds. */
+  /** How long the leader may wait for its replicas, in milliseconds, 0 to 2^31-1. */
   readonly timeoutMs: number
   readonly topics: readonly {
     readonly name: string
-    /** Each partition once. */
+    /** Every partition is named at most once. */
     readonly partitions: readonly {
       readonly partition: number
-      /** Exactly one batch: a broker refuses more. Taken by reference until the request is sent. */
+      /**
+       * Exactly one batch; a broker refuses several. Used by reference until the request is sent.
+       */
       readonly records: Buffer
     }[]
   }[]
 }
 
-/** What the leader answered for one partition; every one has a code of its own. */
+/** The leader's answer for one partition, which has an error code of its own. */
 export type ProducedPartition = {
   readonly topic: string
   readonly partition: number
   /**
-   * 0 when the batch is in the log, or was already there (same producer id, epoch and sequence).
+   * 0 when the leader appended the batch, or had appended it before (same producer id, epoch and
+   * sequence: KIP-98).
    */
   readonly errorCode: number
-  /** The offset the first record got. null when there is an error. */
+  /** The offset of the first record. Null beside an error. */
   readonly baseOffset: bigint | null
   /**
-   * Milliseconds. null when the topic keeps the records' own timestamps, except that a batch which
-   * was already there is answered with its own last timestamp: it does not tell the topic's type.
+   * Milliseconds since the epoch; null when the topic uses CreateTime. For a duplicate batch the
+   * leader answers the batch's own last timestamp, so the field does not tell the topic's type.
    */
   readonly logAppendTimeMs: bigint | null
   readonly logStartOffset: bigint | null
-  /** The broker's own words, and what it said of the first record it refused (KIP-467). */
+  /** The broker's own text, and its reason for refusing the first such record (KIP-467). */
   readonly errorMessage: string | null
 }
 
 export type ProduceResponse = {
-  /** How long the broker held back on behalf of a quota, in milliseconds. */
+  /** How long the broker throttled the request because of a quota, in milliseconds. */
   readonly throttleTimeMs: number
   readonly partitions: readonly ProducedPartition[]
 }
 
-/**
- * The smallest size of each structure on the wire, in bytes: bounds for counts that came from
- * there.
- */
+/** The smallest size of each structure on the wire, in bytes. They bound counts read from it. */
 const TOPIC_BYTES_MIN = 1 + 1 + 1
 const PARTITION_BYTES_MIN = 4 + 2 + 8 + 8 + 8 + 1 + 1 + 1
 const RECORD_ERROR_BYTES_MIN = 4 + 1 + 1
 
-/**
- * The body of a Produce request. No record byte is copied here: the connection does so once when it
- * sends.
- */
+/** Encodes the body of a Produce request. The records are referenced, not copied. */
 export function encodeProduceRequest(request: ProduceRequest): Writer {
   return Writer.create()
-    .appendString(null) // transactional id: our batches are idempotent, in no transaction
+    .appendString(null) // transactional id: the batches are idempotent and in no transaction
     .appendInt16(request.acks)
     .appendInt32(request.timeoutMs)
     .appendArray([...request.topics], (writer, topic) => {
@@ -90,7 +87,10 @@ export function encodeProduceRequest(request: ProduceRequest): Writer {
     .appendTaggedFields()
 }
 
-/** Throws DecodeError when the bytes are no Produce response of this version. */
+/**
+ * Decodes a response body. Throws DecodeError when the bytes are no Produce response of this
+ * version.
+ */
 export function decodeProduceResponse(bytes: Buffer): ProduceResponse {
   const wire = createWireReader({ api: 'Produce', version: produceApi.version, bytes })
   const topics = wire.readCompactArray('responses', TOPIC_BYTES_MIN, () => {
@@ -121,7 +121,7 @@ function decodePartition(wire: WireReader, topic: string): ProducedPartition {
   })
   const summary = wire.readCompactString('error_message')
   wire.readTaggedFields('partition_responses')
-  // A broker refuses a batch as a whole; its first complaint is enough to find the others.
+  // A broker refuses a batch as a whole, so the first record error is enough to report.
   const errorMessage = [summary, recordErrors[0]].filter(part => part != null).join('; ') || null
   return {
     topic,

@@ -1,8 +1,8 @@
-// Owns the Fetch request (API key 1) in version 13: the first by topic id (KIP-516), so that a
-// topic deleted and recreated under the same name answers UNKNOWN_TOPIC_ID and never another
-// topic's records; and with the epoch of the last record fetched, so that a leader that lost our
-// history says so (KIP-320, KIP-595). Needs Kafka 3.1. Does not own batches (record-batch.ts), the
-// meaning of an error code, nor sending.
+// Owns the Fetch request (API key 1) in version 13, the first version that names topics by id
+// (KIP-516): a topic that was deleted and recreated answers UNKNOWN_TOPIC_ID, and never the records
+// of the other topic. The request carries the epoch of the last record fetched, so that a leader
+// whose log diverged answers where (KIP-320, KIP-595). Needs Kafka 3.1. Does not own batches
+// (record-batch.ts), the meaning of an error code, nor sending.
 //
 //   request   replica_id INT32 | max_wait_ms INT32 | min_bytes INT32 | max_bytes INT32
 //             | isolation_level INT8 | session_id INT32 | session_epoch INT32 | topics ARRAY
@@ -36,25 +36,25 @@ export type FetchRequest = {
   /** How long the broker may wait for `minBytes`, in milliseconds. */
   readonly maxWaitMs: number
   readonly minBytes: number
-  /** Byte limit of the whole answer; the first batch comes even when it is larger (KIP-74). */
+  /** Byte limit of the whole response; the first batch comes even when it is larger (KIP-74). */
   readonly maxBytes: number
   readonly isolationLevel: IsolationLevel
   readonly topics: readonly {
-    /** As metadata answers it: 36 characters, lower-case hexadecimal with dashes. */
+    /** As Metadata answers it: 36 characters, lower-case hexadecimal with dashes. */
     readonly topicId: string
     readonly partitions: readonly FetchPosition[]
   }[]
-  /** Left out: a full fetch outside of any session. */
+  /** Without it, the request is a full fetch outside of any session. */
   readonly session?: FetchSessionRequest
 }
 
-/** The session a request belongs to (KIP-227; fetch-session.ts says what to put here). */
+/** The session a request belongs to (KIP-227); fetch-session.ts fills it in. */
 export type FetchSessionRequest = {
-  /** 0: none yet. */
+  /** 0 when no session is open. */
   readonly sessionId: number
-  /** 0: opens a session with all partitions that the request names. */
+  /** 0 opens a session with all partitions that the request names. */
   readonly sessionEpoch: number
-  /** Partitions that the session drops. */
+  /** Partitions to remove from the session. */
   readonly forgotten: readonly {
     readonly topicId: string
     readonly partitions: readonly number[]
@@ -63,73 +63,70 @@ export type FetchSessionRequest = {
 
 export type FetchPosition = {
   readonly partition: number
-  /** The epoch of the leader we believe in; null leaves it unchecked. */
+  /**
+   * The leader epoch known from Metadata, which the broker compares with its own; null: no check.
+   */
   readonly currentLeaderEpoch: number | null
   readonly fetchOffset: bigint
   /**
-   * The epoch of the last record copied: with it the leader answers `divergingEpoch`. null when
-   * there is none.
+   * The leader epoch of the last record copied, from which the leader derives `divergingEpoch`.
+   * Null when it is unknown.
    */
   readonly lastFetchedEpoch: number | null
   readonly partitionMaxBytes: number
 }
 
-/** What the leader answered for one partition; every one has a code of its own. */
+/** The leader's answer for one partition, which has an error code of its own. */
 export type FetchedPartition = {
-  /**
-   * 36 characters, lower-case hexadecimal with dashes: comparable with those of metadata by `===`.
-   */
+  /** 36 characters, lower-case hexadecimal with dashes, as Metadata answers it. */
   readonly topicId: string
   readonly partition: number
   readonly errorCode: number
   readonly highWatermark: bigint | null
-  /** Below it every transaction is decided. */
+  /** Every transaction below this offset was committed or aborted. */
   readonly lastStableOffset: bigint | null
   /**
-   * null beside an error, also beside OFFSET_OUT_OF_RANGE: ask ListOffsets for the log start, not
-   * this.
+   * Null beside an error, also beside OFFSET_OUT_OF_RANGE; ListOffsets answers the log start then.
    */
   readonly logStartOffset: bigint | null
-  /** Empty with read-uncommitted. In no particular order. */
+  /** In no particular order; empty with read-uncommitted. */
   readonly abortedTransactions: readonly AbortedTransaction[]
   /**
-   * The largest epoch, and its end, up to which the leader's log is ours. null when nothing
-   * diverged.
+   * The largest epoch that the leader's log shares with the request, and the end of that epoch.
+   * Null when the logs did not diverge.
    */
   readonly divergingEpoch: { readonly epoch: number; readonly endOffset: bigint } | null
   /**
-   * Where to go instead, beside NOT_LEADER_OR_FOLLOWER and FENCED_LEADER_EPOCH. null when not told.
+   * The present leader, beside NOT_LEADER_OR_FOLLOWER and FENCED_LEADER_EPOCH. Null when the broker
+   * does not name it.
    */
   readonly currentLeader: { readonly leaderId: number; readonly leaderEpoch: number } | null
   /**
-   * null when there are none. One piece of memory, shared with the other partitions of the answer.
+   * Null when there are none. A view of the memory that all partitions of the response share.
    */
   readonly records: Buffer | null
 }
 
 export type FetchResponse = {
-  /** Of the request as a whole; then there are no partitions. */
+  /** Error of the whole request; there are no partitions beside it. */
   readonly errorCode: number
-  /** null: the broker keeps no session for us. */
+  /** Null when the broker keeps no session for this client. */
   readonly sessionId: number | null
-  /** In a session that goes on, only those that have something new. */
+  /** In an incremental fetch, only partitions whose records, offsets or error changed. */
   readonly partitions: readonly FetchedPartition[]
   /**
-   * To be called when nobody reads any of the records ever again: their memory is used for another
-   * answer. Not calling it is safe, and costs the collection of that memory.
+   * Releases the records' memory for another response. To be called when no code reads the records
+   * any longer. A caller that never calls it leaves the memory to the garbage collector.
    */
   readonly release?: () => void
 }
 
 const CONSUMER_REPLICA_ID = -1
-/**
- * A full fetch outside of any session (Kafka's FetchMetadata.LEGACY: INVALID_SESSION_ID,
- * FINAL_EPOCH).
- */
+/** A full fetch outside of any session: FetchMetadata.LEGACY (INVALID_SESSION_ID, FINAL_EPOCH). */
 const NO_SESSION_ID = 0
 const FINAL_SESSION_EPOCH = -1
 const NO_EPOCH = -1
-/** The log start offset in a request is a follower's. */
+/** Only a follower sends its log start offset. */
 const NO_LOG_START_OFFSET = -1n
 const isolationLevels: Record<IsolationLevel, number> = {
   'read-uncommitted': 0,
@@ -140,16 +137,14 @@ const DIVERGING_EPOCH_TAG = 0
 const CURRENT_LEADER_TAG = 1
 const SNAPSHOT_ID_TAG = 2
 
-/**
- * The smallest size of each structure on the wire, in bytes: bounds for counts that came from
- * there.
- */
+/** The smallest size of each structure on the wire, in bytes. They bound counts read from it. */
 const TOPIC_BYTES_MIN = 16 + 1 + 1
 const PARTITION_BYTES_MIN = 4 + 2 + 8 + 8 + 8 + 1 + 4 + 1 + 1
 const ABORTED_TRANSACTION_BYTES_MIN = 8 + 8 + 1
 
 /**
- * The body of a Fetch request. Without a session partitions are served in the order they are named.
+ * Encodes the body of a Fetch request. Without a session, the broker fills partitions in the order
+ * in which the request names them.
  */
 export function encodeFetchRequest(request: FetchRequest): Writer {
   const { session } = request
@@ -182,13 +177,13 @@ export function encodeFetchRequest(request: FetchRequest): Writer {
           false,
         )
     })
-    .appendString('') // rack: none, so that a broker never sends us to one of its followers
+    .appendString('') // rack: none, so that a broker never names a follower to read from (KIP-392)
     .appendTaggedFields()
 }
 
 /**
- * Throws DecodeError when the bytes are no Fetch response of this version. Batches are not looked
- * into.
+ * Decodes a response body; record batches stay undecoded. Throws DecodeError when the bytes are no
+ * Fetch response of this version.
  */
 export function decodeFetchResponse(bytes: Buffer): FetchResponse {
   const wire = createWireReader({ api: 'Fetch', version: fetchApi.version, bytes })
@@ -268,9 +263,7 @@ function decodeCurrentLeader(wire: WireReader): FetchedPartition['currentLeader'
   return leaderId < 0 ? null : { leaderId, leaderEpoch }
 }
 
-/**
- * Read only to be checked: it tells KRaft's controllers where to find a snapshot of their own log.
- */
+/** Read only to be checked; KRaft controllers find a snapshot of their own log by it (KIP-630). */
 function skipSnapshotId(wire: WireReader): void {
   wire.readInt64('snapshot_id.end_offset')
   wire.readInt32('snapshot_id.epoch')

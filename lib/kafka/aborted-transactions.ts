@@ -1,8 +1,8 @@
 // Owns which fetched batches are committed data, by the rules of Kafka's own consumer
 // (CompletedFetch: consumeAbortedTransactionsUpTo, containsAbortMarker, isBatchAborted; KIP-98). A
-// broker sends a read-committed fetch everything below the last stable offset, aborted data
-// included, with a list of the aborted transactions that reach into it. Does not own what is done
-// with a batch that is left out: its offsets still count.
+// broker answers a read-committed fetch with everything below the last stable offset, aborted data
+// included, and a list of the aborted transactions in that range. Does not own the position, which
+// moves past batches that are left out, too.
 
 import {
   isControlBatch,
@@ -12,21 +12,21 @@ import {
   readEndTransactionMarker,
 } from './record-batch.ts'
 
-/** One aborted transaction reaching into a fetched range, as the fetch answered it. */
+/** One aborted transaction in a fetched range, as the Fetch response lists it. */
 export type AbortedTransaction = {
   readonly producerId: bigint
-  /** The offset of its first record in this partition; may lie before the fetched range. */
+  /** The offset of its first record in this partition, which may precede the fetched range. */
   readonly firstOffset: bigint
 }
 
 /**
- * A filter for the batches of *one* partition of *one* fetch answer, called once for each, in
- * offset order: true for data to copy, false for control batches and for data of aborted
- * transactions.
+ * Creates a filter for the batches of one partition of one Fetch response. It is called once for
+ * each batch, in offset order, and answers true for data to copy, false for control batches and for
+ * data of aborted transactions. It throws DecodeError when a control batch cannot be read.
  *
- * Why the order matters: a producer that aborts and goes on uses the same producer id. Its id
- * counts as aborted from the first offset of the aborted transaction up to the abort marker, and as
- * committed beyond it. Throws DecodeError when a control batch cannot be read.
+ * The order matters because a producer keeps its id after an abort: batches with that id are
+ * aborted from the first offset of the aborted transaction up to the abort marker, and committed
+ * behind it.
  */
 export function createAbortedFilter(
   aborted: readonly AbortedTransaction[],
@@ -52,8 +52,7 @@ export function createAbortedFilter(
 
     beginTransactionsUpTo(lastOffset(batch))
     if (isControlBatch(batch)) {
-      // Read even when the id is not known as aborted, so that a damaged marker is never passed
-      // over.
+      // Decoded even when the id is not aborted, so that a damaged marker is always refused.
       if (readEndTransactionMarker(batch) === 'abort') abortedProducerIds.delete(producerId)
       return false
     }

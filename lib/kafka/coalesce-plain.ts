@@ -1,174 +1,230 @@
-// Owns joining uncompressed batches without reading what their records hold: of each record the
-// length and the two deltas in front are written anew, the rest is copied as it lies. Small batches
-// are joined by the thousand, so nothing is made per record but its bytes. Does not own when to
-// join (run/replicate/coalesce-unsent.ts), those that lie one behind the other in an answer
-// (coalesce-in-place.ts), nor what is left to repack.ts: other codecs, damage, holes, the broker's
-// timestamps.
+// Owns coalescing small uncompressed batches without decoding their records. Does not own how a
+// record gets its new deltas (move-records.ts), when batches are coalesced
+// (core/replicate/coalesce.ts), nor compressed or damaged batches, batches with holes and batches
+// with LogAppendTime (repack.ts).
 //
-// Source: Kafka's DefaultRecord, KIP-98; the layout of a record is in record.ts.
+// One record layout (move-records.ts), two destinations:
+//
+//   coalesceInPlace       batches that follow each other in a fetch response. The first one keeps
+//                         its header; the 61 bytes of every other header are room for longer
+//                         varints. Through a view of each batch and new memory, a record takes
+//                         three times the processor time: `npm run bench -- --only catch-up`,
+//                         case "batches of 1 record".
+//   coalescePlainBatches  batches of several responses, or with offsets missing between them, into
+//                         new memory. Decoding them (repack.ts) takes five times the processor
+//                         time per record; moving them in a copy takes a third more, and batches
+//                         of fifty records lack the room for their longer varints there.
+//
+// Source: Kafka's DefaultRecord and DefaultRecordBatch, KIP-98; record.ts has the record's layout.
 
+import { crc32c } from './crc32c.ts'
+import { type Cursor, moveRecords, type PlainRecords } from './move-records.ts'
+import { type RecordBatch, writeFrame } from './record-batch.ts'
 import {
-  compressionCodec,
-  hasHoles,
-  hasLogAppendTime,
-  hasValidChecksum,
-  type RecordBatch,
-  writeFrame,
-} from './record-batch.ts'
-import { RECORDS_AT } from './record-batch-layout.ts'
+  ATTRIBUTES_AT,
+  BASE_TIMESTAMP_AT,
+  BATCH_LENGTH_AT,
+  CODEC_MASK,
+  CONTROL_BIT,
+  CRC_AT,
+  LAST_OFFSET_DELTA_AT,
+  LOG_APPEND_TIME_BIT,
+  LOG_OVERHEAD,
+  MAGIC_AT,
+  PARTITION_LEADER_EPOCH_AT,
+  RECORDS_AT,
+  RECORDS_COUNT_AT,
+} from './record-batch-layout.ts'
+
+export type CoalesceLimits = {
+  /** Bytes; a batch of this size or more is not small. */
+  readonly smallBytes: number
+  /** Bytes of the batches that become one, headers included. */
+  readonly coalescedBytesMax: number
+  readonly batchesMax: number
+}
+
+export type CoalescedInPlace = {
+  /** Lies in the memory of the batches that became it; these can no longer be read. */
+  readonly batch: RecordBatch
+  /** The source offset behind its last record. */
+  readonly nextOffset: bigint
+  /** The byte in `records` where the last of the original batches ended. */
+  readonly end: number
+}
 
 type Batches = readonly [RecordBatch, ...RecordBatch[]]
-export type Cursor = { readonly bytes: Buffer; at: number }
 
-/** Of seven fields. */
+/** The batch that is being written: everything in front of `to` is final. */
+type Target = {
+  readonly to: Cursor
+  readonly baseOffset: bigint
+  readonly partitionLeaderEpoch: number
+  readonly baseTimestamp: bigint
+  batchesCount: number
+  recordsCount: number
+  newestDelta: number
+}
+
+/** A record has seven fields of at least one byte. */
 const RECORD_BYTES_MIN = 7
-/** Three numbers of at most 5, 8 and 4 bytes in the place of three of at least one. */
+/** Three varints of one byte each become varints of at most 5, 8 and 4 bytes. */
 const RECORD_GROWTH_MAX = 14
-/** Zigzag doubles it, and stays exact. */
-const DELTA_LIMIT = 2 ** 52
+/** Compressed, LogAppendTime, or a control batch. */
+const NOT_PLAIN = CODEC_MASK | LOG_APPEND_TIME_BIT | CONTROL_BIT
 
 /**
- * The records of `batches` as one batch, as `joinBatches` makes it; null where one of them is
- * compressed or in any way not as a producer writes it, or where they are larger together.
+ * Coalesces the batches from byte `from` on, as long as they are small, uncompressed, undamaged, of
+ * one leader epoch and without a missing offset. Answers null, and changes no byte, when fewer than
+ * two batches qualify or the first one begins below `fromOffset`.
+ *
+ * Only for a response without aborted transactions: an aborted record looks like any other.
+ */
+export function coalesceInPlace(
+  records: Buffer,
+  { from, fromOffset }: { readonly from: number; readonly fromOffset: bigint },
+  limits: CoalesceLimits,
+): CoalescedInPlace | null {
+  if (smallBatchEnd(records, from, limits) === null) return null
+  const baseOffset = records.readBigInt64BE(from)
+  if (baseOffset < fromOffset) return null
+  const target = createTarget(
+    { bytes: records, at: from + RECORDS_AT },
+    {
+      baseOffset,
+      partitionLeaderEpoch: records.readInt32BE(from + PARTITION_LEADER_EPOCH_AT),
+      baseTimestamp: records.readBigInt64BE(from + BASE_TIMESTAMP_AT),
+    },
+  )
+  let at = from
+  // Ends: every pass goes on behind a batch.
+  while (target.batchesCount < limits.batchesMax) {
+    const end = smallBatchEnd(records, at, limits)
+    if (end === null || end - from > limits.coalescedBytesMax) break
+    if (!follows(target, records, at)) break
+    const count = records.readInt32BE(at + RECORDS_COUNT_AT)
+    const own = { bytes: records, at: at + RECORDS_AT, end, count }
+    if (!append(target, own, records.readBigInt64BE(at + BASE_TIMESTAMP_AT))) break
+    at = end
+  }
+  if (target.batchesCount < 2) return null
+  const batch = framed(target, records.subarray(from, target.to.at))
+  return { batch, nextOffset: baseOffset + BigInt(target.recordsCount), end: at }
+}
+
+/**
+ * Coalesces `batches` into new memory, with the same result as `coalesceBatches` (repack.ts).
+ * Answers null when one of them is compressed or damaged, has holes or LogAppendTime, or when they
+ * exceed `contentBytesMax` bytes together.
  */
 export function coalescePlainBatches(
   batches: Batches,
   { contentBytesMax }: { readonly contentBytesMax: number },
 ): RecordBatch | null {
   const [first] = batches
-  if (batches.reduce((sum, { bytes }) => sum + bytes.length, 0) > contentBytesMax) return null
-  if (!batches.every(isPlain)) return null
-  const bytes = Buffer.allocUnsafeSlow(joinedBytesMax(batches))
-  const to: Cursor = { bytes, at: RECORDS_AT }
-  let recordsCount = 0
-  let newestDelta = -Infinity
+  let bytesCount = 0
+  let bytesMax = RECORDS_AT
   for (const batch of batches) {
-    const shift = Number(batch.baseTimestamp - first.baseTimestamp)
-    const records = plainRecordsOf(batch)
-    const newest = moveRecords(records, to, { shift, indexFrom: recordsCount, isTrial: false })
-    if (newest === null) return null
-    newestDelta = Math.max(newestDelta, newest)
-    recordsCount += batch.recordsCount
+    const { bytes, recordsCount } = batch
+    // Before memory is taken on the word of a count.
+    const isPossible = recordsCount * RECORD_BYTES_MIN <= bytes.length
+    if (!isPossible || !isPlainAndWhole(batch)) return null
+    bytesCount += bytes.length
+    bytesMax += bytes.length - RECORDS_AT + recordsCount * RECORD_GROWTH_MAX
   }
-  const maxTimestamp = first.baseTimestamp + BigInt(newestDelta)
-  const joined = writeFrame(bytes.subarray(0, to.at), {
-    baseOffset: first.recordOffsets?.[0] ?? first.baseOffset,
-    partitionLeaderEpoch: first.partitionLeaderEpoch,
-    codec: 'none',
-    baseTimestamp: first.baseTimestamp,
-    maxTimestamp: maxTimestamp > -1n ? maxTimestamp : -1n,
-    recordsCount,
-  })
-  return followEachOther(batches)
-    ? joined
-    : { ...joined, recordOffsets: batches.flatMap(offsetsOf) }
+  if (bytesCount > contentBytesMax) return null
+  const bytes = Buffer.allocUnsafeSlow(bytesMax)
+  const target = createTarget(
+    { bytes, at: RECORDS_AT },
+    {
+      baseOffset: first.recordOffsets?.[0] ?? first.baseOffset,
+      partitionLeaderEpoch: first.partitionLeaderEpoch,
+      baseTimestamp: first.baseTimestamp,
+    },
+  )
+  for (const { bytes, recordsCount: count, baseTimestamp } of batches) {
+    const records = { bytes, at: RECORDS_AT, end: bytes.length, count }
+    if (!append(target, records, baseTimestamp)) return null
+  }
+  const batch = framed(target, bytes.subarray(0, target.to.at))
+  return isContiguous(batches) ? batch : { ...batch, recordOffsets: batches.flatMap(offsetsOf) }
 }
 
-function plainRecordsOf({ bytes, recordsCount: count }: RecordBatch): PlainRecords {
-  return { bytes, from: RECORDS_AT, end: bytes.length, count }
+function createTarget(
+  to: Cursor,
+  first: Pick<Target, 'baseOffset' | 'partitionLeaderEpoch' | 'baseTimestamp'>,
+): Target {
+  return { to, ...first, batchesCount: 0, recordsCount: 0, newestDelta: -Infinity }
 }
 
-function joinedBytesMax(batches: Batches): number {
-  return batches.reduce((sum, { bytes, recordsCount }) => {
-    return sum + bytes.length - RECORDS_AT + recordsCount * RECORD_GROWTH_MAX
-  }, RECORDS_AT)
+/** `bytes` are the records that were written, behind room for the header. */
+function framed(target: Target, bytes: Buffer): RecordBatch {
+  const { baseOffset, partitionLeaderEpoch, baseTimestamp, recordsCount } = target
+  const newest = baseTimestamp + BigInt(target.newestDelta)
+  const maxTimestamp = newest > -1n ? newest : -1n
+  const header = { baseOffset, partitionLeaderEpoch, baseTimestamp, maxTimestamp, recordsCount }
+  return writeFrame(bytes, { ...header, codec: 'none' })
 }
 
-function isPlain(batch: RecordBatch): boolean {
+/** The end of the batch at `at` when its header says small, uncompressed and without holes. */
+function smallBatchEnd(records: Buffer, at: number, limits: CoalesceLimits): number | null {
+  if (records.length - at < RECORDS_AT || records.readInt8(at + MAGIC_AT) !== 2) return null
+  const bytesCount = LOG_OVERHEAD + records.readInt32BE(at + BATCH_LENGTH_AT)
+  const isSmall = bytesCount > RECORDS_AT && bytesCount < limits.smallBytes
+  const isComplete = at + bytesCount <= records.length
+  const shape = {
+    attributes: records.readInt16BE(at + ATTRIBUTES_AT),
+    recordsCount: records.readInt32BE(at + RECORDS_COUNT_AT),
+    lastOffsetDelta: records.readInt32BE(at + LAST_OFFSET_DELTA_AT),
+  }
+  return isSmall && isComplete && isPlainAndWhole(shape) ? at + bytesCount : null
+}
+
+type Shape = Pick<RecordBatch, 'attributes' | 'recordsCount' | 'lastOffsetDelta'>
+
+function isPlainAndWhole({ attributes, recordsCount, lastOffsetDelta }: Shape): boolean {
+  const isPlain = (attributes & NOT_PLAIN) === 0
+  return isPlain && recordsCount > 0 && lastOffsetDelta === recordsCount - 1
+}
+
+function follows(target: Target, records: Buffer, at: number): boolean {
   return (
-    compressionCodec(batch) === 'none' &&
-    batch.recordsCount > 0 &&
-    // Before anything is made on the word of a count.
-    batch.recordsCount * RECORD_BYTES_MIN <= batch.bytes.length &&
-    !hasHoles(batch) &&
-    !hasLogAppendTime(batch) &&
-    hasValidChecksum(batch)
+    records.readInt32BE(at + PARTITION_LEADER_EPOCH_AT) === target.partitionLeaderEpoch &&
+    records.readBigInt64BE(at) === target.baseOffset + BigInt(target.recordsCount)
   )
 }
 
-/** Records that lie one behind the other: those of a batch. */
-export type PlainRecords = {
-  readonly bytes: Buffer
-  readonly from: number
-  readonly end: number
-  readonly count: number
-}
-
 /**
- * Writes records where `to` stands, with deltas to another first record, and moves it behind them.
- * Answers the largest timestamp delta written; null where the records are not as they should be, or
- * would lie on what is still to be moved, when `to` is in the same memory. `isTrial`: finds that
- * out and writes nothing, so that what cannot be moved is not half-moved.
+ * Adds the records of a batch. False when the batch is damaged or its records lack room: in place
+ * no byte was changed then; in new memory the target is half-written and must be dropped.
  */
-export function moveRecords(
-  { bytes, from: recordsFrom, end: recordsEnd, count }: PlainRecords,
-  to: Cursor,
-  how: { readonly shift: number; readonly indexFrom: number; readonly isTrial: boolean },
-): number | null {
-  const { shift, indexFrom, isTrial } = how
-  const from: Cursor = { bytes, at: recordsFrom }
-  const isInPlace = to.bytes === bytes
-  let newest = -Infinity
-  for (let index = 0; index < count; index += 1) {
-    const length = takeSigned(from)
-    const end = from.at + length
-    const attributes = bytes[from.at++] ?? 0
-    const delta = takeSigned(from) + shift
-    const offsetDelta = takeSigned(from)
-    // Written so that what is no number at all fails, too.
-    const isWhole = offsetDelta === index && from.at < end && end <= recordsEnd
-    if (!isWhole || !(Math.abs(delta) < DELTA_LIMIT)) return null
-    newest = Math.max(newest, delta)
-    const ownIndex = (indexFrom + index) * 2
-    const ownDelta = delta < 0 ? -delta * 2 - 1 : delta * 2
-    const bodyBytes = end - from.at
-    const ownLength = 1 + sizeOf(ownDelta) + sizeOf(ownIndex) + bodyBytes
-    const ownEnd = to.at + sizeOf(ownLength * 2) + ownLength
-    if (isInPlace && ownEnd > end) return null
-    if (!isTrial) {
-      put(to, ownLength * 2)
-      to.bytes[to.at++] = attributes
-      put(to, ownDelta)
-      put(to, ownIndex)
-      if (isInPlace) bytes.copyWithin(to.at, from.at, end)
-      else bytes.copy(to.bytes, to.at, from.at, end)
-    }
-    to.at = ownEnd
-    from.at = end
+function append(target: Target, records: PlainRecords, baseTimestamp: bigint): boolean {
+  const { bytes, at, end } = records
+  const { to } = target
+  const batchAt = at - RECORDS_AT
+  const checksum = crc32c(bytes, batchAt + ATTRIBUTES_AT, end)
+  if (checksum !== bytes.readUInt32BE(batchAt + CRC_AT)) return false
+  const shift = Number(baseTimestamp - target.baseTimestamp)
+  const deltas = { shift, indexFrom: target.recordsCount }
+  let newest: number | null
+  if (to.bytes !== bytes) newest = moveRecords(records, to, deltas)
+  else {
+    const tried = { ...to }
+    newest = moveRecords(records, tried, deltas, true)
+    if (newest === null) return false
+    // The first batch stays as it is, and ends the attempt when its varints could be shorter.
+    if (target.batchesCount > 0) moveRecords(records, to, deltas)
+    else if (tried.at === end) to.at = end
+    else return false
   }
-  return from.at === recordsEnd ? newest : null
+  if (newest === null) return false
+  target.newestDelta = Math.max(target.newestDelta, newest)
+  target.recordsCount += records.count
+  target.batchesCount += 1
+  return true
 }
 
-/** A zigzag number; NaN where it has more than 53 bits or runs out of the bytes. */
-function takeSigned(cursor: Cursor): number {
-  let value = 0
-  let unit = 1
-  // Ends: behind the last byte everything is NaN.
-  for (;;) {
-    const byte = cursor.bytes[cursor.at++] ?? Number.NaN
-    value += (byte % 128) * unit
-    if (!(value <= Number.MAX_SAFE_INTEGER)) return Number.NaN
-    if (byte < 0x80) return value % 2 === 0 ? value / 2 : -(value + 1) / 2
-    unit *= 128
-  }
-}
-
-function sizeOf(value: number): number {
-  let size = 1
-  // Ends: at most eight bytes of seven bits.
-  for (let rest = value; rest > 0x7f; rest = Math.floor(rest / 128)) size += 1
-  return size
-}
-
-function put(cursor: Cursor, value: number): void {
-  let rest = value
-  for (; rest > 0x7f; rest = Math.floor(rest / 128)) {
-    cursor.bytes[cursor.at++] = (rest % 128) | 0x80
-  }
-  cursor.bytes[cursor.at++] = rest
-}
-
-function followEachOther(batches: Batches): boolean {
+function isContiguous(batches: Batches): boolean {
   return batches.every(({ baseOffset, recordOffsets }, index) => {
     const before = batches[index - 1]
     const follows =

@@ -1,9 +1,9 @@
-// Owns opening and closing the compressed block of a batch, with a bound on what comes out of it
-// that holds before the memory is taken. Does not own what is inside (record.ts, legacy-batch.ts).
+// Owns compressing and decompressing the records of a batch. The decompressed size is bounded
+// before memory is allocated for it. Does not own the records inside (record.ts, legacy-batch.ts).
 //
 // gzip and zstd are Node's own, which take a bound. Snappy and LZ4 are the client library's, which
-// take none, so what they would write is read off the block first: Snappy says its size, and an LZ4
-// frame says how large its blocks may be.
+// take none, so the size is computed from the block first: a Snappy block begins with its size, and
+// an LZ4 frame tells how large its blocks may be.
 //
 // Source: Kafka's SnappyInputStream (Xerial's framing, or none), Lz4BlockInputStream; the format
 // descriptions of Snappy ("format_description.txt") and LZ4 ("lz4_Frame_format.md").
@@ -15,12 +15,12 @@ import type { CompressionCodec } from './record-batch-layout.ts'
 import { createWireReader } from './wire-reader.ts'
 
 /**
- * A batch is at most 1 MiB unless somebody raised max.message.bytes; this is 128 times that, and
- * still fits into the memory of a function.
+ * Bytes. A batch has at most 1 MiB unless max.message.bytes was raised. The bound is 128 times as
+ * much and still fits into the memory of a function.
  */
 export const decompressedBytesMax = 128 * 2 ** 20
 
-/** Throws DecodeError when the bytes are damaged, or hold more than `bytesMax`. */
+/** Throws DecodeError when the bytes are damaged, or exceed `bytesMax` once decompressed. */
 export function decompress(
   codec: CompressionCodec,
   bytes: Buffer,
@@ -44,13 +44,13 @@ export function decompress(
     }
   } catch (error) {
     if (error instanceof DecodeError) throw error
-    // Whatever these libraries throw (errors of zlib, traps of WebAssembly), they throw it about
-    // the bytes: they were given nothing else.
+    // Every error of these libraries (of zlib, a trap of WebAssembly) is caused by the bytes, which
+    // are their only input.
     throw damaged(codec, error instanceof Error ? error.message : String(error))
   }
 }
 
-/** Deterministic: the same bytes in, the same bytes out. Snappy comes without Xerial's framing. */
+/** The same bytes give the same result. Snappy is written without Xerial's framing. */
 export function compress(codec: CompressionCodec, bytes: Buffer): Buffer {
   return compressionsAlgorithms[codec].compressSync(bytes)
 }
@@ -60,10 +60,10 @@ function checkSize(codec: CompressionCodec, size: number, bytesMax: number): voi
 }
 
 const XERIAL_MAGIC = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00])
-/** The magic, a version and the oldest compatible version. */
+/** Magic, version and oldest compatible version. */
 const XERIAL_HEADER_BYTES = 16
 
-/** The size of everything inside, by the number at the head of each block. */
+/** The decompressed size in bytes: the sum of the sizes at the head of each block. */
 function snappySize(bytes: Buffer): number {
   if (!bytes.subarray(0, XERIAL_MAGIC.length).equals(XERIAL_MAGIC)) return snappyBlockSize(bytes)
   const reader = createWireReader({ api: 'Snappy', version: 1, bytes })
@@ -89,16 +89,16 @@ function snappyBlockSize(block: Buffer): number {
 }
 
 const LZ4_MAGIC = 0x184d2204
-/** A byte of a block stands for at most 255 bytes of what is inside. */
+/** A byte of a compressed block becomes at most 255 bytes. */
 const LZ4_RATIO_MAX = 255
 const LZ4_UNCOMPRESSED_BIT = 0x8000_0000
 
-/** At most as much as all blocks of all frames may hold. */
+/** The largest decompressed size, in bytes, that the blocks of all frames allow. */
 function lz4SizeMax(bytes: Buffer): number {
   const reader = createWireReader({ api: 'LZ4', version: 1, bytes })
   const readUInt32 = (field: string) => reader.readBytes(field, 4).readUInt32LE()
   let size = 0
-  // Both loops end: a frame has a magic, and a block a length, of four bytes each.
+  // Both loops end: a frame and a block have at least four bytes each (magic, length).
   while (reader.position < bytes.length) {
     const magic = readUInt32('magic')
     if (magic !== LZ4_MAGIC) throw damaged('lz4', `a frame that begins with ${magic}`)

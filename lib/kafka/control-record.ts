@@ -1,6 +1,6 @@
-// Owns reading the type out of a control record: the one record ever read here. Control records
-// are written by brokers, one per control batch, and say how a transaction ended or what happened
-// to a leader. Does not own the batch around it (record-batch.ts).
+// Owns reading the type of a control record. Brokers write control records, one per control batch,
+// to mark the end of a transaction or a change of the KRaft leader. Does not own the batch around
+// it (record-batch.ts).
 //
 //   record  length VARINT | attributes INT8 | timestamp delta VARLONG | offset delta VARINT
 //           | key length VARINT | key | value length VARINT | value | headers
@@ -17,9 +17,9 @@ export const COMMIT_TYPE = 1
 const KEY_BYTES_MIN = 4
 
 /**
- * The type of the first control record of an uncompressed batch whose records begin at `recordsAt`.
- * A higher key version only adds fields, so any but a negative one is read like version 0.
- * Throws DecodeError when there is no such record.
+ * Reads the type of the first control record of an uncompressed batch whose records begin at byte
+ * `recordsAt`. Higher key versions only add fields, so every version from 0 on is read as version 0
+ * (ControlRecordType). Throws DecodeError when there is no such record.
  */
 export function readControlType(batch: Buffer, recordsAt: number): number {
   const reader = createWireReader({

@@ -1,6 +1,6 @@
-// Owns the one piece of arithmetic that lets a batch be passed through unread: the CRC-32C of a
+// Owns the arithmetic that lets a batch be produced without reading its payload: the CRC-32C of a
 // byte string after some of its bytes changed, from the old CRC and the changed bytes alone. Does
-// not own the checksum itself (crc32c.ts) nor which bytes change (record-batch.ts).
+// not own the checksum itself (crc32c.ts), nor which bytes change (produce-stamp.ts).
 //
 // Why it works. Read a byte string as a polynomial over GF(2). Apart from its start value and final
 // XOR, a CRC is the remainder of that polynomial modulo P, and taking a remainder is linear:
@@ -15,9 +15,9 @@
 //
 //     crc(new) = crc(old) ^ (crc(regionOld) ^ crc(regionNew)) * x^(8n) mod P
 //
-// The rest is not read, and not trusted either: if it was damaged on the way, the old CRC no longer
-// fitted it, and the new one misses by exactly the same difference. The receiving broker still
-// refuses it.
+// The rest is neither read nor trusted. If it was damaged on the way, the old CRC does not match
+// it, and the new CRC misses by the same difference, so the receiving broker still refuses the
+// batch.
 //
 // This is zlib's crc32_combine, with Castagnoli's polynomial.
 
@@ -30,20 +30,19 @@ const ONE = 0x8000_0000
 const BYTES_MAX = 0x7fff_ffff
 
 // squares[k] is x^(2^k) mod P, so a power of x is a product of a few of them. The highest bit of a
-// length is 30, three more make bits of bytes: 34 entries. (zlib's table of 32 that starts over
-// does not carry across: it rests on its polynomial being primitive, which Castagnoli's is not.)
+// length is 30, and bits are bytes times 2^3: 34 entries. zlib's table of 32 entries that repeats
+// does not work here: it relies on a primitive polynomial, and Castagnoli's is not primitive.
 const squares = buildSquares(34)
 
 /**
- * Multipliers kept for lengths seen before: 16,384 slots, 128 KB, one multiplier per slot, where a
- * new length takes over the slot of an older one. A plain array instead of a Map with eviction:
- * batch lengths of one topic are near each other, so neighbours never collide, and there is no
- * state in which it stops learning.
+ * Multipliers of lengths seen before: 16,384 slots, 128 KB. A new length replaces the older one in
+ * its slot. An array instead of a Map with eviction, because batch lengths of one topic are near
+ * each other and so rarely share a slot.
  */
 const CACHED_LENGTHS_MAX = 16_384
 const cachedLengths = new Int32Array(CACHED_LENGTHS_MAX)
 const cachedShifts = new Uint32Array(CACHED_LENGTHS_MAX)
-// An empty slot says "length 0", which is true in slot 0 only and correct there: x^0 is 1.
+// An empty slot has length 0, which only slot 0 can match, and there x^0 = 1 is correct.
 cachedShifts[0] = ONE
 
 export type ChangedRegion = {
@@ -54,20 +53,22 @@ export type ChangedRegion = {
   /** The CRC-32C of the changed region alone, after the change; the region keeps its length. */
   readonly headerAfter: number
   /**
-   * How many unchanged bytes follow the region, 0 to 2^31-1. Unchanged bytes before it do not
-   * matter.
+   * The number of unchanged bytes behind the region, 0 to 2^31-1. Bytes in front do not matter.
    */
   readonly bytesAfterRegion: number
 }
 
-/** The CRC-32C of the whole byte string after the change, as an unsigned 32-bit number. */
+/**
+ * Answers the CRC-32C of the whole byte string after the change, 0 to 2^32-1. Throws RangeError
+ * when `bytesAfterRegion` is out of its range.
+ */
 export function patchedCrc32c(changed: ChangedRegion): number {
   const difference = (changed.headerBefore ^ changed.headerAfter) >>> 0
   if (difference === 0) return changed.crc >>> 0
   return (changed.crc ^ multiply(shiftByBytes(changed.bytesAfterRegion), difference)) >>> 0
 }
 
-/** x^(8 * bytesCount) mod P: what `bytesCount` bytes behind a region multiply its remainder by. */
+/** x^(8 * bytesCount) mod P: the factor for a region with `bytesCount` bytes behind it. */
 function shiftByBytes(bytesCount: number): number {
   if (!Number.isInteger(bytesCount) || bytesCount < 0 || bytesCount > BYTES_MAX) {
     throw new RangeError(`${bytesCount} bytes after the changed region`)
@@ -77,7 +78,7 @@ function shiftByBytes(bytesCount: number): number {
   if (cached !== undefined && cachedLengths[slot] === bytesCount) return cached
 
   let shift = ONE
-  // Bit k of the byte count stands for 2^k bytes, that is x^(8 * 2^k) = x^(2^(k + 3)).
+  // Bit k of the byte count is worth 2^k bytes, that is x^(8 * 2^k) = x^(2^(k + 3)).
   for (let rest = bytesCount, k = 3; rest > 0; rest >>>= 1, k++) {
     if (rest & 1) shift = multiply(squares[k] ?? 0, shift)
   }

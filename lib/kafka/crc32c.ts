@@ -1,11 +1,9 @@
 // Owns CRC-32C (Castagnoli), the checksum of a v2 record batch: polynomial 0x1EDC6F41, reflected,
-// start value and final XOR 0xFFFFFFFF (RFC 3720, Apache Kafka's Crc32C class). Does not own how a
-// checksum is carried on when only a header changes: that is arithmetic, not reading
-// (crc32c-patch.ts).
+// start value and final XOR 0xFFFFFFFF (RFC 3720, Apache Kafka's Crc32C class). Does not own the
+// checksum of a batch whose header changed (crc32c-patch.ts).
 //
-// On the fast path this reads 40 header bytes per batch and never a payload, so a table in plain
-// JavaScript is enough: the native alternatives cost more in the call than in the work at this
-// size.
+// A table in plain JavaScript is enough: a batch that is produced unchanged is read for 40 header
+// bytes and never for its payload, and a native call costs more than that work.
 
 /**
  * The polynomial with its bits reversed, as every table-driven, least-significant-bit-first CRC
@@ -16,9 +14,9 @@ export const CASTAGNOLI_REVERSED = 0x82f63b78
 const SLICES = 8
 const BYTE_VALUES = 256
 
-// Row 0 is the classic one-byte table; row k answers "this byte, then k zero bytes". Eight rows let
-// the loop below take eight bytes per step ("slicing-by-8", Kounavis and Berry 2005), with no
-// dependency between them.
+// Row 0 is the classic one-byte table; row k is the table of one byte followed by k zero bytes.
+// With eight rows, the loop below takes eight independent bytes per step ("slicing-by-8", Kounavis
+// and Berry 2005).
 const table = buildTable()
 
 function buildTable(): Uint32Array {
@@ -38,8 +36,7 @@ function buildTable(): Uint32Array {
 }
 
 /**
- * `at` is always below the length; the fallback only satisfies the compiler and costs nothing
- * measurable.
+ * `at` is always below the length; the fallback only satisfies the compiler, at no measurable cost.
  */
 function entry(at: number): number {
   return table[at] ?? 0
@@ -48,9 +45,9 @@ function entry(at: number): number {
 /**
  * The CRC-32C of `bytes[start, end)`, as an unsigned 32-bit number.
  *
- * `seed` is the CRC-32C of the bytes before `start`, when the checksum runs on over several pieces:
+ * `seed` is the CRC-32C of the bytes in front, when one checksum covers several pieces:
  * `crc32c(b, 0, b.length, crc32c(a, 0, a.length))` is the CRC-32C of `a` followed by `b`.
- * Positions are in bytes and must lie inside `bytes`; anything else is a RangeError.
+ * Throws RangeError unless 0 <= start <= end <= bytes.length.
  */
 export function crc32c(bytes: Uint8Array, start: number, end: number, seed = 0): number {
   if (start < 0 || end < start || end > bytes.length) {

@@ -1,18 +1,18 @@
-// Owns the only error a decoder in this folder throws. Bytes from the wire that do not fit the
-// protocol are not an outcome Kafka may answer (those are values with an error code) and not our
-// bug (an assertion): they mean a broken connection, a broken broker or a version mix-up, and
-// nothing of that answer can be used.
+// Owns the only error that a decoder in this folder throws. Bytes that do not fit the protocol are
+// no outcome of a request (an outcome is a value with an error code) and no bug of gapless (an
+// assertion fails). They mean a broken connection, a broken broker or the wrong version, and the
+// whole response is unusable.
 
 export type DecodeFailure = {
-  /** Which structure was being read: `Fetch`, `Produce`, `RecordBatch`. */
+  /** The structure that was read: `Fetch`, `Produce`, `RecordBatch`. */
   readonly api: string
-  /** The version of that structure: the API version, or the magic byte of a record batch. */
+  /** Its version: the API version, or the magic byte of a record batch. */
   readonly version: number
-  /** The field that did not fit, in the spelling of Kafka's protocol definition. */
+  /** The field that does not fit, in the spelling of Kafka's protocol definition. */
   readonly field: string
   /** The byte position of the field, from the start of the response body or of the record data. */
   readonly at: number
-  /** What was expected and what was found, in one short clause. */
+  /** The value found and the value expected, in one short clause. */
   readonly found: string
 }
 

@@ -1,6 +1,5 @@
-// Owns Kafka's error codes and their names, as org.apache.kafka.common.protocol.Errors has them
-// (Kafka 4.3). Does not own what to do about one: retry, refresh or halt is decided elsewhere, in
-// one exhaustive place.
+// Owns Kafka's error codes and their names: org.apache.kafka.common.protocol.Errors of Kafka 4.3.
+// Does not own what follows from an error (core/replicate/error-disposition.ts).
 
 export const errorCode = {
   UNKNOWN_SERVER_ERROR: -1,
@@ -146,9 +145,7 @@ const names: ReadonlyMap<number, string> = new Map(
   Object.entries(errorCode).map(([name, code]) => [code, name]),
 )
 
-/**
- * Kafka's name of a code; `UNKNOWN(999)` for one that did not exist when this table was written.
- */
+/** Kafka's name of an error code; `UNKNOWN(999)` for a code that Kafka 4.3 does not have. */
 export function errorName(code: number): string {
   return names.get(code) ?? `UNKNOWN(${code})`
 }

@@ -1,13 +1,13 @@
 // Owns the client's side of an incremental fetch session (KIP-227) with one broker: the broker
-// remembers the partitions, a request names only what changed, an answer only what is new. So
-// thousands of idle partitions cost one small request. Does not own sending, nor what an answer
-// means.
+// remembers the partitions, a request names only partitions whose position changed, and a response
+// only partitions with new data. So thousands of idle partitions cost one small request. Does not
+// own sending, nor what a response means.
 //
 //   epoch 0, id 0     opens a session                 epoch 0, id n  closes n and opens another
-//   epoch 1, 2, ...   goes on, one answer at a time   answer without an id: there is no session
+//   epoch 1, 2, ...   goes on, one response a time    response without an id: there is no session
 //
 // A broker with no room for a session (max.incremental.fetch.session.cache.slots) answers without
-// an id: then every request is a full one, as it would be without sessions.
+// an id. Every request is then a full fetch.
 //
 // Source: FetchSessionHandler.java, FetchMetadata.java, FetchSession.scala.
 
@@ -16,7 +16,7 @@ import { errorCode } from './error-codes.ts'
 
 type Topics = FetchRequest['topics']
 
-/** `start-again`: nothing was fetched, the next request opens a session. */
+/** `start-again`: the response has no data, and the next request opens a session. */
 export type SessionAnswer = 'read' | 'start-again' | 'refused'
 
 export type FetchSession = ReturnType<typeof createFetchSession>
@@ -33,16 +33,16 @@ const sessionErrors: ReadonlySet<number> = new Set([
 ])
 
 /**
- * A session that is not open yet. One request at a time: `next`, then exactly one of `answered` and
- * `failed`.
+ * Creates a session that is not open yet. It serves one request at a time: `next`, then exactly one
+ * of `answered` and `failed`.
  */
 export function createFetchSession() {
   let sessionId = NO_SESSION_ID
   let sessionEpoch = OPENING_EPOCH
-  /** What the broker remembers once it has read the last request. */
+  /** The partitions that the broker remembers once it has read the last request. */
   let known: ReadonlyMap<string, Placed> = new Map()
   return {
-    /** The part of the request that asks for exactly `topics`. */
+    /** Answers the part of the request that fetches exactly `topics`. */
     next(topics: Topics): Required<Pick<FetchRequest, 'topics' | 'session'>> {
       const before = known
       const wanted = placed(topics)
@@ -77,7 +77,7 @@ export function createFetchSession() {
     answered(response: Pick<FetchResponse, 'errorCode' | 'sessionId'>): SessionAnswer {
       const wasOpening = sessionEpoch === OPENING_EPOCH
       if (response.errorCode !== 0) {
-        // Whatever else is wrong, the broker's session may have gone on without us: close it.
+        // The broker may have advanced the session's epoch before the error, so close the session.
         const isGone = response.errorCode === errorCode.FETCH_SESSION_ID_NOT_FOUND
         if (isGone) sessionId = NO_SESSION_ID
         sessionEpoch = OPENING_EPOCH
@@ -88,7 +88,7 @@ export function createFetchSession() {
       else sessionEpoch = sessionEpoch === EPOCH_MAX ? FIRST_EPOCH : sessionEpoch + 1
       return 'read'
     },
-    /** No answer: nobody knows whether the broker read the request. */
+    /** To be called when no response came: the broker may or may not have read the request. */
     failed(): void {
       sessionEpoch = OPENING_EPOCH
     },
@@ -105,7 +105,7 @@ function placed(topics: Topics): Map<string, Placed> {
   return all
 }
 
-/** By topic id: a topic recreated under its name is another one, and the old one is forgotten. */
+/** Names a partition by topic id, so that a recreated topic replaces the old one in the session. */
 function nameOf(topicId: string, { partition }: FetchPosition): string {
   return `${topicId} ${partition}`
 }

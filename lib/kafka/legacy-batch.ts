@@ -1,13 +1,13 @@
-// Owns the record formats before Kafka 0.11 (magic 0 and 1): reading their records and writing them
-// as a batch of today's format, which is all that a broker takes since Kafka 4.0 (KIP-724). Logs
-// that old are still served as they are. Does not own how a new batch is written (repack.ts).
+// Owns the record formats before Kafka 0.11 (magic 0 and 1): it reads their records and rewrites
+// them as a v2 batch, the only format that brokers accept since Kafka 4.0 (KIP-724). Brokers still
+// serve old logs unchanged. Does not own how a new batch is written (repack.ts).
 //
 //   entry   offset INT64 | size INT32 | CRC-32 UINT32 | magic INT8 | attributes INT8
 //           | timestamp INT64, magic 1 only | key BYTES | value BYTES
 //
-// The CRC covers everything behind itself. A compressed entry has entries of the same form in its
-// value; their offsets are absolute in magic 0, and in magic 1 count from an offset that only the
-// last one tells: it has the offset of the entry around it (KIP-31).
+// The CRC covers everything behind itself. The value of a compressed entry holds entries of the
+// same form. Their offsets are absolute in magic 0. In magic 1 they are relative, and the outer
+// entry has the absolute offset of the last one (KIP-31).
 //
 // Source: Kafka's LegacyRecord, AbstractLegacyRecordBatch.DeepRecordsIterator; KIP-31, KIP-32.
 
@@ -26,18 +26,18 @@ const CODEC_MASK = 0x07
 const LOG_APPEND_TIME_BIT = 0x08
 const NO_TIMESTAMP = -1n
 const NO_PARTITION_LEADER_EPOCH = -1
-/** zstd came with magic 2 (KIP-110). */
+/** zstd needs magic 2 (KIP-110). */
 const codecs: readonly CompressionCodec[] = ['none', 'gzip', 'snappy', 'lz4']
 
-/** Whether the entry holds a set of records; another one is a record itself. */
+/** Whether the entry holds a compressed set of records; otherwise it is one record. */
 export function isCompressed({ bytes }: LegacyBatch): boolean {
   return (bytes.readInt8(ATTRIBUTES_AT) & CODEC_MASK) !== 0
 }
 
 /**
- * The records from `fromOffset` on of one compressed entry, or of several others that follow each
- * other, as one batch with their codec; null when none is left. Records of magic 0 have the
- * timestamp -1 (none). Throws DecodeError when an entry is damaged.
+ * Repacks one compressed entry, or uncompressed entries that follow each other, into a batch of the
+ * same codec that holds the records from `fromOffset` on; null when none is left. Records of magic
+ * 0 get the timestamp -1 (none). Throws DecodeError when an entry is damaged.
  */
 export function repackLegacy(
   entries: readonly LegacyBatch[],
@@ -66,7 +66,7 @@ type Entry = {
   readonly value: Buffer | null
 }
 
-/** The entry at the reader's position, which its CRC vouches for. */
+/** Reads the entry at the reader's position. Throws DecodeError when its CRC does not match. */
 function readEntry(outer: WireReader): Entry {
   const offset = outer.readInt64('offset')
   const bytes = outer.readBytes('entry', outer.readInt32('size'))
@@ -92,14 +92,14 @@ function readNullableBytes(reader: WireReader, field: string): Buffer | null {
   return length === -1 ? null : reader.readBytes(field, length)
 }
 
-/** The records inside a compressed entry. */
+/** Reads the records inside a compressed entry. */
 function readSet(around: Entry, magic: LegacyBatch['magic']): SourceRecord[] {
   if (around.value === null) throw damaged('value', 'null, where records should be')
   const block = magic === 0 ? repairedLz4(around.codec, around.value) : around.value
   const bytes = decompress(around.codec, block)
   const reader = entryReader(bytes)
   const inner: Entry[] = []
-  // Ends: every entry takes at least the twelve bytes of its offset and size.
+  // Ends: every entry has at least the twelve bytes of its offset and size.
   while (reader.position < bytes.length) inner.push(readEntry(reader))
   const last = inner.at(-1)
   if (last === undefined) throw damaged('value', 'a compressed entry without records')
@@ -129,14 +129,14 @@ function requireGrowing(records: readonly SourceRecord[]): void {
   }
 }
 
-/** The only LZ4 frame header that producers of magic 0 wrote: independent blocks of 64 KB. */
+/** The only LZ4 frame header that producers of magic 0 write: independent blocks of 64 KB. */
 const LZ4_HEADER = Buffer.from([0x04, 0x22, 0x4d, 0x18, 0x60, 0x40])
 const LZ4_HEADER_CHECKSUM = 0x82
 
 /**
- * Producers of magic 0 computed the checksum of the frame's header over too many bytes, and brokers
- * demanded it (KIP-57); a decoder that follows the format refuses it. The right one is a constant,
- * because the header is.
+ * Producers of magic 0 compute the checksum of the LZ4 frame header over too many bytes, and
+ * brokers require that checksum (KIP-57). Decoders that follow the format refuse it. The header is
+ * constant, so the right checksum is, too.
  */
 function repairedLz4(codec: CompressionCodec, bytes: Buffer): Buffer {
   const isRepairable =

@@ -1,5 +1,5 @@
-// Owns the few header bytes that change when a batch read from the source is produced to the
-// target. Does not own where they lie (record-batch-layout.ts), nor who the producer is.
+// Owns the header bytes that change when a batch read from the source is produced to the target.
+// Does not own their positions (record-batch-layout.ts), nor the choice of the producer.
 
 import assert from 'node:assert/strict'
 import { crc32c } from './crc32c.ts'
@@ -17,7 +17,7 @@ import {
   TRANSACTIONAL_BIT,
 } from './record-batch-layout.ts'
 
-/** On whose behalf a batch is produced: Kafka's idempotent producer (KIP-98). */
+/** The idempotent producer that sends a batch (KIP-98). */
 export type BatchOwner = {
   /** 0 or more. */
   readonly producerId: bigint
@@ -33,21 +33,21 @@ const INT64_MAX = 2n ** 63n - 1n
 const NO_PARTITION_LEADER_EPOCH = -1
 
 /**
- * Turns a fetched batch into one that `owner` may produce, in place, and answers its bytes. The
- * payload is neither read nor moved; the CRC is carried on by arithmetic, so the target's broker
- * checks the bytes that the source's broker had. Changed are exactly
+ * Rewrites a fetched batch in place so that `owner` may produce it, and answers its bytes. The
+ * payload is neither read nor moved. The CRC is derived from the old one (crc32c-patch.ts), so the
+ * target's broker verifies the bytes that the source's broker sent. Exactly these bytes change:
  *
  *   base offset 0, leader epoch -1     as Kafka's own producer sends them; the broker fills them in
- *   transactional bit cleared          our data goes out in no transaction
- *   delete horizon bit cleared         a note of the source's log cleaner (KIP-534): left in, the
+ *   transactional bit cleared          the batch is produced in no transaction
+ *   delete horizon bit cleared         set by the source's log cleaner (KIP-534); left in, the
  *                                      target's would drop tombstones by the source's clock
  *   producer id, epoch, base sequence  the owner's
  *   CRC
  *
- * Codec, timestamp type (CreateTime) and every other byte stay. A batch already stamped may be
- * stamped again, for another owner: everything is computed from the bytes as they are now.
+ * Codec, timestamp type (CreateTime) and every other byte stay. A stamped batch may be stamped
+ * again for another owner, because the result depends only on the present bytes.
  *
- * Asserts that the batch may be passed at all: no control batch, no LogAppendTime, no holes.
+ * Asserts that the batch may be produced unchanged: no control batch, no LogAppendTime, no holes.
  */
 export function stampForProduce(batch: RecordBatch, owner: BatchOwner): Buffer {
   assert.ok(!isControlBatch(batch), 'a control batch is never produced')
@@ -59,7 +59,7 @@ export function stampForProduce(batch: RecordBatch, owner: BatchOwner): Buffer {
   assert.ok(baseSequence >= 0 && baseSequence <= INT32_MAX, 'the owner has a sequence number')
 
   const { bytes } = batch
-  // All of the header that the CRC covers: 40 bytes, five steps of the checksum loop.
+  // The part of the header that the CRC covers: 40 bytes, five steps of the checksum loop.
   const headerBefore = crc32c(bytes, ATTRIBUTES_AT, RECORDS_AT)
   const attributes = bytes.readInt16BE(ATTRIBUTES_AT) & ~(TRANSACTIONAL_BIT | DELETE_HORIZON_BIT)
   bytes.writeInt16BE(attributes, ATTRIBUTES_AT)

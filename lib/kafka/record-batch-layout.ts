@@ -1,5 +1,5 @@
-// Owns where the fields of a v2 record batch lie, for the files that read, write and stamp one.
-// Does not own what they mean (record-batch.ts).
+// Owns the byte positions of a v2 record batch, for the files that read, write and stamp a batch.
+// Does not own the meaning of the fields (record-batch.ts).
 //
 // Source: Apache Kafka's DefaultRecordBatch (named positions, what the CRC covers), KIP-98.
 //
@@ -31,12 +31,12 @@ export const PRODUCER_ID_AT = 43
 export const PRODUCER_EPOCH_AT = 51
 export const BASE_SEQUENCE_AT = 53
 export const RECORDS_COUNT_AT = 57
-/** The size of the header, and so of a batch that compaction emptied. */
+/** The size of the header, which is also the size of a batch that compaction emptied. */
 export const RECORDS_AT = 61
 
-/** Base offset and batch length: the part of a batch that its length does not count. */
+/** The bytes of base offset and batch length, which the batch length does not count. */
 export const LOG_OVERHEAD = 12
-/** The smallest length by magic: LegacyRecord.RECORD_OVERHEAD_V0 and _V1, and this header's. */
+/** The smallest length by magic: LegacyRecord.RECORD_OVERHEAD_V0, _V1, and the v2 header. */
 export const LENGTHS_MIN = [14, 22, RECORDS_AT - LOG_OVERHEAD] as const
 
 export const CODEC_MASK = 0x07
@@ -45,6 +45,6 @@ export const TRANSACTIONAL_BIT = 0x10
 export const CONTROL_BIT = 0x20
 export const DELETE_HORIZON_BIT = 0x40
 
-/** The codecs by their number in the attributes. */
+/** The codecs by their number in the attributes (CompressionType). */
 export const codecs = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
 export type CompressionCodec = (typeof codecs)[number]

@@ -1,8 +1,8 @@
-// Owns the v2 record batch as it lies on the wire: a view of its header, and the frame around
-// records that were written anew. Does not own the records inside (record.ts; the one of a
-// transaction's end is read in control-record.ts), what changes when a batch is produced
-// (produce-stamp.ts), nor whether it may be passed through: the caller asks `hasHoles`,
-// `hasLogAppendTime` and `isControlBatch` first.
+// Owns the v2 record batch as it lies on the wire: a view of its header, and the header around
+// records that were rewritten. Does not own the records inside (record.ts; control records are read
+// in control-record.ts), the changes to a batch that is produced (produce-stamp.ts), nor the
+// decision whether a batch is produced unchanged: the caller asks `hasHoles`, `hasLogAppendTime`
+// and `isControlBatch` first.
 
 import assert from 'node:assert/strict'
 import { ABORT_TYPE, COMMIT_TYPE, readControlType } from './control-record.ts'
@@ -33,70 +33,67 @@ import {
 } from './record-batch-layout.ts'
 
 /**
- * One batch of the current format (magic 2). The fields are those of the batch as it was read:
- * stamping rewrites `bytes` and leaves the fields alone, so `baseOffset` goes on naming the offset
- * in the source.
+ * One batch of the current format (magic 2). The fields are the ones that were read. Stamping
+ * rewrites `bytes` and leaves the fields alone, so `baseOffset` stays the offset in the source.
  */
 export type RecordBatch = {
   readonly kind: 'v2'
-  /** The whole batch, base offset and length included. Memory of the answer it was read from. */
+  /** The whole batch, base offset and length included: a view of the response's memory. */
   readonly bytes: Buffer
-  /** The offset of the first record written, also when compaction has removed that record. */
+  /** The offset of the first record written, also after compaction removed that record. */
   readonly baseOffset: bigint
-  /** The last offset minus the base offset; survives compaction. 0 to 2^31-1. */
+  /** The last offset minus the base offset, 0 to 2^31-1. Compaction does not change it. */
   readonly lastOffsetDelta: number
-  /** How many records are in the batch now; 0 when compaction kept only its header. */
+  /** The number of records now in the batch; 0 when compaction kept only its header. */
   readonly recordsCount: number
   /**
-   * Of the leader that appended the batch: the next fetch's `lastFetchedEpoch`. -1 of one that was
-   * written anew from an older format, which has none: a fetch with -1 is one without an epoch.
+   * Leader epoch under which the batch was appended; the next fetch sends it as `lastFetchedEpoch`.
+   * -1 for a batch rewritten from an older format, and a fetch with -1 carries no epoch.
    */
   readonly partitionLeaderEpoch: number
   readonly attributes: number
-  /** null when the producer was not idempotent. */
+  /** Null when the producer was not idempotent. */
   readonly producerId: bigint | null
-  /** Milliseconds; record timestamps are deltas to it. -1: no timestamps. */
+  /** Milliseconds since the epoch; record timestamps are deltas to it. -1: no timestamps. */
   readonly baseTimestamp: bigint
-  /** Milliseconds; the append time when the timestamp type is LogAppendTime. -1: no timestamps. */
+  /** Milliseconds since the epoch; with LogAppendTime the append time. -1: no timestamps. */
   readonly maxTimestamp: bigint
   /**
-   * The offset of each record in the source. Only of a batch written anew without its holes, where
-   * `baseOffset` and the deltas no longer tell.
+   * The source offset of each record. Only in a batch that was rewritten without its holes, where
+   * `baseOffset` and the deltas no longer give it.
    */
   readonly recordOffsets?: readonly bigint[]
 }
 
 /**
- * An entry written in a format older than 0.11 (magic 0 or 1): one record, or several compressed
- * into the value of one. It can't be passed through.
+ * An entry in a format older than Kafka 0.11 (magic 0 or 1): one record, or several compressed into
+ * the value of one. It cannot be produced unchanged.
  */
 export type LegacyBatch = {
   readonly kind: 'legacy'
   readonly magic: 0 | 1
-  /** The whole entry, offset and size included. Memory of the answer it was read from. */
+  /** The whole entry, offset and size included: a view of the response's memory. */
   readonly bytes: Buffer
-  /** Of a compressed entry the offset of its *last* record (KIP-32). */
+  /** A compressed entry carries the offset of its *last* record (KIP-32). */
   readonly lastOffset: bigint
 }
 
 export type FetchedBatches = {
   readonly batches: (RecordBatch | LegacyBatch)[]
-  /** Bytes at the end that belong to nothing in `batches`: of a truncated batch, usually. */
+  /** Number of bytes behind the last of `batches`; usually a batch that the broker cut off. */
   readonly trailingBytes: number
 }
 
 /**
- * Splits the records of one fetched partition into batches, without copying and without reading a
- * payload.
+ * Splits the records of one fetched partition into batches, from byte `from` on and at most
+ * `batchesMax` of them. Copies no byte and reads no payload.
  *
- * A broker cuts the last batch off where the byte limit of the fetch falls (KIP-74), so an
- * incomplete last batch is normal: it's left out. But a broker never answers an incomplete batch
- * *alone* (ReplicaManager puts an empty set in its place from Fetch v3 on): no batch with trailing
- * bytes means that a length is corrupt, and a caller which fetched again would do so for ever.
+ * A broker cuts the last batch off at the byte limit of the fetch (KIP-74), so an incomplete last
+ * batch is normal and is left out. A broker never answers an incomplete batch *alone*: from Fetch
+ * v3 on, ReplicaManager replaces it by an empty set. No batch but trailing bytes therefore mean a
+ * corrupt length, and a caller that fetched again would do so for ever.
  *
  * Throws DecodeError for a length, magic, offset or count that no broker writes.
- *
- * Begins at `from`, bytes, and ends after `batchesMax`: the rest is trailing bytes then.
  */
 export function readRecordBatches(
   records: Buffer,
@@ -138,7 +135,7 @@ function viewBatch(bytes: Buffer, at: number): RecordBatch {
     const found = `${lastOffsetDelta}, not 0 or more`
     throw corrupt('lastOffsetDelta', at + LAST_OFFSET_DELTA_AT, found)
   }
-  // Compaction takes records out of a batch, never offsets: there are at most as many.
+  // Compaction removes records from a batch, but no offsets, so records never outnumber offsets.
   if (recordsCount < 0 || recordsCount > lastOffsetDelta + 1) {
     const found = `${recordsCount}, not 0 to ${lastOffsetDelta + 1}`
     throw corrupt('recordsCount', at + RECORDS_COUNT_AT, found)
@@ -173,17 +170,17 @@ function corrupt(field: string, at: number, found: string, magic = 2): DecodeErr
   return new DecodeError({ api: 'RecordBatch', version: magic, field, at, found })
 }
 
-/** The offset of the last record the batch was written with, whether or not it's still there. */
+/** The offset of the last record written, also after compaction removed that record. */
 export function lastOffset(batch: RecordBatch): bigint {
   return batch.baseOffset + BigInt(batch.lastOffsetDelta)
 }
 
-/** Where to fetch from after this batch: beyond its holes too, as Kafka's own consumer does. */
+/** The next offset to fetch. It lies behind the batch's holes, too, as in Kafka's consumer. */
 export function nextOffsetAfter(batch: RecordBatch): bigint {
   return lastOffset(batch) + 1n
 }
 
-/** A batch written by a broker, not by a producer. Brokers refuse to be sent one. */
+/** Whether a broker wrote the batch. Brokers refuse a control batch from a producer. */
 export function isControlBatch(batch: RecordBatch): boolean {
   return (batch.attributes & CONTROL_BIT) !== 0
 }
@@ -193,9 +190,9 @@ export function isTransactional(batch: RecordBatch): boolean {
 }
 
 /**
- * Whether the broker dated the batch: all its records then have `maxTimestamp`, whatever their
- * deltas say. A producer may not set this type, and clearing it would silently change every
- * timestamp.
+ * Whether the batch has LogAppendTime: the timestamp of all its records is `maxTimestamp` then, and
+ * their deltas have no meaning. A producer may not set this type, and clearing it would silently
+ * change every timestamp.
  */
 export function hasLogAppendTime(batch: RecordBatch): boolean {
   return (batch.attributes & LOG_APPEND_TIME_BIT) !== 0
@@ -208,27 +205,27 @@ export function compressionCodec(batch: RecordBatch): CompressionCodec {
 }
 
 /**
- * Whether compaction removed records from the batch. It must then be repacked: a broker refuses a
- * batch whose count and offsets disagree, or worse, stores it. An emptied batch (`recordsCount` 0)
- * has holes too, and nothing to repack.
+ * Whether compaction removed records from the batch, so that it must be repacked: a broker refuses
+ * a batch whose count and offsets disagree, or worse, stores it. An emptied batch (`recordsCount`
+ * 0) has holes, too, and no record to repack.
  */
 export function hasHoles(batch: RecordBatch): boolean {
   return batch.recordsCount !== batch.lastOffsetDelta + 1
 }
 
-/** The records as they lie in the batch: compressed as one block, or one behind the other. */
+/** The bytes of the records: one compressed block, or uncompressed records. */
 export function recordBytes(batch: RecordBatch): Buffer {
   return batch.bytes.subarray(RECORDS_AT)
 }
 
-/** The epoch of the producer that wrote the batch, read from its bytes; -1 without one. */
+/** The producer epoch in the batch's bytes; -1 when the producer was not idempotent. */
 export function producerEpochOf(batch: RecordBatch): number {
   return batch.bytes.readInt16BE(PRODUCER_EPOCH_AT)
 }
 
 /**
- * The records of a batch as they lie in it, compressed as one block. Throws DecodeError when the
- * checksum does not fit: records that are written anew get a new one, which would hide the damage.
+ * The bytes of the records, compressed as one block. Throws DecodeError when the checksum does not
+ * match, because rewritten records get a new checksum, which would hide the damage.
  */
 export function checkedRecords(batch: RecordBatch): Buffer {
   const { bytes } = batch
@@ -239,7 +236,7 @@ export function checkedRecords(batch: RecordBatch): Buffer {
   return bytes.subarray(RECORDS_AT)
 }
 
-/** Whether the checksum is that of the bytes. Reads all of them. */
+/** Whether the checksum matches the bytes. Reads all of them. */
 export function hasValidChecksum({ bytes }: RecordBatch): boolean {
   return crc32c(bytes, ATTRIBUTES_AT, bytes.length) === bytes.readUInt32BE(CRC_AT)
 }
@@ -250,11 +247,11 @@ export type NewHeader = {
   readonly codec: CompressionCodec
   readonly baseTimestamp: bigint
   readonly maxTimestamp: bigint
-  /** 1 or more, with the offset deltas 0, 1, 2, … */
+  /** 1 to 2^31-1; the records have the offset deltas 0, 1, 2, … */
   readonly recordsCount: number
 }
 
-/** Copies `records`, which are compressed with `codec`. */
+/** Builds a batch around a copy of `records`, which are compressed with `codec`. */
 export function frameBatch(batch: NewHeader & { readonly records: Buffer }): RecordBatch {
   const bytes = Buffer.alloc(RECORDS_AT + batch.records.length)
   batch.records.copy(bytes, RECORDS_AT)
@@ -262,8 +259,8 @@ export function frameBatch(batch: NewHeader & { readonly records: Buffer }): Rec
 }
 
 /**
- * A batch of nobody yet, with CreateTime, in no transaction and without holes. `bytes` has its
- * records already, behind room for the header.
+ * Writes the header of a batch without a producer, with CreateTime, in no transaction and without
+ * holes. `bytes` holds the records behind RECORDS_AT bytes of room for the header.
  */
 export function writeFrame(bytes: Buffer, batch: NewHeader): RecordBatch {
   bytes.writeBigInt64BE(batch.baseOffset, 0)
@@ -283,9 +280,9 @@ export function writeFrame(bytes: Buffer, batch: NewHeader): RecordBatch {
 }
 
 /**
- * What a control batch says. `other` are control records that end no transaction (leader change,
- * snapshot, …) and a marker whose record compaction removed. Throws DecodeError when there is no
- * control record inside; brokers write it uncompressed.
+ * Reads the marker of a control batch. `other` is a control record that ends no transaction (leader
+ * change, snapshot, …), or a batch whose marker compaction removed. Throws DecodeError when the
+ * batch holds no control record or is compressed, which no broker writes.
  */
 export function readEndTransactionMarker(batch: RecordBatch): 'commit' | 'abort' | 'other' {
   assert.ok(isControlBatch(batch), 'only a control batch has a marker')

@@ -1,7 +1,7 @@
-// Owns the records inside a v2 batch, once they are decompressed: reading them as views and writing
-// them again. Only repacking opens a batch; the fast path never comes here. Does not own the frame
-// around them (record-batch.ts), compression (compression.ts), nor what a key or value means: from
-// the key's length on, a record is passed on as it is.
+// Owns the decompressed records of a v2 batch: it reads them as views and writes them again. Only
+// repacking decodes a batch; a batch that is produced unchanged never comes here. Does not own the
+// header around them (record-batch.ts), compression (compression.ts), nor the meaning of a key or
+// value: from the key's length on, a record stays as it is.
 //
 //   record  length VARINT | attributes INT8 | timestamp delta VARLONG | offset delta VARINT
 //           | key length VARINT | key | value length VARINT | value
@@ -13,28 +13,28 @@ import { DecodeError } from './decode-error.ts'
 import { createWireReader, type WireReader } from './wire-reader.ts'
 
 export type RecordView = {
-  /** Always 0 so far; kept as it is. */
+  /** Unused by Kafka, always 0; kept as it is. */
   readonly attributes: number
   readonly timestampDelta: bigint
   readonly offsetDelta: number
-  /** From the key length to the end of the headers: a view. */
+  /** A view from the key length to the end of the headers. */
   readonly body: Buffer
 }
 
-/** Seven fields of one byte each: a record without key, value and headers. */
+/** The size of a record without key, value and headers: seven fields of one byte. */
 const RECORD_BYTES_MIN = 7
 const NULL_LENGTH = -1
 
 /**
- * Exactly `recordsCount` records, which fill `bytes` to the end. Offset deltas grow from record to
- * record and end at `lastOffsetDelta` at the latest. Throws DecodeError for anything else.
+ * Reads `recordsCount` records, which fill `bytes` to the end. Throws DecodeError when they do not,
+ * when an offset delta is not larger than the one before, or exceeds `lastOffsetDelta`.
  */
 export function readRecords(
   bytes: Buffer,
   { recordsCount, lastOffsetDelta }: { recordsCount: number; lastOffsetDelta: number },
 ): RecordView[] {
   const reader = createWireReader({ api: 'Record', version: 2, bytes })
-  // Before anything is read on the word of a count.
+  // Before memory is taken on the word of a count.
   if (recordsCount * RECORD_BYTES_MIN > bytes.length) {
     throw damaged(
       'recordsCount',
@@ -71,12 +71,12 @@ function readRecord(reader: WireReader, bytes: Buffer): RecordView {
   const headersAt = reader.position
   const headersCount = reader.readVarint('headersCount')
   if (headersCount < 0) throw damaged('headersCount', headersAt, `${headersCount}, not 0 or more`)
-  // Ends: every header takes at least two bytes of what is left.
+  // Ends: every header takes at least two of the bytes left.
   for (let index = 0; index < headersCount; index++) {
     reader.skipBytes('headerKey', reader.readVarint('headerKeyLength'))
     skipNullable(reader, 'headerValue')
   }
-  // Nothing above reads beyond the payload, so one comparison holds the record to its own length.
+  // No read above passes the payload, so one comparison holds the record to its own length.
   if (reader.position !== end) {
     throw damaged(
       'length',
@@ -96,7 +96,7 @@ function damaged(field: string, at: number, found: string): DecodeError {
   return new DecodeError({ api: 'Record', version: 2, field, at, found })
 }
 
-/** The records one behind the other, in memory of their own. */
+/** Writes the records one behind the other into new memory. */
 export function writeRecords(records: readonly RecordView[]): Buffer {
   const lengths = records.map(
     each =>
@@ -119,8 +119,8 @@ export function writeRecords(records: readonly RecordView[]): Buffer {
 }
 
 /**
- * The part of a record behind its offset delta, of one that was read in an older format: it had no
- * headers then. null is a missing key, or the value of a tombstone.
+ * Encodes the part of a record behind its offset delta, without headers, for a record of an older
+ * format. A null key is a missing key; a null value makes a tombstone.
  */
 export function bodyOf(key: Buffer | null, value: Buffer | null): Buffer {
   return Buffer.concat([...nullable(key), ...nullable(value), Buffer.of(0)])
@@ -133,7 +133,7 @@ function nullable(field: Buffer | null): Buffer[] {
   return field === null ? [length] : [length, field]
 }
 
-/** A number where it is exact, which it nearly always is; else a bigint. */
+/** A number where it is exact; otherwise, which is rare, a bigint. */
 type Unsigned = number | bigint
 
 function zigzag(value: number): number {
@@ -147,7 +147,7 @@ function zigzagLong(value: bigint): Unsigned {
 
 function unsignedSize(value: Unsigned): number {
   let size = 1
-  // Ends: at most ten bytes of seven bits.
+  // Ends: 64 bits are at most ten bytes of seven bits.
   if (typeof value === 'bigint') for (let rest = value; rest > 0x7fn; rest >>= 7n) size++
   else for (let rest = value; rest > 0x7f; rest = Math.floor(rest / 128)) size++
   return size

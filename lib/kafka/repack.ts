@@ -1,9 +1,13 @@
-// Owns writing batches anew where they cannot be passed on as they are: with holes, with a part
-// that is not wanted, with timestamps of the broker, too large, too small. Keys, values, headers,
-// order and codec stay, and the timestamps are those that a consumer of the source sees.
-// Deterministic: the same input gives the same bytes, so a batch may be packed again after a crash.
-// Does not own when to (core/replicate/batch-admission.ts), nor batches of older formats
-// (legacy-batch.ts).
+// Owns rewriting batches that cannot be produced unchanged: batches with holes, batches of which
+// only a part is wanted, batches with LogAppendTime, batches that are too large or too small. Keys,
+// values, headers, order and codec stay, and the timestamps are the ones a consumer of the source
+// sees. The same input gives the same bytes, so a batch may be packed again after a crash. Does not
+// own when a batch is rewritten (core/replicate/batch-admission.ts, coalesce.ts), nor batches of
+// older formats (legacy-batch.ts).
+//
+// Coalescing compressed batches decodes them, 11 µs per record of 150 bytes with lz4. It stays
+// because a request carries one batch per partition and five are in flight: left alone, 4,000
+// batches take 800 round trips, coalesced they take four.
 
 import assert from 'node:assert/strict'
 import { coalescePlainBatches } from './coalesce-plain.ts'
@@ -19,18 +23,18 @@ import {
 } from './record-batch.ts'
 import type { CompressionCodec } from './record-batch-layout.ts'
 
-/** A record as a consumer of the source sees it, its key, value and headers unread. */
+/** A record as a consumer of the source sees it; its key, value and headers stay undecoded. */
 export type SourceRecord = Pick<RecordView, 'attributes' | 'body'> & {
   readonly offset: bigint
-  /** Milliseconds; -1: none. */
+  /** Milliseconds since the epoch; -1 when the record has none. */
   readonly timestamp: bigint
 }
 
 /**
- * The records of `batch` from `fromOffset` on as a new batch without holes, dated by CreateTime;
- * null when none is left. `baseOffset` of the result is the source's offset of its first record;
- * how far the source goes on behind it is the original's `nextOffsetAfter`. Throws DecodeError when
- * the batch is damaged.
+ * Repacks the records of `batch` from `fromOffset` on into a batch without holes, with CreateTime;
+ * null when none is left. The result's `baseOffset` is the source offset of its first record. The
+ * position behind it is `nextOffsetAfter` of the original, because the original may end in holes.
+ * Throws DecodeError when the batch is damaged.
  */
 export function repackBatch(
   batch: RecordBatch,
@@ -44,9 +48,9 @@ export function repackBatch(
 }
 
 /**
- * Two batches with half of the records each, the first one with one more where they are odd; null
- * for a single record. The source goes on behind the first one at the second one's `baseOffset`.
- * The batch may have been stamped or repacked. Throws DecodeError when it is damaged.
+ * Splits a batch into two with half of its records each, the first one taking the odd record; null
+ * for a single record. The position behind the first half is the second half's `baseOffset`. The
+ * batch may have been stamped or repacked. Throws DecodeError when it is damaged.
  */
 export function splitBatch(batch: RecordBatch): readonly [RecordBatch, RecordBatch] | null {
   const records = readSourceRecords(batch)
@@ -58,9 +62,9 @@ export function splitBatch(batch: RecordBatch): readonly [RecordBatch, RecordBat
 }
 
 /**
- * The records of several batches, which have one codec and one leader epoch, as one batch. Each
- * keeps its offset (`recordOffsets`). Throws DecodeError when one of them is damaged, or when they
- * hold more than `contentBytesMax` once they are decompressed.
+ * Coalesces batches of one codec and one leader epoch. Each record keeps its source offset
+ * (`recordOffsets`). Throws DecodeError when a batch is damaged, or when their records exceed
+ * `contentBytesMax` bytes once decompressed.
  */
 export function coalesceBatches(
   batches: readonly [RecordBatch, ...RecordBatch[]],
@@ -69,9 +73,12 @@ export function coalesceBatches(
   const [first] = batches
   const codec = compressionCodec(first)
   for (const batch of batches) {
-    assert.ok(compressionCodec(batch) === codec, 'batches of several codecs are never joined')
+    assert.ok(compressionCodec(batch) === codec, 'batches of several codecs are never coalesced')
     const { partitionLeaderEpoch } = batch
-    assert.ok(partitionLeaderEpoch === first.partitionLeaderEpoch, 'nor those of several epochs')
+    assert.ok(
+      partitionLeaderEpoch === first.partitionLeaderEpoch,
+      'batches of several leader epochs are never coalesced',
+    )
   }
   const plain = coalescePlainBatches(batches, { contentBytesMax })
   if (plain !== null) return plain
@@ -83,14 +90,14 @@ export function coalesceBatches(
       records.push(record)
     }
   }
-  const joined = packRecords(records, first, codec)
-  assert.ok(joined !== null, 'a batch without records is never copied')
-  return joined
+  const coalesced = packRecords(records, first, codec)
+  assert.ok(coalesced !== null, 'a batch without records is never copied')
+  return coalesced
 }
 
 /**
- * The records of a batch of data, as a consumer sees them. Throws DecodeError when it is damaged,
- * or holds more than `bytesMax` when it is opened.
+ * Reads the records of a data batch as a consumer sees them. Throws DecodeError when the batch is
+ * damaged, or exceeds `bytesMax` bytes once decompressed.
  */
 export function readSourceRecords(
   batch: RecordBatch,
@@ -104,12 +111,12 @@ export function readSourceRecords(
     attributes,
     body,
     offset: recordOffsets?.[offsetDelta] ?? baseOffset + BigInt(offsetDelta),
-    // Wraps around like Java's long, for a delta that only a broken producer writes.
+    // Wraps around like Java's long; only a broken producer writes such a delta.
     timestamp: appendTime ?? BigInt.asIntN(64, baseTimestamp + timestampDelta),
   }))
 }
 
-/** Records in the order of their offsets as one batch; null when there are none. */
+/** Packs records, in the order of their offsets, into one batch; null when there are none. */
 export function packRecords(
   records: readonly SourceRecord[],
   { partitionLeaderEpoch }: Pick<RecordBatch, 'partitionLeaderEpoch'>,

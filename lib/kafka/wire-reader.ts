@@ -1,11 +1,11 @@
-// Owns reading Kafka's primitive types with one failure mode: whatever the bytes are, a reader
-// answers a value or throws DecodeError. Does not own any layout (00-produce.ts, 01-fetch.ts,
+// Owns reading Kafka's primitive types with one failure mode: for any bytes, a reader answers a
+// value or throws DecodeError. Does not own any layout (00-produce.ts, 01-fetch.ts,
 // record-batch.ts).
 //
-// Why not the client library's Reader: it reads beyond the end of its pieces (a TypeError or
-// garbage), takes array counts and lengths on trust, and finds its piece again for every field.
-// Here an answer is one piece of memory (io/cluster/framed-socket.ts), and every length is checked
-// against what is left before it's used.
+// The client library's Reader is not used because it reads beyond the end of its chunks (a
+// TypeError or garbage), trusts array counts and lengths, and looks up its chunk for every field.
+// Here a response is one Buffer (io/cluster/framed-socket.ts), and every length is compared with
+// the bytes left before it is used.
 //
 // Source: "Protocol primitive types" in Kafka's protocol guide; KIP-482 for compact types and
 // tagged fields.
@@ -18,7 +18,7 @@ const VARLONG_BYTES_MAX = 10
 const TOPIC_ID_BYTES = 16
 
 export type WireBytes = {
-  /** What is being read, for the error: `Fetch`, `RecordBatch`. */
+  /** The structure that is read, for the error: `Fetch`, `RecordBatch`. */
   readonly api: string
   readonly version: number
   readonly bytes: Buffer
@@ -26,19 +26,22 @@ export type WireBytes = {
   readonly at?: number
 }
 
-/** Every read names its field, in Kafka's spelling, for the error. Positions only move forward. */
+/**
+ * Every read names its field, in Kafka's spelling, for the error. The position only moves forward.
+ * Every method throws DecodeError when the bytes do not hold a value of its type.
+ */
 export type WireReader = {
-  /** Of the next byte to be read. */
+  /** The index of the next byte to read. */
   readonly position: number
   readInt8(field: string): number
   readInt16(field: string): number
   readInt32(field: string): number
   readInt64(field: string): bigint
-  /** INT64 whose -1 (or any other negative value) means "none". */
+  /** INT64; null for -1 and every other negative value. */
   readInt64OrNull(field: string): bigint | null
-  /** Signed (zigzag) varint, as records use it. */
+  /** VARINT: a zigzag number of 32 bits. */
   readVarint(field: string): number
-  /** Signed (zigzag) varint of 64 bits, as records use it. */
+  /** VARLONG: a zigzag number of 64 bits. */
   readVarlong(field: string): bigint
   skipVarlong(field: string): void
   skipBytes(field: string, bytesCount: number): void
@@ -48,23 +51,22 @@ export type WireReader = {
   readCompactBytes(field: string): Buffer | null
   readCompactString(field: string): string | null
   /**
-   * UUID as 36 characters: lower-case hexadecimal with dashes, the form the client library uses
-   * everywhere.
+   * UUID as 36 characters: lower-case hexadecimal with dashes, which is the client library's form.
    */
   readTopicId(field: string): string
   /**
    * COMPACT_ARRAY; null and empty are both `[]`. `elementBytesMin` is the size of the smallest
-   * element on the wire: a count that cannot fit into what is left is refused before anything is
-   * allocated for it.
+   * element on the wire. A count that does not fit into the bytes left throws before any
+   * allocation.
    */
   readCompactArray<T>(field: string, elementBytesMin: number, readElement: () => T): T[]
   /**
-   * Reads a tagged field section; `readKnown` reads the fields it knows, the others are passed
-   * over.
+   * Reads a tagged field section (KIP-482). `readKnown` reads the tags it knows; other tags are
+   * skipped.
    */
   readTaggedFields(field: string, readKnown?: (tag: number) => void): void
   /**
-   * Refuses bytes behind the last field: they would mean that the layout was not the expected one.
+   * Throws when bytes are left behind the last field, because the layout is another one then.
    */
   expectEnd(): void
 }
@@ -77,7 +79,7 @@ export function createWireReader(source: WireBytes): WireReader {
     return new DecodeError({ api, version, field, at, found })
   }
 
-  /** Moves over `bytesCount` bytes and answers where they begin. */
+  /** Moves the position by `bytesCount` bytes and answers where they begin. */
   function take(field: string, bytesCount: number): number {
     const left = bytes.length - position
     if (bytesCount < 0) throw fail(field, position, `a length of ${bytesCount}`)
@@ -94,14 +96,14 @@ export function createWireReader(source: WireBytes): WireReader {
     let value = 0
     for (let index = 0; index < VARINT_BYTES_MAX; index++) {
       const byte = bytes.readUInt8(take(field, 1))
-      // Not a shift: the fifth byte would reach the sign bit.
+      // A multiplication, because a shift of the fifth byte would reach the sign bit.
       value += (byte & 0x7f) * 2 ** (7 * index)
       if (byte < 0x80) return value
     }
     throw fail(field, start, `a varint of more than ${VARINT_BYTES_MAX} bytes`)
   }
 
-  /** Compact lengths and counts are written plus one, so that 0 can mean null. */
+  /** A compact length or count is encoded plus one; 0 means null. */
   function readCompactLength(field: string): number | null {
     const encoded = readUnsignedVarint(field)
     return encoded === 0 ? null : encoded - 1
@@ -141,7 +143,7 @@ export function createWireReader(source: WireBytes): WireReader {
     },
     readVarlong(field) {
       const start = position
-      // Seven bytes are 49 bits and exact in a number; only larger ones pay for a bigint.
+      // Seven bytes are 49 bits, which a number holds exactly; only longer varlongs need a bigint.
       let low = 0
       let high = 0n
       for (let index = 0; index < VARLONG_BYTES_MAX; index++) {
@@ -185,7 +187,7 @@ export function createWireReader(source: WireBytes): WireReader {
       return elements
     },
     readTaggedFields(field, readKnown) {
-      // Ends: each of the fields takes at least two bytes.
+      // Ends: each field takes at least two bytes.
       for (let left = readUnsignedVarint(field); left > 0; left--) {
         const tag = readUnsignedVarint(field)
         const size = readUnsignedVarint(field)

@@ -1,12 +1,12 @@
-// Owns which batches of a fetch answer go to the target as they are, which are written anew first
-// (holes, a part of a batch, LogAppendTime, old formats), which only move the position (control
-// batches, aborted data, empty batches), and which must stop the partition because they are
-// damaged. Does not own how a batch is written anew (kafka/repack.ts), nor stamping and sending
+// Owns which batches of a fetch response are produced unchanged, which are rewritten first (holes,
+// a part of a batch, LogAppendTime, old formats), which only move the position (control batches,
+// aborted data, empty batches), and which stop the partition because they are damaged. Does not own
+// how a batch is rewritten (kafka/repack.ts), nor stamping and sending
 // (run/replicate/produce-loop.ts).
 
 import type { FetchedPartition } from '../../kafka/01-fetch.ts'
 import { createAbortedFilter } from '../../kafka/aborted-transactions.ts'
-import { coalesceInPlace } from '../../kafka/coalesce-in-place.ts'
+import { coalesceInPlace } from '../../kafka/coalesce-plain.ts'
 import { DecodeError } from '../../kafka/decode-error.ts'
 import { isCompressed, repackLegacy } from '../../kafka/legacy-batch.ts'
 import {
@@ -25,20 +25,23 @@ import { coalesceCopied, coalescedBatchesMax } from './coalesce.ts'
 import { type CopiedBatch, extendBatch } from './copied-batch.ts'
 
 export type Admission = {
-  /** Batches before the first copied one that hold nothing to copy; null when there are none. */
+  /**
+   * The span of batches without data in front of the first copied one; null when there are none.
+   */
   readonly skipped: OffsetSpan | null
   readonly copied: CopiedBatch[]
-  /** Where the next fetch goes on. */
+  /** The offset of the next fetch. */
   readonly nextFetchOffset: SourceOffset
-  /** What stands at `nextFetchOffset` and cannot be passed on; null when nothing was refused. */
+  /** The damaged batch at `nextFetchOffset`; null when no batch was refused. */
   readonly refusal: { readonly offset: SourceOffset; readonly detail: string } | null
 }
 
 type Fetched = Pick<FetchedPartition, 'records' | 'abortedTransactions'>
 
 /**
- * Sorts the batches of one partition's answer to a fetch at `fetchOffset`. Some of them at a time:
- * of tiny ones an answer holds tens of thousands, which are joined before the next are looked at.
+ * Sorts the batches of one partition's response to a fetch at `fetchOffset`. It reads some at a
+ * time, because a response may hold tens of thousands of tiny batches; they are coalesced before
+ * more are read.
  */
 export function admitBatches(fetched: Fetched, fetchOffset: SourceOffset): Admission {
   const { records, abortedTransactions } = fetched
@@ -53,12 +56,12 @@ export function admitBatches(fetched: Fetched, fetchOffset: SourceOffset): Admis
   // Ends: every pass reads a batch more, or leaves the loop.
   while (records !== null && from < records.length && admission.refusal === null) {
     const { nextFetchOffset: offset } = admission
-    const joined =
+    const coalesced =
       abortedTransactions.length > 0
         ? null
         : coalesceInPlace(records, { from, fromOffset: offset }, coalesceLimits)
-    if (joined !== null) {
-      const { batch, nextOffset, end } = joined
+    if (coalesced !== null) {
+      const { batch, nextOffset, end } = coalesced
       const nextFetchOffset = sourceOffset(nextOffset)
       admission.copied.push({ batch, nextSourceOffset: nextFetchOffset, epoch: epochOf(batch) })
       admission = { ...admission, nextFetchOffset }
@@ -82,16 +85,16 @@ export function admitBatches(fetched: Fetched, fetchOffset: SourceOffset): Admis
   return admission
 }
 
-/** Looked at together: more than are joined to one (coalesce.ts). */
+/** Batches sorted together: more than become one (coalesce.ts). */
 const BATCHES_MAX = 1024
 
 const coalesceLimits = {
   smallBytes: smallBatchBytesMax,
-  joinedBytesMax: coalescedBytesMax,
+  coalescedBytesMax,
   batchesMax: coalescedBatchesMax,
 }
 
-/** One behind the other. The batches of `next` are joined. */
+/** Appends `next`, whose batches are coalesced on the way. */
 function concatAdmissions({ skipped, copied }: Admission, next: Admission): Admission {
   const last = copied.at(-1)
   if (next.skipped !== null && last !== undefined) extendBatch(last, next.skipped)
@@ -110,8 +113,7 @@ function sort(
   let at = fetchOffset
   for (const entry of coalesceLegacy(batches)) {
     const next = sourceOffset(nextOffsetOf(entry))
-    // The filter sees every batch, also one below the position: it follows transactions through
-    // them.
+    // The filter sees batches below the position, too, because transactions may begin in them.
     const isData = isLegacy(entry) || (accepts(entry) && entry.recordsCount > 0)
     if (!isBefore(at, next)) continue
     const passed = isData ? pass(entry, at) : null
@@ -130,15 +132,15 @@ function sort(
   return { skipped, copied, nextFetchOffset: at, refusal: null }
 }
 
-/** Formats before v2 know no epochs, and a broker answers -1 where it has none. */
+/** Null for formats before v2, which have no leader epoch, and where a broker answers -1. */
 function epochOf(entry: RecordBatch | LegacyRun): number | null {
   return isLegacy(entry) || entry.partitionLeaderEpoch < 0 ? null : entry.partitionLeaderEpoch
 }
 
 /**
- * What the target gets of a batch of data: the batch itself where it can be passed on byte for
- * byte, else one written anew, or null when none of its records is left to copy. An error when the
- * batch is damaged: a new one would hide that behind a new checksum.
+ * Answers the batch to produce for a data batch: itself when it can go out unchanged, otherwise a
+ * rewritten one; null when none of its records is left to copy; an error when it is damaged,
+ * because a rewritten batch would hide the damage behind a new checksum.
  */
 function pass(entry: RecordBatch | LegacyRun, at: SourceOffset): RecordBatch | DecodeError | null {
   try {
@@ -151,33 +153,33 @@ function pass(entry: RecordBatch | LegacyRun, at: SourceOffset): RecordBatch | D
 }
 
 /**
- * Only a whole batch can be passed on: a straddling one holds records that were copied before, the
- * target's broker refuses holes, and would replace the timestamps of LogAppendTime.
+ * Whether the batch can go out unchanged. A batch that straddles the position holds records copied
+ * before; the target's broker refuses holes and would replace the timestamps of LogAppendTime.
  */
 function isPassable(batch: RecordBatch, at: SourceOffset): boolean {
   const straddles = isBefore(sourceOffset(batch.baseOffset), at)
   return !straddles && !hasHoles(batch) && !hasLogAppendTime(batch)
 }
 
-/** One compressed entry, or uncompressed ones that follow each other. Never empty. */
+/** One compressed entry, or uncompressed entries that follow each other. */
 type LegacyRun = readonly [LegacyBatch, ...LegacyBatch[]]
 
 /**
- * Entries of the old formats are single records when they are not compressed: a batch for each
- * would be a Produce request for each. Below the target's default limit of a batch, 1 MiB.
+ * Bytes of uncompressed entries that become one batch. Each of them is a single record, so a batch
+ * for each would take a Produce request for each. Below the default max.message.bytes of 1 MiB.
  */
 const legacyRunBytesMax = 256 * 1024
 
 function coalesceLegacy(
   batches: readonly (RecordBatch | LegacyBatch)[],
 ): (RecordBatch | LegacyRun)[] {
-  const joined: (RecordBatch | LegacyRun)[] = []
+  const coalesced: (RecordBatch | LegacyRun)[] = []
   // The run that the next single record may still be added to.
   let open: [LegacyBatch, ...LegacyBatch[]] | null = null
   let openBytes = 0
   for (const batch of batches) {
     if (batch.kind === 'v2' || isCompressed(batch)) {
-      joined.push(batch.kind === 'v2' ? batch : [batch])
+      coalesced.push(batch.kind === 'v2' ? batch : [batch])
       open = null
     } else if (open !== null && openBytes + batch.bytes.length <= legacyRunBytesMax) {
       open.push(batch)
@@ -185,10 +187,10 @@ function coalesceLegacy(
     } else {
       open = [batch]
       openBytes = batch.bytes.length
-      joined.push(open)
+      coalesced.push(open)
     }
   }
-  return joined
+  return coalesced
 }
 
 function isLegacy(entry: RecordBatch | LegacyRun): entry is LegacyRun {

@@ -1,15 +1,18 @@
-// Owns the arithmetic of time within one invocation and within a lease. Clocks are arguments.
+// Owns the arithmetic of time within an invocation and a lease. The clock is an argument. Does not
+// own the durations (config/defaults.ts).
 
 import type { Budgets } from '../config/defaults.ts'
 
-/** When copying must end so that the checkpoint still fits, in ms of the same clock as `nowMs`. */
+/**
+ * When copying must end so that the last checkpoint is stored in time, in ms of `nowMs`'s clock.
+ */
 export function drainDeadlineMs(input: {
   readonly nowMs: number
   readonly remainingMs: number
   readonly reserveMs: number
 }): number {
   const { nowMs, remainingMs, reserveMs } = input
-  // An invocation shorter than twice the reserve still copies for half of its time.
+  // An invocation shorter than twice the reserve copies for half of its time.
   return nowMs + Math.max(remainingMs - reserveMs, remainingMs / 2)
 }
 
@@ -18,9 +21,10 @@ export function leaseUntilMs(nowMs: number, { leaseMs }: Pick<Budgets, 'leaseMs'
 }
 
 /**
- * Asked every checkpoint interval: whether the row is to be written. What has moved is stored each
- * time; what has not, only as often as its lease needs: a partition in which nothing happens costs
- * half the writes or fewer. The half interval keeps a clock that is a little late from deciding.
+ * Whether to write the checkpoint, asked every checkpoint interval. A position that moved is stored
+ * each time; otherwise the row is written only to renew the lease, so an idle partition costs half
+ * the writes or fewer. Half an interval of tolerance makes the answer independent of a timer that
+ * fires a little late.
  */
 export function isCheckpointDue(
   input: { readonly nowMs: number; readonly leaseUntilMs: number; readonly hasMoved: boolean },
@@ -30,12 +34,12 @@ export function isCheckpointDue(
   return input.hasMoved || leftMs < (leaseMs + checkpointIntervalMs) / 2
 }
 
-/** True while somebody else may still be writing under this lease. */
+/** Whether the owner of this lease may still be writing. */
 export function isLeaseLive(untilMs: number | null, nowMs: number): boolean {
   return untilMs !== null && untilMs > nowMs
 }
 
-/** Wait before attempt `attempt` (from 0), doubling: exact, so tests need no tolerance. */
+/** The wait before attempt `attempt` (from 0), which doubles each time. Without jitter. */
 export function backoffMs(attempt: number, firstMs: number): number {
   return firstMs * 2 ** attempt
 }

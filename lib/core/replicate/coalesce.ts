@@ -1,5 +1,10 @@
-// Owns which small batches become one, and how they do. Does not own when: those of one answer as
-// it is read (batch-admission.ts), others as they wait (run/replicate/coalesce-unsent.ts).
+// Owns which batches are coalesced: neighbours that are small, of one codec and one leader epoch.
+// Does not own how (kafka/coalesce-plain.ts, kafka/repack.ts), nor when: batch-admission.ts does it
+// while a fetch response is read, run/replicate/coalesce-unsent.ts before batches are sent.
+//
+// Both moments are needed. Compressed batches that are coalesced only before they are sent are
+// stamped and queued one by one first: 3 µs of processor time per record of 150 bytes with lz4,
+// a sixth of its whole copy. Batches of several responses meet only in the queue.
 
 import { DecodeError } from '../../kafka/decode-error.ts'
 import { compressionCodec, type RecordBatch } from '../../kafka/record-batch.ts'
@@ -12,30 +17,30 @@ import {
 import { concatSpans, type OffsetSpan } from '../partition/epoch-history.ts'
 import type { CopiedBatch } from './copied-batch.ts'
 
-/** As many of the smallest as a joined one may hold. */
+/** Bounds the work for the smallest batches: 256 of 80 bytes make 20 KB. */
 export const coalescedBatchesMax = 256
 
 /**
- * What came in one answer, with one batch in the place of small ones that follow each other. The
- * others stay the very same objects.
+ * Replaces every group of small neighbours in one fetch response by one batch. All other batches
+ * stay the same objects.
  */
 export function coalesceCopied(copied: readonly CopiedBatch[]): readonly CopiedBatch[] {
   const result: CopiedBatch[] = []
-  // Ends: every pass goes on behind a batch at least.
+  // Ends: every pass goes on behind at least one batch.
   for (let from = 0; from < copied.length; ) {
     const count = coalescibleCount(copied, from)
     const group = copied.slice(from, from + Math.max(1, count))
-    const joined = count < 2 ? null : coalesce(group)
-    if (joined === null) result.push(...group)
-    else result.push(joined)
+    const one = count < 2 ? null : coalesce(group)
+    if (one === null) result.push(...group)
+    else result.push(one)
     from += group.length
   }
   return result
 }
 
 /**
- * How many from `from` on go together. A position inside could not say which epoch lies right
- * before it if they had several.
+ * Counts the batches from index `from` on that may become one. They share a leader epoch, because
+ * a position inside a batch of several epochs could not tell the epoch right before itself.
  */
 export function coalescibleCount(batches: readonly CopiedBatch[], from: number): number {
   const first = batches[from]?.batch
@@ -53,13 +58,13 @@ export function coalescibleCount(batches: readonly CopiedBatch[], from: number):
   return at - from
 }
 
-/** null: they stay apart. */
+/** Null when the batches stay apart, because one is damaged or their content is too large. */
 export function coalesce(small: readonly CopiedBatch[]): CopiedBatch | null {
   const batch = coalesced(small.map(each => each.batch))
   const last = small.at(-1)
   if (batch === null || last === undefined) return null
-  const stretch = small.reduce<OffsetSpan | null>(concatSpans, null) ?? last
-  const { nextSourceOffset, epoch, earlierEpochs = [] } = stretch
+  const span = small.reduce<OffsetSpan | null>(concatSpans, null) ?? last
+  const { nextSourceOffset, epoch, earlierEpochs = [] } = span
   return { nextSourceOffset, epoch, earlierEpochs, batch }
 }
 
@@ -69,7 +74,7 @@ function coalesced(batches: readonly RecordBatch[]): RecordBatch | null {
   try {
     return coalesceBatches([first, ...others], { contentBytesMax: coalescedContentBytesMax })
   } catch (error) {
-    // Damaged, or too much once decompressed: sent as they are, and the target says what is wrong.
+    // Sent as they are: the target refuses a damaged batch and says why.
     if (error instanceof DecodeError) return null
     throw error
   }

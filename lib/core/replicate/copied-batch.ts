@@ -1,5 +1,5 @@
-// Owns a batch on its way to the target: its bytes, and where the source goes on behind it. Does
-// not own which batches are copied (batch-admission.ts).
+// Owns a batch on its way to the target: its bytes, and the source position that its
+// acknowledgement stands for. Does not own which batches are copied (batch-admission.ts).
 
 import type { RecordBatch } from '../../kafka/record-batch.ts'
 import type { SourceOffset } from '../offset.ts'
@@ -8,19 +8,19 @@ import { concatSpans, type EpochEnd, type OffsetSpan } from '../partition/epoch-
 export type CopiedBatch = {
   readonly batch: RecordBatch
   /**
-   * Where the source goes on once this batch is acknowledged, skipped batches behind it included.
+   * The position once this batch is acknowledged: behind it and the skipped batches that follow.
    */
   nextSourceOffset: SourceOffset
   /**
-   * Leader epoch of the batch right before `nextSourceOffset`, skipped or not: with an older one
-   * the source would take our position for a part of its log that diverged. null: unknown.
+   * Leader epoch of the batch right before `nextSourceOffset`, skipped or not. With an older one
+   * the source would report a divergence at our position. Null when it is unknown.
    */
   epoch: number | null
-  /** As in `Stretch`: of this batch and those skipped behind it. */
+  /** As in `OffsetSpan`, for this batch and the skipped batches that follow. */
   earlierEpochs?: readonly EpochEnd[]
 }
 
-/** Puts batches that were skipped behind a copied one: its acknowledgement passes them too. */
+/** Appends skipped batches to a copied one, whose acknowledgement then moves past them, too. */
 export function extendBatch(copied: CopiedBatch, skipped: OffsetSpan): void {
   Object.assign(copied, concatSpans(copied, skipped) satisfies OffsetSpan)
 }

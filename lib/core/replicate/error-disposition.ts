@@ -1,44 +1,43 @@
-// Owns what follows from each error a broker may answer for a partition: one table per
-// request, everything not listed fails the partition's run loudly. Does not own the codes'
-// names (kafka/error-codes.ts).
+// Owns the reaction to each error that a broker may answer for a partition: one table for Fetch,
+// one for Produce. An error that is not listed fails the partition's run. Does not own the names of
+// the codes (kafka/error-codes.ts).
 
-/** What the run of a partition does about an error code. */
+/** The reaction of a partition's run to an error code. */
 export type Disposition =
   /**
-   * Transient, or our view of the cluster is stale: observe again after a
-   * wait, a bounded number of times.
+   * Transient, or the metadata is stale: observe again after a wait, a bounded number of times.
    */
   | 'observe'
-  /** OFFSET_OUT_OF_RANGE: observe, knowing that this position was refused. */
+  /** OFFSET_OUT_OF_RANGE: observe, and look for a truncation or divergence at this position. */
   | 'observe-out-of-range'
-  /** The principal lacks a permission: reported as an incident, tried again on the next tick. */
+  /** The principal lacks a permission: an incident, and another attempt on the next tick. */
   | 'denied'
   /**
-   * The target's view of our producer is not ours: somebody fenced it, or its sequences are lost.
-   * What is there must be looked through, as after a crash.
+   * The target's producer state differs from ours: the producer was fenced, or its sequences are
+   * lost. The target's log must be compared with the source's, as after a crash.
    */
   | 'take-over'
-  /** The target refuses this very batch, and would again. */
+  /** The target refuses this batch and would refuse it again. */
   | 'halt-unsupported'
   | 'halt-too-large'
-  /** Nothing we know how to handle: this partition's run ends as failed. */
+  /** Unexpected: this partition's run ends as failed. */
   | 'fail'
 
-/** Names are those of org.apache.kafka.common.protocol.Errors. */
+/** Error names of org.apache.kafka.common.protocol.Errors. */
 const whenFetching: Readonly<Record<string, Disposition>> = {
   OFFSET_OUT_OF_RANGE: 'observe-out-of-range',
-  // The topic was recreated or deleted since we looked (KIP-516): identity decides, so look.
+  // The topic was deleted or recreated since it was observed (KIP-516).
   UNKNOWN_TOPIC_ID: 'observe',
   INCONSISTENT_TOPIC_ID: 'observe',
   UNKNOWN_TOPIC_OR_PARTITION: 'observe',
-  // The leader moved, or our leader epoch is older or newer than the broker's (KIP-320).
+  // The leader moved, or the known leader epoch is older or newer than the broker's (KIP-320).
   LEADER_NOT_AVAILABLE: 'observe',
   NOT_LEADER_OR_FOLLOWER: 'observe',
   FENCED_LEADER_EPOCH: 'observe',
   UNKNOWN_LEADER_EPOCH: 'observe',
   REPLICA_NOT_AVAILABLE: 'observe',
   OFFSET_NOT_AVAILABLE: 'observe',
-  // Passing trouble of a broker.
+  // Transient errors of a broker.
   BROKER_NOT_AVAILABLE: 'observe',
   NETWORK_EXCEPTION: 'observe',
   REQUEST_TIMED_OUT: 'observe',
@@ -50,8 +49,8 @@ const whenFetching: Readonly<Record<string, Disposition>> = {
 }
 
 const whenProducing: Readonly<Record<string, Disposition>> = {
-  // A moved leader, or too few replicas for acks=all right now: the same
-  // bytes, the same sequence, later.
+  // A moved leader, or too few in-sync replicas for acks=all: the same bytes with the same sequence
+  // are sent again later.
   LEADER_NOT_AVAILABLE: 'observe',
   NOT_LEADER_OR_FOLLOWER: 'observe',
   FENCED_LEADER_EPOCH: 'observe',
@@ -64,7 +63,8 @@ const whenProducing: Readonly<Record<string, Disposition>> = {
   KAFKA_STORAGE_ERROR: 'observe',
   COORDINATOR_NOT_AVAILABLE: 'observe',
   THROTTLING_QUOTA_EXCEEDED: 'observe',
-  // Of the first batch in flight; behind a refused one it only follows from that one's refusal.
+  // These codes count only for the first batch in flight. A batch behind a refused one is answered
+  // with them because of that refusal.
   OUT_OF_ORDER_SEQUENCE_NUMBER: 'take-over',
   DUPLICATE_SEQUENCE_NUMBER: 'take-over',
   UNKNOWN_PRODUCER_ID: 'take-over',
@@ -79,24 +79,23 @@ const whenProducing: Readonly<Record<string, Disposition>> = {
   INVALID_TIMESTAMP: 'halt-unsupported',
   UNSUPPORTED_COMPRESSION_TYPE: 'halt-unsupported',
   UNSUPPORTED_FOR_MESSAGE_FORMAT: 'halt-unsupported',
-  // The batch's checksum did not hold at the target: damaged on the way or at the source.
+  // The checksum did not match at the target: the batch was damaged on the way or at the source.
   CORRUPT_MESSAGE: 'halt-unsupported',
 }
 
 /**
- * Errors of a Produce that say nothing about the batch: the leader may have appended it all the
- * same.
+ * Errors of a Produce after which the leader may have appended the batch nevertheless.
  */
 const appendedOrNot: ReadonlySet<string> = new Set([
-  // The leader appended it, and waited in vain for its replicas
+  // The leader appended the batch, and its replicas did not follow in time
   // (Partition.checkEnoughReplicasReachOffset).
   'NOT_ENOUGH_REPLICAS_AFTER_APPEND',
   'REQUEST_TIMED_OUT',
-  // Something went wrong somewhere between the request and the disk.
+  // A failure at an unknown point between the request and the disk.
   'NETWORK_EXCEPTION',
   'KAFKA_STORAGE_ERROR',
   'UNKNOWN_SERVER_ERROR',
-  // A batch waiting for its replicas when the leader moved away is answered so (DelayedProduce).
+  // The leader moved while the appended batch waited for its replicas (DelayedProduce).
   'NOT_LEADER_OR_FOLLOWER',
 ])
 

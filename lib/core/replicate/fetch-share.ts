@@ -1,22 +1,23 @@
-// Owns how much of an answer to a Fetch a partition may fill, and whose turn it is to come first: a
-// broker fills partitions in the order of the request, each up to its own limit, until the answer
-// is full, and leaves out what does not fit whole, but for the very first batch (KIP-74,
-// ReplicaManager.readFromLog). An answer with something of many partitions becomes few Produce
-// requests with a batch of each; one that a single partition fills becomes as many as batches.
+// Owns how much of a Fetch response a partition may fill, and which partition comes first. A broker
+// fills partitions in the order of the request, each up to its own limit, until the response is
+// full; a batch that does not fit is left out, except the very first one (KIP-74,
+// ReplicaManager.readFromLog). A response with batches of many partitions becomes few Produce
+// requests with a batch of each; a response that one partition fills becomes a request per batch.
+// Does not own the limits (config/defaults.ts).
 
 import { type Budgets, shareBatchesMin } from '../config/defaults.ts'
 
-/** What the answers so far have shown of a partition. */
+/** The fetch state of a partition, learned from the responses so far. */
 export type FetchShare = {
-  /** Its log had more when it was last looked at. */
+  /** Whether its log held more records when it was last fetched. */
   readonly isBehind: boolean
-  /** The number of the last fetch that brought something; 0: none did. */
+  /** The number of the last fetch that returned records; 0 when none did. */
   readonly lastFetchTurn: number
-  /** Bytes: less would bring hardly more than a batch. 0: how large they are is not known. */
+  /** Bytes for several batches of the size last seen; 0 while the size is unknown. */
   readonly shareMin: number
 }
 
-/** Of a partition nothing of which was fetched yet. */
+/** The state of a partition before its first fetch. */
 export function initialShare(isBehind: boolean): FetchShare {
   return { isBehind, lastFetchTurn: 0, shareMin: 0 }
 }
@@ -24,8 +25,8 @@ export function initialShare(isBehind: boolean): FetchShare {
 type FetchBudgets = Pick<Budgets, 'fetchBytesMax' | 'partitionFetchBytesMax'>
 
 /**
- * Bytes to ask for of each of the partitions of one request: equal shares of the answer for those
- * that are behind; as much as may be for the others, of whom hardly anything will come.
+ * Answers the `partitionMaxBytes` of each partition of one request: an equal share of the response
+ * for partitions that are behind, and the maximum for the others, which will return few records.
  */
 export function bytesToAskFor(
   all: readonly FetchShare[],
@@ -36,7 +37,7 @@ export function bytesToAskFor(
     isBehind ? Math.min(Math.max(share, shareMin), partitionFetchBytesMax) : partitionFetchBytesMax
 }
 
-/** Whoever waited longest for something comes first. */
+/** The partition that has waited longest for records comes first. */
 export function longestWaitingFirst<T extends { readonly fetchShare: FetchShare }>(
   all: readonly T[],
 ): T[] {
@@ -45,20 +46,20 @@ export function longestWaitingFirst<T extends { readonly fetchShare: FetchShare 
   )
 }
 
-/** After an answer to the fetch with the number `turn`. */
+/** The state after the response to the fetch with the number `turn`. */
 export function shareAfter(
   before: FetchShare,
   answer: {
     readonly turn: number
     readonly isBehind: boolean
-    /** Of its records in the answer; 0: none came. */
+    /** Bytes of its records in the response; 0 when there were none. */
     readonly bytes: number
-    /** Of the last batch of them that is copied; null: none is. */
+    /** Bytes of the last copied batch among them; null when none is copied. */
     readonly lastBatchBytes: number | null
   },
 ): FetchShare {
   const { turn, isBehind, bytes, lastBatchBytes } = answer
-  // A next batch larger than its share comes when the partition is the first in a request.
+  // A batch larger than the share is returned once the partition is the first in a request.
   if (bytes === 0) return { ...before, isBehind }
   const shareMin = lastBatchBytes === null ? before.shareMin : lastBatchBytes * shareBatchesMin
   return { isBehind, lastFetchTurn: turn, shareMin }

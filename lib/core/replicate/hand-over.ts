@@ -1,14 +1,14 @@
-// Owns what a worker that follows its partitions hands to its successor, when, and how
-// the successor asks for the leases. Invoking and waiting is done elsewhere
+// Owns the hand-over of a continuous run: which partitions a worker hands to its successor, when,
+// and how often the successor asks for the leases. Does not own invoking and waiting
 // (run/replicate/hand-over.ts).
 
 import { handOverLeadMs, handOverPollMs, handOverWaitMsMax } from '../config/defaults.ts'
 
 /** The worker whose leases a successor waits for. */
 export type Predecessor = {
-  /** As in its leases: those of anybody else are not waited for. */
+  /** The owner in its leases. The successor waits for the leases of no other owner. */
   readonly owner: string
-  /** When it begins to release, ms since the epoch by its own clock. */
+  /** When it begins to release its leases, in ms since the epoch by its own clock. */
   readonly releasesAtMs: number
 }
 
@@ -24,8 +24,8 @@ export type HandOver = {
 }
 
 /**
- * When the successor is invoked, in ms of the same clock. A run shorter than four leads keeps a
- * quarter for it, so that a chain of short invocations does more than hand over.
+ * When to invoke the successor, in ms of the same clock. A run shorter than four leads uses only
+ * its last quarter, so that a chain of short invocations copies for most of the time.
  */
 export function handOverAtMs({
   nowMs,
@@ -38,8 +38,8 @@ export function handOverAtMs({
 }
 
 /**
- * What to invoke, asked once per run at `handOverAtMs`: one successor for the partitions still
- * being followed; null when every one of them ended: then the schedule decides what goes on.
+ * The successor to invoke, asked once per run at `handOverAtMs`. It gets the partitions that have
+ * not stopped; null when all have, and then the next tick of `plan` hands them out.
  */
 export function planHandOver(input: {
   readonly owner: string
@@ -59,9 +59,9 @@ export function planHandOver(input: {
 }
 
 /**
- * How long a successor waits before it asks again for what its predecessor holds; null: no more.
- * Until the release it need not ask at all: every refused write is paid for. The predecessor's
- * clock is not trusted beyond the lead.
+ * How long a successor waits before it asks again for its predecessor's leases, in ms; null when it
+ * gives up. It does not ask before the announced release, because DynamoDB charges for every
+ * refused write. The predecessor's clock is trusted for no more than the lead.
  */
 export function handOverWaitMs(input: {
   readonly predecessor: Predecessor

@@ -1,9 +1,10 @@
-// Owns how partitions with work become shards: one shard is what one `replicate` invocation gets.
+// Owns packing partitions with work into shards; one `replicate` invocation copies one shard. Does
+// not own which partitions have work (run/plan/plan.ts).
 
 export type Work = {
   readonly topic: string
   readonly partition: number
-  /** Offsets behind the source: what the packing balances. */
+  /** Offsets behind the source, which the packing balances. */
   readonly lagRecords: bigint
 }
 
@@ -11,7 +12,7 @@ export type ShardLimits = { readonly shardPartitionsMax: number; readonly worker
 
 export type Packing<W extends Work> = {
   readonly shards: readonly (readonly W[])[]
-  /** Work beyond `workersMax` × `shardPartitionsMax`: the next tick's. */
+  /** Work beyond `workersMax` × `shardPartitionsMax`, left to the next tick. */
   readonly deferred: readonly W[]
 }
 

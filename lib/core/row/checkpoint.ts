@@ -6,15 +6,15 @@
 //   state         kind of PartitionState        incidentId    of a waiting or halted state
 //   sourceTopicId, targetTopicId                nextSourceOffset, nextTargetOffset
 //   epochs        leader epochs copied, as epoch:sourceOffset:targetOffset, comma separated
-//   lastSeenLogEndOffset, lastTimestampMs                     absent until known, as epochs are
+//   lastSeenLogEndOffset, lastTimestampMs                     absent until known, like epochs
 //   producerId, producerEpoch, nextSequence, producerAssignedAtMs, fencing    absent until known
 //   targetTopic   name of the topic on the target
 //   owner         the run that holds, or last held, the lease
-//   fence         number of the lease: grows with every acquisition, so a zombie's number is stale
-//   leaseUntilMs  absent once released: the owner ended in good order, everything was acknowledged
-//   previousLeaseUntilMs   leaseUntilMs as the present owner found it: 0 when the lease was free,
-//                 otherwise when the lease of an owner that never released it ran out
-//   updatedAtMs   when the owner last wrote
+//   fence         number of the lease; every acquisition adds one, so a zombie's number is stale
+//   leaseUntilMs  absent once the owner released the lease, with every sent batch acknowledged
+//   previousLeaseUntilMs   leaseUntilMs when the present owner acquired the lease: 0 when the lease
+//                 was free, otherwise the expiry of a lease that was never released
+//   updatedAtMs   time of the owner's last write
 
 import { type SourceOffset, sourceOffset, type TargetOffset, targetOffset } from '../offset.ts'
 import { type EpochHistory, readEpochs, writeEpochs } from '../partition/epoch-history.ts'
@@ -53,24 +53,24 @@ export type Checkpoint = PartitionKey & {
 export type Lease = {
   readonly owner: string
   readonly fence: number
-  /** ms since the epoch; null once released in good order. */
+  /** ms since the epoch; null once the owner released the lease. */
   readonly untilMs: number | null
 }
 
-// Partition numbers are padded so that a listing of the table is in their order.
+// Partition numbers are padded so that DynamoDB lists them in numeric order.
 const PARTITION_DIGITS = 10
 /** Partition indexes are INT32 in Kafka's protocol. */
 const PARTITION_MAX = 2 ** 31 - 1
 
 export const checkpointPrefix = 'checkpoint/'
 
-/** Topic names hold no slash ([a-zA-Z0-9._-], Kafka's Topic.java), so the key has one reading. */
+/** Topic names hold no slash ([a-zA-Z0-9._-], Kafka's Topic.java), so the key is unambiguous. */
 export function checkpointKey({ flow, topic, partition }: PartitionKey): Row {
   const padded = String(partition).padStart(PARTITION_DIGITS, '0')
   return { pk: { S: flow }, sk: { S: `${checkpointPrefix}${topic}/${padded}` } }
 }
 
-/** The attributes that hold the state, and the names of those that this state does not have. */
+/** The attributes of a state, and the names of the attributes that it does not have. */
 export function stateAttributes(state: PartitionState): RowChange {
   return rowChange({
     state: { S: state.kind },
@@ -86,7 +86,7 @@ function positionAttributes(position: Position | null): Record<string, Attribute
     nextSourceOffset: numberAttribute(position?.nextSourceOffset),
     nextTargetOffset: numberAttribute(position?.nextTargetOffset),
     epochs: textAttribute(writeEpochs(position?.epochs ?? [])),
-    // Of rows written before there were `epochs`.
+    // Only in rows written before there were `epochs`.
     lastEpoch: null,
     lastSeenLogEndOffset: numberAttribute(position?.lastSeenLogEndOffset),
     lastTimestampMs: numberAttribute(position?.lastTimestampMs),
@@ -126,22 +126,24 @@ function readSortKey(read: RowReader): Pick<PartitionKey, 'topic' | 'partition'>
   return { topic, partition: Number(digits) }
 }
 
-/** A partition whose row cannot be read; `detail` names row, attribute and expectation. */
+/** A partition whose row is corrupt; `detail` names row, attribute and expectation. */
 export type CorruptCheckpoint = Pick<PartitionKey, 'topic' | 'partition'> & {
   readonly detail: string
 }
 
-/** Every row of a flow's listing, each in one of three places: none is left out. */
+/** All rows of a flow's listing, each in exactly one of three lists. */
 export type ListedCheckpoints = {
   /** Ordered by topic and partition. */
   readonly checkpoints: readonly Checkpoint[]
-  /** Ordered like them. Where these partitions stand is not known: never to be taken for new. */
+  /**
+   * In the same order. Their positions are unknown, so they must not be taken for new partitions.
+   */
   readonly corrupt: readonly CorruptCheckpoint[]
-  /** What is wrong with rows whose sort key does not say which partition they are about. */
+  /** Descriptions of rows whose sort key does not name a partition. */
   readonly unnamed: readonly string[]
 }
 
-/** Reads a listing back. One corrupt row hides its own partition and no other. */
+/** Reads a listing back. A corrupt row hides only its own partition. */
 export function readCheckpoints(rows: readonly StoredRow[]): ListedCheckpoints {
   const checkpoints: Checkpoint[] = []
   const corrupt: CorruptCheckpoint[] = []
@@ -172,18 +174,18 @@ function attempt<T>(read: () => T): T | CorruptRowError {
   }
 }
 
-/** Who holds, or last held, the lease of a row, and until when; null once it was released. */
+/** The owner that holds, or last held, the lease of a row, and its expiry; null once released. */
 export function readLeaseHolder(row: StoredRow): { owner: string; untilMs: number | null } {
   const read = rowReader(row)
   return { owner: read.text('owner'), untilMs: read.optional('leaseUntilMs', read.number) }
 }
 
-/** True when the present owner found the lease free: never held, or released in good order. */
+/** Whether the lease was free when the present owner acquired it: never held, or released. */
 export function leaseWasFree(row: StoredRow): boolean {
   return rowReader(row).number('previousLeaseUntilMs') === 0
 }
 
-/** For sorting. Not the order of the sort keys: there `a-b/` comes before `a/`. */
+/** For sorting. The order of the sort keys differs: `a-b/` comes before `a/` there. */
 export function byTopicAndPartition(
   left: Pick<PartitionKey, 'topic' | 'partition'>,
   right: Pick<PartitionKey, 'topic' | 'partition'>,
@@ -222,13 +224,13 @@ function readPosition(read: RowReader): Position {
       sourceOffset(read.offset(name)),
     ),
     lastTimestampMs: read.optional('lastTimestampMs', read.integer),
-    // Absent in rows written before it was counted.
+    // Absent in rows written before rewinds were counted.
     rewinds: read.optional('rewinds', read.number) ?? 0,
     producer: read.optional('producerId', () => readProducer(read)),
   }
 }
 
-/** A row from before `epochs` knows the epoch of the last batch only: that reaches back to here. */
+/** A row written before there were `epochs` holds only the epoch of the last batch. */
 function readHistory(
   read: RowReader,
   at: { readonly sourceOffset: SourceOffset; readonly targetOffset: TargetOffset },

@@ -1,14 +1,14 @@
-// Owns an incident as a row of the table: its key, its attributes, and what a repeated
-// finding or an ending changes in it. Does not own how attributes are read (row.ts) nor the
+// Owns an incident as a row of the table: its key, its attributes, and the changes when the
+// incident is detected again or ends. Does not own how attributes are read (row.ts), nor the
 // requests (io/table/incident-store.ts).
 //
 //   pk            the flow                      sk            incident/<id>
 //   kind          the literal of IncidentKind
 //   topic, partition              absent when the incident covers a whole cluster or a whole topic
-//   resolution    how it ended; absent while it is open. An ending is kept by writing it only
-//                 where there is none, which DynamoDB does in one unconditional update.
-//   resolvedAtMs  when it ended; absent while it is open
-//   detectedAtMs  when it was first found
+//   resolution    how the incident ended; absent while it is open. The first resolution is kept:
+//                 DynamoDB's if_not_exists writes it only where there is none.
+//   resolvedAtMs  when the incident ended; absent while it is open
+//   detectedAtMs  when the incident was first detected
 //   expectedOffset, foundOffset, lostRecordsMax      absent where they have no meaning
 //   evidence      a flat JSON object of strings
 
@@ -36,22 +36,22 @@ export const incidentPrefix = 'incident/'
 
 export type IncidentKey = { readonly flow: string; readonly id: string }
 
-/** The id may hold any character: it is all of the sort key behind the prefix. */
+/** The id may hold any character; it is the rest of the sort key behind the prefix. */
 export function incidentKey({ flow, id }: IncidentKey): Row {
   return { pk: { S: flow }, sk: { S: `${incidentPrefix}${id}` } }
 }
 
-/** What storing an incident does to its row, whether or not there was one. */
+/** The update that stores an incident, with or without an earlier row. */
 export type IncidentChange = {
   readonly set: Row
-  /** Set only where the row has no such attribute yet. */
+  /** Attributes that are set only where the row does not have them. */
   readonly setIfAbsent: Row
   readonly remove: readonly string[]
 }
 
 /**
- * What was found is overwritten; the time of the first detection stays. `open` reopens what had
- * ended; an ending is kept as it was when there is one already.
+ * Overwrites the evidence and keeps the time of the first detection. An `open` incident reopens a
+ * row that was resolved; a resolved incident keeps the resolution that the row already has.
  */
 export function incidentChange(incident: Incident): IncidentChange {
   const { present, absent } = rowChange({
@@ -79,7 +79,7 @@ export type IncidentEnding = {
   readonly lostRecordsMax?: bigint
 }
 
-/** The attributes that end an open incident. What is not given stays as it is. */
+/** The attributes that end an open incident. Attributes that are not given stay unchanged. */
 export function endingAttributes(ending: IncidentEnding): Row {
   return rowChange({
     resolution: { S: ending.resolution },
@@ -111,18 +111,18 @@ export function readIncident(row: StoredRow): Incident {
   }
 }
 
-/** An incident whose row cannot be read; `detail` names row, attribute and expectation. */
+/** An incident whose row is corrupt; `detail` names row, attribute and expectation. */
 export type CorruptIncident = { readonly id: string; readonly detail: string }
 
-/** Every row of a listing, each in one of two places: none is left out. */
+/** All rows of a listing, each in exactly one of two lists. */
 export type ListedIncidents = {
   /** By time of detection, oldest first. */
   readonly incidents: readonly Incident[]
-  /** What these say is not known: neither that they are over nor what they are about. By id. */
+  /** By id. It is unknown whether these incidents are open, and what they are about. */
   readonly corrupt: readonly CorruptIncident[]
 }
 
-/** Reads a listing back. One corrupt row hides its own incident and no other. */
+/** Reads a listing back. A corrupt row hides only its own incident. */
 export function readIncidents(rows: readonly StoredRow[]): ListedIncidents {
   const incidents: Incident[] = []
   const corrupt: CorruptIncident[] = []
@@ -141,7 +141,7 @@ export function readIncidents(rows: readonly StoredRow[]): ListedIncidents {
   }
 }
 
-/** What a person is told of a corrupt row, in one line. */
+/** The line about a corrupt row that operators read. */
 export function corruptIncidentText({ detail }: CorruptIncident): string {
   return (
     `an incident that cannot be read, so it is not listed. ${detail}. Look at that row (aws dynamodb ` +
@@ -149,7 +149,7 @@ export function corruptIncidentText({ detail }: CorruptIncident): string {
   )
 }
 
-/** For sorting: oldest first; what was found in the same millisecond by id. */
+/** For sorting: oldest first, and by id within a millisecond. */
 export function byDetection(left: Incident, right: Incident): number {
   if (left.detectedAtMs !== right.detectedAtMs) return left.detectedAtMs - right.detectedAtMs
   if (left.id === right.id) return 0
@@ -163,7 +163,7 @@ function readKind(read: RowReader): IncidentKind {
   return kind
 }
 
-/** What `resolution` says of an incident that is over; a row with anything else there is not. */
+/** The values of `resolution` that a row may hold; any other value is corrupt. */
 export const endings = ['continued', 'resumed', 'recovered'] as const
 
 function readEnding(read: RowReader): Exclude<Resolution, 'open'> {
@@ -177,7 +177,7 @@ function readOffset(kind: IncidentKind, value: bigint): SourceOffset | TargetOff
   return isAboutTarget(kind) ? targetOffset(value) : sourceOffset(value)
 }
 
-/** Names that an earlier version stored, each with the name that replaced it. */
+/** Evidence names that an earlier version stored, each with its present name. */
 const renamedEvidence = new Map([['partsNotBehind', 'divergesAtOrBefore']])
 
 function readEvidence(read: RowReader): Record<string, string> {
@@ -195,7 +195,7 @@ function readEvidence(read: RowReader): Record<string, string> {
   return Object.fromEntries(named)
 }
 
-/** Null, which is no evidence either, where the text is no JSON. */
+/** Null, which is no valid evidence, when the text is no JSON. */
 function parseJson(text: string): unknown {
   try {
     return JSON.parse(text)

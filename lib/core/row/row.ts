@@ -1,6 +1,6 @@
-// Owns rows of the table as plain attribute values, and the typed access to them: integers are
-// written and read as decimal strings, never through a float, and what is not as this program
-// writes it is a `CorruptRowError`. Does not own which attributes a row has (checkpoint.ts,
+// Owns rows of the table as plain attribute values, and typed access to them. Integers are written
+// and read as decimal strings, never through a float; an attribute in any form that gapless does
+// not write is a `CorruptRowError`. Does not own which attributes a row has (checkpoint.ts,
 // incident-row.ts) nor the requests (io/).
 
 /** The attribute types this project writes; assignable to the SDK's `AttributeValue`. */
@@ -8,18 +8,18 @@ export type Attribute = { S: string } | { N: string }
 export type Row = Record<string, Attribute>
 
 /**
- * A row as somebody may have stored it; the SDK's `AttributeValue` is assignable to its attributes.
+ * A row as it is stored, by gapless or by hand; the SDK's `AttributeValue` is assignable to it.
  */
 export type StoredRow = Readonly<
   Record<string, { readonly S?: string; readonly N?: string; readonly BOOL?: boolean }>
 >
 
-/** A row that is not what this program writes. Whatever it describes cannot proceed. */
+/** A row in a form that gapless does not write. Its partition or incident cannot proceed. */
 export class CorruptRowError extends Error {
   override readonly name = 'CorruptRowError'
 }
 
-/** What a write sets, and which attributes it removes because they are no longer true. */
+/** The attributes that a write sets, and the attributes that it removes. */
 export type RowChange = { readonly present: Row; readonly absent: readonly string[] }
 
 export function rowChange(attributes: Readonly<Record<string, Attribute | null>>): RowChange {
@@ -42,7 +42,7 @@ export function numberAttribute(value: bigint | number | null | undefined): Attr
 
 const INT64_MAX = 2n ** 63n - 1n
 
-// An error is one line; an attribute of somebody else's may have 400 KB.
+// An error is one line, and an attribute may have 400 KB (DynamoDB's limit of an item).
 const SHOWN_LENGTH_MAX = 120
 
 export type RowReader = ReturnType<typeof rowReader>

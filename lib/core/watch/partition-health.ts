@@ -1,7 +1,7 @@
-// Owns what the auditor makes of one partition: both logs and the checkpoint, seen at the same
-// time by somebody who trusts neither the function that plans nor the one that copies. Decides
-// nothing about replication (decide.ts): it only says how it stands. Unknown is not healthy: what
-// could not be seen makes a partition unobserved, and gives no number.
+// Owns the health of one partition, which the watch function derives from both logs and the
+// checkpoint. It shares no decision with the functions `plan` and `replicate`, so a fault there
+// does not hide itself. A log that could not be observed makes the partition unobserved, never
+// healthy, and gives no number. Does not own any decision about replication (partition/decide.ts).
 
 import { behindMsMin, stalledAfterMs } from '../config/defaults.ts'
 import { type PartitionState, positionOf } from '../partition/partition-state.ts'
@@ -24,13 +24,13 @@ export type WatchedTarget =
   | { readonly kind: 'missing' }
   | { readonly kind: 'unobserved'; readonly detail: string }
 
-/** The first batch that is not replicated. `none`: there is none, though offsets may be left. */
+/** The first batch that is not replicated. `none`: no batch is left, though offsets may be. */
 export type Oldest =
   | { readonly kind: 'none' }
   | ({ readonly kind: 'batch' } & OldestBatch)
   | { readonly kind: 'unobserved'; readonly detail: string }
 
-/** Where the partition stands in the table. */
+/** The partition's row in the table. */
 export type WatchedRow =
   | { readonly kind: 'absent' }
   | {
@@ -42,15 +42,15 @@ export type WatchedRow =
   | { readonly kind: 'corrupt'; readonly detail: string }
 
 export type PartitionHealth = {
-  /** What could not be seen, for a person; empty when all could. */
+  /** Reasons why something could not be observed, for operators; empty when all was observed. */
   readonly unobserved: readonly string[]
   readonly isHalted: boolean
-  /** A difference that the table does not speak of; null when there is none. */
+  /** A difference between logs and checkpoint without an incident; null when there is none. */
   readonly difference: Difference | null
   readonly isStalled: boolean
   readonly lagRecords: bigint | null
   readonly lagMs: number | null
-  /** 0: retention may delete it at any moment. `unlimited`: nothing is in danger. */
+  /** 0: retention may delete records at any moment. `unlimited`: no record is in danger. */
   readonly headroomMs: number | 'unlimited' | null
 }
 
@@ -67,8 +67,8 @@ export type Difference =
 type Seen = Extract<WatchedSource, { kind: 'seen' }>
 
 /**
- * The first offset that is not replicated and still exists: the position, or where the log starts
- * when it has moved beyond it, or belongs to another generation. Null where it cannot be known.
+ * The first offset that exists and is not replicated: the position, or the log start offset when it
+ * lies beyond the position or the topic was recreated. Null when it is unknown.
  */
 export function firstUnreplicated(row: WatchedRow, source: WatchedSource): bigint | null {
   if (row.kind === 'corrupt' || source.kind !== 'seen') return null
@@ -115,7 +115,7 @@ export function partitionHealth(input: {
 
 function lagMsOf(lagRecords: bigint, oldest: Oldest, nowMs: number): number | null {
   if (lagRecords === 0n || oldest.kind === 'none') return 0
-  // A producer's clock may be ahead of ours.
+  // A producer's clock may be ahead.
   return oldest.kind === 'batch' ? Math.max(0, nowMs - oldest.timestampMs) : null
 }
 
@@ -128,19 +128,19 @@ function headroomOf(input: {
 }): PartitionHealth['headroomMs'] {
   const { lagRecords, lagMs, oldest, retention, nowMs } = input
   if (lagMs === null) return null
-  // Caught up but for what is on its way: a topic with a short retention is not in danger by that.
+  // Only records on their way are missing, which are in no danger even under a short retention.
   if (lagMs < behindMsMin || oldest.kind !== 'batch') return 'unlimited'
   if (retention.kind === 'unobserved') return null
   return headroomMs({ retention: retention.retention, oldest, lagRecords, nowMs }) ?? 'unlimited'
 }
 
-/** A halted partition says itself that it stands; everybody else is expected to be at work. */
+/** A halted or waiting partition has an incident; every other one is expected to progress. */
 function isStalled(
   row: Exclude<WatchedRow, { kind: 'corrupt' }>,
   source: Seen,
   at: { readonly from: bigint; readonly lagMs: number; readonly nowMs: number },
 ): boolean {
-  // Beyond the last stable offset a transaction is open: nobody may copy that.
+  // Records beyond the last stable offset belong to an open transaction and may not be copied.
   if (source.lastStable <= at.from || at.lagMs < stalledAfterMs) return false
   if (row.kind === 'absent') return true
   if (row.state.kind === 'halted' || row.state.kind === 'waiting') return false
@@ -149,8 +149,8 @@ function isStalled(
 }
 
 /**
- * What a run would make an incident of. For a moment that is normal: it was found between the
- * event and the next tick; when it stays, nobody is looking. What is halted has its incident.
+ * A difference that a run would record as an incident. Between the event and the next tick it is
+ * normal; when it persists, replication does not run. A halted partition has its incident already.
  */
 function differenceOf(
   state: PartitionState,
@@ -163,7 +163,7 @@ function differenceOf(
   if (source.kind === 'missing') return { kind: 'deleted' }
   if (source.kind === 'seen') {
     const { sourceTopicId: topicId, nextSourceOffset } = position
-    // Identity first: offsets of another generation say nothing.
+    // Identity first: offsets of a recreated topic have another meaning.
     if (topicId !== source.topicId) return { kind: 'reset', topicId, recreatedAs: source.topicId }
     if (nextSourceOffset < source.logStart) {
       return { kind: 'truncated', from: nextSourceOffset, to: source.logStart }
@@ -187,14 +187,14 @@ function stateOf(row: Exclude<WatchedRow, { kind: 'corrupt' }>): PartitionState 
   return row.kind === 'checkpoint' ? row.state : { kind: 'unstarted' }
 }
 
-/** What a person is told of a difference, and what to run. */
+/** The sentence about a difference that operators read, with the commands to run next. */
 export function differenceText(
   difference: Difference,
   at: { readonly flow: string; readonly topic: string; readonly partition: number },
 ): string {
   return (
-    `${at.topic}-${at.partition}: ${whatIs(difference)} No incident says so: does replication run? ` +
-    `Look with gapless status --flow ${at.flow} and gapless incidents --flow ${at.flow}`
+    `${at.topic}-${at.partition}: ${whatIs(difference)} No incident records this; check that ` +
+    `replication runs with gapless status --flow ${at.flow} and gapless incidents --flow ${at.flow}`
   )
 }
 
@@ -211,7 +211,7 @@ function whatIs(difference: Difference): string {
     case 'deleted':
       return `the source's topic is gone.`
     case 'returned':
-      return `the source's topic is back, and nobody goes on with it.`
+      return `the source's topic exists again, and no run has resumed its replication.`
     case 'standby-missing':
       return 'the standby topic is gone.'
     case 'standby-reset':

@@ -1,20 +1,21 @@
-// Owns when retention may delete a record: what a topic's configuration says, and the prediction
-// from it. The prediction is stateless, from the record's own timestamp and the size behind it: a
-// log start moves by whole segments, every few minutes at best, so the speed at which it was seen
-// to move says less than the rules by which it moves (Kafka's UnifiedLog.deleteOldSegments).
+// Owns the prediction when retention may delete a record, from the topic's configuration, the
+// record's timestamp and the bytes behind it. The observed speed of the log start offset is not
+// used: it moves by whole segments, every few minutes at best, and so tells less than the rules by
+// which it moves (Kafka's UnifiedLog.deleteOldSegments). Does not own reading the records
+// (run/watch/oldest-records.ts).
 
-/** The settings of a source topic that delete records; null stands for "no limit". */
+/** The settings of a source topic that delete records; null means no limit. */
 export type Retention = { readonly ms: bigint | null; readonly bytes: bigint | null }
 
-/** What could be learned of a topic's settings. */
+/** The retention of a topic, or the reason why it could not be observed. */
 export type TopicRetention =
   | { readonly kind: 'known'; readonly retention: Retention }
   | { readonly kind: 'unobserved'; readonly detail: string }
 
-/** What retention is made of, as DescribeConfigs names it. */
+/** The settings of retention, as DescribeConfigs names them. */
 export const retentionConfigs = ['cleanup.policy', 'retention.ms', 'retention.bytes'] as const
 
-/** Null where a setting is missing or is no number: then nothing can be predicted. */
+/** Null when a setting is missing or no number, so that nothing can be predicted. */
 export function readRetention(configs: ReadonlyMap<string, string>): Retention | null {
   const policy = configs.get('cleanup.policy')
   const ms = readLimit(configs.get('retention.ms'))
@@ -33,22 +34,22 @@ function readLimit(text: string | undefined): bigint | null | undefined {
 
 /** The first batch that is not replicated. */
 export type OldestBatch = {
-  /** Its newest timestamp: no segment with it is deleted before that one is old enough. */
+  /** Its newest timestamp, ms since the epoch: its segment is not deleted before that is due. */
   readonly timestampMs: number
-  /** Bytes of the batch for each of its offsets; null where it was not looked at. */
+  /** Bytes of the batch per offset; null when it was not measured. */
   readonly bytesPerOffset: number | null
 }
 
-/** What is written in the first moments would pass for a rate that goes on for ever. */
+/** A shorter window would turn a short burst into a lasting rate. */
 const rateWindowMsMin = 60_000
 
 /**
- * How long, in ms, until retention may delete the oldest batch that is not replicated, at the
- * earliest; 0 when it may go at any moment, null when nothing ever deletes it.
+ * The earliest time, in ms from now, at which retention may delete the oldest batch that is not
+ * replicated: 0 when that may happen at any moment, null when retention never deletes it.
  *
- * By time: a segment goes when its newest timestamp is older than retention.ms, and those before it
- * went. By size: it goes when what lies behind it has reached retention.bytes, and `lagRecords`
- * offsets since the batch say how fast that comes.
+ * By time, a segment is deleted when its newest timestamp is older than retention.ms, oldest
+ * segment first. By size, it is deleted when the bytes behind it reach retention.bytes; the
+ * `lagRecords` offsets written since the batch give the rate.
  */
 export function headroomMs(input: {
   readonly retention: Retention

@@ -1,5 +1,5 @@
-// Owns a batch that is larger than the target takes, though its records are not: it goes on as two
-// halves, with the sequences it had. Does not own what happens when it cannot be halved.
+// Owns splitting a batch that the target refuses as MESSAGE_TOO_LARGE into two halves with the same
+// sequences. Does not own the incident when a batch cannot be split (produce-loop.ts).
 
 import { sourceOffset } from '../../core/offset.ts'
 import { positionOf, sequenceAfter } from '../../core/partition/partition-state.ts'
@@ -11,8 +11,8 @@ import type { PartitionRun } from '../partition/partition-run.ts'
 import type { PendingBatch } from '../partition/pending-queue.ts'
 
 /**
- * Puts two halves in the place of the first pending batch, which the target has refused. False
- * where it is one record, or cannot be opened.
+ * Replaces the first pending batch, which the target refused, by its two halves. False when it has
+ * one record or cannot be decoded.
  */
 export function splitFirst(run: PartitionRun): boolean {
   const whole = run.pending.first()
@@ -39,7 +39,7 @@ function halvesOf(batch: RecordBatch): ReturnType<typeof splitBatch> {
   try {
     return splitBatch(batch)
   } catch (error) {
-    // Damaged, or of no format we open: the target's refusal stands.
+    // A damaged batch cannot be split, so the target's refusal stands.
     if (error instanceof DecodeError) return null
     throw error
   }

@@ -20,7 +20,7 @@ const responseByKafka = Buffer.from(
 )
 
 describe('encodeProduceRequest', () => {
-  test("writes what Kafka's own classes write", () => {
+  test("a Produce request has the bytes that Kafka's own classes write", () => {
     const records = Buffer.from([1, 2, 3, 4, 5])
     const writer = encodeProduceRequest({
       acks: -1,
@@ -40,14 +40,14 @@ describe('encodeProduceRequest', () => {
     expect(produceApi).toEqual({ key: 0, version: 9 })
   })
 
-  test('takes the records by reference', () => {
+  test('a Produce request references its records without copying them', () => {
     const records = Buffer.from([1, 2, 3])
     const topics = [{ name: 't', partitions: [{ partition: 0, records }] }]
     const writer = encodeProduceRequest({ acks: -1, timeoutMs: 1, topics })
     expect(writer.buffers).toContain(records)
   })
 
-  test('refuses a partition without records', () => {
+  test('a Produce request refuses a partition without records', () => {
     const topics = [{ name: 't', partitions: [{ partition: 0, records: Buffer.alloc(0) }] }]
     expect(() => encodeProduceRequest({ acks: -1, timeoutMs: 1, topics })).toThrow()
   })
@@ -87,17 +87,17 @@ describe('decodeProduceResponse', () => {
     ],
   }
 
-  test("reads what Kafka's own classes wrote", () => {
+  test("a Produce response that Kafka's own classes wrote is decoded field by field", () => {
     expect(decodeProduceResponse(responseByKafka)).toEqual(expected)
   })
 
-  test('is refused when cut off at any byte, or with bytes behind it', () => {
+  test('a Produce response cut off at any byte, or with bytes behind it, is refused', () => {
     expectRefusedWhenCut(responseByKafka, decodeProduceResponse)
     const longer = Buffer.concat([responseByKafka, Buffer.from([0])])
     expect(() => decodeProduceResponse(longer)).toThrow(DecodeError)
   })
 
-  test('any damaged byte leads to an answer or a DecodeError', () => {
+  test('any damaged byte of a Produce response gives a response or a DecodeError', () => {
     expectAnswerOrRefusal(responseByKafka, decodeProduceResponse)
   })
 })

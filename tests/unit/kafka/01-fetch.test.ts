@@ -49,7 +49,7 @@ function unsignedVarint(value: number): Buffer {
 }
 
 describe('encodeFetchRequest', () => {
-  test("writes what Kafka's own classes write, with -1 where nothing is known", () => {
+  test("a Fetch request has the bytes that Kafka's own classes write, with -1 for unknown epochs", () => {
     const writer = encodeFetchRequest({
       maxWaitMs: 500,
       minBytes: 1,
@@ -81,14 +81,14 @@ describe('encodeFetchRequest', () => {
     expect(fetchApi).toEqual({ key: 1, version: 13 })
   })
 
-  test('read-uncommitted differs in one byte', () => {
+  test('a read-uncommitted Fetch request differs in one byte', () => {
     const limits = { maxWaitMs: 0, minBytes: 0, maxBytes: 0, topics: [] }
     const committed = encodeFetchRequest({ ...limits, isolationLevel: 'read-committed' })
     const uncommitted = encodeFetchRequest({ ...limits, isolationLevel: 'read-uncommitted' })
     expect([committed.buffer[16], uncommitted.buffer[16]]).toEqual([1, 0])
   })
 
-  test('names its session, and the partitions that the session drops', () => {
+  test('a Fetch request names its session and the partitions that the session drops', () => {
     const limits = { maxWaitMs: 0, minBytes: 0, maxBytes: 0, topics: [] }
     const session = {
       sessionId: 0x01020304,
@@ -105,7 +105,7 @@ describe('encodeFetchRequest', () => {
     expect(writer.buffer.toString('hex')).toBe(expected)
   })
 
-  test('refuses a topic id that is not one, instead of shifting every field behind it', () => {
+  test('a Fetch request refuses a malformed topic id instead of shifting every field behind it', () => {
     const limits = { maxWaitMs: 0, minBytes: 0, maxBytes: 0 }
     const topics = [{ topicId: 'commit-log', partitions: [] }]
     const encode = () => encodeFetchRequest({ ...limits, isolationLevel: 'read-committed', topics })
@@ -159,11 +159,11 @@ describe('decodeFetchResponse', () => {
     ],
   }
 
-  test("reads what Kafka's own classes wrote, tagged fields and all", () => {
+  test("a Fetch response that Kafka's own classes wrote is decoded with its tagged fields", () => {
     expect(decodeFetchResponse(responseByKafka)).toEqual(expected)
   })
 
-  test('answers the error of a request that was refused as a whole', () => {
+  test('a Fetch response to a refused request is decoded with its error', () => {
     expect(decodeFetchResponse(refusedByKafka)).toEqual({
       errorCode: 106,
       sessionId: null,
@@ -171,7 +171,7 @@ describe('decodeFetchResponse', () => {
     })
   })
 
-  test('records come out as they went in; none and empty are both null', () => {
+  test('records of a Fetch response keep their bytes; null and empty records are both null', () => {
     const payloads = fc.array(fc.uint8Array({ maxLength: 500 }), { maxLength: 5 })
     fc.assert(
       fc.property(payloads, bytes => {
@@ -185,7 +185,7 @@ describe('decodeFetchResponse', () => {
     )
   })
 
-  test('copies no record', () => {
+  test('decoding a Fetch response copies no record', () => {
     const answer = responseWith([buildBatch(), buildBatch()])
     const { partitions } = decodeFetchResponse(answer)
     expect(partitions.map(each => each.records?.buffer === answer.buffer)).toEqual([true, true])
@@ -202,14 +202,14 @@ describe('decodeFetchResponse', () => {
     expect([first, third]).toEqual([records[0], records[2]])
   })
 
-  test('is refused when cut off at any byte, or with bytes behind it', () => {
+  test('a Fetch response cut off at any byte, or with bytes behind it, is refused', () => {
     expectRefusedWhenCut(responseByKafka, decodeFetchResponse)
     expectRefusedWhenCut(responseWith([buildBatch()]), decodeFetchResponse)
     const longer = Buffer.concat([responseByKafka, Buffer.from([0])])
     expect(() => decodeFetchResponse(longer)).toThrow(DecodeError)
   })
 
-  test('any damaged byte leads to an answer or a DecodeError', () => {
+  test('any damaged byte of a Fetch response gives a response or a DecodeError', () => {
     expectAnswerOrRefusal(responseByKafka, decodeFetchResponse)
     expectAnswerOrRefusal(responseWith([buildBatch()]), decodeFetchResponse)
   })
@@ -223,12 +223,15 @@ describe('decodeFetchResponse', () => {
       '00000000' + '0000' + '00000000' + '01' + '0105ffffffff07',
       'response',
     ],
-  ])('names the field that does not fit: %s', (_what, hex, field) => {
-    const decode = () => decodeFetchResponse(Buffer.from(hex, 'hex'))
-    expect(decode).toThrow(expect.objectContaining({ api: 'Fetch', version: 13, field }))
-  })
+  ])(
+    'a DecodeError of a Fetch response names the field that does not fit: %s',
+    (_what, hex, field) => {
+      const decode = () => decodeFetchResponse(Buffer.from(hex, 'hex'))
+      expect(decode).toThrow(expect.objectContaining({ api: 'Fetch', version: 13, field }))
+    },
+  )
 
-  test('refuses a known tag that is shorter than its content', () => {
+  test('a known tag that is shorter than its content is refused', () => {
     // The diverging epoch of partition 1: tag 0 of 13 bytes, said to be 12.
     const at = responseByKafka.indexOf(Buffer.from('01000d00000003', 'hex')) + 2
     const damaged = Buffer.from(responseByKafka)

@@ -21,22 +21,22 @@ function acceptedOffsets(aborted: Aborted, batches: ReturnType<typeof data>[]): 
 }
 
 describe('createAbortedFilter', () => {
-  test('accepts everything but control batches when nothing was aborted', () => {
+  test('everything but control batches is accepted when no transaction was aborted', () => {
     const batches = [plain(-1n, 0n), data(1n, 1n), commit(1n, 2n), plain(2n, 3n)]
     expect(acceptedOffsets([], batches)).toEqual([0n, 1n, 3n])
   })
 
-  test('drops the data of an aborted transaction and what is committed around it stays', () => {
+  test('the data of an aborted transaction is dropped, and committed data around it is accepted', () => {
     const batches = [data(1n, 0n), data(2n, 1n), data(1n, 2n), abort(1n, 3n), commit(2n, 4n)]
     expect(acceptedOffsets([{ producerId: 1n, firstOffset: 0n }], batches)).toEqual([1n])
   })
 
-  test('accepts the next transaction of the producer that aborted', () => {
+  test('the next transaction of a producer that aborted is accepted', () => {
     const batches = [data(1n, 0n), abort(1n, 1n), data(1n, 2n), commit(1n, 3n)]
     expect(acceptedOffsets([{ producerId: 1n, firstOffset: 0n }], batches)).toEqual([2n])
   })
 
-  test('drops two aborted transactions of one producer with a committed one between them', () => {
+  test('two aborted transactions are dropped, and the committed one of the same producer between them is accepted', () => {
     const batches = [
       ...[data(1n, 0n), abort(1n, 1n)],
       ...[data(1n, 2n), commit(1n, 3n)],
@@ -60,7 +60,7 @@ describe('createAbortedFilter', () => {
     expect(acceptedOffsets([{ producerId: 1n, firstOffset: 4n }], batches)).toEqual([])
   })
 
-  test('a batch outside of transactions is accepted, whoever wrote it', () => {
+  test('a batch outside of transactions is accepted, also from a producer with an aborted transaction', () => {
     const batches = [data(1n, 0n), plain(1n, 1n), plain(-1n, 2n), abort(1n, 3n)]
     expect(acceptedOffsets([{ producerId: 1n, firstOffset: 0n }], batches)).toEqual([1n, 2n])
   })
@@ -82,7 +82,7 @@ describe('createAbortedFilter', () => {
   })
 
   // A log written by the rules, then compared with what is known of every transaction beforehand.
-  test('accepts exactly the committed data of any log, fetched from any offset', () => {
+  test('the filter accepts exactly the committed data of any log, fetched from any offset', () => {
     const steps = fc.array(
       fc.record({ producer: fc.bigInt(1n, 3n), what: fc.constantFrom('data', 'abort', 'commit') }),
       { maxLength: 40 },

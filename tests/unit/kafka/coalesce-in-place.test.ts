@@ -1,34 +1,33 @@
-// Batches that are joined where they lie hold what they held apart, and what is not joined is not
-// touched.
+// Batches that are coalesced in place keep their records, and no byte of any other batch changes.
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { coalesceInPlace, type JoinedInPlace } from '../../../lib/kafka/coalesce-in-place.ts'
+import { type CoalescedInPlace, coalesceInPlace } from '../../../lib/kafka/coalesce-plain.ts'
 import { readRecordBatches } from '../../../lib/kafka/record-batch.ts'
 import { CONTROL, LOG_APPEND_TIME, plainCrc32c, viewOf } from './batches.ts'
 import { drawnFields, seenIn } from './drawn-records.ts'
 import { batchOf, type TestRecord, testRecord, testRecords } from './record-bytes.ts'
 
-const limits = { smallBytes: 4_096, joinedBytesMax: 65_536, batchesMax: 256 }
+const limits = { smallBytes: 4_096, coalescedBytesMax: 65_536, batchesMax: 256 }
 const start = { from: 0, fromOffset: 0n }
 
 /** One record each, offsets from 0 on. */
 const singles = (count: number) =>
   testRecords(0n, count).map(record => batchOf([record], { partitionLeaderEpoch: 3 }))
 
-function join(batches: readonly Buffer[], at = start, changed = {}): JoinedInPlace | null {
+function coalesce(batches: readonly Buffer[], at = start, changed = {}): CoalescedInPlace | null {
   return coalesceInPlace(Buffer.concat(batches), at, { ...limits, ...changed })
 }
 
-/** What a consumer of `bytes` sees, batch by batch, joined where that is possible. */
-function seenJoined(bytes: Buffer): ReturnType<typeof seenIn> {
+/** What a consumer of `bytes` sees, batch by batch, coalesced where that is possible. */
+function seenCoalesced(bytes: Buffer): ReturnType<typeof seenIn> {
   const seen: ReturnType<typeof seenIn> = []
   for (let from = 0; from < bytes.length; ) {
-    const joined = coalesceInPlace(bytes, { from, fromOffset: 0n }, limits)
+    const coalesced = coalesceInPlace(bytes, { from, fromOffset: 0n }, limits)
     const [view] = readRecordBatches(bytes, { from, batchesMax: 1 }).batches
-    if (joined !== null) seen.push(...seenIn(viewOf(joined.batch.bytes)))
+    if (coalesced !== null) seen.push(...seenIn(viewOf(coalesced.batch.bytes)))
     else if (view?.kind === 'v2') seen.push(...seenIn(view))
-    from = joined?.end ?? from + (view?.bytes.length ?? bytes.length)
+    from = coalesced?.end ?? from + (view?.bytes.length ?? bytes.length)
   }
   return seen
 }
@@ -60,8 +59,8 @@ const drawnBatches = fc.array(
   { minLength: 1, maxLength: 40 },
 )
 
-test('whatever batches follow each other, their records arrive as they were', () => {
-  let joinedOnes = 0
+test('coalescing any batches of a response in place keeps every record', () => {
+  let coalescedOnes = 0
   fc.assert(
     fc.property(drawnBatches, drawn => {
       let offset = 0n
@@ -74,17 +73,17 @@ test('whatever batches follow each other, their records arrive as they were', ()
       })
       const expected = batches.flatMap(each => seenIn(viewOf(each)))
       const bytes = Buffer.concat(batches)
-      expect(seenJoined(bytes)).toEqual(expected)
-      if (coalesceInPlace(Buffer.concat(batches), start, limits) !== null) joinedOnes += 1
+      expect(seenCoalesced(bytes)).toEqual(expected)
+      if (coalesceInPlace(Buffer.concat(batches), start, limits) !== null) coalescedOnes += 1
     }),
     { numRuns: 200 },
   )
-  expect(joinedOnes).toBeGreaterThan(50)
+  expect(coalescedOnes).toBeGreaterThan(50)
 })
 
-test('the joined one says where it begins, where the source goes on, and its newest timestamp', () => {
-  const joined = join(singles(5))
-  expect(joined).toMatchObject({
+test('a coalesced batch has its first offset, the next source offset and its newest timestamp', () => {
+  const coalesced = coalesce(singles(5))
+  expect(coalesced).toMatchObject({
     nextOffset: 5n,
     batch: {
       baseOffset: 0n,
@@ -93,10 +92,10 @@ test('the joined one says where it begins, where the source goes on, and its new
       maxTimestamp: 1_700_000_000_004n,
     },
   })
-  expect(joined?.end).toBe(Buffer.concat(singles(5)).length)
+  expect(coalesced?.end).toBe(Buffer.concat(singles(5)).length)
 })
 
-describe('ends in front of', () => {
+describe('coalescing in place ends in front of', () => {
   const next = testRecord(2n)
   const damaged = () => {
     const bytes = batchOf([next], { partitionLeaderEpoch: 3 })
@@ -127,41 +126,41 @@ describe('ends in front of', () => {
     ['a damaged one', damaged],
     ['one that is not as a producer writes it', malformed],
     ['one that is cut off', () => batchOf([next], { partitionLeaderEpoch: 3 }).subarray(0, 70)],
-  ])('%s, which stays as it is', (_, other) => {
+  ])('coalescing in place ends in front of %s, which keeps its bytes', (_, other) => {
     const bytes = Buffer.concat([...singles(2), other()])
-    const joined = coalesceInPlace(bytes, start, limits)
-    expect(joined?.nextOffset).toBe(2n)
-    expect(bytes.subarray(joined?.end)).toEqual(other())
+    const coalesced = coalesceInPlace(bytes, start, limits)
+    expect(coalesced?.nextOffset).toBe(2n)
+    expect(bytes.subarray(coalesced?.end)).toEqual(other())
     const alone = Buffer.concat([other(), ...singles(2)])
     const before = Buffer.from(alone)
     expect(coalesceInPlace(alone, start, limits)).toBeNull()
     expect(alone).toEqual(before)
   })
 
-  test('one batch or one byte more than may be joined', () => {
+  test('coalescing in place ends before one batch or one byte more than its limits', () => {
     const [first, second, ...others] = singles(4)
     if (first === undefined || second === undefined) throw new Error('there are four')
     const all = [first, second, ...others]
     const two = first.length + second.length
-    expect(join(all, start, { batchesMax: 2 })?.nextOffset).toBe(2n)
-    expect(join(all, start, { joinedBytesMax: two })?.nextOffset).toBe(2n)
-    expect(join(all, start, { joinedBytesMax: two - 1 })).toBeNull()
+    expect(coalesce(all, start, { batchesMax: 2 })?.nextOffset).toBe(2n)
+    expect(coalesce(all, start, { coalescedBytesMax: two })?.nextOffset).toBe(2n)
+    expect(coalesce(all, start, { coalescedBytesMax: two - 1 })).toBeNull()
   })
 })
 
-describe('nothing is joined, and nothing changed,', () => {
-  test('below the position', () => {
+describe('a batch that is not coalesced', () => {
+  test('a batch below the position is not coalesced, and no byte changes', () => {
     const bytes = Buffer.concat(singles(3))
     const before = Buffer.from(bytes)
     expect(coalesceInPlace(bytes, { from: 0, fromOffset: 1n }, limits)).toBeNull()
     expect(bytes).toEqual(before)
   })
 
-  test('of a batch alone', () => {
-    expect(join(singles(1))).toBeNull()
+  test('a batch without a neighbour is not coalesced', () => {
+    expect(coalesce(singles(1))).toBeNull()
   })
 
-  test('behind one whose numbers are longer than they need be', () => {
+  test('no byte changes behind a batch whose varints are longer than needed', () => {
     const [first, second] = singles(2)
     if (first === undefined || second === undefined) throw new Error('there are two')
     // The timestamp delta 0 in two bytes.

@@ -1,5 +1,5 @@
-// Batches that are joined without being opened hold what they held apart, and whatever is not as a
-// producer writes it is left to those who open it.
+// Batches that are coalesced without being decoded keep their records; malformed batches are left
+// to the code that decodes them.
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -11,9 +11,9 @@ import { batchOf, type TestRecord, testRecord, testRecords } from './record-byte
 
 const contentBytesMax = 1024 * 1024
 
-function join(batches: readonly Buffer[]): RecordBatch | null {
+function coalesce(batches: readonly Buffer[]): RecordBatch | null {
   const [first, ...others] = batches.map(viewOf)
-  if (first === undefined) throw new Error('nothing to join')
+  if (first === undefined) throw new Error('nothing to coalesce')
   return coalescePlainBatches([first, ...others], { contentBytesMax })
 }
 
@@ -35,26 +35,26 @@ function written(of: typeof parts extends fc.Arbitrary<infer P> ? P : never): Bu
   })
 }
 
-test('whatever their records are, they arrive as they were, with the newest timestamp in front', () => {
+test('coalescing any uncompressed batches keeps every record and sets the newest timestamp', () => {
   fc.assert(
     fc.property(parts, drawn => {
       const batches = written(drawn)
       const expected = batches.flatMap(each => seenIn(viewOf(each)))
-      const joined = join(batches)
-      if (joined === null) throw new Error('was left to others')
-      expect(seenIn(joined)).toEqual(expected)
-      expect(joined.recordsCount).toBe(expected.length)
+      const coalesced = coalesce(batches)
+      if (coalesced === null) throw new Error('was left to others')
+      expect(seenIn(coalesced)).toEqual(expected)
+      expect(coalesced.recordsCount).toBe(expected.length)
       const newest = expected.reduce(
         (max, { timestamp }) => (timestamp > max ? timestamp : max),
         -1n,
       )
-      expect(joined.maxTimestamp).toBe(newest)
+      expect(coalesced.maxTimestamp).toBe(newest)
     }),
     { numRuns: 200 },
   )
 })
 
-test('whatever byte of theirs is another one, nothing is thrown and no record becomes another one', () => {
+test('a changed byte in uncompressed batches throws no error and turns no record into another', () => {
   const change = fc.record({ at: fc.nat(10_000), to: fc.integer({ min: 0, max: 255 }) })
   let kept = 0
   fc.assert(
@@ -64,10 +64,10 @@ test('whatever byte of theirs is another one, nothing is thrown and no record be
       if (second === undefined) throw new Error('there are two')
       second[61 + (at % (second.length - 61))] = to
       second.writeUInt32BE(plainCrc32c(second.subarray(21)), 17)
-      const joined = join(batches)
-      if (joined === null) return
+      const coalesced = coalesce(batches)
+      if (coalesced === null) return
       kept += 1
-      const raw = joined.bytes.subarray(61).toString('latin1')
+      const raw = coalesced.bytes.subarray(61).toString('latin1')
       for (const batch of batches) {
         // What it cannot tell apart, whoever opens it finds where it was: the keys and values.
         let records: ReturnType<typeof seenIn>
@@ -84,7 +84,7 @@ test('whatever byte of theirs is another one, nothing is thrown and no record be
   expect(kept).toBeGreaterThan(100)
 })
 
-describe('are left to those who open them', () => {
+describe('batches that must be decoded', () => {
   const plain = () => batchOf(testRecords(0n, 2))
   const damaged = () => {
     const bytes = batchOf(testRecords(2n, 2))
@@ -107,12 +107,12 @@ describe('are left to those who open them', () => {
       'centuries apart',
       () => batchOf([testRecord(2n, { timestamp: 0n }), testRecord(3n, { timestamp: 2n ** 60n })]),
     ],
-  ])('%s', (_, other) => {
-    expect(join([plain(), other()])).toBeNull()
-    expect(join([plain(), batchOf(testRecords(2n, 2))])).not.toBeNull()
+  ])('an uncompressed batch is not coalesced with another one: %s', (_, other) => {
+    expect(coalesce([plain(), other()])).toBeNull()
+    expect(coalesce([plain(), batchOf(testRecords(2n, 2))])).not.toBeNull()
   })
 
-  test('larger together than may be', () => {
+  test('batches larger together than the limit are not coalesced', () => {
     const batches = [viewOf(plain()), viewOf(batchOf(testRecords(2n, 2)))] as const
     const bytes = batches[0].bytes.length + batches[1].bytes.length
     expect(coalescePlainBatches(batches, { contentBytesMax: bytes - 1 })).toBeNull()

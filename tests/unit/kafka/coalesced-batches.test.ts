@@ -1,4 +1,4 @@
-// Batches that are joined hold what they held apart.
+// Batches that are coalesced keep their records, whatever their codec.
 
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
@@ -10,9 +10,9 @@ import { batchOf, codecs, testRecord, testRecords } from './record-bytes.ts'
 
 const contentBytesMax = 1024 * 1024
 
-function join(batches: readonly Buffer[], bytesMax = contentBytesMax): RecordBatch {
+function coalesce(batches: readonly Buffer[], bytesMax = contentBytesMax): RecordBatch {
   const [first, ...others] = batches.map(viewOf)
-  if (first === undefined) throw new Error('nothing to join')
+  if (first === undefined) throw new Error('nothing to coalesce')
   return coalesceBatches([first, ...others], { contentBytesMax: bytesMax })
 }
 
@@ -27,38 +27,38 @@ function seenIn(batch: RecordBatch) {
   })
 }
 
-test.each(codecs)('compressed with %s keep their codec', codec => {
-  const joined = join(singles(20, { codec }))
+test.each(codecs)('coalesced batches compressed with %s keep their codec', codec => {
+  const coalesced = coalesce(singles(20, { codec }))
 
-  expect(compressionCodec(joined)).toBe(codec)
-  expect(joined.recordsCount).toBe(20)
+  expect(compressionCodec(coalesced)).toBe(codec)
+  expect(coalesced.recordsCount).toBe(20)
 })
 
-test('keep the offset of each record across what is not copied', () => {
-  const joined = join([
+test('coalesced records keep their source offsets across offsets that are not copied', () => {
+  const coalesced = coalesce([
     batchOf([testRecord(0n)]),
     batchOf([testRecord(2n), testRecord(5n)], { lastOffset: 6n }),
   ])
 
-  expect(seenIn(joined).map(each => each.offset)).toEqual([0n, 2n, 5n])
+  expect(seenIn(coalesced).map(each => each.offset)).toEqual([0n, 2n, 5n])
 })
 
-test('are refused where one of them is damaged', () => {
+test('coalescing throws a DecodeError when one of the batches is damaged', () => {
   const batches = singles(3)
   batches[1]?.writeUInt8(0xff, batches[1].length - 1)
 
-  expect(() => join(batches)).toThrow(DecodeError)
+  expect(() => coalesce(batches)).toThrow(DecodeError)
 })
 
-test('are refused where they hold too much together once decompressed', () => {
+test('coalescing throws a DecodeError when the decompressed records exceed the limit', () => {
   const value = 'x'.repeat(1000)
   const large = testRecords(0n, 5).map(each => batchOf([{ ...each, value }], { codec: 'gzip' }))
 
-  expect(() => join(large, 4000)).toThrow(DecodeError)
-  expect(join(large, 6000).recordsCount).toBe(5)
+  expect(() => coalesce(large, 4000)).toThrow(DecodeError)
+  expect(coalesce(large, 6000).recordsCount).toBe(5)
 })
 
-test('however batches are cut, the same records arrive in the same order', () => {
+test('coalescing batches of any sizes keeps the same records in the same order', () => {
   const cuts = fc.array(fc.record({ count: fc.integer({ min: 1, max: 9 }), gap: fc.nat(2) }), {
     minLength: 1,
     maxLength: 30,
@@ -72,7 +72,7 @@ test('however batches are cut, the same records arrive in the same order', () =>
         return batchOf(records, { codec, lastOffset: offset - 1n })
       })
       const expected = batches.flatMap(each => seenIn(viewOf(each)))
-      expect(seenIn(join(batches))).toEqual(expected)
+      expect(seenIn(coalesce(batches))).toEqual(expected)
     }),
     { numRuns: 60 },
   )

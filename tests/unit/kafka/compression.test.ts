@@ -9,7 +9,7 @@ import { codecs } from './record-bytes.ts'
 const packed = codecs.filter(codec => codec !== 'none')
 
 describe.each(packed)('%s', codec => {
-  test('opens what it packed, of any size', () => {
+  test('compressed bytes of any size decompress to the same bytes', () => {
     const sizes = fc.oneof(fc.nat(1000), fc.constantFrom(65_536, 65_537, 300_000, 1_200_000))
     fc.assert(
       fc.property(sizes, fc.nat(255), (size, seed) => {
@@ -20,14 +20,14 @@ describe.each(packed)('%s', codec => {
     )
   })
 
-  test('opens nothing larger than the bound, and what is as large', () => {
+  test('decompressing refuses content above the bound and accepts content of exactly the bound', () => {
     const bytes = Buffer.alloc(4 * 65_536, 'record')
     const block = compress(codec, bytes)
     expect(decompress(codec, block, bytes.length).equals(bytes)).toBe(true)
     expect(() => decompress(codec, block, bytes.length / 2)).toThrow(DecodeError)
   })
 
-  test('of bytes cut off or made up gives a DecodeError or something bounded', () => {
+  test('decompressing truncated or random bytes gives a DecodeError or a bounded result', () => {
     const whole = compress(codec, Buffer.alloc(3000, 'abcdefg'))
     const cut = fc.nat(whole.length - 1).map(length => whole.subarray(0, length))
     const random = fc.uint8Array({ maxLength: 300 }).map(bytes => Buffer.from(bytes))
@@ -48,7 +48,7 @@ describe.each(packed)('%s', codec => {
 describe('framings of other producers', () => {
   const contents = Buffer.alloc(200_000, 'record')
 
-  test('Snappy in Xerial’s blocks, as the Java client writes it', () => {
+  test('Snappy in Xerial’s blocks, as the Java client writes it, is decompressed', () => {
     const blocks = [contents.subarray(0, 32_768), contents.subarray(32_768)].map(each => {
       const block = compressionsAlgorithms.snappy.compressSync(each)
       const length = Buffer.alloc(4)
@@ -62,7 +62,7 @@ describe('framings of other producers', () => {
     expect(() => decompress('snappy', framed, contents.length - 1)).toThrow(DecodeError)
   })
 
-  test('gzip in several members', () => {
+  test('gzip in several members is decompressed', () => {
     const members = [contents.subarray(0, 99), contents.subarray(99)]
     const block = Buffer.concat(members.map(each => zlib.gzipSync(each)))
     expect(decompress('gzip', block).equals(contents)).toBe(true)

@@ -5,7 +5,7 @@ import { patchedCrc32c } from '../../../lib/kafka/crc32c-patch.ts'
 import { plainCrc32c } from './batches.ts'
 
 describe('patchedCrc32c', () => {
-  test('is the plain checksum of the changed bytes, whatever stands before and behind them', () => {
+  test('a patched checksum equals the plain checksum, whatever bytes surround the changed region', () => {
     const bytes = fc.uint8Array({ maxLength: 400 })
     fc.assert(
       fc.property(
@@ -27,7 +27,7 @@ describe('patchedCrc32c', () => {
     )
   })
 
-  test('misses by the same difference when the rest was damaged, so the damage stays visible', () => {
+  test('a patched checksum of damaged bytes stays wrong, so the damage stays visible', () => {
     const before = Buffer.from('header-old, payload')
     const damaged = Buffer.from('header-new, paYload')
     const patched = patchedCrc32c({
@@ -41,7 +41,7 @@ describe('patchedCrc32c', () => {
 
   // Moving by a + b bytes is moving by a, then by b. Reaches lengths that no test could checksum,
   // among them those where a table of 32 powers that starts over would be wrong (2^29 and more).
-  test('moves a difference by any length up to 2^31-1 in any number of steps', () => {
+  test('a difference shifts by any length up to 2^31-1 in any number of steps', () => {
     const by = (bytesAfterRegion: number, difference: number) =>
       patchedCrc32c({ crc: 0, headerBefore: 0, headerAfter: difference, bytesAfterRegion })
     const half = fc.nat(2 ** 30 - 1)
@@ -53,7 +53,7 @@ describe('patchedCrc32c', () => {
     )
   })
 
-  test('answers the same for a length whether it is remembered, forgotten or new', () => {
+  test('a length gives the same checksum whether it is cached, evicted or new', () => {
     const by = (bytesAfterRegion: number) =>
       patchedCrc32c({ crc: 7, headerBefore: 1, headerAfter: 2, bytesAfterRegion })
     // 16,384 apart: these lengths share a slot of the cache and push each other out.

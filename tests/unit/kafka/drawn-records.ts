@@ -1,4 +1,4 @@
-// Records as properties draw them, and what a consumer sees of a batch, for the tests of joining.
+// Drawn records, and the records that a consumer sees in a batch, for the tests of coalescing.
 
 import fc from 'fast-check'
 import type { RecordBatch } from '../../../lib/kafka/record-batch.ts'

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest'
 import { errorCode, errorName } from '../../../lib/kafka/error-codes.ts'
 
 describe('error codes', () => {
-  test("are Kafka's: the ones the data plane meets", () => {
+  test("the error codes of Fetch and Produce are Kafka's", () => {
     expect(errorName(0)).toBe('NONE')
     expect(errorName(-1)).toBe('UNKNOWN_SERVER_ERROR')
     expect(errorName(1)).toBe('OFFSET_OUT_OF_RANGE')
@@ -12,14 +12,14 @@ describe('error codes', () => {
     expect(errorCode.OUT_OF_ORDER_SEQUENCE_NUMBER).toBe(45)
   })
 
-  test('agree with the table of another client', () => {
+  test('the error codes agree with the table of another client', () => {
     const theirs = Object.entries(protocolErrors).map(([name, error]) => [name, error.code])
     const ours = Object.entries(errorCode)
     expect(theirs.length).toBeGreaterThan(100)
     expect(ours).toEqual(expect.arrayContaining(theirs.filter(([name]) => name !== 'UNKNOWN')))
   })
 
-  test('cover every code from -1 to 133 once', () => {
+  test('the error codes cover every code from -1 to 133 once', () => {
     const codes = Object.values(errorCode).sort((left, right) => left - right)
     expect(codes).toEqual(Array.from({ length: 135 }, (_, at) => at - 1))
   })

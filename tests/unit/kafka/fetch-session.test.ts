@@ -23,7 +23,7 @@ function opened() {
 }
 
 describe('a fetch session', () => {
-  test('opens with everything, then names only what changed', () => {
+  test('a fetch session opens with all partitions and then names only changed positions', () => {
     const session = createFetchSession()
     const all = [topic('a', position(0), position(1))]
     expect(session.next(all)).toEqual({
@@ -42,7 +42,7 @@ describe('a fetch session', () => {
     })
   })
 
-  test('forgets what is no longer asked for, and a topic that was recreated', () => {
+  test('a fetch session forgets partitions that are no longer fetched, and a recreated topic', () => {
     const session = opened()
     expect(session.next([topic('b', position(0))])).toEqual({
       topics: [topic('b', position(0))],
@@ -54,7 +54,7 @@ describe('a fetch session', () => {
     })
   })
 
-  test('that the broker does not keep is asked for in full, every time', () => {
+  test('without a session at the broker, every request is a full fetch', () => {
     const session = createFetchSession()
     const all = [topic('a', position(0))]
     session.next(all)
@@ -69,20 +69,23 @@ describe('a fetch session', () => {
     ['FETCH_SESSION_ID_NOT_FOUND', 0],
     ['INVALID_FETCH_SESSION_EPOCH', 9],
     ['FETCH_SESSION_TOPIC_ID_ERROR', 9],
-  ] as const)('starts again in full after %s, closing session %i', (error, sessionId) => {
-    const session = opened()
-    const all = [topic('a', position(0), position(1))]
-    session.next(all)
-    expect(session.answered({ errorCode: errorCode[error], sessionId: null })).toBe('start-again')
-    expect(session.next(all)).toEqual({
-      topics: all,
-      session: { sessionId, sessionEpoch: 0, forgotten: [] },
-    })
-    // A broker that refuses even the opening is not asked for ever.
-    expect(session.answered({ errorCode: errorCode[error], sessionId: null })).toBe('refused')
-  })
+  ] as const)(
+    'after %s the next request is a full fetch that closes session %i',
+    (error, sessionId) => {
+      const session = opened()
+      const all = [topic('a', position(0), position(1))]
+      session.next(all)
+      expect(session.answered({ errorCode: errorCode[error], sessionId: null })).toBe('start-again')
+      expect(session.next(all)).toEqual({
+        topics: all,
+        session: { sessionId, sessionEpoch: 0, forgotten: [] },
+      })
+      // A broker that refuses even the opening is not asked for ever.
+      expect(session.answered({ errorCode: errorCode[error], sessionId: null })).toBe('refused')
+    },
+  )
 
-  test('starts again in full when an answer was lost', () => {
+  test('after a lost response the next request is a full fetch', () => {
     const session = opened()
     session.next([topic('a', position(0))])
     session.failed()

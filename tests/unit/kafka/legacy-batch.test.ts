@@ -43,21 +43,21 @@ describe.each(magics)('records of format %i', magic => {
   const single = (first: bigint, count: number, gone: readonly bigint[] = []) =>
     entriesOf(...testRecords(first, count, gone).map(each => legacyEntry(magic, each)))
 
-  test('that are single become one batch of today’s format', () => {
+  test('single records of an old format become one v2 batch', () => {
     const found = repacked(single(100n, 5))
     expect(found?.records).toEqual(asLegacy(magic, testRecords(100n, 5)))
     expect(found?.batch).toMatchObject({ baseOffset: 100n, partitionLeaderEpoch: -1 })
     expect(single(100n, 5).map(isCompressed)).toEqual([false, false, false, false, false])
   })
 
-  test('that are single are kept from the position on, with holes between them', () => {
+  test('single records of an old format are kept from the position on, with holes between them', () => {
     const left = testRecords(100n, 9, [104n, 106n])
     const found = repacked(single(100n, 9, [104n, 106n]), 103n)
     expect(found?.records).toEqual(withoutHoles(asLegacy(magic, left.slice(3))))
     expect(repacked(single(100n, 3), 103n)).toBeNull()
   })
 
-  test('keep a missing key and a missing value apart from empty ones', () => {
+  test('records of an old format keep null keys and values apart from empty ones', () => {
     const odd = [
       testRecord(100n, { key: null }),
       testRecord(101n, { value: null }),
@@ -67,20 +67,23 @@ describe.each(magics)('records of format %i', magic => {
     expect(found?.records).toEqual(asLegacy(magic, odd))
   })
 
-  test.each(codecs)('in a set compressed with %s keep codec, order and offsets', codec => {
-    const left = testRecords(100n, 8, [101n, 102n, 106n])
-    const entries = entriesOf(legacySet(magic, left, codec, { firstOffset: 100n }))
-    const whole = repacked(entries)
-    expect(entries.map(isCompressed)).toEqual([true])
-    expect(whole?.records).toEqual(withoutHoles(asLegacy(magic, left)))
-    expect(whole && compressionCodec(whole.batch)).toBe(codec)
-    expect(whole?.batch.recordOffsets).toEqual(left.map(each => each.offset))
-    expect(repacked(entries, 104n)?.records).toEqual(withoutHoles(asLegacy(magic, left.slice(2))))
-    expect(repacked(entries, 108n)).toBeNull()
-  })
+  test.each(codecs)(
+    'old records in a set compressed with %s keep codec, order and offsets',
+    codec => {
+      const left = testRecords(100n, 8, [101n, 102n, 106n])
+      const entries = entriesOf(legacySet(magic, left, codec, { firstOffset: 100n }))
+      const whole = repacked(entries)
+      expect(entries.map(isCompressed)).toEqual([true])
+      expect(whole?.records).toEqual(withoutHoles(asLegacy(magic, left)))
+      expect(whole && compressionCodec(whole.batch)).toBe(codec)
+      expect(whole?.batch.recordOffsets).toEqual(left.map(each => each.offset))
+      expect(repacked(entries, 104n)?.records).toEqual(withoutHoles(asLegacy(magic, left.slice(2))))
+      expect(repacked(entries, 108n)).toBeNull()
+    },
+  )
 
   test.each(['none', ...codecs] as const)(
-    'compressed with %s and damaged anywhere are refused or were not damaged, never a crash',
+    'old records compressed with %s and damaged anywhere are refused or read unchanged',
     codec => {
       const records = testRecords(100n, 4)
       const [first] = records
@@ -109,7 +112,7 @@ describe.each(magics)('records of format %i', magic => {
   )
 
   test.each(codecs)(
-    'in a set compressed with %s of any bytes give a DecodeError or records',
+    'an old set of any bytes compressed with %s gives a DecodeError or records',
     codec => {
       const inner = Buffer.concat(testRecords(0n, 3).map(each => legacyEntry(magic, each)))
       const compress = (bytes: Buffer) =>
@@ -133,14 +136,14 @@ describe.each(magics)('records of format %i', magic => {
 })
 
 describe('a set of format 1', () => {
-  test('that the broker dated has its append time in every record', () => {
+  test('a set of format 1 with LogAppendTime has the append time in every record', () => {
     const records = testRecords(100n, 3)
     const set = legacySet(1, records, 'gzip', { appendTime: 1_800_000_000_000n })
     const dated = asLegacy(1, records).map(each => ({ ...each, timestamp: 1_800_000_000_000n }))
     expect(repacked(entriesOf(set))?.records).toEqual(dated)
   })
 
-  test('whose records would begin before offset 0 is refused', () => {
+  test('a set of format 1 whose records would begin before offset 0 is refused', () => {
     const inner = legacyEntry(1, { ...testRecord(0n), offset: 9n })
     const value = compressionsAlgorithms.gzip.compressSync(inner)
     const set = legacyEntry(1, { offset: 4n, key: null, value, attributes: 1 })
@@ -183,7 +186,7 @@ describe('what Kafka 4.3.1 itself writes in the old formats', () => {
   ]
 
   test.each(['none', ...codecs].flatMap(codec => magics.map(magic => [magic, codec] as const)))(
-    'format %i with %s has the same records afterwards',
+    'records that Kafka writes in format %i with %s are the same after repacking',
     (magic, codec) => {
       const set = Buffer.from(sets[`format ${magic} ${codec}`] ?? '', 'base64')
       const found = repacked(entriesOf(set))

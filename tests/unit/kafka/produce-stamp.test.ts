@@ -45,7 +45,7 @@ function passableBatches(payload: fc.Arbitrary<Uint8Array>): fc.Arbitrary<BatchF
 const owner = { producerId: 4001n, producerEpoch: 3, baseSequence: 17 }
 
 describe('stampForProduce', () => {
-  test('carries the checksum on: it is the plain CRC-32C of the stamped batch', () => {
+  test('the checksum of a stamped batch is its plain CRC-32C', () => {
     const payloads = fc.uint8Array({ maxLength: 2_000 })
     fc.assert(
       fc.property(passableBatches(payloads), owners, (fields, by) => {
@@ -56,7 +56,7 @@ describe('stampForProduce', () => {
     )
   })
 
-  test('carries the checksum on for every size from a bare header to 1 MB', () => {
+  test('the checksum of a stamped batch is right for every size from a bare header to 1 MB', () => {
     const sizes = fc.oneof(
       fc.integer({ min: 61, max: 20_000 }),
       fc.integer({ min: 61, max: 1 << 20 }),
@@ -79,7 +79,7 @@ describe('stampForProduce', () => {
     )
   })
 
-  test('changes the fields it names and not one byte more', () => {
+  test('stamping changes the fields it names and not one byte more', () => {
     fc.assert(
       fc.property(passableBatches(fc.uint8Array({ maxLength: 200 })), owners, (fields, by) => {
         const expected = buildBatch({
@@ -95,7 +95,7 @@ describe('stampForProduce', () => {
     )
   })
 
-  test('stamps in place, and the view goes on naming the batch that was read', () => {
+  test('stamping happens in place, and the view keeps the fields of the batch that was read', () => {
     const bytes = buildBatch({ baseOffset: 55n, attributes: TRANSACTIONAL, producerId: 8n })
     const batch = viewOf(bytes)
     const stamped = stampForProduce(batch, owner)
@@ -103,7 +103,7 @@ describe('stampForProduce', () => {
     expect(batch).toMatchObject({ baseOffset: 55n, attributes: TRANSACTIONAL, producerId: 8n })
   })
 
-  test('stamps a stamped batch again, for another owner, and back', () => {
+  test('a stamped batch can be stamped for another owner and back', () => {
     fc.assert(
       fc.property(passableBatches(fc.uint8Array()), owners, owners, (fields, first, second) => {
         const batch = viewOf(buildBatch(fields))
@@ -115,7 +115,7 @@ describe('stampForProduce', () => {
     )
   })
 
-  test('leaves the neighbours in the same memory alone', () => {
+  test('stamping changes no neighbour in the same memory', () => {
     const [before, own, after] = [buildBatch(), buildBatch({ baseOffset: 1n }), buildBatch()]
     const memory = Buffer.concat([before, own, after])
     stampForProduce(viewOf(memory.subarray(61, 122)), owner)
@@ -141,7 +141,7 @@ describe('stampForProduce', () => {
     ['a batch dated by the broker', { attributes: LOG_APPEND_TIME }],
     ['a batch with holes', { recordsCount: 2, lastOffsetDelta: 4 }],
     ['an emptied batch', { recordsCount: 0, lastOffsetDelta: 4 }],
-  ])('refuses %s and leaves it as it was', (_what, fields) => {
+  ])('stamping refuses %s and changes no byte', (_what, fields) => {
     const bytes = buildBatch(fields)
     const before = Buffer.from(bytes)
     expect(() => stampForProduce(viewOf(bytes), owner)).toThrow()
@@ -154,7 +154,7 @@ describe('stampForProduce', () => {
     ['base sequence', { ...owner, baseSequence: -1 }],
     ['producer epoch above int16', { ...owner, producerEpoch: 0x8000 }],
     ['base sequence above int32', { ...owner, baseSequence: 0x8000_0000 }],
-  ])('refuses an owner without a valid %s and leaves the batch as it was', (_what, by) => {
+  ])('stamping refuses an owner without a valid %s and changes no byte', (_what, by) => {
     const bytes = buildBatch()
     const before = Buffer.from(bytes)
     expect(() => stampForProduce(viewOf(bytes), by)).toThrow()

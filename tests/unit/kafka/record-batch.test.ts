@@ -55,7 +55,7 @@ function decodeErrorOf(action: () => unknown): DecodeError {
 }
 
 describe('readRecordBatches', () => {
-  test("names the fields of a batch that Kafka's own classes wrote", () => {
+  test("a batch that Kafka's own classes wrote is read field by field", () => {
     const batch = viewOf(kafkaBatch('transactional'))
     expect(batch).toMatchObject({
       baseOffset: 40n,
@@ -75,7 +75,7 @@ describe('readRecordBatches', () => {
   })
 
   const codecs = ['none', 'gzip', 'snappy', 'lz4', 'zstd'] as const
-  test.each(codecs)('reads what another client encodes with codec %s', codec => {
+  test.each(codecs)('a batch that another client encodes with codec %s is read', codec => {
     const timestamps = [1_700_000_000_000n, 1_700_000_000_123n, 1_600_000_000_000n]
     const records = timestamps.map((timestamp, at) => {
       const text = Buffer.from(`record ${at}`)
@@ -100,20 +100,20 @@ describe('readRecordBatches', () => {
     })
   })
 
-  test('turns the producer id -1 into null and keeps offsets beyond 2^53 exact', () => {
+  test('a producer id of -1 is null, and offsets beyond 2^53 stay exact', () => {
     const batch = viewOf(buildBatch({ baseOffset: 2n ** 62n + 1n, producerId: -1n }))
     expect(batch.producerId).toBeNull()
     expect(nextOffsetAfter(batch)).toBe(2n ** 62n + 2n)
   })
 
-  test('shares memory with the records instead of copying them', () => {
+  test('a batch shares memory with the response', () => {
     const records = Buffer.concat([buildBatch(), buildBatch({ baseOffset: 1n })])
     const { batches } = readRecordBatches(records)
     const second = batches[1]
     expect(second?.kind === 'v2' && second.bytes.buffer === records.buffer).toBe(true)
   })
 
-  test('leaves out a last batch cut off at any byte, and says how many bytes it left', () => {
+  test('a last batch cut off at any byte is left out, and its bytes are counted', () => {
     const whole = kafkaBatch('transactional')
     const cut = kafkaBatch('abort')
     for (let kept = 0; kept < cut.length; kept++) {
@@ -124,7 +124,7 @@ describe('readRecordBatches', () => {
     expect(readRecordBatches(Buffer.alloc(0))).toEqual({ batches: [], trailingBytes: 0 })
   })
 
-  test('passes a batch of an older format on as its bytes, and goes on behind it', () => {
+  test('a batch of an older format is answered as its bytes, and the next batch is read', () => {
     const records = Buffer.concat([buildBatch(), kafkaBatch('magic1'), buildBatch()])
     records.writeBigInt64BE(77n, 61)
     const { batches } = readRecordBatches(records)
@@ -143,7 +143,7 @@ describe('readRecordBatches', () => {
     ['recordsCount', 'a negative count', (b: Buffer) => b.writeInt32BE(-1, 57), 157],
     ['recordsCount', 'more records than offsets', (b: Buffer) => b.writeInt32BE(2, 57), 157],
     ['attributes', 'a codec that does not exist', (b: Buffer) => b.writeInt16BE(5, 21), 121],
-  ])('refuses %s in a second batch: %s', (field, _what, damage, at) => {
+  ])('a damaged %s in a second batch is refused: %s', (field, _what, damage, at) => {
     const second = buildBatch()
     damage(second)
     const records = Buffer.concat([buildBatch({ payload: new Uint8Array(39) }), second])
@@ -151,7 +151,7 @@ describe('readRecordBatches', () => {
     expect(error).toMatchObject({ api: 'RecordBatch', field, at })
   })
 
-  test('answers or throws DecodeError for any bytes, and never runs over', () => {
+  test('any bytes give batches or a DecodeError', () => {
     const noise = fc.uint8Array({ maxLength: 300 }).map(bytes => Buffer.from(bytes))
     const damaged = fc.tuple(fc.nat(2), fc.nat(400), fc.nat(255)).map(([copies, at, value]) => {
       const records = Buffer.concat(Array(copies + 1).fill(kafkaBatch('transactional')))
@@ -175,7 +175,7 @@ describe('readRecordBatches', () => {
 })
 
 describe('what a batch says of itself', () => {
-  test('each attribute bit is read alone', () => {
+  test('each attribute bit of a batch is read alone', () => {
     const flags = (attributes: number) => {
       const batch = viewOf(buildBatch({ attributes }))
       return [hasLogAppendTime(batch), isTransactional(batch), isControlBatch(batch)]
@@ -196,7 +196,7 @@ describe('what a batch says of itself', () => {
 })
 
 describe('readEndTransactionMarker', () => {
-  test("reads the markers that Kafka's own classes wrote", () => {
+  test("the transaction markers that Kafka's own classes wrote are read", () => {
     expect(readEndTransactionMarker(viewOf(kafkaBatch('abort')))).toBe('abort')
     expect(readEndTransactionMarker(viewOf(kafkaBatch('commit')))).toBe('commit')
     expect(readEndTransactionMarker(viewOf(kafkaBatch('leaderChange')))).toBe('other')
@@ -209,14 +209,14 @@ describe('readEndTransactionMarker', () => {
     expect(readEndTransactionMarker(unknown)).toBe('other')
   })
 
-  test('passes over a timestamp delta of any length', () => {
+  test('a marker with a timestamp delta of any length is read', () => {
     // Delta -2^63: ten bytes, where a broker writes one.
     const payload = Buffer.from('3200ffffffffffffffffff01000800000001000000', 'hex')
     const batch = viewOf(buildBatch({ attributes: CONTROL, payload }))
     expect(readEndTransactionMarker(batch)).toBe('commit')
   })
 
-  test('refuses a control record cut off anywhere before the end of its key', () => {
+  test('a control record cut off before the end of its key is refused', () => {
     const marker = kafkaBatch('abort')
     for (let kept = 61; kept < 70; kept++) {
       const cut = Buffer.from(marker.subarray(0, kept))
@@ -225,7 +225,7 @@ describe('readEndTransactionMarker', () => {
     }
   })
 
-  test('refuses a key that is too short, has a negative version, or is compressed', () => {
+  test('a marker whose key is too short, negative in version or compressed is refused', () => {
     const withRecord = (hex: string, attributes = CONTROL) =>
       viewOf(buildBatch({ attributes, payload: Buffer.from(hex, 'hex') }))
     const short = withRecord('0a00000004000001')

@@ -43,7 +43,7 @@ function expectSound(batch: RecordBatch): void {
 }
 
 describe.each(codecs)('a batch compressed with %s', codec => {
-  test('loses its holes, and nothing else', () => {
+  test('a repacked batch loses its holes and nothing else', () => {
     const left = testRecords(100n, 10, [100n, 103n, 104n, 109n])
     const source = batchOf(left, { codec, baseOffset: 100n, lastOffset: 109n })
 
@@ -55,7 +55,7 @@ describe.each(codecs)('a batch compressed with %s', codec => {
     expect(batch.recordOffsets).toEqual(left.map(each => each.offset))
   })
 
-  test('that straddles the position keeps the records from there on', () => {
+  test('a repacked batch that straddles the position keeps the records from the position on', () => {
     const batch = repacked(batchOf(testRecords(100n, 10), { codec }), 107n)
 
     expectSound(batch)
@@ -63,7 +63,7 @@ describe.each(codecs)('a batch compressed with %s', codec => {
     expect(batch.baseOffset).toBe(107n)
   })
 
-  test('with LogAppendTime has the append time in every record', () => {
+  test('a repacked batch with LogAppendTime has the append time in every record', () => {
     const source = batchOf(testRecords(100n, 4), {
       codec,
       attributes: LOG_APPEND_TIME,
@@ -78,18 +78,18 @@ describe.each(codecs)('a batch compressed with %s', codec => {
     )
   })
 
-  test('is packed the same way every time', () => {
+  test('repacking the same batch gives the same bytes', () => {
     const source = batchOf(testRecords(100n, 50, [120n]), { codec })
     expect(repacked(Buffer.from(source)).bytes).toEqual(repacked(source).bytes)
   })
 
-  test('whose payload was damaged on the way is refused, whatever is left inside', () => {
+  test('repacking refuses a batch whose payload was damaged', () => {
     const source = batchOf(testRecords(100n, 4), { codec })
     source.writeUInt8(source.readUInt8(source.length - 3) ^ 1, source.length - 3)
     expect(() => repacked(source)).toThrow(DecodeError)
   })
 
-  test('cut off anywhere or of random bytes gives a DecodeError, never a crash', () => {
+  test('repacking a truncated or random batch gives a DecodeError', () => {
     const whole = batchOf(testRecords(100n, 5), { codec }).subarray(61)
     const cut = fc.nat(whole.length - 1).map(length => whole.subarray(0, length))
     const flipped = fc
@@ -158,7 +158,7 @@ const anyRecords = fc
   })
 
 describe('whatever records a batch holds', () => {
-  test('those from the position on arrive as they were, in order', () => {
+  test('repacked records from the position on are unchanged and in order', () => {
     const input = fc.record({
       records: anyRecords,
       codec: fc.constantFrom(...codecs),
@@ -183,7 +183,7 @@ describe('whatever records a batch holds', () => {
     )
   })
 
-  test('two halves hold what the whole did, also of a stamped or repacked batch, down to single records', () => {
+  test('two halves hold the records of the whole, down to single records, also of a stamped or repacked batch', () => {
     fc.assert(
       fc.property(anyRecords, fc.boolean(), (records, isStamped) => {
         // A single record is its own half.
@@ -205,12 +205,12 @@ function splitFully(batch: RecordBatch): RecordBatch[] {
 }
 
 describe('a batch', () => {
-  test('of which nothing is left gives none', () => {
+  test('a batch without records from the position on repacks to none', () => {
     const left = batchOf(testRecords(100n, 3), { lastOffset: 120n })
     expect(repackBatch(viewOf(left), { fromOffset: 110n })).toBeNull()
   })
 
-  test('keeps its leader epoch, and is nobody’s: in no transaction, without a delete horizon', () => {
+  test('a repacked batch keeps its leader epoch and has no producer, transaction or delete horizon', () => {
     const attributes = TRANSACTIONAL | DELETE_HORIZON
     const fields = { attributes, producerId: 7n, partitionLeaderEpoch: 12, baseTimestamp: 5n }
     const batch = repacked(batchOf(testRecords(100n, 3), fields), 101n)
@@ -219,11 +219,11 @@ describe('a batch', () => {
     expect(recordsOf(batch)).toEqual(testRecords(101n, 2))
   })
 
-  test('of one record is not split', () => {
+  test('a batch of one record is not split', () => {
     expect(splitBatch(viewOf(batchOf(testRecords(100n, 1))))).toBeNull()
   })
 
-  test('is split in the middle, each half with the offset and epoch it had', () => {
+  test('a batch is split in the middle, and each half keeps its offset and epoch', () => {
     const whole = viewOf(batchOf(testRecords(100n, 5), { partitionLeaderEpoch: 3 }))
     const halves = splitBatch(whole)
     expect(
@@ -234,7 +234,7 @@ describe('a batch', () => {
     ])
   })
 
-  test('whose records do not grow, or leave it, is refused', () => {
+  test('a batch whose offset deltas do not grow or exceed the last one is refused', () => {
     const twice = batchOf([testRecord(100n), testRecord(100n)], { lastOffset: 105n })
     const beyond = batchOf([testRecord(100n), testRecord(109n)], { lastOffset: 105n })
     expect(() => repacked(twice)).toThrow(/offsetDelta/)

@@ -7,7 +7,7 @@ import { createWireReader } from '../../../lib/kafka/wire-reader.ts'
 const wire = (bytes: Buffer) => createWireReader({ api: 'Test', version: 0, bytes })
 
 describe('createWireReader', () => {
-  test('reads every int32 that another client writes as a varint', () => {
+  test('every int32 that another client writes as a varint is read', () => {
     const int32 = fc.integer({ min: -(2 ** 31), max: 2 ** 31 - 1 })
     fc.assert(
       fc.property(int32, value => {
@@ -17,7 +17,7 @@ describe('createWireReader', () => {
     )
   })
 
-  test('an error names structure, version, field and place, in one line', () => {
+  test('a DecodeError names structure, version, field and position in one line', () => {
     const reader = wire(Buffer.from([0, 0, 0, 1, 9]))
     reader.readInt32('first')
     expect(() => reader.readInt64('second')).toThrow(
@@ -34,11 +34,11 @@ describe('createWireReader', () => {
     )
   })
 
-  test('refuses a negative length that came from the wire', () => {
+  test('a negative length from the wire is refused', () => {
     expect(() => wire(Buffer.alloc(4)).readBytes('key', -1)).toThrow(DecodeError)
   })
 
-  test('refuses a varint of more than 32 bits and a varlong of more than ten bytes', () => {
+  test('a varint of more than 32 bits and a varlong of more than ten bytes are refused', () => {
     expect(() => wire(Buffer.from('ffffffff7f', 'hex')).readVarint('v')).toThrow(DecodeError)
     expect(() => wire(Buffer.alloc(11, 0xff)).skipVarlong('v')).toThrow(DecodeError)
   })

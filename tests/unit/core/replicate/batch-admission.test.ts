@@ -50,7 +50,7 @@ const offsetsIn = (batch: Admission['copied'][number]['batch']) =>
   readSourceRecords(batch).map(each => each.offset)
 
 describe('batches of data', () => {
-  test('are copied in order, each with the offset behind it', () => {
+  test('data batches are copied in order, each with the offset behind it', () => {
     const admission = admit([data(100n, 10), data(110n, 5), data(115n, 1)])
     expect(copiedRanges(admission)).toEqual([
       [100n, 110n],
@@ -60,13 +60,13 @@ describe('batches of data', () => {
     expect(admission).toMatchObject({ skipped: null, nextFetchOffset: 116n, refusal: null })
   })
 
-  test('that lie below the position were copied before and are passed over', () => {
+  test('batches below the position are not copied again', () => {
     const admission = admit([data(80n, 10), data(90n, 10), data(100n, 3)])
     expect(copiedRanges(admission)).toEqual([[100n, 103n]])
     expect(admission.skipped).toBeNull()
   })
 
-  test('with missing offsets between them are copied: compaction leaves holes in every healthy log', () => {
+  test('batches with missing offsets between them are copied, because compaction leaves holes', () => {
     const admission = admit([data(105n, 2), data(500n, 3)])
     expect(copiedRanges(admission)).toEqual([
       [105n, 107n],
@@ -75,14 +75,14 @@ describe('batches of data', () => {
     expect(admission.refusal).toBeNull()
   })
 
-  test('are left to the next fetch where the broker cut the last one off', () => {
+  test('a last batch that the broker cut off is left to the next fetch', () => {
     const cut = data(110n, 5, { payload: Buffer.alloc(200) }).subarray(0, 150)
     const admission = admit([data(100n, 10), cut])
     expect(copiedRanges(admission)).toEqual([[100n, 110n]])
     expect(admission).toMatchObject({ nextFetchOffset: 110n, refusal: null })
   })
 
-  test('of an idempotent producer outside of a transaction are copied', () => {
+  test('batches of an idempotent producer outside of a transaction are copied', () => {
     expect(copiedRanges(admit([data(100n, 2, { producerId: 7n })]))).toEqual([[100n, 102n]])
   })
 })
@@ -117,7 +117,7 @@ test('behind a batch the epoch is that of the last one skipped', () => {
 })
 
 describe('an answer without records', () => {
-  test('moves nothing', () => {
+  test('a response without records moves nothing', () => {
     expect(admit([])).toEqual({
       skipped: null,
       copied: [],
@@ -128,13 +128,13 @@ describe('an answer without records', () => {
 })
 
 describe('what holds nothing to copy', () => {
-  test('moves the position by itself when it comes first', () => {
+  test('a batch without data that comes first moves the position', () => {
     const admission = admit([commit(7n, 100n), data(101n, 4)])
     expect(admission.skipped?.nextSourceOffset).toBe(101n)
     expect(copiedRanges(admission)).toEqual([[101n, 105n]])
   })
 
-  test('moves with the batch before it, so that the checkpoint passes it when that one is acknowledged', () => {
+  test('a batch without data moves the position when the batch before it is acknowledged', () => {
     const admission = admit([data(100n, 4), commit(7n, 104n), abort(8n, 105n), data(106n, 1)])
     expect(copiedRanges(admission)).toEqual([
       [100n, 106n],
@@ -143,14 +143,14 @@ describe('what holds nothing to copy', () => {
     expect(admission.skipped).toBeNull()
   })
 
-  test('is a batch that compaction emptied, with all of its offsets', () => {
+  test('a batch that compaction emptied moves the position past all of its offsets', () => {
     const emptied = data(100n, 0, { lastOffsetDelta: 9 })
     const admission = admit([emptied, data(110n, 1)])
     expect(admission.skipped?.nextSourceOffset).toBe(110n)
     expect(copiedRanges(admission)).toEqual([[110n, 111n]])
   })
 
-  test('is any control batch, also one that ends no transaction', () => {
+  test('any control batch is skipped, also one that ends no transaction', () => {
     const leaderChange = data(100n, 1, { attributes: CONTROL })
     expect(admit([leaderChange])).toMatchObject({
       skipped: { nextSourceOffset: 101n },
@@ -159,7 +159,7 @@ describe('what holds nothing to copy', () => {
     })
   })
 
-  test('is never sent, whatever its attributes: not even with LogAppendTime or holes', () => {
+  test('a control batch is never sent, whatever its attributes', () => {
     const markerOfALogAppendTimeTopic = buildMarker({ producerId: 7n, type: 1, baseOffset: 100n })
     markerOfALogAppendTimeTopic.writeInt16BE(TRANSACTIONAL | CONTROL | LOG_APPEND_TIME, 21)
     const emptied = data(101n, 0, { lastOffsetDelta: 4, attributes: LOG_APPEND_TIME })
@@ -172,12 +172,12 @@ describe('what holds nothing to copy', () => {
 })
 
 describe('transactions', () => {
-  test('that were committed are copied, without their markers', () => {
+  test('committed transactions are copied without their markers', () => {
     const admission = admit([inTransaction(7n, 100n, 3), commit(7n, 103n)])
     expect(copiedRanges(admission)).toEqual([[100n, 104n]])
   })
 
-  test('that were aborted are not, whoever else writes in between', () => {
+  test('aborted transactions are not copied, and batches between theirs are', () => {
     const batches = [
       inTransaction(7n, 100n, 3),
       inTransaction(8n, 103n, 2),
@@ -255,7 +255,7 @@ describe('a batch that cannot be passed on as it is', () => {
     expect(admission.copied[0]?.batch).toMatchObject({ attributes: 0, maxTimestamp: 9_000n })
   })
 
-  test('because of its format is copied in today’s, single records joined, with no leader epoch', () => {
+  test('because of its format is copied in today’s, single records coalesced, with no leader epoch', () => {
     const single = testRecords(100n, 3).map(each => legacyEntry(1, each))
     const set = legacySet(1, testRecords(103n, 4), 'gzip')
     const admission = admit([...single, set, legacyEntry(0, testRecord(107n)), data(108n, 2)])
@@ -280,7 +280,7 @@ describe('a batch that cannot be passed on as it is', () => {
     ])
   })
 
-  test('is joined with others of old single records only up to a bound', () => {
+  test('is coalesced with others of old single records only up to a bound', () => {
     const large = testRecords(100n, 3).map(each =>
       legacyEntry(1, { ...each, value: 'x'.repeat(100 * 1024) }),
     )
@@ -298,7 +298,7 @@ describe('a batch that cannot be passed on as it is', () => {
     expect(copiedRanges(behind)).toEqual([[100n, 110n]])
   })
 
-  test('is no reason to touch the one beside it: that goes on in the memory it was read into', () => {
+  test('a rewritten batch leaves its neighbour in the memory it was read into', () => {
     const records = Buffer.concat([
       data(100n, 2),
       batchOf(testRecords(102n, 2, [102n]), { baseOffset: 102n }),
@@ -343,7 +343,7 @@ describe('a batch that is damaged', () => {
     })
   }
 
-  test('leaves what lies before it to be copied, and what lies behind it alone', () => {
+  test('batches in front of a damaged one are copied, and none behind it', () => {
     const batches = [
       data(100n, 5),
       commit(7n, 105n),
@@ -355,7 +355,7 @@ describe('a batch that is damaged', () => {
     expect(admission).toMatchObject({ nextFetchOffset: 106n, refusal: { offset: 106n } })
   })
 
-  test('is refused too when it is a control batch, not passed over', () => {
+  test('a damaged control batch is refused, not skipped', () => {
     const damaged = buildMarker({ producerId: 7n, type: 1, baseOffset: 100n }).subarray(0, 64)
     damaged.writeInt32BE(64 - 12, 8)
     expect(admit([damaged]).refusal?.offset).toBe(100n)
@@ -396,7 +396,7 @@ describe('whatever a partition holds', () => {
     )
   })
 
-  test('any bytes at all are copied, skipped or refused, and never thrown about', () => {
+  test('any bytes are copied, skipped or refused without an exception', () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 1, maxLength: 200 }), bytes => {
         const admission = admit([Buffer.from(bytes)])
@@ -413,7 +413,7 @@ describe('an answer with thousands of small batches', () => {
   const kinds = fc.constantFrom('data' as const, 'marker' as const, 'none' as const)
   const runs = fc.array(fc.tuple(kinds, fc.integer({ min: 1, max: 900 })), { maxLength: 6 })
 
-  test('becomes few, without a record more or less, and without an offset that nobody passes', () => {
+  test('thousands of small batches become few, with every record and every offset', () => {
     fc.assert(
       fc.property(runs, drawn => {
         let next = 100n
@@ -443,7 +443,7 @@ describe('an answer with thousands of small batches', () => {
     )
   })
 
-  test('is copied up to what is damaged in it', () => {
+  test('small batches are copied up to a damaged one', () => {
     const sent = testRecords(100n, 2_000).map(each => batchOf([each]))
     const [first, second] = [sent.slice(0, 1_500), sent.slice(1_500)]
     second[0]?.writeInt8(9, 16)

@@ -60,7 +60,7 @@ describe('the error policy', () => {
 })
 
 describe('a refused produce', () => {
-  test('may have been appended where the leader only missed its replicas or its time', () => {
+  test('a refused produce may have been appended when the leader missed its replicas or timed out', () => {
     expect(names.filter(mayHaveAppended).sort()).toEqual([
       'KAFKA_STORAGE_ERROR',
       'NETWORK_EXCEPTION',

@@ -59,7 +59,7 @@ describe('after an answer', () => {
   })
 })
 
-test('whoever waited longest comes first, and those who waited as long keep their order', () => {
+test('the partition that waited longest comes first, and equal waits keep their order', () => {
   const fed = (partition: number, lastFetchTurn: number) => ({
     partition,
     fetchShare: { ...behind, lastFetchTurn },

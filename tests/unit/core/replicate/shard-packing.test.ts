@@ -24,7 +24,7 @@ const someLimits = fc.record({
 })
 
 describe('packing partitions into shards', () => {
-  test('loses nothing and takes nothing twice', () => {
+  test('packing puts every partition into exactly one place', () => {
     fc.assert(
       fc.property(someWork, someLimits, (all, limits) => {
         const { shards, deferred } = packShards(all, limits)
@@ -34,7 +34,7 @@ describe('packing partitions into shards', () => {
     )
   })
 
-  test('keeps both limits, starts no empty worker, and defers only what does not fit at all', () => {
+  test('packing keeps both limits, starts no empty worker, and defers only work that does not fit', () => {
     fc.assert(
       fc.property(someWork, someLimits, (all, limits) => {
         const { shards, deferred } = packShards(all, limits)
@@ -49,7 +49,7 @@ describe('packing partitions into shards', () => {
     )
   })
 
-  test('gives the same shards for the same partitions, in whichever order they come', () => {
+  test('packing gives the same shards for the same partitions in any order', () => {
     const shuffled = someWork.chain(all =>
       fc.tuple(fc.constant(all), fc.shuffledSubarray(all, { minLength: all.length })),
     )
@@ -60,7 +60,7 @@ describe('packing partitions into shards', () => {
     )
   })
 
-  test('defers those that lag least', () => {
+  test('packing defers the partitions with the least lag', () => {
     fc.assert(
       fc.property(someWork, someLimits, (all, limits) => {
         const { shards, deferred } = packShards(all, limits)
@@ -71,7 +71,7 @@ describe('packing partitions into shards', () => {
     )
   })
 
-  test('gives one far behind a shard of its own, and the others share the rest', () => {
+  test('a partition far behind gets a shard of its own', () => {
     const small = Array.from({ length: 6 }, (_, partition) => work('small', partition, 10))
     const { shards } = packShards([...small, work('hot', 0, 10_000)], {
       shardPartitionsMax: 6,
@@ -81,7 +81,7 @@ describe('packing partitions into shards', () => {
     expect(shards.map(lagOf).sort()).toEqual([10_000n, 60n])
   })
 
-  test('does not change what it was given', () => {
+  test('packing does not change its input', () => {
     const all = Object.freeze([work('a', 1, 1), work('a', 0, 2)])
     packShards(all, { shardPartitionsMax: 1, workersMax: 1 })
     expect(all.map(nameOf)).toEqual(['a-1', 'a-0'])

@@ -96,7 +96,7 @@ describe('lag and headroom', () => {
     })
   })
 
-  test('begin at the position, at the log start behind it, and at the start of another topic', () => {
+  test('lag begins at the position, at a log start beyond it, or at the start of a recreated topic', () => {
     expect(firstUnreplicated(row(replicating), source())).toBe(100n)
     expect(firstUnreplicated(row(replicating), source({ logStart: 120n }))).toBe(120n)
     expect(firstUnreplicated(row(replicating), source({ topicId: 'other', logStart: 7n }))).toBe(7n)
@@ -113,13 +113,13 @@ describe('what cannot be observed', () => {
     ['a row', { row: { kind: 'corrupt' as const, detail: 'attribute state' } }, null],
     ['a retention', { retention: unseen }, 0n],
     ['an age', { oldest: unseen, source: source({ logEnd: 101n }) }, 1n],
-  ])('%s: is said, and gives no number of its own', (_, fields, lagRecords) => {
+  ])('%s that cannot be observed is reported and gives no number', (_, fields, lagRecords) => {
     const found = audit(fields)
     expect(found.unobserved).toHaveLength(1)
     expect(found.lagRecords).toBe(lagRecords)
   })
 
-  test('leaves a halted partition halted', () => {
+  test('a halted partition that cannot be observed stays halted', () => {
     expect(audit({ row: row(halted), source: unseen })).toMatchObject({ isHalted: true })
   })
 })

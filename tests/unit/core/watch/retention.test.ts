@@ -26,7 +26,7 @@ describe('the retention of a topic', () => {
     expect(readRetention(configs(values as Record<string, string>))).toEqual(retention)
   })
 
-  test('is not known without one of its settings', () => {
+  test('retention is unknown without one of its settings', () => {
     for (const name of configs({}).keys()) {
       const some = configs({})
       some.delete(name)

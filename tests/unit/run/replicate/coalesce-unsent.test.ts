@@ -1,5 +1,5 @@
 // Small batches that wait for each other go out as one, on a target that takes its time. Records
-// are real here: only what can be opened can be joined.
+// are real here: only what can be opened can be coalesced.
 
 import { expect, test } from 'vitest'
 import {
@@ -43,7 +43,7 @@ function ordersWorld(): World {
   return world
 }
 
-test('small batches that wait for each other arrive as one, record by record', async () => {
+test('small batches that wait to be sent arrive as one, with every record', async () => {
   const world = ordersWorld()
   farTarget(world)
   writeSmall(world.sourceLog('orders'), 500)
@@ -60,7 +60,29 @@ test('small batches that wait for each other arrive as one, record by record', a
   })
 })
 
-test('what was sent before goes out again as it was, and only what follows is joined', async () => {
+test('batches that arrive one by one behind a far target go out together', async () => {
+  const world = ordersWorld()
+  farTarget(world)
+  // A broker answers as soon as a batch is appended; the double only when its wait is over.
+  world.source.control('fetch', (serve, leaderId, request) =>
+    serve(leaderId, { ...request, maxWaitMs: 1 }),
+  )
+  const source = world.sourceLog('orders')
+  const startedMs = world.clock.nowMs()
+  const following = world.run('orders', { isContinuous: true, deadlineMs: startedMs + 10_000 })
+  for (let each = 0; each < 500; each += 1) {
+    writeSmall(source, 1)
+    await world.clock.wait(1)
+  }
+  await world.clock.wait(ROUND_TRIP_MS * 10)
+
+  // Sent one batch at a time, 15 records would be there by now.
+  expect(world.targetLog('orders').logEnd).toBe(500n)
+  await following
+  expect(seen(world.targetLog('orders'))).toEqual(seen(source))
+})
+
+test('a batch that was sent is repeated unchanged, and only later batches are coalesced', async () => {
   const world = ordersWorld()
   farTarget(world, { kind: 'answer-lost' })
   const source = world.sourceLog('orders')
@@ -72,7 +94,7 @@ test('what was sent before goes out again as it was, and only what follows is jo
   expect(seen(world.targetLog('orders'))).toEqual(seen(source))
 })
 
-test('large batches are passed on as they are', async () => {
+test('large batches are sent unchanged', async () => {
   const world = ordersWorld()
   farTarget(world)
   const source = world.sourceLog('orders')

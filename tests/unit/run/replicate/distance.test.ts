@@ -82,7 +82,7 @@ test('batches worth a request do not wait for the answers of the first five', as
   expect(world.inFlight.max).toBeLessThanOrEqual(inFlightRequestsMax)
 })
 
-test('when more answers are lost than a broker remembers batches, it is looked what arrived', async () => {
+test('when more responses are lost than a broker remembers batches, the log of the target is compared', async () => {
   const lost = Array.from({ length: 40 }, (_, index) => [20 + index, 'answer-lost'] as const)
   const world = farWorld(new Map(lost))
   const written = writeLarge(world.sourceLog('orders'), 200)
@@ -95,7 +95,7 @@ test('when more answers are lost than a broker remembers batches, it is looked w
   expect(await producerEpoch(world)).toBe(1)
 })
 
-test('whatever is lost or refused with many requests in flight: every record once, in order', async () => {
+test('with many requests in flight, losses and refusals leave every record once and in order', async () => {
   const fault = fc.constantFrom<Fault>('lost', 'answer-lost', 'refused')
   const faults = fc.array(fc.tuple(fc.nat({ max: 120 }), fault), { maxLength: 40 })
   await fc.assert(

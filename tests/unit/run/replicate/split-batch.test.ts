@@ -33,7 +33,7 @@ function worldTaking(batchBytesMax: number): World {
 
 const even = Array<number>(16).fill(VALUE_BYTES)
 
-test('are halved until they fit, in order, between the others, with no incident', async () => {
+test('batches too large for the target are halved until they fit, in order and without an incident', async () => {
   const world = worldTaking(400)
   writeRecordsOf(world, [10])
   writeRecordsOf(world, even)
@@ -48,7 +48,7 @@ test('are halved until they fit, in order, between the others, with no incident'
   expect(await world.storedIncidents()).toEqual([])
 })
 
-test('halt in front of the one record that is too large by itself, with all before it copied', async () => {
+test('a single record too large for the target halts the partition, with all records before it copied', async () => {
   const world = worldTaking(400)
   writeRecordsOf(world, [10, 20, 30, 1000, 40])
 
@@ -61,7 +61,7 @@ test('halt in front of the one record that is too large by itself, with all befo
   expect(bodies(world.targetLog('orders'))).toEqual(bodies(world.sourceLog('orders')).slice(0, 3))
 })
 
-test('of a dead owner are recognized from their halves', async () => {
+test('the halves that a dead owner sent are recognized and not repeated', async () => {
   const world = worldTaking(400)
   writeRecordsOf(world, even)
   let writes = 0
