@@ -1,7 +1,6 @@
 // Owns starting the parts of a measurement as processes of their own, so that they do not share one
-// thread with what is measured, and talking with them: an order at the start, then requests by
-// standard input and reports by standard output, a line each. Not what they do (paced-producer.ts,
-// tail-reader.ts, follower.ts).
+// thread with what is measured: an order as an argument, reports as lines of standard output. Does
+// not own what the parts do (parts/, compare/contenders/limit-part.ts, compare/records/).
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -14,7 +13,6 @@ export type Part<Report> = {
   onReport(take: (report: Report) => void): void
   /** The next report not taken yet. @throws when the part ends before. */
   nextReport(): Promise<Report>
-  send(request: string): void
   /** SIGKILL; resolves when the process is gone. */
   kill(): Promise<void>
 }
@@ -59,9 +57,6 @@ export function startPart<Report>(
       const early = exited.then(() => Promise.reject(new Error(`${script} ended too early`)))
       return Promise.race([report.promise, early])
     },
-    send: request => {
-      child.stdin.write(`${request}\n`)
-    },
     async kill() {
       isKilled = true
       child.kill('SIGKILL')
@@ -80,11 +75,9 @@ export function report(what: unknown): void {
   process.stdout.write(`${JSON.stringify(what)}\n`)
 }
 
-/** In a part: takes requests, and ends when nobody is left to make any. */
-export function takeRequests(take: (request: string) => void): void {
-  createInterface({ input: process.stdin })
-    .on('line', take)
-    .once('close', () => process.exit(0))
+/** In a part: exits when the process that started it closes its standard input, by ending. */
+export function exitWithStarter(): void {
+  process.stdin.once('close', () => process.exit(0)).resume()
 }
 
 /** Monotonic, and the same for all processes of a machine (CLOCK_MONOTONIC), ns. */

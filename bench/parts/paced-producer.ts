@@ -7,7 +7,7 @@
 import { openCluster } from '../../lib/io/cluster/cluster.ts'
 import { bodyOf, writeRecords } from '../../lib/kafka/record.ts'
 import { frameBatch } from '../../lib/kafka/record-batch.ts'
-import { machineNs, orderOf, report, takeRequests } from '../part.ts'
+import { exitWithStarter, machineNs, orderOf, report } from '../part.ts'
 
 export type ProducerOrder = {
   readonly brokers: string
@@ -85,5 +85,5 @@ async function main(order: ProducerOrder): Promise<void> {
   }, TICK_MS)
 }
 
-takeRequests(() => undefined)
+exitWithStarter()
 await main(orderOf<ProducerOrder>())

@@ -5,7 +5,7 @@
 import { openCluster } from '../../lib/io/cluster/cluster.ts'
 import { readRecords } from '../../lib/kafka/record.ts'
 import { readRecordBatches, recordBytes } from '../../lib/kafka/record-batch.ts'
-import { machineNs, orderOf, report, takeRequests } from '../part.ts'
+import { exitWithStarter, machineNs, orderOf, report } from '../part.ts'
 
 export type ReaderOrder = {
   readonly brokers: string
@@ -82,5 +82,5 @@ async function main({ brokers, topic }: ReaderOrder): Promise<void> {
   }
 }
 
-takeRequests(() => undefined)
+exitWithStarter()
 await main(orderOf<ReaderOrder>())

@@ -7,7 +7,7 @@
 
 import { createTopicAdmin } from '../../../lib/io/admin/topic-admin.ts'
 import { openCluster } from '../../../lib/io/cluster/cluster.ts'
-import { orderOf, report, takeRequests } from '../../part.ts'
+import { exitWithStarter, orderOf, report } from '../../part.ts'
 import { type Lane, nextBatch, type Prepared, prepareLanes } from './limit-lanes.ts'
 import { type Broker, openFetchLink, openProduceLink, type PreparedBatch } from './limit-wire.ts'
 
@@ -234,7 +234,7 @@ async function main(order: LimitOrder): Promise<void> {
   report({ kind: 'done', records, ...copied } satisfies LimitReport)
 }
 
-takeRequests(() => undefined)
+exitWithStarter()
 main(orderOf<LimitOrder>()).catch(error => {
   report({ kind: 'failed', why: String(error) } satisfies LimitReport)
   process.exit(1)

@@ -11,7 +11,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import kafkajs, { type IHeaders, type KafkaMessage } from 'kafkajs'
 import '../../../localstack/scratch/kafkajs-codecs.ts'
-import { orderOf, report, takeRequests } from '../../part.ts'
+import { exitWithStarter, orderOf, report } from '../../part.ts'
 
 export type PartitionChecksum = {
   readonly records: number
@@ -135,7 +135,7 @@ async function readAll({ brokers, topic, partitions }: ReadOrder): Promise<Parti
   return sums.map(each => each.end())
 }
 
-takeRequests(() => undefined)
+exitWithStarter()
 readAll(orderOf<ReadOrder>()).then(
   partitions => report({ kind: 'read', partitions } satisfies ReadReport),
   error => report({ kind: 'failed', why: String(error) } satisfies ReadReport),
