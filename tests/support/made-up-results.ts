@@ -5,6 +5,7 @@ import {
   type CatchUp,
   type CatchUpCase,
   type CatchUpRun,
+  type ContenderName,
   contenderNames,
   type Provenance,
   type Results,
@@ -52,7 +53,7 @@ const speeds: Record<string, number> = {
 
 export function catchUpRun(
   caseName: string,
-  contender: string,
+  contender: ContenderName,
   change: Partial<CatchUpRun> = {},
 ): CatchUpRun {
   const speed = speeds[contender] ?? 1

@@ -1,6 +1,8 @@
 // Owns what everything that is measured side by side has in common: how it is told what to copy,
 // and what is known of it while it runs. Nothing is measured here.
 
+import type { ContenderName } from '../results/results.ts'
+
 /** What one contender copies in one run: one topic, all of it, by a route no other run used. */
 export type Job = {
   /** `127.0.0.1:port`. */
@@ -28,7 +30,7 @@ export type RunningContender = {
 }
 
 export type Contender = {
-  readonly name: string
+  readonly name: ContenderName
   /** MB of resident memory; taking more is an error, as in Lambda. null: no limit. */
   readonly memoryMaxMb: number | null
   /** Resolves when the process has been started: nothing was copied yet. */

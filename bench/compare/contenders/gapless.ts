@@ -20,6 +20,7 @@ import { openFlow } from '../../../lib/run/open-flow.ts'
 import { planFlow, workOf } from '../../../lib/run/plan/plan.ts'
 import type { StandInAws } from '../../../localstack/scratch/brokers.ts'
 import { machineMs, waitMs } from '../../part.ts'
+import type { ContenderName } from '../results/results.ts'
 import type { Contender, Job } from './contender.ts'
 import type { HostOrder } from './handler-host.ts'
 
@@ -39,7 +40,7 @@ export async function prepareTable(aws: StandInAws): Promise<void> {
 
 /** `memoryMb`: of the Lambda function. */
 export function gapless(input: {
-  readonly name: string
+  readonly name: ContenderName
   readonly memoryMb: number
   readonly aws: StandInAws
   /** Other settings of the flow than the defaults. */

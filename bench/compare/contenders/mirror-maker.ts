@@ -12,10 +12,11 @@ import {
 } from '../../../localstack/processes/os-process.ts'
 import { findJava } from '../../../localstack/processes/tools.ts'
 import { machineMs } from '../../part.ts'
+import type { ContenderName } from '../results/results.ts'
 import type { Contender, Job, RunningContender } from './contender.ts'
 
 export type MirrorMakerOptions = {
-  readonly name: string
+  readonly name: ContenderName
   /** false: as it ships. true: as its documentation tunes it for throughput. */
   readonly tuned: boolean
   /**

@@ -58,7 +58,11 @@ export async function waitUntil(
 }
 
 /** Names the contender's log and holds the end of it: the folder is gone after the measurement. */
-export async function stuckError({ name }: Contender, job: Job, what: string): Promise<Error> {
+export async function stuckError(
+  { name }: { readonly name: string },
+  job: Job,
+  what: string,
+): Promise<Error> {
   const files = (await readdir(job.dir)).filter(each => each.endsWith('.log'))
   const logs = await Promise.all(
     files.map(async file => {
