@@ -18,15 +18,18 @@ export function processorMs(pid: number): number | null {
   return (((user ?? 0) + (system ?? 0)) * 1000) / TICKS_PER_SECOND
 }
 
-/** The most resident memory so far (VmHWM), MB of 2^20 bytes; null once it is gone. */
+/** The most resident memory so far (VmHWM), MB of 2^20 bytes; null once the process is gone. */
 export function peakMemoryMb(pid: number): number | null {
-  const found = /VmHWM:\s+(\d+) kB/.exec(readProc(pid, 'status') ?? '')?.[1]
-  return found === undefined ? null : Number(found) / 1024
+  return statusMb(pid, 'VmHWM')
 }
 
-/** Resident memory now (VmRSS), MB of 2^20 bytes; null once it is gone. */
+/** Resident memory now (VmRSS), MB of 2^20 bytes; null once the process is gone. */
 export function memoryMb(pid: number): number | null {
-  const found = /VmRSS:\s+(\d+) kB/.exec(readProc(pid, 'status') ?? '')?.[1]
+  return statusMb(pid, 'VmRSS')
+}
+
+function statusMb(pid: number, field: string): number | null {
+  const found = new RegExp(`${field}:\\s+(\\d+) kB`).exec(readProc(pid, 'status') ?? '')?.[1]
   return found === undefined ? null : Number(found) / 1024
 }
 

@@ -28,6 +28,7 @@ import {
 } from '../../../lib/kafka/record-batch-layout.ts'
 import { coalesceBatches, packRecords, readSourceRecords } from '../../../lib/kafka/repack.ts'
 import { uuidFromTopicId } from '../../../lib/kafka/topic-id.ts'
+import { findLed } from '../../parts/one-broker.ts'
 import { type PreparedBatch, prepareBatch } from './limit-wire.ts'
 
 /** One partition of both sides. */
@@ -113,14 +114,12 @@ function remainderOf(records: number, batches: readonly PreparedBatch[]) {
 
 /** Every partition with the batches that go to its copy. Throws when there is no topic. */
 export async function prepareLanes(source: Cluster, topic: string): Promise<Prepared> {
-  const [described] = await source.describeTopics([topic])
-  if (described?.kind !== 'exists') throw new Error(`the source has no topic ${topic}`)
-  const { topicId, partitions } = described
-  const leaderId = partitions[0]?.leaderId ?? 0
-  const asked = partitions.map(({ partition, leaderEpoch }) => ({ topic, partition, leaderEpoch }))
+  const led = await findLed(source, topic)
+  if (led === null) throw new Error(`the source has no topic ${topic} with a leader`)
+  const { topicId, leaderId, partitions } = led
   const [starts, ends] = await Promise.all([
-    source.listOffsets(leaderId, 'log-start', asked),
-    source.listOffsets(leaderId, 'log-end', asked),
+    source.listOffsets(leaderId, 'log-start', partitions),
+    source.listOffsets(leaderId, 'log-end', partitions),
   ])
   const perLane = Math.floor(SAMPLES_OF_ALL_MAX / partitions.length)
   const samplesMax = BigInt(Math.min(SAMPLES_MAX, Math.max(SAMPLES_MIN, perLane)))

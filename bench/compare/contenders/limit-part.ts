@@ -6,8 +6,8 @@
 // ahead. Takes clusters of one broker.
 
 import { createTopicAdmin } from '../../../lib/io/admin/topic-admin.ts'
-import { openCluster } from '../../../lib/io/cluster/cluster.ts'
 import { exitWithStarter, orderOf, report } from '../../part.ts'
+import { openPlain } from '../../parts/one-broker.ts'
 import { type Lane, nextBatch, type Prepared, prepareLanes } from './limit-lanes.ts'
 import { type Broker, openFetchLink, openProduceLink, type PreparedBatch } from './limit-wire.ts'
 
@@ -47,8 +47,6 @@ export type LimitReport =
       readonly seconds: number
     }
   | { readonly kind: 'failed'; readonly why: string }
-
-const REQUEST_TIMEOUT_MS = 30_000
 
 function brokerOf(brokers: string): Broker {
   const [host = '', port = ''] = brokers.split(':')
@@ -215,11 +213,7 @@ async function copyAll(order: LimitOrder, prepared: Prepared) {
 }
 
 async function main(order: LimitOrder): Promise<void> {
-  const source = openCluster({
-    name: 'source',
-    config: { brokers: [order.sourceBrokers], tls: false },
-    requestTimeoutMs: REQUEST_TIMEOUT_MS,
-  })
+  const source = openPlain(order.sourceBrokers)
   const prepared = await prepareLanes(source, order.topic)
   await source.close()
   const admin = createTopicAdmin({

@@ -2,8 +2,8 @@
 // outside, alike for everyone: the ends of the copy's log, asked of the standby all the time, and
 // what the kernel counts of the processes. A copy that is not right has no figures.
 
-import { openCluster } from '../../../lib/io/cluster/cluster.ts'
 import { machineMs, waitMs } from '../../part.ts'
+import { countOffsets, findLed, openPlain } from '../../parts/one-broker.ts'
 import { peakMemoryMb, processorMs } from '../../process-usage.ts'
 import { type Contender, copyOf, type Job, type RunningContender } from '../contenders/contender.ts'
 import type { CatchUpRun } from '../results/results.ts'
@@ -11,7 +11,6 @@ import type { Scene } from './scene.ts'
 
 /** A contender that copies nothing, or stops in the middle, has failed after this long. */
 const COPY_MS_MAX = 600_000
-const REQUEST_TIMEOUT_MS = 30_000
 const LOOK_MS = 20
 
 export type Figures = Omit<CatchUpRun, 'case' | 'contender' | 'round'>
@@ -110,29 +109,11 @@ function usageOf(scene: Scene, pid: number): Usage | null {
 
 /** Counts the records of the copy, which has one leader, once it has all its partitions. */
 async function openEnds(job: Job, startedMs: number) {
-  const cluster = openCluster({
-    name: 'standby',
-    config: { brokers: job.targetBrokers.split(','), tls: false },
-    requestTimeoutMs: REQUEST_TIMEOUT_MS,
-  })
-  const topic = copyOf(job)
+  const cluster = openPlain(job.targetBrokers)
   for (;;) {
-    const [described] = await cluster.describeTopics([topic])
-    const partitions = described?.kind === 'exists' ? described.partitions : []
-    const leaderId = partitions[0]?.leaderId ?? null
-    const isThere = partitions.length === job.partitions
-    if (isThere && leaderId !== null && partitions.every(each => each.leaderId === leaderId)) {
-      const asked = partitions.map(each => ({ topic, ...each }))
-      return {
-        async count(): Promise<number> {
-          const listed = await cluster.listOffsets(leaderId, 'log-end', asked)
-          return listed.reduce((sum, { answer }) => {
-            // A broker may hear of a new partition later than of its topic.
-            return sum + (answer.kind === 'offset' ? Number(answer.offset) : 0)
-          }, 0)
-        },
-        close: () => cluster.close(),
-      }
+    const led = await findLed(cluster, copyOf(job))
+    if (led?.partitions.length === job.partitions) {
+      return { count: () => countOffsets(cluster, led), close: () => cluster.close() }
     }
     if (machineMs() - startedMs > COPY_MS_MAX) throw stuck(job, 0, Number.NaN)
     await waitMs(LOOK_MS)

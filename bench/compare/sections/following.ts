@@ -3,8 +3,9 @@
 
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Cluster, openCluster } from '../../../lib/io/cluster/cluster.ts'
+import type { Cluster } from '../../../lib/io/cluster/cluster.ts'
 import { machineMs, waitMs } from '../../part.ts'
+import { countOffsets, findLed, openPlain } from '../../parts/one-broker.ts'
 import { type Contender, copyOf, type Job, type RunningContender } from '../contenders/contender.ts'
 
 /** MirrorMaker 2 takes 10 s on an idle machine, and more with a thousand partitions. */
@@ -12,7 +13,6 @@ const COPY_MS_MAX = 120_000
 /** After the last record was written. */
 const CATCH_UP_MS_MAX = 60_000
 const LOOK_MS = 100
-const REQUEST_TIMEOUT_MS = 30_000
 const LOG_CHARACTERS_MAX = 3_000
 
 /** Resolves once the copy has as many partitions as its source; kills the contender otherwise. */
@@ -20,7 +20,9 @@ export async function startFollowing(contender: Contender, job: Job): Promise<Ru
   const running = await contender.start(job)
   try {
     await withBrokers(job.targetBrokers, target => {
-      const isThere = async () => (await describe(target, copyOf(job))).length === job.partitions
+      const isThere = async () => {
+        return (await findLed(target, copyOf(job)))?.partitions.length === job.partitions
+      }
       const what = `topic ${copyOf(job)} has not ${job.partitions} partitions`
       const watched = waitUntil(isThere, COPY_MS_MAX, () => stuckError(contender, job, what))
       return Promise.race([watched, running.failed])
@@ -74,11 +76,7 @@ export async function stuckError(
 }
 
 async function withBrokers<T>(brokers: string, work: (cluster: Cluster) => Promise<T>): Promise<T> {
-  const cluster = openCluster({
-    name: brokers,
-    config: { brokers: brokers.split(','), tls: false },
-    requestTimeoutMs: REQUEST_TIMEOUT_MS,
-  })
+  const cluster = openPlain(brokers)
   try {
     return await work(cluster)
   } finally {
@@ -86,18 +84,8 @@ async function withBrokers<T>(brokers: string, work: (cluster: Cluster) => Promi
   }
 }
 
-async function describe(cluster: Cluster, topic: string) {
-  const [described] = await cluster.describeTopics([topic])
-  const partitions = described?.kind === 'exists' ? described.partitions : []
-  return partitions.filter(each => each.leaderId !== null)
-}
-
-/** The sum over all partitions, which one broker leads. */
-async function logEndOf(cluster: Cluster, topic: string): Promise<bigint> {
-  const partitions = await describe(cluster, topic)
-  const asked = partitions.map(each => ({ topic, ...each }))
-  const listed = await cluster.listOffsets(partitions[0]?.leaderId ?? 1, 'log-end', asked)
-  return listed.reduce((sum, { answer }) => {
-    return answer.kind === 'offset' ? sum + answer.offset : sum
-  }, 0n)
+/** The sum over all partitions; 0 while the topic is not there. */
+async function logEndOf(cluster: Cluster, topic: string): Promise<number> {
+  const led = await findLed(cluster, topic)
+  return led === null ? 0 : countOffsets(cluster, led)
 }

@@ -12,7 +12,7 @@ import { type Contender, copyOf, type Job, type RunningContender } from '../cont
 import { type CountingProxy, startBrokerProxy, startTableProxy } from '../records/counting-proxy.ts'
 import type { IdleRun } from '../results/results.ts'
 import { startFollowing, stuckError } from './following.ts'
-import { contendersOf, type Scene } from './scene.ts'
+import { rivalsOf, type Scene } from './scene.ts'
 
 export type IdlePlan = {
   readonly partitions: readonly number[]
@@ -37,8 +37,8 @@ const SETTLE_LOOKS_MAX = 30
 /** By default 7.5 minutes when nothing else runs. */
 export async function measureIdle(
   scene: Scene,
-  plan: IdlePlan = idlePlan,
-  say: (text: string) => void = () => undefined,
+  plan: IdlePlan,
+  say: (text: string) => void,
 ): Promise<IdleRun[]> {
   const [source, target, table] = await Promise.all([
     startCounted('bench-idle-source'),
@@ -47,13 +47,12 @@ export async function measureIdle(
   ])
   const endpoint = `http://127.0.0.1:${table.port}`
   const aws = { ...scene.aws, endpoint, env: { ...scene.aws.env, AWS_ENDPOINT_URL: endpoint } }
-  const { gapless512, mirrorMakerDefaults, mirrorMakerTuned } = contendersOf({ ...scene, aws })
   const runs: IdleRun[] = []
   try {
     for (const partitions of plan.partitions) {
       const topic = `idle-${partitions}`
       await createTopic(connectTo(source.cluster), topic, { partitions })
-      for (const contender of [gapless512, mirrorMakerDefaults, mirrorMakerTuned]) {
+      for (const contender of rivalsOf({ ...scene, aws })) {
         const job: Job = {
           ...(await scene.jobFor({ topic, partitions }, { follows: true })),
           sourceBrokers: source.brokers,

@@ -13,7 +13,7 @@ import { type Contender, copyOf, type Job, type RunningContender } from '../cont
 import { compareCopy } from '../records/verify.ts'
 import type { LatencyRun, Percentiles } from '../results/results.ts'
 import { startFollowing, stuckError, untilCaughtUp, waitUntil } from './following.ts'
-import { contendersOf, type Scene } from './scene.ts'
+import { rivalsOf, type Scene } from './scene.ts'
 
 export type SteadyLoad = {
   readonly recordsPerSecond: number
@@ -54,13 +54,12 @@ const PACE_SHARE_MIN = 0.9
 /** By default 14 minutes when nothing else runs: 12 s of each run are starts and the comparison. */
 export async function measureLatency(
   scene: Scene,
-  plan: LatencyPlan = latencyPlan,
-  say: (text: string) => void = () => undefined,
+  plan: LatencyPlan,
+  say: (text: string) => void,
 ): Promise<LatencyRun[]> {
-  const { gapless512, mirrorMakerDefaults, mirrorMakerTuned } = contendersOf(scene)
-  const contenders = [gapless512, mirrorMakerDefaults, mirrorMakerTuned]
+  const contenders = rivalsOf(scene)
   const runs: LatencyRun[] = []
-  await warmBrokers(scene, gapless512, plan)
+  await warmBrokers(scene, plan)
   for (const load of plan.rates) {
     for (let round = 1; round <= plan.rounds; round += 1) {
       // Who comes first has the brokers as the one before left them: everyone has every place.
@@ -80,9 +79,10 @@ export async function measureLatency(
 }
 
 /** A run that counts for nothing: brokers that have just started answer several times later. */
-async function warmBrokers(scene: Scene, contender: Contender, plan: LatencyPlan): Promise<void> {
+async function warmBrokers(scene: Scene, plan: LatencyPlan): Promise<void> {
+  const [contender] = rivalsOf(scene)
   const [load] = plan.rates
-  if (load === undefined) return
+  if (contender === undefined || load === undefined) return
   await measureRun(scene, contender, { topic: 'steady-warm', load, plan: { ...plan, seconds: 5 } })
 }
 

@@ -5,22 +5,12 @@
 import Table from 'cli-table3'
 import { median, shown } from '../../statistics.ts'
 import { type CatchUpRun, contenderNames } from '../results/results.ts'
-import type { CatchUpPlan } from './cases.ts'
+import { type CatchUpPlan, warmUpCase } from './cases.ts'
 import { measureCatchUp, type Say } from './catch-up.ts'
 import type { Scene } from './scene.ts'
 
 const plans: readonly CatchUpPlan[] = [
-  {
-    rounds: 2,
-    case: {
-      name: '200 B, 4 partitions',
-      records: 2_000_000,
-      recordBytes: 200,
-      partitions: 4,
-      batchBytes: 16_384,
-      compression: 'none',
-    },
-  },
+  { rounds: 2, case: { ...warmUpCase, name: '200 B, 4 partitions' } },
 ]
 
 type Guard = {

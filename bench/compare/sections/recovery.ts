@@ -11,12 +11,11 @@ import {
 import { machineMs, waitMs } from '../../part.ts'
 import { processorMs } from '../../process-usage.ts'
 import { type Contender, copyOf, type Job, type RunningContender } from '../contenders/contender.ts'
-import { gapless } from '../contenders/gapless.ts'
 import { type CopyReader, openCopyReader } from '../records/copy-reader.ts'
 import { isGapless, logEndOf, tellOf } from '../records/loss.ts'
 import { type MarkedWriter, openMarkedWriter, type Written } from '../records/marked-writer.ts'
-import { contenderNames, type RecoveryRun } from '../results/results.ts'
-import { contendersOf, type Scene } from './scene.ts'
+import type { RecoveryRun } from '../results/results.ts'
+import { rivalsOf, type Scene } from './scene.ts'
 
 type Event = RecoveryRun['event']
 
@@ -55,29 +54,20 @@ type Outcome = {
   readonly logFrom: number
 }
 
-/** What of it all is measured; without it, everything. */
-type Choice = {
-  readonly events?: readonly Event[]
-  readonly contenders?: readonly (keyof ReturnType<typeof contendersHere>)[]
-}
-
 /**
  * `rounds` of every event and contender, one of `reset-while-stopped`. A record is waited for
  * `patienceSeconds`: on a busy machine MirrorMaker 2 starts in 40 s.
  */
 export async function measureRecovery(
   scene: Scene,
-  input: { readonly rounds: number; readonly patienceSeconds: number } & Choice,
+  { rounds, patienceSeconds }: { readonly rounds: number; readonly patienceSeconds: number },
 ): Promise<RecoveryRun[]> {
-  const { rounds, patienceSeconds, events = allEvents } = input
-  const here = contendersHere(scene)
-  const named =
-    input.contenders ?? (['gapless512', 'mirrorMakerDefaults', 'mirrorMakerTuned'] as const)
-  const contenders = named.map(each => here[each])
+  const flow = { onTruncation: 'continue' } as const
+  const contenders = rivalsOf(scene, flow)
   const runs: RecoveryRun[] = []
   for (let round = 1; round <= rounds; round += 1) {
     // Once is enough for what is the same every time, and keeps the whole below ten minutes.
-    for (const event of events.filter(each => round === 1 || each !== 'reset-while-stopped')) {
+    for (const event of allEvents.filter(each => round === 1 || each !== 'reset-while-stopped')) {
       for (const contender of round % 2 === 1 ? contenders : contenders.toReversed()) {
         const measured = await runOnce(scene, contender, event, patienceSeconds * 1000)
         runs.push({ event, contender: contender.name, round, patienceSeconds, ...measured })
@@ -85,14 +75,6 @@ export async function measureRecovery(
     }
   }
   return runs
-}
-
-function contendersHere(scene: Scene) {
-  const { mirrorMakerDefaults, mirrorMakerTuned } = contendersOf(scene)
-  const name = contenderNames.gapless512
-  const flow = { onTruncation: 'continue' } as const
-  const gapless512 = gapless({ name, memoryMb: 512, aws: scene.aws, flow })
-  return { gapless512, mirrorMakerDefaults, mirrorMakerTuned }
 }
 
 let topics = 0

@@ -4,6 +4,7 @@
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Policies } from '../../../lib/core/config/defaults.ts'
 import { fetchKafka } from '../../../localstack/artifacts.ts'
 import {
   removeStarted,
@@ -82,4 +83,16 @@ export function contendersOf(
     mirrorMakerTuned: mirrorMaker({ name: mirrorMakerTuned, tuned: true, ...codec }),
     limit,
   }
+}
+
+/** gapless with 512 MB and both configurations of MirrorMaker 2. `flow`: settings of gapless. */
+export function rivalsOf(scene: Scene, flow: Partial<Policies> = {}): readonly Contender[] {
+  const { mirrorMakerDefaults, mirrorMakerTuned } = contendersOf(scene)
+  const gapless512 = gapless({
+    name: contenderNames.gapless512,
+    memoryMb: 512,
+    aws: scene.aws,
+    flow,
+  })
+  return [gapless512, mirrorMakerDefaults, mirrorMakerTuned]
 }
