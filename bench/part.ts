@@ -9,15 +9,15 @@ import { createInterface } from 'node:readline'
 
 export type Part<Report> = {
   readonly pid: number
-  /** Called for each report from now on; those of before are kept until then. */
+  /** Calls `take` for each report, first with those that came before this call. */
   onReport(take: (report: Report) => void): void
-  /** The next report not taken yet. @throws when the part ends before. */
+  /** The next report. @throws when the part ends without one. */
   nextReport(): Promise<Report>
   /** SIGKILL; resolves when the process is gone. */
   kill(): Promise<void>
 }
 
-/** Starts `bench/<script>`. The process ends when this one does. */
+/** Starts `bench/<script>`. The part ends when this process ends (`exitWithStarter`). */
 export function startPart<Report>(
   script: string,
   order: unknown,
@@ -34,7 +34,7 @@ export function startPart<Report>(
   const kept: Report[] = []
   let isKilled = false
   createInterface({ input: child.stdout }).on('line', line => {
-    // Its last line may have been cut off.
+    // The last line of a killed part may be cut off.
     if (isKilled) return
     const report = JSON.parse(line) as Report
     if (take === null) kept.push(report)
@@ -65,17 +65,17 @@ export function startPart<Report>(
   }
 }
 
-/** In a part: its order. */
+/** Called in a part: returns its order. */
 export function orderOf<Order>(): Order {
   return JSON.parse(process.argv[2] ?? 'null')
 }
 
-/** In a part: tells whoever started it. */
+/** Called in a part: sends a report to the process that started it. */
 export function report(what: unknown): void {
   process.stdout.write(`${JSON.stringify(what)}\n`)
 }
 
-/** In a part: exits when the process that started it closes its standard input, by ending. */
+/** Called in a part: exits when standard input closes, because the starting process has ended. */
 export function exitWithStarter(): void {
   process.stdin.once('close', () => process.exit(0)).resume()
 }
@@ -85,7 +85,7 @@ export function machineNs(): bigint {
   return process.hrtime.bigint()
 }
 
-/** The same in ms. */
+/** The time of `machineNs` in ms. */
 export function machineMs(): number {
   return Number(machineNs()) / 1e6
 }

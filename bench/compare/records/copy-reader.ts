@@ -1,5 +1,5 @@
-// Owns what a consumer of the copy sees of marked records (marked-writer.ts): when each came first,
-// and how often it came. Reads partition 0 from the log start on, as soon as there is a copy.
+// A consumer of the copy of marked records (marked-writer.ts): when each record arrived first, and
+// how often it arrived. Reads partition 0 from the log start, as soon as the copy exists.
 
 import type { Cluster } from '../../../lib/io/cluster/cluster.ts'
 import { machineMs, waitMs } from '../../part.ts'
@@ -9,14 +9,14 @@ import { VALUE_BYTES, type Written } from './marked-writer.ts'
 export type Balance = { readonly lost: number; readonly twice: number }
 
 export type CopyReader = {
-  /** Resolves with null when it has not come for so long; the machine's time, ms. */
+  /** The machine's time of the first such arrival, ms; null where none came within `patienceMs`. */
   firstOf(
     isMeant: (mark: string, number: number) => boolean,
     patienceMs: number,
   ): Promise<number | null>
-  /** How many records came, those that came before among them. */
+  /** How many records arrived, repeated ones included. */
   records(): number
-  /** Of these phases: what is not there, and what is there more than once. */
+  /** How many records of these phases are missing, and how many arrived more than once. */
   balance(phases: readonly Written[]): Balance
   close(): Promise<void>
 }
@@ -49,7 +49,7 @@ export function openCopyReader(brokers: string, topic: string): CopyReader {
           const seen = firsts[looked]
           if (seen !== undefined && isMeant(seen.mark, seen.number)) return seen.atMs
         }
-        // What ended the reading is thrown here.
+        // An error of the reading loop is thrown here.
         await Promise.race([waitMs(LOOK_MS), reading])
       }
       return null

@@ -1,6 +1,6 @@
-// Owns the records with which it is found out what a fault cost: each has a mark of the phase it
-// was written in and a number, so that whoever reads the copy knows which ones are there, and how
-// often. One partition, 0. Written from here: a few hundred batches a second do not need a process.
+// Writes the records that show the cost of a fault: each has a mark of its phase and a number, so
+// that a reader of the copy finds missing and duplicated records. Partition 0 only. Runs in this
+// process: a few hundred batches a second do not need their own.
 //
 //   value   `mark number`, spaces up to VALUE_BYTES
 
@@ -8,23 +8,23 @@ import { bodyOf } from '../../../lib/kafka/record.ts'
 import { machineMs, waitMs } from '../../part.ts'
 import { batchOf, findLed, openPlain, produceBatch } from '../../parts/one-broker.ts'
 
-/** Of one phase. What was acknowledged is what the source had. */
+/** The acknowledged records of one phase. */
 export type Written = {
   readonly mark: string
-  /** When each record was sent, by its number; the machine's time, ms. */
+  /** The machine's time at which each record was sent, by its number, ms. */
   readonly sentAtMs: number[]
 }
 
 export type Pace = {
   readonly written: Written
-  /** Resolves when everything that was sent is acknowledged. @throws what kept it from that. */
+  /** Resolves when every sent record is acknowledged. @throws the error of a failed batch. */
   end(): Promise<void>
 }
 
 export type MarkedWriter = {
-  /** As fast as batches are acknowledged, one by one. */
+  /** Writes one batch after the other, each when the previous one is acknowledged. */
   write(mark: string, records: number): Promise<Written>
-  /** At an even pace from now on. */
+  /** Writes at an even pace from now on. */
   pace(mark: string, recordsPerSecond: number): Pace
   close(): Promise<void>
 }
@@ -32,14 +32,14 @@ export type MarkedWriter = {
 export const VALUE_BYTES = 200
 const BATCH_RECORDS_MAX = 500
 const PACED_BATCH_MS = 10
-/** A topic that was recreated has no leader yet: its first batch is sent again until it has. */
+/** A recreated topic has no leader at first: its first batch is sent again until it has one. */
 const RETRY_MS = 5
 const RETRIES_MAX = 2_000
 
-/** `topic` may be deleted and recreated in between, while nothing is written. */
+/** `topic` may be deleted and recreated while no write is under way. */
 export function openMarkedWriter(brokers: string, topic: string): MarkedWriter {
   const cluster = openPlain(brokers)
-  /** False where the topic is not there yet. */
+  /** False where the topic does not exist yet. */
   const produce = async (records: Buffer): Promise<boolean> => {
     const led = await findLed(cluster, topic)
     if (led === null) return false
@@ -83,7 +83,7 @@ export function openMarkedWriter(brokers: string, topic: string): MarkedWriter {
         }
       }
       const ended = work()
-      // Whoever ends the pace hears of it.
+      // `end` reports a failure; until then it must not be an unhandled rejection.
       ended.catch(() => undefined)
       return {
         written,

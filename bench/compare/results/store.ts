@@ -1,5 +1,5 @@
-// Owns the file bench/results.json: read and checked, one section replaced, written. Does not own
-// its form (results.ts) nor what is made of it (report.ts).
+// Owns the file bench/results.json: reading, checking, replacing sections, writing. Does not own
+// its form (results.ts) or the report (report.ts).
 
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,7 +8,7 @@ import { type Results, resultsSchema } from './results.ts'
 
 export const resultsPath = join(import.meta.dirname, '../../results.json')
 
-/** Throws with every place that is not in the form of results.ts. */
+/** Throws naming every place that does not fit the schema of results.ts. */
 export function parseResults(text: string, origin: string): Results {
   const parsed = resultsSchema.safeParse(JSON.parse(text))
   if (parsed.success) return parsed.data
@@ -18,17 +18,17 @@ export function parseResults(text: string, origin: string): Results {
   )
 }
 
-/** Without a file nothing was measured. */
+/** A missing file means that nothing was measured. */
 export function readResults(path = resultsPath): Results {
   return existsSync(path) ? parseResults(readFileSync(path, 'utf8'), path) : {}
 }
 
-/** What was measured replaces those sections; the others stay as they were measured before. */
+/** Measured sections replace their predecessors; the others stay. */
 export function mergeResults(before: Results, measuredNow: Results): Results {
   return { ...before, ...measuredNow }
 }
 
-/** Reads, merges, checks and writes; sections in one order, so that a diff shows what changed. */
+/** Merges the measured sections into the file, and checks the whole before it is written. */
 export function saveSections(measuredNow: Results, path = resultsPath): Results {
   const merged = mergeResults(readResults(path), measuredNow)
   const text = formatResults(merged)
@@ -37,7 +37,7 @@ export function saveSections(measuredNow: Results, path = resultsPath): Results 
   return checked
 }
 
-/** Sections in the order of the schema. */
+/** Sections in the order of the schema, so that a diff shows only changed figures. */
 export function formatResults(results: Results): string {
   const ordered = Object.keys(resultsSchema.unwrap().shape) as (keyof Results)[]
   const sections = ordered.map(name => [name, results[name]])

@@ -1,6 +1,6 @@
-// Measures what a cold start costs side by side: from the start of the process to the first record
-// on the standby, and the processor's time until then. A few records wait at the source, in a topic
-// that each contender copies to a place of its own.
+// Measures cold starts side by side: time and processor time from the start of the process to the
+// first record on the standby. A few records wait in one topic of the source; each contender copies
+// it to its own topic.
 
 import type { Cluster } from '../../../lib/io/cluster/cluster.ts'
 import { connectTo, createTopic, produceBatches } from '../../../localstack/scratch/topics.ts'
@@ -18,7 +18,7 @@ const VALUE_BYTES = 200
 const LOOK_MS = 5
 const PATIENCE_MS = 60_000
 
-/** `rounds` of every contender, besides a first one that does not count: its brokers are new. */
+/** `rounds` of each contender, after a first round that does not count because brokers are cold. */
 export async function measureColdStart(
   scene: Scene,
   { rounds }: { readonly rounds: number },
@@ -34,7 +34,7 @@ export async function measureColdStart(
   const runs: ColdStartRun[] = []
   try {
     for (let round = 0; round <= rounds; round += 1) {
-      // Whoever comes first finds the machine in another state than the last one.
+      // The order alternates: the first contender finds the machine in another state than the last.
       for (const contender of round % 2 === 0 ? contenders : contenders.toReversed()) {
         const run = await startOnce(scene, standby, contender)
         if (round > 0) runs.push({ ...run, round })
@@ -63,7 +63,7 @@ async function startOnce(
   }
 }
 
-/** Resolves with the processor's time that the process has taken by then, ms. */
+/** Resolves with the processor time of the process until the first record, ms. */
 async function untilFirstRecord(
   standby: Cluster,
   copy: string,
@@ -72,7 +72,7 @@ async function untilFirstRecord(
   let usedMs = 0
   let led: LedTopic | null = null
   while (machineMs() - startedAtMs < PATIENCE_MS) {
-    // A process that has nothing left to do may be gone when its record is seen.
+    // A process may have ended by the time its record is seen.
     usedMs = processorMs(pid) ?? usedMs
     led ??= await findLed(standby, copy)
     if (led !== null && (await countOffsets(standby, led)) > 0) return processorMs(pid) ?? usedMs

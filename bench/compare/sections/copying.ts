@@ -1,6 +1,6 @@
-// Owns the measurement of one run: a contender copies a backlog, and what it took is taken from
-// outside, alike for everyone: the ends of the copy's log, asked of the standby all the time, and
-// what the kernel counts of the processes. A copy that is not right has no figures.
+// Owns the measurement of one run: a contender copies a backlog, and all contenders are measured
+// alike from outside: the log end offsets of the copy, polled, and the kernel's counts for the
+// processes. An incomplete copy has no figures.
 
 import { machineMs, waitMs } from '../../part.ts'
 import { countOffsets, findLed, openPlain } from '../../parts/one-broker.ts'
@@ -9,7 +9,7 @@ import { type Contender, copyOf, type Job, type RunningContender } from '../cont
 import type { CatchUpRun } from '../results/results.ts'
 import type { Scene } from './scene.ts'
 
-/** A contender that copies nothing, or stops in the middle, has failed after this long. */
+/** A contender that has not copied everything after this long has failed. */
 const COPY_MS_MAX = 600_000
 const LOOK_MS = 20
 
@@ -53,12 +53,14 @@ async function watchCopy(
   try {
     for (;;) {
       const found = await ends.count()
-      // Of a process that has ended just now, what it had taken at the last look.
+      // When the process has ended between two looks, its usage at the last look counts.
       const usage: Usage | undefined = usageOf(scene, running.pid) ?? last?.usage
       if (usage === undefined) throw new Error(`${copyOf(job)}: the process ended at once`)
       peakMb = peakMemoryMb(running.pid) ?? peakMb
       if (memoryMaxMb !== null && peakMb > memoryMaxMb) {
-        throw new Error(`${copyOf(job)}: took ${peakMb} MB of memory, and has ${memoryMaxMb} MB`)
+        throw new Error(
+          `${copyOf(job)}: used ${peakMb} MB of memory; its limit is ${memoryMaxMb} MB`,
+        )
       }
       last = { atMs: machineMs(), records: found, usage }
       if (found > 0) first ??= last
@@ -80,7 +82,8 @@ function figuresOf(input: {
 }): Figures {
   const { first, last, startedMs, peakMb } = input
   const copied = last.records - first.records
-  if (copied === 0) throw new Error('copied between two looks: too few records to measure')
+  if (copied === 0)
+    throw new Error('the whole copy arrived between two looks: too few records to measure')
   const microsOf = (name: keyof Usage) => ((last.usage[name] - first.usage[name]) * 1000) / copied
   return {
     recordsPerSecond: rounded((copied * 1000) / (last.atMs - first.atMs), 0),
@@ -107,7 +110,7 @@ function usageOf(scene: Scene, pid: number): Usage | null {
   return { replicator, source, target }
 }
 
-/** Counts the records of the copy, which has one leader, once it has all its partitions. */
+/** Resolves once the copy has all its partitions; then counts its records. */
 async function openEnds(job: Job, startedMs: number) {
   const cluster = openPlain(job.targetBrokers)
   for (;;) {

@@ -1,5 +1,5 @@
-// Owns the start of a contender that follows: until its copy has all of its partitions, and until
-// the copy has caught up. One that never gets there is an error with the end of what it logged.
+// Owns the start of a contender that follows: until its copy has all partitions, and until the copy
+// has caught up. A contender that gets stuck is an error with the end of its log.
 
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -10,12 +10,14 @@ import { type Contender, copyOf, type Job, type RunningContender } from '../cont
 
 /** MirrorMaker 2 takes 10 s on an idle machine, and more with a thousand partitions. */
 const COPY_MS_MAX = 120_000
-/** After the last record was written. */
+/** Counted from the last written record. */
 const CATCH_UP_MS_MAX = 60_000
 const LOOK_MS = 100
 const LOG_CHARACTERS_MAX = 3_000
 
-/** Resolves once the copy has as many partitions as its source; kills the contender otherwise. */
+/**
+ * Resolves once the copy has as many partitions as its source; kills a contender that gets stuck.
+ */
 export async function startFollowing(contender: Contender, job: Job): Promise<RunningContender> {
   const running = await contender.start(job)
   try {
@@ -23,7 +25,7 @@ export async function startFollowing(contender: Contender, job: Job): Promise<Ru
       const isThere = async () => {
         return (await findLed(target, copyOf(job)))?.partitions.length === job.partitions
       }
-      const what = `topic ${copyOf(job)} has not ${job.partitions} partitions`
+      const what = `topic ${copyOf(job)} does not have its ${job.partitions} partitions`
       const watched = waitUntil(isThere, COPY_MS_MAX, () => stuckError(contender, job, what))
       return Promise.race([watched, running.failed])
     })
@@ -34,19 +36,19 @@ export async function startFollowing(contender: Contender, job: Job): Promise<Ru
   }
 }
 
-/** Resolves once the copy ends where the source ends; nothing may be written any more. */
+/** Resolves once the copy has as many records as the source, which must not grow any more. */
 export async function untilCaughtUp(contender: Contender, job: Job): Promise<void> {
   await withBrokers(job.sourceBrokers, source =>
     withBrokers(job.targetBrokers, async target => {
       const records = await logEndOf(source, job.topic)
       const isThere = async () => (await logEndOf(target, copyOf(job))) === records
-      const what = `topic ${copyOf(job)} has not the ${records} records of its source`
+      const what = `topic ${copyOf(job)} does not have the ${records} records of its source`
       await waitUntil(isThere, CATCH_UP_MS_MAX, () => stuckError(contender, job, what))
     }),
   )
 }
 
-/** Looks again and again; `failure`: what is thrown after `msMax`. */
+/** Polls `holds`; throws the error of `failure` after `msMax`. */
 export async function waitUntil(
   holds: () => Promise<boolean>,
   msMax: number,
@@ -59,7 +61,9 @@ export async function waitUntil(
   }
 }
 
-/** Names the contender's log and holds the end of it: the folder is gone after the measurement. */
+/**
+ * The error quotes the end of the contender's logs: the folder is removed after the measurement.
+ */
 export async function stuckError(
   { name }: { readonly name: string },
   job: Job,
@@ -84,7 +88,7 @@ async function withBrokers<T>(brokers: string, work: (cluster: Cluster) => Promi
   }
 }
 
-/** The sum over all partitions; 0 while the topic is not there. */
+/** The sum of the log end offsets; 0 while the topic does not exist. */
 async function logEndOf(cluster: Cluster, topic: string): Promise<number> {
   const led = await findLed(cluster, topic)
   return led === null ? 0 : countOffsets(cluster, led)

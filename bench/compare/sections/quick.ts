@@ -1,6 +1,6 @@
-// Owns the guard: a copy of each kind against a baseline that is measured in the same minutes, so
-// that neither the machine nor its load decides. The floors are far below what is seen when nothing
-// else runs (RESULTS.md): what falls below one is a regression, not noise.
+// Owns the quick guard: ratios of gapless to baselines that are measured in the same minutes, so
+// that neither the machine nor its load decides. The floors are far below the ratios of a quiet
+// machine (RESULTS.md): a ratio below its floor is a regression, not noise.
 
 import Table from 'cli-table3'
 import { median, shown } from '../../statistics.ts'
@@ -48,7 +48,7 @@ const guards: readonly Guard[] = [
   },
 ]
 
-/** Prints what was found; false where a ratio is beyond its floor. */
+/** Prints the ratios. @returns false where a ratio is beyond its floor. */
 export async function guardRatios(scene: Scene, say: Say): Promise<boolean> {
   const names: readonly string[] = [
     contenderNames.gapless512,

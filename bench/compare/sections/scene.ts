@@ -1,5 +1,5 @@
-// Owns what every section of the comparison is measured on: two fresh brokers of this machine, the
-// table, and names and folders that no other run has.
+// Owns the scene of a section: two fresh brokers on this machine, the table, and a route and a
+// folder for each run.
 
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -23,11 +23,11 @@ export type Scene = {
   readonly source: TestCluster
   readonly target: TestCluster
   readonly aws: StandInAws
-  /** Of Kafka's own tools. */
+  /** The folder of the jars of Kafka's own tools. */
   readonly jars: string
-  /** For files of the section. */
+  /** A folder for the section's files. */
   readonly dir: string
-  /** What one contender is told in one run. */
+  /** The job of one contender in one run. */
   jobFor(
     topic: { readonly topic: string; readonly partitions: number },
     how?: { readonly follows: boolean },
@@ -69,7 +69,7 @@ export async function startScene(): Promise<Scene> {
 
 type Names = keyof typeof contenderNames
 
-/** Everyone who is compared, by the key of their name. `compression`: of the source's batches. */
+/** All contenders by the key of their name. `compression`: the codec of the source's batches. */
 export function contendersOf(
   { aws }: Scene,
   compression: MirrorMakerOptions['compression'] | null = null,
