@@ -1,5 +1,5 @@
-// Results of benchmarks that nobody measured, for tests of what is made of them. One round trip of
-// every section, and a way to change one contender's figures.
+// Invented benchmark results for tests of the report: every section, and a way to change the
+// figures of one contender.
 
 import {
   type CatchUp,
@@ -42,7 +42,7 @@ export const compressedCases: readonly CatchUpCase[] = (['lz4', 'zstd'] as const
 
 const singleCase = { ...plainCase, name: '200 B, batches of 1 record', batchBytes: 1 }
 
-/** How much faster than MirrorMaker 2's defaults each contender is. */
+/** The speed of each contender relative to MirrorMaker 2, tuned. */
 const speeds: Record<string, number> = {
   [contenderNames.gapless512]: 10,
   [contenderNames.gapless1024]: 10.4,
@@ -72,7 +72,7 @@ export function catchUpRun(
   }
 }
 
-/** All contenders, three rounds that differ a little. */
+/** All contenders in three rounds that differ a little. */
 export function catchUpOf(
   cases: readonly CatchUpCase[],
   changeOf: (run: CatchUpRun) => Partial<CatchUpRun> = () => ({}),
