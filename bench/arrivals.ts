@@ -1,16 +1,16 @@
-// Owns what is made of the arrivals of a tail reader: when new records came, and the longest times
-// without one. All times are the machine's (part.ts), ms.
+// Owns the arrivals that a tail reader reports: their times and ages, and the longest gaps between
+// them. All times are the machine's (part.ts), ms.
 
 import type { Part } from './part.ts'
 import type { ReaderReport } from './parts/tail-reader.ts'
 
 export type Arrivals = {
-  /** When each record came, in order, and how old it was. */
+  /** Arrival time and age of each record, in order of arrival. */
   readonly atMs: readonly number[]
   readonly ageMs: readonly number[]
 }
 
-/** Keeps every arrival that the reader reports from now on. */
+/** Collects every arrival that the reader reports from now on. */
 export function keepArrivals(reader: Part<ReaderReport>): Arrivals {
   const atMs: number[] = []
   const ageMs: number[] = []
@@ -24,7 +24,7 @@ export function keepArrivals(reader: Part<ReaderReport>): Arrivals {
   return { atMs, ageMs }
 }
 
-/** The longest time between two moments in which nothing came, those at its borders included. */
+/** The longest gap without an arrival between two times, the gaps at both ends included. */
 export function longestGapMs({ atMs }: Arrivals, fromMs: number, toMs: number): number {
   const within = atMs.filter(each => each > fromMs && each < toMs)
   const bounds = [fromMs, ...within, toMs]
@@ -33,7 +33,7 @@ export function longestGapMs({ atMs }: Arrivals, fromMs: number, toMs: number): 
   }, 0)
 }
 
-/** The first arrival after a moment of a record that was sent after it; null: none so far. */
+/** The first arrival of a record that was sent after `sinceMs`; null: none so far. */
 export function firstNewAfter({ atMs, ageMs }: Arrivals, sinceMs: number): number | null {
   const found = atMs.findIndex((at, index) => at - (ageMs[index] ?? 0) > sinceMs)
   return atMs[found] ?? null

@@ -1,11 +1,11 @@
 // Measures gapless and MirrorMaker 2 side by side, on the same data and the same brokers, and
-// writes what came out: bench/results.json, bench/RESULTS.md, bench/charts/, README.md.
+// writes the results: bench/results.json, bench/RESULTS.md, bench/charts/, README.md.
 //
 //   npm run bench -- [--only catch-up,growth,profile,latency,recovery,cold-start,idle] [--rounds 3]
-//   npm run bench -- --quick      under 4 minutes: ratios in this run against their floors; writes
-//                                 nothing, exits 1 where one is below
+//   npm run bench -- --quick      under 4 minutes: compares the ratios of this run with floors;
+//                                 writes nothing, exits 1 where a ratio is beyond its floor
 //
-// A section that is measured replaces that section; the others stay, with where they came from.
+// A measured section replaces its predecessor; the others stay, with their own provenance.
 
 import { parseArgs } from 'node:util'
 import { provenanceNow } from './compare/results/provenance.ts'
@@ -32,7 +32,10 @@ const { values } = parseArgs({
 const rounds = Number(values.rounds)
 const say = (text: string) => process.stderr.write(`${text}\n`)
 
-/** A section has found no record within this: on a busy machine MirrorMaker 2 starts in 40 s. */
+/**
+ * After this long a round counts as without a record. On a busy machine MirrorMaker 2 starts in 40
+ * s.
+ */
 const RECOVERY_PATIENCE_S = 90
 
 async function measured<Run>(measure: () => Promise<Run[]>): Promise<Measured<Run>> {
@@ -74,7 +77,8 @@ async function measureAll(names: readonly string[]): Promise<void> {
     if (measure === undefined) {
       throw new Error(`no section ${name}; there are ${Object.keys(sections).join(', ')}`)
     }
-    // Brokers of its own: what one section leaves behind is not in another one's figures.
+    // Each section has its own brokers, so that data of one section cannot change another's
+    // figures.
     const scene = await startScene()
     try {
       say(`Section ${name}`)

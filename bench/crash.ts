@@ -1,11 +1,11 @@
-// Measures one thing: how long after a worker was killed the first new record is on the standby.
-// Two processes of the functions under serverless-offline, side by side, each with its schedule, as
-// Lambda's outlives a worker; the one whose worker holds the lease is killed with SIGKILL, at
-// moments spread over the minute, and another one takes its place. Leases and ticks as by default.
+// Measures the time from the SIGKILL of a worker to the first new record on the standby. Two
+// processes of the functions run under serverless-offline, each with a schedule, because Lambda's
+// schedule outlives a worker. The process that holds the lease is killed at moments spread over the
+// minute, and a new process replaces it. Leases and ticks have their defaults.
 //
 //   npm run bench:crash -- [--kills 5] [--rate 200]
 //
-// The bound is the lease plus one tick. Takes a minute and a half for each kill.
+// The bound is the lease plus one tick. Each kill takes a minute and a half.
 
 import { cpus, loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -28,7 +28,7 @@ const { values } = parseArgs({
 
 const TICK_MS = 60_000
 const LOOK_MS = 50
-/** Beyond the bound: what is worse is a failure, not a figure. */
+/** Three times the bound: a longer wait is a failure, not a figure. */
 const PATIENCE_MS = 3 * (budgetDefaults.leaseMs + TICK_MS)
 
 const flow = { name: 'crashed', mode: 'continuous' } as const
@@ -42,19 +42,20 @@ async function found<T>(what: string, look: () => Promise<T | null> | T | null):
   for (;;) {
     const answer = await look()
     if (answer !== null) return answer
-    if (machineMs() - startedMs > PATIENCE_MS) throw new Error(`waited in vain for ${what}`)
+    if (machineMs() - startedMs > PATIENCE_MS)
+      throw new Error(`no ${what} within ${PATIENCE_MS} ms`)
     await waitMs(LOOK_MS)
   }
 }
 
-/** Owners are named host/process id/time: see newOwner. */
+/** Owners are named host/process id/time (newOwner). */
 async function holderOf(functions: readonly OfflineFunctions[]): Promise<OfflineFunctions | null> {
   const lease = (await world.checkpoints.list(flow.name)).checkpoints[0]?.lease
   if (lease?.untilMs == null) return null
   return functions.find(each => lease.owner.includes(`/${each.pid}/`)) ?? null
 }
 
-/** The next moment at which so many ms of a minute have gone. */
+/** Waits until `ms` of the present or the next minute have passed. */
 async function untilInMinute(ms: number): Promise<void> {
   await waitMs((ms - (Date.now() % TICK_MS) + TICK_MS) % TICK_MS)
 }
@@ -62,7 +63,7 @@ async function untilInMinute(ms: number): Promise<void> {
 try {
   await createTopic(connectTo(world.primary), topic, { partitions: 1 })
   let running = [await world.startFunctions(flow), await world.startFunctions(flow)]
-  await found('the first worker', () => holderOf(running))
+  await found('first worker', () => holderOf(running))
   const recordsPerSecond = Number(values.rate)
   const pace = { topic, partitions: 1, recordsPerSecond }
   const { arrivals, end } = await startTraffic(world, pace)
@@ -70,15 +71,15 @@ try {
   const tookMs: number[] = []
   for (let kill = 0; kill < kills; kill += 1) {
     const startedMs = machineMs()
-    await found('records on the standby', () => firstNewAfter(arrivals, startedMs))
+    await found('record on the standby', () => firstNewAfter(arrivals, startedMs))
     await untilInMinute(((kill + 0.5) * TICK_MS) / kills)
-    const victim = await found('the owner', () => holderOf(running))
+    const victim = await found('owner of the lease', () => holderOf(running))
     const second = (Date.now() % TICK_MS) / 1000
     const killedMs = machineMs()
     await victim.kill()
     const [next, first] = await Promise.all([
       world.startFunctions(flow),
-      found('a new record', () => firstNewAfter(arrivals, killedMs)),
+      found('new record on the standby', () => firstNewAfter(arrivals, killedMs)),
     ])
     running = [...running.filter(each => each !== victim), next]
     tookMs.push(first - killedMs)

@@ -1,12 +1,13 @@
-// Measures what distance costs: how fast `gapless run --once` copies a backlog when the standby is
-// a round trip of 80 ms away, when both clusters are, and when the standby is slow besides; and the
-// most memory its process takes, which a slow standby must not make grow. Brokers of this machine;
-// the distance is a proxy that every request passes. Prints one line of JSON per case.
+// Measures the cost of distance: how fast `gapless run --once` copies a backlog when the standby,
+// the source or both are a round trip of 80 ms away, and when the standby is slow, too; and the
+// peak memory, which must not grow with a slow standby. The brokers run on this machine behind a
+// proxy that delays every request. Prints one line of JSON per case.
 //
 //   npm run bench:distance -- [--records 1000000] [--size 200] [--partitions 4] [--round-trip 80]
 //       [--slow-bytes 4194304]   bytes per second of the slow standby
-//       [--batch-bytes 16384]    batch.size of the producer: at a distance it decides, because so
-//                                many requests are in flight, with one batch of each partition
+//       [--batch-bytes 16384]    batch.size of the producer; it limits throughput at a distance,
+//                                because a request carries one batch of each partition and the
+//                                number of requests in flight is limited
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { cpus, tmpdir } from 'node:os'
@@ -35,7 +36,7 @@ const near: Distance = { oneWayMs: 0 }
 const far: Distance = { oneWayMs: roundTripMs / 2 }
 const slow: Distance = { ...far, bytesPerSecondMax: Number(values['slow-bytes']) }
 
-/** A cluster with a listener behind each of `distances`, and the address of each. */
+/** A cluster with one listener for each of `distances`, behind a proxy with that distance. */
 async function startAt(name: string, distances: Readonly<Record<string, Distance>>) {
   const proxies = await Promise.all(
     Object.entries(distances).map(async ([listener, distance]) => {
@@ -86,13 +87,13 @@ try {
   for (const [from, to] of cases) {
     const name = `${from}-${to}`.toLowerCase()
     const config = join(dir, `${name}.json`)
-    // Each case is a flow of its own with topics of its own, so it copies everything again.
+    // Each case has its own flow and standby topics, so it copies everything again.
     const clusters = {
       [name]: { brokers: source.at(from) },
       standby: { brokers: target.at(to) },
     }
     const flow = { name, from: name, to: 'standby', topics: ['load'] }
-    // JSON is YAML.
+    // YAML accepts JSON.
     await writeFile(config, JSON.stringify({ clusters, flows: [flow] }))
     const env = { ...process.env, ...aws.env, GAPLESS_CONFIG: config, GAPLESS_TABLE: 'bench' }
     const run = await runOnce(env)

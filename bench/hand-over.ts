@@ -1,11 +1,11 @@
-// Measures one thing: for how long nothing new reaches the standby when a worker that follows its
-// partitions hands them to the next one. The functions under serverless-offline, brokers of this
-// machine, one producer at an even pace, one consumer on the standby.
+// Measures for how long no new record reaches the standby when a continuous worker hands its
+// partitions over to the next one. The functions run under serverless-offline on brokers of this
+// machine, with one producer at an even pace and one consumer on the standby.
 //
 //   npm run bench:hand-over -- [--rate 200] [--timeout 40] [--hand-overs 5] [--partitions 1]
 //
 // The gap of a hand-over is the longest time without a new record in the seconds around it, minus
-// the median of the same statistic in the middle of the workers' times. Prints a table.
+// the median of the same statistic halfway between two hand-overs. Prints a table.
 
 import { cpus, loadavg } from 'node:os'
 import { parseArgs } from 'node:util'
@@ -27,7 +27,7 @@ const { values } = parseArgs({
   },
 })
 
-/** Half of the window around a hand-over, and of those it is compared with. */
+/** Half of the window around a hand-over, and around the midpoint that it is compared with. */
 const WINDOW_MS = 3_000
 const LOOK_MS = 20
 const GOAL_MS = 1_000
@@ -36,13 +36,13 @@ const flow = 'handed'
 const topic = `${flow}.log`
 const params = { replicateTimeoutS: values.timeout }
 const partitions = Number(values.partitions)
-// From the start of one worker to its release, as functions/replicate.ts has it.
+// The time from the start of a worker to its release (functions/replicate.ts).
 const tenureMs = Number(values.timeout) * 1000 - budgetDefaults.reserveMs
 const world = await startOfflineWorld()
 
 type Seen = { readonly owner: string; readonly atMs: number }
 
-/** Whoever owns the last partition, from when on: as its row says, looked at again and again. */
+/** The successive owners of the last partition, each with its first time; polls the row. */
 async function watchOwners(until: (seen: readonly Seen[]) => boolean): Promise<Seen[]> {
   const seen: Seen[] = []
   while (!until(seen)) {
@@ -57,7 +57,7 @@ async function watchOwners(until: (seen: readonly Seen[]) => boolean): Promise<S
 try {
   await createTopic(connectTo(world.primary), topic, { partitions })
   const functions = await world.startFunctions({ name: flow, mode: 'continuous', params })
-  // Ends with the first worker, or with the functions: neither is measured.
+  // The invocation ends with the first worker or with the functions; neither is measured.
   functions.invoke('plan').catch(() => undefined)
   const [first] = await watchOwners(seen => seen.length > 0)
   const recordsPerSecond = Number(values.rate)

@@ -1,5 +1,5 @@
-// A part of measurements: a backlog by Kafka's own ProducerPerformance, and `gapless run --once`
-// in a process of its own, with the most memory that it took.
+// Owns two steps of measurements: filling a topic with Kafka's own ProducerPerformance, and running
+// `gapless run --once` in a process of its own, with its peak memory.
 
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -8,18 +8,18 @@ import { text } from 'node:stream/consumers'
 import { peakMemoryMb } from './process-usage.ts'
 
 const MEMORY_POLL_MS = 20
-/** Of one of Kafka's tools: the producer's has a line for every request that it repeats. */
+/** Of the output of one of Kafka's tools: ProducerPerformance prints a line for every retry. */
 const TOOL_OUTPUT_BYTES_MAX = 64 * 2 ** 20
 
 export type OneRun = {
   readonly recordsReplicated: number
-  /** What the command itself says that it took. */
+  /** The duration that the command itself reports. */
   readonly seconds: number
   readonly secondsWithStart: number
   readonly peakMemoryMb: number
 }
 
-/** Copies everything there is. Creates the table first, if there is none. */
+/** Runs `gapless init` and copies the whole backlog. */
 export async function runOnce(env: NodeJS.ProcessEnv): Promise<OneRun> {
   execFileSync('node', ['cli/gapless.ts', 'init'], { env, stdio: 'ignore' })
   const startedMs = performance.now()
@@ -43,7 +43,7 @@ export async function runOnce(env: NodeJS.ProcessEnv): Promise<OneRun> {
   }
 }
 
-/** Creates the topic and fills it. `producer`: more of its properties. */
+/** Creates the topic and fills it. `producer`: further producer properties. */
 export function fillTopic(backlog: {
   readonly jars: string
   readonly brokers: string
@@ -51,7 +51,7 @@ export function fillTopic(backlog: {
   readonly partitions: number
   readonly records: number
   readonly recordBytes: number
-  /** A file with a record in each line, to be drawn from; else random letters. */
+  /** A file with one record per line. Default: random letters. */
   readonly payloads?: string
   readonly producer: Readonly<Record<string, string | number>>
 }): void {
@@ -63,15 +63,15 @@ export function fillTopic(backlog: {
       maxBuffer: TOOL_OUTPUT_BYTES_MAX,
     })
     if (error !== undefined) throw error
-    // A producer that loses records says so on the way, and ends with 0.
+    // A producer that loses records prints an exception and still exits with 0.
     const complaint = /^[\w.$]*(?:Exception|Error)\b.*$/m.exec(`${stderr}\n${stdout}`)?.[0]
     if (status === 0 && complaint === undefined) return
     throw new Error(`${main} of ${topic} ended with ${status}: ${complaint ?? stderr}`)
   }
   const at = ['--bootstrap-server', brokers]
   tool('TopicCommand', [...at, '--create', '--topic', topic, '--partitions', partitions])
-  // Answers when every partition has its leader, and that one knows. A producer that is refused by
-  // one that does not know it yet was seen to send nothing to it for two minutes, and to give up.
+  // Answers once every partition has a leader that knows its role. A producer that started earlier
+  // was refused by such a broker, sent it nothing for two minutes, and gave up.
   tool('GetOffsetShell', [...at, '--topic', topic])
   const properties = Object.entries({ 'bootstrap.servers': brokers, acks: 'all', ...producer })
   tool('ProducerPerformance', [

@@ -1,7 +1,6 @@
 // Owns starting the parts of a measurement as processes of their own, so that they do not share one
-// thread with what is measured, and talking with them: an order at the start, then requests by
-// standard input and reports by standard output, a line each. Not what they do (paced-producer.ts,
-// tail-reader.ts, follower.ts).
+// thread with what is measured: an order as an argument, reports as lines of standard output. Does
+// not own what the parts do (parts/, compare/contenders/limit-part.ts, compare/records/).
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -10,16 +9,15 @@ import { createInterface } from 'node:readline'
 
 export type Part<Report> = {
   readonly pid: number
-  /** Called for each report from now on; those of before are kept until then. */
+  /** Calls `take` for each report, first with those that came before this call. */
   onReport(take: (report: Report) => void): void
-  /** The next report not taken yet. @throws when the part ends before. */
+  /** The next report. @throws when the part ends without one. */
   nextReport(): Promise<Report>
-  send(request: string): void
   /** SIGKILL; resolves when the process is gone. */
   kill(): Promise<void>
 }
 
-/** Starts `bench/<script>`. The process ends when this one does. */
+/** Starts `bench/<script>`. The part ends when this process ends (`exitWithStarter`). */
 export function startPart<Report>(
   script: string,
   order: unknown,
@@ -36,7 +34,7 @@ export function startPart<Report>(
   const kept: Report[] = []
   let isKilled = false
   createInterface({ input: child.stdout }).on('line', line => {
-    // Its last line may have been cut off.
+    // The last line of a killed part may be cut off.
     if (isKilled) return
     const report = JSON.parse(line) as Report
     if (take === null) kept.push(report)
@@ -59,9 +57,6 @@ export function startPart<Report>(
       const early = exited.then(() => Promise.reject(new Error(`${script} ended too early`)))
       return Promise.race([report.promise, early])
     },
-    send: request => {
-      child.stdin.write(`${request}\n`)
-    },
     async kill() {
       isKilled = true
       child.kill('SIGKILL')
@@ -70,21 +65,19 @@ export function startPart<Report>(
   }
 }
 
-/** In a part: its order. */
+/** Called in a part: returns its order. */
 export function orderOf<Order>(): Order {
   return JSON.parse(process.argv[2] ?? 'null')
 }
 
-/** In a part: tells whoever started it. */
+/** Called in a part: sends a report to the process that started it. */
 export function report(what: unknown): void {
   process.stdout.write(`${JSON.stringify(what)}\n`)
 }
 
-/** In a part: takes requests, and ends when nobody is left to make any. */
-export function takeRequests(take: (request: string) => void): void {
-  createInterface({ input: process.stdin })
-    .on('line', take)
-    .once('close', () => process.exit(0))
+/** Called in a part: exits when standard input closes, because the starting process has ended. */
+export function exitWithStarter(): void {
+  process.stdin.once('close', () => process.exit(0)).resume()
 }
 
 /** Monotonic, and the same for all processes of a machine (CLOCK_MONOTONIC), ns. */
@@ -92,7 +85,7 @@ export function machineNs(): bigint {
   return process.hrtime.bigint()
 }
 
-/** The same in ms. */
+/** The time of `machineNs` in ms. */
 export function machineMs(): number {
   return Number(machineNs()) / 1e6
 }

@@ -1,6 +1,5 @@
-// Writes everything that is said of bench/results.json again: bench/RESULTS.md, bench/charts/ and
-// the block in README.md. `npm run bench:report`. Measures nothing. A unit test fails while a file
-// is not what this writes.
+// `npm run bench:report`: renders bench/RESULTS.md, bench/charts/ and the block in README.md from
+// bench/results.json. Measures nothing. A unit test fails while a file differs from its rendering.
 
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -14,7 +13,7 @@ const chartsDir = 'bench/charts'
 const reportPath = 'bench/RESULTS.md'
 const commentaryPath = 'bench/compare/report/commentary.md'
 
-/** Every file by its path from the root, with its text; null: there must be none. */
+/** The text of every file by its path from the root; null: the file must not exist. */
 export function renderFiles(results: Results): Map<string, string | null> {
   const at = (path: string) => join(root, path)
   const charts = drawCharts(results)

@@ -1,6 +1,6 @@
-// What every measurement makes of its samples. Numbers go in and come out in the same unit.
+// Statistics of samples. Results have the unit of the samples.
 
-/** The smallest sample that at least `share` of all are not above; `share` from 0 to 1. */
+/** The smallest sample that at least `share` of all samples do not exceed; `share` from 0 to 1. */
 export function percentile(sorted: readonly number[], share: number): number {
   const at = Math.min(sorted.length - 1, Math.max(0, Math.ceil(sorted.length * share) - 1))
   return sorted[at] ?? Number.NaN
@@ -14,7 +14,7 @@ export function median(samples: readonly number[]): number {
   return percentile(sortedOf(samples), 0.5)
 }
 
-/** For a table: two decimals below ten, else none. */
+/** A figure for a table: two decimals below ten, otherwise none. */
 export function shown(value: number): string {
   return value.toFixed(Math.abs(value) < 10 ? 2 : 0)
 }

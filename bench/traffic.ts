@@ -1,5 +1,5 @@
-// Owns the records under which a move of the work from one worker to the next is measured: one
-// producer at an even pace on the primary, one consumer on the standby.
+// Owns the load of the crash and hand-over measurements: one producer at an even pace on the
+// primary, one consumer on the standby.
 
 import type { OfflineWorld } from '../localstack/scratch/offline-world.ts'
 import { type Arrivals, keepArrivals } from './arrivals.ts'
@@ -11,7 +11,7 @@ const RECORD_BYTES = 200
 
 export type Traffic = { readonly arrivals: Arrivals; end(): Promise<void> }
 
-/** Resolves once the consumer reads; the producer begins then. */
+/** Starts the producer once the consumer reads. */
 export async function startTraffic(
   world: OfflineWorld,
   pace: { readonly topic: string; readonly partitions: number; readonly recordsPerSecond: number },

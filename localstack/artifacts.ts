@@ -1,6 +1,6 @@
-// What the local stack and the tests download, once: Kafka and DynamoDB Local through Maven,
-// LocalStack through pip, Lambda's runtime interface client through npm. Owns the cache folder and
-// its rule: a folder with an artifact's name is complete. Starts nothing.
+// The downloads of the local stack and the tests, each made once: Kafka and DynamoDB Local through
+// Maven, LocalStack through pip, Lambda's runtime interface client through npm. Owns the cache
+// folder and its rule: a folder with an artifact's name is complete. Starts no process that stays.
 
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
@@ -13,11 +13,11 @@ import { type Report, reportToStandardError, StackError } from './processes/stac
 import { findJava, findMaven, findMissingBuildTools, findPython } from './processes/tools.ts'
 
 type Artifact = {
-  /** The folder's name starts with it. */
+  /** The start of the folder's name. */
   name: string
-  /** What a person waits for. */
+  /** Printed before the download. */
   announcement: string
-  /** The file that names every version; another content is another artifact. */
+  /** The file that pins every version. Its hash is in the folder's name. */
   lockFile: string
   build: (options: { directory: string; lockFile: string }) => Promise<void>
 }
@@ -52,7 +52,7 @@ const lambdaRuntime: Artifact = {
   build: compileLambdaRuntime,
 }
 
-/** The folder of everything that was downloaded: `GAPLESS_CACHE`, or `~/.cache/gapless`. */
+/** The download cache: `GAPLESS_CACHE`, or `~/.cache/gapless`. */
 export function findCacheDirectory(): string {
   return process.env.GAPLESS_CACHE || join(homedir(), '.cache', 'gapless')
 }
@@ -76,8 +76,8 @@ export function fetchLocalStack(report: Report = reportToStandardError): Promise
 }
 
 /**
- * The client that a Lambda function's process speaks to Lambda with, with its native part.
- * @returns the module to start Node with. @throws StackError, also where there is no compiler.
+ * Lambda's runtime interface client with its native part compiled.
+ * @returns the module to start Node with. @throws StackError, also where no C++ compiler exists.
  */
 export async function fetchLambdaRuntime(report: Report = reportToStandardError): Promise<string> {
   const directory = await fetchArtifact(lambdaRuntime, report)
@@ -98,8 +98,7 @@ async function fetchArtifact(artifact: Artifact, report: Report): Promise<string
     const unfinished = await mkdtemp(join(cache, `.unfinished-${artifact.name}-${process.pid}-`))
     try {
       await artifact.build({ directory: unfinished, lockFile: artifact.lockFile })
-      // The rename is what completes an artifact: a download that was interrupted never has its
-      // name.
+      // The rename completes an artifact: an interrupted download never has the artifact's name.
       await renameUnlessComplete(unfinished, directory)
     } finally {
       await rm(unfinished, { recursive: true, force: true })
@@ -108,10 +107,7 @@ async function fetchArtifact(artifact: Artifact, report: Report): Promise<string
   })
 }
 
-/**
- * Two processes that broke the same stale lock may both have fetched; the first one's folder is as
- * good.
- */
+/** Two processes that removed the same stale lock may both have fetched; the first folder stays. */
 async function renameUnlessComplete(unfinished: string, directory: string): Promise<void> {
   try {
     await rename(unfinished, directory)
@@ -121,10 +117,7 @@ async function renameUnlessComplete(unfinished: string, directory: string): Prom
   }
 }
 
-/**
- * Removes what killed downloads left: the folder's name has the pid of the process that was filling
- * it.
- */
+/** Removes the folders of killed downloads; the pid of the process is in the folder's name. */
 async function removeLeftovers(cache: string, name: string): Promise<void> {
   for (const entry of await readdir(cache)) {
     const prefix = `.unfinished-${name}-`
@@ -166,14 +159,15 @@ async function createLocalStackEnvironment(options: {
   if (python === undefined) {
     throw new StackError(
       'LocalStack needs Python 3.11, which was not found.',
-      'Install python3.11.',
+      'Install python3.11, or do without LocalStack: GAPLESS_AWS=dynamodb-local.',
     )
   }
-  // The environment is only ever used as "bin/python -m ...", which finds its packages from where
-  // it stands, so it may be renamed; its scripts (bin/pip, ...) name the old path and are not used.
+  // The environment is used only as "bin/python -m ...", which finds its packages relative to
+  // itself, so the folder may be renamed. Its scripts (bin/pip, ...) name the old path: never run
+  // them.
   await runPython(python, ['-m', 'venv', options.directory])
   const own = join(options.directory, 'bin', 'python')
-  // --no-deps: the lock names every package, and a resolver run today would look for newer ones.
+  // --no-deps: the lock file pins every package, and pip's resolver would choose newer ones.
   await runPython(own, ['-m', 'pip', 'install', '--quiet', '--no-deps', '-r', options.lockFile])
   await repairAnnotation(options.directory)
 }
@@ -200,10 +194,11 @@ async function compileLambdaRuntime(options: {
   const env = {
     ...process.env,
     PATH: [dirname(process.execPath), process.env.PATH].join(delimiter),
-    // node-gyp would fetch them from a server that is no package registry.
+    // Without it node-gyp would download the headers from a server that is no package registry.
     npm_config_nodedir: headers,
   }
-  // Its own scripts, one by one: older versions of npm would run those of every package.
+  // Only this package's scripts, one by one: older versions of npm run the scripts of every
+  // package.
   const steps: readonly [string, readonly string[], string][] = [
     ['npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], directory],
     ['sh', ['scripts/preinstall.sh'], home],
@@ -230,8 +225,8 @@ async function runPython(command: string, args: string[]): Promise<void> {
 }
 
 /**
- * LocalStack 4.13.1 annotates with `Lock | None`; before Python 3.13 threading.Lock is a function,
- * and that fails.
+ * LocalStack 4.13.1 annotates with `Lock | None`, which fails before Python 3.13: threading.Lock is
+ * a function there.
  */
 async function repairAnnotation(environment: string): Promise<void> {
   const packages = join(environment, 'lib', 'python3.11', 'site-packages')
@@ -247,9 +242,7 @@ async function repairAnnotation(environment: string): Promise<void> {
   await writeFile(file, after)
 }
 
-/**
- * The line of a tool's output that a person should see: its first error, otherwise its last line.
- */
+/** The first line of a tool's output with an error, otherwise its last line. */
 function findErrorLine(output: string): string {
   const lines = output.split('\n').map(line => line.trim())
   const said = lines.filter(line => line !== '')

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Stops the local stack and deletes what it left in this clone (.gapless/). Asks first.
-#   FORCE_CLEANUP=true   does not ask
+# Stops the local stack and deletes its data and logs in this clone (.gapless/). Asks for confirmation.
+#   FORCE_CLEANUP=true   deletes without confirmation
 #   SYSTEM_PRUNE=true    then also "docker system prune --force": every unused container, network and image, of
 #                        all projects on this machine
 #   PURGE_CACHE=true     also deletes the download cache (GAPLESS_CACHE, or ~/.cache/gapless)
@@ -13,7 +13,7 @@ export PATH=$root/node_modules/.bin:$PATH
 
 echo "This stops the local stack and deletes $state"
 [[ ${PURGE_CACHE:-} == true ]] && echo "and the download cache $cache"
-[[ ${SYSTEM_PRUNE:-} == true ]] && echo 'and prunes Docker: what no container uses, of all projects on this machine'
+[[ ${SYSTEM_PRUNE:-} == true ]] && echo 'and prunes Docker: everything that no container uses, of all projects on this machine'
 if [[ ${FORCE_CLEANUP:-} != true ]]; then
   read -r -p 'Go on? [y/N] ' answer || answer=
   if [[ ! $answer =~ ^[yY] ]]; then
@@ -22,7 +22,7 @@ if [[ ${FORCE_CLEANUP:-} != true ]]; then
   fi
 fi
 
-# Without its packages no stack was ever started from this clone.
+# A clone without node_modules never started a stack.
 if [[ -d $root/node_modules ]]; then
   node --disable-warning=TimeoutNegativeWarning "$root/localstack/stack.ts" down
 fi

@@ -1,6 +1,6 @@
-// The functions on this machine: the real serverless command line with serverless-offline, as one
-// process that schedules them and answers Lambda's Invoke API. Owns starting, invoking and stopping
-// it; not the brokers and endpoints they work with (stack.ts).
+// The functions on this machine: the real serverless command line with serverless-offline, one
+// process that schedules the functions and serves Lambda's Invoke API. Owns starting, invoking and
+// stopping that process; not the brokers and AWS endpoints (stack.ts).
 
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -26,20 +26,19 @@ import { StackError } from './processes/stack-error.ts'
 
 export type Invocation =
   | { readonly kind: 'succeeded'; readonly answer: unknown }
-  /** The function ran and rejected; `reason` is its error's message. */
+  /** The function rejected; `reason` is its error's message. */
   | { readonly kind: 'failed'; readonly reason: string }
 
 export type OfflineFunctions = ProcessIdentity & {
-  /** Lambda's Invoke API: what AWS_ENDPOINT_URL_LAMBDA names. */
+  /** Lambda's Invoke API, for AWS_ENDPOINT_URL_LAMBDA. */
   readonly endpoint: string
   readonly logFile: string
   /**
-   * One invocation, and its end, however long that takes.
-   * @throws StackError when the process ends meanwhile.
+   * Invokes a function and waits for its end. @throws StackError when the process ends meanwhile.
    */
   invoke(name: 'plan' | 'replicate' | 'watch', payload?: unknown): Promise<Invocation>
   isRunning(): boolean
-  /** SIGTERM, SIGKILL where that takes more than 20 s. An invocation under way is cut off. */
+  /** SIGTERM, then SIGKILL after 20 s. An invocation under way is cut off. */
   stop(): Promise<void>
   /** SIGKILL. */
   kill(): Promise<void>
@@ -52,21 +51,18 @@ const endPollsMax = 10
 const logLinesMax = 12
 const logLineCharactersMax = 300
 
-/** Where the process writes what it and the functions have to say. */
+/** The log of serverless-offline and of the functions. */
 export function functionsLogFile(settings: StackSettings): string {
   return join(settings.directory, 'functions', 'functions.log')
 }
 
-/**
- * The environment of whatever works on the stack's endpoints and on no others, in place of the
- * caller's own AWS account.
- */
+/** An environment that uses the stack's endpoints and never the caller's own AWS account. */
 export function createStackEnvironment(
   settings: StackSettings,
   env: NodeJS.ProcessEnv = process.env,
 ): NodeJS.ProcessEnv {
   const inherited = { ...env }
-  // Each of them would win over what createAwsEnvironment says.
+  // Each of these would win over the variables of createAwsEnvironment.
   delete inherited.AWS_ENDPOINT_URL_DYNAMODB
   delete inherited.AWS_PROFILE
   delete inherited.AWS_SESSION_TOKEN
@@ -75,24 +71,24 @@ export function createStackEnvironment(
     ...inherited,
     ...Object.fromEntries(ports),
     ...createAwsEnvironment(settings),
-    // serverless.yml takes an empty variable for a name.
+    // serverless.yml would use an empty variable as a file name.
     GAPLESS_CONFIG: configPath(env),
   }
 }
 
 /**
  * Starts the functions on the stack of `settings` and waits until they can be invoked. Their
- * schedule runs from then on. They are killed with this process, however it ends. The working
- * directory must be the project's: serverless looks for serverless.yml in no other.
+ * schedule runs from then on. They are killed when this process ends in any way. The working
+ * directory must be the project's: serverless looks for serverless.yml only there.
  * @throws StackError when the port is taken, or the process dies or stays silent at its start.
  */
 export async function startFunctions(options: {
   settings: StackSettings
-  /** Of Lambda's Invoke API. */
+  /** The port of Lambda's Invoke API. */
   port: number
-  /** Added to the environment, or in place of what it has. */
+  /** Added to the environment, or replacing variables of it. */
   env?: Record<string, string>
-  /** In place of those of serverless.yml, by name. */
+  /** Replace the params of serverless.yml, by name. */
   params?: Readonly<Record<string, string>>
   /** Default: `functionsLogFile`. */
   logFile?: string
@@ -120,7 +116,7 @@ export async function startFunctions(options: {
     logFile: options.logFile ?? functionsLogFile(settings),
     detached: false,
     onSpawn,
-    remedy: 'Correct what it names and try again.',
+    remedy: 'Correct the cause and try again.',
   })
   const client = createInvocationClient(endpoint)
   const { pid, startedAt, logFile } = service
@@ -149,7 +145,7 @@ export async function startFunctions(options: {
 
 /**
  * The port for Lambda's Invoke API: GAPLESS_LAMBDA_PORT, otherwise 3002, otherwise a free one.
- * @throws StackError when the wanted one is none, or taken.
+ * @throws StackError when GAPLESS_LAMBDA_PORT is no port, or taken.
  */
 export async function chooseLambdaPort(env: NodeJS.ProcessEnv = process.env): Promise<number> {
   const wanted = env.GAPLESS_LAMBDA_PORT
@@ -167,7 +163,7 @@ export async function chooseLambdaPort(env: NodeJS.ProcessEnv = process.env): Pr
   throw new StackError(
     `The functions cannot start: ${localAddress}:${port} is already in use` +
       `${describePortHolder(port)}.`,
-    'Stop that process, or set GAPLESS_LAMBDA_PORT to another port, or to none for a free one.',
+    'Stop that process, set GAPLESS_LAMBDA_PORT to another port, or unset it for a free one.',
   )
 }
 
@@ -176,7 +172,7 @@ function createInvocationClient(endpoint: string): LambdaClient {
     endpoint,
     region: 'us-east-1',
     credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
-    // An invocation lasts as long as its function; repeating it here would hide that it failed.
+    // No time-out: an invocation lasts as long as its function. No retry: it would hide a failure.
     maxAttempts: 1,
     requestHandler: { requestTimeout: 0 },
   })
@@ -197,13 +193,13 @@ async function invoke(
   return { kind: 'failed', reason: errorMessage || answer.FunctionError }
 }
 
-/** A connection may break a moment before its process is seen to be gone. */
+/** A connection may break a moment before its process is known to have ended. */
 async function hasEndedSoon(process: ProcessIdentity): Promise<boolean> {
   for (let poll = 0; poll < endPollsMax && isRunning(process); poll += 1) await delay(endPollMs)
   return !isRunning(process)
 }
 
-/** What to say when the process has ended by itself. */
+/** The error for a process that ended by itself, with the end of its log. */
 export async function describeDeath(process: {
   readonly pid: number
   readonly logFile: string
@@ -216,19 +212,19 @@ export async function describeDeath(process: {
   )
 }
 
-/** The end of the functions' log, for a person: without metrics, long lines cut. */
+/** The last lines of the functions' log, without metrics, long lines cut. */
 export async function readLogTail(logFile: string): Promise<string[]> {
-  const lines = (await readFile(logFile, 'utf8')).split('\n').filter(isTelling)
+  const lines = (await readFile(logFile, 'utf8')).split('\n').filter(isNoMetric)
   return lines.slice(-logLinesMax).map(line => line.slice(0, logLineCharactersMax))
 }
 
-function isTelling(line: string): boolean {
+function isNoMetric(line: string): boolean {
   return line.trim() !== '' && !line.startsWith('{"_aws":')
 }
 
-/** What the functions logged, in order: the texts of their log lines, of whatever level. */
+/** The texts of the functions' log lines at every level, in order. */
 export async function readLoggedTexts(logFile: string): Promise<string[]> {
-  // Without what follows the last line end: a line that is being written.
+  // Drops the text behind the last line end: that line is still being written.
   const lines = (await readFile(logFile, 'utf8')).split('\n').slice(0, -1)
   return lines.flatMap(line => {
     if (!line.startsWith('{"level":')) return []

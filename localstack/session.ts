@@ -1,6 +1,6 @@
-// What one command starts and must stop again, however it ends: services of the stack that did not
-// run before, and the functions. Owns the interrupts (Ctrl-C) and the watch over the functions'
-// process; not what the command does.
+// The services and functions that one command starts and must stop again, however the command ends.
+// Owns the interrupts (Ctrl-C) and the watch over the functions' process; not what the command
+// does.
 
 import { systemClock } from '../lib/io/clock.ts'
 import { readSettings, type ServiceName, type StackSettings } from './engine/stack-settings.ts'
@@ -12,17 +12,17 @@ import { down, up } from './stack.ts'
 export type Session = {
   readonly settings: StackSettings
   readonly report: Report
-  /** Aborted when the command is to end: by the user, or because the functions died. */
+  /** Aborted when the command must end: by an interrupt, or because the functions died. */
   readonly signal: AbortSignal
-  /** Starts of the stack what does not run. @returns what it started. @throws StackError */
+  /** Starts the services that do not run. @returns those started. @throws StackError */
   startStack(options: { topics: boolean }): Promise<readonly ServiceName[]>
-  /** One process at a time: the one before must have been stopped. @throws StackError */
+  /** One process at a time: stop the previous one first. @throws StackError */
   startFunctions(options: {
     port: number
     env?: Record<string, string>
     logFile?: string
   }): Promise<OfflineFunctions>
-  /** An orderly end that does not count as the death of the functions. */
+  /** Stops the functions without ending the session. */
   stopFunctions(): Promise<void>
 }
 
@@ -32,13 +32,13 @@ export type SessionEnd =
 
 const interrupts = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const
 const watchMs = 500
-/** What was being started when the interrupt came is waited for, so that it can be stopped, too. */
+/** How long an interrupt waits for a start that is under way, so that it can be stopped, too. */
 const startSettlesMs = 15_000
 
 /**
- * Runs `story` to its end, to an interrupt, or to the death of the functions, and then stops
- * whatever it started, the functions first. Takes at most about a minute for that.
- * @throws what `story` throws, and StackError when the functions die.
+ * Runs `story` until it ends, is interrupted, or the functions die. Then stops everything that was
+ * started, the functions first, within about a minute.
+ * @throws the error of `story`, and StackError when the functions die.
  */
 export async function runSession(
   report: Report,
@@ -49,13 +49,14 @@ export async function runSession(
   const started = createStarted(report)
   const session = createSession({ report, started, signal: ending.signal, die: stopped.reject })
   const onInterrupt = (by: NodeJS.Signals) => {
-    if (ending.signal.aborted) report('Still stopping; everything is gone within a minute.')
+    if (ending.signal.aborted)
+      report('Still stopping: everything that was started here ends within a minute.')
     else stopped.resolve({ kind: 'interrupted', by })
     ending.abort()
   }
   for (const name of interrupts) process.on(name, onInterrupt)
-  // A closed terminal or pipe: whoever watched is gone, and writing must not end us before we stop
-  // what we started.
+  // A closed terminal or pipe counts as an interrupt: a failed write must not end this process
+  // before it has stopped what it started.
   const onUnread = () => stopped.resolve({ kind: 'interrupted', by: 'SIGHUP' })
   for (const stream of [process.stdout, process.stderr]) stream.on('error', onUnread)
   const completed = story(session).then((exitCode): SessionEnd => ({ kind: 'completed', exitCode }))
@@ -63,7 +64,7 @@ export async function runSession(
     return await Promise.race([completed, stopped.promise])
   } finally {
     ending.abort()
-    // A story that was left behind fails on what is being stopped now; why it ended is known.
+    // The story may fail now, because its services are being stopped; the cause is known already.
     completed.catch(() => undefined)
     if (started.isAnything()) report('Stopping what was started here...')
     await started.stop()
@@ -73,7 +74,7 @@ export async function runSession(
 
 type Started = ReturnType<typeof createStarted>
 
-/** Remembers what runs because of us, from before it runs: an interrupt may come at any time. */
+/** Keeps track of what this command starts, from before it runs: an interrupt can come any time. */
 function createStarted(report: Report) {
   const services = new Set<ServiceName>()
   let starting: Promise<unknown> = Promise.resolve()
@@ -88,7 +89,7 @@ function createStarted(report: Report) {
     setFunctions: (process: ProcessIdentity | null) => {
       functions = process
     },
-    /** So that a start under way can come to its end before the last look around. */
+    /** Lets `stop` wait for a start that is under way. */
     follow<T>(start: Promise<T>): Promise<T> {
       starting = start.catch(() => undefined)
       return start
@@ -100,7 +101,8 @@ function createStarted(report: Report) {
         report(`Stopped the functions (pid ${pid})`)
       }
       await stopServices()
-      // A service that was announced but not running yet when we looked would outlive this command.
+      // A service that was announced but did not run yet would outlive this command: stop again
+      // once its start has ended.
       const settled = new AbortController()
       void starting.then(() => settled.abort())
       await systemClock.wait(startSettlesMs, settled.signal)
@@ -131,7 +133,7 @@ function createSession(input: {
     },
     async startFunctions(options) {
       if (functions !== null) throw new Error('the functions run already')
-      // What is started after the last look around would not be stopped.
+      // A process started after `stop` has run would never be stopped.
       signal.throwIfAborted()
       const onSpawn = started.setFunctions
       functions = await started.follow(startFunctions({ settings, onSpawn, ...options }))
@@ -150,10 +152,7 @@ function createSession(input: {
   }
 }
 
-/**
- * Resolves with what to say when the process has ended by itself, with null once nobody wants to
- * know.
- */
+/** Resolves with the error when the process ends by itself, with null once `signal` is aborted. */
 async function watch(functions: OfflineFunctions, signal: AbortSignal): Promise<StackError | null> {
   while (!signal.aborted) {
     await systemClock.wait(watchMs, signal)

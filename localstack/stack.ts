@@ -1,6 +1,6 @@
 // The local stack: two Kafka clusters and AWS endpoints on this machine. `npm run stack --
-// up|down|status|logs`, and the same as functions for `npm start`. Which engine runs it is decided
-// here; how, in host-stack.ts and docker-stack.ts.
+// up|down|status|logs`, and the same as functions for `npm start`. Owns which engine runs the
+// stack; not how (engine/host-stack.ts, engine/docker-stack.ts).
 
 import { spawn } from 'node:child_process'
 import { mkdir } from 'node:fs/promises'
@@ -24,11 +24,10 @@ import { type Report, reportToStandardError, StackError } from './processes/stac
 import { isDockerAnswering } from './processes/tools.ts'
 
 /**
- * Starts what does not run yet and waits until each answers; creates the checkpoint table and,
- * unless `topics` is false, the topic `commit-log`.
- * @param options.onStart is called before a service is started, for who may be interrupted before
- * this returns.
- * @returns the services it started: none when the stack was up. @throws StackError
+ * Starts the services that do not run and waits until each answers; creates the checkpoint table
+ * and, unless `topics` is false, the topic `commit-log`. @param options.onStart is called before a
+ * service is started, for a command that may be interrupted before this returns. @returns the
+ * services it started: none when the stack was up. @throws StackError
  */
 export async function up(
   options: { topics?: boolean; report?: Report; onStart?: (service: ServiceName) => void } = {},
@@ -46,8 +45,8 @@ export async function up(
 }
 
 /**
- * Stops what `up` started, by process id, and nothing else; removes the brokers' data unless
- * `keepData`. Takes no lock: it must work while an `up` hangs.
+ * Stops the services that `up` started, by process id, and nothing else; removes the brokers' data
+ * unless `keepData`. Takes no lock: it must work while an `up` hangs.
  * @returns the services that were running. @throws StackError
  */
 export async function down(
@@ -66,8 +65,8 @@ export async function status(): Promise<ServiceStatus[]> {
 }
 
 /**
- * Whoever runs the stack now goes on; for a new one, `GAPLESS_STACK` (`host`, `docker`), or whether
- * Docker answers.
+ * The engine of a running stack stays. For a new stack, `GAPLESS_STACK` (`host`, `docker`) decides,
+ * and without it whether Docker answers.
  */
 async function chooseEngine(settings: StackSettings): Promise<StackEngine> {
   const { engine } = readState(settings.directory)
@@ -108,7 +107,7 @@ async function runStatus(): Promise<void> {
   const rows = await status()
   const table = new Table({
     head: ['service', 'address', 'pid', 'state', 'answers'],
-    // Plain text: it is read in logs and by scripts, too.
+    // Plain text, for logs and scripts.
     style: { head: [], border: [] },
   })
   for (const { service, address, pid, state, answers } of rows) {
@@ -147,7 +146,7 @@ async function runLogs(
   const child = spawn(command, args, { stdio: 'inherit', env })
   process.exitCode = await new Promise<number>((resolve, reject) => {
     child.once('error', reject)
-    // Ctrl-C is how following ends.
+    // Ctrl-C ends following; the exit code is null then.
     child.once('close', code => resolve(code ?? 0))
   })
 }
@@ -158,24 +157,24 @@ function createProgram(): Command {
   )
   program
     .command('up')
-    .description('start what does not run, wait until it answers')
+    .description('start the services that do not run, and wait until they answer')
     .option('--no-topics', 'do not create topic commit-log on the primary')
     .action(runUp)
   program
     .command('down')
-    .description('stop what "up" started')
+    .description('stop the services that "up" started')
     .option('--keep-data', "keep the brokers' data (the checkpoint table is gone in any case)")
     .action(runDown)
   program
     .command('status')
-    .description('what runs and answers; exit code 1 unless all do')
+    .description('show which services run and answer; exit code 1 unless all answer')
     .action(runStatus)
   program
     .command('logs')
-    .description('the end of the logs')
+    .description('show the last lines of the logs')
     .addArgument(new Argument('[service]').choices(serviceNames))
     .option('-n, --lines <count>', 'lines of each log', '40')
-    .option('-f, --follow', 'go on with what is written from now on')
+    .option('-f, --follow', 'keep printing new lines')
     .action(runLogs)
   return program
 }

@@ -1,6 +1,6 @@
-// `npm start`: the local stack, the functions on their schedule, and 1,000 events on their way from
-// the primary to the standby, for whoever sees gapless for the first time. Ctrl-C stops what was
-// started here, and nothing else.
+// `npm start`: the local stack, the functions on their schedule, and 1,000 events from the primary
+// to the standby, as a first look at gapless. Ctrl-C stops the processes that were started here,
+// and no others.
 
 import { Command } from 'commander'
 import { describeFailure, describeStack } from '../cli/failure.ts'
@@ -19,16 +19,16 @@ import { commitLogTopic, loadCommitLogFlow, openCommitLogWatch } from './view/co
 import { createStartView, type StartView } from './view/start-view.ts'
 
 const lookEveryMs = 1_000
-/** One tick at once, a lease of 20 s that an interrupted run left, and a scheduled tick. */
+/** Covers the first tick, a lease of 20 s that an interrupted run left, and a scheduled tick. */
 const caughtUpDeadlineMs = 150_000
-/** serverless-offline takes rate(1 minute) for every full minute. */
+/** serverless-offline runs rate(1 minute) at every full minute. */
 const tickEveryMs = 60_000
 
 const wrongUsageExitCode = 2
 /** 128 + SIGINT, as shells count it. */
 const interruptedExitCode = 130
 
-/** A socket that a client library left open must not keep anybody waiting. */
+/** A socket that a client library left open must not keep the process alive for longer. */
 const lingerMs = 2_000
 
 type Options = { exitWhenCaughtUp?: true }
@@ -37,7 +37,7 @@ async function demonstrate(session: Session, view: StartView, options: Options):
   const startedMs = performance.now()
   const { settings, signal } = session
   signal.addEventListener('abort', view.end, { once: true })
-  // Before anything is started: what is wrong with them would be found only then.
+  // Read before anything is started, so that an error in them costs no start.
   const flow = await loadCommitLogFlow(settings)
   const port = await chooseLambdaPort()
   const started = await session.startStack({ topics: true })
@@ -49,11 +49,11 @@ async function demonstrate(session: Session, view: StartView, options: Options):
     const keys = await produceAwaited(settings, view.say, signal)
     if (signal.aborted) return 0
     view.say(
-      'Invoking "plan" now, so that nobody waits for the schedule ' +
-        `(next tick in ${Math.ceil(nextTickInMs() / 1_000)} s).`,
+      'Invoking "plan" now instead of waiting for the schedule ' +
+        `(next scheduled tick in ${Math.ceil(nextTickInMs() / 1_000)} s).`,
     )
     const tick = functions.invoke('plan').then(invocation => sayIfFailed(invocation, view))
-    // Its rejection is the death of the process, which the session sees and says.
+    // It rejects when the process dies, which the session reports.
     tick.catch(() => undefined)
     const arrival = createArrival({ watch, keys, standbyStart })
     await untilCaughtUp({ session, view, arrival, options })
@@ -80,7 +80,7 @@ async function startTicking(
   view.say('Starting the functions (serverless offline start --stage local)...')
   const functions = await session.startFunctions({ port })
   view.say(`The functions: ${functions.endpoint} (pid ${functions.pid}), log ${functions.logFile}`)
-  view.say('The first tick, at once; from now on one every minute, on schedule.')
+  view.say('Invoking "plan" for the first tick; the schedule invokes it every minute from now on.')
   sayIfFailed(await functions.invoke('plan'), view)
   return functions
 }
@@ -127,7 +127,7 @@ async function follow(session: Session, view: StartView, arrival: Arrival): Prom
   }
 }
 
-/** Shows what there is to see now. What does not answer is shown as that, and asked again. */
+/** Shows the present state. A cluster or table that does not answer is shown as unobserved. */
 async function look(
   view: StartView,
   { watch, standbyStart }: Arrival,
@@ -156,9 +156,9 @@ async function look(
 
 function haltedError(partition: string): StackError {
   return new StackError(
-    `${partition} is halted by an incident, so its events wait for a person.`,
-    '"npm run -s gapless -- incidents" says why, ' +
-      `"npm run -s gapless -- resume ${partition}" lets it go on.`,
+    `${partition} is halted by an incident: nothing of it is replicated until it is resumed.`,
+    '"npm run -s gapless -- incidents" shows the cause, ' +
+      `"npm run -s gapless -- resume ${partition}" resumes it.`,
   )
 }
 
@@ -166,7 +166,7 @@ function nextTickInMs(): number {
   return tickEveryMs - (Date.now() % tickEveryMs)
 }
 
-/** What to try in another terminal, with the environment it takes there. */
+/** Commands to try in another terminal, with the environment that they need there. */
 function suggestions(settings: StackSettings): string[] {
   const ports = serviceNames
     .map(name => portVariables[name])
@@ -203,7 +203,7 @@ async function run(options: Options): Promise<number> {
     return 1
   }
   if (end.kind === 'completed') return end.exitCode
-  // Ctrl-C is how it ends, unless its end was to say something.
+  // Ctrl-C is the normal end, except where the exit code tells whether the standby caught up.
   return options.exitWhenCaughtUp ? interruptedExitCode : 0
 }
 
@@ -211,10 +211,13 @@ const program = new Command('npm start --')
   .description(
     'Starts two Kafka clusters, AWS endpoints and the functions on this machine, produces ' +
       `${eventCount} events into ${commitLogTopic}, and shows them arrive on the standby. ` +
-      'Ctrl-C stops what was started here.',
+      'Ctrl-C stops the processes that were started here.',
   )
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : wrongUsageExitCode))
-  .option('--exit-when-caught-up', 'end with exit code 0 once all of them are there, 1 if not')
+  .option(
+    '--exit-when-caught-up',
+    'exit with 0 once all events are on the standby, with 1 if they do not arrive',
+  )
   .action(async (options: Options) => {
     process.exitCode = await run(options)
     setTimeout(() => process.exit(), lingerMs).unref()

@@ -1,18 +1,18 @@
-// A part of a measurement: a TCP proxy on this machine that takes its time, as a network does.
-// Every byte arrives `oneWayMs` late, in order, at `bytesPerSecondMax` where that is given; who
-// sends faster is held up, as TCP would, once the proxy has `QUEUE_BYTES_MAX` of it.
+// A TCP proxy on this machine that stands for a distant network. Every byte arrives `oneWayMs`
+// late, in order, at `bytesPerSecondMax` where that is given. A faster sender is held up, as TCP
+// would, once the proxy queues `QUEUE_BYTES_MAX`.
 
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 
-/** Of one direction of one connection: more than a window of TCP at any distance measured here. */
+/** Per direction of a connection; larger than a TCP window at any distance measured here. */
 const QUEUE_BYTES_MAX = 16 * 1024 * 1024
 
 export type Distance = { readonly oneWayMs: number; readonly bytesPerSecondMax?: number }
 
 export type DelayingProxy = { readonly port: number; close(): void }
 
-/** Listens at a free port of 127.0.0.1 for `target`, a port of the same machine, set later. */
+/** Listens at a free port of 127.0.0.1. `lead` sets the port of the same machine behind it. */
 export async function startDelayingProxy(
   distance: Distance,
 ): Promise<DelayingProxy & { lead(target: number): void }> {
@@ -24,7 +24,7 @@ export async function startDelayingProxy(
       sockets.add(socket)
       socket.setNoDelay(true)
       socket.on('close', () => sockets.delete(socket))
-      // The other side is told by the end of its connection.
+      // 'close' follows an error and ends the other side's connection.
       socket.on('error', () => undefined)
     }
     carry(near, far, distance)

@@ -1,73 +1,47 @@
-// A part of a measurement: writes records at an even pace, each with the moment it was sent inside.
-// As light as can be: frames its own batches and sends them over one connection, each of them its
-// own request, without awaiting the one before.
+// A process of a measurement: writes records at an even pace, each with the moment it was sent
+// inside. It frames its own batches and sends each as one request over one connection, without
+// awaiting the request before, so that it takes as little of the machine as possible.
 //
 //   value   INT64 machine time when it was sent, ns | zeros
 
-import { openCluster } from '../../lib/io/cluster/cluster.ts'
-import { bodyOf, writeRecords } from '../../lib/kafka/record.ts'
-import { frameBatch } from '../../lib/kafka/record-batch.ts'
-import { machineNs, orderOf, report, takeRequests } from '../part.ts'
+import { bodyOf } from '../../lib/kafka/record.ts'
+import { exitWithStarter, machineNs, orderOf, report } from '../part.ts'
+import { batchOf, findLed, openPlain, produceBatch } from './one-broker.ts'
 
 export type ProducerOrder = {
   readonly brokers: string
   readonly topic: string
   readonly partitions: number
   readonly recordsPerSecond: number
-  /** Records of one batch: as a producer that lingers sends them. */
+  /** Records in a batch, as a producer that lingers sends them. */
   readonly batchRecords: number
+  /** Length of a value. */
   readonly bytes: number
 }
 
-const REQUEST_TIMEOUT_MS = 30_000
-/** Of a broker that is stuck; more than a pace it keeps has open, fewer than a link takes. */
+/** A broker that is stuck reaches this limit; one that keeps the pace never does. */
 const OPEN_REQUESTS_MAX = 1_000
 const TICK_MS = 1
 
-function batchOf({ batchRecords, bytes }: ProducerOrder): Buffer {
+function stampedBatch({ batchRecords, bytes }: ProducerOrder): Buffer {
   const value = Buffer.alloc(bytes)
   value.writeBigInt64BE(machineNs())
-  const body = bodyOf(null, value)
-  const records = Array.from({ length: batchRecords }, (_, offsetDelta) => {
-    return { attributes: 0, timestampDelta: 0n, offsetDelta, body }
-  })
-  const nowMs = BigInt(Date.now())
-  return frameBatch({
-    baseOffset: 0n,
-    partitionLeaderEpoch: -1,
-    codec: 'none',
-    baseTimestamp: nowMs,
-    maxTimestamp: nowMs,
-    recordsCount: batchRecords,
-    records: writeRecords(records),
-  }).bytes
+  return batchOf(Array<Buffer>(batchRecords).fill(bodyOf(null, value)))
 }
 
 async function main(order: ProducerOrder): Promise<void> {
   const { brokers, topic, partitions, recordsPerSecond, batchRecords } = order
-  const cluster = openCluster({
-    name: 'source',
-    config: { brokers: brokers.split(','), tls: false },
-    requestTimeoutMs: REQUEST_TIMEOUT_MS,
-  })
-  const [described] = await cluster.describeTopics([topic])
-  const leaderId = described?.kind === 'exists' ? described.partitions[0]?.leaderId : null
-  if (leaderId == null) throw new Error(`topic ${topic} has no leader`)
+  const cluster = openPlain(brokers)
+  const led = await findLed(cluster, topic)
+  if (led === null) throw new Error(`topic ${topic} has no leader`)
   let open = 0
   let batches = 0
   const sendOne = async () => {
     open += 1
-    const records = batchOf(order)
-    const partition = batches % partitions
+    const to = { topic, leaderId: led.leaderId, partition: batches % partitions }
     batches += 1
-    const topics = [{ name: topic, partitions: [{ partition, records }] }]
-    const answer = await cluster.produce(leaderId, {
-      acks: -1,
-      timeoutMs: REQUEST_TIMEOUT_MS,
-      topics,
-    })
-    const code = answer.partitions[0]?.errorCode
-    if (code !== 0) throw new Error(`the source answered ${code}`)
+    const code = await produceBatch(cluster, to, stampedBatch(order))
+    if (code !== 0) throw new Error(`the source answered a Produce with error ${code}`)
     open -= 1
   }
   const startedNs = machineNs()
@@ -75,7 +49,7 @@ async function main(order: ProducerOrder): Promise<void> {
   setInterval(() => {
     const elapsedS = Number(machineNs() - startedNs) / 1e9
     const due = Math.floor((elapsedS * recordsPerSecond) / batchRecords)
-    // What falls due while the machine is busy elsewhere is sent late and stamped when it is sent.
+    // A record that falls due while the machine is busy is sent late, and stamped when it is sent.
     while (batches < due && open < OPEN_REQUESTS_MAX) {
       sendOne().catch(error => {
         process.stderr.write(`${error}\n`)
@@ -85,5 +59,5 @@ async function main(order: ProducerOrder): Promise<void> {
   }, TICK_MS)
 }
 
-takeRequests(() => undefined)
+exitWithStarter()
 await main(orderOf<ProducerOrder>())

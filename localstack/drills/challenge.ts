@@ -1,5 +1,6 @@
-// What run_challenge.sh runs: the scenarios against the local stack, and a look at what they left.
-// Starts the stack where it does not run, and stops what it started.
+// The program behind run_challenge.sh: runs the scenarios against the local stack, and shows the
+// state and the logs that a run left. Starts the stack if it does not run, and stops what it
+// started.
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -22,7 +23,7 @@ const wrongUsageExitCode = 2
 /** 128 + SIGINT, as shells count it. */
 const interruptedExitCode = 130
 
-/** A socket that a client library left open must not keep anybody waiting. */
+/** A socket that a client library left open must not keep the process alive for longer. */
 const lingerMs = 2_000
 
 const say = (line: string) => console.log(line)
@@ -37,7 +38,7 @@ async function challenge(session: Session, names: readonly TestName[]): Promise<
   say(
     started.length === 0
       ? 'The stack is up already, and will be left running.'
-      : 'The stack was started for this run, and stops with it; "npm run stack -- up" keeps one.',
+      : 'The stack was started for this run and stops with it; "npm run stack -- up" starts one that stays.',
   )
   const world = await openWorld(session)
   const failed: TestName[] = []
@@ -51,7 +52,7 @@ async function challenge(session: Session, names: readonly TestName[]): Promise<
       const seconds = ((performance.now() - startedMs) / 1_000).toFixed(1)
       const failures = measured.failures()
       if (failures > 0) failed.push(name)
-      const verdict = failures === 0 ? 'PASSED' : `FAILED (${failures} of its checks)`
+      const verdict = failures === 0 ? 'PASSED' : `FAILED (${failures} checks failed)`
       say(`${name} ${verdict} in ${seconds} s`)
     }
   } finally {
@@ -65,12 +66,12 @@ async function challenge(session: Session, names: readonly TestName[]): Promise<
   return failed.length === 0 ? 0 : 1
 }
 
-/** The stack; checkpoints and incidents of the configuration in use and of the last run's. */
+/** Shows the stack, and checkpoints and incidents of the configured flows and of the last run. */
 async function showStatus(): Promise<number> {
   const settings = readSettings()
   await runScript('localstack/stack.ts', ['status'], process.env)
   if ((await status()).some(row => !row.answers)) {
-    say('Checkpoints and incidents can be shown when all of it answers: npm run stack -- up')
+    say('Checkpoints and incidents can be read only while all services answer: npm run stack -- up')
     return 1
   }
   const env = createStackEnvironment(settings)
@@ -96,7 +97,7 @@ async function showLogs(): Promise<number> {
   return runScript('localstack/stack.ts', ['logs'], process.env)
 }
 
-/** With this process's outputs. @returns its exit code. */
+/** Runs a script with this process's outputs. @returns its exit code. */
 async function runScript(script: string, args: string[], env: NodeJS.ProcessEnv): Promise<number> {
   const { code } = await runCommand({
     command: process.execPath,
@@ -125,8 +126,8 @@ async function run(what: (typeof choices)[number]): Promise<number> {
 const program = new Command('localstack/run_challenge.sh')
   .description(
     'Runs the three classic scenarios against two real Kafka clusters and the real functions, ' +
-      'and prints what it measured; exit code 1 when something does not hold. "status" and ' +
-      '"logs" show what a run left in a stack that still runs.',
+      'and prints each check with its expected and found value; exit code 1 when a check fails. ' +
+      '"status" and "logs" show the state that a run left in a stack that still runs.',
   )
   .exitOverride(({ exitCode }) => process.exit(exitCode === 0 ? 0 : wrongUsageExitCode))
   .addArgument(new Argument('[what]', 'what to run').choices(choices).default('all'))

@@ -1,6 +1,5 @@
-// The three scenarios of run_challenge.sh. Between any two steps that must remember each other the
-// functions' process is replaced by a new one, so that what they remember is in the table and
-// nowhere else.
+// The three scenarios of run_challenge.sh. Between two steps that depend on each other the
+// functions' process is replaced by a new one, so that the table is the only memory.
 
 import type { KafkaMessage } from 'kafkajs'
 import type { Report } from '../processes/stack-error.ts'
@@ -11,7 +10,7 @@ export type Scenario = {
   run(world: ChallengeWorld, measured: Measured): Promise<void>
 }
 
-/** Says what was expected beside what was found, and keeps count of what does not hold. */
+/** Prints each check's expected and found value, and counts the checks that fail. */
 export type Measured = {
   check(what: string, expected: string | number | bigint, found: string | number | bigint): void
   note: Report
@@ -35,12 +34,12 @@ export function createMeasured(report: Report): Measured & { failures(): number 
 
 export const scenarios: Record<'test1' | 'test2' | 'test3', Scenario> = {
   test1: {
-    title: 'normal: 1,000 events arrive 1:1, the functions restarted in between',
+    title: 'normal: 1,000 events arrive 1:1, with a restart of the functions in between',
     run: replicatesOneToOne,
   },
   test2: {
     title:
-      'truncation: retention removes what was not replicated yet, while the functions are stopped',
+      'truncation: retention removes records before they are replicated, while the functions are stopped',
     run: noticesTruncation,
   },
   test3: {
@@ -61,7 +60,7 @@ async function replicatesOneToOne(world: ChallengeWorld, measured: Measured): Pr
   await arrive(world, measured, [{ at, count: 1_000 }])
   await compare(world, measured, at, [...first, ...second])
   measured.check('incidents', 0, (await world.incidents()).length)
-  measured.note(`took ${secondsSince(startedMs)} s, two processes of the functions`)
+  measured.note(`took ${secondsSince(startedMs)} s, with two processes of the functions`)
   await world.stopFunctions()
 }
 
@@ -88,7 +87,7 @@ async function noticesTruncation(world: ChallengeWorld, measured: Measured): Pro
   )
   const after = await produceToEach(world, all, 50)
   await world.startFunctions()
-  await world.tickUntil('the truncation is noticed and the others went on', async () => {
+  await world.tickUntil('the truncation is detected and the other partitions went on', async () => {
     const ends = await Promise.all([whole, other].map(world.standbyEnd))
     return ends.every(end => end === 170n) && (await incidentsOf(world, cut)).length > 0
   })
@@ -108,7 +107,7 @@ async function checkTruncation(world: ChallengeWorld, measured: Measured, at: At
   measured.check('  its kind', 'log-truncated', incident?.kind ?? 'none')
   measured.check('  expected offset', 120, incident?.expectedOffset ?? 'none')
   measured.check('  found offset (the log start)', 500, incident?.foundOffset ?? 'none')
-  measured.check('  records lost at most', 380, incident?.lostRecordsMax ?? 'none')
+  measured.check('  records lost, at most', 380, incident?.lostRecordsMax ?? 'none')
   const others = (await world.incidents()).length - incidents.length
   measured.check('incidents of the partitions that lost nothing', 0, others)
   const line =
@@ -127,7 +126,7 @@ async function resumeTruncated(world: ChallengeWorld, measured: Measured, at: At
   await world.startFunctions()
   await arrive(world, measured, [{ at, count: 170 }])
   const [incident] = await incidentsOf(world, at)
-  measured.check('  its incident is', 'resumed', incident?.resolution ?? 'none')
+  measured.check('  resolution of its incident', 'resumed', incident?.resolution ?? 'none')
   const status = await world.gapless(['status'])
   measured.check('exit code of "gapless status"', 0, status.code)
 }
@@ -142,7 +141,7 @@ async function noticesReset(world: ChallengeWorld, measured: Measured): Promise<
   const reset = await world.gapless(['reset-topic', at.topic, '--yes'])
   measured.check('exit code of "gapless reset-topic"', 0, reset.code)
   if (reset.code !== 0) measured.note(reset.stderr.trim())
-  // More than before: nothing about the offsets shows that the topic is another one.
+  // More records than the old topic had: the offsets do not show that the topic is another one.
   const after = await world.produce(at, 150)
   await world.startFunctions()
   await arrive(world, measured, [{ at, count: 250 }])
@@ -172,7 +171,7 @@ async function produceToEach(world: ChallengeWorld, all: readonly At[], count: n
   return { of: (at: At): readonly KafkaMessage[] => produced.get(name(at)) ?? [] }
 }
 
-/** Ticks until the standby's logs have grown to those counts. */
+/** Invokes ticks until the standby's logs have grown to `count` records each. */
 async function arrive(
   world: ChallengeWorld,
   measured: Measured,
@@ -187,7 +186,7 @@ async function arrive(
   measured.note(`the standby has ${names} (${ticks} ticks, ${secondsSince(startedMs)} s)`)
 }
 
-/** Id by id, and with them values and timestamps. */
+/** Compares ids, values and timestamps, record by record. */
 async function compare(
   world: ChallengeWorld,
   measured: Measured,
@@ -218,7 +217,7 @@ async function checkLogged(
   start: string,
 ): Promise<void> {
   const lines = (await world.logged()).filter(line => line.startsWith(start))
-  measured.check('log lines of this beginning', 1, lines.length)
+  measured.check('log lines with the expected beginning', 1, lines.length)
   for (const line of lines.length === 0 ? [`(none of) ${start}...`] : lines) {
     measured.note(`       ${line}`)
   }
@@ -229,7 +228,7 @@ async function incidentsOf(world: ChallengeWorld, { topic, partition }: At) {
   return all.filter(each => each.topic === topic && each.partition === partition)
 }
 
-/** As log lines name a partition. */
+/** The form in which log lines name a partition. */
 function name({ topic, partition }: At): string {
   return `${topic}-${partition}`
 }

@@ -1,7 +1,7 @@
-// What the scenarios of run_challenge.sh work with: topics and a flow of their own on the local
-// stack, the functions as a process that comes and goes, the command line, and a consumer of the
-// standby. Own topics, and an own flow in an own configuration, so that the scenarios can be
-// repeated and do not meet the functions of an `npm start` beside them.
+// The tools of the scenarios of run_challenge.sh: topics and a flow on the local stack, the
+// functions as a process that is started and stopped, the command line, and a consumer of the
+// standby. Each run has its own topics, flow and configuration, so that the scenarios can be
+// repeated and do not interfere with an `npm start` beside them.
 
 import { execFile } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
@@ -24,21 +24,21 @@ export type ChallengeWorld = Awaited<ReturnType<typeof openWorld>>
 
 const eventBytes = 200
 const pollMs = 300
-/** A lease of 20 s that a run left, a scheduled tick that came first, and a busy machine. */
+/** Covers a lease of 20 s that a run left, a scheduled tick that came first, and a busy machine. */
 const stateDeadlineMs = 120_000
 const outputBytesMax = 16 * 1024 * 1024
 
-/** Where runs keep their configurations and the functions' logs. */
+/** The folder of the runs' configurations and of the functions' logs. */
 export function challengeDirectory(settings: StackSettings): string {
   return join(settings.directory, 'challenge')
 }
 
-/** The configuration of the last run: for looking at what it left. */
+/** The configuration of the last run, with which `status` shows what the run left. */
 export function lastConfigFile(settings: StackSettings): string {
   return join(challengeDirectory(settings), 'gapless.yml')
 }
 
-/** Connects to the stack, which must be up. Close it in the end. */
+/** Connects to the stack, which must be up. The caller closes the world. */
 export async function openWorld(session: Session) {
   const { settings } = session
   const run = Date.now().toString(36)
@@ -56,9 +56,9 @@ export async function openWorld(session: Session) {
   return {
     logFile,
     flow,
-    /** Starts the functions, which begin with no memory but the table's. */
+    /** Starts the functions, whose only memory is the table. */
     async startFunctions(): Promise<void> {
-      // Not the default one: an `npm start` may be using it, or be about to.
+      // Not the default port: an `npm start` may use it, or be about to.
       const port = await findFreePort()
       const override = { GAPLESS_CONFIG: configFile }
       functions = await session.startFunctions({ port, env: override, logFile })
@@ -68,10 +68,9 @@ export async function openWorld(session: Session) {
       functions = null
     },
     /**
-     * Invokes `plan` through Lambda's API until a state of the world has come about: the schedule
-     * may have a run under way, whose partitions a tick leaves alone. A tick that fails is no end
-     * either.
-     * @returns how many invocations it took. @throws StackError after two minutes.
+     * Invokes `plan` through Lambda's API until `holds` is true. One invocation may not be enough:
+     * a tick leaves partitions alone that a scheduled run has leased, and a tick may fail. @returns
+     * the number of invocations. @throws StackError after two minutes.
      */
     async tickUntil(what: string, holds: () => Promise<boolean>): Promise<number> {
       if (functions === null) throw new Error('the functions are stopped')
@@ -93,16 +92,16 @@ export async function openWorld(session: Session) {
       await until(`${topic} answers`, () => hasPartitions(admins.primary, topic, partitions))
       return topic
     },
-    /** @returns the events it produced, as they are on the primary. */
+    /** @returns the produced events, as the primary stores them. */
     produce: (at: At, count: number) => produce(producer, at, count),
     readStandby: ({ topic, partition }: At): Promise<KafkaMessage[]> =>
       readPartition(standby, { topic: `primary.${topic}`, partition }),
-    /** How many offsets the standby's log has. */
+    /** The log end offset on the standby; 0 where the topic does not exist. */
     standbyEnd: async ({ topic, partition }: At): Promise<bigint> =>
       (await readLogEnd(admins.standby, { topic: `primary.${topic}`, partition })) ?? 0n,
     truncateByRetention: (at: At, to: bigint) => truncateByRetention(admins.primary, at, to),
     gapless: (args: readonly string[]) => runGapless(args, env),
-    /** Of this run's flow, oldest first. */
+    /** The incidents of this run's flow, oldest first. */
     async incidents(): Promise<readonly IncidentReport[]> {
       const { stdout, stderr, code } = await runGapless(['incidents', '--json'], env)
       if (code !== 0) throw new StackError('"gapless incidents" failed:', stderr.trim())
@@ -156,7 +155,7 @@ async function produce(producer: Producer, at: At, count: number): Promise<Kafka
     acks: -1,
     messages: events.map(event => ({ ...event, partition })),
   })
-  // kafkajs sends nothing, and says nothing, where it does not know the partition.
+  // kafkajs sends nothing and reports no error where it does not know the partition.
   if (sent?.baseOffset === undefined) throw new Error(`nothing was sent to ${topic}-${partition}`)
   const baseOffset = BigInt(sent.baseOffset)
   return events.map(({ key, value, timestamp }, index) => ({
@@ -170,7 +169,7 @@ async function produce(producer: Producer, at: At, count: number): Promise<Kafka
 }
 
 /**
- * Lets the broker's own retention delete what the topic holds, and gives it its old retention back.
+ * Lets the broker's retention delete the topic's records, and then restores the old retention.
  * @throws StackError when the log does not start at `to` two minutes later.
  */
 async function truncateByRetention(admin: Admin, at: At, to: bigint): Promise<void> {
@@ -184,7 +183,7 @@ async function truncateByRetention(admin: Admin, at: At, to: bigint): Promise<vo
 }
 
 async function setRetention(admin: Admin, topic: string, retentionMs: string): Promise<void> {
-  // 2 is a topic (org.apache.kafka.common.config.ConfigResource.Type).
+  // Type 2 is a topic (org.apache.kafka.common.config.ConfigResource.Type).
   const configEntries = [{ name: 'retention.ms', value: retentionMs }]
   await admin.alterConfigs({
     validateOnly: false,
@@ -209,7 +208,10 @@ async function until(what: string, holds: () => Promise<boolean>): Promise<void>
   while (!(await holds())) {
     if (performance.now() > deadlineMs) {
       const seconds = stateDeadlineMs / 1_000
-      throw new StackError(`Waited ${seconds} s in vain until ${what}.`, 'See the logs.')
+      throw new StackError(
+        `Waited ${seconds} s, but not: ${what}.`,
+        'See "localstack/run_challenge.sh logs".',
+      )
     }
     await delay(pollMs)
   }

@@ -1,5 +1,5 @@
 // The AWS endpoints of the local stack as processes of this machine: LocalStack where Python 3.11
-// is, DynamoDB Local elsewhere. Everything above them knows only the endpoint's address.
+// exists, otherwise DynamoDB Local. Callers know only the endpoint's address.
 
 import { mkdir } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -17,15 +17,15 @@ export type AwsFlavour = 'localstack' | 'dynamodb-local'
 export type AwsOptions = {
   flavour: AwsFlavour
   port: number
-  /** The log's folder, and LocalStack's files. */
+  /** The folder of the log and of LocalStack's files. */
   dir: string
-  /** true: the process outlives this one. Default false: it is killed with it. */
+  /** true: the endpoints outlive this process. Default false: they are killed with it. */
   detached?: boolean
   onSpawn?: OnSpawn | undefined
   report?: Report
 }
 
-/** The services anything of gapless uses; others would only lengthen LocalStack's start. */
+/** The services that gapless and its tests use; each further one lengthens LocalStack's start. */
 const services = [
   ...[
     'dynamodb',
@@ -41,9 +41,9 @@ const services = [
 ]
 
 /**
- * Which endpoints this machine can have. `GAPLESS_AWS` (`localstack` or `dynamodb-local`) decides;
- * without it, whether Python 3.11 is there, and a line says what is missing without it.
- * @throws StackError when `GAPLESS_AWS` is something else.
+ * `GAPLESS_AWS` (`localstack` or `dynamodb-local`) decides. Unset: LocalStack where Python 3.11
+ * exists; otherwise DynamoDB Local, and a line of progress says what is missing then.
+ * @throws StackError when `GAPLESS_AWS` has another value.
  */
 export async function chooseAwsFlavour(report: Report): Promise<AwsFlavour> {
   const wanted = process.env.GAPLESS_AWS
@@ -67,7 +67,7 @@ export async function chooseAwsFlavour(report: Report): Promise<AwsFlavour> {
  * @throws StackError
  */
 export async function fetchAws(flavour: AwsFlavour, report: Report): Promise<void> {
-  // LocalStack starts DynamoDB Local for its tables.
+  // LocalStack itself runs DynamoDB Local for its tables.
   await fetchDynamoDbLocal(report)
   if (flavour === 'localstack') await fetchLocalStack(report)
 }
@@ -93,11 +93,11 @@ export async function startAws(options: AwsOptions): Promise<HttpService> {
     logFile: join(options.dir, 'localstack.log'),
     detached: options.detached ?? false,
     onSpawn: options.onSpawn,
-    remedy: 'GAPLESS_AWS=dynamodb-local does without it (and without alarms).',
+    remedy: 'GAPLESS_AWS=dynamodb-local runs the stack without LocalStack (and without alarms).',
   })
 }
 
-/** What to ask for a sign of life. */
+/** The path of each flavour's health check. */
 export const awsHealthPaths: Record<AwsFlavour, string> = {
   localstack: '/_localstack/health',
   'dynamodb-local': '/',
@@ -108,10 +108,10 @@ function createEnvironment(localStack: { root: string; address: string }): NodeJ
     FILESYSTEM_ROOT: localStack.root,
     GATEWAY_LISTEN: localStack.address,
     SERVICES: services.join(','),
-    // Its plugin loader caches entry points there; the user's own cache folder may belong to
+    // LocalStack's plugin loader caches entry points there; the user's cache folder may belong to
     // another version.
     XDG_CACHE_HOME: join(localStack.root, 'cache'),
-    // It would take a container's paths for its own where this machine is itself one (/.dockerenv).
+    // In a container (/.dockerenv) LocalStack would use the paths of its own image.
     OVERRIDE_IN_DOCKER: '0',
     DNS_ADDRESS: '0',
     SKIP_SSL_CERT_DOWNLOAD: '1',
@@ -122,8 +122,7 @@ function createEnvironment(localStack: { root: string; address: string }): NodeJ
     DDB_LOCAL_TELEMETRY: '0',
   }
   const inherited = { ...process.env }
-  // The endpoint is for its clients. LocalStack is an AWS client itself (it calls its DynamoDB),
-  // and would follow it.
+  // LocalStack is an AWS client itself (of its own DynamoDB) and would follow the variable.
   delete inherited.AWS_ENDPOINT_URL
   return { ...inherited, ...ours }
 }

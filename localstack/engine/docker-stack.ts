@@ -1,5 +1,4 @@
-// The stack as containers, where a Docker engine answers: docker-compose.yml says
-// which.
+// The stack as containers, used where a Docker engine answers. docker-compose.yml defines them.
 
 import { join } from 'node:path'
 import { askBroker } from '../kafka/readiness.ts'
@@ -21,10 +20,7 @@ export const composeFile = join(import.meta.dirname, '../docker-compose.yml')
 
 export const dockerStack: StackEngine = { up, down, status, findLogFiles: () => [] }
 
-/**
- * The command line of `docker compose` for this stack, and the environment its file reads the ports
- * from.
- */
+/** The command line of `docker compose`, and the environment with the ports that its file reads. */
 export function createComposeCommand(
   settings: StackSettings,
   args: readonly string[],
@@ -37,7 +33,7 @@ export function createComposeCommand(
   }
 }
 
-/** Compose itself leaves alone what runs, starts what died, and waits for the health checks. */
+/** Compose leaves running containers alone, starts dead ones, and waits for the health checks. */
 async function up(settings: StackSettings, options: UpOptions): Promise<ServiceName[]> {
   const missing = (await status(settings)).filter(row => row.state !== 'running')
   const names = missing.map(row => row.service)
@@ -46,7 +42,7 @@ async function up(settings: StackSettings, options: UpOptions): Promise<ServiceN
   if (taken !== undefined) {
     throw new StackError(
       `The container ${taken.service} cannot start: ${taken.address} is already in use.`,
-      `Stop what listens there, or set ${portVariables[taken.service]} to another port.`,
+      `Stop the process that listens there, or set ${portVariables[taken.service]} to another port.`,
     )
   }
   options.report('Starting the containers (the first time, their images are pulled)...')
@@ -77,7 +73,7 @@ async function runCompose(settings: StackSettings, args: readonly string[]): Pro
   const { code } = await runCommand({ ...createComposeCommand(settings, args), visible: true })
   if (code === 0) return
   throw new StackError(
-    `"docker compose ${args.join(' ')}" failed (exit ${code}); what it said is above.`,
+    `"docker compose ${args.join(' ')}" failed (exit ${code}); its output is above.`,
     'See "npm run stack -- logs", or use processes instead of containers: GAPLESS_STACK=host.',
   )
 }

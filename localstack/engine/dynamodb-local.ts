@@ -1,5 +1,5 @@
-// DynamoDB Local as a process of this machine: in memory, so a restart is an empty one, unless it
-// is told to keep its data. Serves tests that need only a table, and the stack where LocalStack
+// DynamoDB Local as a process of this machine. It keeps its data in memory and is empty after a
+// restart, unless `durable`. Serves tests that need only a table, and the stack where LocalStack
 // cannot run.
 
 import { mkdir } from 'node:fs/promises'
@@ -12,13 +12,13 @@ import { type Report, reportToStandardError, StackError } from '../processes/sta
 import { findJava } from '../processes/tools.ts'
 
 export type DynamoDbLocalOptions = {
-  /** The log's folder. */
+  /** The folder of the log, and of the tables where `durable`. */
   dir: string
-  /** Without it, a free one. */
+  /** Default: a free one. */
   port?: number
-  /** true: the tables lie in `dir`, and the next one started there has them. Default false. */
+  /** true: tables are stored in `dir` and survive a restart there. Default false. */
   durable?: boolean
-  /** true: the process outlives this one. Default false: it is killed with it. */
+  /** true: DynamoDB Local outlives this process. Default false: it is killed with it. */
   detached?: boolean
   onSpawn?: OnSpawn | undefined
   report?: Report
@@ -50,7 +50,7 @@ export async function startDynamoDbLocal(options: DynamoDbLocalOptions): Promise
         logFile: join(options.dir, 'dynamodb-local.log'),
         detached: options.detached ?? false,
         onSpawn: options.onSpawn,
-        remedy: 'Correct what it names and try again.',
+        remedy: 'Correct the cause and try again.',
       })
     } catch (error) {
       const collided = error instanceof StackError && /already in use/i.test(error.message)
@@ -75,8 +75,8 @@ function renderArguments(input: {
     '-port',
     String(port),
     ...(dataDir === null ? ['-inMemory'] : ['-dbPath', dataDir]),
-    // One database whatever the credentials and the region: the stack and its clients need not
-    // agree on them.
+    // One database for all credentials and regions: the stack and its clients may use different
+    // ones.
     '-sharedDb',
     '-disableTelemetry',
   ]

@@ -1,5 +1,5 @@
-// The stack as processes of this machine, for where no Docker engine answers: started detached,
-// remembered by pid and start time, so that only they are ever stopped.
+// The stack as processes of this machine, used where no Docker engine answers. They are started
+// detached and stored by pid and start time, so that `down` stops these processes and no others.
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -26,14 +26,13 @@ import {
 import { forgetServices, readState, recordService, type ServiceRecord } from './stack-state.ts'
 
 const answerPollMs = 200
-/** For one that runs already: another "up" may have started it a moment ago. */
+/** A service that runs already may have been started a moment ago by another "up". */
 const answerDeadlineMs = 60_000
 
 export const hostStack: StackEngine = { up, down, status, findLogFiles }
 
 /**
- * Starts what does not run; a dead broker again with its data.
- * @returns the services it started.
+ * Starts the services that do not run; a broker that died keeps its data. @returns those started.
  */
 async function up(settings: StackSettings, options: UpOptions): Promise<ServiceName[]> {
   const missing = serviceNames.filter(name => !isServiceRunning(name, settings))
@@ -47,7 +46,7 @@ async function up(settings: StackSettings, options: UpOptions): Promise<ServiceN
       await waitForAnswer(name, settings)
     }
   })
-  // All of them to their end: the one that fails first must not hide what became of the others.
+  // Waits for all: a start that is still under way when the first one fails must not go on unseen.
   for (const outcome of await Promise.allSettled(waits)) {
     if (outcome.status === 'rejected') throw outcome.reason
   }
@@ -55,8 +54,8 @@ async function up(settings: StackSettings, options: UpOptions): Promise<ServiceN
 }
 
 /**
- * True for a process of ours that still lives.
- * @throws StackError when it runs on another port than is wanted now.
+ * Whether the process that this stack started still runs.
+ * @throws StackError when it runs on another port than the settings name now.
  */
 function isServiceRunning(name: ServiceName, settings: StackSettings): boolean {
   const record = readState(settings.directory).services[name]
@@ -75,14 +74,11 @@ async function checkPort(name: ServiceName, settings: StackSettings): Promise<vo
   const holder = describePortHolder(port)
   throw new StackError(
     `The ${serviceLabels[name]} cannot start: ${localAddress}:${port} is already in use${holder}.`,
-    `Stop that process (it is none of this stack), or set ${portVariables[name]} to another port.`,
+    `Stop that process (it does not belong to this stack), or set ${portVariables[name]} to another port.`,
   )
 }
 
-/**
- * Finds and downloads what the missing services need, and only that; then each can be started at
- * the same time.
- */
+/** Finds and downloads only what the missing services need; then all can start at the same time. */
 async function prepareStart(
   missing: readonly ServiceName[],
   settings: StackSettings,
@@ -148,7 +144,7 @@ async function startService(start: {
   report(`The ${serviceLabels[name]}${what}: ${describeAddress(name, settings)} (pid ${pid})`)
 }
 
-/** @throws StackError when a process of ours lives, but is of no use. */
+/** @throws StackError when a process of this stack runs but does not answer. */
 async function waitForAnswer(name: ServiceName, settings: StackSettings): Promise<void> {
   const deadline = Date.now() + answerDeadlineMs
   while (Date.now() < deadline) {
@@ -159,7 +155,7 @@ async function waitForAnswer(name: ServiceName, settings: StackSettings): Promis
   const seconds = answerDeadlineMs / 1_000
   throw new StackError(
     `The ${serviceLabels[name]} runs (pid ${record?.pid}) but did not answer for ${seconds} s.`,
-    `Its log is ${record?.logFile}; "npm run stack -- down" and "up" start it afresh.`,
+    `Its log is ${record?.logFile}; "npm run stack -- down" and "npm run stack -- up" start it again.`,
   )
 }
 
@@ -170,7 +166,7 @@ async function isAnswering(name: ServiceName, settings: StackSettings): Promise<
 }
 
 /**
- * Stops our processes only, and removes the brokers' data.
+ * Stops the processes of this stack and no others, and removes the brokers' data.
  * @returns the services that were running.
  */
 async function down(settings: StackSettings, options: DownOptions): Promise<ServiceName[]> {

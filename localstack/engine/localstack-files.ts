@@ -1,5 +1,5 @@
-// The folders LocalStack 4.13.1 looks into before it downloads: laid out so that it finds DynamoDB
-// Local and Java there.
+// The folders that LocalStack 4.13.1 searches before it downloads, laid out so that it finds
+// DynamoDB Local and Java there.
 
 import { copyFile, mkdir, readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -9,8 +9,8 @@ import { type Report, StackError } from '../processes/stack-error.ts'
 import { findJava, findJavaHome } from '../processes/tools.ts'
 
 /**
- * Prepares LocalStack's file system root. Done at each start: it takes a fraction of a second, and
- * the cache or Java may have moved.
+ * Prepares LocalStack's file system root, at each start: the cache or Java may have moved, and it
+ * takes a fraction of a second.
  * @param options.root becomes FILESYSTEM_ROOT.
  * @param options.python runs Python's zipfile module, the jar tool of a machine that has only a
  * JRE.
@@ -25,11 +25,11 @@ export async function layOutLocalStackFiles(options: {
   const dynamoDb = join(libraries, 'dynamodb-local', '2')
   await mkdir(dynamoDb, { recursive: true })
   await mkdir(join(libraries, 'java'), { recursive: true })
-  // It looks for its own Java 21; any Java that runs DynamoDB Local does.
+  // LocalStack looks for its own Java 21; any Java that runs DynamoDB Local works.
   await link(await findJavaHome(await findJava()), join(libraries, 'java', '21'))
   await link(jars, join(dynamoDb, 'DynamoDBLocal_lib'))
-  // Its agent lifts DynamoDB Local's limit of 20 secondary indexes; ours does nothing, and nobody
-  // here has 20.
+  // LocalStack's Java agent lifts DynamoDB Local's limit of 20 secondary indexes. This stand-in
+  // does nothing: no table here has 20.
   const agent = (await readdir(jars)).find(name => name.startsWith('byte-buddy-agent-'))
   if (agent === undefined) throw new Error(`${jars} lacks byte-buddy-agent`)
   await copyFile(join(jars, agent), join(dynamoDb, 'ddb-local-loader-0.1.jar'))
@@ -42,8 +42,7 @@ async function link(target: string, path: string): Promise<void> {
 }
 
 /**
- * DynamoDBLocal.jar as a manifest only, naming the jars Maven brought: LocalStack starts it with
- * `java -jar`.
+ * DynamoDBLocal.jar for LocalStack's `java -jar`: only a manifest, with Maven's jars as class path.
  */
 async function writeLauncherJar(options: {
   python: string
@@ -70,12 +69,12 @@ async function writeLauncherJar(options: {
   if (code === 0) return
   throw new StackError(
     `${options.python} could not write DynamoDBLocal.jar (exit ${code}): ${output.trim()}`,
-    `Remove the LocalStack folder of the download cache, so that it is fetched again.`,
+    'Remove the LocalStack folder of the download cache, so that it is fetched again.',
   )
 }
 
 /**
- * A line of a manifest has at most 72 bytes; the next one goes on after a space (JAR
+ * A manifest line has at most 72 bytes; a continuation line starts with a space (JAR
  * specification).
  */
 function foldManifestLine(line: string): string[] {

@@ -1,4 +1,4 @@
-// What the two ways of running the stack have in common: processes of this machine (host-stack.ts)
+// The interface of the two engines that run the stack: processes of this machine (host-stack.ts)
 // and containers (docker-stack.ts).
 
 import type { Report } from '../processes/stack-error.ts'
@@ -6,9 +6,7 @@ import type { ServiceName, StackSettings } from './stack-settings.ts'
 
 export type UpOptions = {
   report: Report
-  /**
-   * Called before a service is started, so that who is interrupted in between knows what to stop.
-   */
+  /** Called before a service is started: a command that is interrupted then knows what to stop. */
   onStart?: ((service: ServiceName) => void) | undefined
 }
 
@@ -17,8 +15,8 @@ export type DownOptions = {
   /** Default: all of them. */
   services?: readonly ServiceName[] | undefined
   /**
-   * Default false: the checkpoints are lost with the table in any case, and records without them
-   * mislead.
+   * Default false: the checkpoints are lost with the table in any case, and a standby with records
+   * but without checkpoints is an incident.
    */
   keepData?: boolean | undefined
 }
@@ -27,9 +25,9 @@ export type ServiceStatus = {
   service: ServiceName
   address: string
   pid: number | undefined
-  /** `died`: it was started and has ended by itself. `port taken`: by somebody else. */
+  /** `died`: started, and ended by itself. `port taken`: by a process outside of this stack. */
   state: 'running' | 'died' | 'not started' | 'port taken'
-  /** Kafka: would create a topic now. AWS: answers HTTP. */
+  /** A broker answers when it would create a topic now, the AWS endpoints when they answer HTTP. */
   answers: boolean
 }
 
@@ -39,6 +37,6 @@ export type StackEngine = {
   /** @returns the services it stopped. */
   down(settings: StackSettings, options: DownOptions): Promise<ServiceName[]>
   status(settings: StackSettings): Promise<ServiceStatus[]>
-  /** Empty where the engine keeps the logs itself. */
+  /** Empty for Docker, which keeps the logs itself. */
   findLogFiles(settings: StackSettings, names: readonly ServiceName[]): string[]
 }

@@ -1,5 +1,4 @@
-// What the running stack needs before gapless can work on it: the checkpoint table and the commit
-// log's topic.
+// Prepares a running stack for gapless: creates the checkpoint table and the topic commit-log.
 
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
@@ -24,7 +23,7 @@ const topicPollMs = 100
 const topicPollsMax = 100
 
 /**
- * Creates the checkpoint table where it is missing, with gapless's own command.
+ * Creates the checkpoint table where it is missing, with `gapless init`.
  * @throws StackError
  */
 export async function createCheckpointTable(settings: StackSettings): Promise<void> {
@@ -45,9 +44,8 @@ export async function createCheckpointTable(settings: StackSettings): Promise<vo
 }
 
 /**
- * LocalStack answers before its DynamoDB does: it starts it at the first request, and holds
- * that one for 5 s on an idle machine, much longer on a busy one. gapless's own time limits
- * are those of a table that runs.
+ * LocalStack starts its DynamoDB at the first request and holds that request for 5 s on an idle
+ * machine, much longer on a busy one. gapless's own time limits are too short for that.
  * @throws StackError
  */
 async function waitForTables(settings: StackSettings): Promise<void> {
@@ -87,7 +85,7 @@ export async function createCommitLog(settings: StackSettings, report: Report): 
   try {
     await admin.connect()
     const created = await admin.createTopics({
-      // kafkajs fails on a broker that has not heard of the new topic yet, instead of waiting.
+      // kafkajs would fail, not wait, on a broker that does not know the new topic yet.
       waitForLeaders: false,
       topics: [
         {
@@ -113,7 +111,7 @@ export async function createCommitLog(settings: StackSettings, report: Report): 
   }
 }
 
-/** The controller has created it; the broker hears of it a moment later. */
+/** The controller has created the topic; the broker learns of it a moment later. */
 async function waitForTopic(admin: Admin): Promise<void> {
   for (let poll = 0; poll < topicPollsMax; poll += 1) {
     if ((await admin.listTopics()).includes(commitLogTopic)) return

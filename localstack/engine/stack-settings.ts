@@ -1,4 +1,4 @@
-// What of the local stack can be chosen, and by which environment variable.
+// The settings of the local stack, and the environment variable of each.
 
 import { join, resolve } from 'node:path'
 import { localAddress } from '../processes/ports.ts'
@@ -33,7 +33,7 @@ export const serviceLabels: Record<ServiceName, string> = {
   aws: 'AWS endpoints',
 }
 
-/** Reads the environment. @throws StackError for a port that is none, or one given twice. */
+/** Reads the environment. @throws StackError for an invalid port, or one that is given twice. */
 export function readSettings(env: NodeJS.ProcessEnv = process.env): StackSettings {
   const ports = {
     primary: readPort('primary', env),
@@ -68,10 +68,7 @@ export function describeAddress(name: ServiceName, settings: StackSettings): str
   return name === 'aws' ? `http://${address}` : address
 }
 
-/**
- * What a process needs in its environment to use the stack's AWS endpoints and table instead of
- * AWS.
- */
+/** Environment variables that make a process use the stack's AWS endpoints and table, not AWS. */
 export function createAwsEnvironment(settings: StackSettings): Record<string, string> {
   return {
     AWS_ENDPOINT_URL: describeAddress('aws', settings),

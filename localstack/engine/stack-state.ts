@@ -1,4 +1,4 @@
-// What the stack's commands remember between them: which processes they started. One JSON file,
+// The state that one stack command leaves for the next: the processes it started. One JSON file,
 // replaced as a whole.
 
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
@@ -16,7 +16,7 @@ const serviceRecord = z.strictObject({
 })
 
 const stackState = z.strictObject({
-  /** Who runs the services; nobody while undefined. */
+  /** The engine that runs the services; undefined: none run. */
   engine: z.enum(['host', 'docker']).optional(),
   services: z.strictObject({
     primary: serviceRecord.optional(),
@@ -29,8 +29,8 @@ export type ServiceRecord = z.infer<typeof serviceRecord>
 export type StackState = z.infer<typeof stackState>
 
 /**
- * @returns an empty state where none was written yet.
- * @throws StackError when the file is not one of ours.
+ * @returns an empty state where no file exists yet.
+ * @throws StackError when the file has another form.
  */
 export function readState(directory: string): StackState {
   const file = stateFile(directory)
@@ -46,15 +46,14 @@ export function readState(directory: string): StackState {
   } catch (error) {
     throw new StackError(
       `${file} is not a state of this stack.`,
-      'Stop what may still run ("ss -ltnp" shows it), remove the file, and try again.',
+      'Stop processes of the stack that still run ("ss -ltnp" lists them), remove the file, and try again.',
       { cause: error },
     )
   }
 }
 
 /**
- * Remembers a service as soon as its process runs. Synchronous, so that no interrupt comes in
- * between.
+ * Stores a service as soon as its process runs. Synchronous, so that no interrupt comes between.
  */
 export function recordService(
   directory: string,
@@ -67,7 +66,7 @@ export function recordService(
   })
 }
 
-/** Forgets services that were stopped; with the last one, or where Docker had them, the engine. */
+/** Removes stopped services; with the last one, or where Docker ran them, the engine, too. */
 export function forgetServices(directory: string, names: readonly ServiceName[]): void {
   const { engine, services } = readState(directory)
   for (const name of names) delete services[name]
@@ -75,7 +74,7 @@ export function forgetServices(directory: string, names: readonly ServiceName[])
   writeState(directory, isEmpty || engine === undefined ? { services } : { engine, services })
 }
 
-/** Docker knows its containers; only that it runs them is ours to remember. */
+/** Stores only that Docker runs the stack: Docker itself knows its containers. */
 export function recordDocker(directory: string): void {
   writeState(directory, { engine: 'docker', services: {} })
 }

@@ -1,6 +1,6 @@
-// One real Kafka broker as a process of this machine: formatted once, started, known to be ready,
-// stopped, killed, restarted with its data. Knows nothing of the stack's two clusters; stack.ts and
-// the tests say which to start.
+// One real Kafka broker as a process of this machine: formats its storage once, starts it, waits
+// until it is ready, stops, kills and restarts it with its data. Does not own which brokers there
+// are: that is up to stack.ts and the tests.
 
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
@@ -27,21 +27,21 @@ import {
 } from './storage.ts'
 
 export type KafkaOptions = {
-  /** For operators: `primary`, `standby`, or what a test calls it. */
+  /** The name in errors: `primary`, `standby`, or a test's own. */
   name: string
-  /** Data, properties and log. One that was used before is started with the data it has. */
+  /** The folder of data, properties and log. A used folder is started with the data in it. */
   dir: string
-  /** The listener's port; without it the one the folder had before, or a free one. */
+  /** The listener's port. Default: the port that the folder had before, or a free one. */
   port?: number
-  /** More lines for server.properties, or others than ours. */
+  /** Properties added to server.properties, or in place of those of properties.ts. */
   properties?: Record<string, string>
-  /** For clients that use TLS or SASL; we ourselves ask at `port`, which has neither. */
+  /** Further listeners, with TLS or SASL. Readiness is asked at `port`, which has neither. */
   listeners?: readonly BrokerListener[]
   /** true: the broker outlives this process. Default false: it is killed with it. */
   detached?: boolean
   /** Default 512. */
   heapMb?: number
-  /** To be a further broker of a running cluster, without a controller of its own. */
+  /** Set: this broker joins a running cluster, and has no controller of its own. */
   join?: { cluster: ClusterIdentity; nodeId: number }
   onSpawn?: OnSpawn | undefined
   report?: Report
@@ -49,24 +49,21 @@ export type KafkaOptions = {
 
 export type KafkaBroker = {
   name: string
-  /** `127.0.0.1:port`, as clients take it. */
+  /** `127.0.0.1:port`, for clients. */
   brokers: string
   port: number
   cluster: ClusterIdentity
   dir: string
   logFile: string
-  /** Of the process that runs now; another one after `restart`. */
+  /** The present process's pid; `restart` changes it. */
   readonly pid: number
-  /** Tells the process from a later one with the same pid. */
+  /** Distinguishes the process from a later one with the same pid. */
   readonly startedAt: string
-  /**
-   * SIGTERM: an orderly shutdown, SIGKILL where it takes more than 20 s. Resolves when the process
-   * is gone.
-   */
+  /** SIGTERM (an orderly shutdown), then SIGKILL after 20 s. Resolves when the process is gone. */
   stop(): Promise<void>
-  /** SIGKILL. The data stay. Resolves when the process is gone. */
+  /** SIGKILL. The data stays. Resolves when the process is gone. */
   kill(): Promise<void>
-  /** Starts it again on the same ports with the same data; one that still runs is stopped first. */
+  /** Stops the broker if it runs, and starts it again on the same ports with the same data. */
   restart(): Promise<void>
 }
 
@@ -76,8 +73,8 @@ const startAttemptsMax = 3
 
 /**
  * Starts a broker and waits until it answers and creates topics.
- * @throws StackError when Java is missing, the port is taken, or the broker dies or stays silent at
- * its start.
+ * @throws StackError when Java is missing, the port is taken, or the broker dies or does not answer
+ * at its start.
  */
 export async function startKafka(options: KafkaOptions): Promise<KafkaBroker> {
   const report = options.report ?? reportToStandardError
@@ -116,15 +113,13 @@ type Attempt = {
   java: string
   jars: string
   logFile: string
-  /** Given at a restart: these addresses or none. */
+  /** Set at a restart, which must get the same ports. */
   settled?: BrokerIdentity
 }
 
 type Started = { process: StartedProcess; identity: BrokerIdentity }
 
-/**
- * A free port may be taken between its choice and the broker's bind: only then, others are tried.
- */
+/** Another process may take a free port before the broker binds it: then other ports are tried. */
 async function startWithRetry(attempt: Attempt): Promise<Started> {
   for (let count = 1; ; count += 1) {
     const identity = attempt.settled ?? (await settle(attempt.options, { newPorts: count > 1 }))
@@ -153,7 +148,7 @@ function portTaken(name: string, port: number): StackError {
   const address = `${localAddress}:${port}`
   return new StackError(
     `Kafka "${name}" cannot start: ${address} is already in use${describePortHolder(port)}.`,
-    'Stop what listens there, or choose another port.',
+    'Stop the process that listens there, or choose another port.',
   )
 }
 
@@ -178,8 +173,8 @@ async function startOnce(attempt: Attempt, identity: BrokerIdentity): Promise<St
     args: [
       `-Xmx${options.heapMb ?? defaultHeapMb}m`,
       '-XX:+ExitOnOutOfMemoryError',
-      // slf4j-simple writes to standard error, which is the log file. Warnings only: at INFO the
-      // short intervals of properties.ts would write several lines a second for ever.
+      // slf4j-simple writes to standard error, which is the log file. At INFO the short intervals
+      // of properties.ts would write several lines a second.
       '-Dorg.slf4j.simpleLogger.defaultLogLevel=warn',
       '-Dorg.slf4j.simpleLogger.log.org.apache.kafka.common.utils.AppInfoParser=info',
       '-Dorg.slf4j.simpleLogger.showDateTime=true',

@@ -1,4 +1,4 @@
-// Reads a partition with kafkajs, a client that did not write it: what a consumer sees.
+// Reads a partition with kafkajs, a client that has no code in common with the replicator.
 
 import type { Admin, Kafka, KafkaMessage } from 'kafkajs'
 import { StackError } from '../processes/stack-error.ts'
@@ -10,13 +10,13 @@ export type ReadFrom = {
   readonly offset?: bigint
 }
 
-/** A consumer that is told to stop waits for the fetch that is under way. */
+/** Short, because a consumer that is told to stop waits for the fetch under way. */
 const fetchWaitMs = 100
 const readDeadlineMs = 60_000
 
 let readers = 0
 
-/** The end of a partition's log; null where there is no such topic or partition. */
+/** The log end offset of a partition; null where the topic or partition does not exist. */
 export async function readLogEnd(
   admin: Admin,
   at: { readonly topic: string; readonly partition: number },
@@ -25,7 +25,7 @@ export async function readLogEnd(
 }
 
 /**
- * Every record from `offset` to the end the log has now, in order.
+ * Every record from `offset` to the present log end, in order.
  * @throws StackError when there is no such partition, or its end is not reached within a minute.
  */
 export async function readPartition(kafka: Kafka, from: ReadFrom): Promise<KafkaMessage[]> {
@@ -54,16 +54,16 @@ async function consume(
   })
   const read: KafkaMessage[] = []
   const done = Promise.withResolvers<void>()
-  // Also tells of batches in which nothing was for us, such as transaction markers.
+  // Emitted also for batches without records for the consumer, such as transaction markers.
   consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
     if (payload.partition === partition && BigInt(payload.lastOffset) + 1n >= end) done.resolve()
   })
-  // At each join: the first one may fail while the group's coordinator is being loaded, and only a
+  // At each JoinGroup: the first may fail while the group coordinator is loading, and only a
   // consumer that is in its group can seek.
   consumer.on(consumer.events.GROUP_JOIN, () => {
     consumer.seek({ topic, partition, offset: String(start) })
   })
-  // One that restarts tries again by itself.
+  // A consumer that restarts tries again by itself.
   consumer.on(consumer.events.CRASH, ({ payload: { error, restart } }) => {
     if (!restart) done.reject(error)
   })
@@ -86,7 +86,7 @@ async function consume(
     clearTimeout(timer)
     await consumer.disconnect()
   }
-  // The fetch before the seek, and whatever was written since the end was looked up.
+  // Drops the records of a fetch before the seek, and those written after `end` was read.
   const wanted = read.filter(({ offset }) => BigInt(offset) >= start && BigInt(offset) < end)
   return [...new Map(wanted.map(record => [record.offset, record])).values()]
 }
@@ -95,7 +95,8 @@ async function readBounds(
   admin: Admin,
   { topic, partition }: { readonly topic: string; readonly partition: number },
 ): Promise<{ start: bigint; end: bigint } | null> {
-  // Asked first: kafkajs repeats a question about what is not there until its retries are used up.
+  // kafkajs repeats a request about a missing topic until its retries are used up, so the topics
+  // are listed first.
   if (!(await admin.listTopics()).includes(topic)) return null
   const offsets = await admin.fetchTopicOffsets(topic)
   const found = offsets.find(each => each.partition === partition)

@@ -1,5 +1,5 @@
-// The server.properties of a local broker: what makes it small, quick to notice things, and strict
-// about topics.
+// The server.properties of a local broker: small, with short intervals, and without automatic topic
+// creation.
 
 import { localAddress } from '../processes/ports.ts'
 
@@ -10,17 +10,20 @@ export type BrokerProperties = {
   controllerPort: number
   controllerNodeId: number
   dataDirectory: string
-  /** Further listeners, for clients that use TLS or SASL. */
+  /** Further listeners, with TLS or SASL. */
   listeners?: readonly BrokerListener[]
   overrides: Record<string, string>
 }
 
 export type BrokerListener = {
-  /** In capitals; its own settings begin with `listener.name.` and the name in small letters. */
+  /**
+   * In capitals; the listener's own settings begin with `listener.name.` and the name in lower
+   * case.
+   */
   name: string
   port: number
   protocol: 'SSL' | 'SASL_SSL' | 'PLAINTEXT'
-  /** Where clients are told to find it, when something stands in between. */
+  /** The port that the broker advertises to clients, when a proxy stands in front of it. */
   advertisedPort?: number
 }
 
@@ -52,11 +55,11 @@ export function renderProperties(broker: BrokerProperties): string {
 }
 
 const sharedProperties = {
-  // The replicator creates topics itself; one that appears because somebody asked for its metadata
-  // would hide a deletion.
+  // The replicator creates topics itself. A topic that is created because a client asked for its
+  // metadata would hide a deletion.
   'auto.create.topics.enable': 'false',
   'delete.topic.enable': 'true',
-  // Internal topics for one broker, and small: every partition costs files and start-up time.
+  // Internal topics fit one broker and are small: every partition costs files and start-up time.
   'offsets.topic.replication.factor': '1',
   'offsets.topic.num.partitions': '4',
   'transaction.state.log.replication.factor': '1',
@@ -66,11 +69,11 @@ const sharedProperties = {
   'share.coordinator.state.topic.min.isr': '1',
   'share.coordinator.state.topic.num.partitions': '1',
   'group.initial.rebalance.delay.ms': '0',
-  // A killed broker may register again only when its old session is over; 9 s by default.
+  // A killed broker can register again only when its old session is over; 9 s by default.
   'broker.session.timeout.ms': '4000',
   'broker.heartbeat.interval.ms': '1000',
-  // Retention and compaction within seconds instead of five minutes: truncation is what we are here
-  // to see.
+  // Retention and compaction run within seconds instead of five minutes, so that truncation can be
+  // seen.
   'log.initial.task.delay.ms': '500',
   'log.retention.check.interval.ms': '1000',
   'log.segment.delete.delay.ms': '500',

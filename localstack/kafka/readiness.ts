@@ -1,18 +1,18 @@
-// Whether a broker can be worked with, and what its log says when it cannot.
+// Whether a broker is ready, and the line of its log that says why it is not.
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { Kafka, logLevel } from 'kafkajs'
 import { isPortOpen, localAddress } from '../processes/ports.ts'
 
 const pollMs = 100
-/** A cold start takes about 6 s on two idle cores; twenty times that is not slow, it is stuck. */
+/** A start takes about 6 s on two idle cores; a broker that takes twenty times that is stuck. */
 const readyDeadlineMs = 120_000
 const requestTimeoutMs = 5_000
 
 /**
- * Resolves when the broker answers Metadata with the expected cluster id and would create a topic
- * now, which needs its controller and its own registration; an open port says neither.
- * @param broker.ended says why waiting is of no use any more, as soon as the process is gone.
+ * Resolves when the broker answers Metadata with the expected cluster id and validates the creation
+ * of a topic. That proves its controller and its registration; an open port proves neither.
+ * @param broker.ended returns how the process ended, once it has.
  */
 export async function waitForBroker(broker: {
   port: number
@@ -20,7 +20,7 @@ export async function waitForBroker(broker: {
   ended: () => string | undefined
 }): Promise<void> {
   const deadline = Date.now() + readyDeadlineMs
-  let last = 'nobody listens on its port'
+  let last = 'no process listens on its port'
   while (Date.now() < deadline) {
     const end = broker.ended()
     if (end !== undefined) throw new Error(`the process ended (${end})`)
@@ -36,7 +36,7 @@ export async function waitForBroker(broker: {
 
 export type BrokerAnswer = { kind: 'ready'; clusterId: string } | { kind: 'silent'; reason: string }
 
-/** One question, without retries. Creates nothing. */
+/** One attempt without retries. Creates nothing. */
 export async function askBroker(port: number): Promise<BrokerAnswer> {
   const admin = new Kafka({
     clientId: 'gapless-localstack',
@@ -63,7 +63,7 @@ export async function askBroker(port: number): Promise<BrokerAnswer> {
   }
 }
 
-/** The line of a broker's log that says why it died, without its time stamp, or undefined. */
+/** The line of a broker's log that says why it died, without its time stamp; or undefined. */
 export function findKafkaError(log: string): string | undefined {
   const lines = log.split('\n').map(line => line.trim())
   const causes = lines.filter(line =>

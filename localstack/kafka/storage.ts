@@ -1,4 +1,4 @@
-// What a broker's folder remembers between its starts: cluster id, addresses, and that it was
+// What a broker's folder keeps between two starts: cluster id, ports, and the mark that it was
 // formatted.
 
 import { randomBytes } from 'node:crypto'
@@ -12,7 +12,7 @@ import { findKafkaError } from './readiness.ts'
 
 export type ClusterIdentity = { clusterId: string; controllerPort: number }
 
-/** A restart keeps all of it, so that clients and the data's cluster id still fit. */
+/** A restart keeps these values: clients know the port, and the data has the cluster id. */
 export type BrokerIdentity = ClusterIdentity & { port: number }
 
 const identityName = 'broker.json'
@@ -25,10 +25,10 @@ export function dataDirectory(dir: string): string {
 }
 
 /**
- * What the folder remembers, and otherwise free ports and a new cluster id. Writes it down.
- * @param wanted.port the listener's port, when it is given.
- * @param wanted.cluster the cluster to join, when it is not one of its own.
- * @param wanted.newPorts forget the ports: one of them turned out to be taken.
+ * Reads the folder's identity, fills it up with free ports and a new cluster id, and stores it.
+ * @param wanted.port the listener's port; undefined: any.
+ * @param wanted.cluster the cluster to join; undefined: a cluster of its own.
+ * @param wanted.newPorts choose new ports: a stored one turned out to be taken.
  */
 export async function settleIdentity(
   dir: string,
@@ -49,20 +49,20 @@ export async function settleIdentity(
   return identity
 }
 
-/** Nobody but the broker itself uses this port, so another one is as good when it is taken. */
+/** Only the broker itself uses the controller's port, so any free one does when it is taken. */
 async function settleControllerPort(before: number | undefined): Promise<number> {
   return before !== undefined && (await isPortFree(before)) ? before : findFreePort()
 }
 
-/** A Kafka Uuid: 16 bytes in base64url. A leading dash would be read as an option by the tools. */
+/** A Kafka Uuid: 16 bytes in base64url. Kafka's tools would read a leading dash as an option. */
 function createClusterId(): string {
   return randomBytes(16).toString('base64url').replace(/^-/, 'A')
 }
 
 /**
- * Formats the folder unless it has our mark: the storage tool takes a second or two. One that was
- * interrupted left no mark and is repeated.
- * @throws StackError with what the tool said.
+ * Formats the folder unless the mark is there: the storage tool takes a second or two. An
+ * interrupted run of the tool left no mark and is repeated.
+ * @throws StackError with the tool's output.
  */
 export async function formatOnce(
   dir: string,
@@ -73,7 +73,7 @@ export async function formatOnce(
   const { code, output } = await runCommand({
     command: tool.java,
     args: [
-      // It lives too short for the optimising compiler.
+      // The tool ends before the optimising compiler would pay off.
       '-XX:TieredStopAtLevel=1',
       '-Dorg.slf4j.simpleLogger.defaultLogLevel=error',
       '-cp',
@@ -97,9 +97,9 @@ export async function formatOnce(
   await writeFile(mark, `${tool.clusterId}\n`)
 }
 
-/** Makes the folder as good as new; its log file stays, for whoever asks what happened. */
+/** Removes everything but the broker's log file, which stays for analysis. */
 export async function removeKafkaData(dir: string): Promise<void> {
-  // The mark first: an interrupted removal must not leave a folder that looks formatted.
+  // Removes the mark first: an interrupted removal must not leave a folder that looks formatted.
   for (const name of [markName, identityName, dataName]) {
     await rm(join(dir, name), { recursive: true, force: true })
   }

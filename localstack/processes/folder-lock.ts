@@ -1,7 +1,10 @@
-// One process at a time does a piece of work: a lock directory, with its owner's identity inside.
-// It is advice, not proof: should two processes break the same stale lock at the same instant, both
-// go on. What it guards must bear that (artifacts.ts: both fetch, and the second rename finds a
-// complete folder; the stack: the port is taken).
+// One process at a time does a piece of work: a lock directory that holds its owner's pid and start
+// time. The lock is advisory: two processes that remove the same stale lock at the same instant
+// both go on, and the guarded work must bear that (artifacts.ts: both fetch, and the second rename
+// finds a complete folder; the stack: the port is taken).
+//
+// Not proper-lockfile: it knows a dead owner only by a modification time that is 10 s old, so every
+// start after a SIGKILL would wait, and an owner that is stopped for 10 s would lose its lock.
 
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -10,15 +13,9 @@ import { identifyProcess, isRunning, type ProcessIdentity } from './os-process.t
 import { type Report, StackError } from './stack-error.ts'
 
 const pollMs = 250
-/**
- * Longer than the slowest download seen (LocalStack on a slow line), shorter than a person's
- * patience.
- */
+/** The slowest download seen (LocalStack on a slow line) took less. */
 const waitMaxMs = 15 * 60_000
-/**
- * Between making the directory and writing the owner's file a process needs a moment; after this,
- * it died there.
- */
+/** A process that made the directory and has not written its identity for this long died there. */
 const ownerlessMaxMs = 5_000
 
 /**
@@ -46,7 +43,8 @@ async function acquireLock(options: { path: string; report: Report }): Promise<v
       await rm(options.path, { recursive: true, force: true })
       continue
     }
-    if (!announced) options.report(`Waiting for another process that does the same (${owner})...`)
+    if (!announced)
+      options.report(`Waiting for another process that does the same work (${owner})...`)
     announced = true
     await delay(pollMs)
     waitedMs += pollMs
@@ -68,15 +66,15 @@ async function createLock(path: string): Promise<boolean> {
   return true
 }
 
-/** Who holds the lock, in words, or that nobody does any more. */
+/** The owner for the progress line, or `stale` when the owner is dead. */
 async function readOwner(path: string): Promise<string | 'stale'> {
   try {
     const text = await readFile(join(path, 'owner.json'), 'utf8')
     const owner = JSON.parse(text) as ProcessIdentity
     return isRunning(owner) ? `pid ${owner.pid}` : 'stale'
   } catch {
-    // No owner written yet, half of it, or the lock was released between the two calls: its age
-    // decides.
+    // The owner file is missing or half written, or the lock was released between the two calls:
+    // the directory's age decides.
     const made = await stat(path).catch(() => undefined)
     if (made === undefined) return 'its lock was just released'
     return Date.now() - made.mtimeMs > ownerlessMaxMs ? 'stale' : 'starting'

@@ -1,5 +1,5 @@
-// A service of this machine that speaks HTTP: started on a port that must be free, and known to be
-// ready when it answers, whatever it answers.
+// A local HTTP service: started on a port that must be free, and ready as soon as it answers any
+// request with any status.
 
 import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -14,18 +14,18 @@ import { describePortHolder, isPortFree, localAddress } from './ports.ts'
 import { StackError } from './stack-error.ts'
 
 export type HttpServiceOptions = {
-  /** For operators. */
+  /** The service's name in sentences to operators. */
   label: string
   command: string
   args: string[]
   env?: NodeJS.ProcessEnv
   port: number
-  /** What is asked until it answers; `/` where the service has nothing better. */
+  /** The path that is requested until the service answers; `/` where it has no health check. */
   healthPath: string
   logFile: string
   detached: boolean
   onSpawn?: OnSpawn | undefined
-  /** What to do about a failed start, after the log file's path. */
+  /** What an operator does about a failed start; printed after the log file's path. */
   remedy: string
 }
 
@@ -35,28 +35,24 @@ export type HttpService = ProcessIdentity & {
   port: number
   logFile: string
   /**
-   * SIGTERM, SIGKILL where that takes more than 20 s. Resolves when the process is gone; so is what
-   * it kept.
+   * SIGTERM, then SIGKILL after 20 s. Resolves when the process and its in-memory data are gone.
    */
   stop(): Promise<void>
 }
 
 const pollMs = 100
-/**
- * DynamoDB Local takes 1.5 s, LocalStack 1.4 s, and more while its Python files were never
- * compiled.
- */
+/** DynamoDB Local takes 1.5 s, LocalStack 1.4 s, and longer the first time: Python compiles. */
 const readyDeadlineMs = 60_000
 const requestTimeoutMs = 5_000
 
-/** @throws StackError when the port is taken, or the process dies or stays silent at its start. */
+/** @throws StackError when the port is taken, or the process dies or does not answer in time. */
 export async function startHttpService(options: HttpServiceOptions): Promise<HttpService> {
   const { label, port, logFile } = options
   if (!(await isPortFree(port))) {
     const address = `${localAddress}:${port}`
     throw new StackError(
       `${label} cannot start: ${address} is already in use${describePortHolder(port)}.`,
-      'Stop what listens there, or choose another port.',
+      'Stop the process that listens there, or choose another port.',
     )
   }
   const process = await startProcess(options)
@@ -87,22 +83,20 @@ async function waitForAnswer(url: string, ended: () => string | undefined): Prom
 }
 
 /**
- * One question, without retries: the body of whatever is answered, or undefined where nobody does.
- * DynamoDB Local answers 400 to a request without a signature, which says as much as a 200.
+ * One request without retries. @returns the body of any answer, undefined without an answer.
+ * DynamoDB Local answers 400 to an unsigned request, which proves readiness as well as a 200.
  */
 export async function askHttp(url: string): Promise<string | undefined> {
   try {
     const response = await fetch(url, { signal: AbortSignal.timeout(requestTimeoutMs) })
     return await response.text()
   } catch {
-    // Refused, reset, timed out: all of them are the answer "not yet", which the caller bounds.
+    // Refused, reset or timed out: the service is not ready yet; the caller bounds the wait.
     return undefined
   }
 }
 
-/**
- * The line of the log that names an exception, or an address in use; otherwise why waiting ended.
- */
+/** The log line with an address in use or an exception; otherwise the error that ended the wait. */
 async function findReason(logFile: string, error: unknown): Promise<string> {
   const lines = (await readFile(logFile, 'utf8')).split('\n').map(line => line.trim())
   const bind = lines.findLast(line => /address already in use/i.test(line))

@@ -1,6 +1,10 @@
-// Operating system processes of the local stack: started with their output in a file, known by pid
-// and start time, stopped by pid. Owns no service: what is started, and when it is ready, its
-// callers know.
+// Operating system processes of the local stack: their output goes to a file, they are identified
+// by pid and start time, and stopped by pid. Does not own which process is started or when it is
+// ready.
+//
+// Not execa: it knows a child only while the parent lives. The stack's processes are detached and
+// stopped by a later command, brokers of a killed test worker must die with it, and both need the
+// identity below; execa would replace only `runCommand`.
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs'
@@ -9,8 +13,8 @@ import { dirname } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 
 /**
- * A process that can be told from a later one with the same pid: pids are reused, and a state file
- * may be days old when `down` reads it.
+ * Pid and start time. The pid alone is not enough: pids are reused, and a state file may be days
+ * old when `down` reads it and stops the process.
  */
 export type ProcessIdentity = { pid: number; startedAt: string }
 
@@ -22,11 +26,13 @@ export type StartOptions = {
   /** Standard output and standard error are appended here. */
   logFile: string
   env?: NodeJS.ProcessEnv
-  /** true: survives this process. false: is killed when this process ends, however it ends. */
+  /**
+   * true: the child survives this process. false: it is killed when this process ends in any way.
+   */
   detached: boolean
   /**
-   * Called as soon as it runs, long before it is ready: who is interrupted while waiting knows what
-   * to stop.
+   * Called as soon as the process runs, long before it is ready: a command that is interrupted
+   * while it waits must know which process to stop.
    */
   onSpawn?: OnSpawn | undefined
 }
@@ -46,8 +52,8 @@ export async function startProcess(options: StartOptions): Promise<StartedProces
   mkdirSync(dirname(options.logFile), { recursive: true })
   const log = openSync(options.logFile, 'a')
   try {
-    // A group of its own in both cases: Ctrl-C on the terminal must reach only the command, which
-    // then stops its brokers in order.
+    // A process group of its own in both cases: Ctrl-C on the terminal must reach only the command,
+    // which then shuts its brokers down in order.
     const child = spawn(options.command, options.args, {
       detached: true,
       stdio: ['ignore', log, log],
@@ -74,8 +80,8 @@ export async function startProcess(options: StartOptions): Promise<StartedProces
 
 /**
  * Kills `child` when this process ends, also by SIGKILL: a shell waits for the end of a pipe whose
- * other end only this process holds. An exit handler alone would leave a broker behind for each
- * killed test worker.
+ * other end only this process holds. With an exit handler alone, each killed test worker would
+ * leave a broker running.
  */
 function startGuard(child: ChildProcess): void {
   const script = `while read -r line; do :; done; kill -9 -${child.pid}`
@@ -83,7 +89,7 @@ function startGuard(child: ChildProcess): void {
     detached: true,
     stdio: ['pipe', 'ignore', 'ignore'],
   })
-  // A guard that outlived its process would one day kill a stranger with the same pid.
+  // A guard that outlived its child could kill another process that was given the same pid.
   child.once('exit', () => guard.kill('SIGKILL'))
   guard.unref()
   // The pipe is a socket in Node, though its type does not say so; it must not keep this process
@@ -92,7 +98,7 @@ function startGuard(child: ChildProcess): void {
 }
 
 /**
- * Runs a command to its end, in this terminal's process group, so that Ctrl-C ends it, too.
+ * Runs a command to its end in this process's group, so that Ctrl-C ends the command, too.
  * @returns its exit code (or the signal's name) and the end of what it wrote to both outputs.
  */
 export async function runCommand(options: {
@@ -100,9 +106,9 @@ export async function runCommand(options: {
   args: string[]
   env?: NodeJS.ProcessEnv
   cwd?: string
-  /** true: its outputs are this process's, and the returned one is empty. */
+  /** true: the command writes to this process's outputs, and the returned output is empty. */
   visible?: boolean
-  /** Default: as long as it takes. Ended by SIGTERM after it. */
+  /** SIGTERM after this long. Default: no limit. */
   timeoutMs?: number
 }): Promise<{ code: number | string; output: string }> {
   const outputs = options.visible ? 'inherit' : 'pipe'
@@ -117,8 +123,8 @@ export async function runCommand(options: {
   }
   child.stdout?.on('data', append)
   child.stderr?.on('data', append)
-  // Not the option of spawn: it forgets its timer when the command does not exist, and the timer
-  // then holds this process for as long.
+  // Not spawn's `timeout` option: when the command does not exist, spawn leaves its timer running,
+  // and the timer keeps this process alive.
   const timer =
     options.timeoutMs === undefined ? undefined : setTimeout(() => child.kill(), options.timeoutMs)
   try {
@@ -131,15 +137,14 @@ export async function runCommand(options: {
   }
 }
 
-/** The identity of a living process, or undefined where there is none (a zombie has ended, too). */
+/** The identity of a running process; undefined when it has ended (a zombie has ended, too). */
 export function identifyProcess(pid: number): ProcessIdentity | undefined {
   const startedAt = process.platform === 'linux' ? readLinuxStart(pid) : readPosixStart(pid)
   return startedAt === undefined ? undefined : { pid, startedAt }
 }
 
 /**
- * Field 22 of /proc/PID/stat: clock ticks since boot (proc(5)). The name in field 2 may hold
- * spaces.
+ * Field 22 of /proc/PID/stat: clock ticks since boot (proc(5)). Field 2, the name, may hold spaces.
  */
 function readLinuxStart(pid: number): string | undefined {
   let stat: string
@@ -174,14 +179,14 @@ function isMissing(error: unknown): boolean {
   return code === 'ENOENT' || code === 'ESRCH'
 }
 
-/** Whether exactly this process still lives. */
+/** Whether this very process still runs, not another one with its pid. */
 export function isRunning(identity: ProcessIdentity): boolean {
   return identifyProcess(identity.pid)?.startedAt === identity.startedAt
 }
 
 /**
- * SIGTERM, and SIGKILL where that takes longer than 20 s. Resolves once the process is gone, and
- * with it what it started, unless that left the group each process of ours leads.
+ * SIGTERM, then SIGKILL after 20 s. Resolves once the process is gone, with every child that
+ * stayed in its process group.
  */
 export async function stopProcess(identity: ProcessIdentity): Promise<void> {
   if (!isRunning(identity)) return
@@ -192,8 +197,8 @@ export async function stopProcess(identity: ProcessIdentity): Promise<void> {
 }
 
 /**
- * SIGKILL to the process and its group: nothing is flushed. Resolves once it is gone. One that has
- * ended, or another one on its pid, is left alone.
+ * SIGKILL to the process and its group: nothing is flushed. Resolves once it is gone. Does nothing
+ * when the process has ended, even if another process has its pid now.
  */
 export async function killProcess(identity: ProcessIdentity): Promise<void> {
   if (!isRunning(identity)) return
@@ -206,7 +211,7 @@ async function insistOnEnd(identity: ProcessIdentity): Promise<void> {
   throw new Error(`process ${identity.pid} still runs ${killDeadlineMs / 1000} s after SIGKILL`)
 }
 
-/** A negative number is a group. That nobody is there any more is what the signal was for. */
+/** A negative number is a process group. A missing process is success: the signal was to end it. */
 function sendSignal(pidOrGroup: number, signal: NodeJS.Signals): void {
   try {
     process.kill(pidOrGroup, signal)

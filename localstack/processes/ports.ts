@@ -1,4 +1,7 @@
-// Ports on 127.0.0.1: which are free, and who seems to hold one that is not.
+// Ports on 127.0.0.1: which are free, and which process holds a taken one.
+//
+// Not get-port: when its candidates are taken it falls back to a port of the ephemeral range, where
+// a restarted broker can lose its port to an outgoing connection (below).
 
 import { execFileSync } from 'node:child_process'
 import { connect, createServer } from 'node:net'
@@ -6,16 +9,14 @@ import { StackError } from './stack-error.ts'
 
 export const localAddress = '127.0.0.1'
 
-// Below the range from which Linux (32768 and up) and macOS (49152 and up) take the ports of
-// outgoing connections: a broker that is killed and restarted needs its port back, and a client
-// that retries in the meantime must not have been given exactly that port.
+// Below the ephemeral range, from which Linux (32768 and up) and macOS (49152 and up) take the
+// ports of outgoing connections: a broker that is killed and restarted needs its port back, and the
+// kernel could give exactly that port to a client that reconnects meanwhile.
 const freePortMin = 10_240
 const freePortMax = 32_767
 const attemptsMax = 200
 
-/**
- * A port that nobody listens on now. Another process may take it before its user binds: retry then.
- */
+/** A port that is free now. Another process may take it before the caller binds: retry then. */
 export async function findFreePort(): Promise<number> {
   for (let attempt = 0; attempt < attemptsMax; attempt += 1) {
     const port = freePortMin + Math.floor(Math.random() * (freePortMax - freePortMin + 1))
@@ -23,7 +24,7 @@ export async function findFreePort(): Promise<number> {
   }
   throw new StackError(
     `No free port on ${localAddress} in ${attemptsMax} tries (${freePortMin} to ${freePortMax}).`,
-    'Look for a process that holds too many with "ss -ltn".',
+    'Run "ss -ltn" to find the process that holds so many ports.',
   )
 }
 
@@ -41,7 +42,7 @@ export function isPortFree(port: number): Promise<boolean> {
   })
 }
 
-/** Whether somebody accepts connections on the port. */
+/** Whether a process accepts connections on the port. */
 export function isPortOpen(port: number): Promise<boolean> {
   return new Promise(resolve => {
     const socket = connect({ port, host: localAddress })
@@ -55,7 +56,7 @@ export function isPortOpen(port: number): Promise<boolean> {
   })
 }
 
-/** " by pid 4711 (java)" where lsof is there and allowed to know, otherwise an empty string. */
+/** " by pid 4711 (java)" where lsof exists and may see the process, otherwise an empty string. */
 export function describePortHolder(port: number): string {
   try {
     const rows = execFileSync('lsof', ['-nP', `-iTCP:${port}`, '-sTCP:LISTEN', '-F', 'pc'], {
@@ -66,7 +67,7 @@ export function describePortHolder(port: number): string {
     const command = /^c(.+)$/m.exec(rows)?.[1]
     return pid === undefined ? '' : ` by pid ${pid} (${command ?? 'unknown'})`
   } catch {
-    // Who holds the port is a courtesy; that it is held was established by binding it.
+    // The holder is additional information; that the port is taken was found out by binding it.
     return ''
   }
 }

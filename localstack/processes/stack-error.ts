@@ -1,5 +1,5 @@
-// The one error of the local stack that is shown to a person without a stack trace. Everything else
-// that is thrown in this folder is a bug and keeps its trace.
+// The one error of the local stack that is printed without a stack trace. Any other error that is
+// thrown in this folder is a bug and keeps its trace.
 
 /** What went wrong and what to run next; `message` holds both on one line. */
 export class StackError extends Error {
@@ -12,7 +12,7 @@ export class StackError extends Error {
   }
 }
 
-/** Where progress goes: one line each, without a line end. */
+/** Takes one line of progress, without a line end. */
 export type Report = (line: string) => void
 
 /** The default `Report`: standard error, so that standard output stays free for tables and JSON. */

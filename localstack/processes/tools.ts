@@ -1,19 +1,19 @@
-// The programs of this machine that the local stack needs: found, and refused with a remedy where
-// they are missing or too old.
+// Finds the programs that the local stack needs on this machine; names the remedy where one is
+// missing or too old.
 
 import { join } from 'node:path'
 import { runCommand } from './os-process.ts'
 import { StackError } from './stack-error.ts'
 
-/** A daemon that hangs would otherwise be waited for without end. */
+/** A Docker daemon that hangs answers never. */
 const answerDeadlineMs = 20_000
 
-/** Kafka 4 and DynamoDB Local 3 are compiled for it. */
+/** Kafka 4 and DynamoDB Local 3 are compiled for Java 17. */
 const javaMajorMin = 17
 
 /**
- * @returns the `java` command, of `JAVA_HOME` or of the path.
- * @throws StackError when missing or older than 17.
+ * @returns the `java` command, from `JAVA_HOME` or from the path.
+ * @throws StackError when Java is missing or older than 17.
  */
 export async function findJava(): Promise<string> {
   const home = process.env.JAVA_HOME
@@ -31,8 +31,8 @@ export async function findJava(): Promise<string> {
 }
 
 /**
- * @returns the folder whose `bin/java` is that command. A launcher on the path (macOS, jenv) is not
- * in it.
+ * @returns the installation's folder. `java` on the path may be a launcher outside of it (macOS,
+ * jenv), so Java itself is asked.
  */
 export async function findJavaHome(java: string): Promise<string> {
   const properties = await readVersion(java, ['-XshowSettings:properties', '-version'])
@@ -54,8 +54,8 @@ export async function findMaven(): Promise<string> {
 }
 
 /**
- * @returns a command that runs Python 3.11, or undefined where none does (a pyenv shim may exist
- * and refuse).
+ * @returns a command that runs Python 3.11, or undefined. A pyenv shim may exist and refuse to run,
+ * so each candidate is asked for its version.
  */
 export async function findPython(): Promise<string | undefined> {
   for (const command of ['python3.11', 'python3', 'python']) {
@@ -65,14 +65,14 @@ export async function findPython(): Promise<string | undefined> {
   return undefined
 }
 
-/** @returns those of the programs that compile C and C++ that are not there. */
+/** @returns the names of the missing programs among those that compile C and C++. */
 export async function findMissingBuildTools(): Promise<string[]> {
   const wanted = ['cmake', 'make', 'g++', 'xz']
   const found = await Promise.all(wanted.map(command => readVersion(command, ['--version'])))
   return wanted.filter((_, index) => found[index] === undefined)
 }
 
-/** @returns whether a Docker engine answers; a client without an engine does not count. */
+/** @returns whether a Docker engine answers; an installed client alone is not enough. */
 export async function isDockerAnswering(): Promise<boolean> {
   return (await readVersion('docker', ['info'])) !== undefined
 }

@@ -1,11 +1,11 @@
-// Waiting in tests: for a state of the world, never for a length of time.
+// Waiting in tests: for a condition, never for a length of time.
 
 import { systemClock } from '../../lib/io/clock.ts'
 
 const UNTIL_MS_MAX = 60_000
 const UNTIL_POLL_MS = 50
 
-/** Waits for a state of the world; fails naming it when it does not come about. */
+/** Waits until `holds` is true; @throws naming `what` after `msMax`. */
 export async function until(
   what: string,
   holds: () => Promise<boolean>,

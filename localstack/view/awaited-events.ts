@@ -1,5 +1,5 @@
-// The events of `npm start`: produced into the commit log, awaited on the standby. Owns how many,
-// how fast, and when all of them have arrived; not what is shown of it meanwhile.
+// The events of `npm start`: produced into the commit log, awaited on the standby. Owns their
+// number, their rate, and the check that all have arrived; not the display.
 
 import { createEventSource } from '../../cli/commit-log/event.ts'
 import { produceEvents } from '../../cli/commit-log/producer.ts'
@@ -11,7 +11,7 @@ import { type Report, StackError } from '../processes/stack-error.ts'
 import { type CommitLogWatch, commitLogTopic } from './commit-log-watch.ts'
 
 export const eventCount = 1_000
-/** A newcomer sees it happen, and it is over in eight seconds. */
+/** Slow enough to watch; the whole takes eight seconds. */
 const eventsPerSecond = 125
 const eventBytes = 200
 
@@ -54,7 +54,7 @@ export async function produceAwaited(
 
 export type Arrival = ReturnType<typeof createArrival>
 
-/** Knows which events are awaited, and which of them a consumer of the standby has got. */
+/** Compares the awaited events with the records that a consumer of the standby reads. */
 export function createArrival(input: {
   readonly watch: CommitLogWatch
   readonly keys: readonly string[]
@@ -66,9 +66,9 @@ export function createArrival(input: {
     watch,
     standbyStart,
     /**
-     * Whether every awaited event is on the standby once and in order; others may be between them.
-     * Reads the standby only when there is something new that could make it so.
-     * @throws StackError when one is there twice, or out of order: that does not mend itself.
+     * Whether every awaited event is on the standby once and in order; other records may lie
+     * between. Reads the standby only when its log has grown enough to hold all of them. @throws
+     * StackError when an event is there twice or out of order: waiting would not help.
      */
     async isComplete(standbyEnd: bigint): Promise<boolean> {
       if (standbyEnd === lastEnd || standbyEnd < standbyStart + BigInt(keys.length)) return false

@@ -1,5 +1,5 @@
-// Looks at the flow that replicates the commit log, from outside: its checkpoints and both clusters
-// as `gapless status` sees them, and the standby topic as a consumer sees it. Changes nothing.
+// Observes the flow that replicates the commit log: its checkpoints and both clusters as `gapless
+// status` does, and the standby topic as a consumer does. Changes nothing.
 
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import type { Admin, Kafka } from 'kafkajs'
@@ -17,17 +17,17 @@ import { StackError } from '../processes/stack-error.ts'
 
 export const commitLogTopic = 'commit-log'
 
-/** It is created with one. */
+/** The topic commit-log has one partition. */
 const partition = 0
 
 export type CommitLogWatch = {
   readonly flow: string
   readonly standbyTopic: string
-  /** Rejects when the table does not answer; what a cluster does not answer is in the status. */
+  /** Rejects when the table does not answer. A cluster that does not answer is in the status. */
   readStatus(): Promise<FlowStatus>
   /** 0 while the standby topic does not exist. */
   readStandbyEnd(): Promise<bigint>
-  /** The keys on the standby from that offset to its end, in order. */
+  /** The keys on the standby from `offset` to the log end, in order. */
   readStandbyKeys(offset: bigint): Promise<string[]>
   close(): Promise<void>
 }
@@ -35,8 +35,8 @@ export type CommitLogWatch = {
 export type CommitLogFlow = { readonly config: Config; readonly flow: FlowConfig }
 
 /**
- * The configuration in use, and the flow in it that replicates the stack's commit log.
- * @throws StackError when there is none; ConfigError.
+ * The configuration in use, and its flow that replicates the stack's commit log.
+ * @throws StackError when no flow does; ConfigError.
  */
 export async function loadCommitLogFlow(settings: StackSettings): Promise<CommitLogFlow> {
   const env = createStackEnvironment(settings)
@@ -53,7 +53,7 @@ export async function openCommitLogWatch(
   const env = createStackEnvironment(settings)
   const client = createDynamoDbClient(env)
   const { table } = settings
-  // Status says by itself what could not be observed.
+  // No log: the status itself names what could not be observed.
   const opened = openFlow({ config, flow, client, table, log: () => undefined })
   const brokers = [describeAddress('standby', settings)]
   const kafka = createKafkaJs({ brokers, tls: false }, 'gapless-localstack')
@@ -88,7 +88,7 @@ function createWatch(input: {
   }
 }
 
-/** A user's own configuration may know nothing of the stack, and would be waited for in vain. */
+/** Fails early: a user's own configuration may have no flow between the stack's clusters. */
 function findFlow(config: Config, settings: StackSettings, path: string): FlowConfig {
   const primary = describeAddress('primary', settings)
   const standby = describeAddress('standby', settings)

@@ -1,5 +1,5 @@
-// How `npm start` shows where the flow stands: a picture that is redrawn on a terminal, a line
-// whenever something changed elsewhere. Owns no clock and looks at nothing itself.
+// How `npm start` shows the state of the flow: on a terminal a picture that is redrawn, elsewhere a
+// line for each change. Does not own the clock or the observation.
 
 import { createLogUpdate } from 'log-update'
 import { groupDigits, renderTable } from '../../cli/terminal/table.ts'
@@ -8,10 +8,10 @@ import type { Report } from '../processes/stack-error.ts'
 
 export type Snapshot = {
   readonly partitions: readonly PartitionStatus[]
-  /** What could not be looked at, one sentence each. */
+  /** One sentence for each cluster, topic or table that could not be observed. */
   readonly unobserved: readonly string[]
   readonly standbyTopic: string
-  /** Events on the standby beyond those before the run began to produce; null: unknown. */
+  /** Events that reached the standby since this run began to produce; null: unknown. */
   readonly arrived: bigint | null
   readonly produced: number
   readonly nextTickInMs: number
@@ -19,13 +19,13 @@ export type Snapshot = {
 
 export type StartView = {
   show(snapshot: Snapshot): void
-  /** A line that stays. */
+  /** Prints a line that stays. */
   say: Report
-  /** Leaves the picture as it is now; nothing is shown after it. */
+  /** Leaves the present picture; `show` prints nothing any more. */
   end(): void
 }
 
-/** Standard output, or anything that can be written to. */
+/** Standard output, or another writable stream. */
 type Output = NodeJS.WritableStream & { readonly isTTY?: boolean }
 
 export function createStartView(stream: Output): StartView {
@@ -75,7 +75,7 @@ export function renderSnapshot(snapshot: Snapshot): string {
     '',
     `Next scheduled tick in ${seconds} s; open incidents: ${incidents}; ${arrivedText(snapshot)}`,
     partitionTable(partitions),
-    ...unobserved.map(sentence => `cannot see: ${sentence}`),
+    ...unobserved.map(sentence => `not observed: ${sentence}`),
   ].join('\n')
 }
 
@@ -96,12 +96,12 @@ function partitionTable(partitions: readonly PartitionStatus[]): string {
   )
 }
 
-/** Without the countdown, which would make a line of every second. */
+/** Leaves out the countdown, which would print a line every second. */
 function changingLines(snapshot: Snapshot): string[] {
   return [
     ...snapshot.partitions.map(partitionLine),
     arrivedText(snapshot),
-    ...snapshot.unobserved.map(sentence => `cannot see: ${sentence}`),
+    ...snapshot.unobserved.map(sentence => `not observed: ${sentence}`),
   ]
 }
 
@@ -117,7 +117,7 @@ function partitionLine(each: PartitionStatus): string {
 
 function arrivedText({ standbyTopic, arrived, produced }: Snapshot): string {
   if (arrived === null) return `${standbyTopic}: new events unknown`
-  // More than were produced here: somebody else produces, too.
+  // More events than this run produced: another producer writes, too.
   const of = arrived > BigInt(produced) ? '' : ` of ${groupDigits(produced)}`
   return `${standbyTopic}: ${groupDigits(arrived)}${of} new events`
 }

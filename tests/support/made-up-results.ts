@@ -1,10 +1,11 @@
-// Results of benchmarks that nobody measured, for tests of what is made of them. One round trip of
-// every section, and a way to change one contender's figures.
+// Invented benchmark results for tests of the report: every section, and a way to change the
+// figures of one contender.
 
 import {
   type CatchUp,
   type CatchUpCase,
   type CatchUpRun,
+  type ContenderName,
   contenderNames,
   type Provenance,
   type Results,
@@ -41,7 +42,7 @@ export const compressedCases: readonly CatchUpCase[] = (['lz4', 'zstd'] as const
 
 const singleCase = { ...plainCase, name: '200 B, batches of 1 record', batchBytes: 1 }
 
-/** How much faster than MirrorMaker 2's defaults each contender is. */
+/** The speed of each contender relative to MirrorMaker 2, tuned. */
 const speeds: Record<string, number> = {
   [contenderNames.gapless512]: 10,
   [contenderNames.gapless1024]: 10.4,
@@ -52,7 +53,7 @@ const speeds: Record<string, number> = {
 
 export function catchUpRun(
   caseName: string,
-  contender: string,
+  contender: ContenderName,
   change: Partial<CatchUpRun> = {},
 ): CatchUpRun {
   const speed = speeds[contender] ?? 1
@@ -71,7 +72,7 @@ export function catchUpRun(
   }
 }
 
-/** All contenders, three rounds that differ a little. */
+/** All contenders in three rounds that differ a little. */
 export function catchUpOf(
   cases: readonly CatchUpCase[],
   changeOf: (run: CatchUpRun) => Partial<CatchUpRun> = () => ({}),

@@ -1,4 +1,4 @@
-// Chance from a seed: the same numbers in the same order, whatever the machine.
+// Random numbers from a seed: the same numbers in the same order on every machine.
 
 export type Chance = {
   /** From `min` to `max`, both included. */

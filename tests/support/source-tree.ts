@@ -1,6 +1,6 @@
-// The project's files as the tidy test sees them: which there are, and of every TypeScript file its
-// imports, functions, names, comments and strings, read by the compiler's own parser. Does not own
-// any rule (tests/tidy.test.ts).
+// The project's files for the tidy test: their paths, and the imports, functions, names, comments
+// and strings of each TypeScript file, read by the compiler's own parser. Does not own any rule
+// (tests/tidy.test.ts).
 
 import { execFileSync } from 'node:child_process'
 import { existsSync, readFileSync } from 'node:fs'
@@ -38,11 +38,11 @@ export type Found = { readonly line: number; readonly text: string }
 export type TypeScriptFile = {
   readonly path: string
   readonly lines: readonly string[]
-  /** What follows `from`, or stands in `import()`; relative ones as paths from the root. */
+  /** Import specifiers, also of `import()`; relative ones as paths from the root. */
   readonly imports: readonly Found[]
-  /** `export … from`: names that are only passed on. */
+  /** `export … from`: names that are re-exported. */
   readonly reexports: readonly Found[]
-  /** `text` is the name, or what it is assigned to. */
+  /** `text` is the function's name, or the name that it is assigned to. */
   readonly functions: readonly (Found & { readonly ownLines: number })[]
   /**
    * Names used as values or types, except the ones behind a dot; those as `of.name`
@@ -51,11 +51,11 @@ export type TypeScriptFile = {
   readonly names: readonly Found[]
   readonly classes: readonly Found[]
   readonly comments: readonly Found[]
-  /** Strings and templates, without what is put into these. */
+  /** Strings and templates, without the expressions inside. */
   readonly strings: readonly Found[]
 }
 
-/** Every file of the project: tracked, or new and not ignored. */
+/** Every file of the project that git tracks, or that is new and not ignored. */
 export function listFiles(): string[] {
   const listed = execFileSync(
     'git',
@@ -68,10 +68,7 @@ export function listFiles(): string[] {
   return listed.split('\0').filter(path => path !== '' && existsSync(join(root, path)))
 }
 
-/**
- * Reads the TypeScript files of the project's tsconfig.json; what it does not
- * name is not among the answers.
- */
+/** Reads the TypeScript files that the project's tsconfig.json names, and no others. */
 export function readTypeScript(paths: readonly string[]): TypeScriptFile[] {
   const api = new API({ cwd: root })
   try {
@@ -126,7 +123,7 @@ function read(path: string, file: SourceFile): TypeScriptFile {
   return { path, lines: text.split('\n'), ...found, comments: commentsOf(code, text) }
 }
 
-/** With every literal blanked out, what looks like a comment is one. */
+/** Blanks out every literal first, so that everything that looks like a comment is one. */
 function commentsOf(code: string, text: string): Found[] {
   return [...code.matchAll(/\/\/.*|\/\*[\s\S]*?\*\//g)].flatMap(match => {
     const firstLine = code.slice(0, match.index).split('\n').length
@@ -168,10 +165,7 @@ function nameOf(node: Node, file: SourceFile): string {
   )
 }
 
-/**
- * Lines of a function, where one inside it counts as one line: a closure's
- * functions are counted one by one.
- */
+/** Lines of a function. A function inside counts as one line, because it is counted by itself. */
 function ownLinesOf(node: Node, file: SourceFile): number {
   const linesOf = (each: Node) => {
     const first = file.getLineAndCharacterOfPosition(each.getStart(file)).line

@@ -1,6 +1,6 @@
-// What `serverless package` makes of serverless.yml for a stage, read back: as somebody without
-// credentials, without a network and without settings of this machine. Owns the forms of resources
-// that tests look into; not what they must hold.
+// The templates that `serverless package` renders from serverless.yml for a stage, without
+// credentials, network or settings of this machine. Owns the types of the resources that tests
+// read; not their expected values.
 
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -31,19 +31,19 @@ export type Statement = {
   readonly Resource: unknown
 }
 
-/** The environment of a machine that has Node, and nothing to do with AWS. */
+/** The environment of a machine with Node and without AWS settings. */
 export function strangersEnvironment(home: string): NodeJS.ProcessEnv {
   return {
     HOME: home,
     PATH: [dirname(process.execPath), '/usr/bin', '/bin'].join(delimiter),
-    // Whoever asks a server of AWS all the same gets no answer.
+    // A request to AWS in spite of it gets no answer.
     HTTP_PROXY: 'http://127.0.0.1:9',
     HTTPS_PROXY: 'http://127.0.0.1:9',
     AWS_EC2_METADATA_DISABLED: 'true',
   }
 }
 
-/** About 5 s. @throws Error with the output when the command fails. */
+/** Takes about 5 s. @throws Error with the output when the command fails. */
 export async function packageStage(
   stage: string,
   params: Readonly<Record<string, string>> = {},
@@ -65,7 +65,7 @@ export async function packageStage(
   }
 }
 
-/** What `serverless package` calls the template of the functions. */
+/** The file name that `serverless package` gives to the template of the functions. */
 export const templateName = 'cloudformation-template-update-stack.json'
 
 export function readTemplate(file: string): Pick<Template, 'resources' | 'ofType'> {
@@ -78,15 +78,15 @@ export function readTemplate(file: string): Pick<Template, 'resources' | 'ofType
   }
 }
 
-/** The findings of cfn-lint, errors and warnings; it comes with LocalStack's pinned packages. */
+/** Errors and warnings of cfn-lint, which is among LocalStack's pinned packages. */
 export async function lintTemplates(files: readonly string[]): Promise<string[]> {
   const python = join(await fetchLocalStack(), 'bin', 'python')
   const { code, output } = await runCommand({
     command: python,
     args: [
       ...['-c', 'from cfnlint.runner import main; main()'],
-      // W3005: a function waits for its role twice, by the property that names it and by what
-      // serverless adds. It is right, and not ours to leave out.
+      // W3005: a function depends on its role twice, by a property and by the DependsOn that
+      // serverless adds. That is correct, and serverless gives no way to leave it out.
       ...['--format', 'parseable', '--ignore-checks', 'W3005', '--template', ...files],
     ],
   })

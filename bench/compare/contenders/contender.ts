@@ -1,7 +1,8 @@
-// Owns what everything that is measured side by side has in common: how it is told what to copy,
-// and what is known of it while it runs. Nothing is measured here.
+// Owns the interface of all contenders: their job, and the process that runs it. Does not measure.
 
-/** What one contender copies in one run: one topic, all of it, by a route no other run used. */
+import type { ContenderName } from '../results/results.ts'
+
+/** One run of one contender: it copies one whole topic under a route that no other run uses. */
 export type Job = {
   /** `127.0.0.1:port`. */
   readonly sourceBrokers: string
@@ -10,32 +11,32 @@ export type Job = {
   readonly partitions: number
   /** Names the source cluster in this run, so the copy is `route.topic`; letters and digits. */
   readonly route: string
-  /** An empty folder of this run's: configuration, logs. */
+  /** An empty folder for the configuration and logs of this run. */
   readonly dir: string
-  /** true: goes on with what is written later, until it is killed. */
+  /** true: also copies records that are written later, until it is killed. */
   readonly follows: boolean
 }
 
-/** A process that copies. `pid`: of that process alone, whose processor and memory count. */
+/** A process that copies. The processor time and memory of `pid` count, and of no other process. */
 export type RunningContender = {
   readonly pid: number
-  /** When the process was started; the machine's time (part.ts), ms. */
+  /** The machine's time (part.ts) of the process's start, ms. */
   readonly startedAtMs: number
-  /** SIGKILL; resolves when the process is gone. Also after it ended by itself. */
+  /** SIGKILL. Resolves when the process is gone, also when it had ended by itself. */
   kill(): Promise<void>
-  /** Rejects with what it said when the process ends in another way than well or by `kill`. */
+  /** Rejects with the process's log when the process fails; never after success or `kill`. */
   readonly failed: Promise<never>
 }
 
 export type Contender = {
-  readonly name: string
-  /** MB of resident memory; taking more is an error, as in Lambda. null: no limit. */
+  readonly name: ContenderName
+  /** Limit of resident memory, MB. A process above it is an error, as in Lambda. null: no limit. */
   readonly memoryMaxMb: number | null
-  /** Resolves when the process has been started: nothing was copied yet. */
+  /** Resolves when the process has been started and has copied nothing yet. */
   start(job: Job): Promise<RunningContender>
 }
 
-/** What a run's copy is called on the target: as MirrorMaker 2's DefaultReplicationPolicy says. */
+/** The name of a run's copy on the target, as in MirrorMaker 2's DefaultReplicationPolicy. */
 export function copyOf({ route, topic }: Job): string {
   return `${route}.${topic}`
 }

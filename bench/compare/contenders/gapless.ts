@@ -1,5 +1,5 @@
-// Owns gapless as it is measured: the bundled `replicate` handler, in a process that is as large as
-// its Lambda function, on the work that a tick hands out. The tick itself is made here, beforehand.
+// Owns gapless as a contender: the bundled `replicate` handler in a process with the heap of its
+// Lambda function, on the work of a tick. The tick itself runs here, before the process starts.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -20,31 +20,32 @@ import { openFlow } from '../../../lib/run/open-flow.ts'
 import { planFlow, workOf } from '../../../lib/run/plan/plan.ts'
 import type { StandInAws } from '../../../localstack/scratch/brokers.ts'
 import { machineMs, waitMs } from '../../part.ts'
+import type { ContenderName } from '../results/results.ts'
 import type { Contender, Job } from './contender.ts'
 import type { HostOrder } from './handler-host.ts'
 
 const table = 'bench'
 const flowName = 'bench'
-/** As `npm run package` makes it of the defaults (infra/functions.yml). */
+/** The default of infra/functions.yml. */
 const FUNCTION_TIMEOUT_MS = 900_000
 const TICKS_MAX = 60
 const TICK_MS = 500
 
-/** Creates the table that every run of gapless shares. Call it once. */
+/** Creates the table that all runs of gapless share. Called once per scene. */
 export async function prepareTable(aws: StandInAws): Promise<void> {
   const client = createDynamoDbClient(aws.env)
   await createTable(client, table)
   client.destroy()
 }
 
-/** `memoryMb`: of the Lambda function. */
+/** `memoryMb`: the memory size of the Lambda function. */
 export function gapless(input: {
-  readonly name: string
+  readonly name: ContenderName
   readonly memoryMb: number
   readonly aws: StandInAws
-  /** Other settings of the flow than the defaults. */
+  /** Settings of the flow that differ from the defaults. */
   readonly flow?: Partial<Policies>
-  /** More flags of Node than Lambda's start script gives it: to look into it. */
+  /** Flags of Node beyond those of Lambda's start script, for profiling. */
   readonly nodeFlags?: readonly string[]
 }): Contender {
   const { name, memoryMb, aws, flow = {}, nodeFlags = [] } = input
@@ -68,7 +69,8 @@ export function gapless(input: {
       const log = openSync(logFile, 'a')
       const startedAtMs = machineMs()
       const child = spawn(process.execPath, args, {
-        // Nothing of our own environment: a sandbox has what Lambda and the template give it.
+        // Not this process's environment: a sandbox has only the variables of Lambda and the
+        // template.
         env: {
           PATH: dirname(process.execPath),
           AWS_LAMBDA_FUNCTION_NAME: 'replicate',
@@ -115,7 +117,7 @@ export function flowNameOf({ route }: Pick<Job, 'route'>): string {
   return `${flowName}-${route}`
 }
 
-/** What is stored of a run's incidents, in the order in which they were found. */
+/** The stored incidents of a run, in order of detection. */
 export async function listIncidents(aws: StandInAws, job: Job): Promise<readonly Incident[]> {
   const client = createDynamoDbClient(aws.env)
   try {
@@ -146,7 +148,7 @@ function configFor(job: Job, flow: Partial<Policies>) {
   }
 }
 
-/** As ticks would, until every partition has its place on the standby, which takes a moment. */
+/** Runs ticks until every partition has work: standby topics take a moment to appear. */
 async function planWork(
   document: unknown,
   aws: StandInAws,

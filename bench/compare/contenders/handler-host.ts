@@ -1,6 +1,6 @@
-// The process in which a bundled handler is measured: loads it, hands it one invocation, and ends
-// with it. It stands where Lambda's runtime client stands, and does nothing else. Bundled before it
-// is run (gapless.ts): what is measured must not begin with a compiler.
+// The process in which a bundled handler is measured. It stands for Lambda's runtime client: loads
+// the handler, invokes it once, and exits. It is bundled before it runs (gapless.ts), so that no
+// compilation of TypeScript is part of a measured start.
 
 export type HostOrder = {
   /** The module that exports `handler`. */

@@ -1,9 +1,8 @@
-// Owns what the physical limit (limit-part.ts) has ready before anything is measured: where each
-// partition of the source begins and ends, and batches of it, taken from all over its log, that a
-// broker accepts again and again: valid checksums, no producer.
+// Owns the preparation of the physical limit (limit-part.ts), before anything is measured: the
+// offset range of each source partition, and sample batches from all over its log that a broker
+// accepts repeatedly (valid checksums, no producer).
 //
-// Batches that are small are joined, as gapless does: the limit is of records, not of however many
-// batches they came in.
+// Small batches are coalesced, as gapless does: the limit counts records, not batches.
 
 import {
   coalescedBytesMax,
@@ -28,6 +27,7 @@ import {
 } from '../../../lib/kafka/record-batch-layout.ts'
 import { coalesceBatches, packRecords, readSourceRecords } from '../../../lib/kafka/repack.ts'
 import { uuidFromTopicId } from '../../../lib/kafka/topic-id.ts'
+import { findLed } from '../../parts/one-broker.ts'
 import { type PreparedBatch, prepareBatch } from './limit-wire.ts'
 
 /** One partition of both sides. */
@@ -39,7 +39,7 @@ export type Lane = {
   fetchedRecords: number
   sentRecords: number
   answeredRecords: number
-  /** In turns, and the one that makes the count exact at the end. */
+  /** Sent in turns; `last` makes the number of records exact at the end. */
   readonly batches: readonly PreparedBatch[]
   readonly last: PreparedBatch | null
   turn: number
@@ -47,16 +47,16 @@ export type Lane = {
 
 export type Prepared = {
   readonly lanes: readonly Lane[]
-  /** With dashes, as the wire has it. */
+  /** With dashes, as lib/kafka encodes it. */
   readonly topicUuid: string
 }
 
-/** Of each partition; fewer of many partitions, so that they stay within the processor's reach. */
+/** Samples per partition; fewer where there are many partitions, so that they fit the caches. */
 const SAMPLES_MAX = 12
 const SAMPLES_MIN = 2
 const SAMPLES_OF_ALL_MAX = 1_200
 
-/** The batches around `offset`: one, or as many small ones as are joined. */
+/** The batch at `offset`, or the small batches from there coalesced. */
 async function readSample(
   source: Cluster,
   at: { topicId: string; leaderId: number; partition: number; offset: bigint },
@@ -88,8 +88,8 @@ async function readSample(
 }
 
 /**
- * The batch of no producer in particular, so that a broker keeps no order of it, and from offset 0,
- * which a broker wants of every client (UnifiedLog.analyzeAndValidateRecords).
+ * The batch without producer id, epoch and sequence, so that a broker checks no sequence, and with
+ * base offset 0, which brokers require of clients (UnifiedLog.analyzeAndValidateRecords).
  */
 function withoutProducer({ bytes }: RecordBatch): Buffer {
   const free = Buffer.from(bytes)
@@ -101,7 +101,7 @@ function withoutProducer({ bytes }: RecordBatch): Buffer {
   return free
 }
 
-/** What is left when the batches have had their turns until the next one would be too many. */
+/** The records left, and the turn reached, when the next batch would exceed `records`. */
 function remainderOf(records: number, batches: readonly PreparedBatch[]) {
   let left = records
   for (let turn = 0; ; turn += 1) {
@@ -111,16 +111,14 @@ function remainderOf(records: number, batches: readonly PreparedBatch[]) {
   }
 }
 
-/** Every partition with the batches that go to its copy. Throws when there is no topic. */
+/** Each partition with the batches for its copy. Throws when there is no topic. */
 export async function prepareLanes(source: Cluster, topic: string): Promise<Prepared> {
-  const [described] = await source.describeTopics([topic])
-  if (described?.kind !== 'exists') throw new Error(`the source has no topic ${topic}`)
-  const { topicId, partitions } = described
-  const leaderId = partitions[0]?.leaderId ?? 0
-  const asked = partitions.map(({ partition, leaderEpoch }) => ({ topic, partition, leaderEpoch }))
+  const led = await findLed(source, topic)
+  if (led === null) throw new Error(`the source has no topic ${topic} with a leader`)
+  const { topicId, leaderId, partitions } = led
   const [starts, ends] = await Promise.all([
-    source.listOffsets(leaderId, 'log-start', asked),
-    source.listOffsets(leaderId, 'log-end', asked),
+    source.listOffsets(leaderId, 'log-start', partitions),
+    source.listOffsets(leaderId, 'log-end', partitions),
   ])
   const perLane = Math.floor(SAMPLES_OF_ALL_MAX / partitions.length)
   const samplesMax = BigInt(Math.min(SAMPLES_MAX, Math.max(SAMPLES_MIN, perLane)))
@@ -134,7 +132,8 @@ export async function prepareLanes(source: Cluster, topic: string): Promise<Prep
     const start = offsetOf(starts, partition)
     const end = offsetOf(ends, partition)
     const sampled: RecordBatch[] = []
-    // Spread over the whole log: the first batches of a producer are smaller than its others.
+    // Samples are spread over the whole log: a producer's first batches are smaller than the
+    // others.
     for (let index = 0n; index < samplesMax && end > start; index += 1n) {
       const offset = start + ((end - start) * (2n * index + 1n)) / (2n * samplesMax)
       sampled.push(await readSample(source, { topicId, leaderId, partition, offset }))
@@ -163,7 +162,7 @@ export async function prepareLanes(source: Cluster, topic: string): Promise<Prep
   return { lanes, topicUuid: uuidFromTopicId(topicId) }
 }
 
-/** The batch whose turn it is, if as many records were fetched. */
+/** The next batch in turn, once at least as many records were fetched; otherwise null. */
 export function nextBatch(lane: Lane): PreparedBatch | null {
   const left = lane.records - lane.sentRecords
   const inTurn = lane.batches[lane.turn % lane.batches.length] ?? null

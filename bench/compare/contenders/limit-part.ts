@@ -1,13 +1,13 @@
-// A part of a measurement: what no replicator in Node can be faster than between two brokers.
-// Fetches every byte of a topic and throws it away, and produces as many records as it fetched, in
-// batches that were prepared before (limit-lanes.ts): some of the source's own, again and again,
-// each partition's to the same partition of the copy. A real copy adds decisions, checksums and
-// checkpoints to that. Never produces more of a partition than it fetched, and fetches only so far
-// ahead. Takes clusters of one broker.
+// The process of the physical limit, an upper bound for any replicator in Node between two brokers.
+// Fetches every byte of a topic, discards it, and produces as many records as it fetched, in
+// batches that were prepared before (limit-lanes.ts): samples of the source, repeated, each to the
+// partition that it came from. A real copy adds decisions, checksums and checkpoints. Never
+// produces more of a partition than was fetched, and fetches only a limited number of bytes ahead.
+// Needs clusters of one broker.
 
 import { createTopicAdmin } from '../../../lib/io/admin/topic-admin.ts'
-import { openCluster } from '../../../lib/io/cluster/cluster.ts'
-import { orderOf, report, takeRequests } from '../../part.ts'
+import { exitWithStarter, orderOf, report } from '../../part.ts'
+import { openPlain } from '../../parts/one-broker.ts'
 import { type Lane, nextBatch, type Prepared, prepareLanes } from './limit-lanes.ts'
 import { type Broker, openFetchLink, openProduceLink, type PreparedBatch } from './limit-wire.ts'
 
@@ -17,22 +17,22 @@ export type LimitOrder = {
   readonly targetBrokers: string
   readonly topic: string
   readonly copy: string
-  /** What it does at once; tuned by measuring, see limit.ts. */
+  /** Limits of concurrency, tuned by measuring (limit.ts). */
   readonly tuning: Tuning
 }
 
 export type Tuning = {
-  /** Connections to each side; partitions are dealt out to them. */
+  /** Connections to the source; partitions are dealt out to them. */
   readonly fetchLinks: number
   readonly produceLinks: number
-  /** Of each connection. */
+  /** Per connection. */
   readonly produceRequestsInFlight: number
-  /** Batches, each of another partition, and bytes of one request. */
+  /** Batches (each of another partition) and bytes of one request. */
   readonly requestBatchesMax: number
   readonly requestBytesMax: number
   readonly answerBytesMax: number
   readonly partitionBytesMax: number
-  /** Fetched and not yet produced; a copy would have to hold it. */
+  /** Fetched and not yet produced; a real copy would hold these bytes in memory. */
   readonly aheadBytesMax: number
 }
 
@@ -48,8 +48,6 @@ export type LimitReport =
     }
   | { readonly kind: 'failed'; readonly why: string }
 
-const REQUEST_TIMEOUT_MS = 30_000
-
 function brokerOf(brokers: string): Broker {
   const [host = '', port = ''] = brokers.split(':')
   if (brokers.includes(',')) throw new Error(`the limit is of one broker, not of ${brokers}`)
@@ -62,26 +60,26 @@ function deal<T>(all: readonly T[], hands: number): T[][] {
   return Array.from({ length: count }, (_, hand) => all.filter((_, at) => at % count === hand))
 }
 
-/** What is under way; both sides look at it after every answer. */
+/** The state of the copy; both sides read it after every answer. */
 type Copy = {
   readonly order: LimitOrder
   fetchedBytes: number
   fetchedRecords: number
   producedBytes: number
   producedRecords: number
-  /** To the target, sent and not answered. */
+  /** Produce requests without an answer. */
   requestsOut: number
-  /** Partitions of which not everything is acknowledged. */
+  /** Partitions with records that are not acknowledged yet. */
   lanesOpen: number
-  /** Sends whatever may be sent. */
+  /** Each sends the requests that are allowed now. */
   readonly moves: (() => void)[]
   readonly end: PromiseWithResolvers<void>
 }
 
 /**
- * Far enough ahead that nothing is fetched for now. As much of the fetched bytes as of the fetched
- * records is not produced: what is produced has other bytes, small batches being joined. And never
- * while nothing is under way to the target, which may lack no more than the rest of a batch.
+ * Whether fetching pauses. Bytes ahead are estimated from the records ahead, because produced
+ * batches have other sizes (small ones are coalesced). Never pauses while no Produce is under way:
+ * the target may then wait for the rest of a batch, and the copy would stop for ever.
  */
 function isFarAhead({ order, fetchedBytes, fetchedRecords, producedRecords, requestsOut }: Copy) {
   if (requestsOut === 0) return false
@@ -93,7 +91,7 @@ function moveAll({ moves }: Copy): void {
   for (const move of moves) move()
 }
 
-/** One connection to the target and the partitions that go by it. */
+/** Opens one connection to the target for these partitions. */
 async function addProducing(copy: Copy, lanes: readonly Lane[]): Promise<void> {
   const { order, end } = copy
   const { produceRequestsInFlight, requestBatchesMax, requestBytesMax } = order.tuning
@@ -143,7 +141,7 @@ async function addProducing(copy: Copy, lanes: readonly Lane[]): Promise<void> {
   })
 }
 
-/** One connection to the source and the partitions that come by it. */
+/** Opens one connection to the source for these partitions. */
 async function addFetching(copy: Copy, lanes: readonly Lane[], topicUuid: string): Promise<void> {
   const { order, end } = copy
   const { answerBytesMax, partitionBytesMax } = order.tuning
@@ -174,7 +172,8 @@ async function addFetching(copy: Copy, lanes: readonly Lane[], topicUuid: string
     if (isAsking || isFarAhead(copy)) return
     const open = lanes.filter(each => each.nextOffset < each.endOffset)
     if (open.length === 0) {
-      // It would wait for ever for records that a log with holes does not have.
+      // A log with holes has fewer records than offsets; waiting for the difference would never
+      // end.
       const short = lanes.find(each => each.fetchedRecords !== each.records)
       if (short !== undefined) {
         const { partition, records, fetchedRecords } = short
@@ -189,7 +188,7 @@ async function addFetching(copy: Copy, lanes: readonly Lane[], topicUuid: string
   })
 }
 
-/** Until every record is acknowledged. */
+/** Runs until every record is acknowledged. */
 async function copyAll(order: LimitOrder, prepared: Prepared) {
   const { lanes, topicUuid } = prepared
   const copy: Copy = {
@@ -215,11 +214,7 @@ async function copyAll(order: LimitOrder, prepared: Prepared) {
 }
 
 async function main(order: LimitOrder): Promise<void> {
-  const source = openCluster({
-    name: 'source',
-    config: { brokers: [order.sourceBrokers], tls: false },
-    requestTimeoutMs: REQUEST_TIMEOUT_MS,
-  })
+  const source = openPlain(order.sourceBrokers)
   const prepared = await prepareLanes(source, order.topic)
   await source.close()
   const admin = createTopicAdmin({
@@ -234,7 +229,7 @@ async function main(order: LimitOrder): Promise<void> {
   report({ kind: 'done', records, ...copied } satisfies LimitReport)
 }
 
-takeRequests(() => undefined)
+exitWithStarter()
 main(orderOf<LimitOrder>()).catch(error => {
   report({ kind: 'failed', why: String(error) } satisfies LimitReport)
   process.exit(1)

@@ -1,7 +1,7 @@
 // Owns the two connections of the physical limit (limit-part.ts): Fetch requests whose answers are
-// walked from batch to batch where they arrive and thrown away, and Produce requests of batches
-// that lie ready. By hand, over sockets: a client library allocates every answer and copies every
-// request. Owns no decision what to fetch or produce.
+// walked from batch to batch as they arrive and discarded, and Produce requests of prepared
+// batches. Written on sockets, because a client library allocates every answer and copies every
+// request. Does not decide what to fetch or produce.
 //
 //   frame      size INT32 | api_key INT16 | api_version INT16 | correlation_id INT32
 //              | client_id NULLABLE_STRING | tagged fields | body
@@ -23,7 +23,7 @@ import {
 
 export type Broker = { readonly host: string; readonly port: number }
 
-/** A partition's batches went by. `nextOffset`: behind the last one that was whole. */
+/** A partition's share of a Fetch answer. `nextOffset`: behind its last whole batch. */
 export type Fetched = {
   readonly partition: number
   readonly nextOffset: bigint
@@ -31,14 +31,14 @@ export type Fetched = {
   readonly bytes: number
 }
 
-/** One partition's share of a Produce request, framed: ready to be sent as often as wanted. */
+/** One partition's share of a Produce request, framed, to be sent any number of times. */
 export type PreparedBatch = {
   readonly records: number
   readonly bytes: number
   readonly framed: Buffer
 }
 
-/** Of the memory that all answers are read into, one piece after the other. */
+/** The size of the one buffer that all answers are read into. */
 const PIECE_BYTES = 512 * 1024
 const HEADER_BYTES = 2 + 2 + 4 + 2 + 1
 const VARINT_BITS = 7
@@ -52,8 +52,8 @@ const PRODUCE_TIMEOUT_MS = 30_000
 const PRODUCED_BYTES = 4 + 2 + 8 + 8 + 8 + 1 + 1 + 1
 
 /**
- * Asks for pieces of a stream: a positive number for so many bytes, given at the start of the
- * buffer it gets; a negative one to skip so many.
+ * Parses a stream piece by piece: yields a positive number to receive so many bytes at the start of
+ * a buffer, a negative number to skip so many.
  */
 type Walk = Generator<number, never, Buffer>
 
@@ -116,7 +116,7 @@ function* readVarint(): Generator<number, number, Buffer> {
   throw new Error('a length of more than five bytes')
 }
 
-/** The size of an array or of bytes in their compact form, where 0 is null. */
+/** The length of a COMPACT_ARRAY or COMPACT_BYTES; null counts as 0. */
 function* readCompactLength(): Generator<number, number, Buffer> {
   return Math.max(0, (yield* readVarint()) - 1)
 }
@@ -143,7 +143,7 @@ function header(api: { readonly key: number; readonly version: number }, bodyByt
 }
 
 export type FetchLink = {
-  /** The next one only when `done` was called. `positions`: partition and offset. */
+  /** One request at a time: call it again only after `done`. `positions`: partition and offset. */
   fetch(positions: readonly (readonly [partition: number, offset: bigint])[]): void
 }
 
@@ -217,7 +217,7 @@ function* walkPartition(fetched: (what: Fetched) => void): Generator<number, voi
     const batch = yield RECORDS_AT
     const rest = LOG_OVERHEAD + batch.readInt32BE(BATCH_LENGTH_AT) - RECORDS_AT
     left -= RECORDS_AT
-    // The last one is cut off where the byte limit falls (KIP-74).
+    // The last batch may be cut off at the byte limit (KIP-74).
     if (rest > left) break
     const deltaMax = batch.readInt32BE(LAST_OFFSET_DELTA_AT)
     nextOffset = batch.readBigInt64BE(0) + BigInt(deltaMax) + 1n
@@ -239,11 +239,11 @@ export function prepareBatch(partition: number, records: number, batch: Buffer):
 }
 
 export type ProduceLink = {
-  /** One batch of each partition at most. */
+  /** At most one batch per partition. */
   produce(batches: readonly PreparedBatch[]): void
 }
 
-/** `done`: one request was answered, in their order, without an error. */
+/** `done` is called for each answered request, in order; an error code calls `fail`. */
 export async function openProduceLink(input: {
   readonly broker: Broker
   readonly topic: string

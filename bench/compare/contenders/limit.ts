@@ -1,5 +1,5 @@
-// The physical limit as a contender: what gapless is compared with to know how much of what is
-// possible it reaches. Owns how the process is tuned; what it does is in limit-part.ts.
+// The physical limit as a contender: gapless is compared with it to know how close it comes to the
+// possible. Owns the tuning and the start of the process; limit-part.ts is the process.
 
 import { machineMs, startPart } from '../../part.ts'
 import { contenderNames } from '../results/results.ts'
@@ -17,12 +17,13 @@ export const limitTuning: Tuning = {
   aheadBytesMax: 32 * 2 ** 20,
 }
 
-/** Its copies have as many records as the source, but only samples of them, repeated. */
+/** A copy of the limit has as many records as the source, but they are samples, repeated. */
 export const limit: Contender = {
   name: contenderNames.limit,
   memoryMaxMb: null,
   async start(job) {
-    if (job.follows) throw new Error('the limit is of a backlog; it follows nothing')
+    if (job.follows)
+      throw new Error('the physical limit copies a backlog and cannot follow a topic')
     const order: LimitOrder = { ...job, copy: copyOf(job), tuning: limitTuning }
     const startedAtMs = machineMs()
     const part = startPart<LimitReport>('compare/contenders/limit-part.ts', order)
@@ -34,7 +35,7 @@ export const limit: Contender = {
       }
     }
     const failed = watch().catch(error => {
-      // A process that is killed ends too early, which is what was wanted.
+      // A killed part ends without a report, as intended.
       if (isKilled) return new Promise<never>(() => undefined)
       throw error
     })

@@ -1,6 +1,6 @@
-// Owns MirrorMaker 2 as a contender: its properties as shipped and as its documentation tunes it,
-// and its process, started with what bin/connect-mirror-maker.sh starts it with. Not when it has
-// copied everything: it follows until it is killed.
+// Owns MirrorMaker 2 as a contender: its properties (as shipped, and as its documentation tunes it)
+// and its process, started with the flags of bin/connect-mirror-maker.sh. It follows until it is
+// killed; the sections decide when it has copied everything.
 
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -12,18 +12,19 @@ import {
 } from '../../../localstack/processes/os-process.ts'
 import { findJava } from '../../../localstack/processes/tools.ts'
 import { machineMs } from '../../part.ts'
+import type { ContenderName } from '../results/results.ts'
 import type { Contender, Job, RunningContender } from './contender.ts'
 
 export type MirrorMakerOptions = {
-  readonly name: string
-  /** false: as it ships. true: as its documentation tunes it for throughput. */
+  readonly name: ContenderName
+  /** false: the defaults. true: tuned for throughput as its documentation says. */
   readonly tuned: boolean
   /**
-   * The codec of the source's batches. MirrorMaker 2 decompresses them and writes without any
-   * unless told; then the standby would store more than the source. Only where `tuned`.
+   * The codec of the source's batches, used where `tuned`. Without it MirrorMaker 2 writes
+   * uncompressed batches, and the standby stores more bytes than the source.
    */
   readonly compression?: 'gzip' | 'snappy' | 'lz4' | 'zstd'
-  /** More lines, or others than ours. */
+  /** Properties added to the rendered ones, or in place of them. */
   readonly properties?: Readonly<Record<string, string>>
 }
 
@@ -31,12 +32,11 @@ const MAIN_CLASS = 'org.apache.kafka.connect.mirror.MirrorMaker'
 const ENDED_POLL_MS = 200
 const LOG_CHARACTERS_MAX = 4_000
 
-/** What the documentation's example has; on two cores, four were not seen to copy faster. */
+/** The value of the documentation's example; four tasks did not copy faster on two cores. */
 export const TASKS_MAX = 2
 
 /**
- * What bin/connect-mirror-maker.sh and bin/kafka-run-class.sh give the JVM when the environment
- * sets nothing.
+ * The JVM flags of bin/connect-mirror-maker.sh and bin/kafka-run-class.sh in an empty environment.
  */
 const jvmFlags = [
   '-Xms256M',
@@ -52,7 +52,9 @@ const jvmFlags = [
   '-Dcom.sun.management.jmxremote.ssl=false',
 ]
 
-/** INFO as in config/connect-log4j2.yaml. slf4j-simple writes to standard error: the log file. */
+/**
+ * Level INFO as in config/connect-log4j2.yaml. slf4j-simple writes to standard error: the log file.
+ */
 const logFlags = [
   '-Dorg.slf4j.simpleLogger.defaultLogLevel=info',
   '-Dorg.slf4j.simpleLogger.showDateTime=true',
@@ -81,7 +83,7 @@ export function mirrorMaker(options: MirrorMakerOptions): Contender {
   }
 }
 
-/** Where a run's MirrorMaker 2 logs; a restart in the same folder goes on in the same file. */
+/** The log file of a run; a restart in the same folder appends to it. */
 export function logFileOf(job: Job): string {
   return join(job.dir, 'mm2.log')
 }
@@ -92,7 +94,7 @@ function watch(
 ): RunningContender {
   const { name, logFile, startedAtMs } = how
   const { promise: failed, reject } = Promise.withResolvers<never>()
-  // Who does not look at it must not die of it.
+  // A caller that does not await `failed` must not get an unhandled rejection.
   failed.catch(() => undefined)
   const poll = setInterval(async () => {
     const ended = process.ended()
@@ -127,8 +129,8 @@ export function renderMirrorMaker(job: Job, options: Omit<MirrorMakerOptions, 'n
 }
 
 /**
- * The target's alias is the run's, too: the worker that emits heartbeats into the source names its
- * group and its internal topics after it, and would wait for the session of a killed one to end.
+ * The target's alias contains the route, too: the heartbeat worker names its group and internal
+ * topics after the alias, and would wait for the session of a killed worker with the same name.
  */
 export function targetAliasOf(job: Job): string {
   return `standby-${job.route}`
@@ -144,12 +146,12 @@ function routeProperties(job: Job): Record<string, string> {
     [`${job.route}.bootstrap.servers`]: job.sourceBrokers,
     [`${targetAliasOf(job)}.bootstrap.servers`]: job.targetBrokers,
     [`${flowOf(job)}.enabled`]: 'true',
-    // A list of regular expressions; a name has no other special characters than dots.
+    // The property is a list of regular expressions; dots are the only special characters in names.
     [`${flowOf(job)}.topics`]: job.topic.replaceAll('.', '[.]'),
   }
 }
 
-/** What a cluster of one broker forces: the default of each is 2 or 3. */
+/** Required by a cluster of one broker: the defaults are 2 or 3. */
 const singleBrokerProperties: Readonly<Record<string, string>> = {
   'replication.factor': '1',
   'checkpoints.topic.replication.factor': '1',
@@ -176,7 +178,7 @@ function tunedProperties(
   return {
     // Strimzi: 2. Default 1. (Aiven's guide: close to the number of partitions.)
     'tasks.max': String(Math.min(job.partitions, TASKS_MAX)),
-    // Strimzi. Kafka's consumer has the same without them by now.
+    // Strimzi. The same as the defaults of Kafka's consumer today.
     [consumer('fetch.max.bytes')]: '52428800',
     [consumer('max.partition.fetch.bytes')]: '1048576',
     [consumer('max.poll.records')]: '500',
@@ -184,12 +186,12 @@ function tunedProperties(
     [producer('batch.size')]: '327680',
     [producer('linger.ms')]: '100',
     ...(compression === undefined ? {} : { [producer('compression.type')]: compression }),
-    // KIP-898, and what the log of MirrorMaker 2 itself advises: without it, it looks at every
-    // class of every jar, three times. Read by the driver and by the worker of each direction.
+    // KIP-898, as MirrorMaker 2's own log advises: without it every class of every jar is scanned
+    // three times. Read by the driver and by the worker of each direction.
     'plugin.discovery': 'service_load',
     [`${job.route}.plugin.discovery`]: 'service_load',
     [`${targetAliasOf(job)}.plugin.discovery`]: 'service_load',
-    // KIP-382: heartbeats are for monitoring, and need a second worker in the other direction.
+    // KIP-382: heartbeats are for monitoring and need a second worker in the other direction.
     'emit.heartbeats.enabled': 'false',
   }
 }

@@ -1,5 +1,5 @@
-// Owns how the backlog of a case is written: by Kafka's own producer, in batches as large as the
-// case says. Not which cases there are (cases.ts).
+// Fills a topic with the backlog of a case: Kafka's own producer, batches of the case's size. Does
+// not own the cases (cases.ts).
 
 import { join } from 'node:path'
 import { fillTopic } from '../../one-run.ts'
@@ -22,7 +22,7 @@ export async function fill(scene: Scene, topic: string, one: CatchUpCase): Promi
     producer: {
       'batch.size': one.batchBytes,
       'compression.type': one.compression,
-      // Batches are as large as the case says: a producer in a hurry would send smaller ones.
+      // Without linger the producer would send batches smaller than the case's batch size.
       'linger.ms': one.batchBytes > 1 ? 50 : 0,
       'max.request.size': 2 ** 20,
     },

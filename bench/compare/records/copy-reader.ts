@@ -1,45 +1,32 @@
-// Owns what a consumer of the copy sees of marked records (marked-writer.ts): when each came first,
-// and how often it came. Reads partition 0 from the log start on, as soon as there is a copy.
+// A consumer of the copy of marked records (marked-writer.ts): when each record arrived first, and
+// how often it arrived. Reads partition 0 from the log start, as soon as the copy exists.
 
-import { type Cluster, openCluster } from '../../../lib/io/cluster/cluster.ts'
-import { readRecords } from '../../../lib/kafka/record.ts'
-import {
-  isControlBatch,
-  nextOffsetAfter,
-  readRecordBatches,
-  recordBytes,
-} from '../../../lib/kafka/record-batch.ts'
+import type { Cluster } from '../../../lib/io/cluster/cluster.ts'
 import { machineMs, waitMs } from '../../part.ts'
-import { VALUE_AT, VALUE_BYTES, type Written } from './marked-writer.ts'
+import { fetchNext, findLed, openPlain, VALUE_AT } from '../../parts/one-broker.ts'
+import { VALUE_BYTES, type Written } from './marked-writer.ts'
 
 export type Balance = { readonly lost: number; readonly twice: number }
 
 export type CopyReader = {
-  /** Resolves with null when it has not come for so long; the machine's time, ms. */
+  /** The machine's time of the first such arrival, ms; null where none came within `patienceMs`. */
   firstOf(
     isMeant: (mark: string, number: number) => boolean,
     patienceMs: number,
   ): Promise<number | null>
-  /** How many records came, those that came before among them. */
+  /** How many records arrived, repeated ones included. */
   records(): number
-  /** Of these phases: what is not there, and what is there more than once. */
+  /** How many records of these phases are missing, and how many arrived more than once. */
   balance(phases: readonly Written[]): Balance
   close(): Promise<void>
 }
 
-const WAIT_MS = 500
 const LOOK_MS = 5
-const BYTES_MAX = 4 * 2 ** 20
-const REQUEST_TIMEOUT_MS = 30_000
 
 type Seen = { readonly mark: string; readonly number: number; readonly atMs: number }
 
 export function openCopyReader(brokers: string, topic: string): CopyReader {
-  const cluster = openCluster({
-    name: 'standby',
-    config: { brokers: brokers.split(','), tls: false },
-    requestTimeoutMs: REQUEST_TIMEOUT_MS,
-  })
+  const cluster = openPlain(brokers)
   const firsts: Seen[] = []
   const times = new Map<string, number>()
   let records = 0
@@ -62,7 +49,7 @@ export function openCopyReader(brokers: string, topic: string): CopyReader {
           const seen = firsts[looked]
           if (seen !== undefined && isMeant(seen.mark, seen.number)) return seen.atMs
         }
-        // What ended the reading is thrown here.
+        // An error of the reading loop is thrown here.
         await Promise.race([waitMs(LOOK_MS), reading])
       }
       return null
@@ -95,41 +82,18 @@ async function readOn(input: {
   readonly isClosed: () => boolean
 }): Promise<void> {
   const { cluster, topic, take, isClosed } = input
-  let from = 0n
+  const next = new Map([[0, 0n]])
   while (!isClosed()) {
-    const [described] = await cluster.describeTopics([topic])
-    const leader = described?.kind === 'exists' ? described.partitions[0] : undefined
-    if (described?.kind !== 'exists' || leader?.leaderId == null) {
+    const led = await findLed(cluster, topic)
+    if (led === null) {
       await waitMs(LOOK_MS)
       continue
     }
-    const asked = { partition: 0, currentLeaderEpoch: null, lastFetchedEpoch: null }
-    const { leaderId } = leader
     let isServed = true
     while (isServed && !isClosed()) {
-      const answer = await cluster.fetch(leaderId, {
-        maxWaitMs: WAIT_MS,
-        minBytes: 1,
-        maxBytes: BYTES_MAX,
-        isolationLevel: 'read-committed',
-        topics: [
-          {
-            topicId: described.topicId,
-            partitions: [{ ...asked, fetchOffset: from, partitionMaxBytes: BYTES_MAX }],
-          },
-        ],
+      isServed = await fetchNext(cluster, led, next, (body, atNs) => {
+        take(body.toString('latin1', VALUE_AT, VALUE_AT + VALUE_BYTES), Number(atNs) / 1e6)
       })
-      const atMs = machineMs()
-      const [fetched] = answer.partitions
-      isServed = fetched?.errorCode === 0
-      for (const batch of readRecordBatches(fetched?.records ?? Buffer.alloc(0)).batches) {
-        if (batch.kind !== 'v2') throw new Error('a batch of an old format')
-        from = nextOffsetAfter(batch)
-        if (isControlBatch(batch)) continue
-        for (const { body } of readRecords(recordBytes(batch), batch)) {
-          take(body.toString('latin1', VALUE_AT, VALUE_AT + VALUE_BYTES), atMs)
-        }
-      }
     }
   }
 }

@@ -1,22 +1,22 @@
-// A part of a measurement: counts what passes, and changes nothing. In front of a broker it counts
-// requests, whoever makes them; in front of DynamoDB the requests that write.
+// Proxies that count and change nothing: in front of a broker every request of every client, in
+// front of DynamoDB the requests that write.
 
 import { once } from 'node:events'
 import { createServer as createHttpServer, request as httpRequest } from 'node:http'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 
 export type CountingProxy = {
-  /** Of 127.0.0.1. */
+  /** On 127.0.0.1. */
   readonly port: number
-  /** Since the start. */
+  /** Requests since the start. */
   count(): number
   close(): void
 }
 
-/** Every frame that is sent to a broker is a request: INT32 size | that many bytes (KIP-482). */
+/** Every frame that is sent to a broker is one request: INT32 size | that many bytes (KIP-482). */
 const SIZE_BYTES = 4
 
-/** In front of a listener without TLS, whose `port` of the same machine may be opened later. */
+/** In front of a plaintext listener at `port` of this machine, which may be opened later. */
 export async function startBrokerProxy(port: number): Promise<CountingProxy> {
   let frames = 0
   const sockets = new Set<Socket>()
@@ -30,7 +30,7 @@ export async function startBrokerProxy(port: number): Promise<CountingProxy> {
         near.destroy()
         far.destroy()
       })
-      // The other side is told by the end of its connection.
+      // 'close' follows an error and ends the other side's connection.
       socket.on('error', () => undefined)
     }
     const countIn = createFrameCounter()
@@ -50,7 +50,7 @@ export async function startBrokerProxy(port: number): Promise<CountingProxy> {
   }
 }
 
-/** Of one connection. Answers how many frames begin in a chunk, wherever chunks are cut. */
+/** For one connection. Counts the frames that begin in a chunk, wherever the chunks are cut. */
 export function createFrameCounter(): (chunk: Buffer) => number {
   const size = Buffer.alloc(SIZE_BYTES)
   let sizeBytes = 0
@@ -78,7 +78,7 @@ export function createFrameCounter(): (chunk: Buffer) => number {
 
 const writes = /\.(PutItem|UpdateItem|DeleteItem|BatchWriteItem|TransactWriteItems)$/
 
-/** In front of a stand-in of DynamoDB at `endpoint`. A request is a write, whatever is in it. */
+/** In front of the local DynamoDB at `endpoint`. A batch or transaction counts as one write. */
 export async function startTableProxy(endpoint: string): Promise<CountingProxy> {
   const { hostname, port } = new URL(endpoint)
   let count = 0

@@ -1,5 +1,5 @@
-// Owns what is said of one recovery: what was lost and what came twice, as a reader of the copy
-// counts it, and what the contender itself said about it.
+// Owns the sentence about one recovery: the records lost and duplicated, as a reader of the copy
+// counts them, and what the contender itself reported.
 
 import { readFile, stat } from 'node:fs/promises'
 import { lostRange } from '../../../lib/core/incident.ts'
@@ -10,7 +10,10 @@ import { contenderNames } from '../results/results.ts'
 import type { Scene } from '../sections/scene.ts'
 import type { Balance } from './copy-reader.ts'
 
-/** Kafka's consumer, when its position is not in the log (AbstractFetch, SubscriptionState). */
+/**
+ * Logged by Kafka's consumer when its position is not in the log (AbstractFetch,
+ * SubscriptionState).
+ */
 const outOfRange = /\b(INFO|WARN|ERROR)\b.*out of range/
 const count = new Intl.NumberFormat('en-US')
 
@@ -18,12 +21,12 @@ export function isGapless({ name }: Contender): boolean {
   return name === contenderNames.gapless512 || name === contenderNames.gapless1024
 }
 
-/** How far a contender's log was when the fault came: what it said before does not count. */
+/** The size of a contender's log when the fault came; earlier lines do not count. */
 export async function logEndOf(contender: Contender, job: Job): Promise<number> {
   return isGapless(contender) ? 0 : (await stat(logFileOf(job))).size
 }
 
-/** `logFrom`: of `logEndOf`. `more`: what belongs to the figure. */
+/** `logFrom`: from `logEndOf`. `more`: notes that belong to the figure. */
 export async function tellOf(input: {
   readonly scene: Scene
   readonly contender: Contender

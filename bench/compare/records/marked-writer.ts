@@ -1,60 +1,61 @@
-// Owns the records with which it is found out what a fault cost: each has a mark of the phase it
-// was written in and a number, so that whoever reads the copy knows which ones are there, and how
-// often. One partition, 0. Written from here: a few hundred batches a second do not need a process.
+// Writes the records that show the cost of a fault: each has a mark of its phase and a number, so
+// that a reader of the copy finds missing and duplicated records. Partition 0 only. Runs in this
+// process: a few hundred batches a second do not need their own.
 //
 //   value   `mark number`, spaces up to VALUE_BYTES
 
-import { type Cluster, openCluster } from '../../../lib/io/cluster/cluster.ts'
-import { bodyOf, writeRecords } from '../../../lib/kafka/record.ts'
-import { frameBatch } from '../../../lib/kafka/record-batch.ts'
+import { bodyOf } from '../../../lib/kafka/record.ts'
 import { machineMs, waitMs } from '../../part.ts'
+import { batchOf, findLed, openPlain, produceBatch } from '../../parts/one-broker.ts'
 
-/** Of one phase. What was acknowledged is what the source had. */
+/** The acknowledged records of one phase. */
 export type Written = {
   readonly mark: string
-  /** When each record was sent, by its number; the machine's time, ms. */
+  /** The machine's time at which each record was sent, by its number, ms. */
   readonly sentAtMs: number[]
 }
 
 export type Pace = {
   readonly written: Written
-  /** Resolves when everything that was sent is acknowledged. @throws what kept it from that. */
+  /** Resolves when every sent record is acknowledged. @throws the error of a failed batch. */
   end(): Promise<void>
 }
 
 export type MarkedWriter = {
-  /** As fast as batches are acknowledged, one by one. */
+  /** Writes one batch after the other, each when the previous one is acknowledged. */
   write(mark: string, records: number): Promise<Written>
-  /** At an even pace from now on. */
+  /** Writes at an even pace from now on. */
   pace(mark: string, recordsPerSecond: number): Pace
   close(): Promise<void>
 }
 
-/** Null key and the length of the value lie in front of it. */
-export const VALUE_AT = 3
 export const VALUE_BYTES = 200
 const BATCH_RECORDS_MAX = 500
 const PACED_BATCH_MS = 10
-const REQUEST_TIMEOUT_MS = 30_000
-/** A topic that was recreated has no leader yet: its first batch is sent again until it has. */
+/** A recreated topic has no leader at first: its first batch is sent again until it has one. */
 const RETRY_MS = 5
 const RETRIES_MAX = 2_000
 
-/** `topic` may be deleted and recreated in between, while nothing is written. */
+/** `topic` may be deleted and recreated while no write is under way. */
 export function openMarkedWriter(brokers: string, topic: string): MarkedWriter {
-  const cluster = openCluster({
-    name: 'source',
-    config: { brokers: brokers.split(','), tls: false },
-    requestTimeoutMs: REQUEST_TIMEOUT_MS,
-  })
+  const cluster = openPlain(brokers)
+  /** False where the topic does not exist yet. */
+  const produce = async (records: Buffer): Promise<boolean> => {
+    const led = await findLed(cluster, topic)
+    if (led === null) return false
+    const to = { topic, leaderId: led.leaderId, partition: 0 }
+    return (await produceBatch(cluster, to, records)) === 0
+  }
   const sendNext = async ({ mark, sentAtMs }: Written, count: number): Promise<void> => {
     const from = sentAtMs.length
-    const values = Array.from({ length: count }, (_, index) => `${mark} ${from + index}`)
-    const batch = batchOf(values)
+    const bodies = Array.from({ length: count }, (_, index) =>
+      bodyOf(null, Buffer.from(`${mark} ${from + index}`.padEnd(VALUE_BYTES))),
+    )
+    const batch = batchOf(bodies)
     for (let retries = 0; retries < RETRIES_MAX; retries += 1) {
       const atMs = machineMs()
-      if (await produce(cluster, topic, batch)) {
-        for (const _ of values) sentAtMs.push(atMs)
+      if (await produce(batch)) {
+        for (const _ of bodies) sentAtMs.push(atMs)
         return
       }
       await waitMs(RETRY_MS)
@@ -82,7 +83,7 @@ export function openMarkedWriter(brokers: string, topic: string): MarkedWriter {
         }
       }
       const ended = work()
-      // Whoever ends the pace hears of it.
+      // `end` reports a failure; until then it must not be an unhandled rejection.
       ended.catch(() => undefined)
       return {
         written,
@@ -94,34 +95,4 @@ export function openMarkedWriter(brokers: string, topic: string): MarkedWriter {
     },
     close: () => cluster.close(),
   }
-}
-
-/** False where the topic is not there yet. */
-async function produce(cluster: Cluster, name: string, records: Buffer): Promise<boolean> {
-  const [described] = await cluster.describeTopics([name])
-  const leaderId = described?.kind === 'exists' ? described.partitions[0]?.leaderId : null
-  if (leaderId == null) return false
-  const { partitions } = await cluster.produce(leaderId, {
-    acks: -1,
-    timeoutMs: REQUEST_TIMEOUT_MS,
-    topics: [{ name, partitions: [{ partition: 0, records }] }],
-  })
-  return partitions[0]?.errorCode === 0
-}
-
-function batchOf(values: readonly string[]): Buffer {
-  const records = values.map((value, offsetDelta) => {
-    const body = bodyOf(null, Buffer.from(value.padEnd(VALUE_BYTES)))
-    return { attributes: 0, timestampDelta: 0n, offsetDelta, body }
-  })
-  const nowMs = BigInt(Date.now())
-  return frameBatch({
-    baseOffset: 0n,
-    partitionLeaderEpoch: -1,
-    codec: 'none',
-    baseTimestamp: nowMs,
-    maxTimestamp: nowMs,
-    recordsCount: values.length,
-    records: writeRecords(records),
-  }).bytes
 }

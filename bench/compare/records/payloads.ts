@@ -1,6 +1,6 @@
-// Owns the contents of records that are compressed: events as applications write them, each another
-// one, because a record of random letters compresses to nothing, and one record a million times to
-// nothing at all. The same events every time.
+// Owns the values of compressed records: distinct events like those of applications, because random
+// letters hardly compress, and a repeated record compresses unrealistically well. The events are
+// the same in every run.
 
 import { writeFile } from 'node:fs/promises'
 
@@ -8,7 +8,7 @@ const EVENTS = 20_000
 const kinds = ['order-created', 'order-paid', 'parcel-sent', 'parcel-received', 'order-returned']
 const cities = ['Lagos', 'Osaka', 'Bergen', 'Quito', 'Leipzig', 'Perth', 'Tunis', 'Recife']
 
-/** A line each, for ProducerPerformance's --payload-file; `bytes` each, of one-byte characters. */
+/** Writes one event per line for ProducerPerformance's --payload-file, `bytes` ASCII bytes each. */
 export async function writePayloads(path: string, bytes: number): Promise<void> {
   const next = createSequence(42)
   const lines = Array.from({ length: EVENTS }, (_, index) => eventOf(index, bytes, next))

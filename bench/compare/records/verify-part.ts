@@ -1,8 +1,8 @@
-// A part of a measurement: reads a topic from its log start to its log end and reports a checksum
-// of each partition. With kafkajs, because nothing that is measured writes with it: neither its
-// frames nor its records have code in common with a replicator.
+// A process that reads a topic from log start to log end and reports a checksum per partition. It
+// uses kafkajs because no contender writes with it, so the reader has no code in common with a
+// replicator.
 //
-// What a checksum is of, one record behind the other:
+// The checksum covers these bytes of every record, in order:
 //
 //   timestamp INT64 | key length INT32 | key | value length INT32 | value | headers INT32
 //     name length INT32 | name | value length INT32 | value
@@ -11,7 +11,7 @@
 import { createHash, type Hash } from 'node:crypto'
 import kafkajs, { type IHeaders, type KafkaMessage } from 'kafkajs'
 import '../../../localstack/scratch/kafkajs-codecs.ts'
-import { orderOf, report, takeRequests } from '../../part.ts'
+import { exitWithStarter, orderOf, report } from '../../part.ts'
 
 export type PartitionChecksum = {
   readonly records: number
@@ -36,7 +36,7 @@ const WAIT_MS = 200
 const ANSWER_BYTES_MAX = 16 * 2 ** 20
 const PARTITION_BYTES_MAX = 4 * 2 ** 20
 
-/** Collects what belongs to a checksum: a call of the hash for each field would be most of it. */
+/** Collects bytes before hashing: a call of the hash for each field would dominate the time. */
 function createSum(): Sum {
   const hash: Hash = createHash('sha256')
   let records = 0
@@ -104,7 +104,7 @@ async function readAll({ brokers, topic, partitions }: ReadOrder): Promise<Parti
     maxBytes: ANSWER_BYTES_MAX,
     maxBytesPerPartition: PARTITION_BYTES_MAX,
   })
-  // Also tells of batches without a record for us: control records, aborted ones.
+  // Emitted also for batches without records for the consumer: control batches, aborted ones.
   consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
     const end = ends.get(payload.partition) ?? 0n
     if (BigInt(payload.lastOffset) + 1n >= end) unread.delete(payload.partition)
@@ -123,7 +123,7 @@ async function readAll({ brokers, topic, partitions }: ReadOrder): Promise<Parti
       let next = nextOffsets.get(batch.partition) ?? 0n
       for (const record of batch.messages) {
         const offset = BigInt(record.offset)
-        // Below `next`: a consumer that had to join its group again begins anew.
+        // Below `next`: after a rebalance the consumer starts again from the beginning.
         if (offset < next || offset >= end) continue
         sum?.add(record)
         next = offset + 1n
@@ -135,7 +135,7 @@ async function readAll({ brokers, topic, partitions }: ReadOrder): Promise<Parti
   return sums.map(each => each.end())
 }
 
-takeRequests(() => undefined)
+exitWithStarter()
 readAll(orderOf<ReadOrder>()).then(
   partitions => report({ kind: 'read', partitions } satisfies ReadReport),
   error => report({ kind: 'failed', why: String(error) } satisfies ReadReport),

@@ -1,11 +1,11 @@
-// Owns whether a copy is right: the same records in the same order, partition by partition, as a
-// client sees them that wrote neither side (verify-part.ts). A figure of a copy that is not right
-// counts for nothing. Offsets may differ: MirrorMaker 2 keeps none.
+// Owns the check of a copy: the same records in the same order, partition by partition, read by a
+// client that wrote neither side (verify-part.ts). A figure counts only if its copy passes. Offsets
+// may differ: MirrorMaker 2 does not preserve them.
 
 import { startPart } from '../../part.ts'
 import type { PartitionChecksum, ReadOrder, ReadReport } from './verify-part.ts'
 
-/** From log start to log end as they are now; by partition, 0 to `partitions` - 1. */
+/** Reads from the present log start to the present log end; by partition, 0 to `partitions` - 1. */
 export async function checksumOf(order: ReadOrder): Promise<readonly PartitionChecksum[]> {
   const part = startPart<ReadReport>('compare/records/verify-part.ts', order)
   try {
@@ -17,7 +17,7 @@ export async function checksumOf(order: ReadOrder): Promise<readonly PartitionCh
   }
 }
 
-/** Throws naming the first partition that differs, and in what; also when there is nothing. */
+/** Throws naming the first partition that differs and how, and also when there are no records. */
 export function compareChecksums(
   source: readonly PartitionChecksum[],
   copy: readonly PartitionChecksum[],
@@ -25,7 +25,7 @@ export function compareChecksums(
   if (copy.length !== source.length) {
     throw new Error(`the copy has ${copy.length} partitions, the source ${source.length}`)
   }
-  // Two empty sides are alike too: a topic whose records were older than its retention is one.
+  // Two empty sides are equal, too: retention may have removed the records of both.
   if (source.every(each => each.records === 0)) throw new Error('the source has no records')
   source.forEach((expected, partition) => {
     const found = copy[partition]
@@ -39,7 +39,7 @@ export function compareChecksums(
   })
 }
 
-/** Throws when the copy is not what the source is. Reads both sides at the same time. */
+/** Throws when the copy differs from its source. Reads both sides at the same time. */
 export async function compareCopy(input: {
   readonly source: { readonly brokers: string; readonly topic: string }
   readonly copy: { readonly brokers: string; readonly topic: string }

@@ -1,5 +1,5 @@
-// Owns what all drawings have in common: size, colours, axes, and how an option becomes SVG text,
-// without a browser. Light background of their own, so they are read in a dark page, too.
+// Owns the common form of all drawings: size, colours, axes, and rendering to SVG text without a
+// browser. The background is light, so that drawings are legible on a dark page.
 
 import { type EChartsOption, init } from 'echarts'
 import { contenderNames } from '../results/results.ts'
@@ -14,7 +14,7 @@ export type Drawing = {
 
 const WIDTH = 960
 
-/** Told apart by lightness as well as by hue. */
+/** The colours differ in lightness as well as in hue. */
 export const colours: Readonly<Record<string, string>> = {
   [contenderNames.gapless512]: '#0b6e4f',
   [contenderNames.gapless1024]: '#63c29b',
@@ -24,7 +24,7 @@ export const colours: Readonly<Record<string, string>> = {
   'reading the source': '#9aa3ad',
 }
 
-/** The same drawing gives the same bytes. */
+/** Equal drawings give equal bytes. */
 export function renderSvg({ option, title, height }: Drawing): string {
   const chart = init(null, null, { renderer: 'svg', ssr: true, width: WIDTH, height })
   chart.setOption({
@@ -41,8 +41,8 @@ export function renderSvg({ option, title, height }: Drawing): string {
 }
 
 /**
- * What the renderer adds for a page with a mouse: classes and parts numbered within the process,
- * which would make a file depend on what was drawn before it.
+ * Removes the renderer's classes and ids for interactive pages. They are numbered within the
+ * process, so the bytes would depend on earlier drawings.
  */
 function withoutTraces(svg: string): string {
   return svg
@@ -58,7 +58,7 @@ export const axisColours = {
   splitLine: { lineStyle: { color: '#d8dee4' } },
 }
 
-/** Along the bottom, with its name in the middle below. */
+/** An axis with its name centred below. */
 export function valueAxis(name: string, type: 'value' | 'log') {
   const formatter = (value: number) => amount(value)
   return {
@@ -79,7 +79,7 @@ const shown = [
   contenderNames.limit,
 ]
 
-/** Contenders that ran at all. */
+/** The contenders with at least one run, in the order of the report. */
 export function ran(runs: readonly { readonly contender: string }[]): string[] {
   return shown.filter(name => runs.some(run => run.contender === name))
 }

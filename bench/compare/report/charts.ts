@@ -1,5 +1,5 @@
-// Owns the drawings in bench/charts/: which there are, and those of catching up and of latency. The
-// same results give the same bytes.
+// Owns the list of drawings in bench/charts/, and the drawings of catching up and latency. Equal
+// results give equal bytes.
 
 import { type CatchUp, type CatchUpRun, contenderNames, type Results } from '../results/results.ts'
 import { axisColours, colours, type Drawing, ran, renderSvg, valueAxis } from './chart-form.ts'
@@ -13,12 +13,12 @@ export type Chart = { readonly file: string; readonly title: string; readonly sv
 const ROOM_PX = 126
 const BAR_PX = 15
 const PX_PER_LETTER = 7.2
-/** Between contenders of one row, so that equal ones are not on top of each other. */
+/** Vertical distance of the contenders in a row, so that equal figures do not hide each other. */
 const APART_PX = 5
-/** Less than that is no figure of any clock here, and a logarithm of it makes an axis of it. */
+/** Smaller values are below the clocks' resolution and would stretch a logarithmic axis. */
 const LEAST = 0.001
 
-/** A chart for every section that was measured. */
+/** The charts of the measured sections. */
 export function drawCharts(results: Results): Chart[] {
   const { catchUp, growth, latency } = results
   const drawings = [
@@ -47,13 +47,13 @@ function categoryAxis(data: string[]) {
   }
 }
 
-/** Room for the longest name: fonts differ, so it is more than the renderer would leave. */
+/** Leaves room for the longest name; more than the renderer would, because fonts differ. */
 function gridFor(rowNames: readonly string[]) {
   const left = 24 + Math.max(...rowNames.map(name => name.length)) * PX_PER_LETTER
   return { left, right: 80, top: 76, bottom: 50 }
 }
 
-/** Charts leave out what is not known, and what a logarithm does not have. */
+/** `-` leaves a point out: the figure is unknown, or too small for a logarithmic axis. */
 function point(spread: Spread | null): number | '-' {
   return spread === null || spread.median < LEAST ? '-' : spread.median
 }
@@ -149,7 +149,7 @@ function drawLatency(runs: NonNullable<Results['latency']>['runs']): Drawing {
       const line = lines[row]
       if (line === undefined) return '-'
       const atRate = runs.filter(run => run.recordsPerSecond === line.rate)
-      // Beside gapless: what a contender takes of the machine, the source's reader lacks.
+      // The source's ages in gapless's runs: each contender slows the source's reader differently.
       if (contender === source) {
         return point(
           spreadFor(atRate, contenderNames.gapless512, run => run.source[line.percentile]),

@@ -1,5 +1,5 @@
-// Owns what is computed from samples: medians over rounds, which of MirrorMaker 2's configurations
-// is the better one, quotients. A figure of a contender that did not run is null, never zero.
+// Owns the figures that are computed from samples: medians over rounds, the better configuration of
+// MirrorMaker 2, quotients. A figure of a contender that did not run is null, never zero.
 
 import { median } from '../../statistics.ts'
 import {
@@ -9,7 +9,7 @@ import {
   type LatencyRun,
 } from '../results/results.ts'
 
-/** Over the rounds; all in the samples' unit. Infinite where a round never came to its end. */
+/** Over the rounds, in the samples' unit. Infinite where a round never ended. */
 export type Spread = {
   readonly median: number
   readonly min: number
@@ -32,7 +32,7 @@ export function spreadOf(samples: readonly number[]): Spread | null {
   }
 }
 
-/** What `sampleOf` says of the runs of one contender. */
+/** The spread of `sampleOf` over the runs of one contender. */
 export function spreadFor<Run extends { readonly contender: string }>(
   runs: readonly Run[],
   contender: string,
@@ -41,7 +41,7 @@ export function spreadFor<Run extends { readonly contender: string }>(
   return spreadOf(runs.filter(run => run.contender === contender).map(sampleOf))
 }
 
-/** Of MirrorMaker 2's configurations. null while one did not run: it might be the better one. */
+/** MirrorMaker 2's better configuration. null while one did not run: it might be the better one. */
 export function betterMirrorMaker<Run extends { readonly contender: string }>(
   runs: readonly Run[],
   sampleOf: (run: Run) => number,
@@ -55,7 +55,7 @@ export function betterMirrorMaker<Run extends { readonly contender: string }>(
   return others.reduce((best, each) => (isBetter(each, best) ? each : best), first)
 }
 
-/** Of medians. null where one is missing, or where there is nothing to divide by. */
+/** The quotient of the medians. null where one is missing or the divisor is not positive. */
 export function quotientOf(one: Spread | null, other: Spread | null): number | null {
   if (one === null || other === null || other.median <= 0) return null
   const quotient = one.median / other.median
@@ -66,12 +66,12 @@ export function runsOf(catchUp: CatchUp, caseName: string): readonly CatchUpRun[
   return catchUp.runs.filter(run => run.case === caseName)
 }
 
-/** What a contender adds to what a reader of the source sees itself, ms. */
+/** The age on the standby minus the age on the source, ms. */
 export function addedMs(percentile: keyof LatencyRun['source']): (run: LatencyRun) => number {
   return run => run.standby[percentile] - run.source[percentile]
 }
 
-/** Of both brokers, µs. */
+/** Processor time of both brokers, µs per record. */
 export function brokerMicros(run: CatchUpRun): number {
   return run.sourceProcessorMicrosPerRecord + run.targetProcessorMicrosPerRecord
 }

@@ -1,5 +1,5 @@
-// Owns the drawings of growth: what ten times the records, or ten times the partitions, do to
-// records per second and to memory. Both axes are logarithmic, so a proportion is a straight line.
+// Owns the drawings of growth: records per second and memory as records or partitions grow tenfold.
+// Both axes are logarithmic, so a proportion is a straight line.
 
 import {
   type CatchUp,
@@ -15,8 +15,8 @@ import { count } from './wording.ts'
 type Dimension = 'records' | 'partitions'
 
 /**
- * The cases that differ in one dimension only, in its order: the largest such group. Empty with
- * fewer than two, for one point is no growth.
+ * The largest group of cases that differ only in `along`, ordered by it. Empty with fewer than two
+ * cases.
  */
 export function growthCases(cases: readonly CatchUpCase[], along: Dimension): CatchUpCase[] {
   const others = along === 'records' ? 'partitions' : 'records'

@@ -1,5 +1,5 @@
-// Owns what a terabyte costs on paper: processor seconds as they were measured here, times the
-// prices of docs/DEPLOY.md. Nothing of it was billed.
+// Owns the cost of a terabyte on paper: measured processor seconds times the prices of
+// docs/DEPLOY.md. Nothing was billed.
 
 import { budgetDefaults } from '../../../lib/core/config/defaults.ts'
 import { type CatchUp, type CatchUpCase, contenderNames } from '../results/results.ts'
@@ -7,14 +7,14 @@ import { runsOf, spreadFor } from './figures.ts'
 import { isPlainCase } from './goals.ts'
 import { amount, count, table } from './wording.ts'
 
-/** List prices of us-east-1, arm64, as docs/DEPLOY.md has them. */
+/** List prices of us-east-1, arm64, the same as in docs/DEPLOY.md. */
 export const prices = {
   dollarsPerGbSecond: 0.0000133334,
   dollarsPerMillionInvocations: 0.2,
   dollarsPerMillionWrites: 0.625,
 }
 
-/** Lambda: 1,769 MB come with one processor, less memory with its share of one. */
+/** In Lambda 1,769 MB come with one processor; less memory has a proportional share. */
 const WHOLE_PROCESSOR_MB = 1_769
 const FUNCTION_MB = 512
 const MB_PER_GB = 1_024
@@ -31,7 +31,7 @@ export type Money = {
   readonly dollars: number
 }
 
-/** Of 10^12 bytes of record values. `microsPerRecord`: of a whole processor. */
+/** The cost of 10^12 bytes of record values. `microsPerRecord`: of a whole processor. */
 export function moneyPerTerabyte(
   { recordBytes, partitions }: CatchUpCase,
   microsPerRecord: number,
@@ -97,7 +97,7 @@ const onPaper = [
   'One worker copies alone, as long as it takes.',
 ].join('\n')
 
-/** One case with every step. */
+/** The arithmetic of one case, step by step. */
 function arithmetic({ name, recordBytes, partitions }: CatchUpCase, micros: number, money: Money) {
   const { dollarsPerGbSecond, dollarsPerMillionInvocations, dollarsPerMillionWrites } = prices
   const processor = `${amount(money.processorSeconds)} s`

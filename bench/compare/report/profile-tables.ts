@@ -1,5 +1,5 @@
-// Owns how the profile of a copy is written: what takes the processor's time, of the process and of
-// its main thread.
+// Owns the tables of the profile section: shares of the processor time, of the process and of its
+// main thread.
 
 import type { ProfileRun } from '../results/results.ts'
 import { amount, table } from './wording.ts'
@@ -13,12 +13,12 @@ export function profileTables(runs: readonly ProfileRun[]): string[] {
   })
   const head = ['', 'processor, s', 'sockets, kernel', 'collecting garbage', "Node's JavaScript"]
   return [
-    'Where the processor time of gapless goes, with its start: shares of the whole process, with V8’s sampling profiler in it.\n' +
-      'The other threads compile and collect.',
+    'Where gapless spends processor time, its start included: shares of the whole process under V8’s sampling profiler.\n' +
+      'The other threads compile and collect garbage.',
     table([...head, 'gapless and its packages', 'other threads'], rows),
     ...runs.map(
       ({ case: name, functions, mainThreadMilliseconds: all }) =>
-        `${name}, the most of the main thread: ${functions
+        `${name}, the most expensive functions of the main thread: ${functions
           .map(each => `\`${each.name}\` ${percent(each.milliseconds, all)}`)
           .join(', ')}.`,
     ),

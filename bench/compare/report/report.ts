@@ -1,5 +1,5 @@
-// Owns the text of bench/RESULTS.md and of the block in README.md that quotes it. Pure: the same
-// results and commentary give the same text. Does not own verdicts (goals.ts) nor money.
+// Owns the text of bench/RESULTS.md and of the block in README.md that quotes it. Pure: equal
+// results and commentary give equal text. Does not own verdicts (goals.ts) or costs (money.ts).
 
 import {
   contenderNames,
@@ -21,7 +21,7 @@ export const quoteMarks = { begin: '<!-- bench:begin -->', end: '<!-- bench:end 
 
 export const neverMeasured = 'Not measured yet.'
 
-/** All of bench/RESULTS.md. Without any section there is nothing to write: null. */
+/** The text of bench/RESULTS.md; null while no section was measured. */
 export function renderReport(
   results: Results,
   charts: readonly Chart[],
@@ -34,13 +34,13 @@ export function renderReport(
       .map(chart => `![${chart.title}](charts/${chart.file})`)
   const sections = [
     section('Catching up', results.catchUp?.provenance, () => [
-      'A topic is filled, then copied from its beginning: from the first record on the standby to the last one.',
+      'A topic is filled, then copied from its beginning. Measured from the first record on the standby to the last one.',
       ...picture('records-per-second.svg'),
       ...picture('processor-per-record.svg'),
       ...(results.catchUp === undefined ? [] : catchUpTables(results.catchUp)),
     ]),
     section('Growth', results.growth?.provenance, () => [
-      'The same, as records and partitions grow.',
+      'The same measurement, as records and partitions grow.',
       ...picture('growth-records.svg'),
       ...picture('growth-partitions.svg'),
       ...(results.growth === undefined ? [] : catchUpTables(results.growth)),
@@ -57,19 +57,19 @@ export function renderReport(
     ),
     section('Cold start', results.coldStart?.provenance, () => [coldStartTable(results)]),
     section('Idle', results.idle?.provenance, () => [
-      'Following partitions in which nothing happens, per minute. Of one measurement each. One worker of gapless takes them all;',
-      'a tick gives one at most 200 (`shardPartitionsMax`).',
+      'The cost of following partitions without records, per minute, measured once each. One worker of gapless follows all of',
+      'them here; a tick hands at most 200 partitions to one worker (`shardPartitionsMax`).',
       idleTable(results.idle?.runs ?? []),
     ]),
   ]
   const parts = [
     '# gapless beside MirrorMaker 2, measured',
-    '<!-- Written by `npm run bench:report` from results.json and compare/commentary.md: edit those. -->',
+    '<!-- Written by `npm run bench:report` from results.json and compare/report/commentary.md: edit those. -->',
     introduction,
     '## Goals',
     goalsTable(results),
     '## Where the wall is',
-    commentary.trim() === '' ? 'Nothing was written about it yet.' : commentary.trim(),
+    commentary.trim() === '' ? 'No commentary yet.' : commentary.trim(),
     ...sections.flat(),
     ...describeMoney(results.catchUp),
   ]
@@ -77,11 +77,11 @@ export function renderReport(
 }
 
 const introduction = [
-  'All sides ran on one machine, one after the other in alternating order, on the same data, and each copy was',
-  'compared with its source before its figure counted. So only ratios say something about other machines. Figures are',
-  'medians of the rounds, in brackets the least and the most of them. A ratio is of medians, of gapless with 512 MB to',
-  'the better configuration of MirrorMaker 2 in that figure. The physical limit is a process that fetches the same bytes and',
-  'discards them, and produces prepared batches.',
+  'All contenders ran on one machine, one after the other in alternating order, on the same data, and a figure counts only if',
+  'its copy was equal to its source. Only ratios say something about other machines. Figures are medians of the rounds, with the',
+  'lowest and the highest round in brackets. A ratio compares medians: gapless with 512 MB to the better configuration of',
+  'MirrorMaker 2 in that figure. The physical limit is a process that fetches the same bytes and discards them, and produces',
+  'prepared batches.',
 ].join('\n')
 
 function goalsTable(results: Results): string {
@@ -98,7 +98,7 @@ function goalsTable(results: Results): string {
   )
 }
 
-/** A section that was never measured says so. */
+/** Says of a section without provenance that it was never measured. */
 function section(
   title: string,
   provenance: Provenance | undefined,
@@ -138,7 +138,7 @@ function latencyTables(runs: readonly LatencyRun[]): string[] {
     ])
     const added = ['added p50', 'added p99', 'added max']
     return [
-      `At ${count(rate)} records/s, ms: the age of a record when a consumer of the standby has it, less that at the source at the same time.`,
+      `At ${count(rate)} records/s, ms: the age of a record when a consumer of the standby has it, minus its age when a consumer of the source has it.`,
       table(['', ...added, "the source's own p50", 'processor'], rows),
     ]
   })
@@ -162,11 +162,11 @@ function recoveryTables(runs: readonly RecoveryRun[]): string[] {
       return [name, recoverySeconds(ofContender), told.join('; ') || 'nothing']
     })
     const title = `${eventNames[event]}: seconds to the first record on the standby that was written after it.`
-    return [title, rows.length === 0 ? neverMeasured : table(['', 's', 'what it said'], rows)]
+    return [title, rows.length === 0 ? neverMeasured : table(['', 's', 'what it reported'], rows)]
   })
 }
 
-/** A round without a record is named, and never a part of a median. */
+/** A round without a record is named, and is never part of a median. */
 function recoverySeconds(runs: readonly RecoveryRun[]): string {
   const came = runs.flatMap(run => (run.seconds === null ? [] : [run.seconds]))
   const patience = Math.max(...runs.map(run => run.patienceSeconds))
@@ -213,7 +213,7 @@ function idleTable(runs: readonly IdleRun[]): string {
   return table([...head, 'processor, s', 'memory, MB'], rows)
 }
 
-/** Contenders of these runs in the order of the report. */
+/** The contenders of these runs in the order of the report. */
 function ranIn(runs: readonly { readonly contender: string }[]): string[] {
   const order = [contenderNames.gapless512, contenderNames.gapless1024, ...mirrorMakers]
   return [...order, contenderNames.limit].filter(name => runs.some(run => run.contender === name))
@@ -226,7 +226,7 @@ function sectionsOf(results: Results): Provenance[] {
   )
 }
 
-/** The block of README.md, without its marks. */
+/** The block in README.md, without its marks. */
 export function renderQuote(results: Results): string {
   const measured = sectionsOf(results)
   if (measured.length === 0) return neverMeasured
@@ -243,12 +243,12 @@ export function renderQuote(results: Results): string {
   return [
     table(['', 'gapless', 'MirrorMaker 2', 'measured', 'goal'], rows),
     '',
-    `Measured ${when} on ${machines}, side by side on the same data, gapless with 512 MB, of MirrorMaker 2 the better of its`,
+    `Measured ${when} on ${machines}, side by side on the same data: gapless with 512 MB, and the better of MirrorMaker 2's`,
     'defaults and its documented tuning. Only ratios are claimed: [bench/RESULTS.md](bench/RESULTS.md) has all figures with their spread.',
   ].join('\n')
 }
 
-/** Throws where the page has not both marks, in this order, once. */
+/** Throws unless the page has both marks once, in this order. */
 export function replaceQuote(page: string, quote: string): string {
   const [before, ...afterBegin] = page.split(quoteMarks.begin)
   const [, ...afterEnd] = (afterBegin[0] ?? '').split(quoteMarks.end)

@@ -1,5 +1,5 @@
-// Owns the tables of what was copied: one for each figure, a line for each case, a column for each
-// contender, and the ratio to the better configuration of MirrorMaker 2.
+// Owns the tables of copies: one table per figure, a row per case, a column per contender, and the
+// ratio to the better configuration of MirrorMaker 2.
 
 import { type CatchUp, type CatchUpRun, contenderNames } from '../results/results.ts'
 import {
@@ -17,13 +17,13 @@ type Figure = {
   readonly title: string
   readonly better: Better
   readonly sampleOf: (run: CatchUpRun) => number
-  /** Whether the physical limit is one of this figure, too. */
+  /** Whether the table has a column of the physical limit. */
   readonly hasLimit: boolean
 }
 
 const figures: readonly Figure[] = [
   {
-    title: 'Records per second (share: of the physical limit)',
+    title: 'Records per second (share: gapless in percent of the physical limit)',
     better: 'most',
     sampleOf: run => run.recordsPerSecond,
     hasLimit: true,
@@ -63,12 +63,12 @@ const figures: readonly Figure[] = [
 export function catchUpTables(catchUp: CatchUp): string[] {
   return [
     ...figures.flatMap(figure => [`### ${figure.title}`, tableOf(catchUp, figure)]),
-    "### Processors busy meanwhile: replicator + source's broker + standby's broker",
+    "### Processors busy during the copy: replicator + source's broker + standby's broker",
     busyTable(catchUp),
   ]
 }
 
-/** What a copy keeps busy of the machine's processors: the time of each second that it takes. */
+/** Processor seconds of each process per second of the copy. */
 function busyTable(catchUp: CatchUp): string {
   const contenders = [contenderNames.gapless512, ...mirrorMakers, contenderNames.limit]
   const rows = catchUp.cases.map(({ name }) => {

@@ -1,10 +1,10 @@
-// Owns how a figure is written for a person. Every function refuses what is no number: a figure
-// that could not be computed is the caller's to name, never to print.
+// Owns how figures are written. Every function throws for NaN and infinity: the caller names a
+// figure that could not be computed.
 
 import { markdownTable } from 'markdown-table'
 import type { Spread } from './figures.ts'
 
-/** How three significant digits are chosen; a goal's figure must not be rounded across the goal. */
+/** Rounding to three significant digits; a goal's figure must not be rounded across its bound. */
 export type Rounding = 'halfExpand' | 'ceil' | 'floor'
 
 export const unknown = 'not measured'
@@ -19,7 +19,7 @@ export function amount(value: number, rounding: Rounding = 'halfExpand'): string
   return written === '-0' ? '0' : written
 }
 
-/** `1,024`: what was chosen or counted, every digit of it. */
+/** `1,024`: a chosen or counted number with every digit. */
 export function count(value: number): string {
   return new Intl.NumberFormat('en-US').format(value)
 }
@@ -30,14 +30,14 @@ export function ratio(quotient: number): string {
   return quotient >= 1 ? `${amount(quotient, 'floor')}×` : `1/${amount(1 / quotient, 'floor')}`
 }
 
-/** The median, with the least and the most of the rounds where there were several. */
+/** The median, with the lowest and highest round where there were several rounds. */
 export function spread(of: Spread | null, unit = ''): string {
   if (of === null) return unknown
   const median = `${amount(of.median)}${unit}`
   return of.rounds > 1 ? `${median} (${amount(of.min)}–${amount(of.max)})` : median
 }
 
-/** The first column to the left, the others to the right. */
+/** A Markdown table; the first column is left-aligned, the others right-aligned. */
 export function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const escaped = rows.map(row => row.map(cell => cell.replaceAll('|', '\\|')))
   const align = head.map((_, column) => (column === 0 ? 'l' : 'r'))

@@ -1,4 +1,4 @@
-// Owns where and with what a section is measured: asked of the machine when the section begins.
+// Owns the provenance of a section (commit, machine, versions, load), read when the section begins.
 
 import { execFileSync, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -8,10 +8,10 @@ import type { Provenance } from './results.ts'
 
 const root = join(import.meta.dirname, '../../..')
 
-/** Written by the measurements themselves: a second section is not measured on changed code. */
+/** Written by the measurements themselves, so changes of these files do not make a tree dirty. */
 const written = ['bench/results.json', 'bench/RESULTS.md', 'bench/charts', 'README.md']
 
-/** Throws outside a git checkout, and without a Java. `command`: what a person types. */
+/** Throws outside of a git checkout and without Java. `command`: as typed in a shell. */
 export function provenanceNow({ command }: { readonly command: string }): Provenance {
   const processors = cpus()
   const gigabytes = Math.round(totalmem() / 2 ** 30)
@@ -33,7 +33,7 @@ function commitNow(): string {
   return `${git('rev-parse', '--short', 'HEAD')}${isDirty ? '-dirty' : ''}`
 }
 
-/** Of the brokers and of MirrorMaker 2: the one the local stack pins. */
+/** The version of the brokers and of MirrorMaker 2, pinned by the local stack. */
 function kafkaVersion(): string {
   const pom = readFileSync(join(root, 'localstack/maven/kafka/pom.xml'), 'utf8')
   const version = /org\.apache\.kafka<\/groupId>[\s\S]*?<version>([^<]+)</.exec(pom)?.[1]
@@ -41,7 +41,7 @@ function kafkaVersion(): string {
   return version
 }
 
-/** `java -version` answers on its standard error, in a form as old as Java. */
+/** `java -version` prints to standard error. */
 function javaVersion(): string {
   const { stderr, error } = spawnSync('java', ['-version'], { encoding: 'utf8' })
   if (error !== undefined) throw error

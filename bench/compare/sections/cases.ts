@@ -1,15 +1,15 @@
-// Owns what is copied in the comparison: one plain backlog, and others that differ from it in one
-// thing each; and what grows.
+// Owns the backlogs of the comparison: a plain one, others that differ from it in one property
+// each, and those of the growth section.
 
 import type { CatchUpCase } from '../results/results.ts'
 
 export type CatchUpPlan = {
   readonly case: CatchUpCase
-  /** How often everyone copies it. */
+  /** How often each contender copies the case. */
   readonly rounds: number
 }
 
-/** Four partitions of records of 200 bytes, in batches as large as a producer's default. */
+/** Four partitions of records of 200 bytes, in batches of a producer's default size. */
 const plain = {
   records: 2_000_000,
   recordBytes: 200,
@@ -19,15 +19,14 @@ const plain = {
 } as const
 
 /**
- * Copied before a section begins: a broker's Java needs some ten million records until it is as
- * fast as it stays, and at first takes three times as much processor time for each. Brokers that
- * hold anything have long been running.
+ * Copied before a section begins: a broker's JVM compiles during its first ten million records and
+ * takes three times the processor time per record at first. Brokers in production are warm.
  */
 export const warmUpCase: CatchUpCase = { ...plain, name: 'warm-up' }
 
 /**
- * The cases that goals are about. Large enough that they take the fastest some five seconds: at
- * first a process compiles itself, and that is what the growth section shows.
+ * The cases of the goals. Large enough that the fastest contender copies for some five seconds: V8
+ * compiles at first, which is what the growth section shows.
  */
 export const goalCases: readonly CatchUpCase[] = [
   { ...plain, name: '200 B, 4 partitions', records: 5_000_000 },
@@ -47,7 +46,7 @@ export const goalCases: readonly CatchUpCase[] = [
   },
 ]
 
-/** Fewer: nothing hangs on them but the shape of a curve. */
+/** Fewer records: no goal depends on these cases. */
 const other = { ...plain, records: 1_000_000 }
 
 const otherCases: readonly CatchUpCase[] = [

@@ -1,4 +1,4 @@
-// Owns the catch-up section: which backlogs are copied, by whom, in which order and how often.
+// Owns the catch-up section: which contenders copy which backlogs, in which order and how often.
 
 import { connectTo, deleteTopic } from '../../../localstack/scratch/topics.ts'
 import type { Contender } from '../contenders/contender.ts'
@@ -31,7 +31,7 @@ export async function measureCatchUp(
   return runs
 }
 
-/** By copies that count for nothing. */
+/** Makes copies whose figures are discarded. */
 async function warmBrokers(scene: Scene, say: Say): Promise<void> {
   const { partitions, records, name } = warmUpCase
   const topic = 'warm-up'
@@ -65,17 +65,17 @@ async function measureCase(
     const job = await scene.jobFor({ topic, partitions })
     const figures = await measureCopy(scene, contender, { job, records })
     const copy = { brokers: scene.target.brokers, topic: copyOf(job), partitions }
-    // The limit's copies are samples of the source: their number is what was waited for.
+    // The limit's copies are samples of the source: only their number is checked, by measureCopy.
     if (contender.name !== contenderNames.limit) compareChecksums(source, await checksumOf(copy))
     await deleteTopic(connectTo(scene.target), copy.topic)
     return figures
   }
-  // For nothing: the codec, the size and the number of partitions are new to the brokers.
+  // Discarded: codec, record size and number of partitions are new to the brokers.
   for (const warmUp of [all.limit, all.gapless512]) await copyOnce(warmUp)
   const runs: CatchUpRun[] = []
   for (let round = 1; round <= rounds; round += 1) {
     const inTurn = Object.values(all).filter(takesPart)
-    // Who comes first has the brokers as the one before left them: everyone has every place.
+    // The order alternates: each contender finds the brokers as the one before left them.
     if (round % 2 === 0) inTurn.reverse()
     for (const contender of inTurn) {
       const figures = await copyOnce(contender)

@@ -1,14 +1,15 @@
-// Measures what a cold start costs side by side: from the start of the process to the first record
-// on the standby, and the processor's time until then. A few records wait at the source, in a topic
-// that each contender copies to a place of its own.
+// Measures cold starts side by side: time and processor time from the start of the process to the
+// first record on the standby. A few records wait in one topic of the source; each contender copies
+// it to its own topic.
 
-import { type Cluster, type LeaderPartition, openCluster } from '../../../lib/io/cluster/cluster.ts'
+import type { Cluster } from '../../../lib/io/cluster/cluster.ts'
 import { connectTo, createTopic, produceBatches } from '../../../localstack/scratch/topics.ts'
 import { machineMs, waitMs } from '../../part.ts'
+import { countOffsets, findLed, type LedTopic, openPlain } from '../../parts/one-broker.ts'
 import { processorMs } from '../../process-usage.ts'
 import { type Contender, copyOf, type RunningContender } from '../contenders/contender.ts'
 import type { ColdStartRun } from '../results/results.ts'
-import { contendersOf, type Scene } from './scene.ts'
+import { rivalsOf, type Scene } from './scene.ts'
 
 const topic = 'cold-start'
 const PARTITIONS = 4
@@ -16,9 +17,8 @@ const RECORDS = 10
 const VALUE_BYTES = 200
 const LOOK_MS = 5
 const PATIENCE_MS = 60_000
-const REQUEST_TIMEOUT_MS = 15_000
 
-/** `rounds` of every contender, besides a first one that does not count: its brokers are new. */
+/** `rounds` of each contender, after a first round that does not count because brokers are cold. */
 export async function measureColdStart(
   scene: Scene,
   { rounds }: { readonly rounds: number },
@@ -29,17 +29,12 @@ export async function measureColdStart(
     const batch = Array.from({ length: RECORDS }, () => ({ value: Buffer.alloc(VALUE_BYTES) }))
     await produceBatches(kafka, { topic, partition }, [batch])
   }
-  const { gapless512, mirrorMakerDefaults, mirrorMakerTuned } = contendersOf(scene)
-  const contenders = [gapless512, mirrorMakerDefaults, mirrorMakerTuned]
-  const standby = openCluster({
-    name: 'standby',
-    config: { brokers: scene.target.brokers.split(','), tls: false },
-    requestTimeoutMs: REQUEST_TIMEOUT_MS,
-  })
+  const contenders = rivalsOf(scene)
+  const standby = openPlain(scene.target.brokers)
   const runs: ColdStartRun[] = []
   try {
     for (let round = 0; round <= rounds; round += 1) {
-      // Whoever comes first finds the machine in another state than the last one.
+      // The order alternates: the first contender finds the machine in another state than the last.
       for (const contender of round % 2 === 0 ? contenders : contenders.toReversed()) {
         const run = await startOnce(scene, standby, contender)
         if (round > 0) runs.push({ ...run, round })
@@ -68,39 +63,20 @@ async function startOnce(
   }
 }
 
-/** Resolves with the processor's time that the process has taken by then, ms. */
+/** Resolves with the processor time of the process until the first record, ms. */
 async function untilFirstRecord(
   standby: Cluster,
   copy: string,
   { pid, startedAtMs }: RunningContender,
 ): Promise<number> {
   let usedMs = 0
-  let led: Led | null = null
+  let led: LedTopic | null = null
   while (machineMs() - startedAtMs < PATIENCE_MS) {
-    // A process that has nothing left to do may be gone when its record is seen.
+    // A process may have ended by the time its record is seen.
     usedMs = processorMs(pid) ?? usedMs
-    led ??= await findCopy(standby, copy)
-    if (led !== null && (await hasRecord(standby, led))) return processorMs(pid) ?? usedMs
+    led ??= await findLed(standby, copy)
+    if (led !== null && (await countOffsets(standby, led)) > 0) return processorMs(pid) ?? usedMs
     await waitMs(LOOK_MS)
   }
   throw new Error(`no record came to ${copy} within ${PATIENCE_MS} ms`)
-}
-
-type Led = { readonly leaderId: number; readonly partitions: readonly LeaderPartition[] }
-
-/** null: not there yet. The only broker leads all of it. */
-async function findCopy(standby: Cluster, copy: string): Promise<Led | null> {
-  const [described] = await standby.describeTopics([copy])
-  if (described?.kind !== 'exists') return null
-  const leaderId = described.partitions[0]?.leaderId
-  if (leaderId == null) return null
-  const partitions = described.partitions.map(({ partition, leaderEpoch }) => {
-    return { topic: copy, partition, leaderEpoch }
-  })
-  return { leaderId, partitions }
-}
-
-async function hasRecord(standby: Cluster, { leaderId, partitions }: Led): Promise<boolean> {
-  const listed = await standby.listOffsets(leaderId, 'log-end', partitions)
-  return listed.some(({ answer }) => answer.kind === 'offset' && answer.offset > 0n)
 }

@@ -1,17 +1,16 @@
-// Owns the measurement of one run: a contender copies a backlog, and what it took is taken from
-// outside, alike for everyone: the ends of the copy's log, asked of the standby all the time, and
-// what the kernel counts of the processes. A copy that is not right has no figures.
+// Owns the measurement of one run: a contender copies a backlog, and all contenders are measured
+// alike from outside: the log end offsets of the copy, polled, and the kernel's counts for the
+// processes. An incomplete copy has no figures.
 
-import { openCluster } from '../../../lib/io/cluster/cluster.ts'
 import { machineMs, waitMs } from '../../part.ts'
+import { countOffsets, findLed, openPlain } from '../../parts/one-broker.ts'
 import { peakMemoryMb, processorMs } from '../../process-usage.ts'
 import { type Contender, copyOf, type Job, type RunningContender } from '../contenders/contender.ts'
 import type { CatchUpRun } from '../results/results.ts'
 import type { Scene } from './scene.ts'
 
-/** A contender that copies nothing, or stops in the middle, has failed after this long. */
+/** A contender that has not copied everything after this long has failed. */
 const COPY_MS_MAX = 600_000
-const REQUEST_TIMEOUT_MS = 30_000
 const LOOK_MS = 20
 
 export type Figures = Omit<CatchUpRun, 'case' | 'contender' | 'round'>
@@ -54,12 +53,14 @@ async function watchCopy(
   try {
     for (;;) {
       const found = await ends.count()
-      // Of a process that has ended just now, what it had taken at the last look.
+      // When the process has ended between two looks, its usage at the last look counts.
       const usage: Usage | undefined = usageOf(scene, running.pid) ?? last?.usage
       if (usage === undefined) throw new Error(`${copyOf(job)}: the process ended at once`)
       peakMb = peakMemoryMb(running.pid) ?? peakMb
       if (memoryMaxMb !== null && peakMb > memoryMaxMb) {
-        throw new Error(`${copyOf(job)}: took ${peakMb} MB of memory, and has ${memoryMaxMb} MB`)
+        throw new Error(
+          `${copyOf(job)}: used ${peakMb} MB of memory; its limit is ${memoryMaxMb} MB`,
+        )
       }
       last = { atMs: machineMs(), records: found, usage }
       if (found > 0) first ??= last
@@ -81,7 +82,8 @@ function figuresOf(input: {
 }): Figures {
   const { first, last, startedMs, peakMb } = input
   const copied = last.records - first.records
-  if (copied === 0) throw new Error('copied between two looks: too few records to measure')
+  if (copied === 0)
+    throw new Error('the whole copy arrived between two looks: too few records to measure')
   const microsOf = (name: keyof Usage) => ((last.usage[name] - first.usage[name]) * 1000) / copied
   return {
     recordsPerSecond: rounded((copied * 1000) / (last.atMs - first.atMs), 0),
@@ -108,31 +110,13 @@ function usageOf(scene: Scene, pid: number): Usage | null {
   return { replicator, source, target }
 }
 
-/** Counts the records of the copy, which has one leader, once it has all its partitions. */
+/** Resolves once the copy has all its partitions; then counts its records. */
 async function openEnds(job: Job, startedMs: number) {
-  const cluster = openCluster({
-    name: 'standby',
-    config: { brokers: job.targetBrokers.split(','), tls: false },
-    requestTimeoutMs: REQUEST_TIMEOUT_MS,
-  })
-  const topic = copyOf(job)
+  const cluster = openPlain(job.targetBrokers)
   for (;;) {
-    const [described] = await cluster.describeTopics([topic])
-    const partitions = described?.kind === 'exists' ? described.partitions : []
-    const leaderId = partitions[0]?.leaderId ?? null
-    const isThere = partitions.length === job.partitions
-    if (isThere && leaderId !== null && partitions.every(each => each.leaderId === leaderId)) {
-      const asked = partitions.map(each => ({ topic, ...each }))
-      return {
-        async count(): Promise<number> {
-          const listed = await cluster.listOffsets(leaderId, 'log-end', asked)
-          return listed.reduce((sum, { answer }) => {
-            // A broker may hear of a new partition later than of its topic.
-            return sum + (answer.kind === 'offset' ? Number(answer.offset) : 0)
-          }, 0)
-        },
-        close: () => cluster.close(),
-      }
+    const led = await findLed(cluster, copyOf(job))
+    if (led?.partitions.length === job.partitions) {
+      return { count: () => countOffsets(cluster, led), close: () => cluster.close() }
     }
     if (machineMs() - startedMs > COPY_MS_MAX) throw stuck(job, 0, Number.NaN)
     await waitMs(LOOK_MS)

@@ -1,27 +1,31 @@
-// Owns the start of a contender that follows: until its copy has all of its partitions, and until
-// the copy has caught up. One that never gets there is an error with the end of what it logged.
+// Owns the start of a contender that follows: until its copy has all partitions, and until the copy
+// has caught up. A contender that gets stuck is an error with the end of its log.
 
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { type Cluster, openCluster } from '../../../lib/io/cluster/cluster.ts'
+import type { Cluster } from '../../../lib/io/cluster/cluster.ts'
 import { machineMs, waitMs } from '../../part.ts'
+import { countOffsets, findLed, openPlain } from '../../parts/one-broker.ts'
 import { type Contender, copyOf, type Job, type RunningContender } from '../contenders/contender.ts'
 
 /** MirrorMaker 2 takes 10 s on an idle machine, and more with a thousand partitions. */
 const COPY_MS_MAX = 120_000
-/** After the last record was written. */
+/** Counted from the last written record. */
 const CATCH_UP_MS_MAX = 60_000
 const LOOK_MS = 100
-const REQUEST_TIMEOUT_MS = 30_000
 const LOG_CHARACTERS_MAX = 3_000
 
-/** Resolves once the copy has as many partitions as its source; kills the contender otherwise. */
+/**
+ * Resolves once the copy has as many partitions as its source; kills a contender that gets stuck.
+ */
 export async function startFollowing(contender: Contender, job: Job): Promise<RunningContender> {
   const running = await contender.start(job)
   try {
     await withBrokers(job.targetBrokers, target => {
-      const isThere = async () => (await describe(target, copyOf(job))).length === job.partitions
-      const what = `topic ${copyOf(job)} has not ${job.partitions} partitions`
+      const isThere = async () => {
+        return (await findLed(target, copyOf(job)))?.partitions.length === job.partitions
+      }
+      const what = `topic ${copyOf(job)} does not have its ${job.partitions} partitions`
       const watched = waitUntil(isThere, COPY_MS_MAX, () => stuckError(contender, job, what))
       return Promise.race([watched, running.failed])
     })
@@ -32,19 +36,19 @@ export async function startFollowing(contender: Contender, job: Job): Promise<Ru
   }
 }
 
-/** Resolves once the copy ends where the source ends; nothing may be written any more. */
+/** Resolves once the copy has as many records as the source, which must not grow any more. */
 export async function untilCaughtUp(contender: Contender, job: Job): Promise<void> {
   await withBrokers(job.sourceBrokers, source =>
     withBrokers(job.targetBrokers, async target => {
       const records = await logEndOf(source, job.topic)
       const isThere = async () => (await logEndOf(target, copyOf(job))) === records
-      const what = `topic ${copyOf(job)} has not the ${records} records of its source`
+      const what = `topic ${copyOf(job)} does not have the ${records} records of its source`
       await waitUntil(isThere, CATCH_UP_MS_MAX, () => stuckError(contender, job, what))
     }),
   )
 }
 
-/** Looks again and again; `failure`: what is thrown after `msMax`. */
+/** Polls `holds`; throws the error of `failure` after `msMax`. */
 export async function waitUntil(
   holds: () => Promise<boolean>,
   msMax: number,
@@ -57,8 +61,14 @@ export async function waitUntil(
   }
 }
 
-/** Names the contender's log and holds the end of it: the folder is gone after the measurement. */
-export async function stuckError({ name }: Contender, job: Job, what: string): Promise<Error> {
+/**
+ * The error quotes the end of the contender's logs: the folder is removed after the measurement.
+ */
+export async function stuckError(
+  { name }: { readonly name: string },
+  job: Job,
+  what: string,
+): Promise<Error> {
   const files = (await readdir(job.dir)).filter(each => each.endsWith('.log'))
   const logs = await Promise.all(
     files.map(async file => {
@@ -70,11 +80,7 @@ export async function stuckError({ name }: Contender, job: Job, what: string): P
 }
 
 async function withBrokers<T>(brokers: string, work: (cluster: Cluster) => Promise<T>): Promise<T> {
-  const cluster = openCluster({
-    name: brokers,
-    config: { brokers: brokers.split(','), tls: false },
-    requestTimeoutMs: REQUEST_TIMEOUT_MS,
-  })
+  const cluster = openPlain(brokers)
   try {
     return await work(cluster)
   } finally {
@@ -82,18 +88,8 @@ async function withBrokers<T>(brokers: string, work: (cluster: Cluster) => Promi
   }
 }
 
-async function describe(cluster: Cluster, topic: string) {
-  const [described] = await cluster.describeTopics([topic])
-  const partitions = described?.kind === 'exists' ? described.partitions : []
-  return partitions.filter(each => each.leaderId !== null)
-}
-
-/** The sum over all partitions, which one broker leads. */
-async function logEndOf(cluster: Cluster, topic: string): Promise<bigint> {
-  const partitions = await describe(cluster, topic)
-  const asked = partitions.map(each => ({ topic, ...each }))
-  const listed = await cluster.listOffsets(partitions[0]?.leaderId ?? 1, 'log-end', asked)
-  return listed.reduce((sum, { answer }) => {
-    return answer.kind === 'offset' ? sum + answer.offset : sum
-  }, 0n)
+/** The sum of the log end offsets; 0 while the topic does not exist. */
+async function logEndOf(cluster: Cluster, topic: string): Promise<number> {
+  const led = await findLed(cluster, topic)
+  return led === null ? 0 : countOffsets(cluster, led)
 }

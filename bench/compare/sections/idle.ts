@@ -1,7 +1,6 @@
-// Owns the idle section: what following partitions in which nothing happens takes. Requests are
-// counted alike for everyone, by a proxy in front of a listener of each broker, so the section has
-// clusters of its own. Not the table that MirrorMaker 2 has not: what it stores, it stores in
-// topics, and those requests are among the others.
+// Owns the idle section: the cost of following partitions without records. A proxy in front of each
+// broker counts the requests of every contender alike, so the section has its own clusters.
+// MirrorMaker 2 has no table: it stores its state in topics, and these requests are counted.
 
 import { findFreePort } from '../../../localstack/processes/ports.ts'
 import { startCluster } from '../../../localstack/scratch/brokers.ts'
@@ -12,11 +11,11 @@ import { type Contender, copyOf, type Job, type RunningContender } from '../cont
 import { type CountingProxy, startBrokerProxy, startTableProxy } from '../records/counting-proxy.ts'
 import type { IdleRun } from '../results/results.ts'
 import { startFollowing, stuckError } from './following.ts'
-import { contendersOf, type Scene } from './scene.ts'
+import { rivalsOf, type Scene } from './scene.ts'
 
 export type IdlePlan = {
   readonly partitions: readonly number[]
-  /** Counted, of each run. */
+  /** The measured part of each run. */
   readonly seconds: number
 }
 
@@ -27,18 +26,18 @@ export type IdlePlan = {
 export const idlePlan: IdlePlan = { partitions: [1, 100, 1_000], seconds: 30 }
 
 const SETTLE_LOOK_MS = 3_000
-/** As many looks in a row that differ by no more than that have settled. */
+/** Requests have settled when this many looks in a row differ by at most this share. */
 const SETTLED_LOOKS = 3
 const SETTLED_SHARE = 0.1
-/** Or by no more than so many requests: of two dozen, one is more than the share. */
+/** Or by at most this many requests: one request of two dozen is almost the share already. */
 const SETTLED_REQUESTS = 4
 const SETTLE_LOOKS_MAX = 30
 
-/** By default 7.5 minutes when nothing else runs. */
+/** `idlePlan` takes 7.5 minutes when nothing else runs. */
 export async function measureIdle(
   scene: Scene,
-  plan: IdlePlan = idlePlan,
-  say: (text: string) => void = () => undefined,
+  plan: IdlePlan,
+  say: (text: string) => void,
 ): Promise<IdleRun[]> {
   const [source, target, table] = await Promise.all([
     startCounted('bench-idle-source'),
@@ -47,13 +46,12 @@ export async function measureIdle(
   ])
   const endpoint = `http://127.0.0.1:${table.port}`
   const aws = { ...scene.aws, endpoint, env: { ...scene.aws.env, AWS_ENDPOINT_URL: endpoint } }
-  const { gapless512, mirrorMakerDefaults, mirrorMakerTuned } = contendersOf({ ...scene, aws })
   const runs: IdleRun[] = []
   try {
     for (const partitions of plan.partitions) {
       const topic = `idle-${partitions}`
       await createTopic(connectTo(source.cluster), topic, { partitions })
-      for (const contender of [gapless512, mirrorMakerDefaults, mirrorMakerTuned]) {
+      for (const contender of rivalsOf({ ...scene, aws })) {
         const job: Job = {
           ...(await scene.jobFor({ topic, partitions }, { follows: true })),
           sourceBrokers: source.brokers,
@@ -74,7 +72,7 @@ export async function measureIdle(
   return runs
 }
 
-/** A cluster with a listener behind a proxy; `brokers` is the way through it. */
+/** A cluster with a listener behind a proxy; `brokers` is the proxy's address. */
 async function startCounted(name: string) {
   const port = await findFreePort()
   const proxy = await startBrokerProxy(port)
@@ -100,7 +98,7 @@ async function measureRun(
   }
 }
 
-/** Once requests have stopped falling: the start is over, and only what goes on for ever does. */
+/** Resolves once the number of requests is steady: the start is over. */
 async function untilSettled(
   contender: Contender,
   { job, counted }: { readonly job: Job; readonly counted: Counted },
@@ -117,7 +115,7 @@ async function untilSettled(
     const tolerated = Math.max(SETTLED_REQUESTS, most * SETTLED_SHARE)
     if (last.length === SETTLED_LOOKS && least > 0 && most - least <= tolerated) return
   }
-  const what = `its requests in ${SETTLE_LOOK_MS / 1_000} s each do not settle: ${looks.join(', ')}`
+  const what = `its requests per ${SETTLE_LOOK_MS / 1_000} s do not settle: ${looks.join(', ')}`
   throw await stuckError(contender, job, what)
 }
 

@@ -1,6 +1,6 @@
-// Owns the latency section: how much older than on the source a record is when a consumer of the
-// standby has it, under a steady load. One producer at an even pace, one contender, one consumer on
-// each side, each of them a process of its own, all at the same time; a contender runs alone.
+// Owns the latency section: the age of a record when a consumer of the standby has it, beside its
+// age when a consumer of the source has it, under a steady load. One producer at an even pace, one
+// contender and one consumer on each side run at the same time, each in its own process.
 
 import { connectTo, createTopic, deleteTopic } from '../../../localstack/scratch/topics.ts'
 import { type Arrivals, keepArrivals } from '../../arrivals.ts'
@@ -13,21 +13,21 @@ import { type Contender, copyOf, type Job, type RunningContender } from '../cont
 import { compareCopy } from '../records/verify.ts'
 import type { LatencyRun, Percentiles } from '../results/results.ts'
 import { startFollowing, stuckError, untilCaughtUp, waitUntil } from './following.ts'
-import { contendersOf, type Scene } from './scene.ts'
+import { rivalsOf, type Scene } from './scene.ts'
 
 export type SteadyLoad = {
   readonly recordsPerSecond: number
   readonly partitions: number
-  /** Records of one batch of the producer. */
+  /** Records in a batch of the producer. */
   readonly batchRecords: number
 }
 
 export type LatencyPlan = {
-  /** How often every contender is measured at each of `rates`. */
+  /** How often each contender is measured at each of `rates`. */
   readonly rounds: number
-  /** Measured, of each run. */
+  /** The measured part of each run. */
   readonly seconds: number
-  /** From the first record on the copy to the measurement: a JVM compiles what it runs often. */
+  /** From the first record on the copy to the measurement: a JVM compiles meanwhile. */
   readonly warmUpSeconds: number
   readonly rates: readonly SteadyLoad[]
 }
@@ -38,7 +38,7 @@ export const latencyPlan: LatencyPlan = {
   warmUpSeconds: 20,
   rates: [
     { recordsPerSecond: 1_000, partitions: 1, batchRecords: 1 },
-    // 50 records are what comes in the 5 ms that a producer of Kafka 4 lingers.
+    // A producer of Kafka 4 lingers for 5 ms: 50 records at this rate.
     { recordsPerSecond: 10_000, partitions: 4, batchRecords: 50 },
   ],
 }
@@ -46,24 +46,25 @@ export const latencyPlan: LatencyPlan = {
 const RECORD_BYTES = 200
 /** From the copy's first partition to its first record. */
 const FIRST_RECORD_MS_MAX = 60_000
-/** A reader reports four times a second what has come. */
+/** A reader reports its arrivals four times a second. */
 const REPORTED_MS = 500
-/** Below, the machine did not keep the pace, and the figures are of another load. */
+/** With fewer records the machine did not keep the pace, and the figures are of another load. */
 const PACE_SHARE_MIN = 0.9
 
-/** By default 14 minutes when nothing else runs: 12 s of each run are starts and the comparison. */
+/**
+ * `latencyPlan` takes 14 minutes when nothing else runs; 12 s of each run are starts and checks.
+ */
 export async function measureLatency(
   scene: Scene,
-  plan: LatencyPlan = latencyPlan,
-  say: (text: string) => void = () => undefined,
+  plan: LatencyPlan,
+  say: (text: string) => void,
 ): Promise<LatencyRun[]> {
-  const { gapless512, mirrorMakerDefaults, mirrorMakerTuned } = contendersOf(scene)
-  const contenders = [gapless512, mirrorMakerDefaults, mirrorMakerTuned]
+  const contenders = rivalsOf(scene)
   const runs: LatencyRun[] = []
-  await warmBrokers(scene, gapless512, plan)
+  await warmBrokers(scene, plan)
   for (const load of plan.rates) {
     for (let round = 1; round <= plan.rounds; round += 1) {
-      // Who comes first has the brokers as the one before left them: everyone has every place.
+      // The order rotates: each contender finds the brokers as the one before left them.
       const first = (round - 1) % contenders.length
       const inTurn = [...contenders.slice(first), ...contenders.slice(0, first)]
       for (const [place, contender] of inTurn.entries()) {
@@ -79,16 +80,17 @@ export async function measureLatency(
   return runs
 }
 
-/** A run that counts for nothing: brokers that have just started answer several times later. */
-async function warmBrokers(scene: Scene, contender: Contender, plan: LatencyPlan): Promise<void> {
+/** Makes a run whose figures are discarded: cold brokers answer several times more slowly. */
+async function warmBrokers(scene: Scene, plan: LatencyPlan): Promise<void> {
+  const [contender] = rivalsOf(scene)
   const [load] = plan.rates
-  if (load === undefined) return
+  if (contender === undefined || load === undefined) return
   await measureRun(scene, contender, { topic: 'steady-warm', load, plan: { ...plan, seconds: 5 } })
 }
 
 type Figures = Omit<LatencyRun, 'contender' | 'round'>
 
-/** A topic of its own, so that nobody has to copy what was written for another one. */
+/** Each run has its own topic, so that no contender copies the records of another run. */
 async function measureRun(
   scene: Scene,
   contender: Contender,
@@ -101,13 +103,13 @@ async function measureRun(
   const running = await startFollowing(contender, job)
   let figures: Figures
   try {
-    // Only now, so that nobody has a backlog to copy first.
+    // Started only now, so that no contender has a backlog to copy first.
     const order: ProducerOrder = { brokers: job.sourceBrokers, topic, ...load, bytes: RECORD_BYTES }
     const producer = startPart<unknown>('parts/paced-producer.ts', order)
     try {
       await producer.nextReport()
       const measured = measureFollowing(contender, { job, load, plan, running })
-      // It says nothing more after its start: this only tells that it ended.
+      // The producer reports nothing after its start: a rejection means that it ended.
       const producerEnds = producer.nextReport().then(() => measured)
       figures = await Promise.race([measured, running.failed, producerEnds])
     } finally {
@@ -160,10 +162,12 @@ async function measureFollowing(
     const ofStandby = agesBetween(atStandby, fromMs, toMs)
     const wanted = Math.round(load.recordsPerSecond * plan.seconds * PACE_SHARE_MIN)
     if (ofSource.length < wanted) {
-      throw new Error(`${ofSource.length} records came from ${job.topic}, at least ${wanted} due`)
+      throw new Error(
+        `${ofSource.length} records arrived from ${job.topic}, at least ${wanted} were due`,
+      )
     }
     if (ofStandby.length < wanted) {
-      const few = `${ofStandby.length} records came from ${copyOf(job)}, at least ${wanted} due`
+      const few = `${ofStandby.length} records arrived from ${copyOf(job)}, at least ${wanted} were due`
       throw await stuckError(contender, job, few)
     }
     return {
@@ -181,7 +185,7 @@ function startReader(order: ReaderOrder): Part<ReaderReport> {
   return startPart<ReaderReport>('parts/tail-reader.ts', order)
 }
 
-/** What came between two moments. */
+/** The ages of the records that arrived between two times. */
 function agesBetween({ atMs, ageMs }: Arrivals, fromMs: number, toMs: number): number[] {
   return ageMs.filter((_, index) => {
     const at = atMs[index] ?? 0

@@ -1,7 +1,7 @@
-// Measures where the replicator's processor time goes while it copies the backlogs of the goals:
-// gapless with 512 MB once more, with V8's own sampling profiler (`--cpu-prof`), which slows it a
-// little: nothing of this is a figure of speed. Owns how samples are put together; the profiler
-// sees the main thread, the rest of the process is what the kernel counts besides.
+// Measures where gapless spends processor time while it copies the backlogs of the goals: gapless
+// with 512 MB under V8's sampling profiler (`--cpu-prof`), which slows it a little, so no figure of
+// this section is one of speed. Owns the summary of the samples. The profiler covers the main
+// thread; the other threads are the kernel's count for the process minus the main thread.
 
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -37,7 +37,7 @@ export async function measureProfile(
       topic,
       partitions: one.partitions,
     })
-    // The first copy is for brokers to which all of it is new.
+    // The first copy warms the brokers up and is discarded.
     await profileOnce(scene, { topic, source, case: one })
     const run = await profileOnce(scene, { topic, source, case: one })
     say(`  ${run.processorMilliseconds} ms, ${run.mainThreadMilliseconds} of the main thread`)
@@ -74,7 +74,7 @@ async function profileOnce(
   return { case: name, processorMilliseconds, ...summaryOf(JSON.parse(text)) }
 }
 
-/** ms of processor time of the whole process, which writes its profile when it ends by itself. */
+/** Processor time of the process, ms. It must end by itself, because it writes its profile then. */
 async function runToItsEnd(contender: Contender, job: Job): Promise<number> {
   const running = await contender.start(job)
   try {
@@ -85,13 +85,13 @@ async function runToItsEnd(contender: Contender, job: Job): Promise<number> {
       usedMs = now
       await Promise.race([waitMs(LOOK_MS), running.failed])
     }
-    throw new Error(`${copyOf(job)}: not at its end after ${COPY_MS_MAX} ms; ${job.dir}`)
+    throw new Error(`${copyOf(job)}: the process did not end within ${COPY_MS_MAX} ms; ${job.dir}`)
   } finally {
     await running.kill()
   }
 }
 
-/** Of the format of Chrome's developer tools, what is read here. */
+/** The fields that are read of the profile format of Chrome's developer tools. */
 const cpuProfile = z.object({
   nodes: z.array(
     z.object({
@@ -105,7 +105,7 @@ const cpuProfile = z.object({
 
 type Frame = z.infer<typeof cpuProfile>['nodes'][number]['callFrame']
 
-/** What a sample counts for, by the function that was running. */
+/** Sums the samples by part and by function. */
 export function summaryOf(
   profile: unknown,
 ): Pick<ProfileRun, 'mainThreadMilliseconds' | 'parts' | 'functions'> {
@@ -146,12 +146,12 @@ function milliseconds(micros: number): number {
   return Math.round(micros / 1000)
 }
 
-/** null: it waited. */
+/** null: the thread was idle. */
 function partOf({ functionName, url }: Frame): keyof ProfileRun['parts'] | null {
   if (functionName === '(idle)') return null
   if (functionName === '(garbage collector)') return 'collecting'
-  // Functions without a file are those that Node has in C++: they write to sockets, mostly. What
-  // V8 calls the program is outside of any function, and reads from them.
+  // Functions without a file are Node's C++, which mostly writes to sockets. V8's "(program)" is
+  // time outside of any function, which mostly reads from sockets.
   if (url === '') return 'system'
   return url.startsWith('node:') ? 'node' : 'bundle'
 }

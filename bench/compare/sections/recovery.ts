@@ -1,6 +1,6 @@
-// Measures what a fault costs side by side: the seconds to the first record on the standby that was
-// written after it, what is missing there or came twice, and what the contender said about it. A
-// run has a topic, a route and a process of its own. One partition.
+// Measures the cost of a fault side by side: the seconds to the first record on the standby that
+// was written after it, the records lost or duplicated, and what the contender reported. Each run
+// has its own topic with one partition, route and process.
 
 import {
   connectTo,
@@ -11,12 +11,11 @@ import {
 import { machineMs, waitMs } from '../../part.ts'
 import { processorMs } from '../../process-usage.ts'
 import { type Contender, copyOf, type Job, type RunningContender } from '../contenders/contender.ts'
-import { gapless } from '../contenders/gapless.ts'
 import { type CopyReader, openCopyReader } from '../records/copy-reader.ts'
 import { isGapless, logEndOf, tellOf } from '../records/loss.ts'
 import { type MarkedWriter, openMarkedWriter, type Written } from '../records/marked-writer.ts'
-import { contenderNames, type RecoveryRun } from '../results/results.ts'
-import { contendersOf, type Scene } from './scene.ts'
+import type { RecoveryRun } from '../results/results.ts'
+import { rivalsOf, type Scene } from './scene.ts'
 
 type Event = RecoveryRun['event']
 
@@ -25,19 +24,19 @@ const allEvents: readonly Event[] = ['reset', 'reset-while-stopped', 'truncation
 const BEFORE_RECORDS = 5_000
 const DELETED_RECORDS = 2_000
 const BEHIND_RECORDS = 1_000
-/** More than the old topic had: the old position is a valid one. */
+/** More records than the old topic had, so that the old position is valid in the new one. */
 const OUTGROWN_RECORDS = 7_000
 const RECORDS_PER_SECOND = 1_000
-/** Under way before a crash; for how long it goes on behind the first new record. */
+/** How long the paced load runs before a crash, and after the first new record. */
 const PACED_MS = 4_000
 const AFTERWARDS_MS = 1_000
-/** Nothing more comes to the copy when nothing came for so long. */
+/** The copy is complete when no record arrives for this long. */
 const SETTLED_MS = 1_500
 const LOOK_MS = 10
 const STOP_MS_MAX = 30_000
 const CAUGHT_UP_MS_MAX = 60_000
 
-/** What of a run stays the same while its contender is killed and started again. */
+/** The parts of a run that stay the same while its contender is killed and started again. */
 type Trial = {
   readonly scene: Scene
   readonly contender: Contender
@@ -48,36 +47,27 @@ type Trial = {
 }
 
 type Outcome = {
-  /** Machine's time, ms; `firstMs` is null where none came. */
+  /** The machine's time, ms; `firstMs` is null where no record came. */
   readonly faultMs: number
   readonly firstMs: number | null
   readonly written: readonly Written[]
   readonly logFrom: number
 }
 
-/** What of it all is measured; without it, everything. */
-type Choice = {
-  readonly events?: readonly Event[]
-  readonly contenders?: readonly (keyof ReturnType<typeof contendersHere>)[]
-}
-
 /**
- * `rounds` of every event and contender, one of `reset-while-stopped`. A record is waited for
- * `patienceSeconds`: on a busy machine MirrorMaker 2 starts in 40 s.
+ * `rounds` of each event and contender, one of `reset-while-stopped`. Waits up to `patienceSeconds`
+ * for a record: on a busy machine MirrorMaker 2 starts in 40 s.
  */
 export async function measureRecovery(
   scene: Scene,
-  input: { readonly rounds: number; readonly patienceSeconds: number } & Choice,
+  { rounds, patienceSeconds }: { readonly rounds: number; readonly patienceSeconds: number },
 ): Promise<RecoveryRun[]> {
-  const { rounds, patienceSeconds, events = allEvents } = input
-  const here = contendersHere(scene)
-  const named =
-    input.contenders ?? (['gapless512', 'mirrorMakerDefaults', 'mirrorMakerTuned'] as const)
-  const contenders = named.map(each => here[each])
+  const flow = { onTruncation: 'continue' } as const
+  const contenders = rivalsOf(scene, flow)
   const runs: RecoveryRun[] = []
   for (let round = 1; round <= rounds; round += 1) {
-    // Once is enough for what is the same every time, and keeps the whole below ten minutes.
-    for (const event of events.filter(each => round === 1 || each !== 'reset-while-stopped')) {
+    // `reset-while-stopped` gives the same result every time; one round keeps the section short.
+    for (const event of allEvents.filter(each => round === 1 || each !== 'reset-while-stopped')) {
       for (const contender of round % 2 === 1 ? contenders : contenders.toReversed()) {
         const measured = await runOnce(scene, contender, event, patienceSeconds * 1000)
         runs.push({ event, contender: contender.name, round, patienceSeconds, ...measured })
@@ -85,14 +75,6 @@ export async function measureRecovery(
     }
   }
   return runs
-}
-
-function contendersHere(scene: Scene) {
-  const { mirrorMakerDefaults, mirrorMakerTuned } = contendersOf(scene)
-  const name = contenderNames.gapless512
-  const flow = { onTruncation: 'continue' } as const
-  const gapless512 = gapless({ name, memoryMb: 512, aws: scene.aws, flow })
-  return { gapless512, mirrorMakerDefaults, mirrorMakerTuned }
 }
 
 let topics = 0
@@ -106,7 +88,7 @@ async function runOnce(
   topics += 1
   const topic = `recovery-${topics}`
   await createTopic(connectTo(scene.source), topic, { partitions: 1 })
-  // Whoever is to be stopped ends by itself if it can: a batch run, which has stored its position.
+  // Events that stop the contender use batch mode, which ends by itself with its position stored.
   const follows = event === 'reset' || event === 'crash'
   const job = await scene.jobFor({ topic, partitions: 1 }, { follows })
   const writer = openMarkedWriter(scene.source.brokers, topic)
@@ -129,7 +111,7 @@ async function runOnce(
   }
 }
 
-/** What belongs to a figure of gapless: who starts it again is a schedule. */
+/** Notes on gapless's figures: in production a schedule starts it again. */
 const notes: Record<Event, readonly string[]> = {
   reset: [],
   'reset-while-stopped': ['from a tick on: a schedule of a minute adds up to 60 s'],
@@ -209,7 +191,7 @@ async function startAndCatchUp(
   return running
 }
 
-/** What counts begins with the start: for gapless, with the tick that hands out the work. */
+/** The clock starts with the contender; for gapless with the tick that hands out the work. */
 async function startAgain(
   { contender, job, reader, patienceMs }: Trial,
   started: (running: RunningContender) => void,
@@ -224,7 +206,9 @@ async function startAgain(
   return { faultMs, firstMs, logFrom }
 }
 
-/** So that its position is stored: SIGTERM for who follows, the end of its work for a batch run. */
+/**
+ * Stops a contender so that its position is stored: MirrorMaker 2 by SIGTERM, gapless by itself.
+ */
 async function stopInOrder({ contender }: Trial, { pid }: RunningContender): Promise<void> {
   if (!isGapless(contender)) process.kill(pid, 'SIGTERM')
   const startedMs = machineMs()
@@ -234,7 +218,7 @@ async function stopInOrder({ contender }: Trial, { pid }: RunningContender): Pro
   }
 }
 
-/** As soon as the broker takes the name again. */
+/** Recreates the topic as soon as the broker accepts its name again. */
 async function recreateTopic({ scene, job }: Trial): Promise<void> {
   const topics = [{ topic: job.topic, numPartitions: 1, replicationFactor: 1 }]
   await withAdmin(connectTo(scene.source), async admin => {

@@ -1,9 +1,10 @@
-// Owns what every section of the comparison is measured on: two fresh brokers of this machine, the
-// table, and names and folders that no other run has.
+// Owns the scene of a section: two fresh brokers on this machine, the table, and a route and a
+// folder for each run.
 
 import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import type { Policies } from '../../../lib/core/config/defaults.ts'
 import { fetchKafka } from '../../../localstack/artifacts.ts'
 import {
   removeStarted,
@@ -22,11 +23,11 @@ export type Scene = {
   readonly source: TestCluster
   readonly target: TestCluster
   readonly aws: StandInAws
-  /** Of Kafka's own tools. */
+  /** The folder of the jars of Kafka's own tools. */
   readonly jars: string
-  /** For files of the section. */
+  /** A folder for the section's files. */
   readonly dir: string
-  /** What one contender is told in one run. */
+  /** The job of one contender in one run. */
   jobFor(
     topic: { readonly topic: string; readonly partitions: number },
     how?: { readonly follows: boolean },
@@ -68,7 +69,7 @@ export async function startScene(): Promise<Scene> {
 
 type Names = keyof typeof contenderNames
 
-/** Everyone who is compared, by the key of their name. `compression`: of the source's batches. */
+/** All contenders by the key of their name. `compression`: the codec of the source's batches. */
 export function contendersOf(
   { aws }: Scene,
   compression: MirrorMakerOptions['compression'] | null = null,
@@ -82,4 +83,16 @@ export function contendersOf(
     mirrorMakerTuned: mirrorMaker({ name: mirrorMakerTuned, tuned: true, ...codec }),
     limit,
   }
+}
+
+/** gapless with 512 MB and both configurations of MirrorMaker 2. `flow`: settings of gapless. */
+export function rivalsOf(scene: Scene, flow: Partial<Policies> = {}): readonly Contender[] {
+  const { mirrorMakerDefaults, mirrorMakerTuned } = contendersOf(scene)
+  const gapless512 = gapless({
+    name: contenderNames.gapless512,
+    memoryMb: 512,
+    aws: scene.aws,
+    flow,
+  })
+  return [gapless512, mirrorMakerDefaults, mirrorMakerTuned]
 }

@@ -1,4 +1,4 @@
-// The checkpoints' part of the stores' contract; see store-contract.ts.
+// The part of the stores' contract about checkpoints (store-contract.ts).
 
 import { beforeEach, describe, expect, test } from 'vitest'
 import { checkpointKey } from '../../../lib/core/row/checkpoint.ts'
@@ -36,7 +36,7 @@ export function checkpointContract(create: () => Promise<StoresUnderTest>): void
       },
     )
 
-    test('leaves nothing of the state before it', async () => {
+    test('a save replaces the whole state before it', async () => {
       await acquire()
       await save({ fence: 1, state: { kind: 'halted', position: fullPosition, incidentId: 'x' } })
       const next = { kind: 'replicating', position: firstPosition } as const
@@ -44,7 +44,7 @@ export function checkpointContract(create: () => Promise<StoresUnderTest>): void
       expect(await stores.checkpoints.get(partitionKey())).toMatchObject({ state: next })
     })
 
-    test('that releases leaves owner and fence, and no lease', async () => {
+    test('a save that releases keeps owner and fence, and ends the lease', async () => {
       await acquire()
       await save({ fence: 1, lease: { kind: 'release' } })
       expect(await stores.checkpoints.get(partitionKey())).toMatchObject({
@@ -52,7 +52,7 @@ export function checkpointContract(create: () => Promise<StoresUnderTest>): void
       })
     })
 
-    test('means the same when it is applied twice', async () => {
+    test('a save that is applied twice has the effect of one', async () => {
       await acquire()
       expect(await save({ fence: 1, lease: { kind: 'release' } })).toBe('saved')
       const once = await stores.checkpoints.get(partitionKey())
@@ -60,7 +60,7 @@ export function checkpointContract(create: () => Promise<StoresUnderTest>): void
       expect(await stores.checkpoints.get(partitionKey())).toEqual(once)
     })
 
-    test('is still possible after the lease ran out, as long as nobody took it over', async () => {
+    test('a save under a lease that ran out succeeds until another owner acquires the partition', async () => {
       await acquire()
       expect(await save({ fence: 1, nowMs: t0 + 2 * leaseMs })).toBe('saved')
     })
@@ -77,12 +77,12 @@ export function checkpointContract(create: () => Promise<StoresUnderTest>): void
       },
     )
 
-    test('of a partition nobody ever took is refused and creates nothing', async () => {
+    test('a save to a partition without a lease is refused and creates no row', async () => {
       expect(await save({ fence: 1 })).toBe('lease-lost')
       expect(await stores.checkpoints.get(partitionKey())).toBeNull()
     })
 
-    test('touches one partition of one flow only', async () => {
+    test('a save changes one partition of one flow only', async () => {
       const others = [
         partitionKey({ partition: 1 }),
         partitionKey({ topic: 'commit-log-0' }),
@@ -97,7 +97,7 @@ export function checkpointContract(create: () => Promise<StoresUnderTest>): void
   })
 
   describe('a list', () => {
-    test('of a flow without checkpoints is empty, and a partition without one is null', async () => {
+    test('the list of a flow without checkpoints is empty, and a partition without one reads as null', async () => {
       expect(await stores.checkpoints.list('primary-to-standby')).toEqual({
         checkpoints: [],
         corrupt: [],
@@ -106,7 +106,7 @@ export function checkpointContract(create: () => Promise<StoresUnderTest>): void
       expect(await stores.checkpoints.get(partitionKey())).toBeNull()
     })
 
-    test('holds the checkpoints of its flow only, and no incidents', async () => {
+    test('a list holds the checkpoints of its flow only, and no incidents', async () => {
       await acquire()
       await acquire({ key: partitionKey({ flow: 'primary-to-standby-2' }) })
       await stores.incidents.record(truncation())
@@ -115,7 +115,7 @@ export function checkpointContract(create: () => Promise<StoresUnderTest>): void
       expect(listed).toEqual([await stores.checkpoints.get(partitionKey())])
     })
 
-    test('is ordered by topic, then by partition as a number', async () => {
+    test('a list is ordered by topic, then by partition as a number', async () => {
       const topics = ['orders', 'orders-eu', 'orders.eu', 'Orders', 'orders_eu', 'orders0']
       for (const topic of topics) {
         for (const partition of [10, 2, 0])
@@ -127,9 +127,10 @@ export function checkpointContract(create: () => Promise<StoresUnderTest>): void
       )
     })
 
-    test('of 1,000 checkpoints, more than one page of an answer, is complete and in order', async () => {
+    test('a list of 1,000 checkpoints, more than one page of an answer, is complete and in order', async () => {
       const partitions = Array.from({ length: 1_000 }, (_, index) => index)
-      // Owners this long make a row of 1.5 KB, so that the rows exceed the 1 MB of one page.
+      // An owner's name of this length makes a row of 1.5 KB, so the rows exceed the 1 MB of a
+      // page.
       const owner = 'o'.repeat(1_200)
       for (let from = 0; from < partitions.length; from += 50) {
         await Promise.all(
@@ -160,7 +161,7 @@ export function checkpointContract(create: () => Promise<StoresUnderTest>): void
     }
     const named = /primary-to-standby.*checkpoint\/commit-log\/0000000000.*nextSourceOffset.*1\.5/
 
-    test('is named with the attribute by whoever reads or takes it', async () => {
+    test('reading or acquiring a corrupt row fails with its partition and attribute', async () => {
       await stores.putRow(corrupt)
       for (const read of [() => stores.checkpoints.get(partitionKey()), () => acquire()]) {
         await expect(read()).rejects.toThrow(CorruptRowError)
@@ -168,7 +169,7 @@ export function checkpointContract(create: () => Promise<StoresUnderTest>): void
       }
     })
 
-    test('hides its own partition in a list, and no other one', async () => {
+    test('a corrupt row hides its own partition in a list, and no other', async () => {
       const others = [partitionKey({ topic: 'accounts' }), partitionKey({ partition: 1 })]
       for (const other of others) await acquire({ key: other })
       await stores.putRow(corrupt)
@@ -193,7 +194,7 @@ export function checkpointContract(create: () => Promise<StoresUnderTest>): void
       },
     )
 
-    test('whose lease cannot be read is not taken over', async () => {
+    test('a row whose lease cannot be read is never acquired', async () => {
       await stores.putRow({ ...key, owner: { S: 'run-1' }, leaseUntilMs: { S: 'tomorrow' } })
       await expect(acquire()).rejects.toThrow(CorruptRowError)
       await expect(acquire()).rejects.toThrow(/leaseUntilMs.*tomorrow/)

@@ -1,4 +1,4 @@
-// The incidents' half of the stores' contract; see store-contract.ts.
+// The part of the stores' contract about incidents (store-contract.ts).
 
 import { beforeEach, describe, expect, test } from 'vitest'
 import { unobservedIncident } from '../../../lib/core/incident.ts'
@@ -19,17 +19,17 @@ export function incidentContract(create: () => Promise<StoresUnderTest>): void {
   const listAll = (which: 'open' | 'all' = 'all') => stores.incidents.list(flow, which)
   const list = async (which: 'open' | 'all' = 'all') => (await listAll(which)).incidents
 
-  describe('an incident found under a lease is recorded', () => {
+  describe('recording an incident under a lease', () => {
     const { acquire } = actionsOn(() => stores.checkpoints)
     const foundUnder = (fence: number) => ({ key: partitionKey(), fence })
 
-    test('by its holder', async () => {
+    test('the holder of the lease records an incident', async () => {
       await acquire()
       expect(await stores.incidents.record(truncation(), foundUnder(1))).toBe('recorded')
       expect(await list()).toEqual([truncation()])
     })
 
-    test('not by whoever was overtaken: what is known stays as it is', async () => {
+    test('a previous owner records no incident, and the stored one stays', async () => {
       await acquire()
       await acquire({ owner: 'run-2', nowMs: t0 + leaseMs })
       await stores.incidents.record(truncation(), foundUnder(2))
@@ -38,14 +38,14 @@ export function incidentContract(create: () => Promise<StoresUnderTest>): void {
       expect(await list()).toEqual([truncation()])
     })
 
-    test('not where there is no such lease', async () => {
+    test('an incident is not recorded without the lease', async () => {
       expect(await stores.incidents.record(truncation(), foundUnder(1))).toBe('overtaken')
       expect(await list()).toEqual([])
     })
   })
 
-  describe('an incident is recorded', () => {
-    test('exactly as it is', async () => {
+  describe('recording an incident', () => {
+    test('an incident is stored with every field as given', async () => {
       const incidents = [
         truncation(),
         truncation({
@@ -70,13 +70,13 @@ export function incidentContract(create: () => Promise<StoresUnderTest>): void {
       expect(await list()).toEqual(incidents)
     })
 
-    test('once, however often it is found', async () => {
+    test('an incident that is detected repeatedly is stored once', async () => {
       await stores.incidents.record(truncation())
       await stores.incidents.record(truncation())
       expect(await list()).toEqual([truncation()])
     })
 
-    test('with what was found last and the time of the first detection', async () => {
+    test('an incident keeps its first time of detection and takes the latest evidence', async () => {
       await stores.incidents.record(truncation())
       const later = truncation({
         detectedAtMs: detectedAtMs + 60_000,
@@ -88,20 +88,20 @@ export function incidentContract(create: () => Promise<StoresUnderTest>): void {
       expect(await list()).toEqual([{ ...later, detectedAtMs }])
     })
 
-    test('without what is no longer known when it is found again', async () => {
+    test('an incident that is detected again drops fields that are no longer known', async () => {
       await stores.incidents.record(truncation())
       const vague = truncation({ foundOffset: null, lostRecordsMax: null })
       await stores.incidents.record(vague)
       expect(await list()).toEqual([vague])
     })
 
-    test('as ended when a policy moves past what was open', async () => {
+    test('an open incident is stored as ended when a policy moves past it', async () => {
       await stores.incidents.record(truncation())
       await stores.incidents.record(truncation({ resolution: 'continued' }))
       expect(await list()).toEqual([truncation({ resolution: 'continued' })])
     })
 
-    test('keeping how it ended when it is found again as ended otherwise', async () => {
+    test('an ended incident keeps its resolution when it is detected again with another one', async () => {
       await stores.incidents.record(truncation())
       await stores.incidents.resolve({ flow, id, resolution: 'resumed', nowMs: detectedAtMs + 1 })
       const again = truncation({ resolution: 'continued', foundOffset: sourceOffset(700n) })
@@ -109,7 +109,7 @@ export function incidentContract(create: () => Promise<StoresUnderTest>): void {
       expect(await list()).toEqual([{ ...again, resolution: 'resumed' }])
     })
 
-    test('as open again when it is found open after it had ended, and can end again', async () => {
+    test('an ended incident that is detected open is open again, and can end again', async () => {
       await stores.incidents.record(truncation({ resolution: 'continued' }))
       await stores.incidents.record(truncation({ detectedAtMs: detectedAtMs + 1 }))
       expect(await list('open')).toEqual([truncation()])
@@ -135,7 +135,7 @@ export function incidentContract(create: () => Promise<StoresUnderTest>): void {
     })
   })
 
-  describe('an incident is resolved', () => {
+  describe('resolving an incident', () => {
     const nowMs = detectedAtMs + 1_000
 
     test.each([['continued'], ['resumed'], ['recovered']] as const)(
@@ -147,7 +147,7 @@ export function incidentContract(create: () => Promise<StoresUnderTest>): void {
       },
     )
 
-    test('at the offset where replication went on', async () => {
+    test('an incident is resolved with the offset where replication went on', async () => {
       await stores.incidents.record(truncation())
       await stores.incidents.resolve({
         flow,
@@ -166,7 +166,7 @@ export function incidentContract(create: () => Promise<StoresUnderTest>): void {
       ])
     })
 
-    test('once: it keeps how it ended and where', async () => {
+    test('an incident is resolved once: it keeps its first resolution and offset', async () => {
       await stores.incidents.record(truncation())
       await stores.incidents.resolve({ flow, id, resolution: 'resumed', nowMs })
       await stores.incidents.resolve({
@@ -179,14 +179,14 @@ export function incidentContract(create: () => Promise<StoresUnderTest>): void {
       expect(await list()).toEqual([truncation({ resolution: 'resumed' })])
     })
 
-    test('only where there is one', async () => {
+    test('an incident that was never stored cannot be resolved', async () => {
       await stores.incidents.resolve({ flow, id, resolution: 'resumed', nowMs })
       expect(await list()).toEqual([])
     })
   })
 
   describe('a list of incidents', () => {
-    test('is ordered by time of detection, then by id', async () => {
+    test('a list of incidents is ordered by time of detection, then by id', async () => {
       const times: [string, number][] = [
         ['b', 2],
         ['a', 10],
@@ -200,7 +200,7 @@ export function incidentContract(create: () => Promise<StoresUnderTest>): void {
       expect((await list()).map(each => each.id)).toEqual(['z', 'a-2', 'b', 'c', 'a'])
     })
 
-    test('of the open ones leaves out what has ended', async () => {
+    test('a list of open incidents leaves out ended ones', async () => {
       await stores.incidents.record(truncation({ id: 'open' }))
       await stores.incidents.record(truncation({ id: 'continued', resolution: 'continued' }))
       await stores.incidents.record(truncation({ id: 'resumed' }))
@@ -210,7 +210,7 @@ export function incidentContract(create: () => Promise<StoresUnderTest>): void {
       expect((await list('all')).map(each => each.id)).toEqual(['continued', 'open', 'resumed'])
     })
 
-    test('holds the incidents of its flow only, and no checkpoints', async () => {
+    test('a list of incidents holds those of its flow only, and no checkpoints', async () => {
       await stores.incidents.record(truncation({ flow: 'primary-to-standby-2' }))
       await stores.checkpoints.acquire({
         key: { flow, topic: 'commit-log', partition: 0 },
@@ -222,7 +222,7 @@ export function incidentContract(create: () => Promise<StoresUnderTest>): void {
       expect(await list()).toEqual([])
     })
 
-    test('says of a corrupt row which one and why, and leaves out no other one', async () => {
+    test('a list of incidents names each corrupt row with its cause, and leaves out no other row', async () => {
       await stores.incidents.record(truncation())
       const key = incidentKey({ flow, id: 'odd' })
       await stores.putRow({ ...key, kind: { S: 'flooded' }, detectedAtMs: { N: '1' } })
@@ -237,7 +237,7 @@ export function incidentContract(create: () => Promise<StoresUnderTest>): void {
       }
     })
 
-    test('of the open ones has the row that does not say how it ended', async () => {
+    test('a list of open incidents includes a row without a resolution', async () => {
       await stores.incidents.record(truncation({ id: 'over', resolution: 'continued' }))
       const key = incidentKey({ flow, id: 'vague' })
       await stores.putRow({ ...key, kind: { S: 'topic-deleted' }, resolution: { S: 'perhaps' } })

@@ -1,10 +1,10 @@
-// The two writes of a checkpoint store, with everything but what a test is about filled in.
+// The two writes of a checkpoint store, with defaults for the arguments that a test does not set.
 
 import type { PartitionKey } from '../../../lib/core/row/checkpoint.ts'
 import type { CheckpointStore } from '../../../lib/io/table/stores.ts'
 import { partitionKey, replicating } from './store-examples.ts'
 
-/** When `acquire` asks, unless told otherwise; ms since the epoch. */
+/** The default time of `acquire`, ms since the epoch. */
 export const t0 = 1_700_000_000_000
 export const leaseMs = 20_000
 

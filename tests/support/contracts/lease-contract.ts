@@ -1,4 +1,4 @@
-// The leases' part of the stores' contract; see store-contract.ts.
+// The part of the stores' contract about leases (store-contract.ts).
 
 import { beforeEach, describe, expect, test } from 'vitest'
 import type { Acquisition } from '../../../lib/io/table/stores.ts'
@@ -13,8 +13,8 @@ export function leaseContract(create: () => Promise<StoresUnderTest>): void {
   })
   const { acquire, save } = actionsOn(() => stores.checkpoints)
 
-  describe('a lease is taken', () => {
-    test('where there is no row: it begins unstarted with fence 1, and nobody was there before', async () => {
+  describe('acquiring a lease', () => {
+    test('a partition without a row is acquired unstarted, with fence 1 and a clean hand-over', async () => {
       expect(await acquire()).toEqual({
         kind: 'acquired',
         cleanHandOver: true,
@@ -28,7 +28,7 @@ export function leaseContract(create: () => Promise<StoresUnderTest>): void {
       })
     })
 
-    test('after a release: the state is the one that was saved, and the hand-over is clean', async () => {
+    test('a released lease is acquired with the saved state and a clean hand-over', async () => {
       await acquire()
       await save({ fence: 1, lease: { kind: 'release' } })
       expect(await acquire({ owner: 'run-2', nowMs: t0 + 2 })).toEqual({
@@ -44,7 +44,7 @@ export function leaseContract(create: () => Promise<StoresUnderTest>): void {
       })
     })
 
-    test('in the very millisecond in which it runs out: the hand-over is not clean', async () => {
+    test('a lease is acquired in the very millisecond in which it runs out, and the hand-over is not clean', async () => {
       await acquire()
       const taken = await acquire({ owner: 'run-2', nowMs: t0 + leaseMs })
       expect(taken).toMatchObject({
@@ -54,7 +54,7 @@ export function leaseContract(create: () => Promise<StoresUnderTest>): void {
       })
     })
 
-    test('not while somebody else holds it: whose it is and until when is the answer', async () => {
+    test('a lease that another owner holds is refused, with that owner and the time it runs out', async () => {
       await acquire()
       const refused = await acquire({ owner: 'run-2', nowMs: t0 + leaseMs - 1 })
       expect(refused).toEqual({ kind: 'held', owner: 'run-1', untilMs: t0 + leaseMs })
@@ -63,19 +63,19 @@ export function leaseContract(create: () => Promise<StoresUnderTest>): void {
       })
     })
 
-    test('not while a renewed one is live, also when the first one would have run out', async () => {
+    test('a renewed lease is refused to others after its first term would have run out', async () => {
       await acquire()
       await save({ fence: 1, lease: { kind: 'renew', untilMs: t0 + 2 * leaseMs } })
       const refused = await acquire({ owner: 'run-2', nowMs: t0 + leaseMs })
       expect(refused).toEqual({ kind: 'held', owner: 'run-1', untilMs: t0 + 2 * leaseMs })
     })
 
-    test('a second time by its owner, who gets the lease it has: its first answer was lost', async () => {
+    test('an owner that acquires again after a lost answer gets the lease it has', async () => {
       const first = await acquire()
       expect(await acquire()).toEqual(first)
     })
 
-    test('a second time by its owner after a crash of another: the hand-over stays unclean', async () => {
+    test("an owner that acquires again after another's crash still gets an unclean hand-over", async () => {
       await acquire()
       const first = await acquire({ owner: 'run-2', nowMs: t0 + leaseMs })
       const second = await acquire({ owner: 'run-2', nowMs: t0 + leaseMs })
@@ -83,7 +83,7 @@ export function leaseContract(create: () => Promise<StoresUnderTest>): void {
       expect(second).toMatchObject({ cleanHandOver: false })
     })
 
-    test('cleanly again once the owner that took it over uncleanly has released it', async () => {
+    test('a lease that was acquired uncleanly and released is acquired cleanly by the next owner', async () => {
       await acquire()
       await acquire({ owner: 'run-2', nowMs: t0 + leaseMs })
       await save({ fence: 2, lease: { kind: 'release' } })
@@ -91,7 +91,7 @@ export function leaseContract(create: () => Promise<StoresUnderTest>): void {
       expect(third).toMatchObject({ cleanHandOver: true, checkpoint: { lease: { fence: 3 } } })
     })
 
-    test('for the target topic that is asked for now', async () => {
+    test('a lease is acquired for the target topic of the present request', async () => {
       await acquire()
       await save({ fence: 1, lease: { kind: 'release' } })
       const renamed = await acquire({ owner: 'run-2', nowMs: t0 + 2, targetTopic: 'commit-log' })
@@ -130,7 +130,7 @@ export function leaseContract(create: () => Promise<StoresUnderTest>): void {
       })
     })
 
-    test('and its earlier write that arrives behind a later one changes nothing', async () => {
+    test("an owner's earlier write that arrives behind a later one changes nothing", async () => {
       await acquire()
       await save({ fence: 1, write: 2, lease: { kind: 'release' } })
       const row = await stores.checkpoints.get(partitionKey())
@@ -140,14 +140,14 @@ export function leaseContract(create: () => Promise<StoresUnderTest>): void {
       expect(await save({ fence: 1, write: 2, lease: { kind: 'release' } })).toBe('saved')
     })
 
-    test('by a next owner, whose writes count from 1 again', async () => {
+    test("the next owner's writes are numbered from 1 again", async () => {
       await acquire()
       await save({ fence: 1, write: 9, lease: { kind: 'release' } })
       await acquire({ owner: 'run-2', nowMs: t0 + 2 })
       expect(await save({ fence: 2, write: 1 })).toBe('saved')
     })
 
-    test('with a fence that grows by one each time', async () => {
+    test('each acquisition raises the fence by one', async () => {
       const fences: number[] = []
       for (let count = 0; count < 5; count += 1) {
         const taken: Acquisition = await acquire({

@@ -1,4 +1,4 @@
-// What every implementation of the stores must hold. Run on memory
+// The contract of every implementation of the stores. Run on memory
 // (tests/unit/io/table/stores.test.ts) and on a real DynamoDB (tests/integration/stores.test.ts),
 // so that tests on memory prove something about DynamoDB.
 
@@ -12,11 +12,11 @@ import { leaseContract } from './lease-contract.ts'
 export type StoresUnderTest = {
   checkpoints: CheckpointStore
   incidents: IncidentStore
-  /** Puts a row in place of what is there, whatever it holds. */
+  /** Replaces the stored row, without any check of its contents. */
   putRow(row: Row): Promise<void>
 }
 
-/** `create` gives stores that hold nothing. */
+/** `create` returns empty stores. */
 export function storeContract(create: () => Promise<StoresUnderTest>): void {
   describe('leases', () => leaseContract(create))
   describe('checkpoints', () => checkpointContract(create))

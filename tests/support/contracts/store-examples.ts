@@ -5,7 +5,7 @@ import { sourceOffset, targetOffset } from '../../../lib/core/offset.ts'
 import type { PartitionState, Position } from '../../../lib/core/partition/partition-state.ts'
 import type { PartitionKey } from '../../../lib/core/row/checkpoint.ts'
 
-/** Where a float would have lost the last digits. */
+/** An offset whose last digits a double would lose. */
 export const largestOffset = 2n ** 63n - 1n
 
 export const fullPosition: Position = {
@@ -34,7 +34,7 @@ export const fullPosition: Position = {
   },
 }
 
-/** Before the first batch: nothing is known but where to begin. */
+/** The state before the first batch: only the start offset is known. */
 export const firstPosition: Position = {
   ...fullPosition,
   nextSourceOffset: sourceOffset(0n),
@@ -45,7 +45,7 @@ export const firstPosition: Position = {
   rewinds: 0,
 }
 
-/** Every kind of state, each once with all that may be known and once with the least. */
+/** Every kind of state, once with all optional fields and once with none. */
 export const allStates: readonly PartitionState[] = [
   { kind: 'unstarted' },
   ...[fullPosition, firstPosition].flatMap((position): PartitionState[] => [

@@ -1,11 +1,10 @@
-// A Kafka cluster in memory behind the `Cluster` interface, for tests of the loops in lib/run.
-// Honest about what these depend on: topic ids, leaders and their epochs, log start and end, fetch
-// by id, diverging epochs, one batch per partition and Produce request, sequence numbers, answers
-// in the order of the requests of a connection.
+// A Kafka cluster in memory behind the `Cluster` interface, for tests of the loops in lib/run. It
+// behaves like Kafka in what these loops depend on: topic ids, leaders and leader epochs, log start
+// and end, fetch by topic id, diverging epochs, one batch per partition and Produce request,
+// sequence numbers, and answers in the order of a connection's requests.
 //
-// Left out, on purpose: the wire (tests/integration/wire.test.ts), authorization, quotas,
-// replicas (the high watermark is the log end), record formats before v2, time: retention
-// happens when a test says so.
+// Not implemented: the wire (tests/integration/wire.test.ts), authorization, quotas, replicas (the
+// high watermark is the log end), record formats before v2, and time: a test calls retention.
 
 import type { Clock } from '../../../lib/io/clock.ts'
 import type { Cluster, ListedOffset, TopicDescription } from '../../../lib/io/cluster/cluster.ts'
@@ -34,8 +33,8 @@ export type RequestName = keyof Requests
 type Serve<K extends RequestName> = (...args: Parameters<Requests[K]>) => ReturnType<Requests[K]>
 
 /**
- * Stands between the caller and the cluster for one kind of request: may serve it (`serve`), answer
- * something else, throw, or serve it and throw (applied, and the answer lost).
+ * Intercepts one kind of request: it may serve it (`serve`), return another answer, throw, or serve
+ * it and throw (applied, but the answer was lost).
  */
 export type Control<K extends RequestName> = (
   serve: Serve<K>,
@@ -47,7 +46,7 @@ type FakePartition = { readonly log: FakeLog; leaderId: number }
 
 export type FakeCluster = ReturnType<typeof createFakeCluster>
 
-/** As a socket that breaks: nothing is known of what became of the request. */
+/** The failure of a broken connection: the request may have been applied or not. */
 export function connectionLost(cluster: string): BrokerFailure {
   return new BrokerFailure({ reason: 'unreachable', cluster, detail: 'read ECONNRESET' })
 }
@@ -94,7 +93,8 @@ export function createFakeCluster(input: {
       if (opened.kind === 'refused') return opened.answer
       const asked = { ...request, topics: opened.topics }
       const answer = fetchFrom(topics, leaderId, asked)
-      // A broker holds a fetch that finds nothing; an error or a divergence is answered at once.
+      // A broker delays the answer to a Fetch without data; errors and divergence are answered at
+      // once.
       const isIdle = answer.every(each => each.records === null && each.errorCode === 0)
       const diverged = answer.some(each => each.divergingEpoch !== null)
       if (!isIdle || diverged) return spoilt(opened.answer(answer))
@@ -152,14 +152,11 @@ export function createFakeCluster(input: {
     writeAbortMarker: on('writeAbortMarker'),
     close: async () => undefined,
 
-    /**
-     * Puts `control` in front of all further requests of a kind, in place
-     * of the one before; null: none.
-     */
+    /** Intercepts all further requests of a kind with `control`; null: intercepts none. */
     control<K extends RequestName>(kind: K, control: Control<K> | null): void {
       controls.set(kind, control ?? undefined)
     },
-    /** Creates a topic with an id nobody had before; partitions are led by the brokers in turn. */
+    /** Creates a topic with a new topic id; the brokers lead its partitions in turn. */
     createTopic(topic: string, partitions = 1): string {
       topicsCreated += 1
       const number = String(topicsCreated).padStart(12, '0')
@@ -172,7 +169,7 @@ export function createFakeCluster(input: {
       return topicId
     },
     fetchSessions: sessions,
-    /** As after transactional.id.expiration.ms: the next producer has another id. */
+    /** The effect of transactional.id.expiration.ms: the next producer gets another id. */
     forgetTransactionalIds: (): void => transactional.clear(),
     deleteTopic: (topic: string): boolean => topics.delete(topic),
     log(topic: string, partition = 0): FakeLog {
@@ -180,7 +177,7 @@ export function createFakeCluster(input: {
       if (found === null) throw new Error(`${name} has no ${topic}-${partition}`)
       return found.log
     },
-    /** An orderly election: another leader, a new epoch, the same log. */
+    /** A clean election: another leader, a new epoch, the same log. */
     moveLeader(topic: string, partition: number, leaderId: number): void {
       const found = partitionOf(topic, partition)
       if (found === null) throw new Error(`${name} has no ${topic}-${partition}`)
@@ -191,14 +188,13 @@ export function createFakeCluster(input: {
 }
 
 /**
- * Memory that is given back is used for something else at once: whoever reads it after that finds
- * no records of this answer.
+ * Released memory is reused at once: a read after the release finds no records of this answer.
  */
 function spoilt(answer: FetchResponse): FetchResponse {
   return { ...answer, ...memoryOf(answer.partitions) }
 }
 
-/** The same answer once more, as read from another connection. */
+/** A copy of an answer, as if it was read from another connection. */
 export function answerAnew(answer: FetchResponse): FetchResponse {
   const partitions = answer.partitions.map(each => {
     return { ...each, records: each.records === null ? null : Buffer.from(each.records) }
@@ -270,7 +266,7 @@ function produceTo(
   if (error !== null) return answer(error)
   const { batches, trailingBytes } = readRecordBatches(Buffer.from(records))
   const [batch] = batches
-  // LogValidator: a request with more than one batch for a partition is refused.
+  // LogValidator refuses a request with more than one batch for a partition.
   if (batch?.kind !== 'v2' || batches.length !== 1 || trailingBytes > 0)
     return answer('INVALID_RECORD')
   const appended = found.log.append(batch)
@@ -298,7 +294,7 @@ function fetchFrom(
   )
 }
 
-/** Partition.readRecords: divergence is looked for before the range, because it explains it. */
+/** Partition.readRecords checks for divergence before the offset range. */
 function fetchOne(
   topicId: string,
   log: FakeLog,
@@ -318,7 +314,7 @@ function fetchOne(
   if (fetchOffset < log.logStart || fetchOffset > log.logEnd) {
     return fetched(topicId, position, 'OFFSET_OUT_OF_RANGE')
   }
-  // The first batch of an answer comes whatever its size; behind it, what fits
+  // The first batch of an answer is returned whatever its size, further ones as far as they fit
   // (ReplicaManager.readFromLog).
   const bytesMax = Math.min(answer.bytesLeft, partitionMaxBytes)
   const records = log.read(fetchOffset, bytesMax, { atLeastOne: answer.isEmpty })

@@ -1,6 +1,6 @@
-// The broker's side of incremental fetch sessions (KIP-227), for fake-cluster.ts: as
-// FetchSession.scala keeps them, without a limit on their number and without eviction by time; a
-// test evicts them.
+// The broker's side of incremental fetch sessions (KIP-227), for fake-cluster.ts. Follows
+// FetchSession.scala, without a limit on their number and without eviction by time: a test evicts
+// them.
 
 import type {
   FetchedPartition,
@@ -13,7 +13,7 @@ import { errorCode } from '../../../lib/kafka/error-codes.ts'
 type Cached = {
   readonly topicId: string
   readonly position: FetchPosition
-  /** As last told to the client; null: never, or told with an error. */
+  /** The value in the last answer; null: none yet, or the answer was an error. */
   highWatermark: bigint | null
   logStartOffset: bigint | null
 }
@@ -23,7 +23,7 @@ type Opened =
   | {
       readonly kind: 'open'
       readonly topics: FetchRequest['topics']
-      /** The answer: of a session that goes on, only the partitions that have something new. */
+      /** The answer; in an incremental session only the partitions with new data. */
       answer(partitions: readonly FetchedPartition[]): FetchResponse
     }
 
@@ -35,7 +35,7 @@ export function createFakeFetchSessions() {
     return { kind: 'refused', answer }
   }
   return {
-    /** The broker forgets all sessions, as when others needed the room. */
+    /** Evicts all sessions, as a broker does when its session cache is full. */
     evict: () => sessions.clear(),
     count: () => sessions.size,
     open(leaderId: number, { session: asked, topics }: FetchRequest): Opened {
@@ -70,7 +70,8 @@ export function createFakeFetchSessions() {
         answer: partitions => ({
           errorCode: 0,
           sessionId: id,
-          // All of them are asked, not only the first that is true: asking also remembers.
+          // Calls it for every partition, not only until the first true: the call also stores
+          // state.
           partitions: partitions.filter(each => tells(cached, each) || isFull),
         }),
       }
@@ -108,11 +109,11 @@ function tells(cached: Map<string, Cached>, fetched: FetchedPartition): boolean 
     fetched.divergingEpoch !== null ||
     partition.highWatermark !== fetched.highWatermark ||
     partition.logStartOffset !== fetched.logStartOffset
-  // After an error the partition is told again as soon as it is well.
+  // After an error the partition is in the next answer without one.
   partition.highWatermark = fetched.errorCode === 0 ? fetched.highWatermark : null
   partition.logStartOffset = fetched.logStartOffset
   if (fetched.records !== null) {
-    // Behind the others, so that each one comes first in turn.
+    // Moves the partition behind the others, so that each one comes first in turn.
     cached.delete(name)
     cached.set(name, partition)
   }

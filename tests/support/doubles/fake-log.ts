@@ -1,7 +1,7 @@
-// One partition's log as its leader keeps it, in memory: real record batches, offsets, leader
-// epochs, open and aborted transactions, and the sequence numbers of producers. Follows Apache
-// Kafka 4.3 (UnifiedLog, ProducerStateManager, ProducerAppendInfo, LeaderEpochFileCache). What it
-// leaves out: see fake-cluster.ts.
+// The log of one partition at its leader, in memory: real record batches, offsets, leader epochs,
+// open and aborted transactions, and the sequence numbers of producers. Follows Apache Kafka 4.3
+// (UnifiedLog, ProducerStateManager, ProducerAppendInfo, LeaderEpochFileCache). fake-cluster.ts
+// lists what is not implemented.
 
 import type { AbortedTransaction } from '../../../lib/kafka/aborted-transactions.ts'
 import { readRecords, writeRecords } from '../../../lib/kafka/record.ts'
@@ -65,7 +65,7 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
 
   const lastStable = () => [...ongoing.values()].reduce((min, at) => (at < min ? at : min), logEnd)
 
-  /** Stores a batch at the end: the broker fills in the base offset and the leader epoch. */
+  /** Appends a batch; like a broker, sets its base offset and leader epoch. */
   const store = (bytes: Buffer): bigint => {
     const baseOffset = logEnd
     bytes.writeBigInt64BE(baseOffset, 0)
@@ -76,7 +76,7 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
     return baseOffset
   }
 
-  /** LeaderEpochFileCache.assign: the epoch begins where the log ends. */
+  /** LeaderEpochFileCache.assign: the epoch begins at the log end. */
   const lead = () => {
     leaderEpoch += 1
     const before = epochs.filter(each => each.start < logEnd)
@@ -98,7 +98,7 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
     },
     lastStable,
 
-    /** Somebody else's batch, as it is: any header, any payload. */
+    /** Appends any batch unchecked, as another producer's: any header, any payload. */
     write(fields: BatchFields = {}): bigint {
       const { producerId = -1n, attributes = 0 } = fields
       const isOpening = (attributes & TRANSACTIONAL) !== 0 && !ongoing.has(producerId)
@@ -115,7 +115,7 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
       if (firstOffset === undefined) return
       ended = [...ended, { producerId, firstOffset, lastOffset, isAborted: how === 'abort' }]
     },
-    /** The marker of an aborted empty transaction: earlier epochs are refused from now on. */
+    /** Appends the marker of an aborted empty transaction, which fences earlier producer epochs. */
     fence({ producerId, producerEpoch }: { producerId: bigint; producerEpoch: number }): void {
       const marker = buildMarker({ producerId, type: 0, baseOffset: logEnd })
       marker.writeInt16BE(producerEpoch, 51)
@@ -123,15 +123,13 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
       store(marker)
       producers.set(producerId, { epoch: producerEpoch, remembered: [] })
     },
-    /** As after producer.id.expiration.ms. */
+    /** The effect of producer.id.expiration.ms. */
     forgetProducers: (): void => producers.clear(),
-    /** Offsets whose batches compaction removed altogether. */
+    /** Offsets whose batches compaction removed entirely. */
     leaveHole(offsets: bigint): void {
       logEnd += offsets
     },
-    /**
-     * DeleteRecords, or retention: what lies below is gone; a batch that straddles it stays whole.
-     */
+    /** DeleteRecords or retention: batches below are removed; one that straddles stays whole. */
     deleteBefore(offset: bigint): void {
       logStart = offset
       if (offset > logEnd) logEnd = offset
@@ -143,13 +141,13 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
         .map((each, index) => (index === 0 && left >= 0 ? { ...each, start: offset } : each))
       ended = ended.filter(each => each.lastOffset >= offset)
     },
-    /** A new leader; after an unclean election its log ends earlier, at the start of a batch. */
+    /** A new leader. After an unclean election its log ends earlier, at the start of a batch. */
     elect(endOffset = logEnd): void {
       batches = batches.filter(batch => nextOffsetAfter(batch) <= endOffset)
       for (const [producerId, first] of [...ongoing]) {
         if (first >= endOffset) ongoing.delete(producerId)
       }
-      // Of a transaction whose marker is gone the rest is open again.
+      // A transaction whose marker was truncated is open again.
       for (const { producerId, firstOffset, lastOffset } of ended) {
         if (lastOffset >= endOffset && firstOffset < endOffset) ongoing.set(producerId, firstOffset)
       }
@@ -157,9 +155,9 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
       logEnd = endOffset
       lead()
     },
-    /** The log as a replica keeps it that is about to miss what comes. */
+    /** A snapshot of the log, as a replica that stops replicating now. */
     replica: (): FakeReplica => ({ batches, logEnd, epochs, ended, ongoing: [...ongoing] }),
-    /** An unclean election of a replica: its log, whatever the last leaders wrote since. */
+    /** An unclean election of a replica: its log replaces everything written since its snapshot. */
     electReplica(replica: FakeReplica): void {
       ;({ batches, logEnd, epochs, ended } = replica)
       ongoing.clear()
@@ -167,8 +165,8 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
       lead()
     },
     /**
-     * As the log cleaner leaves the log: records that are not kept leave holes, batches without any
-     * vanish. Not below the log start nor in the last batch, nor beyond the last stable offset.
+     * Compaction as by the log cleaner: removed records leave holes, empty batches vanish. Leaves
+     * the last batch, and everything below the log start and beyond the last stable offset.
      */
     compact(isKept: (offset: bigint) => boolean): void {
       const end = lastStable()
@@ -179,7 +177,7 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
       })
     },
 
-    /** A Produce of one batch, checked as a leader checks it. */
+    /** A Produce of one batch, with a leader's checks. */
     append(batch: RecordBatch): Appended {
       if (batch.bytes.length > options.batchBytesMax) return refused('MESSAGE_TOO_LARGE')
       if (batch.bytes.readUInt32BE(17) !== plainCrc32c(batch.bytes.subarray(21))) {
@@ -203,7 +201,7 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
         const expected = newest === undefined ? 0 : sequenceAfter(newest.last, 1)
         if (first !== expected) return refused('OUT_OF_ORDER_SEQUENCE_NUMBER')
       }
-      // Of a producer it knows nothing of, a broker takes any sequence
+      // A broker accepts any first sequence from a producer that it has no state for
       // (ProducerAppendInfo.checkSequence).
       const baseOffset = store(Buffer.from(batch.bytes))
       const before = known === undefined || epoch > known.epoch ? [] : known.remembered
@@ -229,24 +227,25 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
         taken.push(batch.bytes)
         bytes += batch.bytes.length
       }
-      // A copy: what was read is the reader's to write into.
+      // Returns a copy, because readers write into the batches that they read.
       return taken.length === 0 ? null : Buffer.concat(taken)
     },
     abortedFrom: (fetchOffset: bigint): AbortedTransaction[] =>
       ended
         .filter(each => each.isAborted && each.lastOffset >= fetchOffset)
         .map(({ producerId, firstOffset }) => ({ producerId, firstOffset })),
-    /** As after DeleteRecords up to the end of the log and a restart: the epoch cache is empty. */
+    /** The effect of DeleteRecords up to the log end and a restart: the epoch cache is empty. */
     forgetEpochs(): void {
       epochs = []
     },
-    /** The largest epoch not above `epoch`, and where it ends; null when this log never had one. */
+    /** The largest epoch not above `epoch`, and its end offset; null when the log has none. */
     endOfEpoch(epoch: number): { readonly epoch: number; readonly endOffset: bigint } | null {
       const found = epochs.findLastIndex(each => each.epoch <= epoch)
       const entry = epochs[found]
       const oldest = epochs[0]
       if (oldest === undefined) return null
-      // Of an epoch that retention took, all that is known is where the next one begins.
+      // For an epoch older than its leader epoch cache, a broker knows only where the next one
+      // begins.
       if (entry === undefined) return { epoch, endOffset: oldest.start }
       return { epoch: entry.epoch, endOffset: epochs[found + 1]?.start ?? logEnd }
     },
@@ -257,7 +256,7 @@ function refused(error: FakeErrorName): Appended {
   return { kind: 'refused', error }
 }
 
-/** What MemoryRecords.filterTo makes of a batch: the same frame, fewer records. */
+/** A batch after MemoryRecords.filterTo: the same frame, fewer records. */
 function withoutRecords(batch: RecordBatch, isKept: (offset: bigint) => boolean): RecordBatch[] {
   const { baseOffset, recordsCount, lastOffsetDelta } = batch
   const records = readRecords(recordBytes(batch), { recordsCount, lastOffsetDelta })

@@ -1,9 +1,9 @@
-// A DynamoDB whose answers get lost on the way back: the request was applied, and the client sees a
-// broken connection. Below the SDK's retries, so that these are what is tested.
+// Loses answers of DynamoDB: the request is applied, and the client sees a broken connection. Works
+// below the SDK's retries, so that a test covers these retries.
 
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 
-/** Loses the answers to the next `count` requests, whatever they say. */
+/** Loses the answers to the next `count` requests. */
 export function loseAnswers(client: DynamoDBClient, count: number): { left: () => number } {
   let left = count
   client.middlewareStack.add(
@@ -13,7 +13,7 @@ export function loseAnswers(client: DynamoDBClient, count: number): { left: () =
       await next(args).catch(() => undefined)
       throw Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' })
     },
-    // The SDK retries at high priority of the same step.
+    // The SDK's retries have high priority in the same step.
     { step: 'finalizeRequest', priority: 'low', name: 'loseAnswers', override: true },
   )
   return { left: () => left }

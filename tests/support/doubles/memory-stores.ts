@@ -1,6 +1,6 @@
-// The stores in memory, for tests of what uses them. They hold the very rows that DynamoDB would,
-// through the same codecs, and pass the same contract (store-contract.ts). One call is one atomic
-// step, as one UpdateItem is.
+// The stores in memory, for tests of their callers. They hold the same rows as DynamoDB, through
+// the same codecs, and pass the same contract (store-contract.ts). Each call is one atomic step,
+// like an UpdateItem.
 
 import {
   checkpointKey,

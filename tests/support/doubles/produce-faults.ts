@@ -1,7 +1,7 @@
-// Faults of a target broker, as a plan: one for each Produce request in the order they arrive.
-// The broker handles the requests of its one connection one after the other, as a real one does
-// (SocketServer mutes the channel), so a batch that was sent behind a refused one is handled
-// after that one was answered.
+// Faults of a target broker, as a plan: one for each Produce request in order of arrival. The
+// broker handles the requests of its one connection one after the other, as a real broker does
+// (SocketServer mutes the channel), so it handles a batch that was sent behind a refused one after
+// it has answered the refusal.
 
 import type { Clock } from '../../../lib/io/clock.ts'
 import type { ErrorName } from '../../../lib/kafka/error-codes.ts'
@@ -13,24 +13,24 @@ export type ProduceFault =
   | { readonly kind: 'slow'; readonly ms: number }
   /** Refused before anything was appended. */
   | { readonly kind: 'refused'; readonly error: ErrorName }
-  /** Appended, and answered with an error all the same: the replicas were too few or too slow. */
+  /** Appended, but answered with an error: the in-sync replicas were too few or too slow. */
   | { readonly kind: 'appended-and-refused'; readonly error: ErrorName }
   /** The connection broke before the broker read the request. */
   | { readonly kind: 'lost' }
-  /** Appended; the connection broke before the answer. */
+  /** Appended, but the connection broke before the answer. */
   | { readonly kind: 'answer-lost' }
 
 export type PlannedFaults = {
   readonly control: Control<'produce'>
-  /** Requests sent and not answered: now, and at most. */
+  /** Requests without an answer: now, and the highest number so far. */
   readonly inFlight: { now: number; max: number }
-  /** The requests as they arrived. */
+  /** The requests in order of arrival. */
   readonly requests: Parameters<Control<'produce'>>[2][]
 }
 
 const LATENCY_MS = 2
 
-/** Beyond the end of the plan every request is served, after `LATENCY_MS`. */
+/** Requests beyond the end of the plan are served after `LATENCY_MS`. */
 export function planFaults(clock: Clock, plan: readonly ProduceFault[]): PlannedFaults {
   const inFlight = { now: 0, max: 0 }
   const requests: PlannedFaults['requests'] = []
@@ -70,8 +70,7 @@ export function planFaults(clock: Clock, plan: readonly ProduceFault[]): Planned
     inFlight,
     requests,
     control: (serve, leaderId, request) => {
-      // What was sent is what the request holds now: the sender may not touch the
-      // bytes while it is under way.
+      // Reads the bytes only now: the sender must not change a request that is under way.
       requests.push(structuredClone(request))
       inFlight.now += 1
       inFlight.max = Math.max(inFlight.max, inFlight.now)

@@ -1,21 +1,21 @@
-// An HTTP server in this process that answers as DynamoDB would, with whatever a test scripts: for
-// answers that a real one does not give on demand, such as throttling.
+// An HTTP server in this process that answers like DynamoDB with scripted answers, for answers that
+// a real one does not give on demand, such as throttling.
 
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 export type ScriptedDynamoDb = {
-  /** For `createDynamoDbClient`. */
+  /** The environment for `createDynamoDbClient`. */
   env: Record<string, string>
   endpoint: string
-  /** The operation of each request so far: `UpdateItem`. */
+  /** The operation of each request so far, such as `UpdateItem`. */
   requests: string[]
   close(): Promise<void>
 }
 
 export type ScriptedAnswer = { status: number; body: Record<string, unknown> }
 
-/** Starts one on a free port; every request gets what `answer` says. */
+/** Starts the server on a free port; `answer` answers every request. */
 export async function startScriptedDynamoDb(
   answer: (operation: string) => ScriptedAnswer,
 ): Promise<ScriptedDynamoDb> {

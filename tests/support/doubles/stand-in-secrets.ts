@@ -1,19 +1,19 @@
-// Secrets Manager and SSM's Parameter Store as one HTTP endpoint of this process: the SDK and
-// everything above it are real, and a test says what each name is answered. The real service's
-// stand-in (LocalStack) is in tests/integration/secrets.test.ts.
+// Secrets Manager and SSM's Parameter Store as one HTTP endpoint of this process. The SDK and its
+// callers are real; a test sets the answer for each name. tests/integration/secrets.test.ts runs
+// against LocalStack instead.
 
 import { once } from 'node:events'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 
 export type StandInSecrets = {
-  /** What each name holds; a name that is not here does not exist. */
+  /** The value of each name; other names do not exist. */
   readonly values: Map<string, string>
-  /** Names that are refused, with the text of the refusal. */
+  /** Refused names, each with the text of its error. */
   readonly denied: Map<string, string>
-  /** How often each name was asked for. */
+  /** How often each name was requested. */
   readonly asked: Map<string, number>
-  /** For a process that shall use it instead of AWS. */
+  /** The environment of a process that uses this endpoint instead of AWS. */
   readonly env: Record<string, string>
   close(): void
 }

@@ -1,5 +1,5 @@
-// A token endpoint of OAuth 2.0 in this process, whose tokens real brokers take: for client
-// credentials, as RFC 6749 has them.
+// An OAuth 2.0 token endpoint in this process for client credentials (RFC 6749). Real brokers
+// accept its tokens.
 
 import { once } from 'node:events'
 import { createServer } from 'node:http'
@@ -8,12 +8,14 @@ import { unsignedToken } from '../kafka/secure-cluster.ts'
 
 export type TokenEndpoint = {
   readonly url: string
-  /** How many tokens were given out. */
+  /** The number of issued tokens. */
   given(): number
   close(): void
 }
 
-/** Gives out tokens for `subject` that live for `lifeMs`, to `id` and `secret` only. */
+/**
+ * Issues tokens for `subject` that are valid for `lifeMs`, only to the client `id` with `secret`.
+ */
 export async function startTokenEndpoint(client: {
   readonly id: string
   readonly secret: string

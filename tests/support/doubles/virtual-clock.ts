@@ -1,19 +1,17 @@
-// A clock whose hands jump: when nothing can happen any more at the present moment, time moves to
-// the earliest wait. So a test of time-outs takes no time, and what happens at one moment is
-// always finished before the next.
+// A virtual clock: when nothing more can happen at the present moment, it jumps to the earliest
+// wait. A test of time-outs takes no time, and everything at one moment ends before the next
+// begins.
 
 import type { Clock } from '../../../lib/io/clock.ts'
 
 export type VirtualClock = Clock & {
   /**
-   * Moves the hands without waking anybody early: what is due is woken as time goes on from there.
+   * Moves the clock forward. Waits that are due now resolve at the next turn, none of them early.
    */
   jump(ms: number): void
 }
 
-/**
- * More turns than any test needs: a loop that never ends would otherwise turn the hands for ever.
- */
+/** More turns than any test needs; a loop that never ends fails instead of turning for ever. */
 const TURNS_MAX = 200_000
 
 export function createVirtualClock(startMs = 1_700_000_000_000): VirtualClock {
@@ -26,8 +24,7 @@ export function createVirtualClock(startMs = 1_700_000_000_000): VirtualClock {
   const schedule = () => {
     if (isScheduled || timers.size === 0) return
     isScheduled = true
-    // Promises settle before this runs: everything in this process that
-    // could happen now has happened.
+    // Promises settle before this runs, so everything that could happen now has happened.
     setImmediate(turn)
   }
   const turn = () => {

@@ -1,5 +1,5 @@
-// The memory stores with a record of what was asked of them, in order, and with faults: for tests
-// about when something is stored, and about what follows when it can't be.
+// The memory stores with an ordered record of the calls, and with faults: for tests of when
+// something is stored, and of what follows when the store fails.
 
 import { positionOf } from '../../../lib/core/partition/partition-state.ts'
 import type { CheckpointStore, IncidentStore } from '../../../lib/io/table/stores.ts'
@@ -16,7 +16,7 @@ export type StoreCall =
       readonly lease: 'renew' | 'release'
     }
 
-/** Run before each call is passed on; may wait, and may throw in its place. */
+/** Runs before each call; may wait, and may throw instead of the call. */
 export type StoreFault = (call: StoreCall) => Promise<void>
 
 export function watchStores(

@@ -1,4 +1,4 @@
-// Requests are counted by their frames: however the network cuts what is sent, the number is right.
+// Requests are counted by their frames: the count is right wherever the network cuts the stream.
 
 import { expect, test } from 'vitest'
 import { createFrameCounter } from '../../../bench/compare/records/counting-proxy.ts'

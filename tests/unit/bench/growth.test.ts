@@ -22,6 +22,6 @@ test('growth is drawn along the cases that differ in one dimension, in its order
   expect(namesAlong('partitions')).toEqual(['1000000/4', '1000000/40', '1000000/400'])
 })
 
-test('one case is no growth', () => {
+test('a single case gives no growth chart', () => {
   expect(growthCases([plainCase], 'records')).toEqual([])
 })

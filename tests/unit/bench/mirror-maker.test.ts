@@ -33,7 +33,7 @@ test('one direction is enabled, for one topic', () => {
   expect(defaults.get('r7->standby-r7.topics')).toBe('wal[.]events')
 })
 
-test('the defaults change replication factors and nothing else', () => {
+test('the defaults set replication factors and nothing else', () => {
   const own = [...defaults].filter(([key]) => !/^(?:clusters|r7|standby-r7)/.test(key))
   expect(own.length).toBe(7)
   for (const [key, value] of own) {
@@ -62,7 +62,7 @@ test('tuned has a task for each partition, up to a few', () => {
   expect([1, 2, 200].map(tasksOf)).toEqual(['1', '2', String(TASKS_MAX)])
 })
 
-test('own properties come last', () => {
+test('given properties replace rendered ones', () => {
   const own = { 'tasks.max': '9', 'refresh.topics.interval.seconds': '5' }
   const properties = propertiesOf(renderMirrorMaker(job, { tuned: true, properties: own }))
   expect(properties.get('tasks.max')).toBe('9')

@@ -1,4 +1,4 @@
-// What is made of the samples of V8's profiler.
+// The summary of the samples of V8's profiler, and its tables.
 
 import { expect, test } from 'vitest'
 import { profileTables } from '../../../bench/compare/report/profile-tables.ts'
@@ -25,7 +25,7 @@ const profile = {
   timeDeltas: [90_000, 1_000, 2_000, 4_000, 8_000, 16_000, 16_000, 1_000, 90_000],
 }
 
-test('every sample counts for what was running, and waiting for nothing', () => {
+test('every sample counts for the function that ran, and idle samples count for none', () => {
   expect(summaryOf(profile)).toEqual({
     mainThreadMilliseconds: 48,
     parts: { collecting: 1, system: 6, node: 8, bundle: 33 },
@@ -40,9 +40,11 @@ test('every sample counts for what was running, and waiting for nothing', () => 
   })
 })
 
-test('shares are of the whole process, those of functions of its main thread', () => {
+test('parts are shares of the whole process, functions are shares of its main thread', () => {
   const run = { case: 'plain', processorMilliseconds: 60, ...summaryOf(profile) }
   const [, table, functions] = profileTables([run])
   expect(table).toContain('| plain | 0.06 | 10 % | 1.67 % | 13.3 % | 55 % | 20 % |')
-  expect(functions).toContain('plain, the most of the main thread: `produce` 66.7 %, ')
+  expect(functions).toContain(
+    'plain, the most expensive functions of the main thread: `produce` 66.7 %, ',
+  )
 })

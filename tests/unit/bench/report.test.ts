@@ -44,7 +44,7 @@ test('bench/RESULTS.md, bench/charts and the block in README.md are what `npm ru
   expect(onDisk).toEqual(texts)
 })
 
-test('nothing is said without results', () => {
+test('without results there is no report, no quote and no chart', () => {
   expect(renderReport({}, [], 'commentary')).toBeNull()
   expect(renderQuote({})).toBe(neverMeasured)
   expect(drawCharts({})).toEqual([])
@@ -63,7 +63,7 @@ test('the same results give the same bytes, whatever was drawn before', () => {
   ])
 })
 
-test('a section that was not measured says so, and the others are there', () => {
+test('a section that was not measured says so, and the others are rendered', () => {
   const report = renderReport({ latency: madeUp.latency }, [], '') ?? ''
   expect(report).toContain(`## Recovery\n\n${neverMeasured}`)
   expect(report).toContain('## Latency\n\n`npm run bench`, 2026-01-02 03:04 UTC, commit abc1234')
@@ -80,7 +80,7 @@ test('a round in which no record came is named', () => {
   expect(report).toContain('| MirrorMaker 2, tuned | none within 60 s | nothing |')
 })
 
-test('whatever was measured, no text and no chart shows what is no figure', () => {
+test('no text and no chart shows NaN, infinity or undefined, whatever was measured', () => {
   const figure = fc.double({ min: 0, max: 1e9, noNaN: true })
   const some = <Run>(runs: readonly Run[]) => fc.subarray([...runs])
   const results = fc.record({

@@ -1,4 +1,4 @@
-// What `npm start` shows: the picture of a terminal, and the lines of everywhere else.
+// The output of `npm start`: a picture on a terminal, lines elsewhere.
 
 import { PassThrough } from 'node:stream'
 import { expect, test } from 'vitest'
@@ -34,7 +34,7 @@ const snapshot: Snapshot = {
   nextTickInMs: 41_200,
 }
 
-test('the picture has topic, standby topic, position, log end, lag, latency, next tick and incidents', () => {
+test('the picture shows topic, standby topic, position, log end, lag, latency, next tick and incidents', () => {
   expect(renderSnapshot(snapshot).split('\n')).toEqual([
     '',
     'Next scheduled tick in 42 s; open incidents: 0; primary.commit-log: 600 of 1,000 new events',
@@ -43,7 +43,7 @@ test('the picture has topic, standby topic, position, log end, lag, latency, nex
   ])
 })
 
-test('what is not known is a dash or said to be unknown, never a number', () => {
+test('an unknown figure is shown as a dash or as unknown, never as a number', () => {
   const unknown: Snapshot = {
     ...snapshot,
     partitions: [
@@ -61,10 +61,10 @@ test('what is not known is a dash or said to be unknown, never a number', () => 
   const picture = renderSnapshot(unknown)
   expect(picture).toContain('primary.commit-log: new events unknown')
   expect(picture).toMatch(/unobserved +600 +- +- +- +0$/m)
-  expect(picture).toContain('cannot see: primary: connection refused')
+  expect(picture).toContain('not observed: primary: connection refused')
 })
 
-test('without a terminal a line is written when something changed, and not for the countdown', () => {
+test('without a terminal a line is written for each change, but not for the countdown', () => {
   const { view, written } = createLineView()
   view.show(snapshot)
   view.show({ ...snapshot, nextTickInMs: 40_200 })
@@ -73,12 +73,12 @@ test('without a terminal a line is written when something changed, and not for t
     'commit-log:0 -> primary.commit-log: replicating, position 600, source log end 1,000, ' +
       'lag 400, latency 1.2 s, open incidents 0',
     'primary.commit-log: 600 of 1,000 new events',
-    // More than were produced here.
+    // More events than this run produced.
     'primary.commit-log: 1,200 new events',
   ])
 })
 
-test('nothing is shown any more once it was ended, but what is said is', () => {
+test('an ended view shows no more snapshots, but still prints lines', () => {
   const { view, written } = createLineView()
   view.end()
   view.show(snapshot)

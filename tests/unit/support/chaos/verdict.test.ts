@@ -1,4 +1,4 @@
-// The verdict of the chaos runs, on what it exists to find.
+// The verdict of the chaos runs on the failures that it must find.
 
 import { expect, test } from 'vitest'
 import { fingerprintOf, keyText, recordOf } from '../../../support/chaos/records.ts'
@@ -44,7 +44,7 @@ const ended = (end: TransactionEnd, ...numbers: number[]) =>
   pick(...numbers).map(each => ({ ...each, end }))
 const fates = (...all: Fate[]) => new Map(all.map((fate, number) => [seen(number).key, fate]))
 
-test('the source must hold what its producers know: committed, not more, in their order', () => {
+test('the source must hold what its producers were told: the committed records, no others, in order', () => {
   const good = auditSource(
     [...ended('plain', 0), ...ended('abort', 1), ...ended('commit', 2, 3)],
     fates('unknown', 'aborted', 'undecided', 'committed'),
@@ -71,7 +71,7 @@ test.each<[Fate, TransactionEnd]>([
   expect(faults).toEqual([`writer/0 is ${fate} to its producer, ${end} in the log`])
 })
 
-test('where a producer was told otherwise, the markers decide, and it is counted', () => {
+test('the markers decide where a producer was told otherwise, and the difference is counted', () => {
   const log = [...ended('abort', 0), ...ended('commit', 1, 2)]
 
   const found = auditSource(log, fates('committed', 'aborted', 'committed'))
