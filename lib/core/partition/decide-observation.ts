@@ -3,7 +3,7 @@
 // one we wrote. The order of the checks matters and is explained at each; the rest of the
 // decisions are in decide.ts.
 
-import { type Incident, lostBetween, partitionIncident } from '../incident.ts'
+import type { Incident } from '../incident.ts'
 import { isBefore, type SourceOffset, targetOffset } from '../offset.ts'
 import {
   type Command,
@@ -15,13 +15,13 @@ import {
   type SourceObservation,
 } from './decision.ts'
 import {
-  divergenceByLogEnd,
-  generationOf,
+  logDiverged,
+  logTruncated,
   targetDrifted,
   targetNotEmpty,
   targetReset,
   topicReset,
-} from './detected-incident.ts'
+} from './incidents.ts'
 import type { PartitionState, Position } from './partition-state.ts'
 
 type Observed = Extract<PartitionEvent, { kind: 'observed' }>
@@ -84,13 +84,12 @@ const emptyEnd = targetOffset(0n)
 /** Identity first: offsets of another generation of the topic must never be compared with ours. */
 function check(position: Position, observed: Observed, context: DecideContext): Decision {
   const { source, target, cleanHandOver } = observed
-  const { scope, nowMs } = context
   if (
     target.topicId !== position.targetTopicId ||
     isBefore(target.logEndOffset, position.nextTargetOffset)
   ) {
-    const incident = targetReset(position, scope, nowMs, target.logEndOffset, target.topicId)
-    return halted(position, incident)
+    const found = { topicId: target.topicId, targetOffset: target.logEndOffset }
+    return halted(position, targetReset(position, found, context))
   }
   const drifted = isBefore(position.nextTargetOffset, target.logEndOffset)
   const anchored: Position = {
@@ -99,8 +98,8 @@ function check(position: Position, observed: Observed, context: DecideContext): 
     lastSeenLogEndOffset: source.logEndOffset,
   }
   // After a crash the records beyond the checkpoint are our own: no drift, but copied once more.
-  const drift =
-    drifted && cleanHandOver ? [targetDrifted(position, scope, nowMs, target.logEndOffset)] : []
+  const found = { targetOffset: target.logEndOffset, foreignRecords: null }
+  const drift = drifted && cleanHandOver ? [targetDrifted(position, found, context)] : []
   const decision =
     source.topicId === position.sourceTopicId
       ? checkSameTopic(anchored, observed, context)
@@ -120,7 +119,8 @@ function checkSameTopic(position: Position, observed: Observed, context: DecideC
   // Only a leader that refused the fetch *and* reports a shorter log has lost records. Its high
   // watermark alone may lag behind for a moment after a clean election.
   if (isBefore(source.logEndOffset, at)) {
-    return halted(position, divergenceByLogEnd(position, source.logEndOffset, context))
+    const found = { kind: 'log-end' as const, logEndOffset: source.logEndOffset }
+    return halted(position, logDiverged(position, found, { ...context, resolution: 'open' }))
   }
   // In range and yet refused: the broker could not tell the end offset of our epoch
   // (Partition.readRecords), for example because its epoch cache was emptied with the
@@ -139,19 +139,11 @@ function next(position: Position, source: SourceObservation): Command[] {
 function truncated(
   position: Position,
   source: SourceObservation,
-  { scope, policies, nowMs }: DecideContext,
+  context: DecideContext,
 ): Decision {
-  const goesOn = policies.onTruncation === 'continue'
-  const incident = partitionIncident(scope, {
-    kind: 'log-truncated',
-    occurrence: [...generationOf(position), position.nextSourceOffset],
-    resolution: goesOn ? 'continued' : 'open',
-    detectedAtMs: nowMs,
-    expectedOffset: position.nextSourceOffset,
-    foundOffset: source.logStartOffset,
-    lostRecordsMax: lostBetween(position.nextSourceOffset, source.logStartOffset),
-    evidence: { topicId: source.topicId, logEndOffset: String(source.logEndOffset) },
-  })
+  const goesOn = context.policies.onTruncation === 'continue'
+  const resolution = goesOn ? 'continued' : 'open'
+  const incident = logTruncated(position, source, { ...context, resolution })
   return goesOn
     ? restarted(position, source.logStartOffset, source, incident)
     : halted(position, incident)
@@ -161,15 +153,12 @@ function reset(
   left: Position,
   anchored: Position,
   source: SourceObservation,
-  { scope, policies, nowMs }: DecideContext,
+  context: DecideContext,
 ): Decision {
-  const goesOn = policies.onReset === 'resume'
+  const goesOn = context.policies.onReset === 'resume'
   const found = { topicId: source.topicId, nextSourceOffset: source.logStartOffset }
-  const incident = topicReset(left, found, {
-    scope,
-    nowMs,
-    resolution: goesOn ? 'continued' : 'open',
-  })
+  const resolution = goesOn ? 'continued' : 'open'
+  const incident = topicReset(left, found, { ...context, resolution })
   if (!goesOn)
     return halted({ ...anchored, lastSeenLogEndOffset: left.lastSeenLogEndOffset }, incident)
   const renewed = { ...anchored, sourceTopicId: source.topicId }

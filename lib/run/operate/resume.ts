@@ -13,8 +13,8 @@ import {
   sourceOffset,
   targetOffset,
 } from '../../core/offset.ts'
-import { topicReset } from '../../core/partition/detected-incident.ts'
 import { historyBefore } from '../../core/partition/epoch-history.ts'
+import { topicReset } from '../../core/partition/incidents.ts'
 import type { PartitionState, Position } from '../../core/partition/partition-state.ts'
 import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
