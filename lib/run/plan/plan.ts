@@ -5,6 +5,7 @@
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { type Incident, isOpenFor } from '../../core/incident.ts'
+import { needsRecovery } from '../../core/partition/crash-recovery.ts'
 import { decide } from '../../core/partition/decide.ts'
 import type { Decision, PartitionEvent } from '../../core/partition/decision.ts'
 import type { PartitionState } from '../../core/partition/partition-state.ts'
@@ -144,15 +145,18 @@ function planPartition(context: PlanContext, planned: FlowPartition): PartitionP
     const detail = target.kind === 'unobserved' ? target.detail : 'its standby partition is missing'
     return { ...known, kind: 'unobserved', detail }
   }
+  // A lease that ran out was never released, or the target holds more than the checkpoint says: a
+  // run finds out how far the partition was copied before it decides.
+  const isLeftBehind =
+    heldUntilMs !== null || (event.kind === 'observed' && needsRecovery(state, event))
+  if (isLeftBehind) return { ...known, kind: 'work' }
   const scope = { flow: flow.name, ...at }
-  const decision = decide(state, event, { scope, policies: flow, nowMs })
-  // A lease that ran out was never released: somebody must find out how far its owner came.
-  return { ...known, kind: kindOf(decision, heldUntilMs !== null) }
+  return { ...known, kind: kindOf(decide(state, event, { scope, policies: flow, nowMs })) }
 }
 
-function kindOf(decision: Decision, neverReleased: boolean): PartitionPlan['kind'] {
+function kindOf(decision: Decision): PartitionPlan['kind'] {
   const writes = decision.commands.some(command => command.kind !== 'stop')
-  if (writes || decision.incidents.length > 0 || neverReleased) return 'work'
+  if (writes || decision.incidents.length > 0) return 'work'
   const stop = decision.commands.find(command => command.kind === 'stop')
   switch (stop?.outcome) {
     case undefined:
@@ -173,7 +177,7 @@ function eventOf(
 ): PartitionEvent | null {
   if (source.kind === 'missing') return { kind: 'source-missing', recreatedAs: source.topicId }
   if (target.kind !== 'seen') return null
-  // Foreign records on the target count as work; whether the last owner crashed shows in the lease.
+  // Whether the last owner crashed is told by its lease.
   const found = { cleanHandOver: true, fetchWasOutOfRange: false, topicIsKnown }
   return observedEvent(source, target, found)
 }
