@@ -170,12 +170,13 @@ async function findBehindTarget(
   seen: { readonly source: SeenLog; readonly target: SeenLog },
 ): Promise<Extract<Progress, { kind: 'reached' }>> {
   const { flow, at, keepLease: beforeFetch } = input
-  const { partition } = at
-  const found = await findProgress({ source, target, flow, beforeFetch }, { ...seen, partition })
+  const targetTopic = targetTopicName(flow, at.topic)
+  const deps = { source, target, flow, beforeFetch }
+  const found = await findProgress(deps, { ...seen, at, targetTopic })
   if (found.kind === 'reached') return found
   throw refuse(
     at,
-    `stays halted: how far its standby ${targetTopicName(flow, at.topic)} on ${target.name} is cannot be told ` +
+    `stays halted: how far its standby ${targetTopic} on ${target.name} is cannot be told ` +
       `from what it holds: ${found.detail}`,
     'say where to go on: --from OFFSET (of the source), or --from log-start, which copies everything ' +
       'the source holds behind what is there',
