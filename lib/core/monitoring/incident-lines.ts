@@ -3,6 +3,7 @@
 // sentence ends with what to run next, because it is read at 3 a.m.
 
 import type { Incident } from '../incident.ts'
+import { partitionName } from '../topic-partition.ts'
 
 export type LogLine = {
   readonly level: 'critical' | 'error' | 'warn' | 'info'
@@ -11,7 +12,7 @@ export type LogLine = {
 
 /** What to say when an incident is stored, in order. */
 export function incidentLines(incident: Incident): LogLine[] {
-  const name = partitionName(incident)
+  const name = nameOf(incident)
   const expected = incident.expectedOffset ?? 'unknown'
   const found = incident.foundOffset ?? 'nothing'
   switch (incident.kind) {
@@ -126,13 +127,14 @@ export function recoveredFromResetLine(scope: {
   return {
     level: 'info',
     text:
-      `Successfully recovered from topic reset for ${scope.topic}-${scope.partition}. Replication stands at ` +
+      `Successfully recovered from topic reset for ${partitionName(scope)}. Replication stands at ` +
       `offset ${scope.nextSourceOffset} of the new topic.`,
   }
 }
 
-function partitionName({ topic, partition }: Pick<Incident, 'topic' | 'partition'>): string {
-  return partition === null ? String(topic) : `${topic}-${partition}`
+/** An incident of a whole topic or cluster has no partition. */
+function nameOf({ topic, partition }: Pick<Incident, 'topic' | 'partition'>): string {
+  return topic === null || partition === null ? String(topic) : partitionName({ topic, partition })
 }
 
 function resumeName({ topic, partition, flow }: Incident): string {

@@ -1,5 +1,7 @@
 // Owns how partitions with work become shards: one shard is what one `replicate` invocation gets.
 
+import { byTopicAndPartition } from '../topic-partition.ts'
+
 export type Work = {
   readonly topic: string
   readonly partition: number
@@ -36,6 +38,5 @@ export function packShards<W extends Work>(work: readonly W[], limits: ShardLimi
 
 function byLagThenName(left: Work, right: Work): number {
   if (left.lagRecords !== right.lagRecords) return left.lagRecords > right.lagRecords ? -1 : 1
-  if (left.topic !== right.topic) return left.topic < right.topic ? -1 : 1
-  return left.partition - right.partition
+  return byTopicAndPartition(left, right)
 }

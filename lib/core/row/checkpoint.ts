@@ -24,6 +24,7 @@ import {
   type Producer,
   positionOf,
 } from '../partition/partition-state.ts'
+import { byTopicAndPartition } from '../topic-partition.ts'
 import {
   type Attribute,
   CorruptRowError,
@@ -181,15 +182,6 @@ export function readLeaseHolder(row: StoredRow): { owner: string; untilMs: numbe
 /** True when the present owner found the lease free: never held, or released in good order. */
 export function leaseWasFree(row: StoredRow): boolean {
   return rowReader(row).number('previousLeaseUntilMs') === 0
-}
-
-/** For sorting. Not the order of the sort keys: there `a-b/` comes before `a/`. */
-export function byTopicAndPartition(
-  left: Pick<PartitionKey, 'topic' | 'partition'>,
-  right: Pick<PartitionKey, 'topic' | 'partition'>,
-): number {
-  if (left.topic !== right.topic) return left.topic < right.topic ? -1 : 1
-  return left.partition - right.partition
 }
 
 function readState(read: RowReader): PartitionState {

@@ -4,8 +4,9 @@
 // could not be seen makes a partition unobserved, and gives no number.
 
 import { behindMsMin, stalledAfterMs } from '../config/defaults.ts'
-import { type PartitionState, positionOf } from '../partition/partition-state.ts'
+import { type PartitionState, positionOf, stateOf } from '../partition/partition-state.ts'
 import { isLeaseLive } from '../replicate/budget.ts'
+import { partitionName } from '../topic-partition.ts'
 import { headroomMs, type OldestBatch, type TopicRetention } from './retention.ts'
 
 export type WatchedSource =
@@ -183,17 +184,13 @@ function differenceOf(
     : null
 }
 
-function stateOf(row: Exclude<WatchedRow, { kind: 'corrupt' }>): PartitionState {
-  return row.kind === 'checkpoint' ? row.state : { kind: 'unstarted' }
-}
-
 /** What a person is told of a difference, and what to run. */
 export function differenceText(
   difference: Difference,
   at: { readonly flow: string; readonly topic: string; readonly partition: number },
 ): string {
   return (
-    `${at.topic}-${at.partition}: ${whatIs(difference)} No incident says so: does replication run? ` +
+    `${partitionName(at)}: ${whatIs(difference)} No incident says so: does replication run? ` +
     `Look with gapless status --flow ${at.flow} and gapless incidents --flow ${at.flow}`
   )
 }

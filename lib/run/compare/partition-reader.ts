@@ -3,12 +3,13 @@
 // (replicate/fetch-loop.ts), nor which batches of the source are to be copied (candidates.ts).
 
 import type { SourceOffset, TargetOffset } from '../../core/offset.ts'
+import { partitionName } from '../../core/topic-partition.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 import type { FetchedPartition, IsolationLevel } from '../../kafka/01-fetch.ts'
 import { errorName } from '../../kafka/error-codes.ts'
 import { nextOffsetAfter, type RecordBatch, readRecordBatches } from '../../kafka/record-batch.ts'
-import { type Leader, partitionName } from '../observe/logs.ts'
+import type { Leader } from '../observe/logs.ts'
 
 export type OnePartition = {
   readonly cluster: Cluster

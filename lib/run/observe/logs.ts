@@ -4,6 +4,7 @@
 
 import { assert } from '../../core/assert.ts'
 import { dispositionOf } from '../../core/replicate/error-disposition.ts'
+import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
 import type {
   Cluster,
   LeaderPartition,
@@ -11,8 +12,6 @@ import type {
   TopicDescription,
 } from '../../io/cluster/cluster.ts'
 import { BrokerFailure, type UnobservedReason } from '../../io/failure/broker-failure.ts'
-
-export type TopicPartition = { readonly topic: string; readonly partition: number }
 
 export type Leader = { readonly leaderId: number; readonly leaderEpoch: number }
 
@@ -54,10 +53,6 @@ export function pointOf(view: SeenLog, point: LogPoint): bigint {
 
 export type LogViews = {
   of(partition: TopicPartition): LogView
-}
-
-export function partitionName({ topic, partition }: TopicPartition): string {
-  return `${topic}-${partition}`
 }
 
 /** Looks at `points` of every partition. Never throws for what a cluster answers, or does not. */

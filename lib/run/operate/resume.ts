@@ -16,11 +16,12 @@ import {
 import { historyBefore } from '../../core/partition/epoch-history.ts'
 import { topicReset } from '../../core/partition/incidents.ts'
 import type { PartitionState, Position } from '../../core/partition/partition-state.ts'
+import type { TopicPartition } from '../../core/topic-partition.ts'
 import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { CheckpointStore, IncidentStore } from '../../io/table/stores.ts'
 import { findProgress, type OffsetRange, type Progress } from '../compare/standby-progress.ts'
-import { observeLogs, pointOf, type SeenLog, type TopicPartition } from '../observe/logs.ts'
+import { observeLogs, pointOf, type SeenLog } from '../observe/logs.ts'
 import {
   createLeaseKeeper,
   type Held,

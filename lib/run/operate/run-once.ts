@@ -4,9 +4,8 @@
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { packShards } from '../../core/replicate/shard-packing.ts'
-import { byTopicAndPartition } from '../../core/row/checkpoint.ts'
+import { byTopicAndPartition, partitionName } from '../../core/topic-partition.ts'
 import type { ObservationFailure } from '../observe/logs.ts'
-import { partitionName } from '../observe/logs.ts'
 import type { Outcome, PartitionReport } from '../partition/partition-run.ts'
 import type { ReplicateDeps } from '../partition/shard-run.ts'
 import {

@@ -8,10 +8,11 @@ import { type Incident, isOpenFor } from '../../core/incident.ts'
 import { needsRecovery } from '../../core/partition/crash-recovery.ts'
 import { decide } from '../../core/partition/decide.ts'
 import type { Decision, PartitionEvent } from '../../core/partition/decision.ts'
-import type { PartitionState } from '../../core/partition/partition-state.ts'
+import { type PartitionState, stateOf } from '../../core/partition/partition-state.ts'
 import { isLeaseLive } from '../../core/replicate/budget.ts'
 import type { Work } from '../../core/replicate/shard-packing.ts'
 import { corruptIncidentText } from '../../core/row/incident-row.ts'
+import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { CheckpointStore } from '../../io/table/stores.ts'
 import { observeBoth, onTarget } from '../observe/both-clusters.ts'
@@ -19,11 +20,10 @@ import {
   type FlowPartition,
   joinPartitions,
   lagOf,
-  stateOf,
   unnamedText,
 } from '../observe/flow-partitions.ts'
 import { findTopics } from '../observe/flow-topics.ts'
-import type { LogView, LogViews, ObservationFailure, TopicPartition } from '../observe/logs.ts'
+import type { LogView, LogViews, ObservationFailure } from '../observe/logs.ts'
 import { observedEvent } from '../observe/observed-event.ts'
 import { reportFindings, resolveAnswered, type UnobservedDeps } from '../observe/unobserved.ts'
 import { ensureTargetTopics, type StandbyTopicsDeps } from './standby-topics.ts'
@@ -130,7 +130,7 @@ function planPartition(context: PlanContext, planned: FlowPartition): PartitionP
     return { ...common, ...unknown, kind: 'unobserved', detail: row.detail }
   }
   const state = stateOf(row)
-  const lease = row.kind === 'checkpoint' ? row.checkpoint.lease : null
+  const lease = row.kind === 'checkpoint' ? row.lease : null
   const heldUntilMs = lease?.untilMs ?? null
   const known = { ...common, state, heldUntilMs }
   if (lease !== null && isLeaseLive(heldUntilMs, nowMs)) {
@@ -199,7 +199,7 @@ function sayHalted(
       kind === 'halted'
         ? `To go on: gapless resume ${topic}:${partition} --flow ${flow}`
         : 'It goes on by itself when the topic is back.'
-    const text = `${topic}-${partition} is ${kind} by ${incident?.kind ?? 'an incident'} (${id}). ${next}`
+    const text = `${partitionName({ topic, partition })} is ${kind} by ${incident?.kind ?? 'an incident'} (${id}). ${next}`
     log({ level: 'error', text })
   }
 }

@@ -8,6 +8,7 @@ import { isBefore, laterOf, targetOffset } from '../../core/offset.ts'
 import { canCompare, transactionalId } from '../../core/partition/crash-recovery.ts'
 import type { CrashRecovery, SourceObservation } from '../../core/partition/decision.ts'
 import { type Position, type Producer, positionOf } from '../../core/partition/partition-state.ts'
+import { partitionName } from '../../core/topic-partition.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 import {
   isControlBatch,
@@ -18,7 +19,7 @@ import {
 import { createCandidates } from '../compare/candidates.ts'
 import { type Candidates, createComparison } from '../compare/comparison.ts'
 import { createLogReader, type OnePartition, readBatches } from '../compare/partition-reader.ts'
-import { type Leader, partitionName } from '../observe/logs.ts'
+import type { Leader } from '../observe/logs.ts'
 import { decideFor, perform, saveCheckpoint } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'

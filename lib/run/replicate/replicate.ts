@@ -8,10 +8,14 @@ import { metricsIntervalMs, tableWritesInFlightMax } from '../../core/config/def
 import { targetTopicName } from '../../core/config/topic-selection.ts'
 import { isCheckpointDue, leaseUntilMs } from '../../core/replicate/budget.ts'
 import type { Predecessor } from '../../core/replicate/hand-over.ts'
-import { byTopicAndPartition } from '../../core/row/checkpoint.ts'
+import {
+  byTopicAndPartition,
+  partitionName,
+  type TopicPartition,
+} from '../../core/topic-partition.ts'
 import type { Acquisition } from '../../io/table/stores.ts'
 import { concurrently } from '../concurrently.ts'
-import { type ObservationFailure, partitionName, type TopicPartition } from '../observe/logs.ts'
+import type { ObservationFailure } from '../observe/logs.ts'
 import { reportFindings, resolveCopied } from '../observe/unobserved.ts'
 import { finish, guarded, saveCheckpoint, start } from '../partition/partition-effects.ts'
 import {

@@ -3,6 +3,7 @@
 // byte, which a broker answers with the whole first batch (KIP-74).
 
 import { oldestReadsInFlightMax } from '../../core/config/defaults.ts'
+import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
 import type { Oldest } from '../../core/watch/partition-health.ts'
 import { readRetention, retentionConfigs, type TopicRetention } from '../../core/watch/retention.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
@@ -11,7 +12,7 @@ import { DecodeError } from '../../kafka/decode-error.ts'
 import { readRecordBatches } from '../../kafka/record-batch.ts'
 import { askPartition } from '../compare/partition-reader.ts'
 import { concurrently } from '../concurrently.ts'
-import { partitionName, type SeenLog, type TopicPartition, unobserved } from '../observe/logs.ts'
+import { type SeenLog, unobserved } from '../observe/logs.ts'
 
 export type ReadPosition = TopicPartition & { readonly view: SeenLog; readonly from: bigint }
 
