@@ -184,11 +184,11 @@ function say(
   const already = found.nextSourceOffset > left.nextSourceOffset
   if (run.cleanHandOver && !already) return
   const why = run.cleanHandOver
-    ? 'whose standby holds more than its checkpoint knew'
-    : 'after a run that did not end in good order'
+    ? 'from records on the standby that its checkpoint does not count'
+    : 'after an unreleased lease'
   const how = already
     ? `source offsets ${left.nextSourceOffset} to ${found.nextSourceOffset - 1n} are on the standby already`
-    : 'nothing of it was beyond the checkpoint'
-  const text = `Taking over ${partitionName(run.key)} ${why}: ${how}, copying goes on at ${found.nextSourceOffset}.`
+    : 'the standby holds no source records past the checkpoint'
+  const text = `Recovering ${partitionName(run.key)} ${why}: ${how}; copying goes on at source offset ${found.nextSourceOffset}.`
   shard.log({ level: 'warn', text })
 }

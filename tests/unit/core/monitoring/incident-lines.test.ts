@@ -120,5 +120,5 @@ test('every incident that the core raises is said with every number in it', () =
     }
   }
   const unobserved: readonly IncidentKind[] = ['authorization-denied', 'unreachable']
-  expect(kinds).toEqual(new Set(incidentKinds).difference(new Set(unobserved)))
+  expect(kinds).toEqual(new Set(incidentKinds.filter(each => !unobserved.includes(each))))
 })
