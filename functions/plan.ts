@@ -5,6 +5,7 @@
 import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware'
 import middy from '@middy/core'
 import type { FlowConfig } from '../lib/core/config/config.ts'
+import { errorText } from '../lib/core/error-text.ts'
 import { packShards } from '../lib/core/replicate/shard-packing.ts'
 import { createFunctionInvoker, invocationOf } from '../lib/io/function-invoker.ts'
 import { type PartitionWork, type Plan, planFlow, workOf } from '../lib/run/plan/plan.ts'
@@ -36,7 +37,7 @@ async function run(): Promise<PlanAnswer> {
     } catch (error) {
       // A flow whose table or cluster fails must not keep the others from their tick. The failure
       // is thrown below.
-      failures.push(`flow ${flow.name}: ${error instanceof Error ? error.message : String(error)}`)
+      failures.push(`flow ${flow.name}: ${errorText(error)}`)
     }
     metrics.flow(flow.name, planMetrics({ errors: failures.length - before }))
   }

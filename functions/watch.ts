@@ -6,6 +6,7 @@
 import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware'
 import middy from '@middy/core'
 import type { FlowConfig } from '../lib/core/config/config.ts'
+import { errorText } from '../lib/core/error-text.ts'
 import { createNotify } from '../lib/io/alert-topic.ts'
 import { notifyIncidents } from '../lib/run/watch/notify.ts'
 import { watchFlow } from '../lib/run/watch/watch.ts'
@@ -37,7 +38,7 @@ async function run(): Promise<WatchAnswer> {
         flows.push(await look(flow))
       } catch (error) {
         // A flow that fails must not keep the others unobserved. The failure is thrown below.
-        const detail = error instanceof Error ? error.message : String(error)
+        const detail = errorText(error)
         failures.push(`flow ${flow.name}: ${detail}`)
         metrics.flow(flow.name, { Errors: 1 })
       }

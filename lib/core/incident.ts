@@ -3,7 +3,7 @@
 // Does not own when an incident is raised (decide.ts) nor how it is stored
 // (io/table/incident-store.ts).
 
-import { offsetsBetween, type SourceOffset, type TargetOffset } from './offset.ts'
+import type { SourceOffset, TargetOffset } from './offset.ts'
 
 export const incidentKinds = [
   'log-truncated',
@@ -60,65 +60,6 @@ export type PartitionScope = {
   readonly partition: number
 }
 
-type Draft = Omit<Incident, 'id' | 'flow' | 'topic' | 'partition'> & {
-  /** What tells this occurrence from another one of the same kind in the same partition. */
-  readonly occurrence: readonly (string | bigint)[]
-}
-
-/**
- * An incident of one partition, its id made from what happened rather than from when it was
- * noticed.
- */
-export function partitionIncident(scope: PartitionScope, draft: Draft): Incident {
-  const { occurrence, ...rest } = draft
-  const { flow, topic, partition } = scope
-  return {
-    ...rest,
-    flow,
-    topic,
-    partition,
-    id: [draft.kind, topic, partition, ...occurrence].join(':'),
-  }
-}
-
-/**
- * A cluster, or a topic of it, that cannot be observed. One per episode:
- * the id carries when it began.
- */
-export function unobservedIncident(input: {
-  readonly kind: 'unreachable' | 'authorization-denied'
-  readonly flow: string
-  readonly cluster: string
-  readonly topic: string | null
-  readonly detail: string
-  /** Whom the cluster takes us for, where a permission is missing and it is known. */
-  readonly principal?: string | null
-  readonly detectedAtMs: number
-  /** A denial of a fetch or a produce: only another one that succeeds shows that it is over. */
-  readonly foundCopying?: boolean
-}): Incident {
-  const { kind, flow, cluster, topic, detail, detectedAtMs, foundCopying = false } = input
-  const principal = kind === 'authorization-denied' ? (input.principal ?? null) : null
-  return {
-    id: [kind, cluster, ...(topic === null ? [] : [topic]), detectedAtMs].join(':'),
-    kind,
-    flow,
-    topic,
-    partition: null,
-    resolution: 'open',
-    detectedAtMs,
-    expectedOffset: null,
-    foundOffset: null,
-    lostRecordsMax: null,
-    evidence: {
-      cluster,
-      detail,
-      ...(principal === null ? {} : { principal }),
-      ...(foundCopying ? { found: 'copying' } : {}),
-    },
-  }
-}
-
 /**
  * True for silence that looking at the cluster does not notice: a permission to
  * read or write that is missing.
@@ -150,9 +91,4 @@ export function lostRange(incident: Incident): { from: bigint; to: bigint } | nu
   if (incident.kind !== 'log-truncated') return null
   if (incident.expectedOffset === null || incident.foundOffset === null) return null
   return { from: incident.expectedOffset, to: incident.foundOffset }
-}
-
-/** The number of source offsets in `[from, to)`, as `lostRecordsMax` wants it. */
-export function lostBetween(from: SourceOffset, to: SourceOffset): bigint {
-  return offsetsBetween(from, to)
 }

@@ -3,6 +3,7 @@
 // one would end that process.
 
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda'
+import { errorText } from '../core/error-text.ts'
 
 export type InvocationType = 'Event' | 'RequestResponse'
 
@@ -59,7 +60,7 @@ export function createFunctionInvoker(input: {
       if (answer.FunctionError === undefined) return { kind: 'succeeded' }
       return { kind: 'failed', detail: answer.Payload?.transformToString() ?? answer.FunctionError }
     } catch (error) {
-      const why = error instanceof Error ? error.message : String(error)
+      const why = errorText(error)
       return { kind: 'failed', detail: `cannot invoke ${functionName}: ${why}` }
     }
   }

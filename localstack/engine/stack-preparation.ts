@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { DynamoDBClient, ListTablesCommand } from '@aws-sdk/client-dynamodb'
 import { type Admin, Kafka, logLevel } from 'kafkajs'
+import { errorText } from '../../lib/core/error-text.ts'
 import { runCommand } from '../processes/os-process.ts'
 import { type Report, StackError } from '../processes/stack-error.ts'
 import {
@@ -60,7 +61,7 @@ async function waitForTables(settings: StackSettings): Promise<void> {
   try {
     await client.send(new ListTablesCommand({ Limit: 1 }))
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = errorText(error)
     throw new StackError(
       `DynamoDB at ${endpoint} did not answer within ${tablesAnswerMs / 1_000} s: ${reason}.`,
       'See "npm run stack -- logs aws".',
@@ -100,7 +101,7 @@ export async function createCommitLog(settings: StackSettings, report: Report): 
     if (created)
       report(`Created topic ${commitLogTopic} on the primary (1 partition, 60 s retention)`)
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error)
+    const reason = errorText(error)
     throw new StackError(
       `Topic ${commitLogTopic} could not be created on ${address}: ${reason}.`,
       'See "npm run stack -- logs primary".',

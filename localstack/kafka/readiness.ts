@@ -2,6 +2,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises'
 import { Kafka, logLevel } from 'kafkajs'
+import { errorText } from '../../lib/core/error-text.ts'
 import { isPortOpen, localAddress } from '../processes/ports.ts'
 
 const pollMs = 100
@@ -57,7 +58,7 @@ export async function askBroker(port: number): Promise<BrokerAnswer> {
     })
     return { kind: 'ready', clusterId }
   } catch (error) {
-    return { kind: 'silent', reason: error instanceof Error ? error.message : String(error) }
+    return { kind: 'silent', reason: errorText(error) }
   } finally {
     await admin.disconnect()
   }

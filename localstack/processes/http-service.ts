@@ -3,6 +3,7 @@
 
 import { readFile } from 'node:fs/promises'
 import { setTimeout as delay } from 'node:timers/promises'
+import { errorText } from '../../lib/core/error-text.ts'
 import {
   killProcess,
   type OnSpawn,
@@ -101,5 +102,5 @@ async function findReason(logFile: string, error: unknown): Promise<string> {
   const lines = (await readFile(logFile, 'utf8')).split('\n').map(line => line.trim())
   const bind = lines.findLast(line => /address already in use/i.test(line))
   const exception = lines.findLast(line => /^(Caused by: )?[\w.]+(Error|Exception)\b/.test(line))
-  return bind ?? exception ?? (error instanceof Error ? error.message : String(error))
+  return bind ?? exception ?? errorText(error)
 }

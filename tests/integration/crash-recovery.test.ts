@@ -31,9 +31,7 @@ const many = records(0, 3000)
 const overrides = { budgets: { ...smallBudgets, ...shortLeases, checkpointIntervalMs: 100 } }
 
 const waits = expect.stringMatching(/^Waiting \d+ s for the lease of another run to end /)
-const takesOver = expect.stringMatching(
-  /^Taking over .*-0 after a run that did not end in good order/,
-)
+const takesOver = expect.stringMatching(/^Recovering .*-0 after an unreleased lease/)
 
 // At once, because every one of them waits for a lease.
 test.concurrent.each([

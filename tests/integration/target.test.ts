@@ -1,4 +1,4 @@
-// The standby side: somebody else writes there, its topic is recreated, or it refuses what the
+// The standby side: another producer writes there, its topic is recreated, or it refuses what the
 // primary has. Each one is named, nothing is guessed, and an operator gets everything across in the
 // end. And a primary whose batches begin to need writing anew.
 
@@ -115,7 +115,7 @@ test.each([
     }
     expect(textsOf(result)).toContainEqual(
       expect.stringMatching(
-        /^CRITICAL: Standby topic was recreated or cut for .*--from log-start$/,
+        /^CRITICAL: Standby topic was recreated or shortened for .*--from log-start$/,
       ),
     )
     expect(await world.readStandby(topic)).toEqual([])

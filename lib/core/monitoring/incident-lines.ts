@@ -1,17 +1,18 @@
-// Owns the sentences about incidents. The first lines of truncation and reset are matched by alert
-// rules that exist already: their wording is part of the contract and must not change. Every
-// sentence ends with what to run next, because it is read at 3 a.m.
+// Owns the sentences about incidents. Existing alert rules match the first lines of a truncation and
+// of a reset, so their wording is a contract and must not change. A sentence about an open incident
+// ends with the command to run next, because operators read it at 3 a.m.
 
 import type { Incident } from '../incident.ts'
+import { partitionName } from '../topic-partition.ts'
 
 export type LogLine = {
   readonly level: 'critical' | 'error' | 'warn' | 'info'
   readonly text: string
 }
 
-/** What to say when an incident is stored, in order. */
+/** The log lines for an incident that was just stored, in order. */
 export function incidentLines(incident: Incident): LogLine[] {
-  const name = partitionName(incident)
+  const name = nameOf(incident)
   const expected = incident.expectedOffset ?? 'unknown'
   const found = incident.foundOffset ?? 'nothing'
   switch (incident.kind) {
@@ -50,7 +51,7 @@ export function incidentLines(incident: Incident): LogLine[] {
           level: 'error',
           text:
             `Topic deleted on the source: ${name} (topic id ${evidence(incident, 'topicId')}). Replicated up to ` +
-            `offset ${expected}. The standby topic is kept as it is; replication waits for the topic to return.`,
+            `offset ${expected}. The standby topic is kept; replication goes on when the topic exists again.`,
         },
       ]
     case 'log-diverged':
@@ -68,7 +69,8 @@ export function incidentLines(incident: Incident): LogLine[] {
           level: 'error',
           text:
             `Foreign records on the standby for ${name}. Expected target offset ${expected}, but got ${found}: ` +
-            `somebody else writes to this topic. Replication goes on behind them.`,
+            'another producer writes to this topic. Replication goes on after its records; find that ' +
+            'producer and revoke its permission to write.',
         },
       ]
     case 'target-reset':
@@ -76,9 +78,10 @@ export function incidentLines(incident: Incident): LogLine[] {
         {
           level: 'critical',
           text:
-            `CRITICAL: Standby topic was recreated or cut for ${name}. Expected target offset ${expected}, but ` +
-            `its log ends at ${found}. Records replicated before are gone from the standby. ${after(incident)} ` +
-            `To copy everything again: gapless resume ${resumeName(incident)} --from log-start`,
+            `CRITICAL: Standby topic was recreated or shortened for ${name}. Expected target offset ${expected}, ` +
+            `but its log ends at ${found}. Replicated records are gone from the standby. ${after(incident)} ` +
+            '(copies only new records). To copy everything that the source still holds: ' +
+            `gapless resume ${resumeName(incident)} --from log-start`,
         },
       ]
     case 'target-not-empty':
@@ -86,10 +89,10 @@ export function incidentLines(incident: Incident): LogLine[] {
         {
           level: 'critical',
           text:
-            `CRITICAL: Standby partition is not empty for ${name}, and the checkpoint table has no position of it. ` +
-            `Expected its log to end at offset ${expected}, but it ends at ${found}: the table was lost, or ` +
-            `somebody else wrote there. Nothing was copied. ${after(incident)} (finds out by its contents how ` +
-            'far the standby is; --from log-start copies everything behind what it holds)',
+            `CRITICAL: Standby partition is not empty for ${name}, and the checkpoint table has no row for it. ` +
+            `Expected its log to end at offset ${expected}, but it ends at ${found}: the row was lost, or ` +
+            `another producer wrote there. Nothing was copied. ${after(incident)} (compares the records of ` +
+            'both logs to find where to go on; --from log-start appends everything the source holds)',
         },
       ]
     case 'unsupported-batch':
@@ -111,13 +114,13 @@ export function incidentLines(incident: Incident): LogLine[] {
             `${incident.kind === 'unreachable' ? 'Unreachable' : 'Not authorized'}: cluster ` +
             `${evidence(incident, 'cluster')}${incident.topic === null ? '' : `, topic ${incident.topic}`}` +
             `${principalOf(incident)}, flow ` +
-            `${incident.flow}: ${evidence(incident, 'detail')}. Nothing is known of its partitions until it answers.`,
+            `${incident.flow}: ${evidence(incident, 'detail')}. Its partitions are unobserved until it answers.`,
         },
       ]
   }
 }
 
-/** Said once the first checkpoint of the new generation is stored. */
+/** Logged once the first checkpoint in the recreated topic is stored. */
 export function recoveredFromResetLine(scope: {
   readonly topic: string
   readonly partition: number
@@ -126,13 +129,14 @@ export function recoveredFromResetLine(scope: {
   return {
     level: 'info',
     text:
-      `Successfully recovered from topic reset for ${scope.topic}-${scope.partition}. Replication stands at ` +
+      `Successfully recovered from topic reset for ${partitionName(scope)}. Replication stands at ` +
       `offset ${scope.nextSourceOffset} of the new topic.`,
   }
 }
 
-function partitionName({ topic, partition }: Pick<Incident, 'topic' | 'partition'>): string {
-  return partition === null ? String(topic) : `${topic}-${partition}`
+/** An incident of a whole topic or cluster has no partition. */
+function nameOf({ topic, partition }: Pick<Incident, 'topic' | 'partition'>): string {
+  return topic === null || partition === null ? String(topic) : partitionName({ topic, partition })
 }
 
 function resumeName({ topic, partition, flow }: Incident): string {
@@ -143,12 +147,12 @@ function divergedRange(incident: Incident): string {
   const { expectedOffset: expected, foundOffset: found } = incident
   if (found === null) {
     return (
-      `The source's log was replaced from an offset on that no epoch tells, at ` +
-      `${evidence(incident, 'divergesAtOrBefore')} or before`
+      `The source log diverged at offset ${evidence(incident, 'divergesAtOrBefore')} or earlier; leader epochs ` +
+      'no longer tell where'
     )
   }
   return (
-    `The source's log was replaced from offset ${found} on; the standby holds records of ` +
+    `The source log diverged at offset ${found}; the standby holds records of source offsets ` +
     `[${found}, ${expected}) that the source no longer has${standbyRange(incident)}`
   )
 }
@@ -157,8 +161,8 @@ function standbyRange({ evidence: facts }: Incident): string {
   const { onlyOnTargetFrom: from, onlyOnTargetTo: to, onlyOnTargetFromIs: how } = facts
   if (from === undefined) return ''
   return how === 'exact'
-    ? `, at its own offsets [${from}, ${to})`
-    : `, not before its own offset ${from} and up to ${to}`
+    ? `, at standby offsets [${from}, ${to})`
+    : `, within standby offsets [${from}, ${to})`
 }
 
 function after(incident: Incident): string {

@@ -31,7 +31,7 @@ export function transactionalIdPrefix(flow: string): string {
 export function needsRecovery(
   state: PartitionState,
   seen: { readonly target: TargetObservation; readonly cleanHandOver: boolean },
-): state is Extract<PartitionState, { kind: 'replicating' | 'waiting' }> {
+): boolean {
   if (state.kind !== 'replicating' && state.kind !== 'waiting') return false
   const { target, cleanHandOver } = seen
   const { targetTopicId, nextTargetOffset } = state.position

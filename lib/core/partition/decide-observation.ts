@@ -3,8 +3,10 @@
 // one we wrote. The order of the checks matters and is explained at each; the rest of the
 // decisions are in decide.ts.
 
-import { type Incident, lostBetween, partitionIncident } from '../incident.ts'
+import { assert } from '../assert.ts'
+import type { Incident } from '../incident.ts'
 import { isBefore, type SourceOffset, targetOffset } from '../offset.ts'
+import { needsRecovery } from './crash-recovery.ts'
 import {
   type Command,
   type DecideContext,
@@ -14,14 +16,7 @@ import {
   type PartitionEvent,
   type SourceObservation,
 } from './decision.ts'
-import {
-  divergenceByLogEnd,
-  generationOf,
-  targetDrifted,
-  targetNotEmpty,
-  targetReset,
-  topicReset,
-} from './detected-incident.ts'
+import { logDiverged, logTruncated, targetNotEmpty, targetReset, topicReset } from './incidents.ts'
 import type { PartitionState, Position } from './partition-state.ts'
 
 type Observed = Extract<PartitionEvent, { kind: 'observed' }>
@@ -39,7 +34,7 @@ export function decideOnObservation(
     case 'waiting': {
       // The topic is back. Whether it is the same one is for the checks below; the
       // waiting is over either way.
-      const back = check(state.position, observed, context)
+      const back = check(state, observed, context)
       // Unless what is found now is that very incident: a reset that took this
       // partition away, and halts it.
       const isFoundAgain = back.incidents.some(incident => incident.id === state.incidentId)
@@ -47,7 +42,7 @@ export function decideOnObservation(
       return { ...back, commands: [...(isFoundAgain ? [] : resolved), ...saved(back.commands)] }
     }
     case 'replicating':
-      return check(state.position, observed, context)
+      return check(state, observed, context)
   }
 }
 
@@ -81,36 +76,28 @@ function start(observed: Observed, context: DecideContext): Decision {
 /** Where the log of a partition ends to which nothing was ever appended. */
 const emptyEnd = targetOffset(0n)
 
-/** Identity first: offsets of another generation of the topic must never be compared with ours. */
-function check(position: Position, observed: Observed, context: DecideContext): Decision {
-  const { source, target, cleanHandOver } = observed
-  const { scope, nowMs } = context
+/**
+ * Identity first: offsets of another generation of the topic must never be compared with ours. A
+ * target that may hold more than the checkpoint says is recovered before anything is decided
+ * (`needsRecovery`): only then is its log end the offset of our next record.
+ */
+function check(state: Left, observed: Observed, context: DecideContext): Decision {
+  assert(!needsRecovery(state, observed), 'decided about a target that must be recovered first')
+  const { position } = state
+  const { source, target } = observed
   if (
     target.topicId !== position.targetTopicId ||
     isBefore(target.logEndOffset, position.nextTargetOffset)
   ) {
-    const incident = targetReset(position, scope, nowMs, target.logEndOffset, target.topicId)
-    return halted(position, incident)
+    const found = { topicId: target.topicId, targetOffset: target.logEndOffset }
+    return halted(position, targetReset(position, found, context))
   }
-  const drifted = isBefore(position.nextTargetOffset, target.logEndOffset)
-  const anchored: Position = {
-    ...position,
-    nextTargetOffset: target.logEndOffset,
-    lastSeenLogEndOffset: source.logEndOffset,
-  }
-  // After a crash the records beyond the checkpoint are our own: no drift, but copied once more.
-  const drift =
-    drifted && cleanHandOver ? [targetDrifted(position, scope, nowMs, target.logEndOffset)] : []
-  const decision =
-    source.topicId === position.sourceTopicId
-      ? checkSameTopic(anchored, observed, context)
-      : reset(position, anchored, source, context)
-  return {
-    ...decision,
-    incidents: [...drift, ...decision.incidents],
-    commands: drifted ? saved(decision.commands) : decision.commands,
-  }
+  if (source.topicId !== position.sourceTopicId) return reset(position, source, context)
+  const seen = { ...position, lastSeenLogEndOffset: source.logEndOffset }
+  return checkSameTopic(seen, observed, context)
 }
+
+type Left = Extract<PartitionState, { kind: 'replicating' | 'waiting' }>
 
 function checkSameTopic(position: Position, observed: Observed, context: DecideContext): Decision {
   const { source, fetchWasOutOfRange } = observed
@@ -120,7 +107,8 @@ function checkSameTopic(position: Position, observed: Observed, context: DecideC
   // Only a leader that refused the fetch *and* reports a shorter log has lost records. Its high
   // watermark alone may lag behind for a moment after a clean election.
   if (isBefore(source.logEndOffset, at)) {
-    return halted(position, divergenceByLogEnd(position, source.logEndOffset, context))
+    const found = { kind: 'log-end' as const, logEndOffset: source.logEndOffset }
+    return halted(position, logDiverged(position, found, { ...context, resolution: 'open' }))
   }
   // In range and yet refused: the broker could not tell the end offset of our epoch
   // (Partition.readRecords), for example because its epoch cache was emptied with the
@@ -139,40 +127,24 @@ function next(position: Position, source: SourceObservation): Command[] {
 function truncated(
   position: Position,
   source: SourceObservation,
-  { scope, policies, nowMs }: DecideContext,
+  context: DecideContext,
 ): Decision {
-  const goesOn = policies.onTruncation === 'continue'
-  const incident = partitionIncident(scope, {
-    kind: 'log-truncated',
-    occurrence: [...generationOf(position), position.nextSourceOffset],
-    resolution: goesOn ? 'continued' : 'open',
-    detectedAtMs: nowMs,
-    expectedOffset: position.nextSourceOffset,
-    foundOffset: source.logStartOffset,
-    lostRecordsMax: lostBetween(position.nextSourceOffset, source.logStartOffset),
-    evidence: { topicId: source.topicId, logEndOffset: String(source.logEndOffset) },
-  })
+  const goesOn = context.policies.onTruncation === 'continue'
+  const resolution = goesOn ? 'continued' : 'open'
+  const incident = logTruncated(position, source, { ...context, resolution })
   return goesOn
     ? restarted(position, source.logStartOffset, source, incident)
     : halted(position, incident)
 }
 
-function reset(
-  left: Position,
-  anchored: Position,
-  source: SourceObservation,
-  { scope, policies, nowMs }: DecideContext,
-): Decision {
-  const goesOn = policies.onReset === 'resume'
+function reset(left: Position, source: SourceObservation, context: DecideContext): Decision {
+  const goesOn = context.policies.onReset === 'resume'
   const found = { topicId: source.topicId, nextSourceOffset: source.logStartOffset }
-  const incident = topicReset(left, found, {
-    scope,
-    nowMs,
-    resolution: goesOn ? 'continued' : 'open',
-  })
-  if (!goesOn)
-    return halted({ ...anchored, lastSeenLogEndOffset: left.lastSeenLogEndOffset }, incident)
-  const renewed = { ...anchored, sourceTopicId: source.topicId }
+  const resolution = goesOn ? 'continued' : 'open'
+  const incident = topicReset(left, found, { ...context, resolution })
+  if (!goesOn) return halted(left, incident)
+  const lastSeenLogEndOffset = source.logEndOffset
+  const renewed = { ...left, sourceTopicId: source.topicId, lastSeenLogEndOffset }
   return restarted(renewed, source.logStartOffset, source, incident)
 }
 

@@ -7,10 +7,10 @@
 // markers and aborted data leave gaps in every healthy log.
 
 import { assert } from '../assert.ts'
-import { partitionIncident } from '../incident.ts'
 import { isBefore, type TargetOffset, targetOffsetAfter } from '../offset.ts'
 import { decideOnObservation } from './decide-observation.ts'
 import {
+  type Command,
   type DecideContext,
   type Decision,
   halted,
@@ -18,15 +18,16 @@ import {
   type PartitionEvent,
   type PartitionEventKind,
 } from './decision.ts'
+import { historyAfter, historyBefore } from './epoch-history.ts'
 import {
-  divergence,
-  generationOf,
-  knownUnreplicated,
+  logDiverged,
+  recordTooLarge,
   targetDrifted,
   targetReset,
-  unlocatedDivergence,
-} from './detected-incident.ts'
-import { historyAfter } from './epoch-history.ts'
+  topicDeleted,
+  topicReset,
+  unsupportedBatch,
+} from './incidents.ts'
 import {
   type PartitionState,
   type Position,
@@ -85,7 +86,7 @@ function whileReplicating(state: PartitionState, next: (position: Position) => D
 function decideOnMissing(
   state: PartitionState,
   recreatedAs: string | null,
-  { scope, nowMs }: DecideContext,
+  context: DecideContext,
 ): Decision {
   switch (state.kind) {
     case 'unstarted':
@@ -96,20 +97,14 @@ function decideOnMissing(
       return { state, incidents: [], commands: [{ kind: 'stop', outcome: 'waiting' }] }
     case 'replicating': {
       const { position } = state
-      const incident = partitionIncident(scope, {
-        kind: recreatedAs === null ? 'topic-deleted' : 'topic-reset',
-        occurrence: [position.sourceTopicId],
-        resolution: 'open',
-        detectedAtMs: nowMs,
-        expectedOffset: position.nextSourceOffset,
-        foundOffset: null,
-        lostRecordsMax: null,
-        evidence: {
-          topicId: position.sourceTopicId,
-          ...(recreatedAs === null ? {} : { recreatedAs, partition: 'gone' }),
-          ...knownUnreplicated(position),
-        },
-      })
+      const incident =
+        recreatedAs === null
+          ? topicDeleted(position, context)
+          : topicReset(
+              position,
+              { topicId: recreatedAs, nextSourceOffset: null },
+              { ...context, resolution: 'open' },
+            )
       return {
         state: { kind: 'waiting', position, incidentId: incident.id },
         incidents: [incident],
@@ -125,17 +120,28 @@ function decideOnDivergence(
   context: DecideContext,
 ): Decision {
   const { parting } = event
-  assert(!isBefore(position.nextSourceOffset, parting.sourceOffset), 'diverged beyond the position')
-  // Behind an offset that is only a bound there may be records nobody copied: no policy goes on.
-  return parting.kind === 'at'
-    ? divergence(position, { ...event, parting }, context)
-    : halted(position, unlocatedDivergence(position, event, context))
+  const { sourceOffset: nextSourceOffset } = parting
+  assert(!isBefore(position.nextSourceOffset, nextSourceOffset), 'diverged beyond the position')
+  // Below an offset that is only an upper bound, the source may have records that were never
+  // copied, so no policy goes on.
+  const goesOn = parting.kind === 'at' && context.policies.onDivergence === 'continue'
+  const resolution = goesOn ? 'continued' : 'open'
+  const incident = logDiverged(position, event, { ...context, resolution })
+  if (!goesOn) return halted(position, incident)
+  const rewound: Position = {
+    ...position,
+    nextSourceOffset,
+    epochs: historyBefore(position.epochs, nextSourceOffset),
+    rewinds: position.rewinds + 1,
+  }
+  const commands: Command[] = [{ kind: 'save-checkpoint' }, { kind: 'fetch', withEpoch: true }]
+  return { ...moved(rewound, commands), incidents: [incident] }
 }
 
 function decideOnAcknowledgement(
   position: Position,
   event: EventOf<'acknowledged'>,
-  { scope, nowMs }: DecideContext,
+  context: DecideContext,
 ): Decision {
   const { baseOffset } = event
   const nextTargetOffset = targetOffsetAfter(baseOffset, event.recordsCount)
@@ -150,11 +156,13 @@ function decideOnAcknowledgement(
   assert(isBefore(position.nextSourceOffset, next.nextSourceOffset), 'acknowledged backwards')
   if (baseOffset === position.nextTargetOffset) return moved(next)
   if (isBefore(baseOffset, position.nextTargetOffset)) {
-    return halted(position, targetReset(position, scope, nowMs, baseOffset, position.targetTopicId))
+    const found = { topicId: position.targetTopicId, targetOffset: baseOffset }
+    return halted(position, targetReset(position, found, context))
   }
+  const drift = { targetOffset: baseOffset, foreignRecords: null }
   return {
     ...moved(next, [{ kind: 'save-checkpoint' }]),
-    incidents: [targetDrifted(position, scope, nowMs, baseOffset)],
+    incidents: [targetDrifted(position, drift, context)],
   }
 }
 
@@ -177,7 +185,7 @@ function advanced(producer: Producer | null, recordsCount: number): Producer | n
 function decideOnRecovery(
   state: PartitionState,
   event: EventOf<'recovered-from-crash'>,
-  { scope, nowMs }: DecideContext,
+  context: DecideContext,
 ): Decision {
   assert(
     state.kind === 'replicating' || state.kind === 'waiting',
@@ -197,12 +205,11 @@ function decideOnRecovery(
     lastTimestampMs: event.maxTimestampMs ?? position.lastTimestampMs,
     producer: event.producer,
   }
-  const { foreignRecords, foundTargetOffset } = event
-  const drift = { ...targetDrifted(position, scope, nowMs, foundTargetOffset) }
-  const evidence = { foreignRecords: String(foreignRecords) }
+  const { foreignRecords, foundTargetOffset: targetOffset } = event
+  const drift = targetDrifted(position, { targetOffset, foreignRecords }, context)
   return {
     state: { ...state, position: next },
-    incidents: foreignRecords > 0n ? [{ ...drift, evidence }] : [],
+    incidents: foreignRecords > 0n ? [drift] : [],
     commands: [{ kind: 'save-checkpoint' }],
   }
 }
@@ -210,17 +217,12 @@ function decideOnRecovery(
 function decideOnRefusal(
   position: Position,
   event: EventOf<'refused'>,
-  { scope, nowMs }: DecideContext,
+  context: DecideContext,
 ): Decision {
-  const incident = partitionIncident(scope, {
-    kind: event.as,
-    occurrence: [...generationOf(position), event.offset],
-    resolution: 'open',
-    detectedAtMs: nowMs,
-    expectedOffset: position.nextSourceOffset,
-    foundOffset: event.offset,
-    lostRecordsMax: 0n,
-    evidence: { detail: event.detail },
-  })
-  return halted(position, incident)
+  switch (event.as) {
+    case 'unsupported-batch':
+      return halted(position, unsupportedBatch(position, event, context))
+    case 'record-too-large':
+      return halted(position, recordTooLarge(position, event, context))
+  }
 }

@@ -89,3 +89,12 @@ export type PartitionStateKind = PartitionState['kind']
 export function positionOf(state: PartitionState): Position | null {
   return state.kind === 'unstarted' ? null : state.position
 }
+
+/** The state in a row of the checkpoint table; `unstarted` where there is no row. */
+export function stateOf(
+  row:
+    | { readonly kind: 'checkpoint'; readonly state: PartitionState }
+    | { readonly kind: 'absent' },
+): PartitionState {
+  return row.kind === 'checkpoint' ? row.state : { kind: 'unstarted' }
+}

@@ -1,6 +1,8 @@
 // Owns packing partitions with work into shards; one `replicate` invocation copies one shard. Does
 // not own which partitions have work (run/plan/plan.ts).
 
+import { byTopicAndPartition } from '../topic-partition.ts'
+
 export type Work = {
   readonly topic: string
   readonly partition: number
@@ -37,6 +39,5 @@ export function packShards<W extends Work>(work: readonly W[], limits: ShardLimi
 
 function byLagThenName(left: Work, right: Work): number {
   if (left.lagRecords !== right.lagRecords) return left.lagRecords > right.lagRecords ? -1 : 1
-  if (left.topic !== right.topic) return left.topic < right.topic ? -1 : 1
-  return left.partition - right.partition
+  return byTopicAndPartition(left, right)
 }

@@ -24,6 +24,7 @@ import {
   type Producer,
   positionOf,
 } from '../partition/partition-state.ts'
+import { byTopicAndPartition } from '../topic-partition.ts'
 import {
   type Attribute,
   CorruptRowError,
@@ -183,15 +184,6 @@ export function readLeaseHolder(row: StoredRow): { owner: string; untilMs: numbe
 /** Whether the lease was free when the present owner acquired it: never held, or released. */
 export function leaseWasFree(row: StoredRow): boolean {
   return rowReader(row).number('previousLeaseUntilMs') === 0
-}
-
-/** For sorting. The order of the sort keys differs: `a-b/` comes before `a/` there. */
-export function byTopicAndPartition(
-  left: Pick<PartitionKey, 'topic' | 'partition'>,
-  right: Pick<PartitionKey, 'topic' | 'partition'>,
-): number {
-  if (left.topic !== right.topic) return left.topic < right.topic ? -1 : 1
-  return left.partition - right.partition
 }
 
 function readState(read: RowReader): PartitionState {

@@ -4,8 +4,9 @@
 // healthy, and gives no number. Does not own any decision about replication (partition/decide.ts).
 
 import { behindMsMin, stalledAfterMs } from '../config/defaults.ts'
-import { type PartitionState, positionOf } from '../partition/partition-state.ts'
+import { type PartitionState, positionOf, stateOf } from '../partition/partition-state.ts'
 import { isLeaseLive } from '../replicate/budget.ts'
+import { partitionName } from '../topic-partition.ts'
 import { headroomMs, type OldestBatch, type TopicRetention } from './retention.ts'
 
 export type WatchedSource =
@@ -183,17 +184,13 @@ function differenceOf(
     : null
 }
 
-function stateOf(row: Exclude<WatchedRow, { kind: 'corrupt' }>): PartitionState {
-  return row.kind === 'checkpoint' ? row.state : { kind: 'unstarted' }
-}
-
 /** The sentence about a difference that operators read, with the commands to run next. */
 export function differenceText(
   difference: Difference,
   at: { readonly flow: string; readonly topic: string; readonly partition: number },
 ): string {
   return (
-    `${at.topic}-${at.partition}: ${whatIs(difference)} No incident records this; check that ` +
+    `${partitionName(at)}: ${whatIs(difference)} No incident records this; check that ` +
     `replication runs with gapless status --flow ${at.flow} and gapless incidents --flow ${at.flow}`
   )
 }

@@ -1,42 +1,45 @@
-// Owns reading one partition outside of the copying: single fetches, answered at once, and what a
-// reader of the source's or the target's batches makes of them. Does not own the fetches of the
-// data path (fetch-loop.ts).
+// Owns reading one partition outside of the copying: the Fetch of a single partition, and the one
+// loop that reads a log with it. Does not own the fetches of the data path
+// (replicate/fetch-loop.ts), nor which batches of the source are to be copied (candidates.ts).
 
 import type { SourceOffset, TargetOffset } from '../../core/offset.ts'
-import { concatSpans, type OffsetSpan } from '../../core/partition/epoch-history.ts'
 import type { Leader } from '../../core/partition/observation.ts'
-import { admitBatches } from '../../core/replicate/batch-admission.ts'
-import type { CopiedBatch } from '../../core/replicate/copied-batch.ts'
+import { partitionName } from '../../core/topic-partition.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 import type { FetchedPartition, IsolationLevel } from '../../kafka/01-fetch.ts'
 import { errorName } from '../../kafka/error-codes.ts'
-import { type RecordBatch, readRecordBatches } from '../../kafka/record-batch.ts'
-import type { Candidates } from './comparison.ts'
+import { nextOffsetAfter, type RecordBatch, readRecordBatches } from '../../kafka/record-batch.ts'
 
 export type OnePartition = {
   readonly cluster: Cluster
+  readonly topic: string
   readonly topicId: string
   readonly partition: number
   readonly leader: Leader
-  /** Of one answer. */
+  /** Limit of one response. With 1 a broker still returns the whole first batch (KIP-74). */
   readonly fetchBytesMax: number
 }
 
 export type SingleFetch = {
-  readonly from: SourceOffset | TargetOffset
+  readonly from: SourceOffset | TargetOffset | bigint
   readonly isolation: IsolationLevel
   /** How long the broker may wait for a record, ms. */
   readonly waitMs: number
-  /** null, or left out: no divergence is asked for. */
+  /** null, or left out: the broker does not check for divergence. */
   readonly lastFetchedEpoch?: number | null
 }
 
-/** null: the offset is out of range. Throws `BrokerFailure` for any other answer that is none. */
-export async function fetchPartition(
+export type SingleAnswer =
+  | { readonly kind: 'fetched'; readonly fetched: FetchedPartition }
+  | { readonly kind: 'out-of-range' }
+  | { readonly kind: 'refused'; readonly why: string }
+
+/** Asks the leader once. Throws `BrokerFailure` only when no response came. */
+export async function askPartition(
   at: OnePartition,
   { from, isolation, waitMs, lastFetchedEpoch = null }: SingleFetch,
-): Promise<FetchedPartition | null> {
+): Promise<SingleAnswer> {
   const { fetchBytesMax } = at
   const position = {
     partition: at.partition,
@@ -54,74 +57,96 @@ export async function fetchPartition(
   })
   const [fetched] = answer.partitions
   const error = errorName(fetched?.errorCode ?? answer.errorCode)
-  if (fetched !== undefined && error === 'NONE') return fetched
-  if (fetched !== undefined && error === 'OFFSET_OUT_OF_RANGE') return null
-  const detail = `a fetch of partition ${at.partition} at offset ${from} answered ${error}`
-  throw new BrokerFailure({ reason: 'unreachable', cluster: at.cluster.name, detail })
+  if (error === 'OFFSET_OUT_OF_RANGE') return { kind: 'out-of-range' }
+  if (error !== 'NONE') return { kind: 'refused', why: error }
+  return fetched === undefined
+    ? { kind: 'refused', why: 'the broker left it out of its answer' }
+    : { kind: 'fetched', fetched }
 }
 
-/**
- * The batches of a log that are to be copied, or were, from `from` on and below `to`, fetched as
- * they are asked for. They end where an offset is out of range if that may be; else that is a
- * `BrokerFailure`: retention has come past since the log was looked at, and what it left must be
- * compared all the same. Offsets are those of the log that is read, be it the target's.
- */
-export function createCandidates(
-  log: OnePartition,
-  range: {
-    readonly from: SourceOffset
-    readonly to?: SourceOffset
-    readonly mayBeOutOfRange: boolean
-    readonly beforeFetch?: () => Promise<void>
-  },
-): Candidates & { at(): bigint; reachedEnd(): boolean } {
+/** null: the offset is out of range. Throws `BrokerFailure` when the leader refuses the fetch. */
+export async function fetchPartition(
+  at: OnePartition,
+  ask: SingleFetch,
+): Promise<FetchedPartition | null> {
+  const answer = await askPartition(at, ask)
+  if (answer.kind === 'fetched') return answer.fetched
+  if (answer.kind === 'out-of-range') return null
+  throw fetchFailure(at, answer.why, ask.from)
+}
+
+/** One answer of a log, read by the rules of the caller. */
+export type LogPart<B> = {
+  readonly batches: readonly B[]
+  /** Offset of the next fetch. Equal to that of the fetch: the answer did not move the reading. */
+  readonly next: bigint
+  /** True when nothing behind these batches can be read. */
+  readonly isLast: boolean
+}
+
+export type LogRange = {
+  readonly from: bigint
+  /** Left out: as far as the log goes. */
+  readonly to?: bigint
+  readonly isolation: IsolationLevel
+  readonly waitMs: number
+  /** False: an offset out of range is a `BrokerFailure`. True: it ends the reading. */
+  readonly mayBeOutOfRange: boolean
+  /** How many answers in a row may not move the reading before it ends. */
+  readonly idleAnswersMax: number
+  readonly fetchesMax?: number
+  readonly beforeFetch?: () => Promise<void>
+}
+
+export type LogReader<B> = {
+  /** null: the end of the log or of the range. After a call that threw, the next one asks again. */
+  next(): Promise<(LogPart<B> & Pick<FetchedPartition, 'highWatermark'>) | null>
+}
+
+/** Reads a log answer by answer. Only this reader decides where a log that is read has its end. */
+export function createLogReader<B>(
+  at: OnePartition,
+  range: LogRange,
+  read: (answer: FetchedPartition, from: bigint) => LogPart<B>,
+): LogReader<B> {
+  const { to, isolation, waitMs, fetchesMax = Number.POSITIVE_INFINITY } = range
   let { from } = range
-  let admitted: CopiedBatch[] = []
+  let fetches = 0
+  let idleAnswers = 0
   let isOver = false
-  // Their epochs are the position's as soon as the batch behind them is.
-  let skipped: OffsetSpan | null = null
-  const isBeyond = (offset: bigint) => range.to !== undefined && offset >= range.to
-  const at = () => admitted[0]?.batch.baseOffset ?? from
   return {
-    /** Where the first one begins, or would. */
-    at,
-    /** Once there is none left: false where some could not be read. */
-    reachedEnd: () => isBeyond(at()),
-    async first(): Promise<CopiedBatch | null> {
-      // Ends: a pass that brings no batch and does not move on is the last one.
-      while (admitted.length === 0 && !isOver && !isBeyond(from)) {
-        const request = { from, isolation: 'read-committed' as const, waitMs: 0 }
-        await range.beforeFetch?.()
-        const answer = await fetchPartition(log, request)
-        if (answer === null && range.mayBeOutOfRange) return null
-        if (answer === null) throw changedMeanwhile(log)
-        const admission = admitBatches(answer, from)
-        if (admission.skipped !== null) skipped = concatSpans(skipped, admission.skipped)
-        admitted = admission.copied
-        const [next] = admitted
-        if (next !== undefined && skipped !== null) {
-          admitted[0] = { ...next, ...concatSpans(skipped, next) }
-          skipped = null
-        }
-        isOver = admission.refusal !== null || admission.nextFetchOffset === from
-        from = admission.nextFetchOffset
+    async next() {
+      if (isOver || fetches >= fetchesMax || (to !== undefined && from >= to)) return null
+      await range.beforeFetch?.()
+      const answer = await fetchPartition(at, { from, isolation, waitMs })
+      if (answer === null && !range.mayBeOutOfRange) {
+        throw fetchFailure(at, 'OFFSET_OUT_OF_RANGE', from)
       }
-      const [first] = admitted
-      return first === undefined || isBeyond(first.batch.baseOffset) ? null : first
-    },
-    take(): void {
-      admitted.shift()
+      isOver = answer === null
+      if (answer === null) return null
+      const part = read(answer, from)
+      fetches += 1
+      idleAnswers = part.next === from ? idleAnswers + 1 : 0
+      isOver = part.isLast || idleAnswers > range.idleAnswersMax
+      from = part.next
+      return { ...part, highWatermark: answer.highWatermark }
     },
   }
 }
 
-function changedMeanwhile({ cluster, partition }: OnePartition): BrokerFailure {
-  const detail = `the log of partition ${partition} changed while its records were compared`
-  return new BrokerFailure({ reason: 'unreachable', cluster: cluster.name, detail })
+/** Every batch of an answer of the target, control batches too; the target has no older format. */
+export function readBatches({ records }: FetchedPartition, from: bigint): LogPart<RecordBatch> {
+  const batches: RecordBatch[] = []
+  let next = from
+  for (const batch of records === null ? [] : readRecordBatches(records).batches) {
+    if (batch.kind !== 'v2' || nextOffsetAfter(batch) <= next) continue
+    next = nextOffsetAfter(batch)
+    batches.push(batch)
+  }
+  return { batches, next, isLast: false }
 }
 
-/** The batches of an answer of the target, which knows no older format. */
-export function v2Batches({ records }: Pick<FetchedPartition, 'records'>): RecordBatch[] {
-  if (records === null) return []
-  return readRecordBatches(records).batches.flatMap(each => (each.kind === 'v2' ? [each] : []))
+function fetchFailure(at: OnePartition, why: string, from: bigint): BrokerFailure {
+  const detail = `a fetch of ${partitionName(at)} at offset ${from} failed: ${why}`
+  return new BrokerFailure({ reason: 'unreachable', cluster: at.cluster.name, detail })
 }

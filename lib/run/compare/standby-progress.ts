@@ -7,12 +7,13 @@ import type { FlowConfig } from '../../core/config/config.ts'
 import { type SourceOffset, sourceOffset } from '../../core/offset.ts'
 import { holdsSameRecords } from '../../core/partition/crash-recovery.ts'
 import type { CopiedBatch } from '../../core/replicate/copied-batch.ts'
+import type { TopicPartition } from '../../core/topic-partition.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import { DecodeError } from '../../kafka/decode-error.ts'
 import { readSourceRecords, type SourceRecord } from '../../kafka/repack.ts'
 import { pointOf, type SeenLog } from '../observe/logs.ts'
+import { createCandidates } from './candidates.ts'
 import { type Candidates, createComparison, isSameRecord } from './comparison.ts'
-import { createCandidates } from './partition-reader.ts'
 
 /** `[from, to)`. */
 export type OffsetRange = { readonly from: SourceOffset; readonly to: SourceOffset }
@@ -38,16 +39,21 @@ export type ProgressDeps = {
 /** Both were asked for log start and log end. Throws `BrokerFailure` when one does not answer. */
 export async function findProgress(
   deps: ProgressDeps,
-  seen: { readonly partition: number; readonly source: SeenLog; readonly target: SeenLog },
+  seen: {
+    readonly at: TopicPartition
+    readonly targetTopic: string
+    readonly source: SeenLog
+    readonly target: SeenLog
+  },
 ): Promise<Progress> {
-  const { partition, source, target } = seen
+  const { at, targetTopic, source, target } = seen
   const start = sourceOffset(pointOf(source, 'log-start'))
   const end = pointOf(target, 'log-end')
   const nothing = { from: start, to: start }
   const nothingThere: Progress = { kind: 'reached', nextSourceOffset: start, missing: nothing }
   // It was recreated since.
   if (end === 0n) return nothingThere
-  const held = createLogReader(deps, deps.target, { partition, log: target })
+  const held = readUpToEnd(deps, deps.target, { at: { ...at, topic: targetTopic }, log: target })
   const readUpTo = () => unknown(`it could be read up to offset ${held.at()} of ${end} only`)
   const oldest = await held.first()
   if (oldest === null) {
@@ -56,10 +62,10 @@ export async function findProgress(
     if (pointOf(target, 'log-start') === 0n) return nothingThere
     return unknown(`its log, ending at ${end}, holds no record any more`)
   }
-  const sourceLog = { partition, log: source }
+  const sourceLog = { at, log: source }
   // Where retention was shorter on the standby, the source begins with records that it has not.
-  const from = (await findFirstOf(oldest, createLogReader(deps, deps.source, sourceLog))) ?? start
-  const comparison = createComparison(createLogReader(deps, deps.source, { ...sourceLog, from }))
+  const from = (await findFirstOf(oldest, readUpToEnd(deps, deps.source, sourceLog))) ?? start
+  const comparison = createComparison(readUpToEnd(deps, deps.source, { ...sourceLog, from }))
   let isLastMatched = false
   for (let each = await held.first(); each !== null; each = await held.first()) {
     isLastMatched = (await comparison.match(each.batch)).isLastMatched
@@ -102,14 +108,16 @@ function recordsOf({ batch }: CopiedBatch): SourceRecord[] {
 }
 
 /** A log up to its end as it was seen, as a read-committed consumer sees it. */
-function createLogReader(
+function readUpToEnd(
   { flow, beforeFetch }: ProgressDeps,
   cluster: Cluster,
-  { partition, log, from }: { partition: number; log: SeenLog; from?: SourceOffset },
+  { at, log, from }: { at: TopicPartition; log: SeenLog; from?: SourceOffset },
 ): ReturnType<typeof createCandidates> {
+  const { topic, partition } = at
+  const { topicId, leader } = log
   const { fetchBytesMax } = flow.budgets
-  const at = { cluster, topicId: log.topicId, partition, leader: log.leader, fetchBytesMax }
-  return createCandidates(at, {
+  const one = { cluster, topic, topicId, partition, leader, fetchBytesMax }
+  return createCandidates(one, {
     from: from ?? sourceOffset(pointOf(log, 'log-start')),
     to: sourceOffset(pointOf(log, 'log-end')),
     mayBeOutOfRange: false,

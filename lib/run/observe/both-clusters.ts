@@ -9,9 +9,10 @@ import {
 } from '../../core/config/defaults.ts'
 import { targetTopicName } from '../../core/config/topic-selection.ts'
 import { backoffMs } from '../../core/replicate/budget.ts'
+import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
 import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
-import { type LogViews, observeLogs, partitionName, type TopicPartition } from './logs.ts'
+import { type LogViews, observeLogs } from './logs.ts'
 
 export type BothSides = {
   readonly source: Cluster

@@ -4,13 +4,14 @@
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { selects } from '../../core/config/topic-selection.ts'
-import { type PartitionState, positionOf } from '../../core/partition/partition-state.ts'
+import { positionOf, stateOf } from '../../core/partition/partition-state.ts'
 import type { Checkpoint, CorruptCheckpoint, ListedCheckpoints } from '../../core/row/checkpoint.ts'
-import { type LogView, partitionName, pointOf, type TopicPartition } from './logs.ts'
+import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
+import { type LogView, pointOf } from './logs.ts'
 
 export type FlowPartition = TopicPartition & {
   readonly row:
-    | { readonly kind: 'checkpoint'; readonly checkpoint: Checkpoint }
+    | ({ readonly kind: 'checkpoint' } & Checkpoint)
     /** Nobody has replicated this partition yet. */
     | { readonly kind: 'absent' }
     /** Where it stands cannot be read: unobserved, never work; `detail` says what to do. */
@@ -42,7 +43,7 @@ export function joinPartitions(
     selected.set(name, { topic, partition })
   }
   for (const checkpoint of checkpoints) {
-    add(checkpoint, { kind: 'checkpoint', checkpoint })
+    add(checkpoint, { kind: 'checkpoint', ...checkpoint })
     if (checkpoint.state.kind !== 'unstarted') knownTopics.add(checkpoint.topic)
   }
   for (const each of corrupt) {
@@ -66,11 +67,6 @@ export function lagOf({ row }: FlowPartition, source: LogView): bigint | null {
   const from = position?.nextSourceOffset ?? pointOf(source, 'log-start')
   const end = pointOf(source, 'log-end')
   return end > from ? end - from : 0n
-}
-
-/** What the row says; `unstarted` where there is none. */
-export function stateOf(row: Exclude<FlowPartition['row'], { kind: 'corrupt' }>): PartitionState {
-  return row.kind === 'checkpoint' ? row.checkpoint.state : { kind: 'unstarted' }
 }
 
 function corruptText({ detail, ...at }: CorruptCheckpoint): string {

@@ -4,8 +4,9 @@
 import type { FlowConfig } from '../../core/config/config.ts'
 import { namedTopics, selects } from '../../core/config/topic-selection.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
+import type { TopicPartition } from '../../core/topic-partition.ts'
 import type { Cluster, TopicDescription } from '../../io/cluster/cluster.ts'
-import { describe, type TopicPartition } from './logs.ts'
+import { describe } from './logs.ts'
 
 export type ExistingTopic = Extract<TopicDescription, { kind: 'exists' }>
 

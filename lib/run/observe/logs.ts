@@ -5,6 +5,7 @@
 import { assert } from '../../core/assert.ts'
 import type { Leader, Unobserved, UnobservedReason } from '../../core/partition/observation.ts'
 import { dispositionOf } from '../../core/replicate/error-disposition.ts'
+import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
 import type {
   Cluster,
   LeaderPartition,
@@ -12,8 +13,6 @@ import type {
   TopicDescription,
 } from '../../io/cluster/cluster.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
-
-export type TopicPartition = { readonly topic: string; readonly partition: number }
 
 export type LogView =
   | {
@@ -38,10 +37,6 @@ export function pointOf(view: SeenLog, point: LogPoint): bigint {
 
 export type LogViews = {
   of(partition: TopicPartition): LogView
-}
-
-export function partitionName({ topic, partition }: TopicPartition): string {
-  return `${topic}-${partition}`
 }
 
 /** Looks at `points` of every partition. Never throws for what a cluster answers, or does not. */

@@ -2,8 +2,9 @@
 // when it is first found, ended when the cluster answers again. Not knowing is reported on every
 // tick, and never as healthy.
 
-import { type Incident, unobservedIncident, wasFoundCopying } from '../../core/incident.ts'
+import { type Incident, wasFoundCopying } from '../../core/incident.ts'
 import { incidentLines } from '../../core/monitoring/incident-lines.ts'
+import { authorizationDenied, unreachable } from '../../core/partition/incidents.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
 import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
@@ -110,16 +111,14 @@ function hides({ cluster, topic }: ObservationFailure, incident: Incident): bool
 }
 
 function incidentOf(deps: UnobservedDeps, finding: ObservationFailure, flow: string): Incident {
-  const { reason: kind, cluster, topic, detail, foundCopying = false } = finding
-  const asked = [deps.source, deps.target].find(each => each?.name === cluster)
-  return unobservedIncident({
-    kind,
-    flow,
-    cluster,
-    topic,
-    detail,
-    principal: asked?.principal?.() ?? null,
-    detectedAtMs: deps.clock.nowMs(),
-    foundCopying,
-  })
+  const { reason, cluster, topic, detail, foundCopying = false } = finding
+  const about = { flow, cluster, topic, detail, foundCopying, detectedAtMs: deps.clock.nowMs() }
+  switch (reason) {
+    case 'unreachable':
+      return unreachable(about)
+    case 'authorization-denied': {
+      const refusing = [deps.source, deps.target].find(each => each?.name === cluster)
+      return authorizationDenied({ ...about, principal: refusing?.principal?.() ?? null })
+    }
+  }
 }

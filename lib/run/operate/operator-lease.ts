@@ -6,10 +6,10 @@ import type { FlowConfig } from '../../core/config/config.ts'
 import { targetTopicName } from '../../core/config/topic-selection.ts'
 import type { PartitionState } from '../../core/partition/partition-state.ts'
 import type { PartitionKey } from '../../core/row/checkpoint.ts'
+import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
 import type { Clock } from '../../io/clock.ts'
 import { ReplicatorError } from '../../io/failure/replicator-error.ts'
 import type { Acquisition, CheckpointStore } from '../../io/table/stores.ts'
-import { partitionName, type TopicPartition } from '../observe/logs.ts'
 
 type LeaseDeps = {
   readonly checkpoints: CheckpointStore

@@ -13,14 +13,15 @@ import {
   sourceOffset,
   targetOffset,
 } from '../../core/offset.ts'
-import { topicReset } from '../../core/partition/detected-incident.ts'
 import { historyBefore } from '../../core/partition/epoch-history.ts'
+import { topicReset } from '../../core/partition/incidents.ts'
 import type { PartitionState, Position } from '../../core/partition/partition-state.ts'
+import type { TopicPartition } from '../../core/topic-partition.ts'
 import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { CheckpointStore, IncidentStore } from '../../io/table/stores.ts'
 import { findProgress, type OffsetRange, type Progress } from '../compare/standby-progress.ts'
-import { observeLogs, pointOf, type SeenLog, type TopicPartition } from '../observe/logs.ts'
+import { observeLogs, pointOf, type SeenLog } from '../observe/logs.ts'
 import {
   createLeaseKeeper,
   type Held,
@@ -170,12 +171,13 @@ async function findBehindTarget(
   seen: { readonly source: SeenLog; readonly target: SeenLog },
 ): Promise<Extract<Progress, { kind: 'reached' }>> {
   const { flow, at, keepLease: beforeFetch } = input
-  const { partition } = at
-  const found = await findProgress({ source, target, flow, beforeFetch }, { ...seen, partition })
+  const targetTopic = targetTopicName(flow, at.topic)
+  const deps = { source, target, flow, beforeFetch }
+  const found = await findProgress(deps, { ...seen, at, targetTopic })
   if (found.kind === 'reached') return found
   throw refuse(
     at,
-    `stays halted: how far its standby ${targetTopicName(flow, at.topic)} on ${target.name} is cannot be told ` +
+    `stays halted: how far its standby ${targetTopic} on ${target.name} is cannot be told ` +
       `from what it holds: ${found.detail}`,
     'say where to go on: --from OFFSET (of the source), or --from log-start, which copies everything ' +
       'the source holds behind what is there',

@@ -10,19 +10,20 @@ import {
   type PartitionState,
   type PartitionStateKind,
   positionOf,
+  stateOf,
 } from '../../core/partition/partition-state.ts'
 import { corruptIncidentText } from '../../core/row/incident-row.ts'
+import type { TopicPartition } from '../../core/topic-partition.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { CheckpointStore, IncidentStore } from '../../io/table/stores.ts'
 import {
   type FlowPartition,
   joinPartitions,
   lagOf,
-  stateOf,
   unnamedText,
 } from '../observe/flow-partitions.ts'
 import { findTopics } from '../observe/flow-topics.ts'
-import { type LogView, observeLogs, pointOf, type TopicPartition } from '../observe/logs.ts'
+import { type LogView, observeLogs, pointOf } from '../observe/logs.ts'
 
 export type StatusDeps = {
   readonly source: Cluster
@@ -85,7 +86,7 @@ export async function readFlowStatus(deps: StatusDeps, flow: FlowConfig): Promis
 function unfencedWarnings(flow: FlowConfig, partitions: readonly FlowPartition[]): string[] {
   const unfenced = partitions.filter(({ row }) => {
     if (row.kind !== 'checkpoint') return false
-    return positionOf(row.checkpoint.state)?.producer?.fencing === 'none'
+    return positionOf(row.state)?.producer?.fencing === 'none'
   })
   if (unfenced.length === 0) return []
   const waitS = flow.budgets.requestTimeoutMs / 1000
@@ -106,7 +107,7 @@ function partitionStatus(input: {
   const { flow, partition, view, open } = input
   const { row } = partition
   const at = { topic: partition.topic, partition: partition.partition }
-  const checkpoint = row.kind === 'checkpoint' ? row.checkpoint : null
+  const checkpoint = row.kind === 'checkpoint' ? row : null
   const state = row.kind === 'corrupt' ? null : stateOf(row)
   const position = state === null ? null : positionOf(state)
   const seen = view.kind === 'seen' ? view : null

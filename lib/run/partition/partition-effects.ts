@@ -3,6 +3,7 @@
 // one after the other, so that an incident is always stored before the position that lies beyond
 // it. Does not own the phases (advance.ts).
 
+import { errorText } from '../../core/error-text.ts'
 import { incidentLines, recoveredFromResetLine } from '../../core/monitoring/incident-lines.ts'
 import { decide } from '../../core/partition/decide.ts'
 import type { Decision, PartitionEvent } from '../../core/partition/decision.ts'
@@ -100,7 +101,7 @@ export async function finish(shard: Shard, run: PartitionRun, end: RunEnd): Prom
  * goes on from the last checkpoint.
  */
 export function abandon(shard: Shard, run: PartitionRun, error: unknown): void {
-  const detail = error instanceof Error ? error.message : String(error)
+  const detail = errorText(error)
   advance(shard, run, { kind: 'fail', end: { outcome: 'failed', detail } })
 }
 

@@ -5,13 +5,15 @@
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { type Incident, isOpenFor } from '../../core/incident.ts'
+import { needsRecovery } from '../../core/partition/crash-recovery.ts'
 import { decide } from '../../core/partition/decide.ts'
 import type { Decision, PartitionEvent } from '../../core/partition/decision.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
-import type { PartitionState } from '../../core/partition/partition-state.ts'
+import { type PartitionState, stateOf } from '../../core/partition/partition-state.ts'
 import { isLeaseLive } from '../../core/replicate/budget.ts'
 import type { Work } from '../../core/replicate/shard-packing.ts'
 import { corruptIncidentText } from '../../core/row/incident-row.ts'
+import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { CheckpointStore } from '../../io/table/stores.ts'
 import { observeBoth, onTarget } from '../observe/both-clusters.ts'
@@ -19,11 +21,10 @@ import {
   type FlowPartition,
   joinPartitions,
   lagOf,
-  stateOf,
   unnamedText,
 } from '../observe/flow-partitions.ts'
 import { findTopics } from '../observe/flow-topics.ts'
-import type { LogView, LogViews, TopicPartition } from '../observe/logs.ts'
+import type { LogView, LogViews } from '../observe/logs.ts'
 import { observedEvent } from '../observe/observed-event.ts'
 import { reportFindings, resolveAnswered, type UnobservedDeps } from '../observe/unobserved.ts'
 import { ensureTargetTopics, type StandbyTopicsDeps } from './standby-topics.ts'
@@ -130,7 +131,7 @@ function planPartition(context: PlanContext, planned: FlowPartition): PartitionP
     return { ...common, ...unknown, kind: 'unobserved', detail: row.detail }
   }
   const state = stateOf(row)
-  const lease = row.kind === 'checkpoint' ? row.checkpoint.lease : null
+  const lease = row.kind === 'checkpoint' ? row.lease : null
   const heldUntilMs = lease?.untilMs ?? null
   const known = { ...common, state, heldUntilMs }
   if (lease !== null && isLeaseLive(heldUntilMs, nowMs)) {
@@ -145,15 +146,18 @@ function planPartition(context: PlanContext, planned: FlowPartition): PartitionP
     const detail = target.kind === 'unobserved' ? target.detail : 'its standby partition is missing'
     return { ...known, kind: 'unobserved', detail }
   }
+  // A lease that ran out was never released, or the target holds more than the checkpoint says: a
+  // run finds out how far the partition was copied before it decides.
+  const isLeftBehind =
+    heldUntilMs !== null || (event.kind === 'observed' && needsRecovery(state, event))
+  if (isLeftBehind) return { ...known, kind: 'work' }
   const scope = { flow: flow.name, ...at }
-  const decision = decide(state, event, { scope, policies: flow, nowMs })
-  // A lease that ran out was never released: somebody must find out how far its owner came.
-  return { ...known, kind: kindOf(decision, heldUntilMs !== null) }
+  return { ...known, kind: kindOf(decide(state, event, { scope, policies: flow, nowMs })) }
 }
 
-function kindOf(decision: Decision, neverReleased: boolean): PartitionPlan['kind'] {
+function kindOf(decision: Decision): PartitionPlan['kind'] {
   const writes = decision.commands.some(command => command.kind !== 'stop')
-  if (writes || decision.incidents.length > 0 || neverReleased) return 'work'
+  if (writes || decision.incidents.length > 0) return 'work'
   const stop = decision.commands.find(command => command.kind === 'stop')
   switch (stop?.outcome) {
     case undefined:
@@ -174,7 +178,7 @@ function eventOf(
 ): PartitionEvent | null {
   if (source.kind === 'missing') return { kind: 'source-missing', recreatedAs: source.topicId }
   if (target.kind !== 'seen') return null
-  // Foreign records on the target count as work; whether the last owner crashed shows in the lease.
+  // Whether the last owner crashed is told by its lease.
   const found = { cleanHandOver: true, fetchWasOutOfRange: false, topicIsKnown }
   return observedEvent(source, target, found)
 }
@@ -196,7 +200,7 @@ function sayHalted(
       kind === 'halted'
         ? `To go on: gapless resume ${topic}:${partition} --flow ${flow}`
         : 'It goes on by itself when the topic is back.'
-    const text = `${topic}-${partition} is ${kind} by ${incident?.kind ?? 'an incident'} (${id}). ${next}`
+    const text = `${partitionName({ topic, partition })} is ${kind} by ${incident?.kind ?? 'an incident'} (${id}). ${next}`
     log({ level: 'error', text })
   }
 }

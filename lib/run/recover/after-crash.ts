@@ -4,12 +4,13 @@
 // (core/partition/decide.ts).
 
 import { observationAttemptsMax } from '../../core/config/defaults.ts'
-import { isBefore, laterOf, type TargetOffset, targetOffset } from '../../core/offset.ts'
+import { isBefore, laterOf, targetOffset } from '../../core/offset.ts'
 import { canCompare, transactionalId } from '../../core/partition/crash-recovery.ts'
 import type { CrashRecovery, SourceObservation } from '../../core/partition/decision.ts'
 import type { Leader } from '../../core/partition/observation.ts'
 import { type Position, type Producer, positionOf } from '../../core/partition/partition-state.ts'
 import { targetIsKnown } from '../../core/replicate/run-phase.ts'
+import { partitionName } from '../../core/topic-partition.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 import {
   isControlBatch,
@@ -17,14 +18,9 @@ import {
   producerEpochOf,
   type RecordBatch,
 } from '../../kafka/record-batch.ts'
+import { createCandidates } from '../compare/candidates.ts'
 import { type Candidates, createComparison } from '../compare/comparison.ts'
-import {
-  createCandidates,
-  fetchPartition,
-  type OnePartition,
-  v2Batches,
-} from '../compare/partition-reader.ts'
-import { partitionName } from '../observe/logs.ts'
+import { createLogReader, type OnePartition, readBatches } from '../compare/partition-reader.ts'
 import { decideFor, perform, saveCheckpoint } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
@@ -140,41 +136,36 @@ async function readTarget(
   const { fetchBytesMax, fetchWaitMs: waitMs } = shard.flow.budgets
   const at: OnePartition = {
     cluster: shard.target,
+    topic: run.targetTopic,
     topicId: left.targetTopicId,
     partition: run.key.partition,
     leader: targetLeader,
     fetchBytesMax,
   }
-  let from = left.nextTargetOffset
-  let found = from
-  for (let polls = 0; polls <= observationAttemptsMax; ) {
-    const answer = await fetchPartition(at, { from, isolation: 'read-uncommitted', waitMs })
-    if (answer === null) throw shorterThan(shard, run, from)
-    const batches = v2Batches(answer)
-    for (const batch of batches) {
-      const next = targetOffset(nextOffsetAfter(batch))
-      if (!isBefore(from, next)) continue
-      from = next
-      if (isMarkerOf(batch, producer)) return { foundTargetOffset: found, nextTargetOffset: from }
-      found = from
+  const range = {
+    isolation: 'read-uncommitted' as const,
+    waitMs,
+    mayBeOutOfRange: false,
+    // The coordinator writes the marker after it has answered.
+    idleAnswersMax: observationAttemptsMax,
+  }
+  const reader = createLogReader(at, { ...range, from: left.nextTargetOffset }, readBatches)
+  let found = left.nextTargetOffset
+  let next = found
+  for (let part = await reader.next(); part !== null; part = await reader.next()) {
+    for (const batch of part.batches) {
+      next = targetOffset(nextOffsetAfter(batch))
+      if (isMarkerOf(batch, producer)) return { foundTargetOffset: found, nextTargetOffset: next }
+      found = next
       if (!isControlBatch(batch) && batch.recordsCount > 0) await visit(batch)
     }
-    const isAtEnd = answer.highWatermark !== null && from >= answer.highWatermark
+    const isAtEnd = part.highWatermark !== null && next >= part.highWatermark
     if (producer.fencing === 'none' && isAtEnd) {
-      return { foundTargetOffset: found, nextTargetOffset: from }
+      return { foundTargetOffset: found, nextTargetOffset: next }
     }
-    // The coordinator writes the marker after it has answered.
-    polls = batches.length > 0 ? 0 : polls + 1
   }
-  const name = partitionName({ topic: run.targetTopic, partition: run.key.partition })
-  const detail = `the fence of ${name} did not appear in its log up to offset ${from}`
+  const detail = `the fence of ${partitionName(at)} did not appear in its log up to offset ${next}`
   throw new BrokerFailure({ reason: 'unreachable', cluster: shard.target.name, detail })
-}
-
-function shorterThan(shard: Shard, run: PartitionRun, offset: TargetOffset): BrokerFailure {
-  const name = partitionName({ topic: run.targetTopic, partition: run.key.partition })
-  const detail = `a fetch of ${name} at offset ${offset} answered OFFSET_OUT_OF_RANGE`
-  return new BrokerFailure({ reason: 'unreachable', cluster: shard.target.name, detail })
 }
 
 function isMarkerOf(batch: RecordBatch, { producerId, producerEpoch, fencing }: Producer): boolean {
@@ -188,7 +179,8 @@ function isMarkerOf(batch: RecordBatch, { producerId, producerEpoch, fencing }: 
 
 function sourceOf(shard: Shard, run: PartitionRun, { left, sourceLeader }: Look): OnePartition {
   const { fetchBytesMax } = shard.flow.budgets
-  const at = { topicId: left.sourceTopicId, partition: run.key.partition, leader: sourceLeader }
+  const { topic, partition } = run.key
+  const at = { topic, topicId: left.sourceTopicId, partition, leader: sourceLeader }
   return { cluster: shard.source, ...at, fetchBytesMax }
 }
 
@@ -201,11 +193,11 @@ function say(
   const wasClean = targetIsKnown(run.phase)
   if (wasClean && !already) return
   const why = wasClean
-    ? 'whose standby holds more than its checkpoint knew'
-    : 'after a run that did not end in good order'
+    ? 'from records on the standby that its checkpoint does not count'
+    : 'after an unreleased lease'
   const how = already
     ? `source offsets ${left.nextSourceOffset} to ${found.nextSourceOffset - 1n} are on the standby already`
-    : 'nothing of it was beyond the checkpoint'
-  const text = `Taking over ${partitionName(run.key)} ${why}: ${how}, copying goes on at ${found.nextSourceOffset}.`
+    : 'the standby holds no source records past the checkpoint'
+  const text = `Recovering ${partitionName(run.key)} ${why}: ${how}; copying goes on at source offset ${found.nextSourceOffset}.`
   shard.log({ level: 'warn', text })
 }

@@ -21,13 +21,14 @@ import {
 import type { Leader } from '../../core/partition/observation.ts'
 import { type Position, positionOf } from '../../core/partition/partition-state.ts'
 import type { FetchedPartition } from '../../kafka/01-fetch.ts'
-import { isControlBatch, nextOffsetAfter } from '../../kafka/record-batch.ts'
+import { isControlBatch } from '../../kafka/record-batch.ts'
+import { createCandidates } from '../compare/candidates.ts'
 import { type Candidates, createComparison } from '../compare/comparison.ts'
 import {
-  createCandidates,
+  createLogReader,
   fetchPartition,
   type OnePartition,
-  v2Batches,
+  readBatches,
 } from '../compare/partition-reader.ts'
 import { decideFor, perform } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
@@ -60,6 +61,7 @@ export async function takeDivergence(
   if (position === null) return
   const source: OnePartition = {
     cluster: shard.source,
+    topic: run.key.topic,
     topicId: position.sourceTopicId,
     partition: run.key.partition,
     leader: leaders.source,
@@ -157,30 +159,33 @@ async function findEnd(
   },
 ): Promise<TargetOffset | null> {
   const comparison = createComparison(look.candidates)
-  let { from } = look.range
-  for (let fetches = 0; fetches < divergenceFetchesMax; fetches += 1) {
-    if (!isBefore(from, look.range.to)) return null
-    const request = { from, isolation: 'read-uncommitted' as const, waitMs: 0 }
-    const answer = await fetchPartition(target, request)
-    const begin = from
-    for (const batch of answer === null ? [] : v2Batches(answer)) {
-      const next = targetOffset(nextOffsetAfter(batch))
-      if (!isBefore(from, next)) continue
-      from = next
+  const reader = createLogReader(
+    target,
+    {
+      ...look.range,
+      isolation: 'read-uncommitted',
+      waitMs: 0,
+      mayBeOutOfRange: true,
+      idleAnswersMax: 0,
+      fetchesMax: divergenceFetchesMax,
+    },
+    readBatches,
+  )
+  for (let part = await reader.next(); part !== null; part = await reader.next()) {
+    for (const batch of part.batches) {
       if (isControlBatch(batch) || batch.recordsCount === 0) continue
       await comparison.match(batch)
       if (await comparison.isOver()) return comparison.reached()?.nextTargetOffset ?? null
     }
-    if (from === begin) return null
   }
   return null
 }
 
 function targetOf(
   shard: Shard,
-  { key }: PartitionRun,
+  { key, targetTopic: topic }: PartitionRun,
   { position, leader }: { readonly position: Position; readonly leader: Leader },
 ): OnePartition {
-  const at = { topicId: position.targetTopicId, partition: key.partition, leader }
+  const at = { topic, topicId: position.targetTopicId, partition: key.partition, leader }
   return { cluster: shard.target, ...at, fetchBytesMax: shard.flow.budgets.fetchBytesMax }
 }

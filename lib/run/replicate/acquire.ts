@@ -2,11 +2,12 @@
 // acquired. Does not own the conditional write (io/table/checkpoint-store.ts).
 
 import { targetTopicName } from '../../core/config/topic-selection.ts'
+import { errorText } from '../../core/error-text.ts'
 import { leaseUntilMs } from '../../core/replicate/budget.ts'
 import type { Outcome } from '../../core/replicate/run-phase.ts'
 import type { PartitionKey } from '../../core/row/checkpoint.ts'
+import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
 import type { Acquisition } from '../../io/table/stores.ts'
-import { partitionName, type TopicPartition } from '../observe/logs.ts'
 import {
   createPartitionRun,
   type PartitionReport,
@@ -42,7 +43,7 @@ export async function acquire(
     acquired = await checkpoints.acquire({ key, targetTopic, owner, nowMs, leaseMs })
   } catch (error) {
     // The table did not answer, or the row is corrupt: this partition's report says so.
-    const detail = error instanceof Error ? error.message : String(error)
+    const detail = errorText(error)
     return { kind: 'failed', report: withoutRun(key, 'failed', detail) }
   }
   if (acquired.kind === 'held') {

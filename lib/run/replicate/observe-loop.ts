@@ -17,7 +17,7 @@ import type { Leader, Unobserved } from '../../core/partition/observation.ts'
 import { positionOf } from '../../core/partition/partition-state.ts'
 import { initialShare } from '../../core/replicate/fetch-share.ts'
 import type { Observing, RetryReason } from '../../core/replicate/run-phase.ts'
-import { errorName } from '../../kafka/error-codes.ts'
+import { askPartition } from '../compare/partition-reader.ts'
 import { concurrently } from '../concurrently.ts'
 import { type LogView, observeLogs } from '../observe/logs.ts'
 import { observedEvent } from '../observe/observed-event.ts'
@@ -194,31 +194,15 @@ async function confirmTruncation(
 ): Promise<boolean> {
   const position = positionOf(run.state)
   if (position === null) return false
+  const { topic, partition } = run.key
+  const at = { cluster: shard.source, topic, topicId: position.sourceTopicId, partition, leader }
+  const ask = { from: position.nextSourceOffset, isolation: 'read-committed', waitMs: 0 } as const
   try {
-    const answer = await shard.source.fetch(leader.leaderId, {
-      maxWaitMs: 0,
-      minBytes: 0,
-      maxBytes: 1,
-      isolationLevel: 'read-committed',
-      topics: [
-        {
-          topicId: position.sourceTopicId,
-          partitions: [
-            {
-              partition: run.key.partition,
-              currentLeaderEpoch: leader.leaderEpoch,
-              fetchOffset: position.nextSourceOffset,
-              lastFetchedEpoch: null,
-              partitionMaxBytes: 1,
-            },
-          ],
-        },
-      ],
-    })
-    const code = answer.partitions[0]?.errorCode ?? answer.errorCode
+    const answer = await askPartition({ ...at, fetchBytesMax: 1 }, ask)
     if (run.phase.kind !== 'observing') return false
-    if (errorName(code) === 'OFFSET_OUT_OF_RANGE') return true
-    const detail = `log start is beyond the position, yet a fetch there answered ${errorName(code)}`
+    if (answer.kind === 'out-of-range') return true
+    const why = answer.kind === 'refused' ? answer.why : 'NONE'
+    const detail = `log start is beyond the position, yet a fetch there answered ${why}`
     observeLater(shard, run, { outcome: 'failed', detail })
   } catch (error) {
     attemptFailed(shard, run, error)

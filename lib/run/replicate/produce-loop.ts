@@ -15,9 +15,10 @@ import { targetOffset } from '../../core/offset.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
 import { dispositionOf, mayHaveAppended } from '../../core/replicate/error-disposition.ts'
 import { exchangeOf, type RetryReason } from '../../core/replicate/run-phase.ts'
+import { partitionName } from '../../core/topic-partition.ts'
 import type { ProducedPartition } from '../../kafka/00-produce.ts'
 import { errorName } from '../../kafka/error-codes.ts'
-import { partitionName, unobserved } from '../observe/logs.ts'
+import { unobserved } from '../observe/logs.ts'
 import {
   abandonOnError,
   decideFor,

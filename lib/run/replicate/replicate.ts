@@ -5,9 +5,10 @@
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { tableWritesInFlightMax } from '../../core/config/defaults.ts'
+import { errorText } from '../../core/error-text.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
 import type { Predecessor } from '../../core/replicate/hand-over.ts'
-import { byTopicAndPartition } from '../../core/row/checkpoint.ts'
+import { byTopicAndPartition } from '../../core/topic-partition.ts'
 import { concurrently } from '../concurrently.ts'
 import { reportFindings, resolveCopied } from '../observe/unobserved.ts'
 import { abandonOnError } from '../partition/partition-effects.ts'
@@ -106,7 +107,7 @@ async function failuresOf(purpose: string, work: () => Promise<void>): Promise<s
     await work()
     return []
   } catch (error) {
-    return [`${purpose}: ${error instanceof Error ? error.message : String(error)}`]
+    return [`${purpose}: ${errorText(error)}`]
   }
 }
 

@@ -3,15 +3,16 @@
 // byte, which a broker answers with the whole first batch (KIP-74).
 
 import { oldestReadsInFlightMax } from '../../core/config/defaults.ts'
+import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
 import type { Oldest } from '../../core/watch/partition-health.ts'
 import { readRetention, retentionConfigs, type TopicRetention } from '../../core/watch/retention.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { TopicConfig, TopicConfigReader } from '../../io/cluster/topic-config.ts'
 import { DecodeError } from '../../kafka/decode-error.ts'
-import { errorName } from '../../kafka/error-codes.ts'
 import { readRecordBatches } from '../../kafka/record-batch.ts'
+import { askPartition } from '../compare/partition-reader.ts'
 import { concurrently } from '../concurrently.ts'
-import { partitionName, type SeenLog, type TopicPartition, unobserved } from '../observe/logs.ts'
+import { type SeenLog, unobserved } from '../observe/logs.ts'
 
 export type ReadPosition = TopicPartition & { readonly view: SeenLog; readonly from: bigint }
 
@@ -28,32 +29,23 @@ export async function readOldest(
 }
 
 async function readOne(source: Cluster, position: ReadPosition): Promise<Oldest> {
-  const { partition, view, from } = position
+  const { topic, partition, from } = position
+  const { topicId, leader } = position.view
   try {
-    const answer = await source.fetch(view.leader.leaderId, {
-      maxWaitMs: 0,
-      minBytes: 0,
-      maxBytes: 1,
-      isolationLevel: 'read-uncommitted',
-      topics: [
-        {
-          topicId: view.topicId,
-          partitions: [
-            {
-              partition,
-              currentLeaderEpoch: view.leader.leaderEpoch,
-              fetchOffset: from,
-              lastFetchedEpoch: null,
-              partitionMaxBytes: 1,
-            },
-          ],
-        },
-      ],
-    })
-    const [fetched] = answer.partitions
-    if (fetched === undefined) return unread(position, 'the broker left it out of its answer')
-    if (fetched.errorCode !== 0) return unread(position, errorName(fetched.errorCode))
-    return fetched.records === null ? { kind: 'none' } : ageOf(position, fetched.records)
+    const answer = await askPartition(
+      { cluster: source, topic, topicId, partition, leader, fetchBytesMax: 1 },
+      { from, isolation: 'read-uncommitted', waitMs: 0 },
+    )
+    switch (answer.kind) {
+      case 'fetched': {
+        const { records } = answer.fetched
+        return records === null ? { kind: 'none' } : ageOf(position, records)
+      }
+      case 'out-of-range':
+        return unread(position, 'OFFSET_OUT_OF_RANGE')
+      case 'refused':
+        return unread(position, answer.why)
+    }
   } catch (error) {
     if (error instanceof DecodeError) return unread(position, error.message)
     return unread(position, unobserved(error, position.topic).detail)

@@ -6,6 +6,7 @@
 import type { FlowConfig } from '../../core/config/config.ts'
 import { oldestReadsMax } from '../../core/config/defaults.ts'
 import { positionOf } from '../../core/partition/partition-state.ts'
+import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
 import {
   differenceText,
   firstUnreplicated,
@@ -25,13 +26,7 @@ import type { CheckpointStore, IncidentStore } from '../../io/table/stores.ts'
 import { observeBoth, onTarget } from '../observe/both-clusters.ts'
 import { type FlowPartition, joinPartitions } from '../observe/flow-partitions.ts'
 import { findTopics } from '../observe/flow-topics.ts'
-import {
-  type LogView,
-  type LogViews,
-  partitionName,
-  pointOf,
-  type TopicPartition,
-} from '../observe/logs.ts'
+import { type LogView, type LogViews, pointOf } from '../observe/logs.ts'
 import { type ReadPosition, readOldest, readRetentions } from './oldest-records.ts'
 
 export type WatchDeps = {
@@ -99,7 +94,7 @@ const unknownRetention: TopicRetention = { kind: 'unobserved', detail: 'its rete
 
 function rowOf({ row }: FlowPartition): WatchedRow {
   if (row.kind !== 'checkpoint') return row
-  const { state, updatedAtMs, lease } = row.checkpoint
+  const { state, updatedAtMs, lease } = row
   return { kind: 'checkpoint', state, updatedAtMs, leaseUntilMs: lease.untilMs }
 }
 
@@ -157,7 +152,7 @@ async function ageOfUnreplicated(
 
 /** Newest timestamp of what was copied of this very topic; null where nothing was. */
 function copiedMsOf({ row }: FlowPartition, topicId: string): number | null {
-  const position = row.kind === 'checkpoint' ? positionOf(row.checkpoint.state) : null
+  const position = row.kind === 'checkpoint' ? positionOf(row.state) : null
   if (position === null || position.sourceTopicId !== topicId) return null
   return position.lastTimestampMs === null ? null : Number(position.lastTimestampMs)
 }

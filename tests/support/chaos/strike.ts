@@ -31,7 +31,7 @@ export async function strike(scene: Scene, kill: Kill): Promise<string | null> {
   const sleeping = sleepers.splice(0)
   // The one wait for a length of time: the drawn moment is what this is about.
   await systemClock.wait(kill.afterMs)
-  // Taking over is what follows a death.
+  // A recovery follows every crash.
   if (kill.during === 'take-over') await child.kill()
   const wrong = kill.victim === 'zombie' ? await freeze(scene, kill) : await bringDown(scene, kill)
   for (const each of sleeping) each.wake()

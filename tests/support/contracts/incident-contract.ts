@@ -1,8 +1,8 @@
 // The part of the stores' contract about incidents (store-contract.ts).
 
 import { beforeEach, describe, expect, test } from 'vitest'
-import { unobservedIncident } from '../../../lib/core/incident.ts'
 import { sourceOffset, targetOffset } from '../../../lib/core/offset.ts'
+import { unreachable } from '../../../lib/core/partition/incidents.ts'
 import { incidentKey } from '../../../lib/core/row/incident-row.ts'
 import { actionsOn, leaseMs, t0 } from './lease-actions.ts'
 import type { StoresUnderTest } from './store-contract.ts'
@@ -57,8 +57,7 @@ export function incidentContract(create: () => Promise<StoresUnderTest>): void {
           resolution: 'continued',
           evidence: {},
         }),
-        unobservedIncident({
-          kind: 'unreachable',
+        unreachable({
           flow,
           cluster: 'primary',
           topic: null,

@@ -7,7 +7,12 @@ import {
 } from '../../../../lib/core/monitoring/incident-lines.ts'
 import { sourceOffset } from '../../../../lib/core/offset.ts'
 import { decide } from '../../../../lib/core/partition/decide.ts'
-import { eventCases, tablePosition } from '../../../support/contracts/transition-table.ts'
+import {
+  type EventCase,
+  eventCases,
+  tableStates,
+  transitionTable,
+} from '../../../support/contracts/transition-table.ts'
 
 const scope = { flow: 'primary-to-standby', topic: 'commit-log', partition: 0 }
 
@@ -102,14 +107,18 @@ describe('a line about an incident', () => {
   })
 })
 
-test('what the core finds is said with every number in it', () => {
+test('every incident that the core raises is said with every number in it', () => {
   const context = { scope, policies: policyDefaults, nowMs: 1 }
-  const state = { kind: 'replicating', position: tablePosition } as const
-  for (const { event } of Object.values(eventCases)) {
-    if (event.kind !== 'observed') continue
-    const first = decide({ kind: 'unstarted' }, event, context)
-    for (const found of [...decide(state, event, context).incidents, ...first.incidents]) {
-      for (const line of texts(found)) expect(line).not.toMatch(/unknown|nothing|null|undefined/)
+  const kinds = new Set<IncidentKind>()
+  for (const kind of ['unstarted', 'replicating'] as const) {
+    for (const [name, { event }] of Object.entries(eventCases)) {
+      if (transitionTable[kind][name as EventCase] === 'never') continue
+      for (const found of decide(tableStates[kind], event, context).incidents) {
+        kinds.add(found.kind)
+        for (const line of texts(found)) expect(line).not.toMatch(/unknown|nothing|null|undefined/)
+      }
     }
   }
+  const unobserved: readonly IncidentKind[] = ['authorization-denied', 'unreachable']
+  expect(kinds).toEqual(new Set(incidentKinds.filter(each => !unobserved.includes(each))))
 })

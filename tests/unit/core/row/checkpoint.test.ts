@@ -4,7 +4,6 @@ import { epochHistoryMax } from '../../../../lib/core/config/defaults.ts'
 import { sourceOffset, targetOffset } from '../../../../lib/core/offset.ts'
 import type { PartitionState, Position } from '../../../../lib/core/partition/partition-state.ts'
 import {
-  byTopicAndPartition,
   checkpointKey,
   leaseWasFree,
   readCheckpoint,
@@ -12,6 +11,7 @@ import {
   stateAttributes,
 } from '../../../../lib/core/row/checkpoint.ts'
 import { CorruptRowError, type Row } from '../../../../lib/core/row/row.ts'
+import { byTopicAndPartition } from '../../../../lib/core/topic-partition.ts'
 import { allStates, fullPosition, partitionKey } from '../../../support/contracts/store-examples.ts'
 
 const offsets = fc.bigInt({ min: 0n, max: 2n ** 63n - 1n })

@@ -1,12 +1,8 @@
 import { describe, expect, test } from 'vitest'
+import { partitionName, type TopicPartition } from '../../../../lib/core/topic-partition.ts'
 import type { Cluster, ListedOffset, TopicDescription } from '../../../../lib/io/cluster/cluster.ts'
 import { BrokerFailure } from '../../../../lib/io/failure/broker-failure.ts'
-import {
-  type LogView,
-  observeLogs,
-  partitionName,
-  type TopicPartition,
-} from '../../../../lib/run/observe/logs.ts'
+import { type LogView, observeLogs } from '../../../../lib/run/observe/logs.ts'
 
 type Answers = {
   readonly topics?: readonly TopicDescription[] | Error

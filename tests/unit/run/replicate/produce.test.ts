@@ -85,7 +85,7 @@ describe('a produce without an answer', () => {
     expect((await world.run('orders')).partitions).toMatchObject([{ outcome: 'drained' }])
     expect(await world.storedIncidents()).toEqual([])
     expect(world.lines.map(line => line.text).join()).toMatch(
-      /Taking over orders-0 .* source offsets 1 to 2 are on the standby already/,
+      /Recovering orders-0 .* source offsets 1 to 2 are on the standby already/,
     )
   })
 
