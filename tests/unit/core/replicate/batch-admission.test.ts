@@ -189,13 +189,13 @@ describe('transactions', () => {
     expect(copiedRanges(admission)).toEqual([[103n, 107n]])
   })
 
-  test('of a producer that aborts and goes on are told apart by the marker', () => {
+  test('the marker separates an aborted transaction from the next one of its producer', () => {
     const batches = [inTransaction(7n, 100n, 1), abort(7n, 101n), inTransaction(7n, 102n, 1)]
     const admission = admit(batches, 100n, [{ producerId: 7n, firstOffset: 100n }])
     expect(copiedRanges(admission)).toEqual([[102n, 103n]])
   })
 
-  test('that were aborted are recognized from a batch below the position on', () => {
+  test('an aborted transaction is recognized from a batch below the position on', () => {
     // The fetch position lies in the second batch of an answer that begins before it.
     const batches = [inTransaction(7n, 90n, 10), abort(7n, 100n), inTransaction(7n, 101n, 2)]
     const admission = admit(batches, 100n, [{ producerId: 7n, firstOffset: 90n }])
@@ -203,13 +203,13 @@ describe('transactions', () => {
     expect(copiedRanges(admission)).toEqual([[101n, 103n]])
   })
 
-  test('that were aborted have ended with a marker below the position: what follows is copied', () => {
+  test('batches behind an abort marker below the position are copied', () => {
     const batches = [inTransaction(7n, 98n, 1), abort(7n, 99n), inTransaction(7n, 100n, 2)]
     const admission = admit(batches, 100n, [{ producerId: 7n, firstOffset: 98n }])
     expect(copiedRanges(admission)).toEqual([[100n, 102n]])
   })
 
-  test('that were aborted need not be passable: nothing of them is passed', () => {
+  test('an aborted batch that could not be produced is skipped', () => {
     const withHoles = data(100n, 1, {
       producerId: 7n,
       attributes: TRANSACTIONAL,
@@ -229,7 +229,7 @@ describe('a batch that cannot be passed on as it is', () => {
   const copiedOffsets = ({ copied }: Admission) =>
     copied.map(({ batch }) => batch.recordOffsets ?? recordsOf(batch).map(each => each.offset))
 
-  test('because it straddles the position is copied from the position on', () => {
+  test('a batch that straddles the position is copied from the position on', () => {
     const admission = admit([batchOf(testRecords(95n, 10)), data(105n, 1)])
     expect(copiedRanges(admission)).toEqual([
       [100n, 105n],
@@ -239,7 +239,7 @@ describe('a batch that cannot be passed on as it is', () => {
     expect(admission).toMatchObject({ skipped: null, nextFetchOffset: 106n, refusal: null })
   })
 
-  test('because of its holes is copied without them; the source goes on behind the last one', () => {
+  test('a batch with holes is copied without them, and the position passes the last one', () => {
     const holed = batchOf(testRecords(100n, 6, [100n, 102n]), {
       baseOffset: 100n,
       lastOffset: 109n,
@@ -249,13 +249,13 @@ describe('a batch that cannot be passed on as it is', () => {
     expect(copiedRanges(admission)).toEqual([[101n, 110n]])
   })
 
-  test('because of LogAppendTime is copied with the append time as its own', () => {
+  test('a batch with LogAppendTime is copied with the append time as its timestamps', () => {
     const attributes = LOG_APPEND_TIME
     const admission = admit([batchOf(testRecords(100n, 3), { attributes, maxTimestamp: 9_000n })])
     expect(admission.copied[0]?.batch).toMatchObject({ attributes: 0, maxTimestamp: 9_000n })
   })
 
-  test('because of its format is copied in today’s, single records coalesced, with no leader epoch', () => {
+  test('old single records are coalesced into a v2 batch without a leader epoch', () => {
     const single = testRecords(100n, 3).map(each => legacyEntry(1, each))
     const set = legacySet(1, testRecords(103n, 4), 'gzip')
     const admission = admit([...single, set, legacyEntry(0, testRecord(107n)), data(108n, 2)])
@@ -272,7 +272,7 @@ describe('a batch that cannot be passed on as it is', () => {
     expect(admission.copied.map(each => each.batch.partitionLeaderEpoch)).toEqual([-1, -1, -1, 0])
   })
 
-  test('because of its format straddles the position like any other', () => {
+  test('an old set that straddles the position is copied from the position on', () => {
     const single = testRecords(98n, 4).map(each => legacyEntry(0, each))
     expect(copiedOffsets(admit(single))).toEqual([[100n, 101n]])
     expect(copiedOffsets(admit([legacySet(1, testRecords(95n, 7), 'snappy')]))).toEqual([
@@ -280,14 +280,14 @@ describe('a batch that cannot be passed on as it is', () => {
     ])
   })
 
-  test('is coalesced with others of old single records only up to a bound', () => {
+  test('old single records are coalesced only up to a bound', () => {
     const large = testRecords(100n, 3).map(each =>
       legacyEntry(1, { ...each, value: 'x'.repeat(100 * 1024) }),
     )
     expect(copiedOffsets(admit(large))).toEqual([[100n, 101n], [102n]])
   })
 
-  test('and of which nothing is left behind the position only moves it', () => {
+  test('a rewritten batch without records behind the position only moves it', () => {
     const left = batchOf(testRecords(95n, 3), { lastOffset: 109n })
     expect(admit([left])).toMatchObject({
       skipped: { nextSourceOffset: 110n },

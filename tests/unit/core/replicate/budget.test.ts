@@ -9,16 +9,16 @@ import {
 } from '../../../../lib/core/replicate/budget.ts'
 
 describe('the drain deadline', () => {
-  test('leaves the reserve at the end of an invocation', () => {
+  test('the drain deadline leaves the reserve at the end of an invocation', () => {
     const input = { nowMs: 1_000, remainingMs: 900_000, reserveMs: 10_000 }
     expect(drainDeadlineMs(input)).toBe(891_000)
   })
 
-  test('of an invocation shorter than twice the reserve lies in its middle', () => {
+  test('the drain deadline of an invocation shorter than twice the reserve lies in its middle', () => {
     expect(drainDeadlineMs({ nowMs: 1_000, remainingMs: 12_000, reserveMs: 10_000 })).toBe(7_000)
   })
 
-  test('always lies between now and the end', () => {
+  test('the drain deadline always lies between now and the end', () => {
     const times = fc.nat(3_600_000)
     fc.assert(
       fc.property(times, times, times, (nowMs, remainingMs, reserveMs) => {
@@ -31,14 +31,14 @@ describe('the drain deadline', () => {
 })
 
 describe('a lease', () => {
-  test('is live up to its end and not at it', () => {
+  test('a lease is live up to its end and not at it', () => {
     const untilMs = leaseUntilMs(1_000, { leaseMs: 20_000 })
     expect(untilMs).toBe(21_000)
     expect(isLeaseLive(untilMs, 20_999)).toBe(true)
     expect(isLeaseLive(untilMs, 21_000)).toBe(false)
   })
 
-  test('that was released is not live', () => {
+  test('a released lease is not live', () => {
     expect(isLeaseLive(null, 0)).toBe(false)
   })
 })
@@ -48,7 +48,7 @@ describe('a checkpoint that nothing has moved', () => {
   const isDueAfter = (ms: number, hasMoved = false) =>
     isCheckpointDue({ nowMs: 1_000 + ms, leaseUntilMs: 21_000, hasMoved }, budgets)
 
-  test('is due at the second interval, also when the clock is a little early or late', () => {
+  test('an unmoved checkpoint is due at the second interval, also when the clock is a little off', () => {
     expect([5_000, 5_500, 9_500, 10_000].map(ms => isDueAfter(ms))).toEqual([
       false,
       false,
@@ -58,7 +58,7 @@ describe('a checkpoint that nothing has moved', () => {
     expect(isDueAfter(5_000, true)).toBe(true)
   })
 
-  test('is due while there is another interval before the lease ends', () => {
+  test('an unmoved checkpoint is due while another interval is left before the lease ends', () => {
     const leases = fc.integer({ min: 5_000, max: 300_000 })
     fc.assert(
       fc.property(leases, fc.double({ min: 0.02, max: 0.5, noNaN: true }), (leaseMs, share) => {

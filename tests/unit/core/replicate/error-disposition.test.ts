@@ -24,14 +24,14 @@ describe('the error policy', () => {
     }
   })
 
-  test('looks at the partition again where identity, leader or range may have changed', () => {
+  test('an error about identity, leader or range leads to another observation', () => {
     expect(dispositionOf('fetch', 'UNKNOWN_TOPIC_ID')).toBe('observe')
     expect(dispositionOf('fetch', 'FENCED_LEADER_EPOCH')).toBe('observe')
     expect(dispositionOf('fetch', 'OFFSET_OUT_OF_RANGE')).toBe('observe-out-of-range')
     expect(dispositionOf('produce', 'OFFSET_OUT_OF_RANGE')).toBe('fail')
   })
 
-  test('never sends a batch again that the target would refuse again', () => {
+  test('a batch that the target would refuse again is never sent again', () => {
     for (const name of ['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE']) {
       expect(dispositionOf('produce', name)).toBe('halt-too-large')
     }
@@ -40,13 +40,13 @@ describe('the error policy', () => {
     }
   })
 
-  test('takes a missing permission for one that may come, on both sides', () => {
+  test('a missing permission is retried on the next tick, on both sides', () => {
     for (const request of ['fetch', 'produce'] as const) {
       expect(dispositionOf(request, 'TOPIC_AUTHORIZATION_FAILED')).toBe('denied')
     }
   })
 
-  test('does not go on under an epoch that somebody has fenced, nor with sequences that are lost', () => {
+  test('a fenced epoch or a lost sequence ends the use of the producer', () => {
     for (const error of [
       'INVALID_PRODUCER_EPOCH',
       'PRODUCER_FENCED',

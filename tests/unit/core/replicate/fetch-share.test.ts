@@ -17,16 +17,16 @@ function ask(one: FetchShare, others: readonly FetchShare[]): number {
 }
 
 describe('what is asked for', () => {
-  test('is an equal share of the answer for each partition that is behind', () => {
+  test('every partition that is behind asks for an equal share of the response', () => {
     expect(ask(behind, [behind, behind, behind, idle, idle])).toBe(1024 * KIB)
   })
 
-  test('is never more than a partition may have', () => {
+  test('a share never exceeds the limit of a partition', () => {
     expect(ask(behind, [])).toBe(2048 * KIB)
     expect(ask({ ...behind, shareMin: 4096 * KIB }, [behind, behind, behind])).toBe(2048 * KIB)
   })
 
-  test('is as much as may be where hardly anything will come', () => {
+  test('a partition that has caught up asks for the limit of a partition', () => {
     expect(ask(idle, [behind, behind, behind, behind])).toBe(2048 * KIB)
     expect(ask(idle, [idle])).toBe(2048 * KIB)
   })
@@ -45,13 +45,13 @@ describe('after an answer', () => {
     expect(ask(fed, Array(200).fill(behind))).toBe(128 * KIB)
   })
 
-  test('batches of which none is copied say nothing of the next', () => {
+  test('batches that are not copied do not change the share', () => {
     const fed = shareAfter(behind, answered)
     const skipped = shareAfter(fed, { ...answered, turn: 8, lastBatchBytes: null })
     expect(skipped).toEqual({ ...fed, lastFetchTurn: 8 })
   })
 
-  test('without anything it asks for as much again, and keeps its turn', () => {
+  test('a partition without records keeps its share and its turn', () => {
     const fed = shareAfter(behind, answered)
     const nothing = { ...answered, turn: 8, bytes: 0, lastBatchBytes: null }
     expect(shareAfter(fed, nothing)).toEqual(fed)

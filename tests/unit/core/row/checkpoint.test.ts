@@ -90,7 +90,7 @@ function rowOf(state: PartitionState): Row {
 const row = rowOf({ kind: 'halted', position: fullPosition, incidentId: 'x' })
 
 describe('a checkpoint', () => {
-  test('is read back from its row as it was written, for any key, state and lease', () => {
+  test('a checkpoint is read back from its row as it was written, for any key, state and lease', () => {
     fc.assert(
       fc.property(keys, states, leases, times, (key, state, lease, updatedAtMs) => {
         const { owner, fence, untilMs } = lease
@@ -114,13 +114,13 @@ describe('a checkpoint', () => {
     )
   })
 
-  test('keeps every digit of an offset near 2^63-1', () => {
+  test('a checkpoint keeps every digit of an offset near 2^63-1', () => {
     const { present } = stateAttributes({ kind: 'replicating', position: fullPosition })
     expect(present.nextSourceOffset).toEqual({ N: '9223372036854775807' })
     expect(present.nextTargetOffset).toEqual({ N: '9223372036854775806' })
   })
 
-  test('names the same attributes in every state, each either present or absent', () => {
+  test('a checkpoint names the same attributes in every state, each either present or absent', () => {
     const names = allStates.map(state => {
       const { present, absent } = stateAttributes(state)
       return [...Object.keys(present), ...absent].sort()
@@ -128,14 +128,14 @@ describe('a checkpoint', () => {
     for (const each of names) expect(each).toEqual(names[0])
   })
 
-  test('keeps what another version of the program may add', () => {
+  test('a row with attributes that another version may add is read', () => {
     const later: Row = { ...row, compression: { N: '17' } }
     expect(readCheckpoint(later)).toEqual(readCheckpoint(row))
   })
 })
 
 describe('the key of a checkpoint', () => {
-  test('is different for any two partitions', () => {
+  test('any two partitions have different keys', () => {
     fc.assert(
       fc.property(keys, keys, (left, right) => {
         const same =
@@ -148,7 +148,7 @@ describe('the key of a checkpoint', () => {
     )
   })
 
-  test('sorts the partitions of a topic in their order', () => {
+  test('the keys of a topic sort by partition number', () => {
     fc.assert(
       fc.property(int32, int32, (left, right) => {
         const [leftKey, rightKey] = [left, right].map(partition => {
@@ -164,7 +164,7 @@ describe('the key of a checkpoint', () => {
 })
 
 describe('the order of checkpoints', () => {
-  test('is by topic first, where one name may begin like another, and then by partition', () => {
+  test('checkpoints sort by topic, also where one name begins like another, and then by partition', () => {
     const ordered = [
       { flow: 'f', topic: 'a', partition: 2 },
       { flow: 'f', topic: 'a', partition: 10 },
@@ -177,12 +177,12 @@ describe('the order of checkpoints', () => {
 })
 
 describe('a lease', () => {
-  test('was free where its owner found none', () => {
+  test('a lease was free when its owner found none', () => {
     expect(leaseWasFree({ ...row, previousLeaseUntilMs: { N: '0' } })).toBe(true)
     expect(leaseWasFree({ ...row, previousLeaseUntilMs: { N: '1700000000000' } })).toBe(false)
   })
 
-  test('has a holder also where the rest of the row cannot be read', () => {
+  test('a lease has a holder also when the rest of the row cannot be read', () => {
     const broken: Row = { ...row, state: { S: 'asleep' } }
     expect(readLeaseHolder(broken)).toEqual({ owner: 'run-1', untilMs: 1_700_000_020_000 })
   })
@@ -202,7 +202,7 @@ describe('a corrupt row', () => {
     'updatedAtMs',
   ]
 
-  test.each(required.map(name => [name]))('without %s is refused by that name', name => {
+  test.each(required.map(name => [name]))('a row without %s is refused by that name', name => {
     const { [name]: _, ...rest } = row
     expect(() => readCheckpoint(rest)).toThrow(CorruptRowError)
     expect(() => readCheckpoint(rest)).toThrow(
@@ -232,14 +232,14 @@ describe('a corrupt row', () => {
     ['sk', { S: 'checkpoint/commit-log/7' }, 'checkpoint/<topic>/<partition'],
     ['sk', { S: 'incident/a/0000000000' }, 'checkpoint/<topic>/<partition'],
     ['targetTopic', { BOOL: true }, 'a string'],
-  ])('with %s as %j is refused, and what was expected is said', (name, value, expected) => {
+  ])('a row with %s as %j is refused with the expected form', (name, value, expected) => {
     const corrupt = { ...row, [name]: value }
     expect(() => readCheckpoint(corrupt)).toThrow(CorruptRowError)
     expect(() => readCheckpoint(corrupt)).toThrow(`attribute ${name} is ${JSON.stringify(value)}`)
     expect(() => readCheckpoint(corrupt)).toThrow(expected)
   })
 
-  test('is said in one line, however large the attribute is', () => {
+  test('a corrupt row is reported in one line, however large the attribute is', () => {
     const large = { ...row, state: { S: 'x'.repeat(400_000) } }
     const refuse = () => readCheckpoint(large)
     expect(refuse).toThrow(CorruptRowError)
@@ -250,7 +250,7 @@ describe('a corrupt row', () => {
 describe('a row written before epochs were kept', () => {
   const { epochs: _, ...before } = row
 
-  test('knows the epoch of the last batch, and nothing of what lies before it', () => {
+  test('a row written before epochs were kept has only the epoch of the last batch', () => {
     const { state } = readCheckpoint({ ...before, lastEpoch: { N: '5' } })
     expect(state).toMatchObject({
       position: {
@@ -259,11 +259,11 @@ describe('a row written before epochs were kept', () => {
     })
   })
 
-  test('may know none', () => {
+  test('a row written before epochs were kept may have no epoch', () => {
     expect(readCheckpoint(before).state).toMatchObject({ position: { epochs: [] } })
   })
 
-  test('does not keep it beside them', () => {
+  test('writing epochs removes the attribute that they replaced', () => {
     expect(stateAttributes({ kind: 'replicating', position: fullPosition }).absent).toContain(
       'lastEpoch',
     )

@@ -36,7 +36,7 @@ function rowOf(incident: Incident): Row {
 }
 
 describe('an incident', () => {
-  test('is read back from its row as it was written, whatever its id and evidence hold', () => {
+  test('an incident is read back from its row as it was written, whatever its id and evidence hold', () => {
     fc.assert(
       fc.property(incidents, incident => {
         expect(readIncident(rowOf(incident))).toEqual(incident)
@@ -44,7 +44,7 @@ describe('an incident', () => {
     )
   })
 
-  test('that an earlier version stored is read with the present names of its evidence', () => {
+  test('an incident that an earlier version stored is read with the present names of its evidence', () => {
     const row = rowOf(truncation())
     const evidence = { S: JSON.stringify({ topicId: 'a', partsNotBehind: '60' }) }
     expect(readIncident({ ...row, evidence }).evidence).toEqual({
@@ -53,7 +53,7 @@ describe('an incident', () => {
     })
   })
 
-  test('names every attribute it may have, so that a repeated finding leaves nothing stale', () => {
+  test('an incident names every attribute it may have, so that a repeated detection leaves none stale', () => {
     const namesOf = (incident: Incident) => {
       const { set, setIfAbsent, remove } = incidentChange(incident)
       return [...Object.keys(set), ...Object.keys(setIfAbsent), ...remove].sort()
@@ -65,7 +65,7 @@ describe('an incident', () => {
     )
   })
 
-  test('that is open removes an ending; one that has ended sets it only where there is none', () => {
+  test('an open incident removes a resolution; a resolved one sets it only where there is none', () => {
     const open = incidentChange(truncation())
     expect(open.remove).toEqual(expect.arrayContaining(['resolution', 'resolvedAtMs']))
     const ended = incidentChange(truncation({ resolution: 'continued' }))
@@ -73,14 +73,14 @@ describe('an incident', () => {
     expect(ended.set).not.toHaveProperty('resolution')
   })
 
-  test('overwrites what was found and never the time of the first detection', () => {
+  test('a repeated detection overwrites the evidence and never the time of the first detection', () => {
     const { set, setIfAbsent } = incidentChange(truncation())
     expect(setIfAbsent).toHaveProperty('detectedAtMs')
     expect(set).not.toHaveProperty('detectedAtMs')
     expect(set).toMatchObject({ foundOffset: { N: '500' }, lostRecordsMax: { N: '380' } })
   })
 
-  test('that ends changes nothing but what is given', () => {
+  test('a resolution changes only the attributes that are given', () => {
     expect(endingAttributes({ resolution: 'resumed', nowMs: 5 })).toEqual({
       resolution: { S: 'resumed' },
       resolvedAtMs: { N: '5' },
@@ -92,7 +92,7 @@ describe('an incident', () => {
     })
   })
 
-  test('keeps an order: by time, and by id within a millisecond', () => {
+  test('incidents sort by time, and by id within a millisecond', () => {
     const ordered = [
       truncation({ id: 'z', detectedAtMs: 1 }),
       truncation({ id: 'a', detectedAtMs: 2 }),
@@ -118,7 +118,7 @@ describe('a corrupt row of an incident', () => {
     ['evidence', { S: '[]' }, 'a JSON object'],
     ['evidence', { S: 'null' }, 'a JSON object'],
     ['evidence', { S: '{"a":1}' }, 'a JSON object of strings'],
-  ])('with %s as %j is refused, and what was expected is said', (name, value, expected) => {
+  ])('an incident row with %s as %j is refused with the expected form', (name, value, expected) => {
     const corrupt = { ...rowOf(truncation()), [name]: value }
     expect(() => readIncident(corrupt)).toThrow(CorruptRowError)
     expect(() => readIncident(corrupt)).toThrow(
@@ -127,8 +127,11 @@ describe('a corrupt row of an incident', () => {
     expect(() => readIncident(corrupt)).toThrow(expected)
   })
 
-  test.each([['kind'], ['detectedAtMs'], ['evidence']])('without %s is refused', name => {
-    const { [name]: _, ...rest } = rowOf(truncation())
-    expect(() => readIncident(rest)).toThrow(`attribute ${name} is missing`)
-  })
+  test.each([['kind'], ['detectedAtMs'], ['evidence']])(
+    'an incident row without %s is refused',
+    name => {
+      const { [name]: _, ...rest } = rowOf(truncation())
+      expect(() => readIncident(rest)).toThrow(`attribute ${name} is missing`)
+    },
+  )
 })
