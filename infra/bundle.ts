@@ -43,7 +43,8 @@ export async function bundleFunctions(directory: string): Promise<BundledFile[]>
     format: 'esm',
     outExtension: { '.js': '.mjs' },
     chunkNames: 'parts/[name]-[hash]',
-    // What one door needs only now and then (creating topics) stays a file that is read only then.
+    // What one door needs only now and then (secrets, tokens of MSK) stays a file that is read only
+    // then.
     splitting: true,
     // Identifiers stay: shorter ones would need every function to be given its name again when it
     // is made, on the way of every batch.

@@ -5,8 +5,6 @@
 # of public.ecr.aws/lambda/nodejs:24 and prints it; keep it with the release, and give it again (BASE=...) for the same image.
 ARG BASE
 FROM ${BASE}
-# Node says on standard error what no alarm should have to read.
-ENV NODE_OPTIONS=--disable-warning=TimeoutNegativeWarning
 COPY --chmod=555 . ${LAMBDA_TASK_ROOT}/
 # Lambda runs every image as a user without rights; so does everybody else who runs this one. 65534 is nobody.
 USER 65534:65534

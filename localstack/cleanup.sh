@@ -24,7 +24,7 @@ fi
 
 # Without its packages no stack was ever started from this clone.
 if [[ -d $root/node_modules ]]; then
-  node --disable-warning=TimeoutNegativeWarning "$root/localstack/stack.ts" down
+  node "$root/localstack/stack.ts" down
 fi
 rm -rf -- "$state"
 echo "Deleted $state"

@@ -1,7 +1,7 @@
 // Whether a broker can be worked with, and what its log says when it cannot.
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { Kafka, logLevel } from 'kafkajs'
+import { kafkajs } from '../../cli/kafkajs/load-kafkajs.ts'
 import { isPortOpen, localAddress } from '../processes/ports.ts'
 
 const pollMs = 100
@@ -38,10 +38,10 @@ export type BrokerAnswer = { kind: 'ready'; clusterId: string } | { kind: 'silen
 
 /** One question, without retries. Creates nothing. */
 export async function askBroker(port: number): Promise<BrokerAnswer> {
-  const admin = new Kafka({
+  const admin = new kafkajs.Kafka({
     clientId: 'gapless-localstack',
     brokers: [`${localAddress}:${port}`],
-    logLevel: logLevel.NOTHING,
+    logLevel: kafkajs.logLevel.NOTHING,
     connectionTimeout: requestTimeoutMs,
     requestTimeout: requestTimeoutMs,
     retry: { retries: 0 },

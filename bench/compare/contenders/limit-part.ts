@@ -222,12 +222,16 @@ async function main(order: LimitOrder): Promise<void> {
   })
   const prepared = await prepareLanes(source, order.topic)
   await source.close()
-  const admin = createTopicAdmin({
+  const target = openCluster({
     name: 'target',
     config: { brokers: [order.targetBrokers], tls: false },
+    requestTimeoutMs: REQUEST_TIMEOUT_MS,
   })
-  await admin.createTopic({ name: order.copy, partitions: prepared.lanes.length })
-  await admin.close()
+  await createTopicAdmin(target).createTopic({
+    name: order.copy,
+    partitions: prepared.lanes.length,
+  })
+  await target.close()
   report({ kind: 'started' } satisfies LimitReport)
   const copied = await copyAll(order, prepared)
   const records = prepared.lanes.reduce((sum, each) => sum + each.answeredRecords, 0)

@@ -1,5 +1,5 @@
 // Owns where a bearer token comes from: the configuration, a token endpoint, or the signer of
-// Amazon MSK. Does not own how it is sent to a broker (sasl-exchange.ts, kafkajs-client.ts).
+// Amazon MSK. Does not own how it is sent to a broker (sasl-exchange.ts).
 
 import type { ClientCredentials } from '../../core/config/cluster-config.ts'
 import { CredentialError } from '../failure/credential-error.ts'

@@ -1,6 +1,6 @@
 // Owns TLS and SASL of one cluster, for both clients: reads PEM files, secrets behind references
 // and tokens when a connection is opened, and says who we are there. Does not own how a client is
-// told (connection.ts, kafkajs-client.ts). Secrets are read once, and again whenever a connection
+// told (connection.ts, data-connection.ts). Secrets are read once, and again whenever a connection
 // could not be opened, so a rotated one is found by the next attempt; none is ever in a Config.
 
 import { X509Certificate } from 'node:crypto'

@@ -63,7 +63,7 @@ function refusalIn(
  * What a broker has against a token; null when it took it. RFC 7628, section 3.2.2: a refusal is a
  * challenge with a JSON object, and success is an empty answer.
  */
-export function bearerRefusal(authBytes: Buffer | null | undefined): string | null {
+function bearerRefusal(authBytes: Buffer | null | undefined): string | null {
   if (authBytes === null || authBytes === undefined || authBytes.length === 0) return null
   const status = /"status"\s*:\s*"(\w+)"/.exec(authBytes.toString('utf8'))?.[1]
   return `the broker does not take the token (${status ?? 'no reason given'})`

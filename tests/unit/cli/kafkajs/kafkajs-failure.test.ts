@@ -1,7 +1,6 @@
-import kafkajs from 'kafkajs'
 import { expect, test } from 'vitest'
-import { kafkaJsError, kafkaJsFailure } from '../../../../lib/io/admin/kafkajs-failure.ts'
-import { BrokerFailure } from '../../../../lib/io/failure/broker-failure.ts'
+import { kafkaJsError, kafkaJsFailure } from '../../../../cli/kafkajs/kafkajs-failure.ts'
+import { kafkajs } from '../../../../cli/kafkajs/load-kafkajs.ts'
 
 const refused = new kafkajs.KafkaJSConnectionError(
   'Connection error: connect ECONNREFUSED 127.0.0.1:1',
@@ -56,35 +55,5 @@ test('The error says where, what and what to do, in two sentences', () => {
     message:
       'Cluster standby: could not create topic orders with 3 partitions: connect ECONNREFUSED 127.0.0.1:1.',
     hint: 'Check that a Kafka broker answers at b1:9092, b2:9092.',
-  })
-})
-
-test('A denial names who we are there, and a handshake that failed what to correct', () => {
-  const about = {
-    where: 'Cluster standby',
-    operation: 'create topic orders',
-    brokers: ['b1:9092'],
-    identity: 'SASL SCRAM-SHA-512 as User:gapless',
-  }
-  const expired = new kafkajs.KafkaJSConnectionError('Connection error: certificate has expired', {
-    code: 'CERT_HAS_EXPIRED',
-  })
-  const unreadable = new BrokerFailure({
-    reason: 'authorization-denied',
-    cluster: 'standby',
-    detail: 'SSM parameter /p cannot be read: AWS answered AccessDeniedException',
-  })
-  const messageOf = (error: unknown) => kafkaJsError({ ...about, error }).message
-  expect(messageOf(protocolError('TOPIC_AUTHORIZATION_FAILED'))).toBe(
-    'Cluster standby: could not create topic orders by SASL SCRAM-SHA-512 as User:gapless: ' +
-      'TOPIC_AUTHORIZATION_FAILED (Text of Kafka).',
-  )
-  expect(messageOf(expired)).toBe(
-    "Cluster standby: could not create topic orders: the broker's certificate has expired; renew " +
-      'it on the broker (CERT_HAS_EXPIRED).',
-  )
-  expect(kafkaJsError({ ...about, error: unreadable })).toMatchObject({
-    code: 'cluster-denied',
-    message: expect.stringContaining('SSM parameter /p cannot be read'),
   })
 })
