@@ -43,8 +43,7 @@ export async function bundleFunctions(directory: string): Promise<BundledFile[]>
     format: 'esm',
     outExtension: { '.js': '.mjs' },
     chunkNames: 'parts/[name]-[hash]',
-    // What one door needs only now and then (secrets, tokens of MSK) stays a file that is read only
-    // then.
+    // What one door needs only now and then (reading secrets) stays a file that is read only then.
     splitting: true,
     // Identifiers stay: shorter ones would need every function to be given its name again when it
     // is made, on the way of every batch.

@@ -1,5 +1,5 @@
-// Owns where a bearer token comes from: the configuration, a token endpoint, or the signer of
-// Amazon MSK. Does not own how it is sent to a broker (sasl-exchange.ts).
+// Owns bearer tokens from a token endpoint, and what a token says of its bearer. Does not own the
+// tokens of Amazon MSK (msk-token.ts) nor how a token is sent to a broker (sasl-exchange.ts).
 
 import type { ClientCredentials } from '../../core/config/cluster-config.ts'
 import { CredentialError } from '../failure/credential-error.ts'
@@ -54,22 +54,6 @@ export async function fetchToken(from: ResolvedCredentials, nowMs: number): Prom
   }
   const lifeMs = typeof seconds === 'number' && seconds > 0 ? seconds * 1_000 : 0
   return { token, freshUntilMs: nowMs + lifeMs * FRESH_SHARE }
-}
-
-/**
- * Signs a token of Amazon MSK with the credentials of this process: no request to AWS, but for the
- * credentials themselves. The library is loaded here, because only MSK needs it.
- */
-export async function signMskToken(region: string): Promise<BearerToken> {
-  const { generateAuthToken } = await import('aws-msk-iam-sasl-signer-js')
-  try {
-    const { token } = await generateAuthToken({ region })
-    // A signature costs a millisecond and is bound to credentials that change: none is kept.
-    return { token, freshUntilMs: null }
-  } catch (error) {
-    const name = error instanceof Error ? error.name : 'no error'
-    throw new CredentialError(`no credentials of AWS to sign a token of MSK with (${name})`, true)
-  }
 }
 
 /** `sub` of a JSON Web Token, unverified: only to tell people whom the broker takes us for. */

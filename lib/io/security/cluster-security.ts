@@ -12,7 +12,8 @@ import { systemClock } from '../clock.ts'
 import { BrokerFailure } from '../failure/broker-failure.ts'
 import { CredentialError } from '../failure/credential-error.ts'
 import { tlsFailure } from '../failure/tls-failure.ts'
-import { type BearerToken, fetchToken, signMskToken, subjectOf } from './bearer-token.ts'
+import { type BearerToken, fetchToken, subjectOf } from './bearer-token.ts'
+import { signMskToken } from './msk-token.ts'
 import { createSecretReader, type SecretReader } from './secret-reader.ts'
 
 export type SaslCredentials =
@@ -108,7 +109,7 @@ function createCredentials(sasl: Sasl, textOf: TextOf): Credentials {
     case 'oauthbearer':
       return bearer(() => tokenFrom(sasl.token, textOf))
     case 'aws-msk-iam':
-      return bearer(() => signMskToken(sasl.region))
+      return bearer(() => signMskToken(sasl.region, systemClock.nowMs()))
   }
 }
 

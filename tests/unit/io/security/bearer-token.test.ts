@@ -1,18 +1,17 @@
-// Tokens: from an endpoint of OAuth 2.0, and signed for Amazon MSK. What the brokers make of them
-// is in tests/integration/security.test.ts.
+// Tokens from an endpoint of OAuth 2.0. What the brokers make of them is in
+// tests/integration/security.test.ts.
 
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { inspect } from 'node:util'
-import { afterEach, expect, test, vi } from 'vitest'
-import { fetchToken, signMskToken, subjectOf } from '../../../../lib/io/security/bearer-token.ts'
+import { afterEach, expect, test } from 'vitest'
+import { fetchToken, subjectOf } from '../../../../lib/io/security/bearer-token.ts'
 
 const canary = 'canary-0815'
 const servers: Server[] = []
 
 afterEach(() => {
-  vi.unstubAllEnvs()
   for (const server of servers.splice(0)) {
     server.close()
     server.closeAllConnections()
@@ -93,26 +92,6 @@ test('An endpoint that nobody listens at is said to be silent', async () => {
     message: expect.stringMatching(/^token endpoint http:\/\/127\.0\.0\.1:1\/ does not answer \(/),
     isDenial: false,
   })
-})
-
-// https://github.com/aws/aws-msk-iam-auth#details: a presigned URL, in base64url.
-test('A token of Amazon MSK is a signed request to connect, for a quarter of an hour', async () => {
-  vi.stubEnv('AWS_ACCESS_KEY_ID', 'AKIAEXAMPLE')
-  vi.stubEnv('AWS_SECRET_ACCESS_KEY', canary)
-
-  const { token, freshUntilMs } = await signMskToken('eu-west-1')
-
-  const url = new URL(Buffer.from(token, 'base64url').toString('utf8'))
-  expect(url.host).toBe('kafka.eu-west-1.amazonaws.com')
-  expect(Object.fromEntries(url.searchParams)).toMatchObject({
-    Action: 'kafka-cluster:Connect',
-    'X-Amz-Expires': '900',
-    'X-Amz-Credential': expect.stringMatching(
-      /^AKIAEXAMPLE\/\d{8}\/eu-west-1\/kafka-cluster\/aws4_request$/,
-    ),
-  })
-  expect(url.href).not.toContain(canary)
-  expect(freshUntilMs).toBeNull()
 })
 
 test('The subject of a token is read, and nothing is said of what is none', () => {
