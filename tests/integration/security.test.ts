@@ -320,7 +320,7 @@ describe('ends in one clear line, never as healthy:', () => {
       { ...good, sasl: { mechanism: 'oauthbearer', token: unsignedToken('gapless', -60_000) } },
       'open-to-some',
       'authorization-denied',
-      `${refused('OAUTHBEARER')}the broker does not take the token (invalid_token)`,
+      `${refused('OAUTHBEARER')}the broker does not accept the token (invalid_token)`,
     ],
     [
       'an expired certificate of the broker',
@@ -348,7 +348,7 @@ describe('ends in one clear line, never as healthy:', () => {
       { at: 'MUTUAL', tls: { ...tls, ...createCertificate(elsewhere, { name: 'gapless' }) } },
       'open-to-some',
       'unreachable',
-      'the broker does not take our certificate; check tls.cert and tls.key',
+      'the broker does not accept our certificate; check tls.cert and tls.key',
     ],
     [
       'no TLS where the broker speaks it',
@@ -474,7 +474,7 @@ describe('secrets by reference', () => {
         secrets.values.set('/no-pem', `${canary} no PEM`)
         return { ...fromAws, tls: { ca: { ssm: '/no-pem' } } }
       },
-      'what tls.ca refers to is no PEM text',
+      'the secret that tls.ca refers to is no PEM text',
     ],
     [
       'a key that is none',
@@ -484,7 +484,7 @@ describe('secrets by reference', () => {
         const pems = { ...tls, cert: ourCertificate.cert, key: { ssm: '/bad-key' } }
         return { at: 'MUTUAL', tls: pems }
       },
-      'OpenSSL does not take tls.ca, tls.cert or tls.key (',
+      'OpenSSL does not accept tls.ca, tls.cert or tls.key (',
     ],
     [
       'a password that is wrong',

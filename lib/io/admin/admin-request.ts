@@ -1,12 +1,12 @@
 // Owns what every administrative request shares: the cluster it goes to, how long it may take, what
-// is sent again, and the error that a person reads. Does not own any request (topic-admin.ts).
+// is sent again, and the error that an operator reads. Does not own any request (topic-admin.ts).
 
 import { errorName } from '../../kafka/error-codes.ts'
 import type { OpenedCluster } from '../cluster/cluster.ts'
 import { BrokerFailure } from '../failure/broker-failure.ts'
 import { brokerRefusal, type ClusterFailure, clusterError } from '../failure/cluster-error.ts'
 
-/** A cluster without its data plane: what it is changed through. */
+/** The functions of a cluster that administrative requests use. */
 export type AdministeredCluster = Pick<
   OpenedCluster,
   'name' | 'describeTopics' | 'listOffsets' | 'bootstrap' | 'identity'
@@ -18,7 +18,7 @@ export type AdministeredCluster = Pick<
  */
 export const operationTimeoutMs = 10_000
 
-/** What a response says of each topic or resource; every request here names one. */
+/** The result for each topic or resource of a request; every request here names one. */
 export type RequestResult = {
   readonly errorCode: number
   readonly errorMessage?: string | null | undefined
@@ -37,7 +37,9 @@ export class AdminRefusal extends Error {
   }
 }
 
-/** @throws ReplicatorError naming cluster and operation when the cluster refuses or is silent. */
+/**
+ * @throws ReplicatorError naming cluster and operation when the cluster refuses or does not answer.
+ */
 export async function attempt<T>(
   { name, bootstrap, identity }: AdministeredCluster,
   operation: string,

@@ -1,5 +1,5 @@
-// Owns a look at a topic that is being changed: how many partitions it has, and waiting until the
-// leaders of all answer. Does not own the change (topic-admin.ts).
+// Owns counting the partitions of a topic that is being changed, and waiting until all their
+// leaders answer. Does not own the change (topic-admin.ts).
 
 import { setTimeout as delay } from 'node:timers/promises'
 import type { LeaderPartition, TopicDescription } from '../cluster/cluster.ts'

@@ -14,18 +14,18 @@ type Request<T> = (on: Connection) => Promise<T>
 
 export type MetadataResponse = Awaited<ReturnType<typeof metadataV12.api.async>>
 
-/** Every function throws `BrokerFailure` when no broker that it may ask answers. */
+/** Every function throws `BrokerFailure` when none of the brokers it asks answers. */
 export type Brokers = {
-  /** Asks one broker after the other until one answers, those that Metadata named first. */
+  /** Asks the brokers that Metadata named, then the bootstrap addresses, until one answers. */
   onAny<T>(request: Request<T>): Promise<T>
-  /** Throws `BrokerFailure` for a broker that the last Metadata response did not name. */
+  /** The address of a broker that the last Metadata response named; throws for another one. */
   addressOf(brokerId: number): Address
   /** Reads Metadata of these topics, of all with null, and with [] only brokers and controller. */
   readMetadata(topics: readonly string[] | null): Promise<MetadataResponse>
   /**
    * Sends a request that changes the cluster to the controller that Metadata names, and sends it
    * again while the controller does not answer or `retryAfterMs` of its response is not null. After
-   * 15 s it returns the last response or throws the last failure. An attempt whose response was
+   * 20 s it returns the last response or throws the last failure. An attempt whose response was
    * lost may have been performed, so the request must be one that says so when it is repeated
    * (TOPIC_ALREADY_EXISTS).
    *
@@ -37,7 +37,8 @@ export type Brokers = {
   onController<T>(request: Request<T>, retryAfterMs: (response: T) => number | null): Promise<T>
 }
 
-const CONTROLLER_DEADLINE_MS = 15_000
+/** Longer than one request takes by default: a broker that hangs leaves time for another one. */
+const CONTROLLER_DEADLINE_MS = 20_000
 const CONTROLLER_RETRY_MS = 200
 
 export function createBrokers(input: {
@@ -82,7 +83,7 @@ export function createBrokers(input: {
     async onController(request, retryAfterMs) {
       const deadlineMs = clock.nowMs() + CONTROLLER_DEADLINE_MS
       const canWait = (waitMs: number) => clock.nowMs() + waitMs < deadlineMs
-      // Ends: an attempt takes no longer than a request may, and none begins after the deadline.
+      // The loop ends: a request has a time-out, and no attempt begins after the deadline.
       while (true) {
         const { controllerId } = await readMetadata([])
         let waitMs = CONTROLLER_RETRY_MS

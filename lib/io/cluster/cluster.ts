@@ -1,6 +1,6 @@
-// Owns the requests to one Kafka cluster and the shape of their answers: topics with their ids,
-// log ends, Fetch, Produce, a producer id. Speaks in topic ids as people see them. Does not own
-// what an answer means (lib/core).
+// Owns the requests to one Kafka cluster and the shape of their responses: topics with their ids,
+// log offsets, Fetch, Produce, a producer id. Topic ids are in the form that Kafka's tools print.
+// Does not own which broker is asked (brokers.ts) nor what a response means (lib/core).
 
 import { listOffsetsV7 } from '@platformatic/kafka'
 import type { ClusterConfig } from '../../core/config/config.ts'
@@ -48,10 +48,10 @@ export type TopicDescription =
     }
   | { readonly kind: 'missing'; readonly name: string }
   | { readonly kind: 'denied'; readonly name: string }
-  /** The broker answered with an error that says nothing about the topic's existence. */
+  /** The broker answered with an error that leaves open whether the topic exists. */
   | { readonly kind: 'unknown'; readonly name: string; readonly errorName: string }
 
-/** Which end of a log; the names of Kafka's ListOffsets and isolation levels. */
+/** The offset of a log that ListOffsets is asked for. */
 export type LogPoint = 'log-start' | 'last-stable' | 'log-end'
 
 export type LeaderPartition = {
@@ -71,7 +71,7 @@ export type ListedOffset = {
 /** Every function throws `BrokerFailure` when the cluster does not answer. */
 export type Cluster = TransactionCoordinator & {
   readonly name: string
-  /** Kafka's name of us there, as far as it is known: `User:gapless`. */
+  /** Our principal there, as far as it is known: `User:gapless`. */
   readonly principal?: () => string | null
   /** Describes the named topics, or with null every topic the principal may see. */
   describeTopics(names: readonly string[] | null): Promise<TopicDescription[]>
@@ -95,7 +95,7 @@ const CONSUMER_REPLICA_ID = -1
 const READ_UNCOMMITTED = 0
 const READ_COMMITTED = 1
 
-/** A cluster of the network, as opposed to a simulated one: what its administration needs too. */
+/** A cluster on the network, as opposed to a simulated one, with what its administration needs. */
 export type OpenedCluster = Cluster &
   TopicConfigReader & {
     readonly brokers: Brokers
@@ -175,7 +175,7 @@ export function openCluster(input: {
   }
 }
 
-/** The request's session with the topic ids of the wire; nothing when it has none. */
+/** The request's fetch session (KIP-227) with the topic ids of the wire, if it has one. */
 function sessionOf({ session }: FetchRequest): Pick<FetchRequest, 'session'> {
   if (session === undefined) return {}
   const forgotten = session.forgotten.map(({ topicId, partitions }) => {

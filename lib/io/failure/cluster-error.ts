@@ -1,18 +1,18 @@
-// Owns the error of an operation that changes a cluster, as a person reads it: where, what, by
-// whom, the answer, and what to do next. Does not own what each client throws (broker-failure.ts,
+// Owns the error of an operation on a cluster as an operator reads it: cluster, operation,
+// identity, answer, and what to do next. Does not own the errors of the clients (broker-failure.ts,
 // cli/kafkajs/kafkajs-failure.ts).
 
 import { ReplicatorError, type ReplicatorErrorCode } from './replicator-error.ts'
 
 export type ClusterFailure = {
-  /** `unreachable`: no broker answered. `denied`: our credentials, or an ACL that is missing. */
+  /** `unreachable`: no broker answered. `denied`: refused credentials, or a missing ACL. */
   readonly kind: 'unreachable' | 'denied' | 'refused'
   /** Kafka's name of the error, as in error-codes.ts; null when no broker answered. */
   readonly errorName: string | null
   readonly detail: string
 }
 
-/** A response with an error code; `text` is the broker's own explanation, if it gave one. */
+/** The failure that an error code means; `text` is the broker's explanation, if it gave one. */
 export function brokerRefusal(errorName: string, text: string | null): ClusterFailure {
   const isDenial = /AUTHORIZATION_FAILED$|^SASL_|AUTHENTICATION/.test(errorName)
   const detail = text ? `${errorName} (${withoutPeriod(text)})` : errorName
@@ -32,7 +32,7 @@ export function clusterError(input: {
 }): ReplicatorError {
   const { failure, where, operation, brokers, identity, cause } = input
   const { kind, errorName, detail } = failure
-  // Where the handshake was refused, `detail` names the identity itself.
+  // The detail of a refused handshake names the identity already.
   const isNamed = identity === undefined || detail.includes(identity)
   const by = kind === 'denied' && !isNamed ? ` by ${identity}` : ''
   return new ReplicatorError({

@@ -16,7 +16,10 @@ const CREDENTIAL_RETRIES = 3
 /** Sent unsigned, for the broker's log. */
 const USER_AGENT = 'gapless'
 
-/** The only request is the one for the credentials of this process, where they need one. */
+/**
+ * Signs a token with the credentials of this process. The only request is one for credentials,
+ * where they come from an endpoint.
+ */
 export async function signMskToken(region: string, nowMs: number): Promise<BearerToken> {
   try {
     const provide = defaultProvider({ maxRetries: CREDENTIAL_RETRIES, clientConfig: { region } })
@@ -37,7 +40,7 @@ export async function signMskToken(region: string, nowMs: number): Promise<Beare
       signingDate: new Date(nowMs),
     })
     const url = `https://${hostname}/?${queryText({ ...query, 'User-Agent': USER_AGENT })}`
-    // A signature costs a millisecond and is bound to credentials that change: none is kept.
+    // A signature takes a millisecond and is bound to credentials that change, so none is kept.
     return { token: Buffer.from(url).toString('base64url'), freshUntilMs: null }
   } catch (error) {
     const name = error instanceof Error ? error.name : 'no error'

@@ -11,7 +11,7 @@ const refused = new kafkajs.KafkaJSConnectionError(
 const protocolError = (type: string) =>
   new kafkajs.KafkaJSProtocolError(Object.assign(new Error('Text of Kafka'), { type, code: 1 }))
 
-test('A cluster that does not answer is unreachable, through all wrappings', () => {
+test('A cluster that does not answer is unreachable, however deep kafkajs wraps the error', () => {
   const wrapped = new kafkajs.KafkaJSNumberOfRetriesExceeded(refused, {
     retryCount: 3,
     retryTime: 9,
@@ -23,7 +23,7 @@ test('A cluster that does not answer is unreachable, through all wrappings', () 
   })
 })
 
-test('An answer keeps the name that Kafka gives the error', () => {
+test('The error of a response keeps the name that Kafka gives it', () => {
   const inTopic = new kafkajs.KafkaJSAggregateError('Topic creation errors', [
     protocolError('INVALID_REPLICATION_FACTOR'),
   ])
@@ -38,11 +38,11 @@ test.each([
   'TOPIC_AUTHORIZATION_FAILED',
   'CLUSTER_AUTHORIZATION_FAILED',
   'SASL_AUTHENTICATION_FAILED',
-])('%s is a denial', type => {
+])('An error of kafkajs with type %s is a denial', type => {
   expect(kafkaJsFailure(protocolError(type)).kind).toBe('denied')
 })
 
-test('The error says where, what and what to do, in two sentences', () => {
+test('An error of kafkajs becomes one line with place, operation and reason, and a hint', () => {
   const error = kafkaJsError({
     error: refused,
     where: 'Cluster standby',

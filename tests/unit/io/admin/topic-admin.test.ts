@@ -1,5 +1,5 @@
-// What the administration of topics makes of a controller's answers. The requests themselves are
-// proven on real brokers (tests/integration/cli.test.ts, security.test.ts, hung-broker.test.ts).
+// How the administration of topics reads a controller's responses. The requests themselves are
+// tested on real brokers (tests/integration/cli.test.ts, security.test.ts, hung-broker.test.ts).
 
 import type { Connection } from '@platformatic/kafka'
 import { expect, test } from 'vitest'
@@ -65,12 +65,12 @@ function clusterThat(...answers: readonly (Answer | BrokerFailure)[]) {
 
 const orders = { name: 'orders', partitions: 2 }
 
-test('a topic that exists already is no failure', async () => {
+test('creating a topic that exists already is no failure', async () => {
   const { admin } = clusterThat({ error: 'TOPIC_ALREADY_EXISTS', text: "Topic 'orders' exists." })
   expect(await admin.createTopic(orders)).toBe('exists')
 })
 
-test('a topic that another tick widened meanwhile is wide enough', async () => {
+test('widening a topic that another tick has widened meanwhile is no failure', async () => {
   const { admin, cluster, widen } = clusterThat({ error: 'INVALID_PARTITIONS' })
   const describe = cluster.describeTopics
   const racing = createTopicAdmin({
@@ -85,12 +85,12 @@ test('a topic that another tick widened meanwhile is wide enough', async () => {
   expect(await admin.widenTopic({ ...orders, partitions: 3 })).toBe('wide-enough')
 })
 
-test('a topic that is gone by the time it is deleted is missing', async () => {
+test('deleting a topic that is gone is no failure', async () => {
   const { admin } = clusterThat({ error: 'UNKNOWN_TOPIC_OR_PARTITION' })
   expect(await admin.deleteTopic('orders')).toBe('missing')
 })
 
-test('a change is sent again while there is no controller, and as late as a quota asks for', async () => {
+test('a change is sent again while no controller performs it, and after the wait that a quota asks for', async () => {
   const { admin, waitedMs } = clusterThat(
     { error: 'NOT_CONTROLLER' },
     { error: 'REQUEST_TIMED_OUT' },
@@ -142,17 +142,20 @@ test.each<[Answer, string, string, string]>([
     ': THROTTLING_QUOTA_EXCEEDED.',
     'Raise controller_mutation_rate of this principal (kafka-configs), or wait: plan tries again.',
   ],
-])('%o of a controller is one line with what to do next', async (answer, code, said, hint) => {
-  const { admin } = clusterThat(answer)
-  await expect(admin.createTopic(orders)).rejects.toMatchObject({
-    name: 'ReplicatorError',
-    code,
-    message: `Cluster standby: could not create topic orders with 2 partitions${said}`,
-    hint,
-  })
-})
+])(
+  'a controller that answers %o becomes one line with what to do next',
+  async (answer, code, said, hint) => {
+    const { admin } = clusterThat(answer)
+    await expect(admin.createTopic(orders)).rejects.toMatchObject({
+      name: 'ReplicatorError',
+      code,
+      message: `Cluster standby: could not create topic orders with 2 partitions${said}`,
+      hint,
+    })
+  },
+)
 
-test('a cluster that does not answer, or refuses our credentials, is one line that names us at most once', async () => {
+test('a cluster that does not answer or refuses our credentials becomes one line that names the identity at most once', async () => {
   const failure = (reason: BrokerFailure['reason'], detail: string) =>
     clusterThat(new BrokerFailure({ reason, cluster: 'standby', detail })).admin.createTopic(orders)
   await expect(

@@ -44,7 +44,7 @@ test.each([
   ['keys of a user', undefined],
   ['keys of a role, whose session token needs escaping', 'IQoJb3JpZ2lu/+=/EXAMPLE=='],
 ])(
-  'A token signed with %s is byte for byte that of the AWS package, but for the user agent',
+  'A token of Amazon MSK signed with %s equals the one of the AWS package but for the user agent',
   async (_with, sessionToken) => {
     vi.stubEnv('AWS_SESSION_TOKEN', sessionToken)
 
@@ -58,7 +58,7 @@ test.each([
   },
 )
 
-test('A token expires with the credentials that signed it, in whole seconds', async () => {
+test('A token of Amazon MSK expires with the credentials that signed it, in whole seconds', async () => {
   vi.stubEnv('AWS_CREDENTIAL_EXPIRATION', new Date(nowMs + 400_900).toISOString())
   const { token } = await signMskToken('eu-west-1', nowMs)
   expect(new URL(urlOf(token)).searchParams.get('X-Amz-Expires')).toBe('400')
