@@ -24,7 +24,7 @@ export async function runOnce(env: NodeJS.ProcessEnv): Promise<OneRun> {
   execFileSync('node', ['cli/gapless.ts', 'init'], { env, stdio: 'ignore' })
   const startedMs = performance.now()
   // The same flags as the npm script.
-  const flags = ['--max-semi-space-size=2', '--disable-warning=TimeoutNegativeWarning']
+  const flags = ['--max-semi-space-size=2']
   const args = [...flags, 'cli/gapless.ts', 'run', '--once', '--json']
   const child = spawn('node', args, { env, stdio: ['ignore', 'pipe', 'inherit'] })
   let peak = 0

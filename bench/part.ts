@@ -24,7 +24,7 @@ export function startPart<Report>(
   env: Readonly<Record<string, string>> = {},
 ): Part<Report> {
   const path = join(import.meta.dirname, script)
-  const args = ['--disable-warning=TimeoutNegativeWarning', path, JSON.stringify(order)]
+  const args = [path, JSON.stringify(order)]
   const child = spawn(process.execPath, args, {
     env: { ...process.env, ...env },
     stdio: ['pipe', 'pipe', 'inherit'],

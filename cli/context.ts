@@ -52,6 +52,11 @@ export function createContext(env: Environment): Context {
     closers.push(() => client.destroy())
     return client
   })
+  const openCluster = async (name: string) => {
+    const cluster = clusterNamed(await config(), name)
+    const { openCluster: open } = await import('../lib/io/cluster/cluster.ts')
+    return closing(open({ name, config: cluster, requestTimeoutMs: REQUEST_TIMEOUT_MS }))
+  }
   const table = env.GAPLESS_TABLE || DEFAULT_TABLE
   const note = (line: string) => {
     process.stderr.write(`${line}\n`)
@@ -82,15 +87,10 @@ export function createContext(env: Environment): Context {
       const { createIncidentStore } = await import('../lib/io/table/incident-store.ts')
       return createIncidentStore(await dynamoDb(), table)
     }),
-    async cluster(name) {
-      const cluster = clusterNamed(await config(), name)
-      const { openCluster } = await import('../lib/io/cluster/cluster.ts')
-      return closing(openCluster({ name, config: cluster, requestTimeoutMs: REQUEST_TIMEOUT_MS }))
-    },
+    cluster: openCluster,
     async topicAdmin(name) {
-      const cluster = clusterNamed(await config(), name)
       const { createTopicAdmin } = await import('../lib/io/admin/topic-admin.ts')
-      return closing(createTopicAdmin({ name, config: cluster }))
+      return createTopicAdmin(await openCluster(name))
     },
     async close() {
       await Promise.all(closers.splice(0).map(close => close()))

@@ -43,7 +43,7 @@ export async function bundleFunctions(directory: string): Promise<BundledFile[]>
     format: 'esm',
     outExtension: { '.js': '.mjs' },
     chunkNames: 'parts/[name]-[hash]',
-    // A module that a handler imports dynamically (creating topics) stays a file of its own, which
+    // A module that a handler imports dynamically (reading secrets) stays a file of its own, which
     // is read only when it is needed.
     splitting: true,
     // Identifiers stay: with shorter ones, esbuild sets the name of each function again when the

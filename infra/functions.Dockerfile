@@ -5,8 +5,6 @@
 # public.ecr.aws/lambda/nodejs:24 and prints it; keep the digest with the release, and give it again (BASE=...) for the same image.
 ARG BASE
 FROM ${BASE}
-# Node would write a warning of kafkajs to standard error, and so to the log of the function.
-ENV NODE_OPTIONS=--disable-warning=TimeoutNegativeWarning
 COPY --chmod=555 . ${LAMBDA_TASK_ROOT}/
 # Lambda runs every image as an unprivileged user; other container runtimes do so with this line. 65534 is the user nobody.
 USER 65534:65534

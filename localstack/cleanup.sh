@@ -24,7 +24,7 @@ fi
 
 # A clone without node_modules never started a stack.
 if [[ -d $root/node_modules ]]; then
-  node --disable-warning=TimeoutNegativeWarning "$root/localstack/stack.ts" down
+  node "$root/localstack/stack.ts" down
 fi
 rm -rf -- "$state"
 echo "Deleted $state"

@@ -15,4 +15,4 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 npm run -s setup
 export PATH=$PWD/node_modules/.bin:$PATH
-exec node --disable-warning=TimeoutNegativeWarning localstack/drills/challenge.ts "$@"
+exec node localstack/drills/challenge.ts "$@"

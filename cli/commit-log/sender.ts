@@ -1,9 +1,9 @@
 // Owns the commit-log producer's client: kafkajs, idempotent, acknowledged by all in-sync replicas.
 // Survives a restart of the broker and a reset of the topic; gives up after about a minute.
 
-import { createKafkaJs } from '../../lib/io/admin/kafkajs-client.ts'
-import { kafkaJsError, kafkaJsFailure } from '../../lib/io/admin/kafkajs-failure.ts'
 import { ReplicatorError } from '../../lib/io/failure/replicator-error.ts'
+import { createKafkaJs } from '../kafkajs/kafkajs-client.ts'
+import { kafkaJsError, kafkaJsFailure } from '../kafkajs/kafkajs-failure.ts'
 import type { CommitLogEvent } from './event.ts'
 import { partitionOfKey } from './key-partitioner.ts'
 

@@ -1,5 +1,6 @@
-// Owns publishing a notification to the alert topic of the stack (SNS). Where none is configured
-// (the local stage) nothing is sent and nothing is marked as told: it waits for one that is.
+// Owns publishing a notification to the alert topic of the stack (SNS). Without an alert topic (the
+// local stage) no notification is sent and none is marked as told, so they are sent once a topic is
+// configured.
 
 import { PublishCommand, SNSClient } from '@aws-sdk/client-sns'
 import type { Notification } from '../core/monitoring/notification.ts'
@@ -20,8 +21,8 @@ export function createNotify(env: NodeJS.ProcessEnv): Notify | null {
       const why = cause instanceof Error ? cause.message : String(cause)
       throw new ReplicatorError({
         code: 'notification-refused',
-        message: `The alert topic ${arn} did not take "${subject}": ${why}.`,
-        hint: 'Grant sns:Publish on it to the role of watch. It is sent again on every tick until then.',
+        message: `The alert topic ${arn} did not accept "${subject}": ${why}.`,
+        hint: 'Grant sns:Publish on it to the role of watch, which sends the notification again on every tick.',
         cause,
       })
     }

@@ -1,5 +1,5 @@
-// Owns time. The loops take a clock instead of reading one, so that a
-// simulation can turn the hands.
+// Owns reading the time and waiting. The loops are given a clock, so that a simulation can advance
+// it.
 
 import { setTimeout as delay } from 'node:timers/promises'
 
@@ -15,7 +15,7 @@ export const systemClock: Clock = {
   async wait(ms, signal) {
     if (signal?.aborted) return
     const options = signal === undefined ? {} : { signal }
-    // Aborting is how a wait ends early here, not a failure.
+    // An aborted wait ends early; that is no failure.
     await delay(ms, undefined, options).catch(() => undefined)
   },
 }

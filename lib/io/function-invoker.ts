@@ -1,6 +1,6 @@
-// Owns invoking the replicate function. In AWS workers are started and left alone (`Event`); where
-// invocations are simulated in one process, the answer is awaited, because a rejected asynchronous
-// one would end that process.
+// Owns invoking the replicate function. In AWS an invocation is asynchronous (`Event`). Where
+// serverless-offline simulates Lambda in one process, the response is awaited
+// (`RequestResponse`), because an asynchronous invocation that fails would end that process.
 
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda'
 import { errorText } from '../core/error-text.ts'
@@ -15,7 +15,7 @@ export type InvocationOutcome =
 
 export type FunctionInvoker = (payload: unknown) => Promise<InvocationOutcome>
 
-/** What the two functions are told of each other by their environment. */
+/** Reads from the environment which function to invoke, and how. */
 export function invocationOf(env: NodeJS.ProcessEnv) {
   const isAwaited = env.GAPLESS_INVOCATION_TYPE === 'RequestResponse'
   return {
@@ -25,8 +25,9 @@ export function invocationOf(env: NodeJS.ProcessEnv) {
 }
 
 /**
- * Invokes and never waits for the end of what was invoked. In AWS it resolves when the invocation
- * is accepted; where answers would be awaited, at once, and `onFailed` is told later, if ever.
+ * Invokes the function and never waits for its end. With `Event` the promise resolves when Lambda
+ * has accepted the invocation; with `RequestResponse` it resolves at once. `onFailed` is called
+ * when the invocation fails, however late.
  */
 export function createFunctionStarter(
   input: Parameters<typeof createFunctionInvoker>[0],
@@ -45,8 +46,8 @@ export function createFunctionInvoker(input: {
   readonly invocationType: InvocationType
 }): FunctionInvoker {
   const { functionName, invocationType } = input
-  // One attempt: a repeated invocation would only find the leases taken, the
-  // next tick repeats it anyway.
+  // One attempt: a repeated invocation would find the leases taken, and the next tick invokes
+  // again.
   const client = new LambdaClient({ maxAttempts: 1, requestHandler: { requestTimeout: 0 } })
   return async payload => {
     const command = new InvokeCommand({

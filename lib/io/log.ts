@@ -1,5 +1,5 @@
-// Owns where sentences go. In Lambda they become structured lines by Powertools; at the command
-// line they go to standard error, because standard output belongs to the answer.
+// Owns writing log lines. In Lambda Powertools makes structured lines of them; the command line
+// writes them to standard error, because standard output is for the answer of a command.
 
 import type { LogLine } from '../core/monitoring/incident-lines.ts'
 
@@ -10,7 +10,7 @@ export function textLog(write: (text: string) => void, now: () => Date): Log {
   return ({ level, text }) => write(`${now().toISOString()} ${level.toUpperCase()} ${text}\n`)
 }
 
-/** The part of a Powertools logger that is used. */
+/** The part of a Powertools logger that is used here. */
 export type StructuredLogger = Record<
   'critical' | 'error' | 'warn' | 'info',
   (text: string) => void

@@ -1,6 +1,6 @@
-// Owns sending metrics: CloudWatch's embedded metric format by Powertools; nothing is sent from
-// here, the log line is the metric. What there is to send, and under which dimension sets, is the
-// one list (core/monitoring/metric.ts).
+// Owns emitting metrics in CloudWatch's embedded metric format, by Powertools: CloudWatch reads the
+// metric from the log line, so no request is sent. Does not own which metrics exist and under which
+// dimension sets (core/monitoring/metric.ts).
 
 import type { Metrics } from '@aws-lambda-powertools/metrics'
 import {
@@ -12,11 +12,11 @@ import {
 } from '../core/monitoring/metric.ts'
 
 export type MetricSink = {
-  /** Values of one flow: one line for the flow, one for all flows together. */
+  /** Emits the values of one flow: one line for the flow, one for all flows of the stage. */
   flow(flow: string, values: MetricValues): void
-  /** Values of one topic that deserves it: one line. */
+  /** Emits the values of one topic, in one line. */
   topic(at: { readonly flow: string; readonly topic: string }, values: MetricValues): void
-  /** Says that this function came to its end. */
+  /** Emits that this function came to its end. */
   heartbeat(): void
 }
 
@@ -24,7 +24,7 @@ export type MetricSink = {
 export function emfSink(powertools: Metrics, emitter: Emitter): MetricSink {
   const emit = (set: DimensionSet, dimensions: Record<string, string>, values: MetricValues) => {
     let isEmpty = true
-    // Only what the list says: an alarm on anything else would wait for ever.
+    // Only metrics of the list: an alarm is made from the list, and would wait for others for ever.
     for (const name of emitted(emitter, set)) {
       for (const value of [values[name] ?? []].flat()) {
         powertools.addMetric(name, list[name].unit, value)

@@ -1,10 +1,10 @@
-// Owns opening what the loops of one flow need: both clusters, the stores, the client for standby
-// topics. Used alike by the functions and the command line. The client that changes topics is
-// loaded only when a topic must change, so a worker that only copies never loads it.
+// Owns opening what the loops of one flow need: both clusters, the stores, the administration of
+// standby topics. Used alike by the functions and the command line.
 
 import { hostname } from 'node:os'
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import type { ClusterConfig, Config, FlowConfig } from '../core/config/config.ts'
+import { createTopicAdmin } from '../io/admin/topic-admin.ts'
 import { systemClock } from '../io/clock.ts'
 import { openCluster } from '../io/cluster/cluster.ts'
 import type { TopicConfigReader } from '../io/cluster/topic-config.ts'
@@ -36,10 +36,10 @@ export function openFlow(input: {
 }): OpenFlow {
   const { config, flow, client, table, log } = input
   const { requestTimeoutMs } = flow.budgets
-  const sourceConfig = clusterOf(config, flow.from)
-  const targetConfig = clusterOf(config, flow.to)
-  const source = openCluster({ name: flow.from, config: sourceConfig, requestTimeoutMs })
-  const target = openCluster({ name: flow.to, config: targetConfig, requestTimeoutMs })
+  const open = (name: string) =>
+    openCluster({ name, config: clusterOf(config, name), requestTimeoutMs })
+  const source = open(flow.from)
+  const target = open(flow.to)
   return {
     deps: {
       source,
@@ -49,10 +49,7 @@ export function openFlow(input: {
       clock: systemClock,
       log,
       owner: newOwner(),
-      openTargetAdmin: async () => {
-        const { createTopicAdmin } = await import('../io/admin/topic-admin.ts')
-        return createTopicAdmin({ name: flow.to, config: targetConfig })
-      },
+      openTargetAdmin: () => createTopicAdmin(target),
     },
     auditing: {
       sourceConfigs: source,

@@ -101,7 +101,7 @@ async function showLogs(): Promise<number> {
 async function runScript(script: string, args: string[], env: NodeJS.ProcessEnv): Promise<number> {
   const { code } = await runCommand({
     command: process.execPath,
-    args: ['--disable-warning=TimeoutNegativeWarning', join(projectDirectory, script), ...args],
+    args: [join(projectDirectory, script), ...args],
     cwd: projectDirectory,
     env,
     visible: true,

@@ -4,7 +4,8 @@ import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { DynamoDBClient, ListTablesCommand } from '@aws-sdk/client-dynamodb'
-import { type Admin, Kafka, logLevel } from 'kafkajs'
+import type { Admin } from 'kafkajs'
+import { kafkajs } from '../../cli/kafkajs/load-kafkajs.ts'
 import { errorText } from '../../lib/core/error-text.ts'
 import { runCommand } from '../processes/os-process.ts'
 import { type Report, StackError } from '../processes/stack-error.ts'
@@ -78,10 +79,10 @@ async function waitForTables(settings: StackSettings): Promise<void> {
  */
 export async function createCommitLog(settings: StackSettings, report: Report): Promise<void> {
   const address = describeAddress('primary', settings)
-  const admin = new Kafka({
+  const admin = new kafkajs.Kafka({
     clientId: 'gapless-localstack',
     brokers: [address],
-    logLevel: logLevel.NOTHING,
+    logLevel: kafkajs.logLevel.NOTHING,
   }).admin()
   try {
     await admin.connect()

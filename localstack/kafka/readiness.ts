@@ -1,7 +1,7 @@
 // Whether a broker is ready, and the line of its log that says why it is not.
 
 import { setTimeout as delay } from 'node:timers/promises'
-import { Kafka, logLevel } from 'kafkajs'
+import { kafkajs } from '../../cli/kafkajs/load-kafkajs.ts'
 import { errorText } from '../../lib/core/error-text.ts'
 import { isPortOpen, localAddress } from '../processes/ports.ts'
 
@@ -39,10 +39,10 @@ export type BrokerAnswer = { kind: 'ready'; clusterId: string } | { kind: 'silen
 
 /** One attempt without retries. Creates nothing. */
 export async function askBroker(port: number): Promise<BrokerAnswer> {
-  const admin = new Kafka({
+  const admin = new kafkajs.Kafka({
     clientId: 'gapless-localstack',
     brokers: [`${localAddress}:${port}`],
-    logLevel: logLevel.NOTHING,
+    logLevel: kafkajs.logLevel.NOTHING,
     connectionTimeout: requestTimeoutMs,
     requestTimeout: requestTimeoutMs,
     retry: { retries: 0 },

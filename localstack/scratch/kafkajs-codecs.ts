@@ -3,7 +3,7 @@
 // gapless opens a compressed batch only to write it anew.
 
 import { compressionsAlgorithms } from '@platformatic/kafka'
-import kafkajs from 'kafkajs'
+import { kafkajs } from '../../cli/kafkajs/load-kafkajs.ts'
 
 const { CompressionCodecs, CompressionTypes } = kafkajs
 

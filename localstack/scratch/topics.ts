@@ -3,7 +3,7 @@
 // more when that topic is deleted.
 
 import type { Admin, Kafka, Message, Producer } from 'kafkajs'
-import { createKafkaJs } from '../../lib/io/admin/kafkajs-client.ts'
+import { createKafkaJs } from '../../cli/kafkajs/kafkajs-client.ts'
 import { until } from '../processes/until.ts'
 import type { TestCluster } from './brokers.ts'
 

@@ -3,9 +3,9 @@
 
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import type { Admin, Kafka } from 'kafkajs'
+import { createKafkaJs } from '../../cli/kafkajs/kafkajs-client.ts'
 import type { Config, FlowConfig } from '../../lib/core/config/config.ts'
 import { selects, targetTopicName } from '../../lib/core/config/topic-selection.ts'
-import { createKafkaJs } from '../../lib/io/admin/kafkajs-client.ts'
 import { configPath, loadConfig } from '../../lib/io/config/config-file.ts'
 import { createDynamoDbClient } from '../../lib/io/table/dynamodb-client.ts'
 import { type OpenFlow, openFlow } from '../../lib/run/open-flow.ts'

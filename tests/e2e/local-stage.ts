@@ -62,8 +62,7 @@ export async function createLocalStage() {
     commands.push(running)
     return running
   }
-  const script = (name: string, args: readonly string[]) =>
-    run(process.execPath, ['--disable-warning=TimeoutNegativeWarning', name, ...args])
+  const script = (name: string, args: readonly string[]) => run(process.execPath, [name, ...args])
   return {
     ports,
     run,

@@ -6,8 +6,9 @@ import { join } from 'node:path'
 import { DeleteItemCommand, PutItemCommand, UpdateItemCommand } from '@aws-sdk/client-dynamodb'
 import type { Admin } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
-import { createKafkaJs } from '../../lib/io/admin/kafkajs-client.ts'
+import { createKafkaJs } from '../../cli/kafkajs/kafkajs-client.ts'
 import { createTopicAdmin, type TopicAdmin } from '../../lib/io/admin/topic-admin.ts'
+import { type OpenedCluster, openCluster } from '../../lib/io/cluster/cluster.ts'
 import { createDynamoDbClient } from '../../lib/io/table/dynamodb-client.ts'
 import type {
   IncidentsReport,
@@ -28,6 +29,7 @@ let folder: string
 let primary: TestCluster
 let standby: TestCluster
 let admin: Admin
+let opened: OpenedCluster
 let topics: TopicAdmin
 let env: Record<string, string>
 
@@ -43,7 +45,8 @@ beforeAll(async () => {
   const config = { brokers: [primary.brokers], tls: false as const }
   admin = createKafkaJs(config, 'test').admin()
   await admin.connect()
-  topics = createTopicAdmin({ name: 'primary', config })
+  opened = openCluster({ name: 'primary', config, requestTimeoutMs: 15_000 })
+  topics = createTopicAdmin(opened)
   const file = join(folder, 'gapless.yml')
   await writeFile(
     file,
@@ -55,7 +58,7 @@ flows: [{ name: one-way, from: primary, to: standby, topics: [halting] }]\n`,
 
 afterAll(async () => {
   await admin?.disconnect()
-  await topics?.close()
+  await opened?.close()
   await removeStarted()
   await rm(folder, { recursive: true, force: true })
 })

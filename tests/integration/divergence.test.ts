@@ -2,8 +2,8 @@
 // after the other: two replicas take turns at leading, neither ever hears of what the other wrote.
 // And everything that is no divergence, under load. The standby is compared record by record.
 
-import { KafkaJSError } from 'kafkajs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { kafkajs } from '../../cli/kafkajs/load-kafkajs.ts'
 import type { FlowConfig } from '../../lib/core/config/config.ts'
 import { until } from '../../localstack/processes/until.ts'
 import { removeStarted } from '../../localstack/scratch/brokers.ts'
@@ -38,7 +38,7 @@ async function patiently<T>(what: string, work: () => Promise<T>): Promise<T> {
     try {
       done.push(await work())
     } catch (error) {
-      if (!(error instanceof KafkaJSError) || !error.retriable) throw error
+      if (!(error instanceof kafkajs.KafkaJSError) || !error.retriable) throw error
     }
     return done.length > 0
   })

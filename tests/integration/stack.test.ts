@@ -7,8 +7,9 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { Kafka, logLevel } from 'kafkajs'
+import type { Kafka } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { kafkajs } from '../../cli/kafkajs/load-kafkajs.ts'
 import { readState } from '../../localstack/engine/stack-state.ts'
 import { identifyProcess, isRunning, killProcess } from '../../localstack/processes/os-process.ts'
 import { findFreePort, isPortOpen, localAddress } from '../../localstack/processes/ports.ts'
@@ -165,24 +166,20 @@ type CommandResult = { exitCode: number | null; output: string; errors: string }
 
 /** Runs `npm run stack -- ARGS` without npm. */
 async function runStack(args: string[], env: Record<string, string> = {}): Promise<CommandResult> {
-  const child = spawn(
-    process.execPath,
-    ['--disable-warning=TimeoutNegativeWarning', join('localstack', 'stack.ts'), ...args],
-    {
-      cwd: join(import.meta.dirname, '..', '..'),
-      stdio: ['ignore', 'pipe', 'pipe'],
-      env: {
-        ...process.env,
-        GAPLESS_STACK: 'host',
-        GAPLESS_AWS: 'dynamodb-local',
-        GAPLESS_STACK_DIR: directory,
-        GAPLESS_PRIMARY_PORT: String(ports.primary),
-        GAPLESS_STANDBY_PORT: String(ports.standby),
-        GAPLESS_AWS_PORT: String(ports.aws),
-        ...env,
-      },
+  const child = spawn(process.execPath, [join('localstack', 'stack.ts'), ...args], {
+    cwd: join(import.meta.dirname, '..', '..'),
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: {
+      ...process.env,
+      GAPLESS_STACK: 'host',
+      GAPLESS_AWS: 'dynamodb-local',
+      GAPLESS_STACK_DIR: directory,
+      GAPLESS_PRIMARY_PORT: String(ports.primary),
+      GAPLESS_STANDBY_PORT: String(ports.standby),
+      GAPLESS_AWS_PORT: String(ports.aws),
+      ...env,
     },
-  )
+  })
   const result: CommandResult = { exitCode: null, output: '', errors: '' }
   child.stdout.on('data', chunk => {
     result.output += chunk
@@ -219,9 +216,9 @@ function readTable(output: string): string[][] {
 }
 
 function connectToPrimary(): Kafka {
-  return new Kafka({
+  return new kafkajs.Kafka({
     brokers: [`${localAddress}:${ports.primary}`],
-    logLevel: logLevel.NOTHING,
+    logLevel: kafkajs.logLevel.NOTHING,
   })
 }
 

@@ -2,8 +2,9 @@
 // another topic, and read back with kafkajs, which shares no line with the code under test.
 
 import { Connection, initProducerIdV4, metadataV12 } from '@platformatic/kafka'
-import { CompressionTypes, Kafka, type KafkaMessage, logLevel, type Message } from 'kafkajs'
+import type { Kafka, KafkaMessage, Message } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest'
+import { kafkajs } from '../../cli/kafkajs/load-kafkajs.ts'
 import { type DataConnection, openDataConnection } from '../../lib/io/cluster/data-connection.ts'
 import {
   decodeProduceResponse,
@@ -39,7 +40,10 @@ let data: DataConnection
 
 beforeAll(async () => {
   const cluster = await startCluster('wire')
-  kafka = new Kafka({ brokers: cluster.brokers.split(','), logLevel: logLevel.NOTHING })
+  kafka = new kafkajs.Kafka({
+    brokers: cluster.brokers.split(','),
+    logLevel: kafkajs.logLevel.NOTHING,
+  })
   admin = kafka.admin()
   await admin.connect()
   connection = new Connection('wire-test')
@@ -202,7 +206,7 @@ describe('lib/kafka on a real broker', () => {
     await createTopic('plain-copy')
     const producer = kafka.producer()
     await producer.connect()
-    for (const compression of [CompressionTypes.None, CompressionTypes.GZIP]) {
+    for (const compression of [kafkajs.CompressionTypes.None, kafkajs.CompressionTypes.GZIP]) {
       for (const count of [1, 40, 300]) {
         const messages = records(count, `c${compression}`)
         await producer.send({ topic: 'plain', messages, compression })

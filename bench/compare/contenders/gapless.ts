@@ -75,7 +75,6 @@ export function gapless(input: {
           PATH: dirname(process.execPath),
           AWS_LAMBDA_FUNCTION_NAME: 'replicate',
           AWS_LAMBDA_FUNCTION_MEMORY_SIZE: String(memoryMb),
-          NODE_OPTIONS: '--disable-warning=TimeoutNegativeWarning',
           ...aws.env,
           GAPLESS_CONFIG: path,
           GAPLESS_TABLE: table,

@@ -217,12 +217,12 @@ async function main(order: LimitOrder): Promise<void> {
   const source = openPlain(order.sourceBrokers)
   const prepared = await prepareLanes(source, order.topic)
   await source.close()
-  const admin = createTopicAdmin({
-    name: 'target',
-    config: { brokers: [order.targetBrokers], tls: false },
+  const target = openPlain(order.targetBrokers)
+  await createTopicAdmin(target).createTopic({
+    name: order.copy,
+    partitions: prepared.lanes.length,
   })
-  await admin.createTopic({ name: order.copy, partitions: prepared.lanes.length })
-  await admin.close()
+  await target.close()
   report({ kind: 'started' } satisfies LimitReport)
   const copied = await copyAll(order, prepared)
   const records = prepared.lanes.reduce((sum, each) => sum + each.answeredRecords, 0)

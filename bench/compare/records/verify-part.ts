@@ -9,7 +9,8 @@
 //   a length of -1 is null
 
 import { createHash, type Hash } from 'node:crypto'
-import kafkajs, { type IHeaders, type KafkaMessage } from 'kafkajs'
+import type { IHeaders, KafkaMessage } from 'kafkajs'
+import { kafkajs } from '../../../cli/kafkajs/load-kafkajs.ts'
 import '../../../localstack/scratch/kafkajs-codecs.ts'
 import { exitWithStarter, orderOf, report } from '../../part.ts'
 

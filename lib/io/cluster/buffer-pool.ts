@@ -1,19 +1,20 @@
-// Owns the memory that large answers are put together in: a few pieces that are used again and
-// again. Without them every answer is new memory outside of V8's heap, and V8 looks through all of
-// its heap again for each 30 MB of that: more than half of the processor time of a copy
-// (`npm run bench`). What is never given back is collected as any other memory.
+// Owns the buffers in which large responses are assembled: a few that are used again and again.
+// Without the pool every response is new memory outside of V8's heap, and V8 marks its whole heap
+// for each 30 MB of such memory, which took more than half of the processor time of a copy
+// (`npm run bench`). A buffer that is never released is collected like any other memory.
 
-/** Smaller answers are not worth a piece that is kept. */
+/** A smaller response gets memory of its own, and none is kept for it. */
 const KEPT_BYTES_MIN = 64 * 1024
-/** Kept unused: of an answer coming in, one waiting, one on its way out, and one more. */
+/** Free buffers kept: for a response coming in, one queued, one on its way out, and one more. */
 const KEPT_PIECES_MAX = 4
 
 export type BufferPool = {
-  /** `bytesCount` bytes that nobody else uses; their content is whatever was there before. */
+  /** Returns `bytesCount` bytes for the caller alone, with the content of an earlier use. */
   allocate(bytesCount: number): Buffer
   /**
-   * Whoever calls this says that nobody reads `bytes`, or any part of the answer that they belong
-   * to, ever again. What was given back before, or is too small to be kept, is left alone.
+   * Makes the buffer that `bytes` is part of available again. The caller guarantees that no part
+   * of it is read any more: the next response overwrites it. Ignores a buffer that was released
+   * before and one that is too small to be kept.
    */
   release(bytes: Buffer): void
 }
@@ -24,7 +25,7 @@ export function createBufferPool(): BufferPool {
   return {
     allocate(bytesCount) {
       if (bytesCount < KEPT_BYTES_MIN) return Buffer.allocUnsafe(bytesCount)
-      // One more than twice as large would be wasted on a small answer while it waits.
+      // A buffer more than twice as large would be wasted on a small response.
       const at = free.findIndex(
         ({ length }) => length >= bytesCount && length <= Math.max(2 * bytesCount, KEPT_BYTES_MIN),
       )

@@ -1,8 +1,8 @@
-// Owns the requests to one Kafka cluster and the shape of their answers: topics with their ids,
-// log ends, Fetch, Produce, a producer id. Speaks in topic ids as people see them. Does not own
-// what an answer means (lib/core).
+// Owns the requests to one Kafka cluster and the shape of their responses: topics with their ids,
+// log offsets, Fetch, Produce, a producer id. Topic ids are in the form that Kafka's tools print.
+// Does not own which broker is asked (brokers.ts) nor what a response means (lib/core).
 
-import { type Connection, listOffsetsV7, metadataV12 } from '@platformatic/kafka'
+import { listOffsetsV7 } from '@platformatic/kafka'
 import type { ClusterConfig } from '../../core/config/config.ts'
 import {
   decodeProduceResponse,
@@ -20,10 +20,10 @@ import {
 } from '../../kafka/01-fetch.ts'
 import { errorName } from '../../kafka/error-codes.ts'
 import { topicIdFromUuid, uuidFromTopicId } from '../../kafka/topic-id.ts'
-import { BrokerFailure } from '../failure/broker-failure.ts'
-import { createClusterSecurity } from '../security/cluster-security.ts'
+import { createClusterSecurity, describeIdentity } from '../security/cluster-security.ts'
+import { type Brokers, createBrokers } from './brokers.ts'
 import { createBufferPool } from './buffer-pool.ts'
-import { type Address, createConnections } from './connection.ts'
+import { createConnections } from './connection.ts'
 import type { DataConnection } from './data-connection.ts'
 import { createTopicConfigReader, type TopicConfigReader } from './topic-config.ts'
 import {
@@ -48,10 +48,10 @@ export type TopicDescription =
     }
   | { readonly kind: 'missing'; readonly name: string }
   | { readonly kind: 'denied'; readonly name: string }
-  /** The broker answered with an error that says nothing about the topic's existence. */
+  /** The broker answered with an error that leaves open whether the topic exists. */
   | { readonly kind: 'unknown'; readonly name: string; readonly errorName: string }
 
-/** Which end of a log; the names of Kafka's ListOffsets and isolation levels. */
+/** The offset of a log that ListOffsets is asked for. */
 export type LogPoint = 'log-start' | 'last-stable' | 'log-end'
 
 export type LeaderPartition = {
@@ -71,7 +71,7 @@ export type ListedOffset = {
 /** Every function throws `BrokerFailure` when the cluster does not answer. */
 export type Cluster = TransactionCoordinator & {
   readonly name: string
-  /** Kafka's name of us there, as far as it is known: `User:gapless`. */
+  /** Our principal there, as far as it is known: `User:gapless`. */
   readonly principal?: () => string | null
   /** Describes the named topics, or with null every topic the principal may see. */
   describeTopics(names: readonly string[] | null): Promise<TopicDescription[]>
@@ -95,55 +95,42 @@ const CONSUMER_REPLICA_ID = -1
 const READ_UNCOMMITTED = 0
 const READ_COMMITTED = 1
 
+/** A cluster on the network, as opposed to a simulated one, with what its administration needs. */
+export type OpenedCluster = Cluster &
+  TopicConfigReader & {
+    readonly brokers: Brokers
+    /** The bootstrap addresses of the configuration, for a person. */
+    readonly bootstrap: readonly string[]
+    /** Our identity there, for a person: `SASL SCRAM-SHA-512 as User:gapless`. */
+    readonly identity: () => string
+  }
+
 export function openCluster(input: {
   readonly name: string
   readonly config: ClusterConfig
   readonly requestTimeoutMs: number
-}): Cluster & TopicConfigReader {
+}): OpenedCluster {
   const { name, config, requestTimeoutMs } = input
   const security = createClusterSecurity(name, config)
   const memory = createBufferPool()
   const connections = createConnections(name, config, requestTimeoutMs, { security, memory })
-  const brokers = new Map<number, Address>()
-
-  const onAnyBroker = async <T>(request: (on: Connection) => Promise<T>): Promise<T> => {
-    const failures: BrokerFailure[] = []
-    const known = [...brokers.values(), ...config.brokers.map(addressOf)]
-    for (const address of known) {
-      try {
-        return await connections.call(address, request)
-      } catch (error) {
-        if (!(error instanceof BrokerFailure)) throw error
-        failures.push(error)
-      }
-    }
-    throw failures.find(failure => failure.reason === 'authorization-denied') ?? failures.at(-1)
-  }
-  const addressOfBroker = (leaderId: number): Address => {
-    const address = brokers.get(leaderId)
-    if (address !== undefined) return address
-    const detail = `broker ${leaderId} is not in the cluster's metadata`
-    throw new BrokerFailure({ reason: 'unreachable', cluster: name, detail })
-  }
+  const brokers = createBrokers({ cluster: name, config, connections })
   const exchange = async <T>(
     leaderId: number,
     request: (on: DataConnection) => Promise<T>,
-  ): Promise<T> => connections.exchange(addressOfBroker(leaderId), request)
+  ): Promise<T> => connections.exchange(brokers.addressOf(leaderId), request)
   return {
     name,
     principal: security.principal,
-    async describeTopics(names) {
-      const requested = names === null ? null : [...names]
-      const answer = await onAnyBroker(on => metadataV12.api.async(on, requested, false, false))
-      brokers.clear()
-      for (const { nodeId, host, port } of answer.brokers) brokers.set(nodeId, { host, port })
-      return answer.topics.map(describe)
-    },
+    brokers,
+    bootstrap: config.brokers,
+    identity: () => describeIdentity(config, security.principal()),
+    describeTopics: async names => (await brokers.readMetadata(names)).topics.map(describe),
     async listOffsets(leaderId, point, partitions) {
       const isolation = point === 'last-stable' ? READ_COMMITTED : READ_UNCOMMITTED
       const timestamp = point === 'log-start' ? EARLIEST_TIMESTAMP : LATEST_TIMESTAMP
       const topics = listOffsetsTopics(partitions, timestamp)
-      const answer = await connections.call(addressOfBroker(leaderId), on =>
+      const answer = await connections.call(brokers.addressOf(leaderId), on =>
         listOffsetsV7.api.async(on, CONSUMER_REPLICA_ID, isolation, topics),
       )
       return answer.topics.flatMap(topic =>
@@ -178,28 +165,23 @@ export function openCluster(input: {
       exchange(leaderId, on =>
         on.exchange(produceApi, encodeProduceRequest(request), decodeProduceResponse),
       ),
-    ...createTopicConfigReader(onAnyBroker),
+    ...createTopicConfigReader(brokers.onAny),
     ...createTransactionCoordinator({
       cluster: name,
-      onAnyBroker,
+      onAnyBroker: brokers.onAny,
       onBrokerAt: (at, request) => connections.call(at, request),
     }),
     close: connections.close,
   }
 }
 
-/** The request's session with the topic ids of the wire; nothing when it has none. */
+/** The request's fetch session (KIP-227) with the topic ids of the wire, if it has one. */
 function sessionOf({ session }: FetchRequest): Pick<FetchRequest, 'session'> {
   if (session === undefined) return {}
   const forgotten = session.forgotten.map(({ topicId, partitions }) => {
     return { topicId: uuidFromTopicId(topicId), partitions }
   })
   return { session: { ...session, forgotten } }
-}
-
-function addressOf(broker: string): Address {
-  const colon = broker.lastIndexOf(':')
-  return { host: broker.slice(0, colon), port: Number(broker.slice(colon + 1)) }
 }
 
 function describe(topic: {

@@ -1,6 +1,6 @@
-// Owns the sockets to one cluster: one connection per broker and purpose, opened when first
-// needed and dropped when it fails. Does not own what is sent over them (cluster.ts) nor what
-// the answers mean (lib/core).
+// Owns the sockets to one cluster: one connection per broker and plane (control, data), opened when
+// first needed and dropped when it fails. Does not own which broker is asked (brokers.ts), what is
+// sent (cluster.ts) nor what the responses mean (lib/core).
 
 import { isIP } from 'node:net'
 import { Connection, ResponseError } from '@platformatic/kafka'
@@ -18,45 +18,42 @@ import { type DataConnection, openDataConnection } from './data-connection.ts'
 
 const CLIENT_ID = 'gapless'
 const CONNECT_TIMEOUT_MS = 5_000
-/**
- * More than we ever have under way on one connection; our own bounds are lower
- * (core/config/defaults.ts).
- */
+/** Our own bounds on requests in flight are lower (core/config/defaults.ts). */
 const REQUESTS_IN_FLIGHT_MAX = 64
 
 /**
- * Of a session that the broker limits: then another connection takes over. What is under way by
- * then has the rest of the session for its way.
+ * Fraction of the SASL session lifetime (KIP-368) after which a new connection is opened. Requests
+ * in flight finish on the old one, in the rest of the session.
  */
 const SESSION_SHARE = 0.8
 
 export type Address = { readonly host: string; readonly port: number }
 
 /**
- * A long-polled Fetch blocks everything behind it on its connection, so other requests use another
- * one. Failures of the socket, the handshake or the clock become `BrokerFailure`.
+ * Two connections per broker: a long-polled Fetch delays every request behind it on its connection.
+ * A failure of the socket or of the handshake, and a time-out, become `BrokerFailure`.
  */
 export type Connections = {
-  /** Runs one request of the client library, on the connection of the control plane. */
+  /** Sends one request of the client library on the connection of the control plane. */
   call<T>(address: Address, request: (on: Connection) => Promise<T>): Promise<T>
-  /** Runs one request that carries batches, on the connection of the data plane. */
+  /** Sends one request that carries batches on the connection of the data plane. */
   exchange<T>(address: Address, request: (on: DataConnection) => Promise<T>): Promise<T>
-  /** For good: a run that has ended may still be looking at something, and would open others. */
+  /** Closes for good: requests that a run still makes after its end open no new connection. */
   close(): Promise<void>
 }
 
-/** What both kinds of connection are to this file. */
+/** The common part of both kinds of connection. */
 type Closable = { isConnected(): boolean; close(): Promise<unknown> }
 
-/** One socket, and what is known of it. */
+/** One connection and its state. */
 type Link<C extends Closable> = {
   readonly connection: C
-  /** When its session is over, ms since the epoch; null: never. */
+  /** When the connection is to be replaced, ms since the epoch; null: never. */
   readonly retiresAtMs: () => number | null
-  /** Calls under way, to be awaited before another connection takes over. */
+  /** Requests in flight, awaited before the connection is replaced. */
   readonly calls: Set<Promise<unknown>>
   hasAnswered: boolean
-  /** Why the socket broke: the calls that break with it are told only that it closed. */
+  /** Why the socket broke: the requests that fail with it say only that it closed. */
   readonly broken: () => Error | null
 }
 
@@ -80,7 +77,7 @@ export function createConnections(
       link = await links.to({ host, port })
       return await track(link, request(link.connection))
     } catch (error) {
-      // The library throws for error codes inside an answer; the answer is what we asked for.
+      // The library throws when a response has error codes; here those are values.
       if (error instanceof ResponseError && error.response !== undefined) return error.response
       throw brokerFailure({
         cluster: name,
@@ -116,8 +113,8 @@ function createLinks<C extends Closable>(
     async to(address) {
       const key = `${address.host}:${address.port}`
       const known = open.get(key)
-      // A failed, closed or expired connection is replaced once: whoever comes second takes the
-      // replacement.
+      // A failed, closed or expired connection is replaced once: a caller that finds it replaced
+      // already takes the replacement.
       const settled = (await known?.catch(() => null)) ?? null
       if (settled !== null && isUsable(settled)) return settled
       const replaced = open.get(key)
@@ -160,8 +157,9 @@ async function track<C extends Closable, T>(link: Link<C>, call: Promise<T>): Pr
 }
 
 /**
- * Requests of the next connection must not overtake those of this one: produce requests of a
- * partition that arrive in another order are refused (OUT_OF_ORDER_SEQUENCE_NUMBER).
+ * Closes a connection once its requests in flight have ended. A request on the next connection must
+ * not overtake them: Produce requests of a partition that arrive in another order are refused
+ * (OUT_OF_ORDER_SEQUENCE_NUMBER).
  */
 async function retire(link: Link<Closable> | null): Promise<void> {
   if (link === null) return
@@ -176,7 +174,7 @@ type Opening = {
   readonly requestTimeoutMs: number
 }
 
-/** What a broker says of its session when we authenticate. */
+/** Keeps the lifetime of the session, which the broker states when we authenticate. */
 function createRetirement(): { limited(sessionMs: number): void; atMs(): number | null } {
   let retiresAtMs: number | null = null
   return {
@@ -196,12 +194,11 @@ async function connectControl(input: Opening): Promise<Link<Connection>> {
     connectTimeout: CONNECT_TIMEOUT_MS,
     requestTimeout: input.requestTimeoutMs,
     maxInflights: REQUESTS_IN_FLIGHT_MAX,
-    // An address is no server name (RFC 6066); Node checks the certificate against it all the same.
+    // An IP address is no server name (RFC 6066); Node still checks the certificate against it.
     ...(tls === null ? {} : { tls, tlsServerName: isIP(host) === 0 }),
     ...(sasl === null ? {} : { sasl: saslOptions(sasl, retirement.limited) }),
   })
-  // An emitter without a listener throws. Nothing is lost here: every
-  // request in flight fails as well.
+  // An emitter without a listener throws. Every request in flight fails by itself.
   connection.on('error', error => {
     broken ??= error
   })

@@ -1,7 +1,6 @@
-// Owns the requests of one connection of the data plane: the header in front of each, the answer's
-// behind which its body begins, and who we say that we are when it is opened. The bytes of batches
-// pass through as they are. Does not own the socket (framed-socket.ts), nor when to open another
-// one (connection.ts).
+// Owns the requests of one connection of the data plane: request headers, response headers, and
+// authentication when the connection is opened. The bytes of batches pass unchanged. Does not own
+// the socket (framed-socket.ts) nor when to open another connection (connection.ts).
 
 import {
   type Connection,
@@ -14,18 +13,18 @@ import type { SaslCredentials, TlsOptions } from '../security/cluster-security.t
 import { saslOptions } from '../security/sasl-exchange.ts'
 import { type FramedSocket, openFramedSocket } from './framed-socket.ts'
 
-/** Smaller pieces of a request are joined: each costs more to hand over than to copy. */
+/** Smaller pieces of a request are concatenated: writing one costs more than copying it. */
 const PIECE_BYTES_MIN = 4 * 1024
 const INT32_BYTES = 4
 
 export type Api = { readonly key: number; readonly version: number }
 
 export type DataConnection = Pick<FramedSocket, 'isConnected' | 'close'> & {
-  /** `api` in a flexible version (KIP-482). `decode` gets the body of the answer. */
+  /** Sends `api` in a flexible version (KIP-482). `decode` gets the body of the response. */
   exchange<T>(api: Api, body: Writer, decode: (bytes: Buffer) => T): Promise<T>
 }
 
-/** `limited` is told how long the session lasts, ms, where the broker limits it (KIP-368). */
+/** Calls `limited` with the session lifetime, ms, when the broker states one (KIP-368). */
 export async function openDataConnection(input: {
   readonly clientId: string
   readonly host: string
@@ -52,9 +51,10 @@ export async function openDataConnection(input: {
     const theirs = answer.readInt32BE(0)
     if (theirs !== mine) {
       await socket.close()
-      throw new Error(`the answer to request ${mine} is one to ${theirs}`)
+      throw new Error(`response ${theirs} came for request ${mine}`)
     }
-    // One byte of tagged fields: a broker has none to send in a header (ResponseHeader.json).
+    // A flexible header ends in tagged fields: one byte, as Kafka defines none
+    // (ResponseHeader.json).
     return answer.subarray(INT32_BYTES + (isFlexible.answer ? 1 : 0))
   }
   if (sasl !== null) {
@@ -79,7 +79,7 @@ type Send = (
   isFlexible: { request: boolean; answer: boolean },
 ) => Promise<Buffer>
 
-/** With the library's exchanges, which need of a connection nothing but that it sends. */
+/** Uses the library's exchanges, which need only the `send` of a connection. */
 async function authenticate(
   send: Send,
   sasl: SaslCredentials,
@@ -124,7 +124,7 @@ function headerOf(
   return header
 }
 
-/** The length in front, small pieces joined, large ones as they are. */
+/** Puts the length in front, concatenates small pieces and leaves large ones as they are. */
 function framed(header: Buffer, body: readonly Buffer[]): Buffer[] {
   const length = Buffer.alloc(INT32_BYTES)
   length.writeInt32BE(body.reduce((sum, each) => sum + each.length, header.length))

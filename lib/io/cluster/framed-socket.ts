@@ -1,8 +1,8 @@
-// Owns one socket of the data plane: a request goes out in pieces that nobody joins, an answer
-// comes in as one piece of memory. The client library's connection copies every request once more
-// and keeps an answer in the 64 KiB chunks of Node's reads until it is whole: all of that is memory
-// outside of V8's heap, and collecting it took more than half of the processor time of a copy
-// (`npm run bench`). Here one buffer takes every read. Does not own what a frame means
+// Owns one socket of the data plane: a request is written in the pieces that it has, without a
+// copy, and a response is assembled in one buffer. The client library's connection copies every
+// request and keeps a response in the 64 KiB chunks of Node's reads until it is complete. All of
+// that is memory outside of V8's heap, and collecting it took more than half of the processor time
+// of a copy (`npm run bench`). Here one buffer takes every read. Does not own what a frame means
 // (data-connection.ts).
 
 import { connect as connectPlain, isIP, type OnReadOpts, type Socket } from 'node:net'
@@ -10,24 +10,24 @@ import { type ConnectionOptions, connect as connectTls } from 'node:tls'
 import { NetworkError, TimeoutError } from '@platformatic/kafka'
 import type { TlsOptions } from '../security/cluster-security.ts'
 
-/** Of one read: as much as the kernel is likely to have. */
+/** The size of one read: as much as the kernel is likely to have. */
 const READ_BYTES = 256 * 1024
 const LENGTH_BYTES = 4
-/** More than a function has memory for; whatever says so is no broker. */
+/** More than a function has memory for: a peer that announces more is no broker. */
 const ANSWER_BYTES_MAX = 256 * 1024 * 1024
-/** Each partition of a shard may have something under way, and more than that is a bug. */
+/** Each partition of a shard may have a request in flight; more than that is a bug. */
 const REQUESTS_IN_FLIGHT_MAX = 1_024
 
 export type FramedSocket = {
   isConnected(): boolean
   /**
-   * Sends one request and resolves with the bytes of its answer, the length not included. Kafka
-   * answers the requests of a connection in their order. Rejects when the socket breaks or the
-   * answer takes longer than the time-out; then the socket is gone, because the answers behind it
-   * would come to the wrong request.
+   * Sends one request and resolves with the bytes of its response, the length not included. Kafka
+   * answers the requests of a connection in order. Rejects when the socket breaks or the response
+   * takes longer than the time-out; a time-out destroys the socket, because the responses that
+   * follow would be taken for those of the wrong requests.
    */
   exchange(pieces: readonly Buffer[]): Promise<Buffer>
-  /** Resolves when it is closed; what is under way fails. */
+  /** Resolves when the socket is closed; requests in flight fail. */
   close(): Promise<void>
 }
 
@@ -40,7 +40,7 @@ export async function openFramedSocket(input: {
   readonly host: string
   readonly port: number
   readonly tls: TlsOptions | null
-  /** Where answers are put. */
+  /** Returns the memory for one response. */
   readonly allocate: (bytesCount: number) => Buffer
   readonly connectTimeoutMs: number
   readonly requestTimeoutMs: number
@@ -78,7 +78,8 @@ export async function openFramedSocket(input: {
   }
   const expire = () => {
     const [first] = waiting
-    // Timers are early by a fraction of a millisecond, and the first one may have been answered.
+    // Timers fire a fraction of a millisecond early, and the request that this timer was set for
+    // may have been answered meanwhile.
     if (first === undefined || first.deadlineMs - performance.now() > 1) return watch()
     socket.destroy(new TimeoutError('Request timed out', { canRetry: true }))
   }
@@ -89,7 +90,7 @@ export async function openFramedSocket(input: {
         return Promise.reject(new NetworkError('Connection closed'))
       }
       if (waiting.length >= REQUESTS_IN_FLIGHT_MAX) {
-        return Promise.reject(new Error(`more than ${REQUESTS_IN_FLIGHT_MAX} requests under way`))
+        return Promise.reject(new Error(`more than ${REQUESTS_IN_FLIGHT_MAX} requests in flight`))
       }
       const answered = Promise.withResolvers<Buffer>()
       waiting.push({ deadlineMs: performance.now() + requestTimeoutMs, answered })
@@ -118,7 +119,7 @@ async function connected(
   onread: OnReadOpts,
 ): Promise<Socket> {
   const { host, port, tls, connectTimeoutMs } = input
-  // An address is no server name (RFC 6066); Node checks the certificate against it all the same.
+  // An IP address is no server name (RFC 6066); Node still checks the certificate against it.
   const name = isIP(host) === 0 ? { servername: host } : {}
   const options: ConnectionOptions & { onread: OnReadOpts } = {
     ...tls,
@@ -150,7 +151,7 @@ async function connected(
   }
 }
 
-/** Puts frames together, each of them INT32 length and as many bytes, from whatever is read. */
+/** Assembles frames, each an INT32 length and as many bytes, from pieces of any size. */
 export function createFrameReader({
   allocate,
   deliver,
@@ -158,7 +159,7 @@ export function createFrameReader({
   readonly allocate: (bytesCount: number) => Buffer
   readonly deliver: (frame: Buffer) => void
 }): {
-  /** The error after which the rest of the stream means nothing; null: all is well. */
+  /** Returns the error after which the rest of the stream cannot be read, or null. */
   take(bytes: Buffer, bytesCount: number): Error | null
 } {
   const head = Buffer.alloc(LENGTH_BYTES)
@@ -174,7 +175,7 @@ export function createFrameReader({
   return {
     take(bytes, bytesCount) {
       let at = 0
-      // Ends: every pass takes at least one byte.
+      // The loop ends: every pass takes at least one byte.
       while (at < bytesCount) {
         if (frame === null) {
           const end = Math.min(bytesCount, at + LENGTH_BYTES - headBytes)
@@ -198,8 +199,8 @@ export function createFrameReader({
   }
 }
 
-/** A listener with TLS answers whatever is no handshake with an alert: 0x15, version 3.x. */
+/** A TLS listener answers bytes that are no handshake with an alert: 0x15, version 3.x. */
 function notKafka(head: Buffer): Error {
   const isAlert = head[0] === 0x15 && head[1] === 0x03
-  return new Error(isAlert ? 'Broker requires TLS.' : `an answer of ${head.readInt32BE(0)} bytes`)
+  return new Error(isAlert ? 'Broker requires TLS.' : `a response of ${head.readInt32BE(0)} bytes`)
 }

@@ -1,6 +1,6 @@
-// Owns reading the configuration of topics: DescribeConfigs in version 4, one request for any
-// number of topics, whichever broker answers. Values are those in force, whoever set them
-// (KIP-226). Does not own what a setting means (core/watch/retention.ts) nor setting one.
+// Owns reading the configs of topics: DescribeConfigs v4, one request to any broker for any number
+// of topics. Values are the effective ones, including those inherited from the broker (KIP-226).
+// Does not own what a config means (core/watch/retention.ts).
 
 import { ConfigResourceTypes, type Connection, describeConfigsV4 } from '@platformatic/kafka'
 import { errorName } from '../../kafka/error-codes.ts'
@@ -10,7 +10,7 @@ export type TopicConfig =
   | { readonly kind: 'unobserved'; readonly detail: string }
 
 export type TopicConfigReader = {
-  /** A topic that is not in the answer was left out of it. Throws `BrokerFailure`. */
+  /** The result lacks a topic that the broker left out. Throws `BrokerFailure`. */
   readTopicConfigs(
     topics: readonly string[],
     names: readonly string[],

@@ -1,6 +1,7 @@
-// Owns the requests by which a partition owns its producer id: InitProducerId, and an empty
-// transaction that is aborted, whose marker fences every earlier epoch (KIP-98). No record is ever
-// part of a transaction. Does not own how often it is tried (run/recover/producer-identity.ts).
+// Owns the requests by which a partition owns its producer id: InitProducerId, and the abort of an
+// empty transaction, whose marker fences every earlier producer epoch (KIP-98). No record is ever
+// part of a transaction. Does not own how often a request is sent again
+// (run/recover/producer-identity.ts).
 
 import {
   addPartitionsToTxnV3,
@@ -15,18 +16,18 @@ import type { Address } from './connection.ts'
 
 export type ProducerIdentity = { readonly producerId: bigint; readonly producerEpoch: number }
 
-/** What the cluster may answer beside what was asked for. */
+/** The answers of a cluster that did not perform the request. */
 export type NotYet =
-  /** It will answer in a moment: a coordinator that loads, a transaction that ends. */
+  /** The same request will succeed in a moment: a coordinator loads, a transaction ends. */
   | { readonly kind: 'busy'; readonly errorName: string }
   | { readonly kind: 'denied'; readonly errorName: string }
 
 export type ProducerIdAnswer = ({ readonly kind: 'assigned' } & ProducerIdentity) | NotYet
 
 export type MarkerAnswer =
-  /** The coordinator has decided; the marker is in the log a moment later. */
+  /** The coordinator has decided to abort; the marker is in the log a moment later. */
   | { readonly kind: 'decided' }
-  /** Somebody else was assigned a later epoch meanwhile. */
+  /** Another producer was assigned a later epoch meanwhile. */
   | { readonly kind: 'fenced'; readonly errorName: string }
   | NotYet
 
@@ -38,8 +39,9 @@ export type MarkerRequest = ProducerIdentity & {
 
 export type TransactionCoordinator = {
   /**
-   * The producer id of `transactionalId` with an epoch higher than any before; with null one of no
-   * transactional id, which nobody can fence. Throws `BrokerFailure` when the cluster is silent.
+   * Assigns the producer id of `transactionalId` with an epoch higher than any before. With null
+   * the producer id has no transactional id, and no later producer can fence it. Throws
+   * `BrokerFailure` when the cluster does not answer.
    */
   initProducerId(transactionalId: string | null): Promise<ProducerIdAnswer>
   /**
@@ -50,13 +52,13 @@ export type TransactionCoordinator = {
 }
 
 /**
- * Bounds an empty transaction whose end never arrives; it holds nobody back, since no record is in
- * it. At most the broker's transaction.max.timeout.ms (15 minutes).
+ * Bounds an empty transaction whose EndTxn never arrives. No consumer waits for it, because it has
+ * no record. At most the broker's transaction.max.timeout.ms (15 minutes).
  */
 const TRANSACTION_TIMEOUT_MS = 60_000
 const TRANSACTION_COORDINATOR = 1
 
-/** Answered while a coordinator moves, loads, or still ends the transaction before. */
+/** Errors while a coordinator moves, loads, or still ends the previous transaction. */
 const busyErrors: ReadonlySet<string> = new Set([
   'COORDINATOR_LOAD_IN_PROGRESS',
   'COORDINATOR_NOT_AVAILABLE',
@@ -72,7 +74,7 @@ const fencedErrors: ReadonlySet<string> = new Set([
   'INVALID_PRODUCER_EPOCH',
   'PRODUCER_FENCED',
   'INVALID_PRODUCER_ID_MAPPING',
-  // Our transaction was decided meanwhile, by whoever came after us.
+  // The producer that came after us has decided our transaction.
   'INVALID_TXN_STATE',
 ])
 

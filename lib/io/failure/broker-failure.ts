@@ -1,12 +1,12 @@
-// Owns the ways in which a cluster fails to answer at all, told apart from what a broker
-// answers: an error code of a partition is a value, this is not knowing. Unknown is never
-// reported as healthy, nor as lag 0.
+// Owns the failure of a cluster or broker to answer at all. An error code in a response is a value;
+// this failure means that nothing is known, and the unknown is never reported as healthy nor as
+// lag 0.
 
 import { AuthenticationError, NetworkError, ProtocolError, TimeoutError } from '@platformatic/kafka'
 import type { UnobservedReason } from '../../core/partition/observation.ts'
 import { tlsFailure } from './tls-failure.ts'
 
-/** A cluster, or one broker of it, that did not answer. Thrown by cluster.ts. */
+/** A cluster, or one broker of it, did not answer. Thrown by connection.ts and brokers.ts. */
 export class BrokerFailure extends Error {
   override readonly name = 'BrokerFailure'
   readonly reason: UnobservedReason
@@ -24,16 +24,16 @@ export class BrokerFailure extends Error {
   }
 }
 
-/** What a broker does that is spoken to in another protocol than its listener's. */
-const WITHOUT_A_WORD = /connection closed|disconnected before secure TLS|TLS handshake failed/i
+/** How a connection ends when its listener speaks another protocol (TLS, SASL) than we do. */
+const CLOSED_UNANSWERED = /connection closed|disconnected before secure TLS|TLS handshake failed/i
 
-/** What the client library threw, as a failure of this broker. */
+/** Makes an error of the client library a failure of this broker. */
 export function brokerFailure(input: {
   readonly cluster: string
   readonly address: string
-  /** Who we are there: `SASL SCRAM-SHA-512 as User:gapless`. */
+  /** Our identity there: `SASL SCRAM-SHA-512 as User:gapless`. */
   readonly identity: string
-  /** false: nothing was ever heard on this connection. */
+  /** False: no response ever came on this connection. */
   readonly hasAnswered: boolean
   readonly error: unknown
 }): BrokerFailure {
@@ -42,7 +42,7 @@ export function brokerFailure(input: {
   const refused = isRefused(error)
   const said = innermostText(error)
   const text =
-    !hasAnswered && WITHOUT_A_WORD.test(said)
+    !hasAnswered && CLOSED_UNANSWERED.test(said)
       ? `${said}; check that tls and sasl are what its listener speaks`
       : said
   return new BrokerFailure({
@@ -55,19 +55,19 @@ export function brokerFailure(input: {
 
 function causesOf(error: unknown): Error[] {
   const chain: Error[] = []
-  // Bounded: a cause may, in principle, be its own cause.
+  // Bounded, because a cause may, in principle, be its own cause.
   for (let at = error; at instanceof Error && chain.length < 10; at = causeOf(at)) chain.push(at)
   return chain
 }
 
-/** An answer of a broker with several error codes has no cause; its first code says what it is. */
+/** A response with several error codes has no cause; its first code says what happened. */
 function causeOf(error: Error): unknown {
   return error.cause ?? (error instanceof AggregateError ? error.errors[0] : undefined)
 }
 
 /**
- * The library calls it an authentication error, too, when the connection broke during the
- * handshake; that says nothing about our credentials.
+ * True when the broker refused our credentials. The library also throws an authentication error
+ * when the connection breaks during the handshake, which says nothing about credentials.
  */
 function isRefused(error: unknown): boolean {
   const chain = causesOf(error)
@@ -76,7 +76,7 @@ function isRefused(error: unknown): boolean {
   return at >= 0 && !chain.slice(at).some(isBroken)
 }
 
-/** The deepest cause says what happened ("connect ECONNREFUSED …"); the outer ones only where. */
+/** The innermost cause says what happened ("connect ECONNREFUSED …"); outer ones say where. */
 function innermostText(error: unknown): string {
   const last = causesOf(error).at(-1)
   if (last === undefined) return String(error)

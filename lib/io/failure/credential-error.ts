@@ -1,9 +1,9 @@
-// Owns the failure to get what proves who we are, a secret or a token: its text is for a person,
-// and holds nothing of what was sent or answered.
+// Owns the failure to obtain credentials, a secret or a token. Its text is for a person and
+// contains nothing of the request or the response.
 
 export class CredentialError extends Error {
   override readonly name = 'CredentialError'
-  /** We were refused; otherwise there is nothing to read, or nobody answered: that says nothing. */
+  /** True when we were refused; false when there is nothing to read, or no answer came. */
   readonly isDenial: boolean
 
   constructor(message: string, isDenial: boolean) {

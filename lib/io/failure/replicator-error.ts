@@ -1,39 +1,39 @@
-// Owns the error for when a run cannot proceed at all, as opposed to what Kafka or DynamoDB may
-// well answer about one partition (a value) and to a bug of ours (core/assert.ts). Whoever prints
-// it prints `message` and `hint`; `cause` is for the log.
+// Owns the error of a run that cannot proceed at all. What Kafka or DynamoDB answers about one
+// partition is a value instead, and a bug of ours is an assertion (core/assert.ts). `message` and
+// `hint` are printed together; `cause` is for the log.
 
 /** Stable literals, for scripts and alarms. */
 export type ReplicatorErrorCode =
   /** There is no table of that name at that endpoint. */
   | 'table-missing'
-  /** No answer: nothing listens, no such name, time-outs, no region. */
+  /** DynamoDB does not answer: nothing listens, no such name, a time-out, no region. */
   | 'table-unreachable'
-  /** No credentials, or credentials that may not do this. */
+  /** There are no credentials, or they do not allow this. */
   | 'table-denied'
-  /** Throttled, or failing inside, for longer than our retries last. */
+  /** DynamoDB throttles or fails for longer than our retries last. */
   | 'table-overloaded'
-  /** Any other answer: what stands there is not the table this program writes to. */
+  /** Any other response: this is not the table that gapless writes to. */
   | 'table-refused'
   /** No broker of a cluster answers. */
   | 'cluster-unreachable'
-  /** The cluster does not know us, or we may not do this there. */
+  /** The cluster refused our credentials, or an ACL is missing. */
   | 'cluster-denied'
-  /** The cluster answered something else than what was asked for. */
+  /** The cluster refused the operation. */
   | 'cluster-refused'
-  /** The alert topic did not take a notification. */
+  /** SNS refused a notification. */
   | 'notification-refused'
-  /** A partition is not in the state, or does not hold the offset, that a resume needs. */
+  /** A partition is not in the state that a resume needs, or does not hold the offset. */
   | 'resume-refused'
 
 export class ReplicatorError extends Error {
   override readonly name = 'ReplicatorError'
   readonly code: ReplicatorErrorCode
-  /** What to run or to check next; a sentence of its own. */
+  /** What to run or to check next: a complete sentence. */
   readonly hint: string
 
   constructor(input: {
     readonly code: ReplicatorErrorCode
-    /** One line that names what was asked of whom, and the answer. */
+    /** One line that names the operation, the cluster or table, and the answer. */
     readonly message: string
     readonly hint: string
     readonly cause?: unknown

@@ -1,9 +1,9 @@
-// Owns what a failed TLS handshake means, by the code that Node gives it, for a person who has to
-// mend it. Both clients pass that code on.
+// Owns what a failed TLS handshake means, by the error code of Node, for the person who has to mend
+// it.
 
-/** What is wrong and what to correct; null: it is not about TLS. */
+/** What is wrong and what to correct; null when the code is not one of TLS. */
 export function tlsFailure(code: string): string | null {
-  // ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: who names an alert differs with the version.
+  // ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED: the part before ALERT differs with the TLS version.
   const alert = /_ALERT_(\w+)$/.exec(code)?.[1]
   const known = alert === undefined ? meanings[code] : alerts[alert]
   if (known !== undefined) return `${known} (${code})`
@@ -13,8 +13,7 @@ export function tlsFailure(code: string): string | null {
 const untrusted =
   "the broker's certificate is signed by none of the authorities trusted here; name its authority " +
   'in tls.ca'
-const notTls =
-  'what listens there does not speak TLS, or not this version of it; check the port and tls'
+const notTls = 'the listener does not speak TLS, or not this version of it; check the port and tls'
 
 /** OpenSSL's verification results (X509_V_ERR_…) and its own errors. */
 const meanings: Readonly<Record<string, string>> = {
@@ -35,17 +34,17 @@ const meanings: Readonly<Record<string, string>> = {
   ERR_OSSL_BAD_DECRYPT: 'tls.key is encrypted and tls.passphrase, if set, does not open it',
 }
 
-const ours =
-  'the broker does not take our certificate; check tls.cert and tls.key, and its truststore'
-const none = 'the broker asks for a certificate of ours; set tls.cert and tls.key'
+const refused =
+  'the broker does not accept our certificate; check tls.cert and tls.key, and its truststore'
+const missing = 'the broker asks for a certificate of ours; set tls.cert and tls.key'
 
-/** What the broker has against us (RFC 8446, section 6.2). */
+/** Alerts by which the broker refuses us (RFC 8446, section 6.2). */
 const alerts: Readonly<Record<string, string>> = {
-  CERTIFICATE_REQUIRED: none,
-  // What Java says where there is none.
-  BAD_CERTIFICATE: none,
-  CERTIFICATE_UNKNOWN: ours,
-  UNKNOWN_CA: ours,
+  CERTIFICATE_REQUIRED: missing,
+  // Java's alert for a client without a certificate.
+  BAD_CERTIFICATE: missing,
+  CERTIFICATE_UNKNOWN: refused,
+  UNKNOWN_CA: refused,
   CERTIFICATE_EXPIRED: 'our certificate has expired; renew tls.cert',
   PROTOCOL_VERSION: notTls,
 }

@@ -1,25 +1,28 @@
-// Owns where a bearer token comes from: the configuration, a token endpoint, or the signer of
-// Amazon MSK. Does not own how it is sent to a broker (sasl-exchange.ts, kafkajs-client.ts).
+// Owns bearer tokens from a token endpoint, and what a token says of its bearer. Does not own the
+// tokens of Amazon MSK (msk-token.ts) nor how a token is sent to a broker (sasl-exchange.ts).
 
 import type { ClientCredentials } from '../../core/config/cluster-config.ts'
 import { CredentialError } from '../failure/credential-error.ts'
 
-/** A token, and until when it may be used for new connections, ms since the epoch. */
+/**
+ * A token, and until when new connections may use it, ms since the epoch; null: only the connection
+ * that it was obtained for may use it.
+ */
 export type BearerToken = { readonly token: string; readonly freshUntilMs: number | null }
 
 const REQUEST_TIMEOUT_MS = 5_000
-/** What is left of a token's life must last for a handshake. */
+/** The fraction of a token's lifetime in which it is used: the rest is left for the handshake. */
 const FRESH_SHARE = 0.8
-/** A token answer is a few kilobytes; more is another page. */
+/** A token response has a few kilobytes; a larger one is some other page. */
 const ANSWER_CHARACTERS_MAX = 64 * 1024
 
 export type ResolvedCredentials = Record<'clientId' | 'clientSecret', string> &
   Pick<ClientCredentials, 'url' | 'scope'>
 
 /**
- * OAuth 2.0 client credentials (RFC 6749, section 4.4), by HTTP Basic (section 2.3.1) as Kafka's
- * own client does it (KIP-768). Throws `CredentialError`, which never holds what was sent or
- * answered but for the error code of section 5.2.
+ * Gets a token for OAuth 2.0 client credentials (RFC 6749, section 4.4), by HTTP Basic (section
+ * 2.3.1) as Kafka's own client does (KIP-768). Throws `CredentialError`, which contains nothing of
+ * the request or the response but the error code of section 5.2.
  */
 export async function fetchToken(from: ResolvedCredentials, nowMs: number): Promise<BearerToken> {
   const { url, clientId, clientSecret, scope } = from
@@ -37,7 +40,7 @@ export async function fetchToken(from: ResolvedCredentials, nowMs: number): Prom
         accept: 'application/json',
       },
       body,
-      // Nobody but the endpoint that was named is told the secret.
+      // A redirect would send the secret to an endpoint that the configuration does not name.
       redirect: 'error',
       signal: AbortSignal.timeout(REQUEST_TIMEOUT_MS),
     })
@@ -56,30 +59,14 @@ export async function fetchToken(from: ResolvedCredentials, nowMs: number): Prom
   return { token, freshUntilMs: nowMs + lifeMs * FRESH_SHARE }
 }
 
-/**
- * Signs a token of Amazon MSK with the credentials of this process: no request to AWS, but for the
- * credentials themselves. The library is loaded here, because only MSK needs it.
- */
-export async function signMskToken(region: string): Promise<BearerToken> {
-  const { generateAuthToken } = await import('aws-msk-iam-sasl-signer-js')
-  try {
-    const { token } = await generateAuthToken({ region })
-    // A signature costs a millisecond and is bound to credentials that change: none is kept.
-    return { token, freshUntilMs: null }
-  } catch (error) {
-    const name = error instanceof Error ? error.name : 'no error'
-    throw new CredentialError(`no credentials of AWS to sign a token of MSK with (${name})`, true)
-  }
-}
-
-/** `sub` of a JSON Web Token, unverified: only to tell people whom the broker takes us for. */
+/** `sub` of a JSON Web Token, unverified: only for the name that operators read. */
 export function subjectOf(token: string): string | null {
   const [, payload = ''] = token.split('.')
   const { sub } = fieldsOf(Buffer.from(payload, 'base64url').toString('utf8'))
   return typeof sub === 'string' && sub !== '' ? sub : null
 }
 
-/** The fields of a JSON object; none for anything else, whose contents nobody needs to see. */
+/** The fields of a JSON object; no fields for any other text. */
 function fieldsOf(text: string): Record<string, unknown> {
   if (text.length > ANSWER_CHARACTERS_MAX) return {}
   try {
@@ -90,7 +77,7 @@ function fieldsOf(text: string): Record<string, unknown> {
   }
 }
 
-/** RFC 6749, section 5.2: a code is one of a few words, so it cannot be our secret sent back. */
+/** A code of RFC 6749, section 5.2. Any other text might be our secret sent back. */
 function errorCode({ error }: Record<string, unknown>): string | null {
   const known = [
     'invalid_request',
@@ -103,7 +90,7 @@ function errorCode({ error }: Record<string, unknown>): string | null {
   return typeof error === 'string' && known.includes(error) ? error : null
 }
 
-/** fetch says `fetch failed`; its cause says why. */
+/** The error of fetch says only `fetch failed`; its cause says why. */
 function reasonOf(error: unknown): string {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error
   if (cause instanceof Error && 'code' in cause && typeof cause.code === 'string') return cause.code

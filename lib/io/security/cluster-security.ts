@@ -1,7 +1,7 @@
-// Owns TLS and SASL of one cluster, for both clients: reads PEM files, secrets behind references
-// and tokens when a connection is opened, and says who we are there. Does not own how a client is
-// told (connection.ts, kafkajs-client.ts). Secrets are read once, and again whenever a connection
-// could not be opened, so a rotated one is found by the next attempt; none is ever in a Config.
+// Owns TLS and SASL of one cluster: reads PEM files, secrets behind references and tokens when a
+// connection is opened, and names our identity there. Does not own the handshakes (connection.ts,
+// data-connection.ts). Secrets are read once, and again after a connection could not be opened, so
+// the next attempt finds a rotated one. A secret behind a reference is never in a Config.
 
 import { X509Certificate } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
@@ -12,7 +12,8 @@ import { systemClock } from '../clock.ts'
 import { BrokerFailure } from '../failure/broker-failure.ts'
 import { CredentialError } from '../failure/credential-error.ts'
 import { tlsFailure } from '../failure/tls-failure.ts'
-import { type BearerToken, fetchToken, signMskToken, subjectOf } from './bearer-token.ts'
+import { type BearerToken, fetchToken, subjectOf } from './bearer-token.ts'
+import { signMskToken } from './msk-token.ts'
 import { createSecretReader, type SecretReader } from './secret-reader.ts'
 
 export type SaslCredentials =
@@ -32,15 +33,15 @@ export type Security = { readonly tls: TlsOptions | null; readonly sasl: SaslCre
 
 export type ClusterSecurity = {
   /**
-   * For a connection that is opened now, so with a token that is valid now. Throws `BrokerFailure`
-   * naming the reference, file or endpoint that could not be read.
+   * Reads what a connection that is opened now needs, so with a token that is valid now. Throws
+   * `BrokerFailure` naming the reference, file or endpoint that could not be read.
    */
   read(): Promise<Security>
-  /** A connection could not be opened with what was read: it is read anew next time. */
+  /** Makes the next `read` read anew: a connection could not be opened with these credentials. */
   forget(): void
   /**
-   * Kafka's name of us, as far as it is known: `User:gapless`. A name behind a reference is kept as
-   * a secret, and that of a certificate is known once it was read.
+   * Our Kafka principal, as far as it is known: `User:gapless`. A name behind a reference is never
+   * shown, and the subject of a certificate is known once the certificate was read.
    */
   principal(): string | null
 }
@@ -80,7 +81,7 @@ export function createClusterSecurity(
   }
 }
 
-/** What a person is told of us: `SASL SCRAM-SHA-512 as User:gapless`, as far as it is known. */
+/** Our identity for a person: `SASL SCRAM-SHA-512 as User:gapless`, as far as it is known. */
 export function describeIdentity(config: ClusterConfig, principal: string | null): string {
   const { tls, sasl } = config
   const as = principal === null ? '' : ` as ${principal}`
@@ -108,7 +109,7 @@ function createCredentials(sasl: Sasl, textOf: TextOf): Credentials {
     case 'oauthbearer':
       return bearer(() => tokenFrom(sasl.token, textOf))
     case 'aws-msk-iam':
-      return bearer(() => signMskToken(sasl.region))
+      return bearer(() => signMskToken(sasl.region, systemClock.nowMs()))
   }
 }
 
@@ -128,7 +129,7 @@ function bearer(obtain: () => Promise<BearerToken>): Credentials {
 
 async function tokenFrom(source: TokenSource, textOf: TextOf): Promise<BearerToken> {
   if (typeof source === 'string' || !('url' in source)) {
-    // Whoever renews the secret renews the token: it is read again for every connection.
+    // The token in a secret is renewed from outside, so it is read again for every connection.
     return { token: await textOf(source), freshUntilMs: null }
   }
   const [clientId, clientSecret] = await Promise.all([
@@ -139,7 +140,7 @@ async function tokenFrom(source: TokenSource, textOf: TextOf): Promise<BearerTok
   return fetchToken({ url, clientId, clientSecret, scope }, systemClock.nowMs())
 }
 
-/** Reads once for everybody who asks while it is fresh. A failure is not kept. */
+/** Obtains credentials once for all callers while they are fresh. A failure is not kept. */
 function keep(
   obtain: () => Promise<{ value: SaslCredentials; freshUntilMs: number }>,
 ): Credentials {
@@ -149,7 +150,7 @@ function keep(
       const known = kept
       const found = known === null ? null : await known
       if (found !== null && found.freshUntilMs > systemClock.nowMs()) return found.value
-      // Whoever comes second takes what the first one obtains.
+      // A second caller takes the credentials that the first one obtains.
       if (kept === null || kept === known) {
         const fresh = obtain()
         kept = fresh
@@ -180,13 +181,14 @@ async function tlsOptions(tls: Tls, textOf: TextOf): Promise<TlsOptions | null> 
   return { ...options, rejectUnauthorized: tls.rejectUnauthorized }
 }
 
-/** Before anything is sent, because the clients do not tell such an error from a handshake's. */
+/** Checked before a connection is opened: afterwards the error looks like one of the handshake. */
 function assertUsable(options: TlsOptions): void {
   try {
     createSecureContext(options)
   } catch (error) {
     const code = error instanceof Error && 'code' in error ? String(error.code) : 'no code'
-    const reason = tlsFailure(code) ?? `OpenSSL does not take tls.ca, tls.cert or tls.key (${code})`
+    const reason =
+      tlsFailure(code) ?? `OpenSSL does not accept tls.ca, tls.cert or tls.key (${code})`
     throw new PemError(reason)
   }
 }
@@ -195,11 +197,13 @@ class PemError extends Error {
   override readonly name = 'PemError'
 }
 
-/** A secret is the PEM itself: a path in it would mean a file of another machine. */
+/** A secret has to hold the PEM itself: a path in it would name a file of another machine. */
 async function pemOf(found: string, from: SecretText, name: string): Promise<string> {
   if (isPemText(found)) return found
   if (typeof from !== 'string') {
-    throw new PemError(`what tls.${name} refers to is no PEM text; store the PEM itself there`)
+    throw new PemError(
+      `the secret that tls.${name} refers to is no PEM text; store the PEM itself there`,
+    )
   }
   let content: string
   try {
@@ -237,14 +241,14 @@ function namedPrincipal(sasl: Sasl): string | null {
   }
 }
 
-/** Kafka's default: the subject in the order of RFC 2253, from behind. */
+/** Kafka's default principal: the subject in the order of RFC 2253, which reverses Node's. */
 function certificatePrincipal(tls: TlsOptions | null): string | null {
   if (typeof tls?.cert !== 'string') return null
   try {
     const { subject } = new X509Certificate(tls.cert)
     return `User:${subject.split('\n').reverse().join(',')}`
   } catch {
-    // The handshake says what is wrong with it.
+    // The handshake will say what is wrong with the certificate.
     return null
   }
 }

@@ -1,8 +1,8 @@
-// Owns the SASL handshake of the data plane's connections: the library's own exchanges, with two
-// things changed. A broker may limit a session (connections.max.reauth.ms, the life of a token):
-// the library would then authenticate again on the connection itself, during which that connection
-// counts as closed and is never closed, so the limit goes to connection.ts instead, which opens
-// another one in time. And a token that is refused is a refusal, which the library overlooks.
+// Owns the SASL handshake of every connection: the library's own exchanges, with two changes. A
+// broker may limit a session (connections.max.reauth.ms, the lifetime of a token). The library
+// would then authenticate again on the same connection, which counts as closed meanwhile and is
+// never closed; instead the limit goes to connection.ts, which opens another connection in time.
+// And a refused token is an error here, which the library overlooks.
 
 import {
   AuthenticationError,
@@ -15,7 +15,7 @@ import type { SaslCredentials } from './cluster-security.ts'
 
 const UNLIMITED = 0n
 
-/** `limited` is told how long the session lasts, ms, where the broker limits it (KIP-368). */
+/** Calls `limited` with the session lifetime, ms, when the broker states one (KIP-368). */
 export function saslOptions(
   credentials: SaslCredentials,
   limited: (sessionMs: number) => void,
@@ -60,11 +60,11 @@ function refusalIn(
 }
 
 /**
- * What a broker has against a token; null when it took it. RFC 7628, section 3.2.2: a refusal is a
- * challenge with a JSON object, and success is an empty answer.
+ * Why the broker refused a token; null when it accepted it. A refusal is a challenge with a JSON
+ * object (RFC 7628, section 3.2.2), and success is an empty response.
  */
-export function bearerRefusal(authBytes: Buffer | null | undefined): string | null {
+function bearerRefusal(authBytes: Buffer | null | undefined): string | null {
   if (authBytes === null || authBytes === undefined || authBytes.length === 0) return null
   const status = /"status"\s*:\s*"(\w+)"/.exec(authBytes.toString('utf8'))?.[1]
-  return `the broker does not take the token (${status ?? 'no reason given'})`
+  return `the broker does not accept the token (${status ?? 'no reason given'})`
 }

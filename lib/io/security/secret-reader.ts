@@ -1,20 +1,20 @@
-// Owns reading a secret where AWS keeps it: Secrets Manager and SSM's Parameter Store. Does not own
-// when it is read, nor for how long it is kept (cluster-security.ts). What is read here goes to
-// whoever asked and nowhere else: no error holds it, nor an error of the SDK as its cause.
+// Owns reading a secret from AWS: Secrets Manager and SSM's Parameter Store. Does not own when a
+// secret is read nor how long it is kept (cluster-security.ts). A secret goes to the caller and
+// nowhere else: no error contains it, nor an error of the SDK as its cause.
 
 import type { SecretReference } from '../../core/config/cluster-config.ts'
 import { CredentialError } from '../failure/credential-error.ts'
 
-/** Reads what a reference stands for. Throws `CredentialError`. */
+/** Reads the secret behind a reference. Throws `CredentialError`. */
 export type SecretReader = { read(reference: SecretReference): Promise<string> }
 
-/** The two requests that AWS is asked; null: it has the secret, and no text in it. */
+/** The two requests to AWS; null: the secret exists and holds no text. */
 export type SecretRequests = {
   getSecretValue(id: string, region: string | null): Promise<string | null>
   getParameter(name: string, region: string | null): Promise<string | null>
 }
 
-/** Requests for one answer, the first one included. */
+/** Attempts per request, the first one included. */
 const ATTEMPTS_MAX = 3
 const REQUEST_TIMEOUT_MS = 5_000
 
@@ -37,7 +37,7 @@ async function ask(requests: SecretRequests, reference: SecretReference): Promis
       ? requests.getParameter(reference.ssm, regionOf(reference.ssm))
       : requests.getSecretValue(reference.secretsManager, regionOf(reference.secretsManager)))
   } catch (error) {
-    // Only the error's name: its text may quote the request, and its cause the answer.
+    // Only the error's name: its text may quote the request, and its cause the response.
     const name = error instanceof Error ? error.name : 'no error'
     if (isAnswer(error)) {
       const text = sentence(reference, `AWS answered ${name}`, remedy(reference, name))
@@ -48,7 +48,7 @@ async function ask(requests: SecretRequests, reference: SecretReference): Promis
   }
 }
 
-/** JSON.parse quotes its input in its errors, so they end here. */
+/** JSON.parse quotes its input, here a secret, in its errors; none of them leaves this function. */
 function valueAt(whole: string, reference: SecretReference, key: string): string {
   let parsed: unknown
   try {
@@ -79,14 +79,14 @@ function sentence(reference: SecretReference, answer: string, next: string): str
 
 const NOT_THERE = /NotFound/
 
-/** `ECONNREFUSED`, of a socket. */
+/** The code of a socket's error: `ECONNREFUSED`. */
 function codeOf(error: unknown): string | null {
   return error instanceof Error && 'code' in error && typeof error.code === 'string'
     ? error.code
     : null
 }
 
-/** Smithy marks what a service answered; time-outs, sockets and missing credentials have none. */
+/** Smithy sets `$fault` on a response of the service, not on time-outs or socket errors. */
 function isAnswer(error: unknown): boolean {
   return error instanceof Error && '$fault' in error
 }
@@ -103,13 +103,13 @@ function remedy(reference: SecretReference, errorName: string): string {
   return `Allow this role ${action} on it, and kms:Decrypt on its key if it has one of its own: ${see}`
 }
 
-/** Of an ARN, because a secret may live in another region than the function; null for a name. */
+/** The region in an ARN (a secret may be in another one than the function); null for a name. */
 function regionOf(name: string): string | null {
   const [arn, , , region] = name.split(':')
   return arn === 'arn' && region ? region : null
 }
 
-// The SDK's clients are loaded with the first reference of their kind: most workers need neither.
+// The SDK's clients are loaded for the first reference of their kind: most workers need neither.
 const awsRequests: SecretRequests = {
   async getSecretValue(id, region) {
     const { SecretsManagerClient, GetSecretValueCommand } = await import(

@@ -1,18 +1,17 @@
-// Owns checkpoints and leases in DynamoDB. Every write is one conditional UpdateItem of
-// one row. Does not own what the attributes mean (core/row/checkpoint.ts) nor what is
-// retried (dynamodb-client.ts).
+// Owns checkpoints and leases in DynamoDB. Every write is one conditional UpdateItem of one row.
+// Does not own what the attributes mean (core/row/checkpoint.ts) nor what is retried
+// (dynamodb-client.ts).
 //
-// A write whose answer was lost is sent again by the SDK, so each must mean the
-// same when it is applied twice:
+// The SDK sends a write again when its response was lost, so a write that is applied twice must
+// mean the same as one:
 //
-//   acquire   finds a live lease that is our own, and takes that for the answer that was lost. The
-//             row itself says how the lease was found (previousLeaseUntilMs), which the lost answer
-//             would have said.
-//   save      finds our fence still there and writes the same again. Had the first one released the
-//             lease and somebody taken it over before the second, the answer is `lease-lost`
-//             although the state is stored: the new owner has it, and nothing of it is undone.
-//   late      an older save that is applied after a newer one of the same owner puts the checkpoint
-//             back, never forward: records are copied again, none is left out.
+//   acquire   The second one finds a live lease that is our own and returns it as acquired. The row
+//             says how the first one found the lease (previousLeaseUntilMs).
+//   save      The second one finds our fence and writes the same again. If the first one released
+//             the lease and another owner acquired it before the second, the outcome is
+//             `lease-lost` although the state is stored; the new owner has read it.
+//   late      A save that arrives after a newer one of the same owner is refused, because the row's
+//             `writes` is higher by then.
 
 import { type DynamoDBClient, GetItemCommand } from '@aws-sdk/client-dynamodb'
 import { assert } from '../../core/assert.ts'
@@ -61,8 +60,8 @@ async function getCheckpoint(target: TableTarget, key: PartitionKey): Promise<Ch
   return Item === undefined ? null : readCheckpoint(Item)
 }
 
-// The right sides are evaluated against the row as it was: previousLeaseUntilMs
-// becomes what leaseUntilMs was.
+// DynamoDB evaluates the right sides against the row before the update: previousLeaseUntilMs
+// becomes the previous leaseUntilMs.
 const acquireExpression =
   'SET #owner = :owner, #leaseUntilMs = :leaseUntilMs, #targetTopic = :targetTopic, ' +
   '#previousLeaseUntilMs = if_not_exists(#leaseUntilMs, :free), #updatedAtMs = :nowMs, ' +
@@ -89,7 +88,7 @@ async function acquireLease(
   const outcome = await updateRow(target, `taking the lease of ${nameOf(key)}`, {
     Key: checkpointKey(key),
     UpdateExpression: acquireExpression,
-    // Also true where there is no row at all.
+    // Also true when there is no row.
     ConditionExpression: 'attribute_not_exists(#leaseUntilMs) OR #leaseUntilMs <= :nowMs',
     ExpressionAttributeNames: acquireNames,
     ExpressionAttributeValues: valuesOf({
@@ -104,11 +103,11 @@ async function acquireLease(
     ReturnValues: 'ALL_NEW',
   })
   const { row } = outcome
-  assert(row !== null, 'DynamoDB refused a lease and did not say whose it is')
+  assert(row !== null, 'DynamoDB refused a lease without the row that holds it')
   if (outcome.kind === 'refused') {
     const holder = readLeaseHolder(row)
     assert(holder.untilMs !== null, 'DynamoDB refused a lease that is free')
-    // Owners are unique to a run, so this one is the write whose answer was lost.
+    // Owners are unique to a run, so our own lease is that of a write whose response was lost.
     if (holder.owner !== owner) {
       return { kind: 'held', owner: holder.owner, untilMs: holder.untilMs }
     }
@@ -138,8 +137,8 @@ async function saveCheckpoint(
   const outcome = await updateRow(target, `saving the checkpoint of ${nameOf(key)}`, {
     ...update,
     Key: checkpointKey(key),
-    // The fence grows with every acquisition, so one fence is one owner. Not the clock: a lease
-    // that ran out and that nobody took over is still ours.
+    // The fence grows with every acquisition, so one fence is one owner. The condition leaves out
+    // the expiry: a lease that ran out and that no other owner acquired is still ours.
     ConditionExpression: '#fence = :fence AND #writes <= :write',
     ExpressionAttributeNames: {
       ...update.ExpressionAttributeNames,

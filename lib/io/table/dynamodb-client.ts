@@ -1,39 +1,40 @@
-// Owns the connection to DynamoDB: where it is, who we are, how long an answer may take and how
-// often it is asked for. Does not own the requests (table-request.ts).
+// Owns the client of DynamoDB: endpoint, credentials, time-outs and retries. Does not own the
+// requests (table-request.ts).
 
 import { DynamoDBClient, type DynamoDBClientConfig } from '@aws-sdk/client-dynamodb'
 import { ReplicatorError } from '../failure/replicator-error.ts'
 
 /**
- * Requests for one answer, the first one included. Three time-outs and the SDK's back-off (3 s at
- * most, when throttled) take less than a lease of 20 s: an owner knows the fate of its renewal
- * while the lease is still its own.
+ * Attempts per request, the first one included. Three time-outs and the SDK's back-off (3 s at
+ * most, when throttled) take less than a lease of 20 s, so an owner knows the outcome of a renewal
+ * while it still has the lease.
  */
 export const requestAttemptsMax = 3
 
-// DynamoDB answers in milliseconds, LocalStack within a second when it is busy; its very first
-// answer takes 5 s, which the second attempt gets. Also the longest silence within an answer.
+// DynamoDB answers in milliseconds, LocalStack within a second when it is busy. LocalStack's very
+// first response takes 5 s, and the second attempt receives it. Also the longest pause within a
+// response.
 const requestTimeoutMs = 5_000
 
-// Part of the request's time; a handshake within a region takes milliseconds.
+// Counts as part of the request's time; a handshake within a region takes milliseconds.
 const connectTimeoutMs = 2_000
 
-// The SDK's own number, written down because writes in flight are bounded
-// below it (core/config/defaults.ts).
+// The SDK's own default, written down because writes in flight are bounded below it
+// (core/config/defaults.ts).
 const socketsMax = 50
 
-/** `http://127.0.0.1:8000` needs a region to sign with and does not care which one. */
+/** A local endpoint needs some region in the signature and accepts any. */
 const regionOfEndpoint = 'us-east-1'
 
 export type AwsEnvironment = Readonly<Record<string, string | undefined>>
 
 /**
- * A client for the table. What `env` does not say, the SDK finds by its own rules (shared
- * configuration files, roles). Throws `ReplicatorError` for an endpoint that is no URL.
+ * Creates a client for the table. The SDK finds by its own rules (shared configuration files,
+ * roles) whatever `env` does not set. Throws `ReplicatorError` for an endpoint that is no URL.
  */
 export function createDynamoDbClient(env: AwsEnvironment): DynamoDBClient {
   const endpoint = endpointOf(env)
-  // Empty variables are what a shell leaves behind for unset ones.
+  // An empty variable counts as unset.
   const region = env.AWS_REGION || (endpoint === null ? undefined : regionOfEndpoint)
   const credentials = credentialsOf(env)
   return new DynamoDBClient({
@@ -46,8 +47,8 @@ export function createDynamoDbClient(env: AwsEnvironment): DynamoDBClient {
       connectionTimeout: connectTimeoutMs,
       requestTimeout: requestTimeoutMs,
       socketTimeout: requestTimeoutMs,
-      // Without it a time-out is only a warning, and a lost answer would be waited
-      // for until the lease is gone.
+      // Without this option a time-out is only a warning, and a lost response would be awaited
+      // until the lease is gone.
       throwOnRequestTimeout: true,
       httpAgent: { keepAlive: true, maxSockets: socketsMax },
       httpsAgent: { keepAlive: true, maxSockets: socketsMax },
@@ -70,7 +71,7 @@ function endpointOf(env: AwsEnvironment): string | null {
   return null
 }
 
-/** The keys of `env`, unless a profile was asked for, which the SDK looks up. */
+/** The keys in `env`; null when a profile is set, which the SDK looks up. */
 function credentialsOf(
   env: AwsEnvironment,
 ): NonNullable<DynamoDBClientConfig['credentials']> | null {
@@ -80,10 +81,7 @@ function credentialsOf(
   return { accessKeyId, secretAccessKey, ...(sessionToken ? { sessionToken } : {}) }
 }
 
-/**
- * Where a client sends its requests, for a person: the endpoint when one
- * was set, otherwise the region.
- */
+/** Where a client sends its requests, for a person: the endpoint if one is set, or the region. */
 export async function describeEndpoint(client: DynamoDBClient): Promise<string> {
   const endpoint = await client.config.endpoint?.()
   if (endpoint !== undefined) {
@@ -93,7 +91,7 @@ export async function describeEndpoint(client: DynamoDBClient): Promise<string> 
   try {
     return `region ${await client.config.region()}`
   } catch {
-    // The SDK throws when there is none, and that is exactly what is to be said.
+    // The SDK throws when no region is set.
     return 'no region'
   }
 }

@@ -1,6 +1,6 @@
-// Owns incidents in DynamoDB. Each write is one update of one row that means the same when it is
-// applied twice, as the SDK does when an answer was lost. Does not own what a repeated finding
-// changes (core/row/incident-row.ts).
+// Owns incidents in DynamoDB. Each write is one update of one row and means the same when it is
+// applied twice: the SDK sends it again when a response was lost. Does not own what changes when an
+// incident is detected again (core/row/incident-row.ts).
 
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import type { Incident } from '../../core/incident.ts'
@@ -53,9 +53,8 @@ async function resolveIncident(
   input: Parameters<IncidentStore['resolve']>[0],
 ): Promise<void> {
   const update = updateExpression({ set: endingAttributes(input) })
-  // Refused where it has ended already, perhaps by our own first attempt, and where nobody
-  // knows it (an operator deleted the row): in both cases there is no such open incident,
-  // which is what was asked for.
+  // The condition fails when the incident has ended already, perhaps by our own first attempt, and
+  // when an operator deleted the row. Either way no such incident is open any more, as asked for.
   await updateRow(target, `resolving incident ${input.id} of flow ${input.flow}`, {
     ...update,
     Key: incidentKey(input),
@@ -70,7 +69,7 @@ async function listIncidents(
   which: 'open' | 'all',
 ): Promise<ListedIncidents> {
   const filter = {
-    // A row that says neither that it is open nor how it ended must not pass for one that is over.
+    // A row without a valid resolution must not pass for one that has ended.
     expression: `attribute_not_exists(#resolution) OR NOT #resolution IN (${endings.map(each => `:${each}`).join(', ')})`,
     names: namesOf(['resolution']),
     values: valuesOf(Object.fromEntries(endings.map(ending => [ending, { S: ending }]))),

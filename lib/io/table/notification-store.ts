@@ -1,8 +1,8 @@
-// Owns remembering which incidents somebody was told of: an attribute of the incident's row that
-// says what was told. What was stored under the same id meanwhile differs from it, and is told next
+// Owns which incidents a notification went out for: an attribute of the incident's row says which
+// state of the incident was sent. A state that was stored later differs from it, and is sent next
 // time. Does not own the rest of the row (incident-store.ts).
 //
-//   told     the state that was told last (core/monitoring/notification.ts); absent until then
+//   told     the state sent last (core/monitoring/notification.ts); absent before the first
 
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import type { Incident } from '../../core/incident.ts'
@@ -12,9 +12,9 @@ import { listRows, updateRow } from './table-request.ts'
 import { namesOf, updateExpression } from './update-expression.ts'
 
 export type NotificationStore = {
-  /** Incidents whose state of now nobody was told of, oldest first. Corrupt rows are not here. */
+  /** Incidents whose present state was not sent yet, oldest first. Leaves out corrupt rows. */
   listUntold(flow: string): Promise<readonly Incident[]>
-  /** After the notification went out: what is lost in between is sent again. */
+  /** Called after the notification went out: after a crash in between it is sent again. */
   markTold(incident: Incident): Promise<void>
 }
 
@@ -22,7 +22,7 @@ export function createNotificationStore(client: DynamoDBClient, table: string): 
   const target = { client, table }
   return {
     async listUntold(flow) {
-      const purpose = `listing the incidents of flow ${flow} that nobody was told of`
+      const purpose = `listing the incidents of flow ${flow} without a notification`
       const rows = await listRows(target, purpose, { flow, prefix: incidentPrefix })
       const told = new Map(rows.map(row => [row.sk?.S, row.told?.S]))
       return readIncidents(rows).incidents.filter(
@@ -31,7 +31,7 @@ export function createNotificationStore(client: DynamoDBClient, table: string): 
     },
     async markTold(incident) {
       const update = updateExpression({ set: { told: { S: toldState(incident) } } })
-      // Refused where an operator deleted the row: there is nothing to remember then.
+      // The condition fails when an operator deleted the row: there is nothing to remember then.
       await updateRow(target, `marking incident ${incident.id} of flow ${incident.flow} as told`, {
         ...update,
         Key: incidentKey(incident),

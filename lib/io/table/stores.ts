@@ -1,7 +1,7 @@
-// Owns what the loops may ask of durable state: checkpoints with their leases, and incidents.
-// One implementation writes to DynamoDB (checkpoint-store.ts, incident-store.ts); the tests
-// have one in memory. Every write is one conditional write of one item, so it works on every
-// emulator and costs one request; only an incident is stored together with a check of a second one.
+// Owns the interfaces to durable state: checkpoints with their leases, and incidents. One
+// implementation writes to DynamoDB (checkpoint-store.ts, incident-store.ts); the tests have one in
+// memory. Every write is one conditional write of one item, so it works on every emulator and costs
+// one request; only an incident is stored in a transaction that also checks a lease.
 
 import type { Incident, Resolution } from '../../core/incident.ts'
 import type { SourceOffset } from '../../core/offset.ts'
@@ -12,27 +12,27 @@ import type { ListedIncidents } from '../../core/row/incident-row.ts'
 export type Acquisition =
   | {
       readonly kind: 'acquired'
-      /** The row as it is now, with our owner and fence. */
+      /** The row after the acquisition, with our owner and fence. */
       readonly checkpoint: Checkpoint
-      /** True when nobody held the lease before, or its owner released it in good order. */
+      /** True when the lease was never held, or its last owner released it. */
       readonly cleanHandOver: boolean
     }
-  /** Somebody else's lease is live until `untilMs` (ms since the epoch). */
+  /** Another owner's lease is live until `untilMs` (ms since the epoch). */
   | { readonly kind: 'held'; readonly owner: string; readonly untilMs: number }
 
-/** The lease of a partition, as long as nobody has taken it over. */
+/** The lease of a partition: valid until another owner acquires it and the fence grows. */
 export type LeaseOf = { readonly key: PartitionKey; readonly fence: number }
 
 export type CheckpointStore = {
-  /** Every row of a flow; a corrupt one is said beside the others and hides none of them. */
+  /** Lists every row of a flow. A corrupt row is listed apart and hides none of the others. */
   list(flow: string): Promise<ListedCheckpoints>
-  /** Throws `CorruptRowError`, as `acquire` does: there the row is all that was asked for. */
+  /** Throws `CorruptRowError`, as `acquire` does: there is no other row to return. */
   get(key: PartitionKey): Promise<Checkpoint | null>
   /**
-   * Takes the lease of a partition when it was never held, was released, or has expired; creates
+   * Acquires the lease of a partition when it was never held, was released, or has expired; creates
    * the row in state `unstarted` when there is none. The fence grows by one with every acquisition.
-   * `owner` is unique to a run: the holder of a live lease that asks again gets the lease it has,
-   * since its first answer was lost.
+   * `owner` is unique to a run: the owner of a live lease that acquires it again gets the same
+   * lease, because the first response was lost.
    */
   acquire(input: {
     readonly key: PartitionKey
@@ -43,9 +43,10 @@ export type CheckpointStore = {
   }): Promise<Acquisition>
   /**
    * Writes the state and renews or releases the lease, on condition that `fence` is still ours.
-   * `lease-lost`: another owner took over; nothing was written. `write` counts the owner's writes
-   * from 1: a client sends again what was not answered, and a first sending that arrives at last,
-   * behind later writes, must not undo them. The same number again is the same write.
+   * `lease-lost`: another owner acquired the lease; nothing was written. `write` numbers the
+   * owner's writes from 1. The client sends a write again when no response came, and the first
+   * sending may arrive last, after later writes, which it must not undo. The same number is the
+   * same write.
    */
   save(input: {
     readonly key: PartitionKey
@@ -61,22 +62,23 @@ export type CheckpointStore = {
 
 export type IncidentStore = {
   /**
-   * Stores an incident. Found again under the same id (a crash between storing it and moving past
-   * it): what was found and its resolution are updated, the time it was first detected stays.
-   * `overtaken`: somebody else has taken over the lease under which it was found, and nothing was
-   * stored; what a frozen run finds when it wakes is told from a position of long ago.
+   * Stores an incident. When it is detected again under the same id (after a crash between storing
+   * it and moving past it), its evidence and resolution are updated and the time of its first
+   * detection stays. `overtaken`: another owner has acquired the lease under which the incident was
+   * detected, and nothing was stored. Otherwise a run that was frozen would, when it wakes, record
+   * an incident from an outdated position.
    */
   record(incident: Incident, foundUnder?: LeaseOf): Promise<'recorded' | 'overtaken'>
-  /** Ends an open incident; one that has ended already keeps how it ended. */
+  /** Ends an open incident. An incident that has ended already keeps its resolution. */
   resolve(input: {
     readonly flow: string
     readonly id: string
     readonly resolution: Exclude<Resolution, 'open'>
     readonly nowMs: number
-    /** Where replication went on, when that is further than what was found. */
+    /** Where replication continued, when that is beyond the found offset. */
     readonly foundOffset?: SourceOffset
     readonly lostRecordsMax?: bigint
   }): Promise<void>
-  /** Every incident of a flow; a corrupt row is said beside the others and hides none of them. */
+  /** Lists the incidents of a flow. A corrupt row is listed apart and hides none of the others. */
   list(flow: string, which: 'open' | 'all'): Promise<ListedIncidents>
 }

@@ -1,5 +1,5 @@
-// Owns what is said when DynamoDB cannot be used: which error of the SDK means what, and what to
-// check next. By the time one arrives here the SDK has retried what is worth retrying.
+// Owns the error for an operator when DynamoDB cannot be used: what each error of the SDK means,
+// and what to check next. The SDK has retried by then whatever is worth a retry.
 
 import { ReplicatorError, type ReplicatorErrorCode } from '../failure/replicator-error.ts'
 
@@ -7,15 +7,15 @@ type TableErrorCode = Extract<ReplicatorErrorCode, `table-${string}`>
 
 export type TableRequest = {
   readonly table: string
-  /** See `describeEndpoint`. */
+  /** The result of `describeEndpoint`. */
   readonly endpoint: string
   /** The API's name of the request, as it appears in IAM policies: `UpdateItem`. */
   readonly operation: string
-  /** What it was for, as in "while ...": `taking the lease of commit-log-0`. */
+  /** The purpose, which follows "while": `taking the lease of commit-log-0`. */
   readonly purpose: string
 }
 
-/** What the SDK threw for a request, as the error that ends a run. */
+/** Makes an error of the SDK the error that ends a run. */
 export function tableError(request: TableRequest, error: unknown): ReplicatorError {
   const { table, endpoint, operation, purpose } = request
   const code = codeOf(error)
@@ -50,14 +50,14 @@ function codeOf(error: unknown): TableErrorCode {
   if (!(error instanceof Error)) return 'table-refused'
   const named = codeOfName[error.name]
   if (named !== undefined) return named
-  // The SDK has no name for this one.
+  // The SDK gives this error no name of its own.
   if (error.message === 'Region is missing') return 'table-unreachable'
   const status = statusOf(error)
   if (status === null) return isNetworkError(error) ? 'table-unreachable' : 'table-refused'
   return status >= 500 ? 'table-overloaded' : 'table-refused'
 }
 
-/** The HTTP status of an answer; null when there was none. */
+/** The HTTP status of the response; null when there was none. */
 function statusOf(error: Error): number | null {
   if (!('$metadata' in error) || typeof error.$metadata !== 'object') return null
   const status = (error.$metadata as { httpStatusCode?: unknown } | null)?.httpStatusCode
@@ -78,7 +78,7 @@ function hintOf(code: TableErrorCode, { table, endpoint, operation }: TableReque
     case 'table-unreachable':
       if (endpoint === 'no region') return 'Set AWS_REGION, or AWS_ENDPOINT_URL for a local stack.'
       return endpoint.startsWith('region ')
-        ? 'Check AWS_REGION and the way to AWS; for a local stack set AWS_ENDPOINT_URL.'
+        ? 'Check AWS_REGION and the network path to AWS; for a local stack set AWS_ENDPOINT_URL.'
         : `Check that DynamoDB listens at ${endpoint} (AWS_ENDPOINT_URL).`
     case 'table-denied':
       return (
@@ -86,24 +86,24 @@ function hintOf(code: TableErrorCode, { table, endpoint, operation }: TableReque
         `endpoint), and that they allow dynamodb:${operation} on the table.`
       )
     case 'table-overloaded':
-      return 'Nothing was lost: run it again. If it stays, look at the metrics of the table for throttling.'
+      return 'Nothing was lost: run the command again. If it fails again, look for throttling in the metrics of the table.'
     case 'table-refused':
       return (
-        `Check that it is DynamoDB that answers there, and that ${table} is the table of gapless: keys pk (hash) ` +
+        `Check that DynamoDB answers there, and that ${table} is the table of gapless: keys pk (hash) ` +
         'and sk (range), both strings.'
       )
   }
 }
 
 /**
- * One line: the SDK's advice is left out. An AggregateError of several addresses has only a code.
+ * One line: the SDK's advice is left out. The AggregateError of several addresses has only a code.
  */
 function textOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)
   const code = 'code' in error && typeof error.code === 'string' ? error.code : ''
   const [line = ''] = error.message.split('\n')
   const text = line || code || error.name
-  // What is no answer of DynamoDB, a proxy's page for instance, has nothing but a status.
+  // A response that is not DynamoDB's, a proxy's page for instance, has only a status.
   const status = statusOf(error)
-  return text === 'UnknownError' && status !== null ? `an answer with HTTP status ${status}` : text
+  return text === 'UnknownError' && status !== null ? `a response with HTTP status ${status}` : text
 }

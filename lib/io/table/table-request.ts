@@ -1,6 +1,7 @@
-// Owns the two kinds of requests the stores send: a conditional update of one row, and the listing
-// of the rows of a flow. What goes wrong with them is a `ReplicatorError`; a condition that does
-// not hold is an answer. Does not own what is written (checkpoint-store.ts, incident-store.ts).
+// Owns the requests that the stores send: a conditional update of one row, alone or with a check of
+// another row, and the listing of the rows of a flow. A failed request throws `ReplicatorError`; a
+// condition that does not hold is a value. Does not own what is written (checkpoint-store.ts,
+// incident-store.ts).
 
 import {
   type AttributeValue,
@@ -19,17 +20,12 @@ import { ReplicatorError } from '../failure/replicator-error.ts'
 import { describeEndpoint } from './dynamodb-client.ts'
 import { tableError } from './table-error.ts'
 
-/**
- * A page has 1 MB: two thousand rows of ours, so this is far beyond the partitions of any cluster.
- */
+/** A page has 1 MB, some two thousand rows, so this is far beyond the partitions of any cluster. */
 export const listPagesMax = 500
 
 export type TableTarget = { readonly client: DynamoDBClient; readonly table: string }
 
-/**
- * Sends one request; what remains of its errors after the SDK's retries is
- * thrown as `ReplicatorError`.
- */
+/** Sends one request. An error that remains after the SDK's retries becomes a `ReplicatorError`. */
 export async function sendTo<T>(
   { client, table }: TableTarget,
   { operation, purpose }: { readonly operation: string; readonly purpose: string },
@@ -43,17 +39,14 @@ export async function sendTo<T>(
 }
 
 export type UpdateOutcome =
-  /** `row` as `ReturnValues` asks for; empty without. */
+  /** `row` is the one that `ReturnValues` asks for; empty without it. */
   | { readonly kind: 'updated'; readonly row: StoredRow }
-  /**
-   * The condition did not hold and nothing was written; `row` as it stands, null when there is
-   * none.
-   */
+  /** The condition did not hold, and nothing was written. `row` is the present one, if any. */
   | { readonly kind: 'refused'; readonly row: StoredRow | null }
 
 /**
- * One UpdateItem. The row that refused comes with the refusal, so the loser needs no second
- * request.
+ * Sends one UpdateItem. When the condition fails the response has the present row, so no second
+ * request is needed to read it.
  */
 export function updateRow(
   target: TableTarget,
@@ -77,8 +70,8 @@ export function updateRow(
 }
 
 /**
- * One update of a row, on condition of another one, in one transaction. Twice the price of two
- * requests, so only for what is rare.
+ * Updates one row on a condition of another row, in one transaction. It costs twice as much as two
+ * requests, so it is for rare writes only.
  */
 export function updateRowWhile(
   target: TableTarget,
@@ -89,7 +82,8 @@ export function updateRowWhile(
   },
 ): Promise<'updated' | 'refused'> {
   const { table: TableName } = target
-  // The SDK gives the command a token of its own: sent again, it is not performed again.
+  // The SDK gives the command an idempotency token, so DynamoDB performs it once however often it
+  // is sent.
   const command = new TransactWriteItemsCommand({
     TransactItems: [
       { ConditionCheck: { ...input.condition, TableName } },
@@ -109,10 +103,7 @@ export function updateRowWhile(
   })
 }
 
-/**
- * Every row of a flow whose sort key begins with `prefix`, as of now, in the order of the sort
- * keys.
- */
+/** Every row of a flow whose sort key begins with `prefix`, read consistently, by sort key. */
 export async function listRows(
   target: TableTarget,
   purpose: string,
@@ -132,7 +123,7 @@ export async function listRows(
   for (let page = 0; page < listPagesMax; page += 1) {
     const command = new QueryCommand({
       TableName: target.table,
-      // A run that has just released must be seen as released.
+      // An eventually consistent read could show a lease that was just released as held.
       ConsistentRead: true,
       KeyConditionExpression: '#pk = :flow AND begins_with(#sk, :prefix)',
       ExpressionAttributeNames: { '#pk': 'pk', '#sk': 'sk', ...filter?.names },
@@ -151,12 +142,12 @@ export async function listRows(
     startKey = answer.LastEvaluatedKey
     if (startKey === undefined) return rows
   }
-  // A list that ends here would pass for a whole one, and partitions would be silently left out.
+  // A list that ended here would pass for complete, and partitions would be left out in silence.
   throw new ReplicatorError({
     code: 'table-refused',
     message:
       `Flow ${flow} has more than ${listPagesMax} pages of rows ${prefix}* in table ${target.table} at ` +
       `${await describeEndpoint(target.client)}; ${rows.length} rows were read while ${purpose}.`,
-    hint: 'Divide the flow into several, or delete incidents nobody needs any more.',
+    hint: 'Divide the flow into several, or delete incidents that are no longer needed.',
   })
 }

@@ -1,6 +1,5 @@
-// Owns the shape of the one table and its creation for local endpoints and drills; in
-// AWS it is part of the stack (infra/table.yml, held equal by a test). Does not own
-// what the rows hold (core/).
+// Owns the shape of the one table and its creation for local endpoints and drills. In AWS the table
+// is part of the stack (infra/table.yml, held equal by a test). Does not own the rows (core/row).
 
 import { setTimeout } from 'node:timers/promises'
 import {
@@ -22,7 +21,7 @@ export const tableShape: {
   readonly AttributeDefinitions: AttributeDefinition[]
   readonly BillingMode: BillingMode
 } = {
-  // pk: the flow. sk: checkpoint/<topic>/<partition> or incident/<id>.
+  // pk is the flow; sk is checkpoint/<topic>/<partition> or incident/<id>.
   KeySchema: [
     { AttributeName: 'pk', KeyType: 'HASH' },
     { AttributeName: 'sk', KeyType: 'RANGE' },
@@ -31,8 +30,7 @@ export const tableShape: {
     { AttributeName: 'pk', AttributeType: 'S' },
     { AttributeName: 'sk', AttributeType: 'S' },
   ],
-  // Writes come in bursts of a tick and then none: nothing to provision, nothing
-  // to pay for idle partitions.
+  // Writes come in a burst per tick: no capacity to provision, and idle partitions cost nothing.
   BillingMode: 'PAY_PER_REQUEST',
 }
 
@@ -41,8 +39,8 @@ const activePollsMax = 120
 const activePollMs = 500
 
 /**
- * Creates the table where it is missing, and returns once it can be used. Throws `ReplicatorError`
- * when a table of that name has other keys, or does not become ACTIVE within a minute.
+ * Creates the table if it is missing, and returns once it is ACTIVE. Throws `ReplicatorError` when
+ * a table of that name has other keys, or does not become ACTIVE within a minute.
  */
 export async function createTable(
   client: DynamoDBClient,
@@ -93,7 +91,7 @@ async function waitUntilActive(target: TableTarget): Promise<TableDescription> {
   })
 }
 
-/** `pk HASH S, sk RANGE S`: comparable, and readable in an error. */
+/** The keys as text, comparable and readable in an error: `pk HASH S, sk RANGE S`. */
 function keysOf(shape: Pick<TableDescription, 'KeySchema' | 'AttributeDefinitions'>): string {
   const typeOf = (name: string | undefined) =>
     shape.AttributeDefinitions?.find(each => each.AttributeName === name)?.AttributeType

@@ -1,12 +1,11 @@
-// Owns DynamoDB's update expressions. Every name and value stands behind a placeholder
-// (`#state`, `:state`): the attributes `state` and `owner` are reserved words, and which
-// others are is not worth knowing.
+// Owns DynamoDB's update expressions. Every name and value has a placeholder (`#state`, `:state`),
+// because DynamoDB reserves many words as names, `state` and `owner` among them.
 
 import type { Row } from '../../core/row/row.ts'
 
 export type UpdateParts = {
   readonly set?: Row
-  /** Set only where the row has no such attribute. */
+  /** Attributes that are set only when the row lacks them. */
   readonly setIfAbsent?: Row
   readonly remove?: readonly string[]
 }
@@ -38,12 +37,12 @@ export function updateExpression(parts: UpdateParts): UpdateExpression {
   }
 }
 
-/** `#name` for each name. */
+/** Maps the placeholder `#name` to each name. */
 export function namesOf(names: readonly string[]): Record<string, string> {
   return Object.fromEntries(names.map(name => [`#${name}`, name]))
 }
 
-/** `:name` for each attribute. */
+/** Maps the placeholder `:name` to the value of each attribute. */
 export function valuesOf(attributes: Row): Row {
   return Object.fromEntries(Object.entries(attributes).map(([name, value]) => [`:${name}`, value]))
 }

@@ -14,8 +14,8 @@ import { describe } from '../observe/logs.ts'
 
 export type StandbyTopicsDeps = {
   readonly target: Cluster
-  /** Opened only when a standby topic must be created or widened: its client is another one. */
-  readonly openTargetAdmin: () => Promise<TopicAdmin>
+  /** Called only when a standby topic must be created or widened. */
+  readonly openTargetAdmin: () => TopicAdmin
   readonly log: Log
 }
 
@@ -73,13 +73,9 @@ async function changeTopics(
       else findings.push(found)
     }
   }
-  const admin = await openTargetAdmin()
-  try {
-    for (const topic of missing) await attempt(topic, () => admin.createTopic(topic), 'Created')
-    for (const topic of narrow) await attempt(topic, () => admin.widenTopic(topic), 'Widened')
-  } finally {
-    await admin.close()
-  }
+  const admin = openTargetAdmin()
+  for (const topic of missing) await attempt(topic, () => admin.createTopic(topic), 'Created')
+  for (const topic of narrow) await attempt(topic, () => admin.widenTopic(topic), 'Widened')
   return { findings, warnings }
 }
 

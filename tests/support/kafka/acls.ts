@@ -2,7 +2,8 @@
 // clients here are the same principal, so what is denied to the replicator on a topic is denied
 // to the test as well.
 
-import kafkajs, { type Kafka } from 'kafkajs'
+import type { Kafka } from 'kafkajs'
+import { kafkajs } from '../../../cli/kafkajs/load-kafkajs.ts'
 import { until } from '../../../localstack/processes/until.ts'
 import { withAdmin } from '../../../localstack/scratch/topics.ts'
 

@@ -4,7 +4,8 @@
 
 import { pbkdf2Sync, randomBytes } from 'node:crypto'
 import { alterUserScramCredentialsV0, Connection } from '@platformatic/kafka'
-import kafkajs, { type Kafka } from 'kafkajs'
+import type { Kafka } from 'kafkajs'
+import { kafkajs } from '../../../cli/kafkajs/load-kafkajs.ts'
 import type { BrokerListener } from '../../../localstack/kafka/properties.ts'
 import { findFreePort } from '../../../localstack/processes/ports.ts'
 import { startCluster, type TestCluster } from '../../../localstack/scratch/brokers.ts'

@@ -226,7 +226,6 @@ function openDeps(input: {
     })
   const source = open('primary', input.source)
   const target = open('standby', input.target)
-  const config = { brokers: input.target.brokers.split(','), tls: false as const }
   runs += 1
   const deps: RunOnceDeps = {
     source: faults.decorate('source', source),
@@ -236,7 +235,7 @@ function openDeps(input: {
     clock: systemClock,
     log,
     owner: `test-${process.pid}-${runs}`,
-    openTargetAdmin: async () => createTopicAdmin({ name: 'standby', config }),
+    openTargetAdmin: () => createTopicAdmin(target),
   }
   return {
     deps,

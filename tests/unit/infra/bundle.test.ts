@@ -27,6 +27,10 @@ test('the protocol and the connections of the Kafka client are bundled', () => {
   expect(isBundled('leaves the schemas of options out')).toBe(true)
 })
 
+test('kafkajs is not in the bundle: the functions never load it', () => {
+  expect(isBundled('KafkaJSNumberOfRetriesExceeded')).toBe(false)
+})
+
 test('the producer, consumer and admin of the Kafka client, and the compiler of their schemas, are not bundled', () => {
   // A sentence of the compiler, an option of the consumer, and the codec of schema registries.
   expect(isBundled('strict mode: ')).toBe(false)

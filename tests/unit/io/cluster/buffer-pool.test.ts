@@ -3,19 +3,19 @@ import { createBufferPool } from '../../../../lib/io/cluster/buffer-pool.ts'
 
 const LARGE = 1_000_000
 
-test('memory that was given back is used for the next answer, and not before', () => {
+test('a buffer that was released is used for the next response, and not before', () => {
   const memory = createBufferPool()
   const first = memory.allocate(LARGE)
   const second = memory.allocate(LARGE)
   expect(second.buffer).not.toBe(first.buffer)
-  // Any part of an answer stands for all of it.
+  // Any part of a response stands for its whole buffer.
   memory.release(first.subarray(100, 200))
   const third = memory.allocate(LARGE - 5)
   expect(third).toHaveLength(LARGE - 5)
   expect(third.buffer).toBe(first.buffer)
 })
 
-test('what is given back twice is lent once', () => {
+test('a buffer that is released twice is handed out once', () => {
   const memory = createBufferPool()
   const first = memory.allocate(LARGE)
   memory.release(first)
@@ -25,7 +25,7 @@ test('what is given back twice is lent once', () => {
   expect(again[1]?.buffer).not.toBe(first.buffer)
 })
 
-test('a small answer takes no large piece, and keeps none', () => {
+test('a small response takes no large buffer, and no buffer is kept for it', () => {
   const memory = createBufferPool()
   const large = memory.allocate(LARGE)
   memory.release(large)
@@ -36,7 +36,7 @@ test('a small answer takes no large piece, and keeps none', () => {
   expect(memory.allocate(LARGE).buffer).toBe(large.buffer)
 })
 
-test('no more than four pieces wait to be used', () => {
+test('a pool keeps at most four free buffers', () => {
   const memory = createBufferPool()
   const lent = Array.from({ length: 6 }, () => memory.allocate(LARGE))
   for (const each of lent) memory.release(each)

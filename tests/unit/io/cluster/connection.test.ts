@@ -1,4 +1,4 @@
-// Sockets to a broker that answers nothing: what is closed stays closed.
+// Connections to a broker that never answers, once they are closed.
 
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
@@ -15,7 +15,7 @@ afterEach(() => {
   server.close()
 })
 
-test('closed for good: what asks afterwards opens no connection, which would keep the process alive', async () => {
+test('a request after the connections were closed opens no new one, which would keep the process alive', async () => {
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo

@@ -1,4 +1,5 @@
-// Sockets to a server of the test: frames in any pieces, time-outs, and ends in the middle.
+// Sockets to a server of the test: frames in pieces of any size, time-outs, and connections that
+// end in the middle of a frame.
 
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
@@ -16,7 +17,7 @@ function framed(frames: readonly Uint8Array[]): Buffer {
 }
 
 describe('createFrameReader', () => {
-  test('frames come out as they went in, however they are cut, from one buffer that is used again', () => {
+  test('frames are read as they were sent, in whatever pieces they arrive, through one buffer that is used again', () => {
     const bytes = fc.array(fc.uint8Array({ maxLength: 60 }), { maxLength: 8 })
     const cuts = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 60 })
     fc.assert(
@@ -40,15 +41,15 @@ describe('createFrameReader', () => {
     )
   })
 
-  test('says what it is when it is no frame', () => {
+  test('bytes that are no frame of Kafka are reported as a TLS listener or as an impossible length', () => {
     const take = (hex: string) =>
       createFrameReader({ allocate: Buffer.alloc, deliver: () => undefined }).take(
         Buffer.from(hex, 'hex'),
         hex.length / 2,
       )
     expect(take('15030300020250')?.message).toBe('Broker requires TLS.')
-    expect(take('ffffffff00')?.message).toBe('an answer of -1 bytes')
-    expect(take('7fffffff00')?.message).toBe('an answer of 2147483647 bytes')
+    expect(take('ffffffff00')?.message).toBe('a response of -1 bytes')
+    expect(take('7fffffff00')?.message).toBe('a response of 2147483647 bytes')
   })
 })
 
@@ -76,7 +77,7 @@ describe('openFramedSocket', () => {
       requestTimeoutMs,
     })
 
-  test('sends the pieces of requests in order, and gives each its answer', async () => {
+  test('requests are sent piece by piece in order, and each gets its own response', async () => {
     const socket = await open(5_000)
     const peer = await accepted
     const requests = [[Buffer.from('ab'), Buffer.alloc(300_000, 'x')], [Buffer.from('cd')]]
@@ -95,7 +96,7 @@ describe('openFramedSocket', () => {
     await expect(socket.exchange([Buffer.from('late')])).rejects.toThrow('Connection closed')
   })
 
-  test('what is not answered in time breaks the connection, and everything behind it fails', async () => {
+  test('a request without a response in time breaks the connection and fails the requests behind it', async () => {
     const socket = await open(50)
     const outcomes = await Promise.allSettled([
       socket.exchange([Buffer.from('never')]),
@@ -110,7 +111,7 @@ describe('openFramedSocket', () => {
     expect(socket.isConnected()).toBe(false)
   })
 
-  test('a peer that goes away in the middle of an answer fails what waits', async () => {
+  test('a peer that disconnects in the middle of a response fails the requests in flight', async () => {
     const socket = await open(5_000)
     const answer = socket.exchange([Buffer.from('asked')])
     const peer = await accepted
@@ -119,7 +120,7 @@ describe('openFramedSocket', () => {
     await socket.close()
   })
 
-  test('a listener that speaks TLS is named', async () => {
+  test('a plain connection to a TLS listener fails with a reason that names TLS', async () => {
     const socket = await open(5_000)
     const answer = socket.exchange([Buffer.from('asked')])
     const peer = await accepted

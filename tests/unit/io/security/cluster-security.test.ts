@@ -1,5 +1,5 @@
-// What a connection is opened with: when files, secrets and tokens are read, when they are read
-// again, and who we then say we are.
+// The credentials that a connection is opened with: when files, secrets and tokens are read, when
+// they are read again, and the identity that operators are shown.
 
 import { createPrivateKey } from 'node:crypto'
 import { expect, test } from 'vitest'
@@ -21,7 +21,7 @@ const clusterWith = (fields: Partial<ClusterConfig>): ClusterConfig => ({
   ...fields,
 })
 
-/** What references stand for, and how often each was read. */
+/** A reader of these secrets, which records each read. */
 function secretsOf(values: Record<string, string | Error>) {
   const asked: string[] = []
   const reader: SecretReader = {
@@ -43,7 +43,7 @@ const scram = (username: string | { ssm: string }) =>
     password: { ssm: 'password' },
   }) as const
 
-test('A secret is read once for all connections, and again when one could not be opened', async () => {
+test('A secret is read once for all connections, and again after a connection could not be opened', async () => {
   const secrets = secretsOf({ password: 'old' })
   const config = clusterWith({ sasl: scram('gapless') })
   const security = createClusterSecurity('primary', config, secrets.reader)
@@ -61,7 +61,7 @@ test('A secret is read once for all connections, and again when one could not be
   expect(secrets.asked).toEqual(['password', 'password'])
 })
 
-test('A secret that cannot be read fails that cluster, is not kept, and is asked for again', async () => {
+test('A secret that cannot be read makes its cluster fail, and the next connection reads it again', async () => {
   const secrets = secretsOf({
     password: new CredentialError('SSM parameter password is denied.', true),
   })
@@ -80,7 +80,7 @@ test('A secret that cannot be read fails that cluster, is not kept, and is asked
   expect((await security.read()).sasl).toMatchObject({ password: 'there' })
 })
 
-test('A token behind a reference is read for every connection: somebody else renews it', async () => {
+test('A token behind a reference is read for every connection, because it is renewed from outside', async () => {
   const secrets = secretsOf({ token: 'one' })
   const sasl = { mechanism: 'oauthbearer', token: { ssm: 'token' } } as const
   const security = createClusterSecurity('primary', clusterWith({ sasl }), secrets.reader)
@@ -89,7 +89,7 @@ test('A token behind a reference is read for every connection: somebody else ren
   expect((await security.read()).sasl).toEqual({ mechanism: 'OAUTHBEARER', token: 'two' })
 })
 
-test('A PEM is a text, or what a reference stands for', async () => {
+test('A PEM is taken from the configuration or from the secret behind a reference', async () => {
   const secrets = secretsOf({ key: ours.key })
   const tls = {
     ca: authority.cert,
@@ -112,21 +112,27 @@ test('A PEM is a text, or what a reference stands for', async () => {
 test.each([
   [{ ca: '/no/such.pem' }, 'cannot read the TLS file /no/such.pem of tls.ca (ENOENT); correct it'],
   [{ key: import.meta.filename }, `${import.meta.filename} of tls.key is no PEM; convert it`],
-  [{ cert: { ssm: 'path' } }, 'what tls.cert refers to is no PEM text; store the PEM itself there'],
-])('A PEM that is none is named: %j', async (fields, words) => {
-  const secrets = secretsOf({ path: '/canary-path.pem' })
-  const tls = { ...fields, rejectUnauthorized: true }
-  const security = createClusterSecurity('standby', clusterWith({ tls }), secrets.reader)
+  [
+    { cert: { ssm: 'path' } },
+    'the secret that tls.cert refers to is no PEM text; store the PEM itself there',
+  ],
+])(
+  'A TLS file or secret that is no PEM is named with what to correct: %j',
+  async (fields, words) => {
+    const secrets = secretsOf({ path: '/canary-path.pem' })
+    const tls = { ...fields, rejectUnauthorized: true }
+    const security = createClusterSecurity('standby', clusterWith({ tls }), secrets.reader)
 
-  await expect(security.read()).rejects.toMatchObject({
-    name: 'BrokerFailure',
-    cluster: 'standby',
-    message: expect.stringContaining(words),
-  })
-  await expect(security.read()).rejects.not.toThrow('canary')
-})
+    await expect(security.read()).rejects.toMatchObject({
+      name: 'BrokerFailure',
+      cluster: 'standby',
+      message: expect.stringContaining(words),
+    })
+    await expect(security.read()).rejects.not.toThrow('canary')
+  },
+)
 
-test('A key that does not fit, or that nobody can open, is said before anything is sent', async () => {
+test('A key that does not fit its certificate, or that the passphrase does not open, fails before a connection is opened', async () => {
   const other = createCertificate(authority, { name: 'other' })
   const encrypted = createPrivateKey(ours.key).export({
     type: 'pkcs8',
@@ -147,7 +153,7 @@ test('A key that does not fit, or that nobody can open, is said before anything 
   expect((await read({ key: encrypted, passphrase: 'canary' })).tls).toHaveProperty('key')
 })
 
-test('Who we are is said as Kafka does, and a name behind a reference is not said', () => {
+test('Our identity is shown as Kafka names it, without a name that is behind a reference', () => {
   const nameOf = (config: ClusterConfig) =>
     describeIdentity(config, createClusterSecurity('primary', config).principal())
   expect(nameOf(clusterWith({ sasl: scram('gapless') }))).toBe('SASL SCRAM-SHA-512 as User:gapless')

@@ -1,5 +1,5 @@
-// References to secrets: what they stand for, what is said when they cannot be read, and that no
-// error ever holds what was read.
+// Reading secrets behind references, and errors that name the reference and never contain the
+// secret.
 
 import { inspect } from 'node:util'
 import { expect, test } from 'vitest'
@@ -36,11 +36,14 @@ test.each([
   [{ secretsManager: 'prod/kafka' }, canary, canary],
   [{ secretsManager: 'prod/kafka', key: 'password' }, `{"password":"${canary}"}`, canary],
   [{ ssm: '/prod/kafka' }, canary, canary],
-])('%j stands for what AWS keeps there', async (reference, kept, value) => {
-  expect(await createSecretReader(answering(() => kept)).read(reference)).toBe(value)
-})
+])(
+  'The reference %j is resolved to the secret that AWS has there',
+  async (reference, kept, value) => {
+    expect(await createSecretReader(answering(() => kept)).read(reference)).toBe(value)
+  },
+)
 
-test('An ARN is asked for in its own region', async () => {
+test('A secret with an ARN is read from the region in the ARN', async () => {
   const requests = answering(() => canary)
   const reader = createSecretReader(requests)
   const secret = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:kafka-AbCdEf'
@@ -62,13 +65,16 @@ test.each([
   ['a number', { secretsManager: 's', key: 'k' }, `{"k":1,"x":"${canary}"}`, 'no text under k'],
   ['nothing', { ssm: '/p' }, '', 'it holds no text'],
   ['bytes', { ssm: '/p' }, null, 'it holds no text'],
-])('%s is said without what was read', async (_case, reference, kept, reason) => {
-  const error = await failureOf(createSecretReader(answering(() => kept)).read(reference))
+])(
+  'A secret of which the content is %s fails with an error that does not contain it',
+  async (_case, reference, kept, reason) => {
+    const error = await failureOf(createSecretReader(answering(() => kept)).read(reference))
 
-  expect(error.message).toContain('cannot be read: ')
-  expect(error.message).toContain(reason)
-  expect(inspect(error, { depth: null })).not.toContain(canary)
-})
+    expect(error.message).toContain('cannot be read: ')
+    expect(error.message).toContain(reason)
+    expect(inspect(error, { depth: null })).not.toContain(canary)
+  },
+)
 
 test.each([
   [
@@ -86,20 +92,23 @@ test.each([
     'SSM parameter /p cannot be read: AWS answered ParameterNotFound. Create it, or correct its ' +
       'name and region: aws ssm get-parameter --name /p',
   ],
-])('%j that AWS refuses: which one, which permission, what to run', async (...row) => {
-  const [reference, name, isDenial, line] = row
-  const refusal = Object.assign(new Error(canary), { name, $fault: 'client', $response: canary })
-  const requests = answering(() => {
-    throw refusal
-  })
+])(
+  'A reference %j that AWS refuses fails with its name, the permission and the command to run',
+  async (...row) => {
+    const [reference, name, isDenial, line] = row
+    const refusal = Object.assign(new Error(canary), { name, $fault: 'client', $response: canary })
+    const requests = answering(() => {
+      throw refusal
+    })
 
-  const error = await failureOf(createSecretReader(requests).read(reference))
+    const error = await failureOf(createSecretReader(requests).read(reference))
 
-  expect(error).toMatchObject({ message: line, isDenial })
-  expect(inspect(error, { depth: null })).not.toContain(canary)
-})
+    expect(error).toMatchObject({ message: line, isDenial })
+    expect(inspect(error, { depth: null })).not.toContain(canary)
+  },
+)
 
-test('AWS that does not answer says nothing about the secret', async () => {
+test('A request to AWS without a response is no denial of the secret', async () => {
   const requests = answering(() => {
     throw Object.assign(new Error(canary), { name: 'TimeoutError' })
   })

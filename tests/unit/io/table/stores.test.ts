@@ -1,4 +1,4 @@
-// The stores' contract on the double in memory.
+// The contract of the stores, tested on the memory double.
 
 import { storeContract } from '../../../support/contracts/store-contract.ts'
 import { createMemoryStores } from '../../../support/doubles/memory-stores.ts'

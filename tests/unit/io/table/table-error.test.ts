@@ -12,8 +12,8 @@ function failure(properties: Record<string, unknown>, message = 'because'): Erro
   return Object.assign(new Error(message), properties)
 }
 
-describe('an error of the SDK', () => {
-  test('becomes one line that names table, endpoint, request, purpose and reason, with its cause', () => {
+describe('tableError', () => {
+  test('an error of the SDK becomes one line that names table, endpoint, request, purpose and reason, with its cause', () => {
     const cause = failure({ name: 'TimeoutError' })
     const error = tableError(request, cause)
     expect(error.message).toBe(
@@ -32,13 +32,13 @@ describe('an error of the SDK', () => {
     [failure({ name: 'X', $metadata: { httpStatusCode: 400 } }), 'table-refused', 'keys pk'],
     [failure({ $metadata: {} }), 'table-refused', 'keys pk'],
     ['a string', 'table-refused', 'keys pk'],
-  ])('%s is %s, and the hint says what to check', (cause, code, hint) => {
+  ])('the error %s of the SDK is %s, and its hint says what to check', (cause, code, hint) => {
     const error = tableError(request, cause)
     expect(error.code).toBe(code)
     expect(error.hint).toContain(hint)
   })
 
-  test('without a region says which variable to set', () => {
+  test('the error of a missing region says which variable to set', () => {
     const error = tableError(
       { ...request, endpoint: 'no region' },
       failure({}, 'Region is missing'),
@@ -47,19 +47,19 @@ describe('an error of the SDK', () => {
     expect(error.hint).toContain('Set AWS_REGION')
   })
 
-  test('of more than one line is cut to the first', () => {
+  test('an error text of several lines is cut to the first line', () => {
     const cause = failure({}, 'timed out\n  Deserialization error: inspect {error}.$response')
     expect(tableError(request, cause).message).toMatch(/: timed out$/)
   })
 
-  test('that is no answer of DynamoDB at all shows its HTTP status', () => {
+  test('a response that is not of DynamoDB is reported with its HTTP status', () => {
     const cause = failure({ $metadata: { httpStatusCode: 403 } }, 'UnknownError')
     const error = tableError(request, cause)
-    expect(error.message).toMatch(/: an answer with HTTP status 403$/)
-    expect(error.hint).toContain('DynamoDB that answers there')
+    expect(error.message).toMatch(/: a response with HTTP status 403$/)
+    expect(error.hint).toContain('DynamoDB answers there')
   })
 
-  test('of several addresses, which has no text of its own, shows its code', () => {
+  test('an error of several addresses without a text of its own is reported with its code', () => {
     const cause = Object.assign(new AggregateError([]), { code: 'ECONNREFUSED' })
     expect(tableError(request, cause).message).toMatch(/: ECONNREFUSED$/)
   })

@@ -43,24 +43,27 @@ const saved = {
   lease: { kind: 'release' },
 } as const
 
-describe('a request to the table', () => {
+describe('updateRow', () => {
   test.each([
     ['throttled', refusal('ThrottlingException')],
     ['throttled by its capacity', refusal('ProvisionedThroughputExceededException')],
     ['answered by a failing server', refusal('InternalServerError', 500)],
-  ])('that is %s is sent a bounded number of times and then reported', async (_, answer) => {
-    const { server, checkpoints } = await storesAnswered(() => answer)
-    await expect(checkpoints.save(saved)).rejects.toMatchObject({
-      name: 'ReplicatorError',
-      code: 'table-overloaded',
-      message:
-        `DynamoDB UpdateItem on table gapless at ${server.endpoint} failed while ` +
-        'saving the checkpoint of commit-log-0 (flow primary-to-standby): no',
-    })
-    expect(server.requests).toHaveLength(requestAttemptsMax)
-  })
+  ])(
+    'a request to the table that is %s is sent a bounded number of times and then fails',
+    async (_, answer) => {
+      const { server, checkpoints } = await storesAnswered(() => answer)
+      await expect(checkpoints.save(saved)).rejects.toMatchObject({
+        name: 'ReplicatorError',
+        code: 'table-overloaded',
+        message:
+          `DynamoDB UpdateItem on table gapless at ${server.endpoint} failed while ` +
+          'saving the checkpoint of commit-log-0 (flow primary-to-standby): no',
+      })
+      expect(server.requests).toHaveLength(requestAttemptsMax)
+    },
+  )
 
-  test('that is throttled once is sent again and done', async () => {
+  test('a request to the table that is throttled once is sent again and succeeds', async () => {
     const answers = [refusal('ThrottlingException'), { status: 200, body: {} }]
     const { server, incidents } = await storesAnswered(
       () => answers.shift() ?? refusal('InternalServerError', 500),
@@ -74,14 +77,17 @@ describe('a request to the table', () => {
     ['UnrecognizedClientException', 'table-denied', /AWS_ACCESS_KEY_ID/],
     ['ResourceNotFoundException', 'table-missing', /^run: gapless init/],
     ['ValidationException', 'table-refused', /keys pk \(hash\) and sk \(range\)/],
-  ])('that is refused with %s is reported as %s', async (name, code, hint) => {
-    const { checkpoints } = await storesAnswered(() => refusal(name))
-    const refused = checkpoints.save(saved)
-    await expect(refused).rejects.toThrow(ReplicatorError)
-    await expect(refused).rejects.toMatchObject({ code, hint: expect.stringMatching(hint) })
-  })
+  ])(
+    'a request to the table that is refused with %s fails with code %s',
+    async (name, code, hint) => {
+      const { checkpoints } = await storesAnswered(() => refusal(name))
+      const refused = checkpoints.save(saved)
+      await expect(refused).rejects.toThrow(ReplicatorError)
+      await expect(refused).rejects.toMatchObject({ code, hint: expect.stringMatching(hint) })
+    },
+  )
 
-  test('to an endpoint where nothing listens names the endpoint and the variable', async () => {
+  test('a request to a table endpoint where nothing listens fails with the endpoint and its variable', async () => {
     const { server, checkpoints } = await storesAnswered(() => refusal('InternalServerError', 500))
     await server.close()
     await expect(checkpoints.get(partitionKey())).rejects.toMatchObject({
@@ -92,8 +98,8 @@ describe('a request to the table', () => {
   })
 })
 
-describe('a list', () => {
-  test('with more pages than the bound is refused instead of cut short', async () => {
+describe('listRows', () => {
+  test('a list with more pages than the bound fails instead of being cut short', async () => {
     const { server, checkpoints } = await storesAnswered(() => ({
       status: 200,
       body: { Items: [], LastEvaluatedKey: { pk: { S: 'f' }, sk: { S: 'checkpoint/a' } } },

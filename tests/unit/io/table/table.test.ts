@@ -8,13 +8,13 @@ async function readResource() {
   return parse(text).Resources.CheckpointTable
 }
 
-describe('the table of the stack in AWS', () => {
-  test('has the keys and the billing of the one that gapless init creates', async () => {
+describe('infra/table.yml', () => {
+  test('the table of the stack has the keys and the billing of the one that gapless init creates', async () => {
     const { KeySchema, AttributeDefinitions, BillingMode } = (await readResource()).Properties
     expect({ KeySchema, AttributeDefinitions, BillingMode }).toEqual(tableShape)
   })
 
-  test('outlives its stack, can be restored to a point in time, and is encrypted', async () => {
+  test('the table of the stack outlives it, can be restored to a point in time, and is encrypted', async () => {
     expect(await readResource()).toMatchObject({
       Type: 'AWS::DynamoDB::Table',
       DeletionPolicy: 'Retain',
@@ -26,7 +26,7 @@ describe('the table of the stack in AWS', () => {
     })
   })
 
-  test('is named by what the functions are told', async () => {
+  test('the table of the stack has the name that the functions are given', async () => {
     expect((await readResource()).Properties.TableName).toBe(
       '$' + '{self:provider.environment.GAPLESS_TABLE}',
     )

@@ -1,0 +1,109 @@
+// Owns which broker of a cluster answers a request: any of them, the one with an id, or the
+// controller. Broker ids and addresses come from the last Metadata response; until there is one,
+// the bootstrap addresses stand for the cluster. Does not own the connections (connection.ts) nor
+// what is asked (cluster.ts, admin/).
+
+import { type Connection, metadataV12 } from '@platformatic/kafka'
+import type { ClusterConfig } from '../../core/config/config.ts'
+import { type Clock, systemClock } from '../clock.ts'
+import { BrokerFailure } from '../failure/broker-failure.ts'
+import type { Address, Connections } from './connection.ts'
+
+/** One request of the client library. */
+type Request<T> = (on: Connection) => Promise<T>
+
+export type MetadataResponse = Awaited<ReturnType<typeof metadataV12.api.async>>
+
+/** Every function throws `BrokerFailure` when none of the brokers it asks answers. */
+export type Brokers = {
+  /** Asks the brokers that Metadata named, then the bootstrap addresses, until one answers. */
+  onAny<T>(request: Request<T>): Promise<T>
+  /** The address of a broker that the last Metadata response named; throws for another one. */
+  addressOf(brokerId: number): Address
+  /** Reads Metadata of these topics, of all with null, and with [] only brokers and controller. */
+  readMetadata(topics: readonly string[] | null): Promise<MetadataResponse>
+  /**
+   * Sends a request that changes the cluster to the controller that Metadata names, and sends it
+   * again while the controller does not answer or `retryAfterMs` of its response is not null. After
+   * 20 s it returns the last response or throws the last failure. An attempt whose response was
+   * lost may have been performed, so the request must be one that says so when it is repeated
+   * (TOPIC_ALREADY_EXISTS).
+   *
+   * In KRaft mode every broker forwards such a request to the active controller
+   * (ForwardingManager, KIP-590), and Metadata names a random live broker as the controller
+   * (MetadataCache.getRandomAliveBrokerId): the next attempt may ask another broker. In ZooKeeper
+   * mode a broker that is not the controller answers NOT_CONTROLLER.
+   */
+  onController<T>(request: Request<T>, retryAfterMs: (response: T) => number | null): Promise<T>
+}
+
+/** Longer than one request takes by default: a broker that hangs leaves time for another one. */
+const CONTROLLER_DEADLINE_MS = 20_000
+const CONTROLLER_RETRY_MS = 200
+
+export function createBrokers(input: {
+  readonly cluster: string
+  readonly config: ClusterConfig
+  readonly connections: Connections
+  readonly clock?: Clock
+}): Brokers {
+  const { cluster, config, connections, clock = systemClock } = input
+  const known = new Map<number, Address>()
+  const bootstrap = config.brokers.map(addressFrom)
+
+  const onAny = async <T>(request: Request<T>): Promise<T> => {
+    const failures: BrokerFailure[] = []
+    for (const address of [...known.values(), ...bootstrap]) {
+      try {
+        return await connections.call(address, request)
+      } catch (error) {
+        if (!(error instanceof BrokerFailure)) throw error
+        failures.push(error)
+      }
+    }
+    throw failures.find(failure => failure.reason === 'authorization-denied') ?? failures.at(-1)
+  }
+  const addressOf = (brokerId: number): Address => {
+    const address = known.get(brokerId)
+    if (address !== undefined) return address
+    const detail = `broker ${brokerId} is not in the cluster's metadata`
+    throw new BrokerFailure({ reason: 'unreachable', cluster, detail })
+  }
+  const readMetadata = async (topics: readonly string[] | null) => {
+    const requested = topics === null ? null : [...topics]
+    const response = await onAny(on => metadataV12.api.async(on, requested, false, false))
+    known.clear()
+    for (const { nodeId, host, port } of response.brokers) known.set(nodeId, { host, port })
+    return response
+  }
+  return {
+    onAny,
+    addressOf,
+    readMetadata,
+    async onController(request, retryAfterMs) {
+      const deadlineMs = clock.nowMs() + CONTROLLER_DEADLINE_MS
+      const canWait = (waitMs: number) => clock.nowMs() + waitMs < deadlineMs
+      // The loop ends: a request has a time-out, and no attempt begins after the deadline.
+      while (true) {
+        const { controllerId } = await readMetadata([])
+        let waitMs = CONTROLLER_RETRY_MS
+        try {
+          const response = await connections.call(addressOf(controllerId), request)
+          const askedMs = retryAfterMs(response)
+          if (askedMs === null) return response
+          waitMs = Math.max(askedMs, waitMs)
+          if (!canWait(waitMs)) return response
+        } catch (error) {
+          const isSilent = error instanceof BrokerFailure && error.reason === 'unreachable'
+          if (!isSilent || !canWait(waitMs)) throw error
+        }
+        await clock.wait(waitMs)
+      }
+    },
+  }
+}
+
+function addressFrom(broker: string): Address {
+  const colon = broker.lastIndexOf(':')
+  return { host: broker.slice(0, colon), port: Number(broker.slice(colon + 1)) }
+}
