@@ -9,7 +9,14 @@ import { defineConfig } from 'vitest/config'
 // whatever the machine: a file starts up to four JVMs, and waits for them more than it computes.
 // Projects of one group must have the same number of workers, and the default depends on the
 // machine, so the groups differ.
-const withProcesses = { maxWorkers: 3, hookTimeout: 300_000, sequence: { groupOrder: 1 } }
+const withProcesses = {
+  maxWorkers: 3,
+  hookTimeout: 300_000,
+  sequence: { groupOrder: 1 },
+  // Brokers and tables do not live long enough for the optimising compiler: without it a broker
+  // starts with 3.1 s of processor time instead of 5.5 s.
+  env: { JDK_JAVA_OPTIONS: '-XX:TieredStopAtLevel=1' },
+}
 
 export default defineConfig({
   test: {

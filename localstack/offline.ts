@@ -177,8 +177,10 @@ function createInvocationClient(endpoint: string): LambdaClient {
     region: 'us-east-1',
     credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
     // An invocation lasts as long as its function; repeating it here would hide that it failed.
+    // So each has a connection of its own: the server closes a kept one after 5 s without a
+    // request, and an invocation sent at that moment would break.
     maxAttempts: 1,
-    requestHandler: { requestTimeout: 0 },
+    requestHandler: { requestTimeout: 0, httpAgent: { keepAlive: false } },
   })
 }
 
