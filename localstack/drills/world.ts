@@ -56,8 +56,9 @@ export async function openWorld(session: Session) {
   return {
     logFile,
     flow,
-    /** Starts the functions, which begin with no memory but the table's. */
+    /** Starts the functions, which begin with no memory but the table's, unless they run. */
     async startFunctions(): Promise<void> {
+      if (functions !== null) return
       // Not the default one: an `npm start` may be using it, or be about to.
       const port = await findFreePort()
       const override = { GAPLESS_CONFIG: configFile }

@@ -200,8 +200,8 @@ test(
 describe('the roles of the template', () => {
   let lambda: ScratchLambda
 
-  // Everything that the functions ask of AWS: work handed out, checkpoints, an incident of each function stored,
-  // one of them told, a successor invoked.
+  // Everything that the functions ask of AWS: work handed out, checkpoints, an incident of each
+  // function stored, one of them told, a successor invoked.
   beforeAll(async () => {
     if (missing.length > 0) return
     const stage = await openStage([
