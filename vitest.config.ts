@@ -1,3 +1,4 @@
+import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 
 // unit: pure code, no processes. integration: real brokers and DynamoDB Local, started by the tests
@@ -9,7 +10,20 @@ import { defineConfig } from 'vitest/config'
 // whatever the machine: a file starts up to four JVMs, and waits for them more than it computes.
 // Projects of one group must have the same number of workers, and the default depends on the
 // machine, so the groups differ.
-const withProcesses = { maxWorkers: 3, hookTimeout: 300_000, sequence: { groupOrder: 1 } }
+//
+// Tests start hundreds of Node processes (the command line, the functions): with Node's compile
+// cache a `gapless` command starts with a quarter of the processor time.
+const compileCache = {
+  NODE_COMPILE_CACHE: join(import.meta.dirname, 'node_modules', '.cache', 'gapless-compiled'),
+}
+const withProcesses = {
+  maxWorkers: 3,
+  hookTimeout: 300_000,
+  sequence: { groupOrder: 1 },
+  // Brokers and tables do not live long enough for the optimising compiler: without it a broker
+  // starts with 3.1 s of processor time instead of 5.5 s.
+  env: { ...compileCache, JDK_JAVA_OPTIONS: '-XX:TieredStopAtLevel=1' },
+}
 
 export default defineConfig({
   test: {
@@ -20,6 +34,7 @@ export default defineConfig({
           include: ['tests/unit/**/*.test.ts', 'tests/tidy.test.ts'],
           // A busy machine is slow; a test that hangs is the only one this must end.
           testTimeout: 30_000,
+          env: compileCache,
         },
       },
       {

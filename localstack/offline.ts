@@ -173,8 +173,10 @@ function createInvocationClient(endpoint: string): LambdaClient {
     region: 'us-east-1',
     credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
     // No time-out: an invocation lasts as long as its function. No retry: it would hide a failure.
+    // So each invocation has a connection of its own: the server closes an idle connection after
+    // 5 s, and an invocation sent at that moment would break.
     maxAttempts: 1,
-    requestHandler: { requestTimeout: 0 },
+    requestHandler: { requestTimeout: 0, httpAgent: { keepAlive: false } },
   })
 }
 

@@ -2,7 +2,12 @@
 // partitions, how many records its log holds, the next records of a fetch, and record batches of
 // given record bodies. Does not own what is measured.
 
-import { type Cluster, type LeaderPartition, openCluster } from '../../lib/io/cluster/cluster.ts'
+import {
+  type Cluster,
+  type LeaderPartition,
+  type OpenedCluster,
+  openCluster,
+} from '../../lib/io/cluster/cluster.ts'
 import { readRecords, writeRecords } from '../../lib/kafka/record.ts'
 import {
   frameBatch,
@@ -21,7 +26,7 @@ const FETCH_BYTES_MAX = 4 * 2 ** 20
 export const VALUE_AT = 3
 
 /** `brokers`: `host:port`, separated by commas. */
-export function openPlain(brokers: string): Cluster {
+export function openPlain(brokers: string): OpenedCluster {
   return openCluster({
     name: brokers,
     config: { brokers: brokers.split(','), tls: false },

@@ -5,6 +5,8 @@
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda'
 import { errorText } from '../core/error-text.ts'
 
+const invokeAttemptsMax = 3
+
 export type InvocationType = 'Event' | 'RequestResponse'
 
 export type InvocationOutcome =
@@ -46,9 +48,13 @@ export function createFunctionInvoker(input: {
   readonly invocationType: InvocationType
 }): FunctionInvoker {
   const { functionName, invocationType } = input
-  // One attempt: a repeated invocation would find the leases taken, and the next tick invokes
-  // again.
-  const client = new LambdaClient({ maxAttempts: 1, requestHandler: { requestTimeout: 0 } })
+  // Between two ticks the endpoint closes idle connections, and a process that was frozen learns of
+  // it only when its request breaks (ECONNRESET). With a single attempt that tick would hand out no
+  // work. An invocation that arrives twice is harmless: the second worker finds the leases taken.
+  const client = new LambdaClient({
+    maxAttempts: invokeAttemptsMax,
+    requestHandler: { requestTimeout: 0 },
+  })
   return async payload => {
     const command = new InvokeCommand({
       FunctionName: functionName,

@@ -1,5 +1,7 @@
-// The three scenarios of run_challenge.sh. Between two steps that depend on each other the
-// functions' process is replaced by a new one, so that the table is the only memory.
+// The three scenarios of run_challenge.sh. Between two steps of a scenario that depend on each other
+// the functions' process is replaced by a new one, so that the table is the only memory. The last
+// process of a scenario serves the first step of the next one: a start costs seconds, and each
+// scenario has topics of its own.
 
 import type { KafkaMessage } from 'kafkajs'
 import type { Report } from '../processes/stack-error.ts'
@@ -60,8 +62,7 @@ async function replicatesOneToOne(world: ChallengeWorld, measured: Measured): Pr
   await arrive(world, measured, [{ at, count: 1_000 }])
   await compare(world, measured, at, [...first, ...second])
   measured.check('incidents', 0, (await world.incidents()).length)
-  measured.note(`took ${secondsSince(startedMs)} s, with two processes of the functions`)
-  await world.stopFunctions()
+  measured.note(`took ${secondsSince(startedMs)} s, the functions restarted once`)
 }
 
 async function noticesTruncation(world: ChallengeWorld, measured: Measured): Promise<void> {
@@ -97,18 +98,18 @@ async function noticesTruncation(world: ChallengeWorld, measured: Measured): Pro
   await compare(world, measured, other, [...before.of(other), ...after.of(other)])
   await resumeTruncated(world, measured, cut)
   await compare(world, measured, cut, [...before.of(cut), ...after.of(cut)])
-  await world.stopFunctions()
 }
 
 async function checkTruncation(world: ChallengeWorld, measured: Measured, at: At): Promise<void> {
-  const incidents = await incidentsOf(world, at)
+  const all = await world.incidents()
+  const incidents = all.filter(each => isOf(at, each))
   const [incident] = incidents
   measured.check(`incidents of ${name(at)}`, 1, incidents.length)
   measured.check('  its kind', 'log-truncated', incident?.kind ?? 'none')
   measured.check('  expected offset', 120, incident?.expectedOffset ?? 'none')
   measured.check('  found offset (the log start)', 500, incident?.foundOffset ?? 'none')
   measured.check('  records lost, at most', 380, incident?.lostRecordsMax ?? 'none')
-  const others = (await world.incidents()).length - incidents.length
+  const others = all.length - incidents.length
   measured.check('incidents of the partitions that lost nothing', 0, others)
   const line =
     `CRITICAL: Log truncation detected for ${name(at)}. Expected offset 120, but got 500. ` +
@@ -162,7 +163,6 @@ async function noticesReset(world: ChallengeWorld, measured: Measured): Promise<
   await compare(world, measured, at, [...before, ...after])
   const status = await world.gapless(['status'])
   measured.check('exit code of "gapless status"', 0, status.code)
-  await world.stopFunctions()
 }
 
 async function produceToEach(world: ChallengeWorld, all: readonly At[], count: number) {
@@ -223,9 +223,15 @@ async function checkLogged(
   }
 }
 
-async function incidentsOf(world: ChallengeWorld, { topic, partition }: At) {
-  const all = await world.incidents()
-  return all.filter(each => each.topic === topic && each.partition === partition)
+async function incidentsOf(world: ChallengeWorld, at: At) {
+  return (await world.incidents()).filter(each => isOf(at, each))
+}
+
+function isOf(
+  { topic, partition }: At,
+  incident: { readonly topic: string | null; readonly partition: number | null },
+): boolean {
+  return incident.topic === topic && incident.partition === partition
 }
 
 /** The form in which log lines name a partition. */

@@ -56,8 +56,9 @@ export async function openWorld(session: Session) {
   return {
     logFile,
     flow,
-    /** Starts the functions, whose only memory is the table. */
+    /** Starts the functions, whose only memory is the table, unless they run already. */
     async startFunctions(): Promise<void> {
+      if (functions !== null) return
       // Not the default port: an `npm start` may use it, or be about to.
       const port = await findFreePort()
       const override = { GAPLESS_CONFIG: configFile }

@@ -32,11 +32,17 @@ export type FunctionSettings = {
   readonly variables: Readonly<Record<string, string>>
 }
 
+export type EndedInvocation = {
+  readonly name: string
+  readonly payload: unknown
+  readonly outcome: Outcome
+}
+
 export type ScratchLambda = {
   /** One invocation to its end, in an idle process or a new one. */
   invoke(name: string, payload: unknown): Promise<Outcome>
-  /** The ends of all invocations so far, those that functions asked for too. */
-  readonly ended: readonly { readonly name: string; readonly outcome: Outcome }[]
+  /** Every invocation that has ended so far, those that functions asked for included. */
+  readonly ended: readonly EndedInvocation[]
   /** How many processes were started for a function. */
   processes(name: string): number
   /** From the start of each of them to its first question for work, ms. */
@@ -80,7 +86,7 @@ export async function startScratchLambda(options: {
   readonly functions: Readonly<Record<string, FunctionSettings>>
 }): Promise<ScratchLambda> {
   const { functions, dynamoDbEndpoint } = options
-  const ended: { name: string; outcome: Outcome }[] = []
+  const ended: EndedInvocation[] = []
   const actions = new Map<string, Set<string>>()
   const logs = new Map<string, string>()
   const sandboxes = new Map<string, Sandbox[]>()
@@ -107,7 +113,7 @@ export async function startScratchLambda(options: {
     }
     sandbox.run(work)
     const outcome = await promise
-    ended.push({ name, outcome })
+    ended.push({ name, payload, outcome })
     return outcome
   }
 

@@ -56,7 +56,7 @@ afterAll(async () => {
   await (watched?.world.remove() ?? removeStarted())
 })
 
-test('retention that comes near what is not replicated is alarmed before anything is lost', async context => {
+test('an alarm tells that retention comes near records that are not replicated, before any is lost', async context => {
   if (watched === null) return context.skip('no LocalStack: it needs Python 3.11')
   const { world, stage, functions, forward } = watched
   const topic = 'alarmed.near'
@@ -156,7 +156,7 @@ test('a topic that was recreated is alarmed and told', async context => {
   )
 })
 
-test('functions that stop are an alarm, each by its own name', async context => {
+test('a function that stops raises an alarm of its own', async context => {
   if (watched === null) return context.skip('no LocalStack: it needs Python 3.11')
   const { stage, functions, forward } = watched
   const heartbeats = ['heartbeat-plan', 'heartbeat-watch']

@@ -60,7 +60,7 @@ afterAll(async () => {
   await world?.remove()
 })
 
-test('workers follow one another without a seam, and after a kill the schedule starts the next chain', async () => {
+test('workers hand over to each other without a gap, and after a kill the schedule starts the next chain', async () => {
   await createTopic(connectTo(world.primary), topic, { partitions: partitions.length })
   // No tick comes to the help of this chain.
   const params = { replicateTimeoutS, tickRate: 'rate(1 day)' }

@@ -21,7 +21,11 @@ import {
   startStandInAws,
   type TestCluster,
 } from '../../localstack/scratch/brokers.ts'
-import { type ScratchLambda, startScratchLambda } from '../../localstack/scratch/scratch-lambda.ts'
+import {
+  type Outcome,
+  type ScratchLambda,
+  startScratchLambda,
+} from '../../localstack/scratch/scratch-lambda.ts'
 import {
   connectTo,
   createTopic,
@@ -29,8 +33,10 @@ import {
   produceBatches,
 } from '../../localstack/scratch/topics.ts'
 import { readPartition } from '../support/kafka/kafkajs-reader.ts'
-import { contentsOf, records } from '../support/kafka/records.ts'
+import { type Contents, contentsOf, records } from '../support/kafka/records.ts'
 import { actionsOf, readTemplate, statementsOf, templateName } from '../support/stack-template.ts'
+
+type Flow = { readonly name: string } & Record<string, unknown>
 
 const SLOW_MS_MAX = 120_000
 /** The client's native part is compiled once on a machine: 2.5 minutes where others work, too. */
@@ -44,10 +50,10 @@ const names = {
 const roles = { plan: 'PlanRole', watch: 'WatchRole', replicate: 'ReplicateRole' }
 /** In place of the reference to it in the template. */
 const alertTopic = 'arn:aws:sns:us-east-1:000000000000:gapless-prod-alerts'
-/** Nobody listens there. */
+/** An address where no server listens. */
 const nowhere = '127.0.0.1:9'
 
-/** Of the programs that compile the client's native part; nothing here can be tested without. */
+/** Programs this machine lacks to compile the client's native part: without it all is skipped. */
 let missing: string[] = []
 let directory = ''
 let taskRoot = ''
@@ -55,7 +61,6 @@ let runtime = ''
 let primary: TestCluster
 let standby: TestCluster
 let aws: StandInAws
-let lambda: ScratchLambda
 
 beforeAll(async () => {
   missing = await findMissingBuildTools()
@@ -72,15 +77,12 @@ beforeAll(async () => {
   await createTable(client, table)
   client.destroy()
   const config = writeConfig('config.yml', [
-    { name: 'copied', from: 'primary', topics: ['/^copied\\..*/'] },
-    { name: 'followed', from: 'primary', topics: ['/^followed\\..*/'], mode: 'continuous' },
-    { name: 'unreachable', from: 'nowhere', topics: ['anything'] },
+    { name: 'copied' },
+    { name: 'unreachable', from: 'nowhere' },
   ])
   await packageFunctions({ stage: 'prod', image: null, config, params: [], directory })
-  lambda = await startLambda({})
 }, COMPILE_MS_MAX)
 afterAll(async () => {
-  await lambda?.stop()
   await removeStarted()
   if (directory !== '') rmSync(directory, { recursive: true, force: true })
 })
@@ -90,10 +92,11 @@ beforeEach(context => {
     context.skip(`aws-lambda-ric cannot be compiled: no ${missing.join(', ')}`)
 })
 
-test('success: a tick plans, its workers copy, and both answer', async () => {
+test('a tick plans, its workers copy, and both functions answer with what they did', async () => {
+  const lambda = await startLambda({})
   const contents = records(0, 200)
   await createTopic(connectTo(primary), 'copied.log', { partitions: 1 })
-  await produceBatches(connectTo(primary), { topic: 'copied.log', partition: 0 }, [contents])
+  await produce('copied.log', contents)
 
   const outcome = await lambda.invoke(names.plan, {})
 
@@ -102,96 +105,92 @@ test('success: a tick plans, its workers copy, and both answer', async () => {
     answer: {
       flows: [
         { name: 'copied', partitions: 1, shards: 1, halted: 0, unobserved: 0 },
-        { name: 'followed', partitions: 0 },
         { name: 'unreachable', partitions: 0 },
       ],
     },
   })
-  await until('the worker has answered', async () => endsOf(names.replicate).length > 0)
-  expect(endsOf(names.replicate)).toMatchObject([
+  expect(await workersOf(lambda, 'copied', 1)).toMatchObject([
     {
       kind: 'succeeded',
       answer: { partitions: [{ topic: 'copied.log', recordsReplicated: '200' }] },
     },
   ])
-  const at = { topic: 'primary.copied.log', partition: 0 }
-  expect(contentsOf(await readPartition(connectTo(standby), at))).toEqual(contents)
+  expect(contentsOf(await readStandby('copied.log'))).toEqual(contents)
 })
 
-test('error: a worker whose partition halts fails with the sentence, and its process goes on', async () => {
-  await produceBatches(connectTo(primary), { topic: 'copied.log', partition: 0 }, [
-    records(200, 50),
-  ])
-  const cut = { topic: 'copied.log', partition: 0, offset: 240 }
-  await deleteRecords(connectTo(primary), cut)
-  const before = endsOf(names.replicate).length
+test('a worker whose partition halts fails with the sentence, and its process serves the next invocation', async () => {
+  const { lambda } = await startStage([{ name: 'halting' }])
 
-  await lambda.invoke(names.plan, {})
+  const [, halted] = await haltByTruncation(lambda, 'halting')
 
-  await until('the worker has ended', async () => endsOf(names.replicate).length > before)
-  expect(endsOf(names.replicate).at(-1)).toEqual({
+  expect(halted).toEqual({
     kind: 'failed',
     error: {
       errorType: 'Error',
-      errorMessage: '1 of 1 partitions need attention: copied.log-0 halted',
+      errorMessage: '1 of 1 partitions need attention: halting.log-0 halted',
     },
   })
-  expect(lambda.processes(names.replicate)).toBe(1)
   expect(lambda.log(names.replicate)).toContain(
-    'CRITICAL: Log truncation detected for copied.log-0. Expected offset 200, but got 240.',
+    'CRITICAL: Log truncation detected for halting.log-0. Expected offset 200, but got 240.',
   )
   const client = createDynamoDbClient(aws.env)
-  const { incidents } = await createIncidentStore(client, table).list('copied', 'all')
+  const { incidents } = await createIncidentStore(client, table).list('halting', 'all')
   client.destroy()
   expect(incidents).toMatchObject([{ kind: 'log-truncated', foundOffset: 240n }])
-})
-
-test('the auditor tells the alert topic of what the tick has found, once', async () => {
-  const first = await lambda.invoke(names.watch, {})
-  await lambda.invoke(names.watch, {})
-
-  expect(first).toMatchObject({
+  expect(await lambda.invoke(names.replicate, { flow: 'halting', partitions: [] })).toMatchObject({
     kind: 'succeeded',
-    answer: {
-      flows: expect.arrayContaining([expect.objectContaining({ name: 'copied', told: 1 })]),
-    },
   })
-  expect(lambda.published.filter(each => each.includes('copied.log'))).toHaveLength(1)
+  expect(lambda.processes(names.replicate)).toBe(1)
 })
 
-test('error: an event that makes no sense is refused, and the next one is served', async () => {
-  expect(await lambda.invoke(names.replicate, { flow: 'copied' })).toMatchObject({
+test('the watch function tells the alert topic of an incident once', async () => {
+  const { lambda } = await startStage([{ name: 'told' }])
+  await haltByTruncation(lambda, 'told')
+
+  const first = await lambda.invoke(names.watch, {})
+  const second = await lambda.invoke(names.watch, {})
+
+  const told = (count: number) => {
+    return { kind: 'succeeded', answer: { flows: [{ name: 'told', told: count }] } }
+  }
+  expect(first).toMatchObject(told(1))
+  expect(second).toMatchObject(told(0))
+  expect(lambda.published).toHaveLength(1)
+  expect(lambda.published[0]).toContain('told.log')
+})
+
+test('a worker refuses an event that makes no sense, and its process serves the next one', async () => {
+  const { lambda } = await startStage([{ name: 'refused' }])
+
+  expect(await lambda.invoke(names.replicate, { flow: 'refused' })).toMatchObject({
     kind: 'failed',
     error: { errorMessage: expect.stringContaining('partitions') },
   })
-  expect(await lambda.invoke(names.replicate, { flow: 'copied', partitions: [] })).toMatchObject({
+  expect(await lambda.invoke(names.replicate, { flow: 'refused', partitions: [] })).toMatchObject({
     kind: 'succeeded',
   })
+  expect(lambda.processes(names.replicate)).toBe(1)
 })
 
 test(
-  'a worker that follows its partitions invokes its successor before its time is up',
+  'a continuous worker invokes its successor before its time is up, and the successor goes on',
   async () => {
+    const { lambda } = await startStage([{ name: 'followed', mode: 'continuous' }])
     await createTopic(connectTo(primary), 'followed.log', { partitions: 1 })
-    await produceBatches(connectTo(primary), { topic: 'followed.log', partition: 0 }, [
-      records(0, 20),
-    ])
-    const before = endsOf(names.replicate).length
+    await produce('followed.log', records(0, 20))
 
     await lambda.invoke(names.plan, {})
 
-    await until('the first worker has ended', async () => endsOf(names.replicate).length > before)
-    expect(endsOf(names.replicate).at(-1)).toMatchObject({
-      kind: 'succeeded',
-      answer: { partitions: [{ topic: 'followed.log', recordsReplicated: '20' }] },
-    })
-    expect(lambda.actions(names.replicate)).toContain('lambda:InvokeFunction')
-    await produceBatches(connectTo(primary), { topic: 'followed.log', partition: 0 }, [
-      records(20, 20),
+    expect(await workersOf(lambda, 'followed', 1)).toMatchObject([
+      {
+        kind: 'succeeded',
+        answer: { partitions: [{ topic: 'followed.log', recordsReplicated: '20' }] },
+      },
     ])
-    const at = { topic: 'primary.followed.log', partition: 0 }
+    expect(lambda.actions(names.replicate)).toContain('lambda:InvokeFunction')
+    await produce('followed.log', records(20, 20))
     await until('the successor has copied what came since', async () => {
-      return (await readPartition(connectTo(standby), at)).length === 40
+      return (await readStandby('followed.log')).length === 40
     })
     expect(lambda.processes(names.replicate)).toBe(2)
   },
@@ -199,9 +198,30 @@ test(
 )
 
 describe('the roles of the template', () => {
+  let lambda: ScratchLambda
+
+  // Everything that the functions ask of AWS: work handed out, checkpoints, an incident of each
+  // function stored, one of them told, a successor invoked.
+  beforeAll(async () => {
+    if (missing.length > 0) return
+    const stage = await openStage([
+      { name: 'halted-role' },
+      { name: 'followed-role', mode: 'continuous' },
+      { name: 'unreachable-role', from: 'nowhere' },
+    ])
+    lambda = stage.lambda
+    await createTopic(connectTo(primary), 'followed-role.log', { partitions: 1 })
+    await haltByTruncation(lambda, 'halted-role')
+    await lambda.invoke(names.watch, {})
+    await until('the worker has invoked its successor', async () => {
+      return lambda.actions(names.replicate).includes('lambda:InvokeFunction')
+    })
+    return () => lambda.stop()
+  }, SLOW_MS_MAX)
+
   for (const door of ['plan', 'watch', 'replicate'] as const) {
     const name = names[door]
-    test(`${door} is allowed what it asks of AWS, and nothing else`, () => {
+    test(`the role of ${door} allows what the function asks of AWS, and nothing else`, () => {
       const { resources } = readTemplate(join(directory, 'cloudformation', templateName))
       const role = resources[roles[door]]
       if (role === undefined) throw new Error('the role is missing')
@@ -211,25 +231,19 @@ describe('the roles of the template', () => {
   }
 })
 
-test('time-out: what has not ended by then is killed, and the next invocation gets a new process', async () => {
+test('an invocation that has not ended in its time is killed, and the next one gets a new process', async () => {
   const silent = await startSilentServer()
-  writeConfig(
-    'image/silent.yml',
-    [{ name: 'silent', from: 'primary', topics: ['anything'] }],
-    silent.address,
-  )
-  const late = await startLambda({ GAPLESS_CONFIG: 'silent.yml' }, { planTimeoutMs: 3_000 })
-  onTestFinished(() => late.stop())
+  writeConfig('image/silent.yml', [{ name: 'silent' }], silent.address)
+  const late = await startLambda({ GAPLESS_CONFIG: 'silent.yml' }, { planTimeoutMs: 1_000 })
 
   expect(await late.invoke(names.plan, {})).toEqual({ kind: 'timed-out' })
   expect(await late.invoke(names.plan, {})).toEqual({ kind: 'timed-out' })
   expect(late.processes(names.plan)).toBe(2)
 })
 
-test('init failure: a configuration that cannot be used fails every start with its one line', async () => {
-  writeConfig('image/wrong.yml', [{ name: 'x', from: 'primary', topics: ['x'], workers: 3 }])
+test('a configuration that cannot be used fails every start of a function with one line', async () => {
+  writeConfig('image/wrong.yml', [{ name: 'x', workers: 3 }])
   const wrong = await startLambda({ GAPLESS_CONFIG: 'wrong.yml' })
-  onTestFinished(() => wrong.stop())
 
   const outcome = await wrong.invoke(names.replicate, {})
 
@@ -239,9 +253,8 @@ test('init failure: a configuration that cannot be used fails every start with i
   expect(await wrong.invoke(names.replicate, {})).toEqual(outcome)
 })
 
-test('init failure: a configuration that is missing is named', async () => {
+test('a function whose configuration is missing fails its start and names the file', async () => {
   const missing = await startLambda({ GAPLESS_CONFIG: 'gapless-prod.yml' })
-  onTestFinished(() => missing.stop())
 
   expect(await missing.invoke(names.plan, {})).toMatchObject({
     kind: 'init-failed',
@@ -252,11 +265,63 @@ test('init failure: a configuration that is missing is named', async () => {
   })
 })
 
-function endsOf(name: string) {
-  return lambda.ended.filter(each => each.name === name).map(each => each.outcome)
+/** The outcomes of a flow's workers, once `count` of them have ended. */
+async function workersOf(lambda: ScratchLambda, flow: string, count: number): Promise<Outcome[]> {
+  const ended = () =>
+    lambda.ended
+      .filter(({ name, payload }) => {
+        return name === names.replicate && (payload as { flow: string }).flow === flow
+      })
+      .map(each => each.outcome)
+  await until(`${count} workers of ${flow} have ended`, async () => ended().length >= count)
+  return ended()
 }
 
-function startLambda(
+/**
+ * Copies 200 records of the flow's topic, deletes others before they are copied, and lets a tick
+ * find it. Answers the ends of both workers.
+ */
+async function haltByTruncation(lambda: ScratchLambda, flow: string): Promise<Outcome[]> {
+  const topic = `${flow}.log`
+  await createTopic(connectTo(primary), topic, { partitions: 1 })
+  await produce(topic, records(0, 200))
+  expect(await lambda.invoke(names.plan, {})).toMatchObject({ kind: 'succeeded' })
+  await workersOf(lambda, flow, 1)
+  await produce(topic, records(200, 50))
+  await deleteRecords(connectTo(primary), { topic, partition: 0, offset: 240 })
+  expect(await lambda.invoke(names.plan, {})).toMatchObject({ kind: 'succeeded' })
+  return workersOf(lambda, flow, 2)
+}
+
+function produce(topic: string, contents: Contents[]): Promise<void> {
+  return produceBatches(connectTo(primary), { topic, partition: 0 }, [contents])
+}
+
+function readStandby(topic: string) {
+  return readPartition(connectTo(standby), { topic: `primary.${topic}`, partition: 0 })
+}
+
+/** Functions of its own for a test, with these flows: tests meet neither processes nor logs. */
+async function startStage(flows: readonly Flow[]): Promise<{ lambda: ScratchLambda }> {
+  const stage = await openStage(flows)
+  onTestFinished(() => stage.lambda.stop())
+  return stage
+}
+
+async function openStage(flows: readonly Flow[]): Promise<{ lambda: ScratchLambda }> {
+  const file = `${flows[0]?.name}.yml`
+  writeConfig(join('image', file), flows)
+  return { lambda: await openLambda({ GAPLESS_CONFIG: file }) }
+}
+
+/** Functions for one test, which are stopped when it ends. */
+async function startLambda(...args: Parameters<typeof openLambda>): Promise<ScratchLambda> {
+  const lambda = await openLambda(...args)
+  onTestFinished(() => lambda.stop())
+  return lambda
+}
+
+function openLambda(
   variables: Record<string, string>,
   { planTimeoutMs = 120_000 } = {},
 ): Promise<ScratchLambda> {
@@ -284,11 +349,7 @@ function startLambda(
   })
 }
 
-function writeConfig(
-  file: string,
-  flows: readonly Record<string, unknown>[],
-  source = primary.brokers,
-): string {
+function writeConfig(file: string, flows: readonly Flow[], source = primary.brokers): string {
   const path = join(directory, file)
   const document = {
     clusters: {
@@ -296,7 +357,9 @@ function writeConfig(
       standby: { brokers: [standby.brokers] },
       nowhere: { brokers: [nowhere] },
     },
-    flows: flows.map(flow => ({ to: 'standby', ...flow })),
+    flows: flows.map(flow => {
+      return { from: 'primary', to: 'standby', topics: [`/^${flow.name}\\..*/`], ...flow }
+    }),
   }
   // JSON is YAML.
   writeFileSync(path, JSON.stringify(document))

@@ -77,7 +77,7 @@ test('a partition that halts fails its worker, and nothing else', async () => {
   expect(functions.isRunning()).toBe(true)
 })
 
-test('killed in the middle of a copy, the next process leaves no hole and repeats nothing', async () => {
+test('after a kill in the middle of a copy the next process leaves no hole and repeats nothing', async () => {
   // Small fetches make the copy slow enough to be met in its middle.
   const budgets = {
     leaseMs: 5_000,
@@ -116,7 +116,7 @@ test('killed in the middle of a copy, the next process leaves no hole and repeat
   expect((await world.incidents.list(flow, 'all')).incidents).toEqual([])
 })
 
-test('the schedule ticks by itself, at the next full minute', async () => {
+test('the schedule invokes plan at the next full minute', async () => {
   await createSourceTopic('scheduled.log', 1)
   await produce('scheduled.log', 0, [records(0, 20)])
   const functions = await start('scheduled', {})

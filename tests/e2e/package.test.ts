@@ -17,7 +17,7 @@ beforeAll(() => {
 })
 afterAll(() => rmSync(directory, { recursive: true, force: true }))
 
-test('offline and without Docker it makes the bundle, the context of the image and the template', async () => {
+test('npm run package makes the bundle, the context of the image and the template, offline and without Docker', async () => {
   mkdirSync(join(directory, 'certificates'))
   writeFileSync(join(directory, 'certificates', 'ca.pem'), 'a certificate')
   const config = writeConfig('tls.yml', { tls: { ca: 'certificates/ca.pem' } })

@@ -38,7 +38,7 @@ describe('on a stack that runs', () => {
   })
   afterAll(() => stage?.remove())
 
-  test('it goes on until Ctrl-C, which stops the functions and leaves the stack', async () => {
+  test('npm start goes on until Ctrl-C, which stops the functions and leaves the stack', async () => {
     const command = stage.start([])
     await command.says(allArrived)
     await command.says(/gapless -- status/)
@@ -50,7 +50,7 @@ describe('on a stack that runs', () => {
     expect(living(stackPids)).toEqual(stackPids)
   })
 
-  test('a second time it awaits 1,000 more, and ends with one line when the functions die', async () => {
+  test('npm start ends with one line when the functions die, and leaves the stack', async () => {
     const command = stage.start([])
     await command.says(allArrived)
     const [, pid] = await command.says(/The functions: .* \(pid (\d+)\)/)
@@ -61,7 +61,7 @@ describe('on a stack that runs', () => {
     expect(living(stackPids)).toEqual(stackPids)
   })
 
-  test('what a wrong environment makes impossible is said before anything is started', async () => {
+  test('npm start names a wrong environment variable before anything is started', async () => {
     const command = stage.run('env', [
       'GAPLESS_LAMBDA_PORT=none',
       process.execPath,

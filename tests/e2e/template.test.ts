@@ -22,43 +22,40 @@ let local: Template
 let closed: Template
 
 beforeAll(async () => {
-  prod = await packageStage('prod', { image: exampleImage })
-  local = await packageStage('local')
-  closed = await packageStage('closed', {
-    image: exampleImage,
-    network: 'private',
-    subnetIds: 'subnet-0123456789abcdef0,subnet-0123456789abcdef1',
-    securityGroupIds: 'sg-0123456789abcdef0',
-    replicateConcurrency: '7',
-    logRetentionDays: '30',
-  })
+  // At the same time, as people do it: see the first test.
+  ;[prod, local, closed] = await Promise.all([
+    packageStage('prod', { image: exampleImage }),
+    packageStage('local'),
+    packageStage('closed', {
+      image: exampleImage,
+      network: 'private',
+      subnetIds: 'subnet-0123456789abcdef0,subnet-0123456789abcdef1',
+      securityGroupIds: 'sg-0123456789abcdef0',
+      replicateConcurrency: '7',
+      logRetentionDays: '30',
+    }),
+  ])
 })
 afterAll(() => {
   for (const each of [prod, local, closed]) each?.remove()
 })
 
-test('cfn-lint has nothing to say about any stage', async () => {
+test('stages that are packaged at the same time have each a template of their own', () => {
+  const tables = [prod, local, closed].map(
+    each => each.resources.CheckpointTable?.Properties.TableName,
+  )
+  expect(tables).toEqual(['gapless-prod', 'gapless', 'gapless-closed'])
+})
+
+test('cfn-lint finds nothing in the template of any stage', async () => {
   expect(await lintTemplates([prod, local, closed].map(each => each.file))).toEqual([])
 })
 
-test('cfn-lint would say something', async () => {
+test('cfn-lint finds a wrong value in a damaged template', async () => {
   const damaged = prod.file.replace(/json$/, 'damaged.json')
   const text = readFileSync(prod.file, 'utf8')
   writeFileSync(damaged, text.replace('"RecursiveLoop": "Allow"', '"RecursiveLoop": "Perhaps"'))
   expect((await lintTemplates([damaged])).join()).toContain('Perhaps')
-})
-
-test('stages that are packaged at the same time have each a template of their own', async () => {
-  const stages = ['first', 'second', 'third']
-  const packaged = await Promise.allSettled(
-    stages.map(stage => packageStage(stage, { image: exampleImage })),
-  )
-  const tables = packaged.map(each => {
-    if (each.status === 'rejected') return String(each.reason)
-    each.value.remove()
-    return each.value.resources.CheckpointTable?.Properties.TableName
-  })
-  expect(tables).toEqual(stages.map(stage => `gapless-${stage}`))
 })
 
 test('every door of functions/ is deployed: with its own role, as the same image with its own command', async () => {
@@ -81,7 +78,7 @@ test('every door of functions/ is deployed: with its own role, as the same image
   expect(new Set(roles).size).toBe(functions.length)
 })
 
-test('nothing is invoked again, nor later than a tick, and what failed is kept', () => {
+test('a failed invocation is neither repeated nor delayed beyond a tick, and its event is kept', () => {
   const functions = prod.ofType('AWS::Lambda::Function')
   const settings = prod.ofType('AWS::Lambda::EventInvokeConfig')
   expect(settings.map(([, { Properties }]) => Properties.FunctionName)).toEqual(
@@ -142,7 +139,7 @@ test('the table outlives the stack', () => {
 describe('what functions may do', () => {
   const rolesOf = (template: Template) => template.ofType('AWS::IAM::Role')
 
-  test('only allowed things, each on named resources', () => {
+  test('every statement of a role allows named actions on named resources', () => {
     for (const [name, role] of rolesOf(prod)) {
       for (const statement of statementsOf(role)) {
         expect(statement.Effect, name).toBe('Allow')
@@ -153,7 +150,7 @@ describe('what functions may do', () => {
     }
   })
 
-  test('each writes to its own log only', () => {
+  test('every function writes to its own log only', () => {
     for (const [, { Properties }] of prod.ofType('AWS::Lambda::Function')) {
       const role = roleOf(prod, Properties)
       const log = statementsOf(role).filter(each => actionsOf([each]).join().includes('logs:'))
@@ -166,7 +163,7 @@ describe('what functions may do', () => {
     }
   })
 
-  test('nobody creates, deletes or scans a table', () => {
+  test('no function may create, delete or scan a table', () => {
     const tableActions = rolesOf(prod)
       .flatMap(([, role]) => actionsOf(statementsOf(role)))
       .filter(action => action.startsWith('dynamodb:'))
@@ -194,7 +191,7 @@ describe('the parameters of a stage', () => {
     }
   })
 
-  test('numbers', () => {
+  test('the concurrency and the days of logs of a stage are its parameters', () => {
     expect(closed.resources.ReplicateLambdaFunction?.Properties).toMatchObject({
       ReservedConcurrentExecutions: 7,
     })

@@ -71,7 +71,7 @@ test('a cached artifact needs no Maven', async () => {
   expect(cached.errors()).toBe('')
 })
 
-test('a missing Maven and one that fails are told in one line, with the remedy', async () => {
+test('a missing Maven, and one that fails, end the fetch with one line that names the remedy', async () => {
   mkdirSync(join(directory, 'bin'))
   const without = startFetch({ PATH: createPathWithoutMaven() })
   expect(await without.end()).toBe(1)

@@ -10,6 +10,8 @@ import { createKafkaJs } from '../../cli/kafkajs/kafkajs-client.ts'
 import { createTopicAdmin, type TopicAdmin } from '../../lib/io/admin/topic-admin.ts'
 import { type OpenedCluster, openCluster } from '../../lib/io/cluster/cluster.ts'
 import { createDynamoDbClient } from '../../lib/io/table/dynamodb-client.ts'
+import { createIncidentStore } from '../../lib/io/table/incident-store.ts'
+import { createTable } from '../../lib/io/table/table.ts'
 import type {
   IncidentsReport,
   RunReport,
@@ -22,8 +24,11 @@ import {
   startStandInAws,
   type TestCluster,
 } from '../../localstack/scratch/brokers.ts'
+import { truncation } from '../support/contracts/store-examples.ts'
 import { readPartition } from '../support/kafka/kafkajs-reader.ts'
 import { type Ended, runGapless, startGapless } from '../support/processes/command-line.ts'
+
+const table = 'cli-test'
 
 let folder: string
 let primary: TestCluster
@@ -47,13 +52,10 @@ beforeAll(async () => {
   await admin.connect()
   opened = openCluster({ name: 'primary', config, requestTimeoutMs: 15_000 })
   topics = createTopicAdmin(opened)
-  const file = join(folder, 'gapless.yml')
-  await writeFile(
-    file,
-    `clusters: { primary: { brokers: "${primary.brokers}" }, standby: { brokers: "${standby.brokers}" } }
-flows: [{ name: one-way, from: primary, to: standby, topics: [halting] }]\n`,
-  )
-  env = { ...aws.env, GAPLESS_CONFIG: file, GAPLESS_TABLE: 'cli-test' }
+  env = { ...aws.env, GAPLESS_CONFIG: await writeConfig('one-way'), GAPLESS_TABLE: table }
+  const client = createDynamoDbClient(env)
+  await createTable(client, table)
+  client.destroy()
 })
 
 afterAll(async () => {
@@ -63,7 +65,26 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
+/** A configuration with one flow, of the topic that has its name. */
+async function writeConfig(flow: string): Promise<string> {
+  const file = join(folder, `${flow}.yml`)
+  await writeFile(
+    file,
+    `clusters: { primary: { brokers: "${primary.brokers}" }, standby: { brokers: "${standby.brokers}" } }
+flows: [{ name: ${flow}, from: primary, to: standby, topics: [${flow}] }]\n`,
+  )
+  return file
+}
+
 const gapless = (...args: string[]) => runGapless(args, { cwd: folder, env })
+
+/** A flow of its own for a test, whose topic has some records: the command line for it. */
+async function openFlow(flow: string, count: number) {
+  const own = { ...env, GAPLESS_CONFIG: await writeConfig(flow) }
+  await topics.createTopic({ name: flow, partitions: 1 })
+  await gapless(...produce(flow, '--count', String(count), '--rate', '0'))
+  return (...args: string[]) => runGapless(args, { cwd: folder, env: own })
+}
 
 async function json<Report>(ended: Promise<Ended>, code: number): Promise<Report> {
   const { code: actual, stdout, stderr } = await ended
@@ -101,19 +122,21 @@ async function readBack(topic: string, partitions: number): Promise<Event[][]> {
 }
 
 describe('gapless init', () => {
-  test('creates the table once, and finds it the next time', async () => {
+  test('gapless init creates the table once, and finds it the next time', async () => {
+    const own = { ...env, GAPLESS_TABLE: 'cli-init' }
+    const gapless = (...args: string[]) => runGapless(args, { cwd: folder, env: own })
     const place = `at ${env.AWS_ENDPOINT_URL}`
     const missing = await gapless('incidents')
     expect(missing).toMatchObject({ code: 1, stdout: '' })
     expect(missing.stderr).toContain('gapless init')
     expect(await gapless('init')).toEqual({
       code: 0,
-      stdout: `Created table cli-test ${place}.\n`,
+      stdout: `Created table cli-init ${place}.\n`,
       stderr: '',
     })
     expect(await gapless('init')).toEqual({
       code: 0,
-      stdout: `Table cli-test already exists ${place}.\n`,
+      stdout: `Table cli-init already exists ${place}.\n`,
       stderr: '',
     })
     expect(await gapless('incidents', '--json')).toEqual({
@@ -126,7 +149,7 @@ describe('gapless init', () => {
 })
 
 describe('gapless produce', () => {
-  test('writes exactly the events it says, each once, in order within a partition', async () => {
+  test('gapless produce writes exactly the events it says, each once, in order within a partition', async () => {
     await topics.createTopic({ name: 'events', partitions: 3 })
     const { code, stdout } = await gapless(
       ...produce('events', '--count', '4000', '--rate', '0', '--size', '256'),
@@ -155,7 +178,7 @@ describe('gapless produce', () => {
     )
   })
 
-  test('ends on Ctrl-C with everything counted that it sent, exit code 130', async () => {
+  test('gapless produce ends on Ctrl-C with exit code 130, and has counted every event that it sent', async () => {
     await topics.createTopic({ name: 'interrupted', partitions: 1 })
     const args = produce('interrupted', '--count', '1000000', '--rate', '200')
     const running = startGapless(args, { cwd: folder, env: {} })
@@ -166,7 +189,7 @@ describe('gapless produce', () => {
     expect(stdout).toMatch(new RegExp(`^sent ${await logEnd('interrupted')}, failed 0, `))
   })
 
-  test('says which topic is missing where', async () => {
+  test('gapless produce names the topic that is missing and the brokers that lack it', async () => {
     expect(await gapless(...produce('nowhere', '--count', '1'))).toEqual({
       code: 1,
       stdout: '',
@@ -176,7 +199,7 @@ describe('gapless produce', () => {
     })
   })
 
-  test('goes on when the broker was killed meanwhile, without a loss or a duplicate', async () => {
+  test('gapless produce goes on after a broker was killed and restarted, without a loss or a duplicate', async () => {
     await topics.createTopic({ name: 'survivor', partitions: 1 })
     const args = produce('survivor', '--count', '600', '--rate', '200')
     const running = startGapless(args, { cwd: folder, env: {} })
@@ -226,7 +249,7 @@ describe('gapless topics and reset-topic', () => {
     expect(after?.partitions).toHaveLength(1)
   })
 
-  test('a topic that is not there is named, and nothing is created', async () => {
+  test('a reset of a topic that does not exist names the topic and creates nothing', async () => {
     expect(await gapless('reset-topic', 'nowhere', '--yes')).toEqual({
       code: 1,
       stdout: '',
@@ -236,7 +259,7 @@ describe('gapless topics and reset-topic', () => {
     expect((await topicsOf('primary')).map(topic => topic.name)).not.toContain('nowhere')
   })
 
-  test('internal topics are listed only when asked for', async () => {
+  test('gapless topics lists internal topics only with --internal', async () => {
     const named = async (...more: string[]) => (await gapless('topics', ...more)).stdout
     expect(await named()).not.toContain('__consumer_offsets')
     expect(await named('--internal')).toContain('__consumer_offsets')
@@ -245,8 +268,7 @@ describe('gapless topics and reset-topic', () => {
 
 describe('gapless run, status, incidents and resume', () => {
   test('a truncated partition is halted until an operator resumes it', async () => {
-    await topics.createTopic({ name: 'halting', partitions: 1 })
-    await gapless(...produce('halting', '--count', '100', '--rate', '0'))
+    const gapless = await openFlow('halting', 100)
     const partitionOf = ({ flows }: StatusReport | RunReport) => flows[0]?.partitions[0]
 
     const unstarted = await json<StatusReport>(gapless('status', '--json'), 0)
@@ -282,7 +304,7 @@ describe('gapless run, status, incidents and resume', () => {
     expect(incidents).toMatchObject([
       {
         kind: 'log-truncated',
-        flow: 'one-way',
+        flow: 'halting',
         topic: 'halting',
         partition: 0,
         expectedOffset: '100',
@@ -296,7 +318,7 @@ describe('gapless run, status, incidents and resume', () => {
     expect(resumed).toEqual({
       code: 0,
       stdout:
-        'Partition halting:0 of flow one-way resumes at source offset 120 with the next run; ' +
+        'Partition halting:0 of flow halting resumes at source offset 120 with the next run; ' +
         'offsets skipped: 20.\n',
       stderr: '',
     })
@@ -311,10 +333,13 @@ describe('gapless run, status, incidents and resume', () => {
   test('an incident that cannot be read is said by every command, hides no other and stops no run', async () => {
     const client = createDynamoDbClient(env)
     onTestFinished(() => client.destroy())
-    const Key = { pk: { S: 'one-way' }, sk: { S: 'incident/odd' } }
-    const table = { TableName: 'cli-test' }
-    await client.send(new PutItemCommand({ ...table, Item: { ...Key, kind: { S: 'flooded' } } }))
-    const said = /^error: one-way: .*an incident that cannot be read.*"incident\/odd".*flooded.*\n$/
+    const gapless = await openFlow('unreadable', 10)
+    await createIncidentStore(client, table).record(truncation({ flow: 'unreadable' }))
+    const Key = { pk: { S: 'unreadable' }, sk: { S: 'incident/odd' } }
+    const Item = { ...Key, kind: { S: 'flooded' } }
+    await client.send(new PutItemCommand({ TableName: table, Item }))
+    const said =
+      /^error: unreadable: .*an incident that cannot be read.*"incident\/odd".*flooded.*\n$/
 
     const incidents = await gapless('incidents', '--json')
     const status = await gapless('status')
@@ -327,38 +352,45 @@ describe('gapless run, status, incidents and resume', () => {
     })
     expect(status).toMatchObject({ code: 1, stderr: expect.stringMatching(said) })
     expect(run).toMatchObject({ code: 0, stderr: expect.stringContaining('incident/odd') })
-    await client.send(new DeleteItemCommand({ ...table, Key }))
+    await client.send(new DeleteItemCommand({ TableName: table, Key }))
     expect(await gapless('incidents', '--open')).toMatchObject({ code: 0, stderr: '' })
   })
 
   test('a producer that cannot be fenced is a warning of the status, and no failure', async () => {
     const client = createDynamoDbClient(env)
     onTestFinished(() => client.destroy())
+    const gapless = await openFlow('unfenced', 10)
+    await json(gapless('run', '--once', '--json'), 0)
     await client.send(
       new UpdateItemCommand({
-        TableName: 'cli-test',
-        Key: { pk: { S: 'one-way' }, sk: { S: 'checkpoint/halting/0000000000' } },
+        TableName: table,
+        Key: { pk: { S: 'unfenced' }, sk: { S: 'checkpoint/unfenced/0000000000' } },
         UpdateExpression: 'SET fencing = :none',
         ExpressionAttributeValues: { ':none': { S: 'none' } },
       }),
     )
     const { code, stdout, stderr } = await gapless('status', '--json')
     expect(code).toBe(0)
-    expect(stderr).toMatch(/^warning: one-way: cluster standby denied .* gapless\/one-way\/ .*\n$/)
+    expect(stderr).toMatch(
+      /^warning: unfenced: cluster standby denied .* gapless\/unfenced\/ .*\n$/,
+    )
     expect(JSON.parse(stdout)).toMatchObject({
       flows: [{ unobserved: [], warnings: [expect.stringContaining('denied')] }],
     })
   })
 
   test('a source that does not answer is unknown, never healthy, and exit code 1', async () => {
+    const gapless = await openFlow('silent', 10)
+    await json(gapless('run', '--once', '--json'), 0)
     await primary.stop()
+    onTestFinished(() => primary.restart())
     const status = await json<StatusReport>(gapless('status', '--json'), 1)
     expect(status.flows[0]?.partitions[0]).toMatchObject({ state: 'unobserved', lagRecords: null })
     expect(status.flows[0]?.unobserved).not.toEqual([])
     const { code, stdout, stderr } = await gapless('topics')
     expect(code).toBe(1)
     expect(stdout).toContain('primary: unknown')
-    expect(stdout).toContain('primary.halting')
+    expect(stdout).toContain('primary.silent')
     expect(stderr).toMatch(/^error: Cluster primary: .*ECONNREFUSED.*\n$/)
   })
 })

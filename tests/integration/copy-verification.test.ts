@@ -52,7 +52,7 @@ afterAll(removeStarted)
 
 describe('a measured copy', () => {
   test(
-    'passes with the same records in the same order',
+    'a copy with the same records in the same order passes',
     async () => {
       await write('same', right)
       const sums = await compare('same')
@@ -72,7 +72,7 @@ describe('a measured copy', () => {
   ]
   for (const [what, records, complaint] of cases) {
     test(
-      `is refused when its ${what} differs`,
+      `a copy is refused when its ${what} differs`,
       async () => {
         await write(what, records)
         await expect(compare(what)).rejects.toThrow(complaint)
@@ -82,7 +82,7 @@ describe('a measured copy', () => {
   }
 
   test(
-    'is refused when a partition of the source has nothing in it',
+    'a copy is refused when a partition of the source is empty',
     async () => {
       await write('half', [])
       const brokers = cluster.brokers

@@ -206,7 +206,7 @@ test.concurrent.each(['WRITE', 'DESCRIBE'] as const)(
   },
 )
 
-test('settings that may not be read hide from the auditor when retention comes, and nothing else', async () => {
+test('topic configs that may not be read hide from the watch only when retention comes', async () => {
   const topic = 'secretive'
   await world.createTopic(topic, { configs: { 'retention.ms': '86400000' } })
   const flow = world.flow([topic])

@@ -88,7 +88,7 @@ const produceToAll = async (contents: ReturnType<typeof records>) => {
   for (const topic of topics) await world.produceInBatches(topic, contents)
 }
 
-test('however often an unclean election hides another one, what parted where is named, and nothing is left out', async () => {
+test('however often an unclean election hides another one, each diverging offset is named, and no record is left out', async () => {
   const configs = { 'min.insync.replicas': '1', 'unclean.leader.election.enable': 'true' }
   const flowOf = (topic: Topic, more = {}) =>
     world.flow([topic], {

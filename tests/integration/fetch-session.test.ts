@@ -55,7 +55,7 @@ function topicsFrom(count: number, offsets: ReadonlyMap<number, bigint> = new Ma
   return [{ topicId, partitions }]
 }
 
-test('a broker tells all partitions once, then only those with records, until they are forgotten', async () => {
+test('in a fetch session a broker answers every partition once, then only those with new records', async () => {
   const session = createFetchSession()
   const fetch = async (count: number, offsets?: ReadonlyMap<number, bigint>) => {
     const request = session.next(topicsFrom(count, offsets))
@@ -76,7 +76,7 @@ test('a broker tells all partitions once, then only those with records, until th
   expect(await fetch(5)).toEqual({ named: 0, told: [] })
 })
 
-test('a session that the broker does not know, or that went on without us, is opened again', async () => {
+test('a fetch session that the broker does not know, or whose epoch is wrong, is opened again', async () => {
   const unknown = { sessionId: 4711, sessionEpoch: 3, forgotten: [] }
   const refused = await cluster.fetch(leaderId, { ...limits, topics: [], session: unknown })
   expect(errorName(refused.errorCode)).toBe('FETCH_SESSION_ID_NOT_FOUND')

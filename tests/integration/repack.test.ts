@@ -63,7 +63,7 @@ const keyed = (first: number, count: number) =>
   records(first, count).map(each => ({ ...each, key: `key-${Number(each.headers.sequence) % 40}` }))
 
 test.each(codecs)(
-  'holes of the log cleaner, compressed with %s, are not on the standby',
+  'records that the log cleaner removed from a batch compressed with %s are not on the standby',
   async codec => {
     const topic = `holed-${codec}`
     await world.createTopic(topic, { configs: compacted })
@@ -87,7 +87,7 @@ test.each(codecs)(
 )
 
 test.each(codecs)(
-  'a batch cut in two by DeleteRecords, compressed with %s, is copied from there on',
+  'a batch compressed with %s and cut by DeleteRecords is copied from the log start on',
   async codec => {
     const topic = `cut-${codec}`
     await world.createTopic(topic)
@@ -103,7 +103,7 @@ test.each(codecs)(
 )
 
 test.each(codecs)(
-  'timestamps of the broker, compressed with %s, are the same on the standby',
+  'LogAppendTime timestamps of a batch compressed with %s are the same on the standby',
   async codec => {
     const topic = `stamped-${codec}`
     await world.createTopic(topic, { configs: { 'message.timestamp.type': 'LogAppendTime' } })
@@ -119,7 +119,7 @@ test.each(codecs)(
   },
 )
 
-test('batches of many megabytes are written anew like small ones', async () => {
+test('a batch of many megabytes is rewritten like a small one', async () => {
   const topic = 'large-stamped'
   await world.createTopic(topic, { configs: { 'message.timestamp.type': 'LogAppendTime' } })
   const flow = world.flow([topic])

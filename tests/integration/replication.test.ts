@@ -95,7 +95,7 @@ test.each(Object.keys(codecTypes) as (keyof typeof codecTypes)[])(
   },
 )
 
-test('a pattern selects topics, identity keeps their names, and an excluded one stays away', async () => {
+test('a pattern selects topics, naming by identity keeps their names, and an excluded topic is not copied', async () => {
   for (const name of ['shop.eu', 'shop.us', 'shop.internal']) {
     await world.createTopic(name)
     await world.produce(name, events(0, 10))

@@ -93,7 +93,7 @@ test.each([
   expect(again.incidents).toEqual(result.incidents)
 })
 
-test('what the old topic is known to have had, and was not replicated, is in the incident', async () => {
+test('the incident of a reset counts the records of the old topic that were not replicated', async () => {
   await world.createTopic('behind')
   const flow = world.flow(['behind'], { budgets: smallBudgets })
   const old = records(0, 200, 'old')
@@ -158,7 +158,7 @@ test('a topic recreated between two fetches, and already larger than the positio
   ])
 })
 
-test('two resets between two runs are one that was seen; two with a run between are two', async () => {
+test('two resets between two runs are one incident, and two resets with a run between them are two', async () => {
   await world.createTopic('twice')
   const flow = world.flow(['twice'])
   await world.produce('twice', records(0, 10, 'first'))
@@ -212,7 +212,7 @@ test('a recreated topic may have more partitions: all of them are copied from th
   expect(await world.readStandby('wider', 2)).toEqual(records(200, 7, 'new'))
 })
 
-test('a partition that the recreated topic lacks waits, and goes on when a later one has it', async () => {
+test('a partition that the recreated topic lacks waits, and goes on when a later topic has it', async () => {
   await world.createTopic('narrower', { partitions: 2 })
   const flow = world.flow(['narrower'])
   await world.produce('narrower', records(0, 10, 'old'), 0)

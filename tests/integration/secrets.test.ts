@@ -34,7 +34,7 @@ afterAll(async () => {
   if (hasPython) await rm(dir, { recursive: true, force: true })
 })
 
-test('references are read from what AWS would answer', async context => {
+test('references to secrets are resolved from the answers that AWS gives', async context => {
   if (!hasPython) return context.skip('Python 3.11 was not found, so there is no LocalStack.')
   const secretsManager = new SecretsManagerClient()
   const ssm = new SSMClient()

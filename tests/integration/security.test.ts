@@ -144,7 +144,7 @@ async function fill(topic: string): Promise<void> {
 const standbyHas = async (topic: string) =>
   contentsOf(await readPartition(standby.kafka, { topic: `primary.${topic}`, partition: 0 }))
 
-describe('replicates with the permissions of docs/SECURITY.md', () => {
+describe('a flow replicates with the permissions of docs/SECURITY.md', () => {
   const token = unsignedToken('gapless', 3_600_000)
   test.each<[string, Access]>([
     ['scram-sha-512', good],
@@ -152,7 +152,7 @@ describe('replicates with the permissions of docs/SECURITY.md', () => {
     ['plain', { ...good, sasl: { ...scram, mechanism: 'plain' } }],
     ['oauthbearer', { ...good, sasl: { mechanism: 'oauthbearer', token } }],
     ['certificate', { at: 'MUTUAL', tls: { ...tls, ...ourCertificate } }],
-  ])('over TLS as the user of %s', async (name, access) => {
+  ])('a flow replicates over TLS as the user of %s', async (name, access) => {
     const topic = `open-${name}`
     await fill(topic)
 
@@ -199,47 +199,50 @@ describe('sessions that the broker limits', () => {
         }
       },
     ],
-  ])('are followed by others without a failure or a lost record: %s', async (name, prepare) => {
-    const topic = `open-brief-${name.length}`
-    const { access, end } = await prepare()
-    await createTopic(primary.kafka, topic, {})
-    const configuration = configured(topic, { primary: access, standby: access })
-    await run(configuration)
-    const { config, flow } = configuration
-    const opened = openFlow({ config, flow, client, table, log: () => undefined })
-    const brokers = Object.values(config.clusters).flatMap(each => each.brokers)
-    const connections = countConnections(brokers)
-    const interruption = new AbortController()
-    const sent: ReturnType<typeof records> = []
+  ])(
+    'a session that the broker limits is replaced without a failure or a lost record: %s',
+    async (name, prepare) => {
+      const topic = `open-brief-${name.length}`
+      const { access, end } = await prepare()
+      await createTopic(primary.kafka, topic, {})
+      const configuration = configured(topic, { primary: access, standby: access })
+      await run(configuration)
+      const { config, flow } = configuration
+      const opened = openFlow({ config, flow, client, table, log: () => undefined })
+      const brokers = Object.values(config.clusters).flatMap(each => each.brokers)
+      const connections = countConnections(brokers)
+      const interruption = new AbortController()
+      const sent: ReturnType<typeof records> = []
 
-    const running = replicateAndReport(opened.deps, {
-      flow,
-      partitions: [{ topic, partition: 0, topicIsKnown: true }],
-      deadlineMs: Date.now() + 60_000,
-      isContinuous: true,
-      interrupted: interruption.signal,
-    })
-    // Four connections at first: control and data of both clusters.
-    await until('connections were replaced', async () => {
-      const batch = records(sent.length, 10)
-      await produceBatches(primary.kafka, { topic, partition: 0 }, [batch])
-      sent.push(...batch)
-      return connections.opened() >= 9
-    })
-    interruption.abort()
-    const report = await running
-    await opened.close()
-    connections.end()
-    const last = await run(configuration)
+      const running = replicateAndReport(opened.deps, {
+        flow,
+        partitions: [{ topic, partition: 0, topicIsKnown: true }],
+        deadlineMs: Date.now() + 60_000,
+        isContinuous: true,
+        interrupted: interruption.signal,
+      })
+      // Four connections at first: control and data of both clusters.
+      await until('connections were replaced', async () => {
+        const batch = records(sent.length, 10)
+        await produceBatches(primary.kafka, { topic, partition: 0 }, [batch])
+        sent.push(...batch)
+        return connections.opened() >= 9
+      })
+      interruption.abort()
+      const report = await running
+      await opened.close()
+      connections.end()
+      const last = await run(configuration)
 
-    expect(report.partitions).toMatchObject([{ outcome: 'deadline', detail: null }])
-    expect([report.findings, report.failures]).toEqual([[], []])
-    expect(last.incidents).toEqual([])
-    expect(await standbyHas(topic)).toEqual(sent)
-    end()
-  })
+      expect(report.partitions).toMatchObject([{ outcome: 'deadline', detail: null }])
+      expect([report.findings, report.failures]).toEqual([[], []])
+      expect(last.incidents).toEqual([])
+      expect(await standbyHas(topic)).toEqual(sent)
+      end()
+    },
+  )
 
-  test('end under the client that creates topics without a failure', async () => {
+  test('the client that creates topics renews a session that the broker limits', async () => {
     const { config } = configured('open-prolonged', { standby: { ...good, at: 'BRIEF' } })
     const cluster = openStandby(config)
     const admin = createTopicAdmin(cluster)
@@ -275,7 +278,7 @@ function expectSilence({ report, status, told }: Told, outcome: 'unobserved' | '
   expect(told).not.toContain(canary)
 }
 
-describe('ends in one clear line, never as healthy:', () => {
+describe('a connection that is refused ends in one clear line, never as healthy:', () => {
   beforeAll(async () => {
     await fill('open-to-some')
     await fill('closed')
@@ -432,7 +435,7 @@ describe('secrets by reference', () => {
     return runGapless(args, { cwd: folder, env })
   }
 
-  test('are read when a connection is opened, by the command line as well', async () => {
+  test('secrets are read when a connection is opened, by the command line as well', async () => {
     const { code, stdout, stderr } = await gapless(fromAws, 'run', '--once')
 
     expect(code, stderr).toBe(0)
@@ -504,22 +507,25 @@ describe('secrets by reference', () => {
       'answered 401 invalid_client and no token',
     ],
   ]
-  test.each(failures)('fail in one line that shows none: %s', async (_case, prepare, words) => {
-    for (const [name, value] of Object.entries(secrets.env)) vi.stubEnv(name, value)
-    const { config, flow } = configured('open-referred', { primary: prepare(), standby: fromAws })
+  test.each(failures)(
+    'a reference that fails ends in one line that shows no secret: %s',
+    async (_case, prepare, words) => {
+      for (const [name, value] of Object.entries(secrets.env)) vi.stubEnv(name, value)
+      const { config, flow } = configured('open-referred', { primary: prepare(), standby: fromAws })
 
-    const result = await run({ config, flow })
+      const result = await run({ config, flow })
 
-    vi.unstubAllEnvs()
-    expectSilence(result, 'none')
-    expect(result.lines).toEqual([expect.stringContaining(words)])
-    expect(result.lines[0]).toMatch(/^(?:Unreachable|Not authorized): cluster primary, /)
-    expect(result.incidents).toMatchObject([
-      { resolution: 'open', evidence: { cluster: 'primary' } },
-    ])
-  })
+      vi.unstubAllEnvs()
+      expectSilence(result, 'none')
+      expect(result.lines).toEqual([expect.stringContaining(words)])
+      expect(result.lines[0]).toMatch(/^(?:Unreachable|Not authorized): cluster primary, /)
+      expect(result.incidents).toMatchObject([
+        { resolution: 'open', evidence: { cluster: 'primary' } },
+      ])
+    },
+  )
 
-  test('fail without being shown at the command line, also where a stack is asked for', async () => {
+  test('the command line shows no secret of a reference that fails, not even in a stack trace', async () => {
     secrets.values.set('text', `${canary} text`)
     const password = { secretsManager: 'text', key: 'password' }
     const access = { ...fromAws, sasl: { ...referred, password } }

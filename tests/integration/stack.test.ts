@@ -34,7 +34,7 @@ describe('a stack that was started', () => {
     firstUp = await runStack(['up'])
   })
 
-  test('answers on every port, and has the commit log', async () => {
+  test('a stack that was started answers on every port, and has the commit log', async () => {
     expect(firstUp.errors).not.toContain('already in use')
     expect(firstUp.exitCode).toBe(0)
     const status = await runStack(['status'])
@@ -47,7 +47,7 @@ describe('a stack that was started', () => {
     expect(await readRetention('commit-log')).toBe('60000')
   })
 
-  test('is left as it is by a second up, which says so', async () => {
+  test('a stack that runs is left as it is by a second up, which says so', async () => {
     const before = readState(directory).services
     const again = await runStack(['up'])
     expect(again.output).toContain('The stack is already up')
@@ -55,7 +55,7 @@ describe('a stack that was started', () => {
     expect(readState(directory).services).toEqual(before)
   })
 
-  test('shows a killed broker in its status, and up starts it again with its data', async () => {
+  test('the status shows a killed broker, and up starts it again with its data', async () => {
     await produce('kept', 'written before the kill')
     const killed = readState(directory).services.primary
     if (killed === undefined) throw new Error('up recorded no primary')
@@ -72,7 +72,7 @@ describe('a stack that was started', () => {
     expect(await consumeFirst('kept')).toBe('written before the kill')
   })
 
-  test('prints the end of a log', async () => {
+  test('logs prints the end of a log', async () => {
     const logs = await runStack(['logs', 'primary', '--lines', '50'])
     expect(logs.output).toContain('Kafka version: 4.3.1')
     expect(logs.exitCode).toBe(0)
@@ -80,7 +80,7 @@ describe('a stack that was started', () => {
 })
 
 describe("somebody else's process", () => {
-  test('on a port makes up fail with one line of remedy, and is left alone', async () => {
+  test('another process on a port makes up fail with one line of remedy, and is left alone', async () => {
     const foreign = createServer(socket => socket.end())
     const port = await findFreePort()
     foreign.listen(port, localAddress)
@@ -102,7 +102,7 @@ describe("somebody else's process", () => {
     expect(await isPortOpen(port)).toBe(true)
   })
 
-  test('that got the pid of one of ours is not stopped by down', async () => {
+  test('a process that got the pid of a stopped broker is not stopped by down', async () => {
     const stranger = spawn('sleep', ['600'], { stdio: 'ignore' })
     await once(stranger, 'spawn')
     onTestFinished(() => void stranger.kill())
@@ -129,22 +129,25 @@ describe('a machine that lacks something', () => {
       env: { GAPLESS_STACK: 'docker', PATH: '' },
       says: /no Docker engine answers/,
     },
-  ])('without $lacks: one line with the remedy, exit code 1', async ({ env, says }) => {
-    const elsewhere = createDirectory()
-    const up = await runStack(['up'], {
-      ...(await createFreePorts()),
-      GAPLESS_STACK_DIR: elsewhere,
-      ...env,
-    })
-    const lines = up.errors.trim().split('\n')
-    expect(lines).toHaveLength(1)
-    expect(lines[0]).toMatch(says)
-    expect(up.exitCode).toBe(1)
-  })
+  ])(
+    'up on a machine without $lacks exits 1 with one line that names the remedy',
+    async ({ env, says }) => {
+      const elsewhere = createDirectory()
+      const up = await runStack(['up'], {
+        ...(await createFreePorts()),
+        GAPLESS_STACK_DIR: elsewhere,
+        ...env,
+      })
+      const lines = up.errors.trim().split('\n')
+      expect(lines).toHaveLength(1)
+      expect(lines[0]).toMatch(says)
+      expect(up.exitCode).toBe(1)
+    },
+  )
 })
 
 describe('down', () => {
-  test('stops every process of the stack, and says so once more when there is none', async () => {
+  test('down stops every process of the stack, and says so when there is none', async () => {
     await runStack(['up'])
     const { primary, standby, aws } = readState(directory).services
     const processes = [primary, standby, aws].filter(record => record !== undefined)

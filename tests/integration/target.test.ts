@@ -169,7 +169,7 @@ test('a standby topic recreated under a copying run halts; nothing is taken for 
   expect((await world.readStandby('pulled-away')).slice(-all.length)).toEqual(all)
 })
 
-test('timestamps of the broker, from the middle of a topic on, are what the standby has', async () => {
+test('the standby has the LogAppendTime timestamps of a topic that was changed to them', async () => {
   await world.createTopic('stamped')
   const flow = world.flow(['stamped'])
   await world.produce('stamped', all.slice(0, 60))
@@ -205,7 +205,7 @@ async function produceUntilStamped(topic: string, from: number): Promise<number>
   throw new Error(`${topic} never took LogAppendTime up`)
 }
 
-test('a batch cut in two by DeleteRecords is copied from there on; what is lost is named', async () => {
+test('a batch cut by DeleteRecords is copied from the log start on, and the lost offsets are named', async () => {
   await world.createTopic('cut')
   const flow = world.flow(['cut'], { onTruncation: 'continue' })
   await world.produceInBatches('cut', all, { size: 50 })
@@ -226,7 +226,7 @@ test('a batch cut in two by DeleteRecords is copied from there on; what is lost 
   expect(await world.readStandby('cut')).toEqual([...all.slice(20), ...more.slice(30)])
 })
 
-test('what an operator skips is named', async () => {
+test('the offsets that an operator skips are named', async () => {
   const limits = { 'max.message.bytes': '4000' }
   await world.createTopic('skipped')
   await world.createStandbyTopic('primary.skipped', { configs: limits })

@@ -157,7 +157,7 @@ test('records deleted only after they were replicated are no truncation', async 
   expect(await world.readStandby('in-time')).toEqual(all)
 })
 
-test('retention takes whole segments: the range lost is what the log start says', async () => {
+test('the lost range ends at the log start, because retention deletes whole segments', async () => {
   // The smallest segment Kafka allows; three of the wide records fill one.
   const segments = { 'segment.bytes': '1048576', 'retention.ms': '-1' }
   await world.createTopic('short-lived', { configs: segments })
@@ -192,32 +192,35 @@ test('retention takes whole segments: the range lost is what the log start says'
 test.each([
   { policy: 'halt', outcome: 'halted' },
   { policy: 'continue', outcome: 'drained' },
-])('records deleted under a copying run are named exactly; policy $policy', async row => {
-  const topic = `under-way-${row.policy}`
-  await world.createTopic(topic)
-  const flow = world.flow([topic], { onTruncation: row.policy, budgets: smallBudgets })
-  const all = records(0, 400)
-  await world.produceInBatches(topic, all)
+])(
+  'offsets that are deleted under a copying run are named exactly with the policy $policy',
+  async row => {
+    const topic = `under-way-${row.policy}`
+    await world.createTopic(topic)
+    const flow = world.flow([topic], { onTruncation: row.policy, budgets: smallBudgets })
+    const all = records(0, 400)
+    await world.produceInBatches(topic, all)
 
-  const result = await world.run(flow, {
-    faults: [
-      {
-        on: 'source',
-        before: 'fetch',
-        nth: 6,
-        perform: () => world.deleteRecords(topic, 300),
-      },
-    ],
-  })
+    const result = await world.run(flow, {
+      faults: [
+        {
+          on: 'source',
+          before: 'fetch',
+          nth: 6,
+          perform: () => world.deleteRecords(topic, 300),
+        },
+      ],
+    })
 
-  expect(outcomesOf(result)).toEqual([row.outcome])
-  expect(result.incidents).toHaveLength(1)
-  const { expectedOffset, foundOffset, lostRecordsMax, kind } = result.incidents[0] ?? {}
-  const copied = Number(expectedOffset)
-  expect(kind).toBe('log-truncated')
-  expect(copied).toBeGreaterThan(0)
-  expect(foundOffset).toBe(300n)
-  expect(lostRecordsMax).toBe(BigInt(300 - copied))
-  const rest = row.policy === 'continue' ? all.slice(300) : []
-  expect(await world.readStandby(topic)).toEqual([...all.slice(0, copied), ...rest])
-})
+    expect(outcomesOf(result)).toEqual([row.outcome])
+    expect(result.incidents).toHaveLength(1)
+    const { expectedOffset, foundOffset, lostRecordsMax, kind } = result.incidents[0] ?? {}
+    const copied = Number(expectedOffset)
+    expect(kind).toBe('log-truncated')
+    expect(copied).toBeGreaterThan(0)
+    expect(foundOffset).toBe(300n)
+    expect(lostRecordsMax).toBe(BigInt(300 - copied))
+    const rest = row.policy === 'continue' ? all.slice(300) : []
+    expect(await world.readStandby(topic)).toEqual([...all.slice(0, copied), ...rest])
+  },
+)

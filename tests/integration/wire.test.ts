@@ -201,7 +201,7 @@ const records = (count: number, name: string): Message[] =>
   }))
 
 describe('lib/kafka on a real broker', () => {
-  test('passes batches through: keys, values, headers and timestamps arrive as they were', async () => {
+  test('a batch that is passed on arrives with the same keys, values, headers and timestamps', async () => {
     await createTopic('plain')
     await createTopic('plain-copy')
     const producer = kafka.producer()
@@ -224,7 +224,7 @@ describe('lib/kafka on a real broker', () => {
     expect(target.map(each => each.offset)).toEqual(source.map(each => each.offset))
   })
 
-  test('copies what was committed and nothing that was aborted', async () => {
+  test('committed records are copied and aborted records are not', async () => {
     await createTopic('ledger')
     await createTopic('ledger-copy')
     const writers = ['ledger-a', 'ledger-b'].map(transactionalId =>
@@ -312,7 +312,7 @@ describe('lib/kafka on a real broker', () => {
     expect(answer).toEqual({ error: 'OUT_OF_ORDER_SEQUENCE_NUMBER', baseOffset: null })
   })
 
-  test('says when the log is elsewhere: out of range, recreated; and cuts the last batch', async () => {
+  test('a fetch reports an offset out of range and a recreated topic, and may cut the last batch', async () => {
     const topicId = await createTopic('moved')
     const producer = kafka.producer()
     await producer.connect()

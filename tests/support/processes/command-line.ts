@@ -15,7 +15,7 @@ export type Place = { cwd: string; env?: Record<string, string> }
 export function startGapless(args: readonly string[], { cwd, env = {} }: Place): Started {
   const child = spawn(process.execPath, [program, ...args], {
     cwd,
-    env: { PATH: process.env.PATH, ...env },
+    env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE, ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   })
   let stdout = ''

@@ -75,9 +75,6 @@ export const shortLeases = { leaseMs: 5_000, checkpointIntervalMs: 1_000, reques
  */
 export async function startFlowFixture(options: FlowFixtureOptions = {}) {
   const { sourceSize = 1, properties = {}, targetProperties = {}, durableTable = false } = options
-  // Half of the processor time of a broker's start: it will not live long enough for the rest of
-  // what the compiler can do.
-  process.env.JDK_JAVA_OPTIONS ??= '-XX:TieredStopAtLevel=1'
   const [source, target, aws] = await Promise.all([
     startCluster('source', { size: sourceSize, properties }),
     startCluster('target', { properties: targetProperties }),
