@@ -1,6 +1,6 @@
-// The three scenarios of run_challenge.sh. Between two steps of a scenario that depend on each other
-// the functions' process is replaced by a new one, so that the table is the only memory. The last
-// process of a scenario serves the first step of the next one: a start costs seconds, and each
+// The three scenarios of run_challenge.sh. Between two steps of a scenario that depend on each
+// other the functions' process is replaced by a new one, so that the table is the only memory. The
+// last process of a scenario serves the first step of the next one: a start costs seconds, and each
 // scenario has topics of its own.
 
 import type { KafkaMessage } from 'kafkajs'
