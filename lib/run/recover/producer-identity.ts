@@ -1,6 +1,7 @@
-// Owns on whose behalf a partition writes to the target: the producer its last owner wrote as, or
-// a new one. With a transactional id, a new epoch of it can fence every earlier one; where the
-// target denies such ids, a producer id nobody can fence. Does not own the fencing (take-over.ts).
+// Owns the producer under which a partition writes to the target: that of its last owner, or a new
+// one. With a transactional id, a new epoch fences every earlier one (KIP-98); where the target
+// denies transactional ids, nothing can fence a producer id. Does not own the order of the steps
+// (after-crash.ts).
 
 import {
   observationAttemptsMax,

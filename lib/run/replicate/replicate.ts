@@ -32,15 +32,15 @@ export type ReplicateInput = {
    * the last write come after it.
    */
   readonly deadlineMs: number
-  /** Follow the log until the deadline instead of stopping when caught up. */
+  /** True: goes on until the deadline after a partition has caught up. */
   readonly isContinuous: boolean
   /** Without it nothing is measured. */
   readonly meter?: RunMeter
   /** Ends the run as the deadline would. */
   readonly interrupted?: AbortSignal
-  /** Whose leases to wait for: the worker that invoked this one. */
+  /** The worker that invoked this one, whose leases are waited for. */
   readonly predecessor?: Predecessor | undefined
-  /** Called once, shortly before the deadline, with what is still followed then. */
+  /** Called once, shortly before the deadline, with the partitions that have not stopped. */
   readonly invokeSuccessor?: InvokeSuccessor
 }
 
@@ -89,7 +89,7 @@ export async function replicate(
   return { partitions: partitions.sort(byTopicAndPartition), findings, heldUntilMs, failures }
 }
 
-/** A run whose findings are incidents when it ends: what workers and `run --once` perform. */
+/** A run that stores its observation failures as incidents: for workers and `run --once`. */
 export async function replicateAndReport(
   deps: ReplicateDeps,
   input: ReplicateInput,
@@ -101,7 +101,7 @@ export async function replicateAndReport(
   return { ...report, failures: [...report.failures, ...failures] }
 }
 
-/** By now everything copied has its checkpoint: what fails here must not take the report along. */
+/** Every copied record has its checkpoint by now: a failure here must not lose the report. */
 async function failuresOf(purpose: string, work: () => Promise<void>): Promise<string[]> {
   try {
     await work()
