@@ -1,5 +1,5 @@
-// A target that is far away: an answer takes a round trip, however fast the broker is. Records are
-// real here: what is taken over is compared by them.
+// A target that is far away: every response takes a round trip. Records are real here, because a
+// recovery compares them.
 
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
@@ -18,7 +18,7 @@ import type { FakeLog } from '../../../support/doubles/fake-log.ts'
 import { createWorld, payloads, type World } from '../../../support/worlds/replicate-world.ts'
 
 const ROUND_TRIP_MS = 100
-/** Of one story; a run that finds trouble tries several times by itself. */
+/** Runs of one story; a run also retries by itself. */
 const RUNS_MAX = 10
 
 /** Batches of one record each, large enough to be worth a request. */
@@ -32,7 +32,7 @@ function writeLarge(log: FakeLog, count: number): string[] {
   return payloads(log).slice(-count)
 }
 
-/** Of a request: it is lost on the way there or back, or refused before anything is appended. */
+/** A request is lost on the way there or back, or refused before anything is appended. */
 type Fault = 'lost' | 'answer-lost' | 'refused'
 
 /** `faults`: by when their requests were sent. */
