@@ -1,6 +1,6 @@
-// Owns the sentences about incidents. Existing alert rules match the first lines of a truncation and
-// of a reset, so their wording is a contract and must not change. A sentence about an open incident
-// ends with the command to run next, because operators read it at 3 a.m.
+// Owns the sentences about incidents. Existing alert rules match the first lines of a truncation
+// and of a reset, so their wording is a contract and must not change. A sentence about an open
+// incident ends with the command to run next, because operators read it at 3 a.m.
 
 import type { Incident } from '../incident.ts'
 import { partitionName } from '../topic-partition.ts'

@@ -1,6 +1,6 @@
-// Owns the topics of the target: each topic that a flow replicates has one there, with as many
-// partitions. Does not own which topics those are (run/observe/flow-topics.ts), nor configs, ACLs
-// or groups; the target's broker defaults apply to the rest.
+// Owns the standby topics: each topic that a flow replicates has one on the target, with as many
+// partitions. Does not own which topics a flow replicates (run/observe/flow-topics.ts), nor
+// configs, ACLs or groups; for those the target's broker defaults apply.
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { targetTopicName } from '../../core/config/topic-selection.ts'
@@ -13,7 +13,7 @@ import { describe, type ObservationFailure } from '../observe/logs.ts'
 
 export type StandbyTopicsDeps = {
   readonly target: Cluster
-  /** Opened only when a standby topic must be created or widened: its client is another one. */
+  /** Called only when a standby topic must be created or widened: it loads another client. */
   readonly openTargetAdmin: () => Promise<TopicAdmin>
   readonly log: Log
 }
@@ -23,8 +23,8 @@ export type EnsuredTopics = Pick<FoundTopics, 'findings' | 'warnings'>
 type TargetTopic = { readonly name: string; readonly partitions: number }
 
 /**
- * Creates missing topics on the target and widens narrow ones. What it
- * cannot look at, it does not touch.
+ * Creates missing topics on the target and adds missing partitions. Topics that cannot be described
+ * are left alone.
  */
 export async function ensureTargetTopics(
   deps: StandbyTopicsDeps,
@@ -52,7 +52,7 @@ export async function ensureTargetTopics(
   return changeTopics(deps, missing, narrow)
 }
 
-/** Topic by topic: one that the cluster refuses must not keep the others from being replicated. */
+/** One request per topic: a topic that the cluster refuses must not block the others. */
 async function changeTopics(
   { target, openTargetAdmin, log }: StandbyTopicsDeps,
   missing: readonly TargetTopic[],

@@ -1,6 +1,6 @@
-// Owns on whose behalf a partition writes to the target: the producer its last owner wrote as, or
-// a new one. With a transactional id, a new epoch of it can fence every earlier one; where the
-// target denies such ids, a producer id nobody can fence. Does not own the fencing (take-over.ts).
+// Owns the producer that a partition writes to the target with: that of its last owner, or a new
+// one. With a transactional id, a new epoch fences every earlier one; where the target denies
+// transactional ids, the producer cannot be fenced. Does not own the fencing (after-crash.ts).
 
 import {
   observationAttemptsMax,
@@ -27,7 +27,7 @@ export function needsProducer({ producer }: Position, nowMs: number): boolean {
 export async function assignProducer(shard: Shard, run: PartitionRun): Promise<Producer> {
   const own = { ...run.key, topic: run.targetTopic }
   const fenced = await patiently(shard, () => shard.target.initProducerId(transactionalId(own)))
-  // With no transactional id the cluster asks for another permission, or for none.
+  // Without a transactional id the cluster checks another permission, or none.
   const answer =
     fenced.kind === 'denied'
       ? await patiently(shard, () => shard.target.initProducerId(null))
@@ -48,8 +48,8 @@ export async function assignProducer(shard: Shard, run: PartitionRun): Promise<P
 }
 
 /**
- * Asks again while the coordinator is busy: it loads, or still ends the transaction of the owner
- * before us.
+ * Asks again while the coordinator is busy: it is loading, or still ends the transaction of the
+ * previous owner.
  */
 export async function patiently<T extends { readonly kind: string }>(
   { clock, target }: Shard,
@@ -60,7 +60,7 @@ export async function patiently<T extends { readonly kind: string }>(
     if (answer.kind !== 'busy') return answer as Exclude<typeof answer, { readonly kind: 'busy' }>
     if (attempt >= observationAttemptsMax) {
       const error = 'errorName' in answer ? answer.errorName : 'busy'
-      const detail = `the transaction coordinator goes on answering ${error}`
+      const detail = `the transaction coordinator still answers ${error} after ${observationAttemptsMax + 1} attempts`
       throw new BrokerFailure({ reason: 'unreachable', cluster: target.name, detail })
     }
     await clock.wait(backoffMs(attempt, retryBackoffMs))

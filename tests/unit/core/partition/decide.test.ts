@@ -237,7 +237,7 @@ describe('the incident', () => {
   })
 
   test('about a divergence nobody can locate names no offset to go on at, but what bounds it', () => {
-    expect(found('diverged, nobody knows where, policy continues')).toMatchObject({
+    expect(found('diverged at or before an offset, policy continues')).toMatchObject({
       expectedOffset: 100n,
       foundOffset: null,
       lostRecordsMax: null,
@@ -372,7 +372,7 @@ const events: fc.Arbitrary<PartitionEvent> = fc.oneof(
       kind: fc.constant('diverged' as const),
       epoch: fc.nat(3),
       endOffset: offsets.map(sourceOffset),
-      parting: fc.record({
+      divergencePoint: fc.record({
         kind: fc.constantFrom('at' as const, 'at-or-before' as const),
         sourceOffset: offsets.map(sourceOffset),
       }),

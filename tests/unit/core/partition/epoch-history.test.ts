@@ -62,7 +62,7 @@ describe('the history', () => {
   const from = { sourceOffset: at(100n), targetOffset: on(40n) }
   const historyWith = (epoch: number | null, history = copied) =>
     historyAfter(history, from, {
-      stretch: { nextSourceOffset: at(110n), epoch },
+      span: { nextSourceOffset: at(110n), epoch },
       targetBehind: null,
     })
 
@@ -71,20 +71,20 @@ describe('the history', () => {
     expect(historyWith(7)).toEqual([...copied, { epoch: 7, sourceOffset: 100n, targetOffset: 40n }])
   })
 
-  test('knows every epoch of a stretch, skipped ones too', () => {
-    const stretch = concatSpans(
+  test('knows every epoch of a span, skipped ones too', () => {
+    const span = concatSpans(
       { nextSourceOffset: at(104n), epoch: 7 },
       concatSpans(
         { nextSourceOffset: at(105n), epoch: 7 },
         { nextSourceOffset: at(110n), epoch: 9 },
       ),
     )
-    expect(stretch).toEqual({
+    expect(span).toEqual({
       nextSourceOffset: 110n,
       epoch: 9,
       earlierEpochs: [{ epoch: 7, endOffset: 105n }],
     })
-    expect(historyAfter([], from, { stretch, targetBehind: on(44n) })).toEqual([
+    expect(historyAfter([], from, { span, targetBehind: on(44n) })).toEqual([
       { epoch: 7, sourceOffset: 100n, targetOffset: 40n },
       { epoch: 9, sourceOffset: 105n, targetOffset: 44n },
     ])

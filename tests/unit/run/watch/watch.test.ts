@@ -96,7 +96,7 @@ describe('the auditor', () => {
       LagRecords: 1,
     })
     expect(world.texts()).toContain('offsets [5, 7) are lost')
-    expect(world.texts()).toContain('nobody has worked on them')
+    expect(world.texts()).toContain('no run has worked on it')
 
     await world.run('orders')
 
