@@ -46,7 +46,7 @@ describe('where the logs part', () => {
     expect(nextStep(copied, asked, answer)).toEqual(expected)
   })
 
-  test('is not known where the history begins later', () => {
+  test('the divergence point is not known where the history begins later', () => {
     expect(nextStep(copied.slice(1), asked, says(2, 60n))).toEqual({
       kind: 'at-or-before',
       sourceOffset: 50n,
@@ -66,12 +66,12 @@ describe('the history', () => {
       targetBehind: null,
     })
 
-  test('gets an entry where the epoch changes, and only there', () => {
+  test('the epoch history gets an entry where the epoch changes, and only there', () => {
     expect(historyWith(6)).toEqual(copied)
     expect(historyWith(7)).toEqual([...copied, { epoch: 7, sourceOffset: 100n, targetOffset: 40n }])
   })
 
-  test('knows every epoch of a span, skipped ones too', () => {
+  test('the epoch history has every epoch of a span, skipped ones too', () => {
     const span = concatSpans(
       { nextSourceOffset: at(104n), epoch: 7 },
       concatSpans(
@@ -90,7 +90,7 @@ describe('the history', () => {
     ])
   })
 
-  test('keeps the newest entries', () => {
+  test('the epoch history keeps the newest entries', () => {
     let history: EpochHistory = []
     for (let epoch = 0; epoch < 2 * epochHistoryMax; epoch += 1)
       history = historyWith(epoch, history)
@@ -99,12 +99,12 @@ describe('the history', () => {
     )
   })
 
-  test('begins anew behind a batch without an epoch, and where epochs go backwards', () => {
+  test('the epoch history begins anew behind a batch without an epoch, and where epochs go backwards', () => {
     expect(historyWith(null)).toEqual([])
     expect(historyWith(5)).toEqual([{ epoch: 5, sourceOffset: 100n, targetOffset: 40n }])
   })
 
-  test('before an offset is what was copied in front of it', () => {
+  test('the epoch history before an offset has the epochs copied before it', () => {
     expect(historyBefore(copied, at(80n))).toEqual(copied.slice(0, 2))
     expect(historyBefore(copied, at(0n))).toEqual([])
   })
