@@ -1,6 +1,6 @@
-// Owns the topics of the target: each topic that a flow replicates has one there, with as many
-// partitions. Does not own which topics those are (run/observe/flow-topics.ts), nor configs, ACLs
-// or groups; the target's broker defaults apply to the rest.
+// Owns the standby topics: each topic that a flow replicates has one on the target, with as many
+// partitions. Does not own which topics a flow replicates (run/observe/flow-topics.ts), nor
+// configs, ACLs or groups; for those the target's broker defaults apply.
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { targetTopicName } from '../../core/config/topic-selection.ts'
@@ -24,8 +24,8 @@ export type EnsuredTopics = Pick<FoundTopics, 'findings' | 'warnings'>
 type TargetTopic = { readonly name: string; readonly partitions: number }
 
 /**
- * Creates missing topics on the target and widens narrow ones. What it
- * cannot look at, it does not touch.
+ * Creates missing topics on the target and adds missing partitions. Topics that cannot be described
+ * are left alone.
  */
 export async function ensureTargetTopics(
   deps: StandbyTopicsDeps,
@@ -53,7 +53,7 @@ export async function ensureTargetTopics(
   return changeTopics(deps, missing, narrow)
 }
 
-/** Topic by topic: one that the cluster refuses must not keep the others from being replicated. */
+/** One request per topic: a topic that the cluster refuses must not block the others. */
 async function changeTopics(
   { target, openTargetAdmin, log }: StandbyTopicsDeps,
   missing: readonly TargetTopic[],

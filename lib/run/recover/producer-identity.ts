@@ -77,7 +77,7 @@ export async function patiently<T extends { readonly kind: string }>(
     if (answer.kind !== 'busy') return answer as Exclude<typeof answer, { readonly kind: 'busy' }>
     if (attempt >= observationAttemptsMax) {
       const error = 'errorName' in answer ? answer.errorName : 'busy'
-      const detail = `the transaction coordinator goes on answering ${error}`
+      const detail = `the transaction coordinator still answers ${error} after ${observationAttemptsMax + 1} attempts`
       throw new BrokerFailure({ reason: 'unreachable', cluster: target.name, detail })
     }
     await clock.wait(backoffMs(attempt, retryBackoffMs), shard.ended.signal)

@@ -41,7 +41,7 @@ function setUp() {
 }
 
 describe('a cluster that does not answer', () => {
-  test('is one open incident that names what it covers and what was tried', async () => {
+  test('a cluster that does not answer is one open incident, with cluster, topic and detail', async () => {
     const { report, all } = setUp()
     await report(silence)
     expect(await all()).toMatchObject([
@@ -55,7 +55,7 @@ describe('a cluster that does not answer', () => {
     ])
   })
 
-  test('is one incident for all the partitions it hides, and for as many ticks as it lasts', async () => {
+  test('a cluster that does not answer is one incident for all its partitions and all its ticks', async () => {
     const { deps, lines, report, all } = setUp()
     await report(silence, silence, silence)
     expect(lines).toHaveLength(1)
@@ -64,7 +64,7 @@ describe('a cluster that does not answer', () => {
     expect(await all()).toHaveLength(1)
   })
 
-  test('is said on every tick, also when it is known', async () => {
+  test('a cluster that does not answer is logged on every tick', async () => {
     const { report, lines } = setUp()
     await report(silence)
     await report(silence)
@@ -75,7 +75,7 @@ describe('a cluster that does not answer', () => {
     }
   })
 
-  test('is another episode, and another incident, when it falls silent again', async () => {
+  test('a cluster that stops answering again is another incident', async () => {
     const { deps, report, answered, all } = setUp()
     await report(silence)
     await answered()
@@ -85,7 +85,7 @@ describe('a cluster that does not answer', () => {
     expect(new Set(ids).size).toBe(2)
   })
 
-  test('ends its incident when it answers, and says so', async () => {
+  test('a cluster that answers again ends its incident, and a line says so', async () => {
     const { report, answered, open, all, lines } = setUp()
     await report(silence)
     await answered()
@@ -94,7 +94,7 @@ describe('a cluster that does not answer', () => {
     expect(lines.at(-1)?.text).toBe('Cluster primary, flow flow: answers again.')
   })
 
-  test('does not end it while it is still silent', async () => {
+  test('an incident stays open while its cluster does not answer', async () => {
     const { report, answered, open } = setUp()
     await report(silence)
     await answered(silence)
@@ -103,7 +103,7 @@ describe('a cluster that does not answer', () => {
 })
 
 describe('different silences', () => {
-  test('of a cluster and of a topic are two incidents, and end one by one', async () => {
+  test('an unobserved cluster and an unobserved topic are two incidents, and end one by one', async () => {
     const { report, answered, open } = setUp()
     await report(silence, denied)
     expect(await open()).toHaveLength(2)
@@ -111,21 +111,21 @@ describe('different silences', () => {
     expect(await open()).toMatchObject([{ kind: 'authorization-denied', topic: 'orders' }])
   })
 
-  test('a topic of a cluster that is silent altogether has not answered', async () => {
+  test('a topic has not answered while its whole cluster does not', async () => {
     const { report, answered, open } = setUp()
     await report(denied)
     await answered(silence)
     expect(await open()).toMatchObject([{ kind: 'authorization-denied', topic: 'orders' }])
   })
 
-  test('a topic that is silent in another way has not answered', async () => {
+  test('a topic that fails in another way has not answered', async () => {
     const { report, answered, open } = setUp()
     await report(denied)
     await answered({ ...denied, reason: 'unreachable' })
     expect(await open()).toMatchObject([{ kind: 'authorization-denied', topic: 'orders' }])
   })
 
-  test('of two clusters are two incidents', async () => {
+  test('two clusters that do not answer are two incidents', async () => {
     const { report, open } = setUp()
     await report(silence, { ...silence, cluster: 'standby' })
     expect((await open()).map(each => each.evidence.cluster).sort()).toEqual(['primary', 'standby'])
@@ -145,7 +145,7 @@ describe('a permission to read or write that is missing', () => {
     state: { kind: 'unstarted' },
   })
 
-  test('is not over because the topic can be looked at', async () => {
+  test('a denied fetch or produce is not over because the topic can be described', async () => {
     const { report, answered, open, all } = setUp()
     await report(unreadable)
     await answered()
@@ -154,7 +154,7 @@ describe('a permission to read or write that is missing', () => {
     expect(await all()).toHaveLength(1)
   })
 
-  test('is over when records of the topic were copied, and only then', async () => {
+  test('a denied fetch or produce is over when records of the topic were copied, and only then', async () => {
     const { deps, report, open, all } = setUp()
     const run = (partitions: PartitionReport[], findings: ObservationFailure[] = []) =>
       resolveCopied(deps, 'flow', { partitions, findings })
@@ -188,7 +188,7 @@ test('an answering cluster ends no incident about lost records', async () => {
   expect(await open()).toHaveLength(1)
 })
 
-test('nothing found is nothing stored and nothing said', async () => {
+test('without a failure no incident is stored and no line is logged', async () => {
   const { report, answered, all, lines } = setUp()
   await report()
   await answered()

@@ -311,7 +311,7 @@ describe('a log that diverged', () => {
     expect(await world.storedIncidents()).toMatchObject([
       { foundOffset: null, lostRecordsMax: null, evidence: { divergesAtOrBefore: '2' } },
     ])
-    await expect(resume(null)).rejects.toThrow(/2 or before/)
+    await expect(resume(null)).rejects.toThrow(/2 or earlier/)
     expect(await resume(1n)).toMatchObject({ position: { nextSourceOffset: 1n, epochs: [] } })
   })
 
