@@ -13,7 +13,7 @@ export type ExistingTopic = Extract<TopicDescription, { kind: 'exists' }>
 export type FoundTopics = {
   readonly found: readonly ExistingTopic[]
   readonly partitions: readonly TopicPartition[]
-  readonly findings: readonly ObservationFailure[]
+  readonly observationFailures: readonly ObservationFailure[]
   readonly warnings: readonly string[]
 }
 
@@ -29,12 +29,14 @@ export async function findTopics(
 ): Promise<FoundTopics> {
   const nothing = { found: [], partitions: [], warnings: [] }
   const listed = await describe(source, null)
-  if ('kind' in listed) return { ...nothing, findings: [{ ...listed, cluster: source.name }] }
+  if ('kind' in listed)
+    return { ...nothing, observationFailures: [{ ...listed, cluster: source.name }] }
   const expected = new Set([...namedTopics(flow), ...rows.map(each => each.topic)])
   const unlisted = [...expected].filter(name => selects(flow, name) && !listed.has(name))
   const asked: Awaited<ReturnType<typeof describe>> =
     unlisted.length === 0 ? new Map() : await describe(source, unlisted)
-  if ('kind' in asked) return { ...nothing, findings: [{ ...asked, cluster: source.name }] }
+  if ('kind' in asked)
+    return { ...nothing, observationFailures: [{ ...asked, cluster: source.name }] }
   const known = new Set(rows.map(each => each.topic))
   const selected = [...listed.values(), ...asked.values()].filter(each => selects(flow, each.name))
   const found = selected.filter(topic => topic.kind === 'exists')
@@ -43,7 +45,7 @@ export async function findTopics(
     partitions: found.flatMap(({ name, partitions }) =>
       partitions.map(({ partition }) => ({ topic: name, partition })),
     ),
-    findings: selected.flatMap(topic => failuresOf(source, topic)),
+    observationFailures: selected.flatMap(topic => failuresOf(source, topic)),
     warnings: selected
       .filter(topic => topic.kind === 'missing' && !known.has(topic.name))
       .map(

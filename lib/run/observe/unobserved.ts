@@ -21,17 +21,17 @@ export type UnobservedDeps = {
 }
 
 /** Stores an incident for every failure that has none open, and logs all of them again. */
-export async function reportFindings(
+export async function reportUnobserved(
   deps: UnobservedDeps,
   flow: string,
-  findings: readonly ObservationFailure[],
+  observationFailures: readonly ObservationFailure[],
 ): Promise<void> {
-  if (findings.length === 0) return
+  if (observationFailures.length === 0) return
   const { incidents: open } = await deps.incidents.list(flow, 'open')
-  const distinct = new Map(findings.map(each => [scopeOf(each), each]))
-  for (const finding of distinct.values()) {
-    const known = open.find(incident => concerns(incident, finding))
-    const incident = known ?? incidentOf(deps, finding, flow)
+  const distinct = new Map(observationFailures.map(each => [scopeOf(each), each]))
+  for (const failure of distinct.values()) {
+    const known = open.find(incident => concerns(incident, failure))
+    const incident = known ?? incidentOf(deps, failure, flow)
     if (known === undefined) await deps.incidents.record(incident)
     for (const line of incidentLines(incident)) deps.log(line)
   }
@@ -44,12 +44,12 @@ export async function resolveAnswered(
   deps: UnobservedDeps,
   flow: string,
   open: readonly Incident[],
-  findings: readonly ObservationFailure[],
+  observationFailures: readonly ObservationFailure[],
 ): Promise<void> {
   for (const incident of open) {
     // Otherwise a topic with Describe but without Read would raise a new incident on every tick.
     if (wasFoundCopying(incident) || !isAboutObservation(incident)) continue
-    if (findings.some(finding => isStillUnobserved(finding, incident))) continue
+    if (observationFailures.some(failure => isStillUnobserved(failure, incident))) continue
     await recover(deps, flow, incident)
   }
 }
@@ -63,7 +63,7 @@ export async function resolveCopied(
   flow: string,
   run: {
     readonly partitions: readonly { readonly topic: string; readonly recordsReplicated: bigint }[]
-    readonly findings: readonly ObservationFailure[]
+    readonly observationFailures: readonly ObservationFailure[]
   },
 ): Promise<void> {
   const copied = new Set(
@@ -74,7 +74,7 @@ export async function resolveCopied(
   for (const incident of open) {
     if (!wasFoundCopying(incident)) continue
     if (incident.topic !== null && !copied.has(incident.topic)) continue
-    if (run.findings.some(finding => concerns(incident, finding))) continue
+    if (run.observationFailures.some(failure => concerns(incident, failure))) continue
     await recover(deps, flow, incident)
   }
 }
@@ -108,8 +108,8 @@ function isStillUnobserved({ cluster, topic }: ObservationFailure, incident: Inc
   return cluster === incident.evidence.cluster && (topic === null || topic === incident.topic)
 }
 
-function incidentOf(deps: UnobservedDeps, finding: ObservationFailure, flow: string): Incident {
-  const { reason, cluster, topic, detail, foundCopying = false } = finding
+function incidentOf(deps: UnobservedDeps, failure: ObservationFailure, flow: string): Incident {
+  const { reason, cluster, topic, detail, foundCopying = false } = failure
   const about = { flow, cluster, topic, detail, foundCopying, detectedAtMs: deps.clock.nowMs() }
   switch (reason) {
     case 'unreachable':

@@ -24,7 +24,7 @@ export type FlowRunReport = {
   readonly name: string
   readonly partitions: readonly PartitionReport[]
   /** Failures of the last observation. */
-  readonly findings: readonly ObservationFailure[]
+  readonly observationFailures: readonly ObservationFailure[]
   readonly warnings: readonly string[]
   /** What could not be stored at the end of a pass; see `ReplicateReport`. */
   readonly failures: readonly string[]
@@ -50,18 +50,18 @@ export async function runFlowOnce(
   interrupted: AbortSignal,
 ): Promise<FlowRunReport> {
   const reports = new Map<string, PartitionReport>()
-  const findings: ObservationFailure[] = []
+  const observationFailures: ObservationFailure[] = []
   const failures = new Set<string>()
   const patienceEndsMs = deps.clock.nowMs() + LEASE_WAIT_MS_MAX
   let warnings: readonly string[] = []
   for (let pass = 0; pass < PASSES_MAX && !interrupted.aborted; pass += 1) {
     const plan = await planFlow(deps, flow)
     warnings = plan.warnings
-    findings.splice(0, findings.length, ...plan.findings)
+    observationFailures.splice(0, observationFailures.length, ...plan.observationFailures)
     const { shards, deferred } = packShards(workOf(plan), flow.budgets)
     for (const partitions of shards) {
       const report = await replicateShard(deps, { flow, partitions, interrupted })
-      findings.push(...report.findings)
+      observationFailures.push(...report.observationFailures)
       for (const failure of report.failures) failures.add(failure)
       merge(reports, report)
     }
@@ -76,7 +76,7 @@ export async function runFlowOnce(
   return {
     name: flow.name,
     partitions: [...reports.values()].sort(byTopicAndPartition),
-    findings,
+    observationFailures,
     warnings,
     failures: [...failures],
   }

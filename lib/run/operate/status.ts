@@ -66,7 +66,7 @@ export async function readFlowStatus(deps: StatusDeps, flow: FlowConfig): Promis
     const view = views.of(each)
     return view.kind === 'unobserved' ? [`${deps.source.name}: ${view.detail}`] : []
   })
-  const found = topics.findings.map(each => `${each.cluster}: ${each.detail}`)
+  const found = topics.observationFailures.map(each => `${each.cluster}: ${each.detail}`)
   const corrupt = partitions.flatMap(({ row }) => (row.kind === 'corrupt' ? [row.detail] : []))
   const unnamed = listed.unnamed.map(unnamedText)
   return {

@@ -26,7 +26,7 @@ import {
 import { findTopics } from '../observe/flow-topics.ts'
 import type { LogView, LogViews } from '../observe/logs.ts'
 import { observedEvent } from '../observe/observed-event.ts'
-import { reportFindings, resolveAnswered, type UnobservedDeps } from '../observe/unobserved.ts'
+import { reportUnobserved, resolveAnswered, type UnobservedDeps } from '../observe/unobserved.ts'
 import { ensureTargetTopics, type StandbyTopicsDeps } from './standby-topics.ts'
 
 export type PlanDeps = UnobservedDeps &
@@ -52,7 +52,7 @@ export type PartitionPlan = TopicPartition & {
 export type Plan = {
   readonly flow: string
   readonly partitions: readonly PartitionPlan[]
-  readonly findings: readonly ObservationFailure[]
+  readonly observationFailures: readonly ObservationFailure[]
   /** Sentences for operators about conditions that are no failures yet. */
   readonly warnings: readonly string[]
 }
@@ -69,19 +69,21 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
   const { sources, targets } = await observeBoth(deps, flow, partitions)
   const context = { flow, sources, targets, nowMs: deps.clock.nowMs() }
   const planned = partitions.map(each => planPartition(context, each))
-  const findings = [
-    ...topics.findings,
-    ...ensured.findings,
+  const observationFailures = [
+    ...topics.observationFailures,
+    ...ensured.observationFailures,
     ...partitions.flatMap(each => [
       ...failureOf(deps.source, sources.of(each)),
       ...failureOf(deps.target, targets.of(onTarget(flow, each))),
     ]),
   ]
-  await reportFindings(deps, flow.name, findings)
+  await reportUnobserved(deps, flow.name, observationFailures)
   const { incidents: open, corrupt } = await deps.incidents.list(flow.name, 'open')
   // Without the source's topics it is not known which topics to observe on the target.
-  const isBlind = findings.some(each => each.topic === null && each.cluster === deps.source.name)
-  if (!isBlind) await resolveAnswered(deps, flow.name, open, findings)
+  const isBlind = observationFailures.some(
+    each => each.topic === null && each.cluster === deps.source.name,
+  )
+  if (!isBlind) await resolveAnswered(deps, flow.name, open, observationFailures)
   sayHalted(deps, planned, open, flow.name)
   for (const { row } of partitions) {
     if (row.kind === 'corrupt') deps.log({ level: 'error', text: row.detail })
@@ -92,7 +94,7 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
   return {
     flow: flow.name,
     partitions: planned,
-    findings,
+    observationFailures,
     warnings: [...topics.warnings, ...ensured.warnings, ...listed.unnamed.map(unnamedText)],
   }
 }

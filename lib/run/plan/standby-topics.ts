@@ -19,7 +19,7 @@ export type StandbyTopicsDeps = {
   readonly log: Log
 }
 
-export type EnsuredTopics = Pick<FoundTopics, 'findings' | 'warnings'>
+export type EnsuredTopics = Pick<FoundTopics, 'observationFailures' | 'warnings'>
 
 type TargetTopic = { readonly name: string; readonly partitions: number }
 
@@ -33,7 +33,7 @@ export async function ensureTargetTopics(
   topics: readonly ExistingTopic[],
 ): Promise<EnsuredTopics> {
   const { target } = deps
-  if (topics.length === 0) return { findings: [], warnings: [] }
+  if (topics.length === 0) return { observationFailures: [], warnings: [] }
   const wanted = topics.map(topic => ({
     name: targetTopicName(flow, topic.name),
     partitions: topic.partitions.length,
@@ -43,13 +43,13 @@ export async function ensureTargetTopics(
     wanted.map(each => each.name),
   )
   if ('kind' in described)
-    return { findings: [{ ...described, cluster: target.name }], warnings: [] }
+    return { observationFailures: [{ ...described, cluster: target.name }], warnings: [] }
   const missing = wanted.filter(each => described.get(each.name)?.kind === 'missing')
   const narrow = wanted.filter(({ name, partitions }) => {
     const existing = described.get(name)
     return existing?.kind === 'exists' && existing.partitions.length < partitions
   })
-  if (missing.length === 0 && narrow.length === 0) return { findings: [], warnings: [] }
+  if (missing.length === 0 && narrow.length === 0) return { observationFailures: [], warnings: [] }
   return changeTopics(deps, missing, narrow)
 }
 
@@ -59,7 +59,7 @@ async function changeTopics(
   missing: readonly TargetTopic[],
   narrow: readonly TargetTopic[],
 ): Promise<EnsuredTopics> {
-  const findings: ObservationFailure[] = []
+  const observationFailures: ObservationFailure[] = []
   const warnings: string[] = []
   const attempt = async (topic: TargetTopic, change: () => Promise<unknown>, done: string) => {
     try {
@@ -70,13 +70,13 @@ async function changeTopics(
       if (!(error instanceof ReplicatorError)) throw error
       const found = findingOf(error, target.name, topic.name)
       if (found === null) warnings.push(`${error.message} ${error.hint}`)
-      else findings.push(found)
+      else observationFailures.push(found)
     }
   }
   const admin = openTargetAdmin()
   for (const topic of missing) await attempt(topic, () => admin.createTopic(topic), 'Created')
   for (const topic of narrow) await attempt(topic, () => admin.widenTopic(topic), 'Widened')
-  return { findings, warnings }
+  return { observationFailures, warnings }
 }
 
 function findingOf(

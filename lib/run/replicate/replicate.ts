@@ -10,7 +10,7 @@ import type { ObservationFailure } from '../../core/partition/observation.ts'
 import type { Predecessor } from '../../core/replicate/hand-over.ts'
 import { byTopicAndPartition } from '../../core/topic-partition.ts'
 import { concurrently } from '../concurrently.ts'
-import { reportFindings, resolveCopied } from '../observe/unobserved.ts'
+import { reportUnobserved, resolveCopied } from '../observe/unobserved.ts'
 import { abandonOnError } from '../partition/partition-effects.ts'
 import {
   failureOf,
@@ -47,7 +47,7 @@ export type ReplicateInput = {
 export type ReplicateReport = {
   readonly partitions: readonly PartitionReport[]
   /** What could not be observed, once per partition it kept from running. */
-  readonly findings: readonly ObservationFailure[]
+  readonly observationFailures: readonly ObservationFailure[]
   /** Leases of other runs that kept a partition from running. */
   readonly heldUntilMs: number | null
   /**
@@ -81,12 +81,17 @@ export async function replicate(
     return 'ended'
   }
   const neverTaken = await runShard(deps, input, { runs, awaited, take })
-  const findings = runs.flatMap(failureOf)
+  const observationFailures = runs.flatMap(failureOf)
   const partitions = [...runs.map(reportOf), ...unleased, ...neverTaken.map(({ held }) => held)]
   const failures = await failuresOf('ending the incidents that are over', () =>
-    resolveCopied(deps, input.flow.name, { partitions, findings }),
+    resolveCopied(deps, input.flow.name, { partitions, observationFailures }),
   )
-  return { partitions: partitions.sort(byTopicAndPartition), findings, heldUntilMs, failures }
+  return {
+    partitions: partitions.sort(byTopicAndPartition),
+    observationFailures,
+    heldUntilMs,
+    failures,
+  }
 }
 
 /** A run that stores its observation failures as incidents: for workers and `run --once`. */
@@ -96,7 +101,7 @@ export async function replicateAndReport(
 ): Promise<ReplicateReport> {
   const report = await replicate(deps, input)
   const failures = await failuresOf('storing what could not be observed', () =>
-    reportFindings(deps, input.flow.name, report.findings),
+    reportUnobserved(deps, input.flow.name, report.observationFailures),
   )
   return { ...report, failures: [...report.failures, ...failures] }
 }

@@ -81,7 +81,7 @@ export async function watchFlow(deps: WatchDeps, flow: FlowConfig): Promise<Flow
   const health = {
     flow: flow.name,
     partitions: watched,
-    unobserved: topics.findings
+    unobserved: topics.observationFailures
       .filter(({ topic }) => (topic === null ? watched.length === 0 : !seen.has(topic)))
       .map(({ cluster, detail }) => `${cluster}: ${detail}`),
     // An incident that cannot be read counts as open.

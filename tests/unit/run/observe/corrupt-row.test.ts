@@ -214,7 +214,7 @@ test('a point that a broker left out makes its partition unobserved for tick and
     ['unobserved', null],
     ['work', 1n],
   ])
-  expect(planned.findings).toMatchObject([
+  expect(planned.observationFailures).toMatchObject([
     { reason: 'unreachable', topic: 'orders', detail: expect.stringMatching(/left orders-1 out/) },
   ])
   expect((await status()).partitions.map(each => each.state)).toEqual([

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { LogLine } from '../../../../lib/core/monitoring/incident-lines.ts'
 import type { ObservationFailure } from '../../../../lib/core/partition/observation.ts'
 import {
-  reportFindings,
+  reportUnobserved,
   resolveAnswered,
   resolveCopied,
 } from '../../../../lib/run/observe/unobserved.ts'
@@ -32,9 +32,15 @@ function setUp() {
   return {
     deps,
     lines,
-    report: (...findings: ObservationFailure[]) => reportFindings(deps, 'flow', findings),
-    answered: async (...findings: ObservationFailure[]) =>
-      resolveAnswered(deps, 'flow', (await incidents.list('flow', 'open')).incidents, findings),
+    report: (...observationFailures: ObservationFailure[]) =>
+      reportUnobserved(deps, 'flow', observationFailures),
+    answered: async (...observationFailures: ObservationFailure[]) =>
+      resolveAnswered(
+        deps,
+        'flow',
+        (await incidents.list('flow', 'open')).incidents,
+        observationFailures,
+      ),
     open: async () => (await incidents.list('flow', 'open')).incidents,
     all: async () => (await incidents.list('flow', 'all')).incidents,
   }
@@ -156,8 +162,8 @@ describe('a permission to read or write that is missing', () => {
 
   test('a denied fetch or produce is over when records of the topic were copied, and only then', async () => {
     const { deps, report, open, all } = setUp()
-    const run = (partitions: PartitionReport[], findings: ObservationFailure[] = []) =>
-      resolveCopied(deps, 'flow', { partitions, findings })
+    const run = (partitions: PartitionReport[], observationFailures: ObservationFailure[] = []) =>
+      resolveCopied(deps, 'flow', { partitions, observationFailures })
     await report(unreadable)
     await run([copied('orders', 0n)])
     await run([copied('payments', 5n)])

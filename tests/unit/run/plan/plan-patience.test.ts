@@ -34,7 +34,7 @@ const refuseListing = (world: World, times: number) => {
 test('a leader that moves during a tick is observed again, and is no incident', async () => {
   const { world, plan, lines } = await tickOver(each => refuseListing(each, 3))
   expect(plan.partitions).toMatchObject([{ kind: 'work', lagRecords: 3n }])
-  expect(plan.findings).toEqual([])
+  expect(plan.observationFailures).toEqual([])
   expect(lines).toEqual([])
   expect(await world.storedIncidents()).toEqual([])
 })
@@ -42,7 +42,7 @@ test('a leader that moves during a tick is observed again, and is no incident', 
 test('a partition without a leader is unobserved after a bounded wait', async () => {
   const { plan, tookMs } = await tickOver(each => refuseListing(each, 1_000))
   expect(plan.partitions).toMatchObject([{ kind: 'unobserved', lagRecords: null }])
-  expect(plan.findings).toMatchObject([{ reason: 'unreachable', topic: 'orders' }])
+  expect(plan.observationFailures).toMatchObject([{ reason: 'unreachable', topic: 'orders' }])
   expect(tookMs).toBeLessThanOrEqual(2_000)
 })
 

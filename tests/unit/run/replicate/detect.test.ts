@@ -482,7 +482,9 @@ describe('a source that cannot be observed', () => {
     const report = await world.run('orders')
 
     expect(report.partitions).toMatchObject([{ outcome: 'unobserved', recordsReplicated: 0n }])
-    expect(report.findings).toMatchObject([{ cluster: 'primary', reason: 'unreachable' }])
+    expect(report.observationFailures).toMatchObject([
+      { cluster: 'primary', reason: 'unreachable' },
+    ])
     expect((await world.checkpoint('orders'))?.state).toEqual(before?.state)
     world.source.control('describeTopics', null)
     expect((await world.run('orders')).partitions).toMatchObject([{ outcome: 'drained' }])
@@ -507,7 +509,7 @@ describe('a source that cannot be observed', () => {
     world.target.control('initProducerId', () => Promise.reject(connectionLost('standby')))
     const report = await world.run('orders')
     expect(report.partitions).toMatchObject([{ outcome: 'unobserved' }])
-    expect(report.findings).toMatchObject([{ cluster: 'standby' }])
+    expect(report.observationFailures).toMatchObject([{ cluster: 'standby' }])
     expect(payloads(world.targetLog('orders'))).toEqual([])
   })
 })
