@@ -58,3 +58,14 @@ test('a cluster that fails slowly is not asked again', async () => {
   expect(plan.partitions).toMatchObject([{ kind: 'unobserved' }])
   expect(asked).toBe(3)
 })
+
+test('a drained partition whose target holds records beyond the checkpoint is work, and not decided about', async () => {
+  const world = createWorld()
+  world.createTopic('orders')
+  writeBatches(world.sourceLog('orders'), 3)
+  await world.run('orders')
+  const deps = { ...world, log: () => undefined, openTargetAdmin: () => expect.unreachable() }
+  expect((await planFlow(deps, world.flow)).partitions).toMatchObject([{ kind: 'idle' }])
+  writeBatches(world.targetLog('orders'), 1)
+  expect((await planFlow(deps, world.flow)).partitions).toMatchObject([{ kind: 'work' }])
+})
