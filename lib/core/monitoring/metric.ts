@@ -90,9 +90,11 @@ export const metrics = {
   HaltedPartitions: watched('partitions that wait for `gapless resume`'),
   UnobservedPartitions: watched('partitions of which something could not be observed'),
   UnnoticedDifferences: watched(
-    'partitions whose logs and checkpoint differ in a way that nobody has dealt with yet',
+    'partitions whose logs and checkpoint differ in a way that no incident records yet',
   ),
-  StalledPartitions: watched('partitions with records to copy that nobody has touched for minutes'),
+  StalledPartitions: watched(
+    'partitions with records to copy whose checkpoint has not been written for minutes',
+  ),
   Heartbeat: {
     unit: 'Count',
     by: ['plan', 'watch'],

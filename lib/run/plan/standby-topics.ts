@@ -68,7 +68,7 @@ async function changeTopics(
       log({ level: 'info', text })
     } catch (error) {
       if (!(error instanceof ReplicatorError)) throw error
-      const found = findingOf(error, target.name, topic.name)
+      const found = failureOf(error, target.name, topic.name)
       if (found === null) warnings.push(`${error.message} ${error.hint}`)
       else observationFailures.push(found)
     }
@@ -79,12 +79,17 @@ async function changeTopics(
   return { observationFailures, warnings }
 }
 
-function findingOf(
+function failureOf(
   error: ReplicatorError,
   cluster: string,
   topic: string,
 ): ObservationFailure | null {
-  const about = { kind: 'unobserved' as const, cluster, topic, detail: error.message }
+  const about = {
+    kind: 'unobserved' as const,
+    cluster,
+    topic,
+    detail: error.message.replace(/\.$/, ''),
+  }
   if (error.code === 'cluster-denied') return { ...about, reason: 'authorization-denied' }
   if (error.code === 'cluster-unreachable') return { ...about, reason: 'unreachable' }
   return null
