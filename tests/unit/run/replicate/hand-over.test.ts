@@ -1,4 +1,4 @@
-// Two workers that follow the same partitions, one after the other, with the clock turned by hand.
+// Two continuous workers with the same partitions, one after the other, on a virtual clock.
 
 import { expect, test } from 'vitest'
 import { handOverWaitMsMax } from '../../../../lib/core/config/defaults.ts'
@@ -12,7 +12,7 @@ import {
 } from '../../../support/worlds/replicate-world.ts'
 
 const RUN_MS = 60_000
-/** The longest time in which nobody copies. */
+/** The longest time between two owners. */
 const GAP_MS_MAX = 1_000
 const RELEASE_MS = 250
 
@@ -40,12 +40,12 @@ function succeed(world: World, { partitions, predecessor }: HandOver): Promise<R
   })
 }
 
-test('a successor goes on within a second of the deadline, with nothing left out or repeated', async () => {
+test('a successor goes on within a second of the deadline, and leaves out or repeats no record', async () => {
   const world = createWorld()
   world.createTopic('orders', 2)
   const first = writeBatches(world.sourceLog('orders', 0), 3)
   const { ended, successors, deadlineMs } = follow(world, [0, 1])
-  // The release comes later than announced: the successor must ask again, and soon.
+  // The lease is released later than announced: the successor must try again soon.
   const { save } = world.checkpoints
   world.checkpoints.save = async input => {
     if (input.lease.kind === 'release') await world.clock.wait(RELEASE_MS)
@@ -70,7 +70,7 @@ test('a successor goes on within a second of the deadline, with nothing left out
   expect(payloads(world.targetLog('orders', 0))).toEqual([...first, ...second])
 })
 
-test('a partition that stopped is not handed over, and the others are', async () => {
+test('a partition that halted is not handed over, and the others are', async () => {
   const world = createWorld()
   world.createTopic('orders', 2)
   const handOvers: HandOver[] = []
@@ -95,7 +95,7 @@ test('a run whose partitions all stopped before its deadline invokes no successo
   expect(handOvers).toEqual([])
 })
 
-test('a successor waits for its predecessor only: the lease of anybody else ends it at once', async () => {
+test('a successor waits only for the lease of its predecessor: the lease of another owner ends it at once', async () => {
   const world = createWorld()
   world.createTopic('orders')
   const running = follow(world, [0])
@@ -113,7 +113,7 @@ test('a successor waits for its predecessor only: the lease of anybody else ends
   await Promise.all(running.successors)
 })
 
-test('a successor whose predecessor never releases gives up after its patience', async () => {
+test('a successor whose predecessor never releases its lease gives up after a bounded wait', async () => {
   const world = createWorld()
   world.createTopic('orders')
   const running = follow(world, [0])
