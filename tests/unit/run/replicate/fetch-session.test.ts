@@ -12,7 +12,7 @@ const PARTITIONS = Array.from({ length: 200 }, (_, partition) => partition)
 const RUN_MS = 20_000
 
 /** Runs all partitions continuously; counts the partitions that each request and response names. */
-async function follow(world: World, atMs: ReadonlyMap<number, () => void>) {
+async function runContinuously(world: World, atMs: ReadonlyMap<number, () => void>) {
   const counts: { asked: number; told: number; errorCode: number }[] = []
   const startedMs = world.clock.nowMs()
   for (const [ms, act] of atMs) void world.clock.wait(ms).then(act)
@@ -35,7 +35,7 @@ test('idle partitions are named in one Fetch request, and later only a partition
   world.createTopic('orders', PARTITIONS.length)
   const write = new Map([[5_000, () => void writeBatches(world.sourceLog('orders', 7), 1)]])
 
-  const { counts, report } = await follow(world, write)
+  const { counts, report } = await runContinuously(world, write)
 
   expect(counts.length).toBeGreaterThan(10)
   const sum = (of: 'asked' | 'told') => counts.reduce((total, each) => total + each[of], 0)
@@ -59,7 +59,7 @@ test('a session that the broker evicted is opened again, without a lost record o
     return serve(...args)
   })
 
-  const { counts, report } = await follow(world, events)
+  const { counts, report } = await runContinuously(world, events)
 
   expect(counts.filter(each => each.errorCode !== 0)).toHaveLength(1)
   expect(counts.filter(each => each.asked === PARTITIONS.length)).toHaveLength(1)

@@ -16,7 +16,7 @@ const RUN_MS = 60_000
 const GAP_MS_MAX = 1_000
 const RELEASE_MS = 250
 
-function follow(world: World, partitions: readonly number[], handOvers: HandOver[] = []) {
+function runContinuously(world: World, partitions: readonly number[], handOvers: HandOver[] = []) {
   const deadlineMs = world.clock.nowMs() + RUN_MS
   const successors: Promise<ReplicateReport>[] = []
   const ended = world.run('orders', {
@@ -44,7 +44,7 @@ test('a successor goes on within a second of the deadline, and leaves out or rep
   const world = createWorld()
   world.createTopic('orders', 2)
   const first = writeBatches(world.sourceLog('orders', 0), 3)
-  const { ended, successors, deadlineMs } = follow(world, [0, 1])
+  const { ended, successors, deadlineMs } = runContinuously(world, [0, 1])
   // The lease is released later than announced: the successor must try again soon.
   const { save } = world.checkpoints
   world.checkpoints.save = async input => {
@@ -75,7 +75,7 @@ test('a partition that halted is not handed over, and the others are', async () 
   world.createTopic('orders', 2)
   const handOvers: HandOver[] = []
   world.sourceLog('orders', 0).write({ recordsCount: 2, lastOffsetDelta: 4 })
-  const { ended, successors } = follow(world, [0, 1], handOvers)
+  const { ended, successors } = runContinuously(world, [0, 1], handOvers)
 
   const report = await ended
   await Promise.all(successors)
@@ -90,7 +90,7 @@ test('a run whose partitions all stopped before its deadline invokes no successo
   world.sourceLog('orders').write({ recordsCount: 2, lastOffsetDelta: 4 })
   const handOvers: HandOver[] = []
 
-  await follow(world, [0], handOvers).ended
+  await runContinuously(world, [0], handOvers).ended
 
   expect(handOvers).toEqual([])
 })
@@ -98,7 +98,7 @@ test('a run whose partitions all stopped before its deadline invokes no successo
 test('a successor waits only for the lease of its predecessor: the lease of another owner ends it at once', async () => {
   const world = createWorld()
   world.createTopic('orders')
-  const running = follow(world, [0])
+  const running = runContinuously(world, [0])
   await world.clock.wait(1)
   const beforeMs = world.clock.nowMs()
 
@@ -116,7 +116,7 @@ test('a successor waits only for the lease of its predecessor: the lease of anot
 test('a successor whose predecessor never releases its lease gives up after a bounded wait', async () => {
   const world = createWorld()
   world.createTopic('orders')
-  const running = follow(world, [0])
+  const running = runContinuously(world, [0])
   await world.clock.wait(1)
   const beforeMs = world.clock.nowMs()
 

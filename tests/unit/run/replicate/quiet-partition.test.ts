@@ -23,7 +23,7 @@ function refuseFetches(world: World, times: number, apartMs: number): () => numb
   return () => refused
 }
 
-function follow(world: World) {
+function runContinuously(world: World) {
   const deadlineMs = world.clock.nowMs() + RUN_MS
   return world.run('orders', { isContinuous: true, deadlineMs })
 }
@@ -33,7 +33,7 @@ test('fetch errors that passed do not add up: a quiet partition is copied until 
   world.createTopic('orders')
   const refused = refuseFetches(world, TROUBLES, 10_000)
 
-  const report = await follow(world)
+  const report = await runContinuously(world)
 
   expect(refused()).toBe(TROUBLES)
   expect(report.partitions).toMatchObject([{ outcome: 'deadline' }])
@@ -44,7 +44,7 @@ test('a fetch error that does not pass fails the partition', async () => {
   world.createTopic('orders')
   const refused = refuseFetches(world, TROUBLES, 0)
 
-  const report = await follow(world)
+  const report = await runContinuously(world)
 
   expect(refused()).toBe(observationAttemptsMax + 1)
   expect(report.partitions).toMatchObject([{ outcome: 'failed' }])
@@ -61,7 +61,7 @@ test('the lease of a quiet partition is renewed when half of it is over, and no 
     return save(input)
   }
 
-  const report = await follow(world)
+  const report = await runContinuously(world)
 
   expect(report.partitions).toMatchObject([{ outcome: 'deadline' }])
   const apart = writtenAtMs.slice(1).map((at, index) => at - (writtenAtMs[index] ?? 0))
@@ -74,7 +74,7 @@ test('a position that moved is stored at the next checkpoint interval, however m
   world.createTopic('orders')
   const { checkpointIntervalMs } = world.flow.budgets
   const atMs = world.clock.nowMs() + 101_000
-  const following = follow(world)
+  const following = runContinuously(world)
   await world.clock.wait(atMs - world.clock.nowMs())
   writeBatches(world.sourceLog('orders'), 1)
   await world.clock.wait(checkpointIntervalMs + world.flow.budgets.fetchWaitMs)
