@@ -1,7 +1,7 @@
-// From a record that is deleted too early to the words that wake somebody: real brokers, the
+// From a record that is deleted too early to the notification of an operator: real brokers, the
 // functions under serverless-offline, and LocalStack for the table, the alarms (deployed by
-// CloudFormation from the same list, with periods of 10 s), the alert topic and a queue that hears
-// it. Between the functions' log and CloudWatch stands what AWS does with it (emf-forwarder.ts).
+// CloudFormation from the same list, with periods of 10 s), the alert topic and a queue that
+// subscribes to it. emf-forwarder.ts forwards the functions' log to CloudWatch as AWS does.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { OfflineFunctions } from '../../localstack/offline.ts'
@@ -23,7 +23,7 @@ import { records } from '../support/kafka/records.ts'
 import { type AlarmedStage, deployAlarms } from '../support/processes/alarmed-stage.ts'
 import { createEmfForwarder, type ForwardedValue } from '../support/processes/emf-forwarder.ts'
 
-/** An alarm is looked at every 10 s, at values of 30. */
+/** An alarm is evaluated every 10 s, over the values of 30 s. */
 const EVENTUALLY_MS_MAX = 120_000
 const flow = 'alarmed'
 const HOUR_S = 3600
@@ -45,14 +45,14 @@ beforeAll(async () => {
     startOfflineWorld(() => aws),
     aws.then(endpoints => deployAlarms(endpoints, 'local')),
   ])
-  // No tick comes on its own: what is forwarded is what the test asked for.
+  // The schedule starts no tick, so that only the test's own invocations are forwarded.
   const params = { alertTopic: stage.topicArn, tickRate: 'rate(1 day)' }
   const functions = await world.startFunctions({ name: flow, params })
   const forward = createEmfForwarder(stage.cloudWatch, functions.logFile)
   watched = { world, stage, functions, forward }
 })
 afterAll(async () => {
-  // Also what was started before a start failed.
+  // Also removes what was started before a start failed.
   await (watched?.world.remove() ?? removeStarted())
 })
 
@@ -61,7 +61,7 @@ test('an alarm tells that retention comes near records that are not replicated, 
   const { world, stage, functions, forward } = watched
   const topic = 'alarmed.near'
   const primary = connectTo(world.primary)
-  // The records are an hour old, of two that they are kept.
+  // The records are one hour old, and retention keeps them for two.
   await createTopic(primary, topic, { configs: { 'retention.ms': String(2 * HOUR_S * 1000) } })
   await produceBatches(primary, { topic, partition: 0 }, [records(0, 50)])
 
@@ -93,13 +93,13 @@ test('a truncation is seen, measured, alarmed and told, with offsets and the com
   await deleteRecords(primary, { topic, partition: 0, offset: 80 })
   await produceBatches(primary, { topic, partition: 0 }, [records(80, 10)])
 
-  // Nobody replicates yet: the auditor sees it all the same.
+  // No run replicates yet, and the watch function measures the lag all the same.
   await functions.invoke('watch')
   const before = await forward()
   expect(latest(before, 'UnnoticedDifferences')).toBe(1)
   expect(latest(before, 'LagRecords')).toBe(10)
   expect(latest(before, 'HaltedPartitions')).toBe(0)
-  // The records are an hour old, of the week that the broker keeps them.
+  // The records are one hour old, and the broker keeps them for a week.
   expect(latest(before, 'LagSeconds')).toBeGreaterThanOrEqual(HOUR_S)
   expect(latest(before, 'LagSeconds')).toBeLessThan(2 * HOUR_S)
   expect(latest(before, 'TruncationHeadroomSeconds')).toBeGreaterThan(WEEK_S - 2 * HOUR_S)
@@ -185,7 +185,7 @@ test('a function that stops raises an alarm of its own', async context => {
 })
 
 /**
- * Waits for words with this subject and these in them, beyond the first `after` that were heard.
+ * Waits for a notification with this subject and text, after the first `after` notifications.
  */
 async function untilTold(
   stage: AlarmedStage,
@@ -203,7 +203,7 @@ async function untilTold(
   })
 }
 
-/** Of all flows together, as the alarms look at it. */
+/** The values of a metric for all flows together, which the alarms evaluate. */
 function valuesOf(sent: readonly ForwardedValue[], name: string): number[] {
   return sent
     .filter(each => each.name === name && Object.keys(each.dimensions).length === 2)

@@ -1,11 +1,11 @@
-// run_challenge.sh as a person runs it: everything from nothing, and nothing left behind.
+// run_challenge.sh as a person runs it: it starts everything, and leaves nothing behind.
 
 import { expect, onTestFinished, test } from 'vitest'
 import { createLocalStage, living, pidsIn } from './local-stage.ts'
 
 /**
- * Beyond everything that the command itself waits for: each of its waits ends after two minutes
- * and names the state that did not come about, which a test that is cut off does not.
+ * Longer than all waits of the command: each of them ends after two minutes and names the state
+ * that was not reached, which a test that times out does not.
  */
 const EVERYTHING_MS_MAX = 900_000
 

@@ -1,6 +1,6 @@
 // `mode: continuous` as the local stage runs it: the real serverless command line with
 // serverless-offline, real brokers, workers that hand over to their successors every few seconds
-// while records keep coming, and a chain of them that is killed, which only the schedule mends.
+// while records are written, and a chain of workers that is killed: the schedule starts the next.
 
 import type { Producer } from 'kafkajs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -24,8 +24,8 @@ const flow = {
   },
 } as const
 /**
- * Half of it goes to following, the last seconds of which are the successor's to start in. No less:
- * serverless-offline ends a worker that has not even loaded its code by then.
+ * A worker copies for half of it, and its successor starts in the last seconds of that half. It
+ * cannot be shorter, or serverless-offline ends a worker that has not loaded its code yet.
  */
 const replicateTimeoutS = '30'
 const topic = 'chained.log'
@@ -33,7 +33,7 @@ const partitions = [0, 1]
 const batchRecords = 5
 const chainedWorkers = 3
 const workersAfterKill = 2
-/** Beyond the minute of the schedule and a lease, and the time of three workers. */
+/** Longer than a minute of the schedule, a lease and three workers. */
 const untilMsMax = 140_000
 const untilPollMs = 20
 
@@ -41,7 +41,7 @@ const untilPollMs = 20
 type Tenure = {
   readonly owner: string
   readonly fence: number
-  /** On whose behalf it wrote, as last seen. */
+  /** The producer with which it wrote, as last observed. */
   producer: string | null
 }
 
@@ -62,25 +62,25 @@ afterAll(async () => {
 
 test('workers hand over to each other without a gap, and after a kill the schedule starts the next chain', async () => {
   await createTopic(connectTo(world.primary), topic, { partitions: partitions.length })
-  // No tick comes to the help of this chain.
+  // The schedule starts no tick that could help this chain.
   const params = { replicateTimeoutS, tickRate: 'rate(1 day)' }
   const first = await world.startFunctions({ ...flow, params })
   const tick = first.invoke('plan')
   await writeUntilWorkers(chainedWorkers, first)
-  // Ended with the first worker, which found nothing to complain about.
+  // The tick ended with its first worker, which succeeded.
   expect(await tick).toMatchObject({ kind: 'succeeded', answer: { flows: [{ shards: 1 }] } })
 
   await first.kill()
   for (const partition of partitions) {
     const chain = tenuresOf(partition)
     expect(new Set(chain.map(each => each.owner)).size).toBe(chain.length)
-    // Nobody else had it in between, and everybody wrote as the same producer: who does not find
-    // the lease released in good order takes over with another epoch.
+    // No other owner came in between, and all wrote with one producer: an owner whose predecessor
+    // did not release the lease recovers the partition and writes with another epoch.
     expect(chain.map(each => each.fence)).toEqual(chain.map((_, index) => index + 1))
     expect(new Set(chain.map(each => each.producer)).size).toBe(1)
   }
 
-  // Nobody invokes this one: its schedule alone does.
+  // The test does not invoke these functions: their schedule does.
   const second = await world.startFunctions({ ...flow, params: { replicateTimeoutS } })
   await writeUntilWorkers(chainedWorkers + workersAfterKill, second)
 
@@ -102,7 +102,7 @@ test('workers hand over to each other without a gap, and after a kill the schedu
   expect(second.isRunning()).toBe(true)
 })
 
-/** Writes, one batch after the other, until each partition has had so many owners. */
+/** Writes one batch after the other until each partition has had so many owners. */
 async function writeUntilWorkers(count: number, functions: OfflineFunctions): Promise<void> {
   const said = async () => {
     return `each partition has had ${count} owners: ${(await readLogTail(functions.logFile)).join('\n')}`

@@ -1,6 +1,6 @@
 // The artefacts of `npm run package` as Lambda would run them: AWS's own runtime interface client
 // loads the bundle, with the variables that the template gives each function, on real brokers and a
-// real table. What the functions then ask of AWS is compared with what their roles allow.
+// real table. The AWS requests of the functions are compared with the permissions of their roles.
 
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
@@ -39,7 +39,7 @@ import { actionsOf, readTemplate, statementsOf, templateName } from '../support/
 type Flow = { readonly name: string } & Record<string, unknown>
 
 const SLOW_MS_MAX = 120_000
-/** The client's native part is compiled once on a machine: 2.5 minutes where others work, too. */
+/** The client's native part is compiled once on a machine: 2.5 minutes on a busy one. */
 const COMPILE_MS_MAX = 900_000
 const table = 'gapless-prod'
 const names = {
@@ -48,12 +48,12 @@ const names = {
   replicate: 'gapless-prod-replicate',
 }
 const roles = { plan: 'PlanRole', watch: 'WatchRole', replicate: 'ReplicateRole' }
-/** In place of the reference to it in the template. */
+/** Replaces the reference to the alert topic in the template. */
 const alertTopic = 'arn:aws:sns:us-east-1:000000000000:gapless-prod-alerts'
 /** An address where no server listens. */
 const nowhere = '127.0.0.1:9'
 
-/** Programs this machine lacks to compile the client's native part: without it all is skipped. */
+/** Programs for compiling the client's native part that are missing here: then all is skipped. */
 let missing: string[] = []
 let directory = ''
 let taskRoot = ''
@@ -200,8 +200,8 @@ test(
 describe('the roles of the template', () => {
   let lambda: ScratchLambda
 
-  // Everything that the functions ask of AWS: work handed out, checkpoints, an incident of each
-  // function stored, one of them told, a successor invoked.
+  // All kinds of AWS requests of the functions: invoking workers, checkpoints, an incident of each
+  // function, a notification, and invoking a successor.
   beforeAll(async () => {
     if (missing.length > 0) return
     const stage = await openStage([
@@ -232,9 +232,9 @@ describe('the roles of the template', () => {
 })
 
 test('an invocation that has not ended in its time is killed, and the next one gets a new process', async () => {
-  const silent = await startSilentServer()
-  writeConfig('image/silent.yml', [{ name: 'silent' }], silent.address)
-  const late = await startLambda({ GAPLESS_CONFIG: 'silent.yml' }, { planTimeoutMs: 1_000 })
+  const hung = await startHungServer()
+  writeConfig('image/hung.yml', [{ name: 'hung' }], hung.address)
+  const late = await startLambda({ GAPLESS_CONFIG: 'hung.yml' }, { planTimeoutMs: 1_000 })
 
   expect(await late.invoke(names.plan, {})).toEqual({ kind: 'timed-out' })
   expect(await late.invoke(names.plan, {})).toEqual({ kind: 'timed-out' })
@@ -279,7 +279,7 @@ async function workersOf(lambda: ScratchLambda, flow: string, count: number): Pr
 
 /**
  * Copies 200 records of the flow's topic, deletes others before they are copied, and lets a tick
- * find it. Answers the ends of both workers.
+ * detect the truncation. Returns the outcomes of both workers.
  */
 async function haltByTruncation(lambda: ScratchLambda, flow: string): Promise<Outcome[]> {
   const topic = `${flow}.log`
@@ -301,7 +301,7 @@ function readStandby(topic: string) {
   return readPartition(connectTo(standby), { topic: `primary.${topic}`, partition: 0 })
 }
 
-/** Functions of its own for a test, with these flows: tests meet neither processes nor logs. */
+/** Starts functions for one test with these flows: tests share neither processes nor logs. */
 async function startStage(flows: readonly Flow[]): Promise<{ lambda: ScratchLambda }> {
   const stage = await openStage(flows)
   onTestFinished(() => stage.lambda.stop())
@@ -343,7 +343,7 @@ function openLambda(
     functions: {
       [names.plan]: settingsOf('PlanLambdaFunction', planTimeoutMs),
       [names.watch]: settingsOf('WatchLambdaFunction', 120_000),
-      // Lambda's 900 s would be a long test of the hand-over.
+      // With Lambda's 900 s the test of the hand-over would be too long.
       [names.replicate]: settingsOf('ReplicateLambdaFunction', 20_000),
     },
   })
@@ -366,8 +366,8 @@ function writeConfig(file: string, flows: readonly Flow[], source = primary.brok
   return path
 }
 
-/** A broker that takes connections and never answers. */
-async function startSilentServer(): Promise<{ address: string }> {
+/** A broker that accepts connections and never answers. */
+async function startHungServer(): Promise<{ address: string }> {
   const sockets = new Set<{ destroy(): void }>()
   const server: Server = createServer(socket => {
     sockets.add(socket)

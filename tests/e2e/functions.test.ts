@@ -19,7 +19,7 @@ import {
 import { readPartition } from '../support/kafka/kafkajs-reader.ts'
 import { type Contents, contentsOf, inChunks, records } from '../support/kafka/records.ts'
 
-/** Beyond a minute, because the schedule may take one, and beyond a lease. */
+/** Longer than a minute, the period of the schedule, and than a lease. */
 const EVENTUALLY_MS_MAX = 150_000
 
 let world: OfflineWorld
@@ -70,16 +70,16 @@ test.concurrent('a partition that halts fails its worker, and nothing else', asy
       /^CRITICAL: Log truncation detected for halting\.cut-0\. Expected offset 50, but got 80\. Gap of 30 messages detected, /,
     ),
   )
-  // A tick that finds a halted partition has done what it can: it does not fail.
+  // A tick with a halted partition does not fail: it has nothing else to do.
   const tick = await functions.invoke('plan')
   expect(tick).toMatchObject({ kind: 'succeeded', answer: { flows: [{ halted: 1, shards: 0 }] } })
-  // Neither does an invocation that makes no sense end the process.
+  // An invocation with an invalid input does not end the process.
   expect(await functions.invoke('replicate', {})).toMatchObject({ kind: 'failed' })
   expect(functions.isRunning()).toBe(true)
 })
 
 test.concurrent('after a kill in the middle of a copy the next process leaves no hole and repeats nothing', async context => {
-  // Small fetches make the copy slow enough to be met in its middle.
+  // Small fetches make the copy slow enough to be killed in its middle.
   const budgets = {
     leaseMs: 5_000,
     requestTimeoutMs: 4_000,
@@ -98,7 +98,7 @@ test.concurrent('after a kill in the middle of a copy the next process leaves no
     () => 'answered',
     (error: Error) => error.message,
   )
-  // Past the first checkpoint that says so: the next process goes on from there, not from 0.
+  // A checkpoint above 0 is stored, so that the next process does not start at 0.
   await eventually('a part is copied', async () => ((await nextSourceOffset(flow)) ?? 0n) > 0n)
   await first.kill()
   expect(await tick).toContain('have died')
@@ -142,8 +142,8 @@ async function start(
 }
 
 /**
- * The reason, once an invocation of `replicate` fails: one that meets a scheduled run finds leases,
- * and does not.
+ * Returns the reason when an invocation of `replicate` fails. One that runs beside a scheduled run
+ * finds the leases held, and does not fail.
  */
 async function untilFailed(functions: OfflineFunctions, shard: unknown): Promise<string> {
   const reasons: string[] = []

@@ -1,5 +1,5 @@
-// The commands of the local stage as a person starts them, on ports and in a folder of their own.
-// Not a test: what the tests beside it share.
+// The commands of the local stage as a person starts them, on their own ports and in their own
+// folder. Not a test: shared by the tests of this folder.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdtempSync } from 'node:fs'
@@ -12,13 +12,13 @@ import { findFreePort } from '../../localstack/processes/ports.ts'
 
 export type LocalStage = Awaited<ReturnType<typeof createLocalStage>>
 
-/** A command that runs; `output` grows meanwhile, both streams together. */
+/** A running command; `output` collects both of its streams. */
 export type RunningCommand = {
   readonly pid: number
   output(): string
   /**
-   * Waits until the output matches. Throws with all of it when the command ends before, or after
-   * three minutes.
+   * Waits until the output matches. Throws an error with the whole output when the command ends
+   * before, or after three minutes.
    */
   says(pattern: RegExp): Promise<RegExpExecArray>
   signal(name: NodeJS.Signals): void
@@ -29,7 +29,7 @@ const projectDirectory = join(import.meta.dirname, '..', '..')
 const saysDeadlineMs = 180_000
 const pollMs = 100
 
-/** A stack that nobody else uses; `remove` stops whatever of it, or with it, still runs. */
+/** A stack for one test file; `remove` stops all of its processes that still run. */
 export async function createLocalStage() {
   const directory = mkdtempSync(join(tmpdir(), 'gapless-stage-'))
   const ports: number[] = []
@@ -40,7 +40,7 @@ export async function createLocalStage() {
   const [primary, standby, aws, lambda] = ports.map(String)
   const env = {
     ...process.env,
-    // What the machine has, or the person who runs the tests has set, must not decide.
+    // The result must not depend on the machine or on the environment of the person.
     GAPLESS_STACK: 'host',
     GAPLESS_AWS: 'dynamodb-local',
     GAPLESS_CONFIG: '',
@@ -66,11 +66,11 @@ export async function createLocalStage() {
   return {
     ports,
     run,
-    /** `npm start` without npm, so that signals reach it alone. */
+    /** `npm start` without npm, so that signals reach only its process. */
     start: (args: readonly string[]) => script(join('localstack', 'start.ts'), args),
     stack: (args: readonly string[]) => script(join('localstack', 'stack.ts'), args),
     async remove(): Promise<void> {
-      // One that a failed test left behind stops what it started by itself.
+      // A command that a failed test left running stops its own processes.
       for (const command of commands) command.signal('SIGTERM')
       await Promise.all(commands.map(command => command.ended))
       await script(join('localstack', 'stack.ts'), ['down']).ended
@@ -79,12 +79,12 @@ export async function createLocalStage() {
   }
 }
 
-/** The process ids that a command said it started: `The primary Kafka: ... (pid 4711)`. */
+/** The process ids in a command's output: `The primary Kafka: ... (pid 4711)`. */
 export function pidsIn(output: string): number[] {
   return [...output.matchAll(/^The .*: .* \(pid (\d+)\)/gm)].map(([, pid]) => Number(pid))
 }
 
-/** Those of them that still run. */
+/** The process ids whose process still runs. */
 export function living(pids: readonly number[]): number[] {
   return pids.filter(pid => identifyProcess(pid) !== undefined)
 }

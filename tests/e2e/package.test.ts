@@ -1,5 +1,5 @@
-// npm run package: what it makes, and what it refuses. (That what it makes runs, entrypoint.test.ts
-// says; what the template holds, template.test.ts.)
+// The artefacts that npm run package makes, and the configurations that it refuses.
+// entrypoint.test.ts runs the artefacts; template.test.ts reads the template.
 
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -45,7 +45,7 @@ test('an image by tag is refused before anything is made', async () => {
 })
 
 test('a configuration that the functions could not use is refused with its line', async () => {
-  // Their environment counts, not this one's.
+  // HOME is set in this process, but not in the environment of the functions.
   const config = writeConfig('variable.yml', { brokers: ['${' + 'HOME}:9092'] })
   await expect(pack({ config })).rejects.toThrow(/^[^\n]*variable\.yml:1: [^\n]*HOME[^\n]*$/)
 })

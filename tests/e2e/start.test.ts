@@ -1,5 +1,5 @@
-// `npm start` as a newcomer uses it: from nothing and back to nothing; on a stack that runs, and is
-// left as it is; ended by Ctrl-C; and when the functions die under it.
+// `npm start` as a newcomer uses it: without a stack, which it starts and stops; on a running
+// stack, which it leaves running; ended by Ctrl-C; and when the functions die.
 
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { isPortOpen } from '../../localstack/processes/ports.ts'
@@ -19,7 +19,7 @@ describe('where nothing runs', () => {
       output: expect.stringMatching(allArrived),
     })
     const pids = pidsIn(command.output())
-    // Two brokers, the table, the functions.
+    // Two brokers, the table and the functions.
     expect(pids).toHaveLength(4)
     expect(living(pids)).toEqual([])
     expect(await Promise.all(stage.ports.map(isPortOpen))).toEqual([false, false, false, false])

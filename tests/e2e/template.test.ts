@@ -1,5 +1,5 @@
-// What would be deployed: the CloudFormation that the real serverless command line makes of
-// serverless.yml, on a machine without credentials and without a network.
+// The CloudFormation template that would be deployed, made from serverless.yml by the real
+// serverless command line on a machine without credentials and without a network.
 
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -22,7 +22,7 @@ let local: Template
 let closed: Template
 
 beforeAll(async () => {
-  // At the same time, as people do it: see the first test.
+  // At the same time, because several people may package at once: see the first test.
   ;[prod, local, closed] = await Promise.all([
     packageStage('prod', { image: exampleImage }),
     packageStage('local'),

@@ -1,5 +1,5 @@
-// The download cache, with a Maven that is a shell script: complete or absent, fetched once,
-// whatever is interrupted or started at the same time.
+// The download cache, with a shell script as Maven: an artefact is complete or absent, and fetched
+// once, even if processes are interrupted or start at the same time.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -19,7 +19,7 @@ import { beforeEach, expect, onTestFinished, test, vi } from 'vitest'
 
 let directory = ''
 let cache = ''
-/** Each run of the pretended Maven adds a line; each waits until `open` exists. */
+/** Each run of the scripted Maven adds a line, and waits until `open` exists. */
 let runs = ''
 let open = ''
 
@@ -94,8 +94,8 @@ async function waitForRuns(count: number): Promise<void> {
 }
 
 /**
- * Puts an `mvn` first on the path that writes one jar in two steps, with the wait for `open`
- * between them.
+ * Puts an `mvn` first on the path that writes one jar in two steps and waits for `open` between
+ * them.
  */
 function installMaven(work?: string): void {
   const script = [
@@ -113,7 +113,7 @@ function installMaven(work?: string): void {
   chmodSync(join(directory, 'bin', 'mvn'), 0o755)
 }
 
-/** Java only, from wherever it is: on many machines Maven is beside it. */
+/** A path with only Java on it, because on many machines Maven is in the same folder. */
 function createPathWithoutMaven(): string {
   const bin = join(directory, 'java-only')
   mkdirSync(bin)

@@ -1,12 +1,12 @@
-// A handful of kills and one zombie on real brokers; tests/soak/chaos.ts does it for as long as one
-// likes.
+// A few kills and one zombie on real brokers; tests/soak/chaos.ts does the same with any number of
+// kills.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { removeStarted } from '../../localstack/scratch/brokers.ts'
 import { runChaos } from '../support/chaos/chaos.ts'
 import { type FlowFixture, startFlowFixture } from '../support/worlds/flow-fixture.ts'
 
-/** On a busy machine; 40 s on a quiet one. */
+/** The bound on a busy machine; a quiet one takes 40 s. */
 const WHOLE_MS_MAX = 400_000
 
 let world: FlowFixture
@@ -24,8 +24,9 @@ test(
   async () => {
     const victims = ['function', 'zombie', 'table', 'target-broker', 'source-broker'] as const
 
-    // Of this seed the zombie sleeps, about to send, until another process copies; the source dies
-    // during a transaction, the standby during a produce, the table during a checkpoint.
+    // With this seed the zombie is frozen right before a Produce until another process copies. The
+    // source is killed during a transaction, the standby during a Produce, the table during a
+    // checkpoint.
     const report = await runChaos(world, { kills: victims.length, seed: 100, victims })
 
     expect(report.struck.map(each => each.kill.victim).sort()).toEqual([...victims].sort())

@@ -1,4 +1,4 @@
-// The command line against real brokers and a real table. What it writes is read back by kafkajs.
+// The command line against real brokers and a real table. kafkajs reads back its records.
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -65,7 +65,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-/** A configuration with one flow, of the topic that has its name. */
+/** Writes a configuration with one flow, whose only topic has the flow's name. */
 async function writeConfig(flow: string): Promise<string> {
   const file = join(folder, `${flow}.yml`)
   await writeFile(
@@ -78,7 +78,7 @@ flows: [{ name: ${flow}, from: primary, to: standby, topics: [${flow}] }]\n`,
 
 const gapless = (...args: string[]) => runGapless(args, { cwd: folder, env })
 
-/** A flow of its own for a test, whose topic has some records: the command line for it. */
+/** The command line for a new flow, whose topic has some records. */
 async function openFlow(flow: string, count: number) {
   const own = { ...env, GAPLESS_CONFIG: await writeConfig(flow) }
   await topics.createTopic({ name: flow, partitions: 1 })
@@ -104,7 +104,7 @@ async function logEnd(topic: string): Promise<number> {
 
 type Event = { key: string; value: string; timestamp: string }
 
-/** One list per partition, in the partition's order. */
+/** Returns one list of events per partition, in the order of its log. */
 async function readBack(topic: string, partitions: number): Promise<Event[][]> {
   const client = createKafkaJs({ brokers: [primary.brokers], tls: false }, 'test')
   const read: Event[][] = []
@@ -277,10 +277,10 @@ describe('gapless run, status, incidents and resume', () => {
     expect(first).toMatchObject({ recordsReplicated: '100' })
     expect(partitionOf(first)).toMatchObject({ outcome: 'drained', nextSourceOffset: '100' })
 
-    // Two batches: the first one will be deleted, whole.
+    // Two batches, of which the first one is deleted completely.
     await gapless(...produce('halting', '--count', '20', '--rate', '0'))
     await gapless(...produce('halting', '--count', '30', '--rate', '0'))
-    // kafkajs deletes only from topics whose leaders it has looked up before.
+    // kafkajs deletes records only from topics whose leaders it knows.
     expect(await logEnd('halting')).toBe(150)
     await admin.deleteTopicRecords({
       topic: 'halting',
@@ -380,7 +380,7 @@ describe('gapless run, status, incidents and resume', () => {
   })
 
   test('a source that does not answer is unknown, never healthy, and exit code 1', async () => {
-    const gapless = await openFlow('silent', 10)
+    const gapless = await openFlow('unanswered', 10)
     await json(gapless('run', '--once', '--json'), 0)
     await primary.stop()
     onTestFinished(() => primary.restart())
@@ -390,7 +390,7 @@ describe('gapless run, status, incidents and resume', () => {
     const { code, stdout, stderr } = await gapless('topics')
     expect(code).toBe(1)
     expect(stdout).toContain('primary: unknown')
-    expect(stdout).toContain('primary.silent')
+    expect(stdout).toContain('primary.unanswered')
     expect(stderr).toMatch(/^error: Cluster primary: .*ECONNREFUSED.*\n$/)
   })
 })

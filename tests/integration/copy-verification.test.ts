@@ -1,5 +1,5 @@
-// The judge of measured copies (bench/compare/records/verify.ts) against a real broker: a copy that
-// is right passes, and each way to be wrong is seen and named.
+// The verification of measured copies (bench/compare/records/verify.ts) against a real broker: a
+// correct copy passes, and each kind of fault is detected and named.
 
 import type { Message } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
@@ -12,7 +12,7 @@ const READS_MS_MAX = 60_000
 const PARTITIONS = 2
 const RECORDS = 50
 
-// Not older than a topic's retention.
+// Recent, so that retention does not delete the records.
 const firstMs = Date.now()
 
 const right: readonly Message[] = Array.from({ length: RECORDS }, (_, index) => ({

@@ -1,6 +1,6 @@
-// Runs that end without warning, at every kind of moment: the next one waits until the lease is
-// over, says so, fences them, and goes on behind the last record that arrived: every record once. A
-// run that was only frozen writes nothing when it wakes.
+// Runs that are killed at every kind of moment. The next run waits until the lease expires, logs
+// the wait, fences the dead owner, and goes on behind its last record, so that every record arrives
+// once. A run that was only frozen writes nothing when it wakes.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { removeStarted } from '../../localstack/scratch/brokers.ts'
@@ -33,7 +33,7 @@ const overrides = { budgets: { ...smallBudgets, ...shortLeases, checkpointInterv
 const waits = expect.stringMatching(/^Waiting \d+ s for the lease of another run to end /)
 const takesOver = expect.stringMatching(/^Recovering .*-0 after an unreleased lease/)
 
-// At once, because every one of them waits for a lease.
+// Concurrently, because each of them waits for a lease to expire.
 test.concurrent.each([
   { moment: 'lease-taken', nth: 1, produced: all },
   { moment: 'produce-sent', nth: 1, produced: all },
@@ -55,7 +55,7 @@ test.concurrent.each([
 
   expect(outcomesOf(next)).toEqual(['drained'])
   expect(textsOf(next)[0]).toEqual(waits)
-  // Before the first observation is stored there is no position that anything could lie beyond.
+  // Before the first observation is stored there is no position, so nothing is recovered.
   if (when.moment !== 'lease-taken') expect(textsOf(next)).toContainEqual(takesOver)
   expect(next.incidents).toEqual([])
   expect(await world.readStandby(topic)).toEqual(produced)
@@ -97,8 +97,8 @@ test.concurrent('killed between an incident and the position beyond it, the inci
   ])
 })
 
-// The second one passed its last look at the lease before it was frozen: only the broker can refuse
-// what it then sends.
+// In the second case the run passed its last check of the lease before it was frozen: only the
+// broker can refuse its batch.
 test.concurrent.each(['produce-applied', 'produce-begun'] as const)(
   'a run that was frozen at %s, and overtaken, writes neither records nor checkpoints when it wakes',
   async moment => {

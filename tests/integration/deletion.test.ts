@@ -1,5 +1,5 @@
-// Topics of the primary that are deleted and not recreated: said once as an incident, the standby
-// keeps what it has, and replication goes on by itself when the topic returns.
+// Topics of the primary that are deleted and not recreated: each is one incident, the standby keeps
+// its records, and replication goes on by itself when the topic returns.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { removeStarted } from '../../localstack/scratch/brokers.ts'
@@ -131,8 +131,7 @@ test('a halted topic that is deleted and returns stays halted: only an operator 
   await world.resume(flow, 'halted-then-gone', 0)
   const resumed = await world.run(flow)
 
-  // The truncation keeps what it says of the old log; what else that one held is lost with its
-  // reset.
+  // The truncation keeps its range of the old log; the reset counts the other lost records of it.
   expect(
     resumed.incidents.map(({ kind, resolution, expectedOffset, foundOffset, lostRecordsMax }) => {
       return [kind, resolution, expectedOffset, foundOffset, lostRecordsMax]

@@ -1,6 +1,6 @@
-// Permissions that the replicator lacks, on either cluster, before a run and during one: an
-// incident of the topic for as long as it lasts, never a deletion, and no trouble for the other
-// topics.
+// Permissions that the replicator lacks, on either cluster, before a run and during one: the topic
+// has an open incident until they are granted, which is never a deletion, and other topics are
+// copied.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { removeStarted } from '../../localstack/scratch/brokers.ts'
@@ -117,7 +117,7 @@ test.each([
 )
 
 test.each([
-  // Either of the two permissions would do.
+  // One of the two permissions is enough.
   { topic: 'uncreatable', resources: [theCluster, 'primary.uncreatable'], operation: 'CREATE' },
   { topic: 'not-to-be-seen', resources: ['primary.not-to-be-seen'], operation: 'DESCRIBE' },
 ] as const)('a standby topic that may not be created or seen is denied: $operation', async row => {
@@ -150,7 +150,7 @@ test.each([
   expect(await world.readStandby(topic)).toEqual(all)
 })
 
-// Kafka asks for WRITE to be assigned a producer id, and for DESCRIBE to be told who assigns it.
+// Kafka requires WRITE for InitProducerId and DESCRIBE for FindCoordinator of a transactional id.
 test.concurrent.each(['WRITE', 'DESCRIBE'] as const)(
   'transactional ids that are denied (%s) cost a wait and no record, and are used again when granted',
   async operation => {
@@ -196,7 +196,7 @@ test.concurrent.each(['WRITE', 'DESCRIBE'] as const)(
       expect(outcomesOf(result)).toEqual(['drained'])
       expect(result.incidents).toEqual([])
     }
-    // The same producer id under a higher epoch: whoever wrote before is fenced by it.
+    // The same producer id with a higher epoch fences the previous owner.
     const after = await producer()
     expect(before).toMatchObject({ fencing: 'transactional-id' })
     expect(after).toMatchObject({ fencing: 'transactional-id', producerId: before?.producerId })
@@ -210,7 +210,7 @@ test('topic configs that may not be read hide from the watch only when retention
   const topic = 'secretive'
   await world.createTopic(topic, { configs: { 'retention.ms': '86400000' } })
   const flow = world.flow([topic])
-  // An hour old, of a day that they are kept.
+  // The records are one hour old, and retention keeps them for a day.
   await world.produce(topic, all)
   const [seen] = (await world.watch(flow)).partitions
   expect(seen).toMatchObject({ unobserved: [], lagRecords: 200n })

@@ -1,6 +1,6 @@
 // Unclean leader elections on a cluster of three brokers (the first one is the controller), one
-// after the other: two replicas take turns at leading, neither ever hears of what the other wrote.
-// And everything that is no divergence, under load. The standby is compared record by record.
+// after the other: two replicas lead in turns, and neither replicates the records of the other. And
+// changes under load that are no divergence. The standby is compared record by record.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { kafkajs } from '../../cli/kafkajs/load-kafkajs.ts'
@@ -31,7 +31,7 @@ function broker(nodeId: number) {
   return found
 }
 
-/** Again and again while kafkajs turns to a broker that restarts, and gives up at once. */
+/** Repeats `work`, because kafkajs gives up at once when a broker restarts. */
 async function patiently<T>(what: string, work: () => Promise<T>): Promise<T> {
   const done: T[] = []
   await until(what, async () => {
@@ -77,7 +77,7 @@ type Topic = (typeof topics)[number]
 const common = records(0, 60)
 const onTwo = records(60, 40)
 
-/** The leader dies, and the only replica that is left, and missed everything since, leads. */
+/** Kills the leader, so that the only replica left, which missed its records, leads. */
 async function elect(nodeId: 2 | 3): Promise<void> {
   await broker(nodeId === 2 ? 3 : 2).kill()
   await broker(nodeId).restart()
@@ -112,7 +112,7 @@ test('however often an unclean election hides another one, each diverging offset
   for (const flow of [each, halted, between])
     expect(outcomesOf(await world.run(flow))).toEqual(['drained'])
 
-  // The first one happens under a run, when it has copied more than broker 3 has.
+  // The first election happens during a run that has copied more records than broker 3 has.
   const torn = await world.run(during, {
     faults: [{ on: 'source', before: 'fetch', nth: 1, fromOffset: 80n, perform: () => elect(3) }],
   })
@@ -165,13 +165,14 @@ test('however often an unclean election hides another one, each diverging offset
   expect(first.incidents).toMatchObject([parted(100n, [60, 100])])
   expect(stopped.incidents).toMatchObject([{ ...parted(100n, [60, 100]), resolution: 'open' }])
   expect(outcomesOf(stopped)).toEqual(['halted'])
-  // Broker 2 comes back with offsets beyond our position, all of an epoch that we know.
+  // Broker 2 returns with offsets beyond the position, all of an epoch in the checkpoint.
   const newest = (result: typeof second, found: FlowConfig) => {
     expect(result.incidents.every(incident => incident.flow === found.name)).toBe(true)
     return result.incidents.toSorted((left, right) => left.detectedAtMs - right.detectedAtMs).at(-1)
   }
   expect(newest(second, each)).toMatchObject({ expectedOffset: 90n, foundOffset: 60n })
-  // Broker 3's newest epoch before ours ends at 90, but its records from 60 on are not ours.
+  // Broker 3's newest epoch before the last copied one ends at 90, but its records from 60 on were
+  // not copied.
   expect(newest(third, each)).toMatchObject({ expectedOffset: 130n, foundOffset: 60n })
   expect(third.incidents).toHaveLength(3)
   expect(late.incidents).toMatchObject([parted(100n, [60, 100])])
@@ -212,10 +213,11 @@ test('leaders that move, replicas that are reassigned and brokers that restart u
   let written = 0
   let isOver = false
   const load = async () => {
-    // Ends with the changes below.
+    // The writing ends when the changes below are done.
     while (!isOver) {
       const batch = records(written, 40)
-      // What was written before it failed is written again: it is the primary that counts.
+      // Records written before a failure are written again: the standby is compared with the
+      // primary.
       await patiently(`${topic} is written`, () => world.produceInBatches(topic, batch))
       written += batch.length
     }

@@ -1,6 +1,6 @@
-// What happens to every healthy log and must raise nothing: compaction, transactions and their
-// markers, aborted data, empty topics, brokers that restart, topics that grow partitions. Changes
-// of leaders: leadership.test.ts.
+// Events of every healthy log that must raise no incident: compaction, transactions and their
+// markers, aborted data, empty topics, brokers that restart, topics that get more partitions. For
+// changes of leaders see leadership.test.ts.
 
 import type { Transaction } from 'kafkajs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -27,7 +27,7 @@ afterAll(async () => {
 
 const all = records(0, 200)
 
-// A segment holds ten records, one timestamp each; only closed segments are compacted.
+// A segment holds ten records with distinct timestamps; only closed segments are compacted.
 const compacted = {
   'cleanup.policy': 'compact',
   'segment.ms': '9',
@@ -36,8 +36,7 @@ const compacted = {
 }
 
 /**
- * Records of which every tenth has the same key: the later ones make compaction delete the
- * earlier ones.
+ * Records of which every tenth has the same key, so that compaction deletes the earlier ones.
  */
 const keyed = (first: number, count: number) =>
   records(first, count).map(each => ({ ...each, key: `key-${Number(each.headers.sequence) % 10}` }))
@@ -61,7 +60,7 @@ test('compaction that deletes whole batches, also at the position, is no truncat
   const standby = await world.readStandby('compacted')
   const earlier = standby.filter(each => Number(each.headers.sequence) < 40)
   const later = standby.filter(each => Number(each.headers.sequence) >= 40)
-  // The first run may have seen some of the first records compacted away already.
+  // Compaction may have removed some of the first records before the first run.
   expect(keyed(0, 40)).toEqual(expect.arrayContaining(earlier))
   expect(later).toEqual(await world.readPrimary('compacted'))
   expect(later.slice(-10)).toEqual(keyed(70, 10))
@@ -71,7 +70,7 @@ test('compaction inside a batch is no incident either: its records are copied wi
   await world.createTopic('holed', { configs: compacted })
   const flow = world.flow(['holed'])
   await world.produceInBatches('holed', keyed(0, 10), { size: 10 })
-  // Keys 0 to 4 again: half of the first batch is superseded.
+  // Keys 0 to 4 again, which supersede half of the first batch.
   await world.produceInBatches('holed', keyed(20, 5), { size: 1 })
   await world.produceInBatches('holed', records(110, 20, 'other'), { size: 10 })
   await until('the first batch has holes', async () => {
@@ -86,7 +85,7 @@ test('compaction inside a batch is no incident either: its records are copied wi
   expect(await world.readStandby('holed')).toEqual(await world.readPrimary('holed'))
 })
 
-/** Sends in several batches, so that a fetch may end inside the transaction. */
+/** Sends several batches, so that a fetch may end inside the transaction. */
 async function send(transaction: Transaction, topic: string, contents: readonly Contents[]) {
   for (const messages of inChunks(contents, 5)) await transaction.send({ topic, messages })
 }

@@ -1,5 +1,5 @@
-// Incremental fetch sessions against a real broker: what it remembers, what it leaves out, and what
-// it answers to a session it does not know.
+// Incremental fetch sessions (KIP-227) against a real broker: the partitions that it remembers, the
+// partitions that it leaves out, and its answer to an unknown session.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Cluster, openCluster } from '../../lib/io/cluster/cluster.ts'
@@ -43,7 +43,7 @@ const limits = {
   isolationLevel: 'read-committed',
 } as const
 
-/** Asks for the first `count` partitions from offset 0 on, but for those named. */
+/** Requests the first `count` partitions from offset 0, or from the offset in `offsets`. */
 function topicsFrom(count: number, offsets: ReadonlyMap<number, bigint> = new Map()) {
   const partitions = Array.from({ length: count }, (_, partition) => ({
     partition,
@@ -70,7 +70,7 @@ test('in a fetch session a broker answers every partition once, then only those 
   expect(await fetch(PARTITIONS)).toEqual({ named: 0, told: [7] })
   expect((await fetch(PARTITIONS, new Map([[7, 3n]]))).named).toBe(1)
   expect(await fetch(PARTITIONS, new Map([[7, 3n]]))).toEqual({ named: 0, told: [] })
-  // Partition 7 is forgotten, and what comes to it is told to nobody.
+  // Partition 7 is forgotten, and its new records are in no response.
   await fetch(5)
   await produceBatches(source, { topic, partition: 7 }, [records(3, 3)])
   expect(await fetch(5)).toEqual({ named: 0, told: [] })
@@ -86,7 +86,7 @@ test('a fetch session that the broker does not know, or whose epoch is wrong, is
   session.answered(await cluster.fetch(leaderId, { ...limits, ...opening }))
   const lost = session.next(topicsFrom(3))
   await cluster.fetch(leaderId, { ...limits, ...lost })
-  // The same request again: the broker is one ahead.
+  // The same request again: the session epoch of the broker is one ahead.
   const again = await cluster.fetch(leaderId, { ...limits, ...lost })
   expect(errorName(again.errorCode)).toBe('INVALID_FETCH_SESSION_EPOCH')
   expect(session.answered(again)).toBe('start-again')

@@ -1,5 +1,5 @@
-// A bootstrap address that accepts connections and never answers, listed first: a broker whose
-// process is frozen, or a load balancer without a healthy broker behind it.
+// A bootstrap address, listed first, that accepts connections and never answers: a broker whose
+// process is frozen, or a load balancer without a healthy broker.
 
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'

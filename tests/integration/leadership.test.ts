@@ -1,6 +1,6 @@
-// Partitions of the primary that change their leader, on a cluster of three brokers (the first
-// one is the controller). An orderly change costs nothing and raises nothing; an unclean election
-// is the divergence that it is.
+// Partitions of the primary that change their leader, on a cluster of three brokers (the first one
+// is the controller). An orderly change loses no record and raises no incident; an unclean election
+// is a divergence.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { until } from '../../localstack/processes/until.ts'
@@ -94,7 +94,7 @@ test.each([
   expect(outcomesOf(next)).toEqual(['drained'])
   expect(next.incidents).toEqual([])
   expect(await world.readStandby(topic)).toEqual([...all, ...records(200, 10)])
-  // Without both of its replicas in sync it would be without a leader in the tests below.
+  // Unless both of its replicas are in sync, the topic has no leader in the tests below.
   await world.deleteTopic(topic)
 })
 
@@ -115,7 +115,7 @@ test('an unclean election is a divergence, whether or not the new log has outgro
     await isLedBy(topic, 2)
     await world.produce(topic, all.slice(0, 100))
   }
-  // Broker 3 misses 50 records, and is the only one left to lead.
+  // Broker 3 misses 50 records, and is the only replica left to lead.
   await broker(3).stop()
   for (const topic of topics) {
     await hasInSync(topic, [2])
@@ -168,7 +168,7 @@ test('an unclean election is a divergence, whether or not the new log has outgro
   expect(await world.readStandby('diverged-longer')).toEqual([...all.slice(0, 150), ...fresh])
 })
 
-// Last: kafkajs can do little on a cluster in which any of the topics has no leader.
+// This test is the last one, because many kafkajs calls fail while a topic has no leader.
 test('a partition without a leader is unobserved until it has one; the others go on', async () => {
   await world.createTopic('half-led', { replicas: [[2], [1]] })
   const flow = world.flow(['half-led'])
@@ -176,7 +176,7 @@ test('a partition without a leader is unobserved until it has one; the others go
   await world.run(flow)
   for (const partition of [0, 1]) await world.produce('half-led', all.slice(50), partition)
   await broker(2).kill()
-  // Nobody, until the controller has noticed, is still broker 2.
+  // The metadata names broker 2 until the controller has noticed its end.
   await until('half-led-0 has no leader', async () => {
     const status = await world.status(flow)
     return status.unobserved.some(text => text.includes('half-led-0 has no leader'))

@@ -1,5 +1,5 @@
-// A checkpoint table that was deleted and created empty, and a standby that something else has
-// filled: noticed before anything is copied, and repaired from what the standby holds.
+// A checkpoint table that was deleted and created empty, and a standby that another application has
+// filled: detected before a record is copied, and repaired from the records of the standby.
 
 import { DeleteTableCommand } from '@aws-sdk/client-dynamodb'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -48,19 +48,19 @@ test('a table that was lost is noticed, nothing is replicated twice, and resume 
   const before = await readAll()
   await loseTable()
   await produce(150, 300, [0, 1])
-  // What retention has taken since, on the one side and on the other.
+  // Deletes records from both sides, as retention would.
   await world.deleteRecords('lost', 45, 1)
 
   const first = await world.run(flow)
   const second = await world.run(flow)
 
   for (const result of [first, second]) {
-    // The third one was never written to: it starts as a new one does.
+    // The third partition has no record, so it starts as a new partition.
     expect(outcomesOf(result)).toEqual(['halted', 'halted', 'drained'])
     expect(textsOf(result)).toContainEqual(expect.stringContaining('gapless resume lost:0'))
   }
   expect(await readAll()).toEqual(before)
-  // Partitions are looked at side by side: whose incident is stored first is not said.
+  // Partitions are observed concurrently, so the order of their incidents is not fixed.
   const place = ({ partition }: { readonly partition: number | null }) => partition ?? -1
   const found = second.incidents.toSorted((left, right) => place(left) - place(right))
   expect(found).toMatchObject([
@@ -93,7 +93,7 @@ test('a standby that another replicator has filled halts, and is gone on with wh
   const last = await world.run(flow)
 
   expect(outcomesOf(found)).toEqual(['halted'])
-  // In the middle of a batch of the source.
+  // The offset is in the middle of a batch of the source.
   expect([position.nextSourceOffset, skippedOffsets]).toEqual([123n, 0n])
   expect(outcomesOf(last)).toEqual(['drained'])
   expect(await world.readStandby('mirrored')).toEqual(all)

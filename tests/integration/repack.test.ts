@@ -1,7 +1,7 @@
-// Batches that cannot be passed on byte for byte, as real brokers make them: holes of the log
-// cleaner, a log start in the middle of a batch, timestamps of the broker. What a consumer of the
-// standby sees is what a consumer of the source sees. Formats before v2 are not here: no broker of
-// today takes them any more.
+// Batches of real brokers that cannot be forwarded byte for byte: with holes of the log cleaner,
+// with a log start in their middle, with LogAppendTime. A consumer of the standby sees the records
+// that a consumer of the source sees. Formats before v2 are not tested here, because no current
+// broker accepts them.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { until } from '../../localstack/processes/until.ts'
@@ -29,7 +29,7 @@ afterAll(async () => {
 type Codec = keyof typeof codecTypes
 const codecs = Object.keys(codecTypes) as Codec[]
 
-/** Each of `batches` as one record batch, compressed with `codec`. */
+/** Produces each of `batches` as one record batch, compressed with `codec`. */
 async function produceAs(codec: Codec, topic: string, batches: readonly (readonly Contents[])[]) {
   const producer = world.primaryKafka.producer()
   await producer.connect()
@@ -42,7 +42,7 @@ async function produceAs(codec: Codec, topic: string, batches: readonly (readonl
   }
 }
 
-/** What is on the standby, after a run that noticed nothing and a second one without work. */
+/** The records on the standby, after a run without an incident and a second one without work. */
 async function copied(topic: string, result: RunResult, flow: ReturnType<FlowFixture['flow']>) {
   expect(outcomesOf(result)).toEqual(['drained'])
   expect(result.incidents).toEqual([])
@@ -69,7 +69,7 @@ test.each(codecs)(
     await world.createTopic(topic, { configs: compacted })
     const flow = world.flow([topic])
     await produceAs(codec, topic, [keyed(0, 40)])
-    // Every other key again: half of the first batch is superseded, and none of its neighbours.
+    // Every other key again, which supersedes half of the first batch and none of its neighbours.
     const every = keyed(40, 40).filter((_, index) => index % 2 === 0)
     await produceAs(codec, topic, [every, records(120, 20, 'other'), records(150, 20, 'other')])
     await until('the first batch has holes', async () => {
@@ -123,8 +123,8 @@ test('a batch of many megabytes is rewritten like a small one', async () => {
   const topic = 'large-stamped'
   await world.createTopic(topic, { configs: { 'message.timestamp.type': 'LogAppendTime' } })
   const flow = world.flow([topic])
-  // Compresses well, so that a batch of a few hundred kilobytes holds several of every codec's
-  // blocks.
+  // The values compress well, so that a batch of a few hundred kilobytes has several blocks of
+  // every codec.
   const large = records(0, 60).map(each => ({ ...each, value: `${each.value}`.repeat(1500) }))
   for (const codec of ['gzip', 'snappy', 'lz4', 'zstd'] as const) {
     await produceAs(codec, topic, [large])

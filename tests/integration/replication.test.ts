@@ -1,5 +1,5 @@
-// The normal case on real brokers: every record of the primary is on the standby
-// once, in order and unchanged.
+// The normal case on real brokers: every record of the primary is on the standby once, in order and
+// unchanged.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { removeStarted } from '../../localstack/scratch/brokers.ts'
@@ -23,8 +23,8 @@ const events = (from: number, count: number) =>
     key: `key-${from + index}`,
     value: JSON.stringify({ sequence: from + index }),
     headers: { origin: 'primary', sequence: String(from + index) },
-    // Recent, or retention would take them at once; not now, so that a copy with another time
-    // shows.
+    // Recent, or retention would delete the records at once; not now, so that a new timestamp is
+    // noticed.
     timestamp: String(startedMs - 3_600_000 + from + index),
   }))
 

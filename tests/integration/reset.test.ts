@@ -1,6 +1,6 @@
-// Topics of the primary that are deleted and recreated, between two runs and during one. Told by
-// the topic id, whatever the offsets of the new topic say; all of the new topic is copied behind
-// what the standby has of the old one.
+// Topics of the primary that are deleted and recreated, between two runs and during one. The topic
+// id tells a recreation, whatever the offsets of the new topic are; all of its records are copied
+// behind the records of the old topic.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { removeStarted } from '../../localstack/scratch/brokers.ts'
@@ -35,7 +35,7 @@ async function topicIdOf(topic: string): Promise<string> {
   return partition?.topicId ?? 'unknown'
 }
 
-/** The first words of the sentences about a reset, in the order in which they were said. */
+/** The first words of the log lines about a reset, in their order. */
 function resetLines(result: RunResult): string[] {
   return textsOf(result).flatMap(text => /^(?:\w+ ){2,6}for [\w.-]+-\d+(?=\.)/.exec(text) ?? [])
 }
@@ -51,7 +51,7 @@ test.each([
   { topic: 'as-large', produced: 100, deletedTo: 0 },
   { topic: 'outgrown', produced: 250, deletedTo: 0 },
   { topic: 'start-below', produced: 250, deletedTo: 40 },
-  // Looks exactly like a truncation of the old topic, but for the topic id.
+  // Only the topic id distinguishes this case from a truncation of the old topic.
   { topic: 'start-above', produced: 250, deletedTo: 170 },
   { topic: 'still-empty', produced: 0, deletedTo: 0 },
 ])('a recreated topic is copied from its own beginning: $topic', async row => {

@@ -1,5 +1,5 @@
-// References to secrets against LocalStack, whose Secrets Manager and Parameter Store nobody here
-// wrote: names, ARNs, JSON keys, encrypted parameters, and what does not exist.
+// References to secrets against LocalStack's Secrets Manager and Parameter Store: names, ARNs, JSON
+// keys, encrypted parameters, and references to secrets that do not exist.
 
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'

@@ -1,6 +1,6 @@
-// Clusters with TLS, SASL and ACLs, as real brokers have them: what a replicator with exactly the
-// permissions of docs/SECURITY.md does, and what it says when one of them is missing. No failure
-// may look like health, and none may show a secret.
+// Real clusters with TLS, SASL and ACLs: a replicator with exactly the permissions of
+// docs/SECURITY.md replicates, and names a missing one. No failure may look healthy, and none may
+// show a secret.
 
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -92,7 +92,7 @@ const good: Access = { at: 'SECURE', tls, sasl: scram }
 
 let flows = 0
 
-/** A flow of one topic between the clusters, each accessed in its way. */
+/** A flow of one topic between the clusters, each with its own access. */
 function configured(topic: string, access: { primary?: Access; standby?: Access } = {}) {
   flows += 1
   const clusterOf = (cluster: SecureCluster, { at, ...security }: Access) => ({
@@ -112,7 +112,7 @@ function configured(topic: string, access: { primary?: Access; standby?: Access 
   return { config: parsed.config, flow }
 }
 
-/** One run and the status after it: everything that anybody is told. */
+/** One run and the status after it, with all texts of both. */
 async function run({
   config,
   flow,
@@ -166,7 +166,7 @@ describe('a flow replicates with the permissions of docs/SECURITY.md', () => {
 })
 
 describe('sessions that the broker limits', () => {
-  /** Connections opened to these brokers, in all: of whoever goes through their listeners. */
+  /** Counts all connections to these brokers, of any client, on their listeners. */
   const countConnections = (brokers: readonly string[]) => {
     const ports = brokers.map(each => Number(each.split(':').at(-1)))
     let opened = 0
@@ -221,7 +221,7 @@ describe('sessions that the broker limits', () => {
         isContinuous: true,
         interrupted: interruption.signal,
       })
-      // Four connections at first: control and data of both clusters.
+      // Four connections at first: one for control and one for data, to each cluster.
       await until('connections were replaced', async () => {
         const batch = records(sent.length, 10)
         await produceBatches(primary.kafka, { topic, partition: 0 }, [batch])
@@ -270,8 +270,8 @@ const openStandby = ({ clusters }: ReturnType<typeof configured>['config']) => {
 
 type Told = Awaited<ReturnType<typeof run>>
 
-/** Not healthy in any of the ways in which anybody could look at it, and no secret in any. */
-function expectSilence({ report, status, told }: Told, outcome: 'unobserved' | 'none') {
+/** Report, status and texts neither look healthy nor show a secret. */
+function expectUnhealthy({ report, status, told }: Told, outcome: 'unobserved' | 'none') {
   const outcomes = report.partitions.map(each => each.outcome)
   expect(outcomes).toEqual(outcome === 'none' ? [] : [outcome])
   expect(status.partitions.every(each => each.lagRecords === null)).toBe(true)
@@ -289,7 +289,7 @@ describe('a connection that is refused ends in one clear line, never as healthy:
   const elsewhere = createAuthority('somebody else')
   const refused = (mechanism: string, principal = ' as User:gapless') =>
     `SASL ${mechanism}${principal} was refused: `
-  /** What creating a standby topic says of the same access. */
+  /** Creates a standby topic with the same access. */
   const createStandbyTopicOf = async (access: Access) => {
     const { config } = configured('open-to-some', { standby: access })
     const cluster = openStandby(config)
@@ -374,7 +374,7 @@ describe('a connection that is refused ends in one clear line, never as healthy:
 
     const result = await run({ config, flow })
 
-    expectSilence(result, 'none')
+    expectUnhealthy(result, 'none')
     const start = reason === 'unreachable' ? 'Unreachable' : 'Not authorized'
     expect(result.lines).toEqual([
       expect.stringMatching(new RegExp(`^${start}: cluster primary, `)),
@@ -423,7 +423,7 @@ describe('secrets by reference', () => {
   }
   const fromAws: Access = { at: 'SECURE', tls: { ca: { ssm: '/kafka/ca' } }, sasl: referred }
 
-  /** The command line with a configuration of references: what a person sees of everything. */
+  /** The output of the command line with a configuration of references. */
   async function gapless(access: Access, ...args: string[]) {
     const { config, flow } = configured('open-referred', { primary: access, standby: fromAws })
     const file = join(folder, `${flow.name}.yml`)
@@ -495,7 +495,7 @@ describe('secrets by reference', () => {
         secrets.values.set('wrong', `${canary}-wrong`)
         return { ...fromAws, sasl: { ...referred, password: { secretsManager: 'wrong' } } }
       },
-      // The user name is behind a reference, too.
+      // The user name is a reference, too.
       'SASL SCRAM-SHA-512 was refused: ',
     ],
     [
@@ -516,7 +516,7 @@ describe('secrets by reference', () => {
       const result = await run({ config, flow })
 
       vi.unstubAllEnvs()
-      expectSilence(result, 'none')
+      expectUnhealthy(result, 'none')
       expect(result.lines).toEqual([expect.stringContaining(words)])
       expect(result.lines[0]).toMatch(/^(?:Unreachable|Not authorized): cluster primary, /)
       expect(result.incidents).toMatchObject([

@@ -1,5 +1,5 @@
-// Clusters that do not answer, between two runs and during one. Not knowing is said on every run,
-// is one incident for as long as it lasts, and is never taken for a deletion, a truncation or a
+// Clusters that do not answer, between two runs and during one. Every run reports their partitions
+// as unobserved, with one incident until they answer, and never as a deletion, a truncation or a
 // lag of 0.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'

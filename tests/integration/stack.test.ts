@@ -1,5 +1,5 @@
-// `npm run stack` as a person uses it: up, up again, a broker that dies, somebody else's process on
-// a port, down. On free ports and in a temporary folder, with DynamoDB Local, which starts faster.
+// `npm run stack` as a person uses it: up, up again, a broker that dies, another process on a port,
+// down. On free ports and in a temporary folder, with DynamoDB Local, which starts faster.
 
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -190,13 +190,13 @@ async function runStack(args: string[], env: Record<string, string> = {}): Promi
   child.stderr.on('data', chunk => {
     result.errors += chunk
   })
-  // 'close' also waits for every process that inherited an output: a service that did would hang
-  // this.
+  // 'close' also waits for every process that inherited an output, so a service that inherits one
+  // makes this test hang.
   const [exitCode] = await once(child, 'close')
   return { ...result, exitCode }
 }
 
-/** A folder for a second stack, removed when the test has ended. */
+/** A folder for a second stack, which is removed when the test ends. */
 function createDirectory(): string {
   const created = mkdtempSync(join(tmpdir(), 'gapless-stack-'))
   onTestFinished(() => rmSync(created, { recursive: true, force: true }))
@@ -230,7 +230,7 @@ async function readRetention(topic: string): Promise<string | undefined> {
   await admin.connect()
   const { resources } = await admin.describeConfigs({
     includeSynonyms: false,
-    // 2 is a topic.
+    // Resource type 2 is a topic.
     resources: [{ type: 2, name: topic, configNames: ['retention.ms'] }],
   })
   await admin.disconnect()
@@ -243,7 +243,7 @@ async function produce(topic: string, value: string): Promise<void> {
   await admin.connect()
   await admin.createTopics({ waitForLeaders: false, topics: [{ topic }] })
   await admin.disconnect()
-  // The producer asks again until the broker knows the topic; waitForLeaders would fail instead.
+  // The producer retries until the broker knows the topic, and waitForLeaders would fail.
   const producer = kafka.producer()
   await producer.connect()
   await producer.send({ topic, acks: -1, messages: [{ value }] })

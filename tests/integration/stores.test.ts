@@ -1,5 +1,4 @@
-// The stores' contract on a real DynamoDB, the creation of its table, and what
-// happens when answers are lost.
+// The stores' contract on a real DynamoDB, the creation of its table, and answers that are lost.
 
 import { randomUUID } from 'node:crypto'
 import { CreateTableCommand, type DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb'
@@ -57,7 +56,7 @@ describe('who was told of an incident', () => {
     expect(await notifications.listUntold(flow)).toEqual([truncation()])
     await notifications.markTold(truncation())
     expect(await notifications.listUntold(flow)).toEqual([])
-    // Found again as it was: nothing new.
+    // The same incident is detected again: nothing to notify.
     await incidents.record(truncation())
     expect(await notifications.listUntold(flow)).toEqual([])
 
@@ -65,7 +64,7 @@ describe('who was told of an incident', () => {
 
     const resumed = truncation({ resolution: 'resumed' })
     expect(await notifications.listUntold(flow)).toEqual([resumed])
-    // Told late, of what it was before.
+    // The mark of an older state arrives late.
     await notifications.markTold(truncation())
     expect(await notifications.listUntold(flow)).toEqual([resumed])
     await notifications.markTold(resumed)

@@ -1,6 +1,6 @@
-// The standby side: another producer writes there, its topic is recreated, or it refuses what the
-// primary has. Each one is named, nothing is guessed, and an operator gets everything across in the
-// end. And a primary whose batches begin to need writing anew.
+// The standby side: another producer writes there, its topic is recreated, or it refuses a batch of
+// the primary. Each case is an incident, and an operator can then have every record copied. And a
+// primary whose new batches must be repacked.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { until } from '../../localstack/processes/until.ts'
@@ -165,7 +165,7 @@ test('a standby topic recreated under a copying run halts; nothing is taken for 
   const resumed = await world.run(flow)
 
   expect(outcomesOf(resumed)).toEqual(['drained'])
-  // Batches that were on their way may have reached the new topic first.
+  // Batches in flight may have reached the new topic first.
   expect((await world.readStandby('pulled-away')).slice(-all.length)).toEqual(all)
 })
 
@@ -187,9 +187,9 @@ test('the standby has the LogAppendTime timestamps of a topic that was changed t
 })
 
 /**
- * Produces one record after the other until the broker's answer shows that it replaces
- * timestamps: it takes a config up some time after it said yes to it. Returns the offset of the
- * first one that was replaced.
+ * Produces one record after the other until the broker's answer shows that it replaces timestamps:
+ * a broker applies a config some time after it accepted it. Returns the offset of the first record
+ * with a replaced timestamp.
  */
 async function produceUntilStamped(topic: string, from: number): Promise<number> {
   const producer = world.primaryKafka.producer()
@@ -249,7 +249,7 @@ test('the offsets that an operator skips are named', async () => {
 
 test.each([
   { topic: 'large-later', before: 30 },
-  // The standby knows nothing of our producer yet: what follows must not be taken in its place.
+  // The standby has no state for the producer yet: it must not accept the next batch instead.
   { topic: 'large-first', before: 0 },
 ])('a batch too large for the standby halts its partition only, in order: $topic', async row => {
   const { topic, before } = row

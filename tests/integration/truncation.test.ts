@@ -1,6 +1,5 @@
-// Records deleted from the primary before they were replicated: by DeleteRecords and by
-// retention, between two runs and during one. The lost range is exact, nothing else is lost, and
-// nothing is copied twice.
+// Records deleted from the primary before they were replicated, by DeleteRecords and by retention,
+// between two runs and during one. The lost range is exact, and every other record is copied once.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Incident } from '../../lib/core/incident.ts'
@@ -158,7 +157,7 @@ test('records deleted only after they were replicated are no truncation', async 
 })
 
 test('the lost range ends at the log start, because retention deletes whole segments', async () => {
-  // The smallest segment Kafka allows; three of the wide records fill one.
+  // The smallest segment that Kafka allows; three of the large records fill one.
   const segments = { 'segment.bytes': '1048576', 'retention.ms': '-1' }
   await world.createTopic('short-lived', { configs: segments })
   const flow = world.flow(['short-lived'], { onTruncation: 'continue' })

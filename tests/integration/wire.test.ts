@@ -1,5 +1,5 @@
-// The codecs of lib/kafka against a real broker: fetched raw by topic id, stamped, produced raw to
-// another topic, and read back with kafkajs, which shares no line with the code under test.
+// The codecs of lib/kafka against a real broker: batches are fetched raw by topic id, stamped,
+// produced raw to another topic, and read back with kafkajs, which shares no code with lib/kafka.
 
 import { Connection, initProducerIdV4, metadataV12 } from '@platformatic/kafka'
 import type { Kafka, KafkaMessage, Message } from 'kafkajs'
@@ -30,7 +30,7 @@ import { createTopic as createTopicOf } from '../../localstack/scratch/topics.ts
 
 const FETCHES_MAX = 100
 const DELETE_HORIZON_BIT = 0x40
-/** How a state of the broker is awaited, in milliseconds. */
+/** The timeout and interval of waits for a state of the broker, in milliseconds. */
 const patience = { timeout: 60_000, interval: 50 }
 
 let kafka: Kafka
@@ -70,7 +70,7 @@ afterAll(async () => {
 })
 
 async function createTopic(name: string, config: Record<string, string> = {}): Promise<string> {
-  // The records below are dated years back: retention would delete them while they're read.
+  // The records below have timestamps years ago: retention would delete them during the test.
   const kept = { 'retention.ms': '-1', ...config }
   await createTopicOf(kafka, name, { configs: kept })
   return topicIdOf(name)
@@ -108,7 +108,7 @@ async function fetchOnce(
   return partition
 }
 
-/** Every committed data batch up to the log end, as the replicator would pick them. */
+/** Every committed data batch up to the log end, as the replicator selects them. */
 async function fetchAll(topicId: string, end: bigint): Promise<RecordBatch[]> {
   const kept: RecordBatch[] = []
   let next = 0n
@@ -182,7 +182,7 @@ async function readBack(topic: string, count: number): Promise<KafkaMessage[]> {
   return records
 }
 
-/** What must be the same on both sides: everything but offset and batch. */
+/** The fields that must be equal on both sides: all but offset and batch. */
 function contentOf({ key, value, timestamp, headers }: KafkaMessage) {
   const hex = (bytes: unknown) => (Buffer.isBuffer(bytes) ? bytes.toString('hex') : bytes)
   const named = Object.entries(headers ?? {}).map(([name, each]) => [
@@ -235,7 +235,7 @@ describe('lib/kafka on a real broker', () => {
     await Promise.all(writers.map(writer => writer.connect()))
     const write = async (to: { send: (typeof a)['send'] }, value: string) =>
       to.send({ topic: 'ledger', messages: [{ value }] })
-    // Interleaved: b commits between two records of a that are then aborted; a commits later.
+    // Interleaved: b commits between two records of a, which are then aborted; a commits later.
     const aborted = await a.transaction()
     await write(aborted, 'aborted 1')
     const committed = await b.transaction()
@@ -271,7 +271,7 @@ describe('lib/kafka on a real broker', () => {
     const timestamp = '1700000000123'
     const write = (message: Message) => producer.send({ topic: 'compacted', messages: [message] })
     await write({ key: 'deleted', value: null, timestamp })
-    // A full segment behind it: only closed segments are cleaned.
+    // These fill a segment behind it, because only closed segments are cleaned.
     for (let at = 0; at < 5; at++) await write({ key: `k${at}`, value: 'x'.repeat(400_000) })
     await producer.disconnect()
 
@@ -341,7 +341,7 @@ describe('lib/kafka on a real broker', () => {
   })
 })
 
-/** The first batch of a partition, once the source's cleaner has marked it. */
+/** Waits until the source's cleaner has marked the first batch of a partition; returns it. */
 function firstBatchMarked(topicId: string): Promise<RecordBatch> {
   return vi.waitFor(async () => {
     const { records: fetched } = await fetchOnce(topicId, 0n, { partitionMaxBytes: 1 })

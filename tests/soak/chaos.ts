@@ -1,5 +1,5 @@
-// Chaos on real brokers, for as many kills as one likes. Exits 1 when a committed record is
-// missing, out of order or changed, when a record came twice (unless told that it may), and when
+// Chaos on real brokers, for any number of kills. Exits 1 when a committed record is missing, out
+// of order or changed, when a record is on the standby twice (unless --no-exactly-once), and when
 // the run itself proves nothing.
 //
 //   node tests/soak/chaos.ts [--kills 100] [--seed S]
@@ -23,7 +23,7 @@ const chosen: Record<string, readonly [Victim, ...Victim[]]> = {
   zombie: ['zombie'],
   broker: ['source-broker', 'target-broker'],
   table: ['table'],
-  // The function most of all: nothing else forgets what it was doing, or does it too late.
+  // The function most often: only a function loses its state, or acts too late after a freeze.
   any: ['function', 'function', 'zombie', 'zombie', 'source-broker', 'target-broker', 'table'],
 }
 
@@ -74,7 +74,7 @@ try {
   else await keepForAnalysis()
 }
 
-/** A hole that comes once in a hundred kills has to be explained from what this run left. */
+/** A hole that occurs once in a hundred kills must be explained from the files of this run. */
 async function keepForAnalysis(): Promise<void> {
   process.exitCode = 1
   const dirs = await endStarted()
@@ -83,11 +83,11 @@ async function keepForAnalysis(): Promise<void> {
   const flags = `--kills ${kills} --seed ${seed} --victim ${values.victim}`
   const more = exactlyOnce ? '' : ' --no-exactly-once'
   console.error(`Failed. Again: node tests/soak/chaos.ts ${flags}${more}`)
-  console.error(`What every process did: ${file}`)
+  console.error(`The transcript of every process: ${file}`)
   console.error(`The logs of both clusters and the table: ${dirs.join(', ')}`)
 }
 
-/** Prints what was found; false when it is not what was promised. */
+/** Prints the report; returns whether it holds every promise. */
 function print(report: ChaosReport): boolean {
   const partitions = [...report.partitions].map(([name, { verdict }]) => ({ name, ...verdict }))
   const sum = (field: 'records' | 'duplicates' | 'holes' | 'disordered' | 'foreign') =>
@@ -126,8 +126,8 @@ function print(report: ChaosReport): boolean {
     `written: ${committed} committed, ${aborted} aborted, ${unknown + undecided} without an answer`,
   )
   if (report.contradicted > 0) {
-    const what = 'records ended otherwise by the source than their producer was told'
-    console.log(`${report.contradicted} ${what}: what the source's log says is what was compared`)
+    const what = 'records have another outcome in the source than their producer was told'
+    console.log(`${report.contradicted} ${what}: the comparison goes by the source's log`)
   }
   for (const [why, times] of report.failures) console.log(`${times} runs failed: ${why}`)
   const examples = [...report.partitions].flatMap(([name, found]) =>
@@ -143,7 +143,7 @@ function print(report: ChaosReport): boolean {
   return wrong.length === 0 && lost === 0 && records > 0
 }
 
-/** Per victim: how often it was struck, and in the middle of what. */
+/** Per victim: how often it was killed, and during which activities. */
 function renderStruck(struck: readonly Struck[]): string {
   const during = ['transaction', ...activities] as const
   const name = ({ kill }: Struck) =>

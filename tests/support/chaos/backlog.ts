@@ -1,11 +1,11 @@
-// Lets producers be ahead of the replicator by so many records and no more: there is always
-// something to copy, and never more than the end can read back.
+// Lets producers be a bounded number of records ahead of the replicator: there are always records
+// to copy, and never more than the test can read back at its end.
 
 export type Backlog = {
-  /** Waits for room, then takes it, even if it is more. False: the producers shall end. */
+  /** Waits until there is room, then counts all of `records`. False: the producers must end. */
   take(records: number): Promise<boolean>
   give(records: number): void
-  /** What was on its way with a process that died is not counted any more. */
+  /** Stops counting the records in flight, because the process that sent them died. */
   forget(): void
   close(): void
 }
@@ -25,7 +25,7 @@ export function createBacklog(recordsMax: number): Backlog {
       return !closed
     },
     give: records => {
-      // Records that come twice are given back twice.
+      // A record that is acknowledged twice is subtracted twice.
       outstanding = Math.max(outstanding - records, 0)
       wake()
     },

@@ -1,7 +1,6 @@
-// Chaos on real brokers: producers write known records, a process replicates them, and that
-// process, a broker of either side, or the table's endpoint is killed with SIGKILL, or the process
-// frozen and woken, at moments drawn from a seed. In the end both sides are read with kafkajs and
-// compared.
+// Chaos on real brokers: producers write known records, and a process replicates them. At moments
+// drawn from a seed, that process, a broker of either side, or the table's endpoint is killed with
+// SIGKILL, or the process is frozen and woken. Then both sides are read with kafkajs and compared.
 
 import type { Incident } from '../../../lib/core/incident.ts'
 import { readTransactionEnds } from '../kafka/raw-batches.ts'
@@ -17,32 +16,32 @@ import { auditSource, compare, type Fate, type Findings, seenIn } from './verdic
 
 export type ChaosOptions = KillOrder & {
   readonly onStrike?: (struck: Struck, nth: number) => void
-  /** What the nth process says. */
+  /** A line that the nth process wrote. */
   readonly onLine?: (nth: number, line: string) => void
 }
 
 export type ChaosReport = {
   readonly partitions: ReadonlyMap<string, Findings>
-  /** What is wrong with the source itself; then the comparison proves nothing. */
+  /** Faults of the source itself; with any of them the comparison proves nothing. */
   readonly sourceFaults: readonly string[]
-  /** Records that the source's markers end otherwise than their producer was told. */
+  /** Records that the source's markers commit although their producer saw an abort, or reverse. */
   readonly contradicted: number
-  /** What lies around the first record that is missing, of each partition with a hole. */
+  /** For each partition with a hole, the batches around the first missing record. */
   readonly evidence: readonly string[]
-  /** Alarms that nothing here gives cause for. That a killed broker is unreachable is none. */
+  /** Incidents without a cause here. `unreachable` is excluded, because brokers are killed. */
   readonly falseAlarms: readonly string[]
-  /** Partitions that were not copied to their end, with their outcome. */
+  /** Partitions that were not copied to their log end, with their outcome. */
   readonly unfinished: readonly string[]
   readonly failures: ReadonlyMap<string, number>
   readonly tally: Readonly<Tally>
   /** Every kill, in order. */
   readonly struck: readonly Struck[]
-  /** Records written, by what their producers know of them. */
+  /** Records written, by the outcome that their producers know. */
   readonly written: Readonly<Record<Fate, number>>
 }
 
-/** Of a run in continuous mode. */
-const FOLLOW_MS_MAX = 8_000
+/** The longest continuous run. */
+const CONTINUOUS_MS_MAX = 8_000
 const BACKLOG_RECORDS_MAX = 1_500
 const DRAIN_RUNS_MAX = 5
 
@@ -55,7 +54,7 @@ const overrides = {
   budgets: { ...smallBudgets, ...shortLeases, fetchBytesMax: 16_384, bufferBytesMax: 65_536 },
 }
 
-/** `world` needs a durable table when that is a victim. Uses it up: a world for each call. */
+/** `world` needs a durable table when the table is a victim. Every call needs a new world. */
 export async function runChaos(world: FlowFixture, options: ChaosOptions): Promise<ChaosReport> {
   for (const { name, partitions } of topics) await world.createTopic(name, { partitions })
   const names = topics.map(({ name }) => name)
@@ -68,7 +67,7 @@ export async function runChaos(world: FlowFixture, options: ChaosOptions): Promi
     orderOf: nth => ({
       config,
       table: world.table,
-      followMs: drawFollowMs(seed, nth),
+      continuousMs: drawContinuousMs(seed, nth),
       handOver: null,
     }),
     env: world.aws.env,
@@ -101,7 +100,7 @@ export async function runChaos(world: FlowFixture, options: ChaosOptions): Promi
   }
 }
 
-/** Says what is wrong when nothing goes on; what was copied so far then tells why. */
+/** Returns why copying stalled, or null. The records copied so far are compared in either case. */
 async function strikeAll(scene: Scene, kills: readonly Kill[]): Promise<string | null> {
   for (const kill of kills) {
     const stalled = kill.afterProgress ? await scene.child.progress() : null
@@ -109,14 +108,14 @@ async function strikeAll(scene: Scene, kills: readonly Kill[]): Promise<string |
     if (wrong !== null) return wrong
   }
   for (const each of scene.sleepers.splice(0)) each.wake()
-  // The last one killed has a successor that copies.
+  // After the last kill, a process must copy again.
   return await scene.child.progress()
 }
 
-/** Half of the processes follow the log, the others end their runs when they have caught up. */
-function drawFollowMs(seed: number, nth: number): number | null {
+/** Half of the processes run continuously, the others end their runs when they have caught up. */
+function drawContinuousMs(seed: number, nth: number): number | null {
   const chance = createChance(seed * 1000 + nth)
-  return chance.oneIn(2) ? chance.integer(FOLLOW_MS_MAX / 4, FOLLOW_MS_MAX) : null
+  return chance.oneIn(2) ? chance.integer(CONTINUOUS_MS_MAX / 4, CONTINUOUS_MS_MAX) : null
 }
 
 function describeIncident(incident: Incident): string {
@@ -132,7 +131,7 @@ function countFates(fates: ChaosProducers['fates']): Record<Fate, number> {
   return counts
 }
 
-/** Runs the flow to its end; names the partitions that do not come to it. */
+/** Runs the flow until all partitions are drained; returns those that never are. */
 async function drain(
   world: FlowFixture,
   flow: Parameters<FlowFixture['run']>[0],
@@ -142,7 +141,7 @@ async function drain(
     const outcomes = outcomesOf(result)
     const isDone = outcomes.length > 0 && outcomes.every(each => each === 'drained')
     const copied = result.report.partitions.some(each => each.recordsReplicated > 0n)
-    // A second look that found nothing: what was written meanwhile is copied, too.
+    // A run that copied no record: the records written meanwhile are copied, too.
     if (isDone && !copied) return []
     if (count < DRAIN_RUNS_MAX) continue
     return result.report.partitions.map(
@@ -162,9 +161,9 @@ async function compareSides(
   for (const { name: topic, partitions: count } of topics) {
     for (let partition = 0; partition < count; partition += 1) {
       const at = { topic, partition, brokers: world.source.brokers }
-      // Everything: kafkajs takes the order in which aborted transactions ended for the order in
-      // which they began, and shows aborted records where two of them overlap
-      // (filterAbortedMessages.js in 2.2.4). The markers know better, and the producers.
+      // Read all records: kafkajs assumes that aborted transactions began in the order in which
+      // they ended, and returns aborted records where two of them overlap (filterAbortedMessages.js
+      // in 2.2.4). The markers and the producers tell which records are committed.
       const read = { readUncommitted: true }
       const source = await world.readAll('primary', topic, partition, read)
       const ends = await readTransactionEnds(at)

@@ -1,6 +1,6 @@
-// Keeps a process of process.ts running: when it dies or is frozen for long, the next one
-// starts, as the schedule of the functions would see to; when it hands over, its successor. Several
-// live side by side then, as invocations do.
+// Keeps a process of process.ts running. When it dies or is frozen for long, the next one starts,
+// as the schedule of the functions would start it; when it hands over, its successor starts. Then
+// several processes live side by side, as invocations do.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
@@ -9,59 +9,59 @@ import type { Activity } from './kills.ts'
 import type { ChaosOrder } from './process.ts'
 
 export type ChaosChild = {
-  /** Waits for the next acknowledgement of the standby. Says what is wrong when none comes. */
+  /** Waits for the next acknowledgement of the standby. Returns an error text when none comes. */
   progress(): Promise<string | null>
-  /** Waits until a process begins this. False: none did for a while. */
+  /** Waits until a process begins this activity. False: none did in time. */
   moment(activity: Activity): Promise<boolean>
-  /** How many of these are going on in processes that are not frozen. */
+  /** How many of these activities are running in processes that are not frozen. */
   underWay(activity: Activity): number
-  /** SIGKILL to the process that copies; resolves when it is gone. */
+  /** Sends SIGKILL to the process that copies; resolves when it has ended. */
   kill(): Promise<void>
-  /** SIGSTOP to the process that copies, in the middle of `during` where that is given. */
+  /** Sends SIGSTOP to the process that copies, during the activity `during` if it is given. */
   freeze(during: Activity | null): Promise<Frozen>
-  /** An orderly end of every process, and no next one. */
+  /** Ends every process normally, and starts no next one. */
   stop(): Promise<void>
-  /** How often a process ended by itself, by the last line it wrote. */
+  /** How often a process ended by itself, by the last line that it wrote. */
   readonly failures: ReadonlyMap<string, number>
   readonly tally: Readonly<Tally>
 }
 
 export type Frozen = {
-  /** Starts the next one while this one is frozen. */
+  /** Starts the next process while this one is frozen. */
   replace(): void
-  /** Waits until another one copies. Says what is wrong when none does. */
+  /** Waits until another process copies. Returns an error text when none does. */
   overtaken(): Promise<string | null>
   wake(): void
 }
 
-/** What the processes did and were told. */
+/** Counts of runs, hand-overs and refused requests of all processes. */
 export type Tally = {
   batch: number
   continuous: number
   handOvers: number
-  /** Of processes that were frozen: runs that found a lease lost, and what was refused to them. */
+  /** Runs of frozen processes that found a lease lost; the two below count their refused writes. */
   overtaken: number
   refusedBatches: number
   refusedCheckpoints: number
 }
 
 export type ChaosChildOptions = {
-  /** For the first process, the second one, ... */
+  /** The order for the first process, the second one, and so on. */
   readonly orderOf: (nth: number) => ChaosOrder
   readonly env: Readonly<Record<string, string>>
   readonly onStart: () => void
   readonly onAcknowledged: (records: number) => void
-  /** What the nth process says, line by line, its start and its end among them. */
+  /** Receives each line of the nth process, and lines about its start and its end. */
   readonly onLine: (nth: number, line: string) => void
 }
 
-/** On a busy machine leases, a broker's restart and a process's start fit into it several times. */
+/** Several times a lease plus the restart of a broker and of a process on a busy machine. */
 const PROGRESS_MS_MAX = 180_000
-/** A lease, a process's start, and some more. */
+/** Longer than a lease and the start of a process. */
 const MOMENT_MS_MAX = 20_000
 const STOP_MS_MAX = 60_000
-/** Of a successor for which no length was drawn. */
-const FOLLOW_MS = 5_000
+/** The continuous run of a successor whose drawn order is a batch run. */
+const CONTINUOUS_MS = 5_000
 const ERRORS_CHARACTERS_MAX = 4_000
 
 const script = join(import.meta.dirname, 'process.ts')
@@ -69,7 +69,7 @@ const script = join(import.meta.dirname, 'process.ts')
 type Running = {
   readonly process: ChildProcess
   readonly ended: Promise<void>
-  /** Begun and not ended. */
+  /** How many of each activity have begun and not ended. */
   readonly open: Map<string, number>
   isFrozen: boolean
   wasFrozen: boolean
@@ -88,9 +88,9 @@ type Pool = {
   readonly watches: Set<Watch>
   started: number
   stopping: boolean
-  /** The youngest one; every other is on its last run. */
+  /** The youngest process; every other one is in its last run. */
   current: Running | null
-  /** Whose records were acknowledged last. */
+  /** The process whose records were acknowledged last. */
   copying: Running | null
 }
 
@@ -162,7 +162,7 @@ function underWay({ alive }: Pool, activity: Activity): number {
   return awake.reduce((sum, { open }) => sum + (open.get(activity) ?? 0), 0)
 }
 
-/** `handOver`: the line in which its predecessor wrote it down. */
+/** `handOver` is the JSON that its predecessor wrote. */
 function startNext(pool: Pool, handOver: string | null): void {
   const { options, tally } = pool
   options.onStart()
@@ -172,15 +172,19 @@ function startNext(pool: Pool, handOver: string | null): void {
   const order: ChaosOrder =
     handOver === null
       ? drawn
-      : { ...drawn, followMs: drawn.followMs ?? FOLLOW_MS, handOver: JSON.parse(handOver) }
-  tally[order.followMs === null ? 'batch' : 'continuous'] += 1
+      : {
+          ...drawn,
+          continuousMs: drawn.continuousMs ?? CONTINUOUS_MS,
+          handOver: JSON.parse(handOver),
+        }
+  tally[order.continuousMs === null ? 'batch' : 'continuous'] += 1
   if (handOver !== null) tally.handOvers += 1
   for (const each of pool.alive) tell(each, 'retire')
   const child = spawn(process.execPath, [script, JSON.stringify(order)], {
     env: { ...process.env, ...options.env },
     stdio: ['pipe', 'pipe', 'pipe'],
   })
-  // It may be gone before it has read what it was told; `close` says so.
+  // The process may end before it has read its input; the event `close` reports that.
   child.stdin.on('error', () => undefined)
   let errors = ''
   child.stderr.setEncoding('utf8').on('data', text => {
@@ -242,12 +246,12 @@ function takeLine(pool: Pool, by: Running, line: string): void {
       if (by.wasFrozen && line.includes('lease-lost')) tally.overtaken += 1
       return
     case 'hand-over':
-      // Of one that was replaced meanwhile nobody takes anything over: there is a next one.
+      // A process that was replaced meanwhile gets no successor: the next one already runs.
       if (!pool.stopping && pool.current === by) startNext(pool, line.slice(word.length + 1))
   }
 }
 
-/** Waits for the next line that matches. False: none came in time. */
+/** Waits for the next line that matches. False: none matched in time. */
 async function next(pool: Pool, matches: Watch['matches'], msMax: number): Promise<boolean> {
   const found = Promise.withResolvers<boolean>()
   const watch = { matches, seen: () => found.resolve(true) }

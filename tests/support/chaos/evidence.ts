@@ -1,5 +1,5 @@
-// What lies around a record of the source that is missing on the standby, batch by batch: a hole
-// that comes once in a million records cannot be explained from its key afterwards.
+// Describes the batches of the source around a record that is missing on the standby: a hole that
+// occurs once in a million records cannot be explained from its key afterwards.
 
 import {
   isControlBatch,
@@ -13,7 +13,7 @@ import { type RawPartition, readRawBatches, withFetch } from '../kafka/raw-batch
 
 const OFFSETS_AROUND = 200n
 
-/** A line for each batch around the offset, and what a fetch there names as aborted. */
+/** One line for each batch around the offset, and one with the aborted transactions of a Fetch. */
 export async function describeSurroundings(
   place: RawPartition & { readonly offset: bigint },
 ): Promise<string[]> {

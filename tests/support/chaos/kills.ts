@@ -1,19 +1,19 @@
-// Draws what the killing hand does, and when. Owns the plan, not its execution (strike.ts).
+// Draws the victims and the moments of the kills. Owns the plan, not its execution (strike.ts).
 
 import { type Chance, createChance } from '../seeded-chance.ts'
 import { shortLeases } from '../worlds/flow-fixture.ts'
 
-/** What a process of process.ts says that it does. */
-export const activities = ['produce', 'checkpoint', 'take-over'] as const
+/** The activities whose begin and end a process of process.ts writes. */
+export const activities = ['produce', 'checkpoint', 'recovery'] as const
 export type Activity = (typeof activities)[number]
 
 export type Victim = 'function' | 'zombie' | 'source-broker' | 'target-broker' | 'table'
 
 /**
- * How long a zombie is frozen. brief: its lease lasts longer, and nobody takes its place.
- * about-a-lease: the next process is waiting for its lease, or in the middle of taking over.
- * until-overtaken: the next one copies. over-the-next-kill: it copies, and something else is killed
- * before the zombie wakes.
+ * How long a zombie is frozen. brief: its lease lasts longer, and no other process starts.
+ * about-a-lease: the next process is waiting for the lease, or is recovering from the crash.
+ * until-overtaken: the next process copies. over-the-next-kill: the next process copies, and
+ * another victim is killed before the zombie wakes.
  */
 const freezes = [
   'brief',
@@ -24,40 +24,40 @@ const freezes = [
 ] as const
 export type Freeze = (typeof freezes)[number]
 
-/** When the killing hand strikes. */
+/** One kill: its victim and its moment. */
 export type Kill = {
   readonly victim: Victim
-  /** Only once something was copied since the last kill; otherwise the moment may be any. */
+  /** True: wait until a record was copied since the last kill. False: any moment. */
   readonly afterProgress: boolean
   readonly afterMs: number
-  /** After that: as soon as this begins. null: there and then. */
+  /** After `afterMs`, wait until this activity begins. null: kill at once. */
   readonly during: Activity | 'transaction' | null
   /** How long a broker or the endpoint stays down before it is started again. */
   readonly downMs: number
   readonly freeze: Freeze
-  /** Of a freeze that ends by the clock; of another one, how long after what it waits for. */
+  /** How long a freeze lasts; one that waits for another process lasts so much longer than that. */
   readonly frozenMs: number
 }
 
 export type KillOrder = {
   readonly kills: number
   readonly seed: number
-  /** In an order that is drawn, each as often as it is named, before any of them comes again. */
+  /** In a drawn order, each as often as it is named, before any of them is drawn again. */
   readonly victims: readonly [Victim, ...Victim[]]
 }
 
 const COPYING_MS_MAX = 700
-/** From the process's start, over the wait for a lease, into the copying. */
+/** Reaches from the start of a process, past its wait for a lease, into its copying. */
 const ANY_MOMENT_MS_MAX = 7_000
 const DOWN_MS_MAX = 2_000
 const OVERTAKEN_MS_MAX = 1_500
 
-/** What each victim is struck in the middle of; null is any moment. */
+/** The activities during which each victim is killed; null is any moment. */
 const weakMoments: Record<Victim, readonly [Kill['during'], ...Kill['during'][]]> = {
-  function: [null, null, 'produce', 'checkpoint', 'take-over'],
-  zombie: [null, 'produce', 'produce', 'checkpoint', 'take-over'],
+  function: [null, null, 'produce', 'checkpoint', 'recovery'],
+  zombie: [null, 'produce', 'produce', 'checkpoint', 'recovery'],
   'source-broker': [null, 'transaction', 'transaction'],
-  'target-broker': [null, 'produce', 'take-over'],
+  'target-broker': [null, 'produce', 'recovery'],
   table: [null, 'checkpoint', 'checkpoint', 'checkpoint'],
 }
 
@@ -95,7 +95,7 @@ function frozenMs(chance: Chance, freeze: Freeze): number {
   }
 }
 
-/** Deals every card once, in an order that is drawn, before any of them comes again. */
+/** Deals every card once, in a drawn order, before any of them is dealt again. */
 function createDeck<T>(chance: Chance, cards: readonly [T, ...T[]]): () => T {
   let left: T[] = []
   return () => {

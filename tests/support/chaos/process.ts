@@ -1,19 +1,19 @@
-// A process of its own that runs a flow again and again, as scheduled ticks do, until it is told
-// that another one has its place; whoever wants to see it die without warning kills it from
-// outside. Says what it does, as it does it. Ends with the error of a run that failed, as an
-// invocation does: the next one is a new process. Started by child.ts.
+// A process that runs a flow again and again, as scheduled ticks do, until it is told to retire
+// because another process runs. It is killed from outside. It writes a line for each activity. It
+// ends with the error of a run that failed, as an invocation does: the next run is in a new
+// process. Started by child.ts.
 //
 //   node process.ts ORDER     ORDER: a `ChaosOrder` as JSON
 //
 // Writes lines:                     Reads lines:
 //   begun ACTIVITY                    retire           this run is the last one
-//   ended ACTIVITY                    wait ACTIVITY    hold still as soon as that begins
+//   ended ACTIVITY                    wait ACTIVITY    block as soon as that begins
 //   acknowledged RECORDS
-//   refused record-batch|checkpoint   what only a process that was overtaken is told
+//   refused record-batch|checkpoint   a write of a process whose lease another one has
 //   hand-over JSON                    a `HandOver`
-//   run OUTCOME...                    a run came to its end
-//   log TEXT                          what the run has to say
-//   sent BATCH: ANSWER                for whoever reads the transcript
+//   run OUTCOME...                    a run ended
+//   log TEXT                          a log line of the run
+//   sent BATCH: ANSWER                for the reader of the transcript
 //   saved POSITION: ANSWER
 
 import { createInterface } from 'node:readline'
@@ -35,20 +35,20 @@ import type { Activity } from './kills.ts'
 export type ChaosOrder = {
   readonly config: unknown
   readonly table: string
-  /** How long a run follows its partitions; null: runs end when they have caught up. */
-  readonly followMs: number | null
-  /** Of the process that is followed, whose place this one takes. */
+  /** How long a continuous run lasts; null: runs end when they have caught up. */
+  readonly continuousMs: number | null
+  /** The hand-over of the predecessor; null: this process has none. */
   readonly handOver: HandOver | null
 }
 
-/** Long enough to be frozen in: then what was about to be sent is sent after the waking. */
+/** Long enough to be frozen in: then the request is sent after the process wakes. */
 const HOLD_STILL_MS = 2_000
 const PLAN_AGAIN_MS = 250
-/** Of leases that others hold: beyond it, what is free is followed without the rest. */
+/** How long leases of others are awaited: then only the free partitions are copied. */
 const BUSY_MS_MAX = 7_000
 
 function say(line: string): void {
-  // Written to a pipe at once: who reads it knows of it before the process goes on.
+  // A write to a pipe is synchronous: the reader has the line before the process goes on.
   process.stdout.write(`${line}\n`)
 }
 
@@ -58,7 +58,7 @@ async function during<T>(activity: Activity, work: () => Promise<T>): Promise<T>
   say(`begun ${activity}`)
   if (holdAt === activity) {
     holdAt = null
-    // Blocks the thread: nothing may come between the begin and the freeze.
+    // Blocks the thread: no other code may run between the begin and the freeze.
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, HOLD_STILL_MS)
   }
   try {
@@ -90,7 +90,7 @@ function watchedTarget(target: Cluster): Cluster {
       say(`acknowledged ${records}`)
       return answer
     },
-    writeAbortMarker: request => during('take-over', () => target.writeAbortMarker(request)),
+    writeAbortMarker: request => during('recovery', () => target.writeAbortMarker(request)),
   }
 }
 
@@ -125,17 +125,17 @@ function watchedCheckpoints(checkpoints: CheckpointStore): CheckpointStore {
 
 type Chain = { handOver: HandOver | null }
 
-/** One run that follows its partitions, as a worker of continuous mode does. */
-async function follow(
+/** One continuous run, as a worker of continuous mode performs it. */
+async function runContinuously(
   deps: RunOnceDeps,
   input: {
     readonly flow: FlowConfig
-    readonly followMs: number
+    readonly continuousMs: number
     readonly chain: Chain
     readonly interrupted: AbortSignal
   },
 ): Promise<readonly { readonly outcome: string }[]> {
-  const { flow, followMs, chain, interrupted } = input
+  const { flow, continuousMs, chain, interrupted } = input
   const { handOver } = chain
   chain.handOver = null
   const partitions = handOver?.partitions ?? (await findWork(deps, flow, interrupted))
@@ -144,11 +144,11 @@ async function follow(
   const report = await replicateAndReport(deps, {
     flow,
     partitions,
-    deadlineMs: deps.clock.nowMs() + followMs,
+    deadlineMs: deps.clock.nowMs() + continuousMs,
     isContinuous: true,
     interrupted,
     predecessor: handOver?.predecessor,
-    // A chain of two, then a tick: it finds the partitions whose lease was not free before.
+    // A chain has two runs. The tick after it finds the partitions whose lease was not free.
     ...(handOver === null ? { invokeSuccessor } : {}),
   })
   return report.partitions
@@ -173,7 +173,7 @@ function readOrders(): { readonly isLast: () => boolean } {
     if (line === 'retire') isRetired = true
     holdAt = /^wait (.+)$/.exec(line)?.[1] ?? holdAt
   })
-  // Nobody is left to kill it.
+  // The parent has ended, so no process is left to kill this one.
   lines.once('close', () => process.exit(2))
   return { isLast: () => isRetired }
 }
@@ -187,14 +187,14 @@ async function main(order: ChaosOrder): Promise<void> {
   process.once('SIGTERM', () => ending.abort())
   const interrupted = ending.signal
   const { flow, deps, close } = open(config, order.table)
-  const { followMs } = order
+  const { continuousMs } = order
   const chain = { handOver: order.handOver }
   while (!interrupted.aborted && !orders.isLast()) {
     const run = { ...deps, owner: newOwner() }
     const ended =
-      followMs === null
+      continuousMs === null
         ? (await runFlowOnce(run, flow, interrupted)).partitions
-        : await follow(run, { flow, followMs, chain, interrupted })
+        : await runContinuously(run, { flow, continuousMs, chain, interrupted })
     say(`run ${ended.map(each => each.outcome).join(' ')}`)
   }
   await close()

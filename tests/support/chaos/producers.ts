@@ -1,6 +1,6 @@
 // The applications of the source: idempotent and transactional producers that share partitions,
-// with every codec, as fast as the backlog allows. Each keeps account of what became of every
-// record it wrote. A write whose outcome is unknown is never repeated with the same key.
+// with every codec, as fast as the backlog allows. Each keeps the outcome of every record that it
+// wrote. A write whose outcome is unknown is never repeated with the same key.
 
 import type { Kafka, Message, Producer } from 'kafkajs'
 import { codecTypes } from '../../../localstack/scratch/kafkajs-codecs.ts'
@@ -12,19 +12,19 @@ import type { Fate } from './verdict.ts'
 export type ChaosTopic = { readonly name: string; readonly partitions: number }
 
 export type ChaosProducers = {
-  /** By topic and partition, then by key. */
+  /** The fate of each record, by topic and partition, then by key. */
   readonly fates: ReadonlyMap<string, ReadonlyMap<string, Fate>>
-  /** Transactions of which the source has records, and neither a commit nor an abort. */
+  /** Transactions with records on the source and neither a commit nor an abort. */
   openTransactions(): number
-  /** Ends them; throws what one of them could not cope with. */
+  /** Ends the producers; throws the error that ended one of them, if any. */
   stop(): Promise<void>
 }
 
 const BATCH_RECORDS_MAX = 25
 const TRANSACTION_SENDS_MAX = 4
-/** A transaction that its producer lost track of is over by itself. */
+/** The broker aborts a transaction that its producer abandoned. */
 const TRANSACTION_TIMEOUT_MS = 10_000
-/** Producers that had to be replaced, one after another: more means the source does not answer. */
+/** Consecutive replacements of a producer: more mean that the source does not answer. */
 const FAILURES_IN_A_ROW_MAX = 20
 
 const codecs = Object.values(codecTypes) as [number, ...number[]]
@@ -58,7 +58,7 @@ export function startProducers(
     write('transactional-2', 4, true),
   ]
   const ended = Promise.all(writers)
-  // Awaited by `stop`; until then one that failed must not end the process as unhandled.
+  // `stop` awaits the producers; until then a failed one must not end the process as unhandled.
   ended.catch(() => input.backlog.close())
   return {
     fates: desk.fates,
@@ -77,7 +77,7 @@ async function writeUntilClosed(desk: Desk, writer: Writer, transactional: boole
     const sends = transactional ? writer.chance.integer(1, TRANSACTION_SENDS_MAX) : 1
     const drafts = Array.from({ length: sends }, () => draft(desk, writer))
     const count = drafts.reduce((sum, each) => sum + each.keys.length, 0)
-    // Before the transaction begins: an open one holds up everybody who reads behind it.
+    // Before the transaction begins: an open one holds back the last stable offset.
     if (!(await desk.backlog.take(count))) break
     const codec = writer.chance.pick(codecs)
     const fate = transactional
@@ -91,12 +91,12 @@ async function writeUntilClosed(desk: Desk, writer: Writer, transactional: boole
     failures = fate.error === null ? 0 : failures + 1
     if (failures > FAILURES_IN_A_ROW_MAX) throw fate.error
     if (fate.error === null) continue
-    // Its sequence numbers, or its transaction, are in a state that it does not know itself.
+    // The producer does not know the state of its sequence numbers or of its transaction.
     await producer.disconnect()
     producer = await connect(desk.kafka, writer, transactional)
   }
   await producer.disconnect()
-  // A new producer id for the transactional id ends the transaction that may have been left open.
+  // InitProducerId for the transactional id aborts a transaction that may still be open.
   if (transactional) await endTransactions(desk.kafka, writer)
 }
 
@@ -124,7 +124,7 @@ async function writeTransaction(
   compression: number,
   aborts: boolean,
 ): Promise<Outcome> {
-  // Until the commit is asked for, nothing but an abort can become of it.
+  // Until a commit is requested, the transaction can only be aborted.
   let fate: Fate = 'aborted'
   let open = 0
   try {
@@ -183,7 +183,7 @@ async function connect(kafka: Kafka, { name }: Writer, transactional: boolean): 
       await producer.connect()
       return producer
     } catch (error) {
-      // The source is being restarted; each attempt waits by itself.
+      // The source is restarting; kafkajs waits between attempts by itself.
       if (attempt === FAILURES_IN_A_ROW_MAX) throw error
     }
   }

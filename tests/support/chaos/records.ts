@@ -1,14 +1,13 @@
-// Records whose whole content follows from their key, so that any copy of one, wherever it is
-// found, can be compared byte for byte with what was produced. Owns contents only, not who writes
-// them.
+// Records whose content is derived from their key, so that any copy of one can be compared byte for
+// byte with the record that was produced. Owns their contents, not the producers that write them.
 
 import { createHash } from 'node:crypto'
 import type { IHeaders, KafkaMessage, Message } from 'kafkajs'
 
-/** `writer/number`: numbers of a writer rise within each partition. */
+/** `writer/number`; the numbers of a writer rise within each partition. */
 export type RecordKey = { readonly writer: string; readonly number: number }
 
-/** Recent, or retention would take the records; past, so that a record stamped anew shows. */
+/** Recent, or retention would delete the records; past, so that a new timestamp is noticed. */
 const firstTimestampMs = Date.now() - 3_600_000
 const VALUE_BYTES_MAX = 300
 const HEADERS_MAX = 3
@@ -23,7 +22,7 @@ export function parseKey(text: string): RecordKey | null {
   return { writer: found[1], number: Number(found[2]) }
 }
 
-/** Values are binary, some of them empty or null; headers may be absent and may repeat a name. */
+/** The value is binary, empty or null; headers may be absent and may repeat a name. */
 export function recordOf(at: RecordKey): Message {
   const key = keyText(at)
   const noise = createHash('sha512').update(key).digest()
@@ -38,11 +37,11 @@ export function recordOf(at: RecordKey): Message {
   return { key, value, headers, timestamp }
 }
 
-/** One text for key, value, headers in their order, and timestamp; two are equal when all are. */
+/** A hash of key, value, headers in their order, and timestamp. */
 export function fingerprintOf(record: Message | KafkaMessage): string {
   const hash = createHash('sha1')
   const add = (bytes: Buffer | string | null | undefined) => {
-    // The length first: otherwise bytes could move from one field to the next unseen.
+    // The length first: otherwise bytes could move from one field to the next without a change.
     hash.update(bytes == null ? 'null;' : `${Buffer.byteLength(bytes)};`)
     if (bytes != null) hash.update(bytes)
   }
@@ -59,6 +58,6 @@ export function fingerprintOf(record: Message | KafkaMessage): string {
 }
 
 function repeatTo(noise: Buffer, length: number): Buffer {
-  // Half noise, half zeros: compression has something to do, and must keep the rest.
+  // Half noise, half zeros: compression shrinks one half and must keep the other.
   return Buffer.alloc(length).fill(noise, 0, length >> 1)
 }

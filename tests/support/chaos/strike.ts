@@ -1,5 +1,6 @@
-// Carries out one kill: waits for its moment, notes what was under way, strikes, and brings back
-// what comes back. Does not own the plan (kills.ts) nor the processes (child.ts).
+// Carries out one kill: waits for its moment, notes the activities that are running, sends the
+// signal, and restarts a broker or the table. Owns neither the plan (kills.ts) nor the processes
+// (child.ts).
 
 import { systemClock } from '../../../lib/io/clock.ts'
 import type { FlowFixture } from '../worlds/flow-fixture.ts'
@@ -11,28 +12,28 @@ export type Scene = {
   readonly world: FlowFixture
   readonly child: ChaosChild
   readonly producers: ChaosProducers
-  /** Zombies that sleep over the next kill. */
+  /** Frozen processes that wake after the next kill. */
   readonly sleepers: Frozen[]
   readonly onStrike: (struck: Struck) => void
 }
 
 export type Struck = {
   readonly kill: Kill
-  /** What was going on when the signal was sent, as far as was known then. */
+  /** The activities that were running when the signal was sent, as far as was known then. */
   readonly underWay: readonly (Activity | 'transaction')[]
 }
 
 const TRANSACTION_MS_MAX = 10_000
 const POLL_MS = 5
 
-/** Says what is wrong when nothing goes on afterwards. */
+/** Returns an error text when copying stalls afterwards, otherwise null. */
 export async function strike(scene: Scene, kill: Kill): Promise<string | null> {
   const { child, sleepers } = scene
   const sleeping = sleepers.splice(0)
-  // The one wait for a length of time: the drawn moment is what this is about.
+  // This wait is for a length of time and not for a state, because the moment is drawn.
   await systemClock.wait(kill.afterMs)
-  // A recovery follows every crash.
-  if (kill.during === 'take-over') await child.kill()
+  // A crash now makes the next process recover.
+  if (kill.during === 'recovery') await child.kill()
   const wrong = kill.victim === 'zombie' ? await freeze(scene, kill) : await bringDown(scene, kill)
   for (const each of sleeping) each.wake()
   return wrong
@@ -79,7 +80,7 @@ function note({ child, producers, onStrike }: Scene, kill: Kill): void {
   })
 }
 
-/** The processes count without the frozen one. */
+/** `underWay` does not count the frozen process, whose activity is the one it was frozen in. */
 function isHeld({ victim, during }: Kill, activity: Activity): boolean {
   return victim === 'zombie' && during === activity
 }

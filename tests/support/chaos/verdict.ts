@@ -1,5 +1,5 @@
-// Compares one partition of the standby with the source's after everything that happened to the
-// process between them. Pure: what was read comes in, what is wrong comes out.
+// Compares one partition of the standby with the source's after all kills. Pure: takes the records
+// that were read and returns the faults.
 
 import type { KafkaMessage } from 'kafkajs'
 import type { TransactionEnd } from '../kafka/raw-batches.ts'
@@ -10,23 +10,25 @@ export type Seen = { readonly key: string; readonly fingerprint: string }
 export type Verdict = {
   /** Committed records of the source. */
   readonly records: number
-  /** Further copies of records that the standby had already. */
+  /** Further copies of records that the standby already has. */
   readonly duplicates: number
   /** Committed records that the standby does not have. */
   readonly holes: number
-  /** Records whose first copy comes after that of a later one. */
+  /** Records whose first copy is behind that of a later record. */
   readonly disordered: number
-  /** Records of the standby that no committed record of the source is: aborted, or changed. */
+  /**
+   * Records of the standby that equal no committed record of the source: aborted or changed ones.
+   */
   readonly foreign: number
 }
 
 export type Findings = {
   readonly verdict: Verdict
-  /** The first few of what is missing, out of order or foreign, in words. */
+  /** Sentences about the first few missing, disordered or foreign records. */
   readonly examples: readonly string[]
   /** The key of the first committed record that the standby does not have; null: none. */
   readonly firstHole: string | null
-  /** The first few of what comes again. */
+  /** Sentences about the first few duplicates. */
   readonly duplicateExamples: readonly string[]
 }
 
@@ -76,29 +78,29 @@ export function compare(source: readonly Seen[], standby: readonly Seen[]): Find
 }
 
 /**
- * How a write ended, as its producer knows it. unknown: sent outside a transaction, without an
- * answer, so it counts when it is in the log. undecided: the answer to a commit was lost.
+ * The outcome of a write as its producer knows it. unknown: sent outside a transaction and without
+ * an answer, so it counts when it is in the log. undecided: the answer to a commit was lost.
  */
 export type Fate = 'committed' | 'aborted' | 'unknown' | 'undecided'
 
-/** A record of the source, and how its transaction ended by the markers in the log. */
+/** A record of the source, and how the markers in the log ended its transaction. */
 export type SourceRecord = Seen & { readonly end: TransactionEnd }
 
 export type Audit = {
-  /** What a consumer of committed records is to see, in order. */
+  /** The records that a read-committed consumer must see, in order. */
   readonly committed: readonly Seen[]
-  /** What is wrong with the source itself: a comparison with it would prove nothing. */
+  /** Faults of the source itself: with any of them a comparison proves nothing. */
   readonly faults: readonly string[]
   /**
-   * Records that a producer was told are committed and the markers abort, or the other way round:
-   * what kafkajs and a coordinator that is killed make of each other. Consumers see the markers.
+   * Records that a producer was told are committed and the markers abort, or the other way round.
+   * This happens when kafkajs meets a coordinator that is killed. Consumers go by the markers.
    */
   readonly contradicted: number
 }
 
 /**
- * The committed records of a log of the source, of which `log` is every record, aborted ones
- * included: those the markers commit.
+ * The records of a source log that the markers commit. `log` has every record, aborted ones
+ * included.
  */
 export function auditSource(log: readonly SourceRecord[], fates: ReadonlyMap<string, Fate>): Audit {
   const faults: string[] = []
@@ -127,7 +129,7 @@ export function auditSource(log: readonly SourceRecord[], fates: ReadonlyMap<str
   return { committed, faults, contradicted }
 }
 
-/** A record is in a transaction or is not, and every transaction has ended. */
+/** Whether a record's fate fits the log: in a transaction or not, and no transaction is open. */
 function isPossible(fate: Fate, end: TransactionEnd): boolean {
   if (end === 'open') return false
   return end === 'plain' ? fate === 'committed' || fate === 'unknown' : fate !== 'unknown'

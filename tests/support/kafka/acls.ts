@@ -1,13 +1,12 @@
-// Permissions on a real cluster: everybody may do everything, except what a test denies. All
-// clients here are the same principal, so what is denied to the replicator on a topic is denied
-// to the test as well.
+// Permissions on a real cluster: every operation is allowed that a test does not deny. All clients
+// are the same principal, so an operation denied to the replicator is denied to the test as well.
 
 import type { Kafka } from 'kafkajs'
 import { kafkajs } from '../../../cli/kafkajs/load-kafkajs.ts'
 import { until } from '../../../localstack/processes/until.ts'
 import { withAdmin } from '../../../localstack/scratch/topics.ts'
 
-/** For server.properties: enforces ACLs, and allows whatever no ACL speaks of. */
+/** For server.properties: enforces ACLs, and allows every resource without an ACL. */
 export const aclProperties = {
   'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
   'allow.everyone.if.no.acl.found': 'true',
@@ -17,12 +16,13 @@ const { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePattern
 
 const everybody = { principal: 'User:*', host: '*' }
 
-/** The cluster as a resource of its own, for creating topics. */
+/** The name of the cluster resource, for the permission to create topics. */
 export const theCluster = 'kafka-cluster'
 
 /**
- * Denies one operation on a topic, the cluster, or the transactional ids with a prefix (known by
- * its slash, which no topic's name has); all others stay allowed. Resolves once the brokers know.
+ * Denies one operation on a topic, on the cluster, or on the transactional ids with a prefix. A
+ * prefix has a slash, a topic name has none. All other operations stay allowed. Resolves when the
+ * brokers enforce it.
  */
 export async function deny(
   kafka: Kafka,
@@ -33,7 +33,7 @@ export async function deny(
   await withAdmin(kafka, admin =>
     admin.createAcls({
       acl: [
-        // As soon as any ACL names the resource, what none of them allows is denied.
+        // As soon as an ACL names the resource, every operation that none allows is denied.
         {
           ...on,
           operation: AclOperationTypes.ALL,
@@ -56,7 +56,7 @@ export async function allow(kafka: Kafka, resource: string): Promise<void> {
   await until(`${resource} is free`, async () => (await countAcls(kafka, resource)) === 0)
 }
 
-/** Answered by the broker's authorizer itself, so what it lists is enforced. */
+/** The broker's authorizer answers, so the ACLs that it lists are enforced. */
 async function countAcls(kafka: Kafka, resource: string): Promise<number> {
   const { resources } = await withAdmin(kafka, admin => admin.describeAcls(filterOf(resource)))
   return resources.reduce((count, { acls }) => count + acls.length, 0)

@@ -1,6 +1,6 @@
-// Certificates for brokers and clients, made in this process: a machine that runs the tests need
-// not have openssl, and keytool cannot give out a private key. X.509 v3 (RFC 5280) in DER, with
-// what a TLS handshake asks for and nothing else.
+// Certificates for brokers and clients, made in this process: the machine may lack openssl, and
+// keytool cannot export a private key. X.509 v3 (RFC 5280) in DER, with only the fields that a TLS
+// handshake needs.
 
 import { createPrivateKey, generateKeyPairSync, randomBytes, sign } from 'node:crypto'
 
@@ -15,7 +15,7 @@ type Authority = Certificate & { readonly name: string }
 
 type Wanted = {
   readonly name: string
-  /** Default: from an hour ago to in a day. */
+  /** The validity defaults to an hour ago until a day from now. */
   readonly validFromMs?: number
   readonly validToMs?: number
 }
@@ -29,7 +29,7 @@ export function createAuthority(name: string): Authority {
   return { name, cert, key: pair.key }
 }
 
-/** For a broker on this machine, or for a client: the name is its subject. */
+/** Creates a certificate for a broker on this machine or for a client; its name is the subject. */
 export function createCertificate(authority: Authority, wanted: Wanted): Certificate {
   const pair = createPair()
   return { cert: certify(wanted, authority, pair.spki, isLocalhost), key: pair.key }
@@ -96,7 +96,7 @@ function oid(hex: string): Buffer {
   return tagged(0x06, Buffer.from(hex, 'hex'))
 }
 
-/** GeneralizedTime, which every date may be in; UTCTime ends in 2049. */
+/** GeneralizedTime can hold any date; UTCTime ends in 2049. */
 function time(ms: number): Buffer {
   const digits = new Date(ms).toISOString().replace(/[-:T]/g, '').slice(0, 14)
   return tagged(0x18, Buffer.from(`${digits}Z`))

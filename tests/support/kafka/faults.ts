@@ -1,17 +1,16 @@
-// Faults on real clusters at a chosen moment of a run: a request of the replicator waits while
-// the test does something to the brokers, and is then sent. Nothing is faked: what the brokers
-// answer afterwards is theirs.
+// Faults on real clusters at a chosen moment of a run: a request of the replicator waits while the
+// test changes the brokers, and is then sent. The brokers' answers are real.
 
 import type { Cluster } from '../../../lib/io/cluster/cluster.ts'
 
 export type Fault = {
   readonly on: 'source' | 'target'
-  /** Which requests are counted. */
+  /** The kind of request that is counted. */
   readonly before: 'fetch' | 'produce'
-  /** Before which of them, counted from 1. */
+  /** The fault comes before the nth of them, counted from 1. */
   readonly nth: number
   /**
-   * Counts only fetches of a partition at this offset or a later one: where several are copied at
+   * Counts only fetches at this offset or a later one, for runs that copy several partitions at
    * once.
    */
   readonly fromOffset?: bigint
@@ -20,7 +19,7 @@ export type Fault = {
 
 export type ArmedFaults = {
   decorate(on: Fault['on'], cluster: Cluster): Cluster
-  /** Throws when a fault never came about, or failed: the test would have tested nothing. */
+  /** Throws when a fault never occurred or failed: then the test has tested nothing. */
   assertAllPerformed(): void
 }
 
@@ -55,7 +54,7 @@ export function armFaults(faults: readonly Fault[]): ArmedFaults {
     assertAllPerformed() {
       for (const { fault, calls, outcome } of counters) {
         if (outcome === 'performed') continue
-        // The run would have reported the test's own failure as one of its cluster.
+        // Thrown here, because the run would report the test's own error as one of its cluster.
         if (outcome !== 'awaited') throw outcome
         const { on, before, nth } = fault
         throw new Error(`no fault before ${before} ${nth} on the ${on}: the run made only ${calls}`)

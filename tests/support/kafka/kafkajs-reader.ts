@@ -1,22 +1,22 @@
-// Reads a partition with kafkajs, a client that did not write it: what any consumer of the
-// standby would see.
+// Reads a partition with kafkajs, a client that did not write it: the records are those that any
+// consumer of the standby sees.
 
 import type { Kafka, KafkaMessage } from 'kafkajs'
 import { withAdmin } from '../../../localstack/scratch/topics.ts'
 
 export type ReadOptions = {
-  /** Also the records of aborted transactions. Default false: what consumers are to see. */
+  /** True: read the records of aborted transactions, too. Default false: read committed. */
   readonly readUncommitted?: boolean
 }
 
-/** A short poll: a consumer that is told to stop waits for the fetch that is under way. */
+/** A short poll, because a consumer that stops waits for its open fetch. */
 const POLL_MS = 100
 
 let readers = 0
 
 /**
- * Every record in the partition now, from its log start to its end, in order. No transaction may
- * be open.
+ * Reads every record of the partition, from its log start to its log end, in order. No transaction
+ * may be open.
  */
 export async function readPartition(
   kafka: Kafka,
@@ -36,13 +36,13 @@ export async function readPartition(
   })
   const read: KafkaMessage[] = []
   const done = Promise.withResolvers<void>()
-  // Also tells of batches in which nothing was for us: control records, aborted ones.
+  // This event also comes for batches of control records or aborted records only.
   consumer.on(consumer.events.END_BATCH_PROCESS, ({ payload }) => {
     if (payload.partition === at.partition && BigInt(payload.lastOffset) + 1n >= end) done.resolve()
   })
   consumer.on(consumer.events.CRASH, ({ payload: { error, restart } }) => {
-    // One that restarts tries again by itself, for example while the group's coordinator is being
-    // loaded.
+    // A consumer that restarts tries again by itself, for example while the group coordinator
+    // loads.
     if (!restart) done.reject(error)
   })
   await consumer.connect()

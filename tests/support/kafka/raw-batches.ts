@@ -1,5 +1,5 @@
-// Reads the record batches of one partition as they lie in its log, control batches and aborted
-// data included: what no consumer shows, and what tells why one shows something else than expected.
+// Reads the record batches of one partition as they are in its log, with control batches and
+// aborted data. No consumer shows them, and they explain unexpected records of a consumer.
 
 import { openCluster } from '../../../lib/io/cluster/cluster.ts'
 import type { FetchedPartition, IsolationLevel } from '../../../lib/kafka/01-fetch.ts'
@@ -25,7 +25,7 @@ export type RawPartition = {
 
 export type Fetch = (from: bigint, isolation: IsolationLevel) => Promise<FetchedPartition>
 
-/** Calls `work` with a fetch of this partition, and closes the connections behind it. */
+/** Calls `work` with a fetch of this partition, and then closes its connections. */
 export async function withFetch<T>(
   { brokers, topic, partition }: RawPartition,
   work: (fetch: Fetch) => Promise<T>,
@@ -52,7 +52,7 @@ export async function withFetch<T>(
   }
 }
 
-/** From the batch with `from` on, up to the one with `to` or the end. Throws for old formats. */
+/** Reads from the batch with `from` to the one with `to` or the end. Throws for old formats. */
 export async function readRawBatches(fetch: Fetch, from: bigint, to: bigint | null) {
   const found: RecordBatch[] = []
   let at = from
@@ -68,10 +68,10 @@ export async function readRawBatches(fetch: Fetch, from: bigint, to: bigint | nu
   return found
 }
 
-/** How the source ended the transaction of a batch. plain: it is in none. */
+/** How the markers ended the transaction of a batch. plain: the batch is in no transaction. */
 export type TransactionEnd = 'plain' | 'commit' | 'abort' | 'open'
 
-/** By offset, for every record of a partition: by the markers in its log. */
+/** The end of each record's transaction by the markers in the log, by the record's offset. */
 export async function readTransactionEnds(at: RawPartition): Promise<Map<bigint, TransactionEnd>> {
   const ends = new Map<bigint, TransactionEnd>()
   const open = new Map<bigint, RecordBatch[]>()

@@ -1,5 +1,6 @@
-// Records for tests: each one with its own key, value, headers and timestamp, so that a swapped,
-// repeated, missing or changed one shows; and the same four things of what kafkajs read back.
+// Records for tests, each with its own key, value, headers and timestamp, so that a swapped,
+// repeated, missing or changed record is noticed; and the same four fields of records that kafkajs
+// read.
 
 import type { KafkaMessage } from 'kafkajs'
 
@@ -10,13 +11,13 @@ export type Contents = {
   readonly timestamp: string
 }
 
-// Recent, or retention would take the records at once; not now, so that a record stamped anew
-// shows.
+// Recent, or retention would delete the records at once; not now, so that a new timestamp is
+// noticed.
 const firstTimestampMs = Date.now() - 3_600_000
 
 /**
- * `count` records, numbered from `first`; `tag` tells those of one topic generation from
- * another's.
+ * `count` records, numbered from `first`; `tag` distinguishes those of a topic from those of its
+ * recreation.
  */
 export function records(first: number, count: number, tag = 'event'): Contents[] {
   return Array.from({ length: count }, (_, index) => {
@@ -30,7 +31,7 @@ export function records(first: number, count: number, tag = 'event'): Contents[]
   })
 }
 
-/** What consumers see of a record, as text: a difference is then readable. */
+/** The fields of records that consumers see, as text, so that a difference is readable. */
 export function contentsOf(read: readonly KafkaMessage[]): Contents[] {
   return read.map(({ key, value, headers, timestamp }) => ({
     key: key?.toString() ?? null,
@@ -43,7 +44,7 @@ export function contentsOf(read: readonly KafkaMessage[]): Contents[] {
 }
 
 /**
- * The same records in several pieces: each becomes a record batch of its own when it is produced.
+ * The records in chunks; each chunk becomes one record batch when it is produced.
  */
 export function inChunks<T>(all: readonly T[], size: number): T[][] {
   return Array.from({ length: Math.ceil(all.length / size) }, (_, index) =>

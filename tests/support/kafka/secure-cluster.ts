@@ -1,6 +1,6 @@
-// A real broker as a company runs it: TLS with an authority of its own, SCRAM, PLAIN and bearer
-// tokens, and ACLs that allow nothing which was not granted. Beside the listeners for clients it
-// has the plain one of every test broker, over which a test is the superuser.
+// A real broker as a company runs it: TLS with a private authority, SCRAM, PLAIN and bearer tokens,
+// and ACLs that allow only granted operations. Besides the listeners for clients it has the plain
+// listener of every test broker, on which a test is the superuser.
 
 import { pbkdf2Sync, randomBytes } from 'node:crypto'
 import { alterUserScramCredentialsV0, Connection } from '@platformatic/kafka'
@@ -12,20 +12,20 @@ import { startCluster, type TestCluster } from '../../../localstack/scratch/brok
 import { connectTo, withAdmin } from '../../../localstack/scratch/topics.ts'
 import { type Certificate, createAuthority, createCertificate } from './certificates.ts'
 
-/** Of both clusters of a test file; clients trust it by `ca`. */
+/** The authority of both clusters of a test file; clients trust it by `ca`. */
 export const authority = createAuthority('gapless tests')
 
 export type ListenerName = 'SECURE' | 'BRIEF' | 'EXPIRED' | 'MUTUAL'
 
 export type SecureCluster = {
   readonly cluster: TestCluster
-  /** Over the plain listener, as the superuser. */
+  /** A client on the plain listener, as the superuser. */
   readonly kafka: Kafka
-  /** `127.0.0.1:port` of a listener. */
+  /** The address `127.0.0.1:port` of a listener. */
   at(listener: ListenerName): string
 }
 
-/** Of the sessions on the listener BRIEF. */
+/** The length of a SASL session on the listener BRIEF. */
 export const briefSessionMs = 2_500
 
 const protocols: Record<ListenerName, BrokerListener['protocol']> = {
@@ -33,13 +33,13 @@ const protocols: Record<ListenerName, BrokerListener['protocol']> = {
   SECURE: 'SASL_SSL',
   // The same, with sessions of seconds.
   BRIEF: 'SASL_SSL',
-  // With a certificate that was good until yesterday.
+  // With a certificate that expired yesterday.
   EXPIRED: 'SASL_SSL',
-  // No SASL: a certificate of the client says who it is.
+  // No SASL: the client's certificate is its identity.
   MUTUAL: 'SSL',
 }
 
-/** Starts it with these users and their passwords; nobody is allowed anything yet. */
+/** Starts the broker with these users and their passwords; none has a permission yet. */
 export async function startSecureCluster(
   name: string,
   users: Readonly<Record<string, string>>,
@@ -90,7 +90,7 @@ function propertiesOf(
     [`listener.name.${listener}.scram-sha-256.sasl.jaas.config`]: `${module}.scram.ScramLoginModule required;`,
     [`listener.name.${listener}.scram-sha-512.sasl.jaas.config`]: `${module}.scram.ScramLoginModule required;`,
     [`listener.name.${listener}.plain.sasl.jaas.config`]: `${module}.plain.PlainLoginModule required ${passwords.join(' ')};`,
-    // Without keys of an issuer Kafka takes unsigned tokens, whose claims a test can choose.
+    // Without an issuer's keys Kafka accepts unsigned tokens, whose claims a test can choose.
     [`listener.name.${listener}.oauthbearer.sasl.jaas.config`]: `${module}.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker";`,
   })
   return {
@@ -122,7 +122,7 @@ async function createScramUsers(
   if (node === undefined) throw new Error('a cluster without a broker')
   const connection = new Connection('test')
   await connection.connect('127.0.0.1', node.port)
-  // One request names a user once.
+  // A request may name a user only once.
   for (const { mechanism, hash, bytes } of SCRAM_HASHES) {
     const credentials = Object.entries(users).map(([name, password]) => {
       const salt = randomBytes(16)
@@ -160,7 +160,7 @@ export async function grant(kafka: Kafka, principal: string, grants: readonly Gr
   await withAdmin(kafka, admin => admin.createAcls({ acl }))
 }
 
-/** A JSON Web Token that nobody signed: what Kafka takes as long as it knows no issuer. */
+/** An unsigned JSON Web Token, which Kafka accepts as long as it knows no issuer. */
 export function unsignedToken(subject: string, lifeMs: number): string {
   const part = (fields: object) => Buffer.from(JSON.stringify(fields)).toString('base64url')
   const seconds = Date.now() / 1_000

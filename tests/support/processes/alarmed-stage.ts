@@ -1,6 +1,6 @@
-// The stage's alarms in LocalStack, deployed by CloudFormation from the list that infra/alarms.yml
-// is generated from, with shorter periods; and a queue that hears what the alert topic tells
-// people.
+// The stage's alarms in LocalStack, deployed by CloudFormation from the list from which
+// infra/alarms.yml is generated, with shorter periods; and a queue that receives the notifications
+// of the alert topic.
 
 import {
   CloudFormationClient,
@@ -21,7 +21,7 @@ import { alarmResources, alertTopicId } from '../../../infra/alarms.ts'
 import { dashboardResources } from '../../../infra/dashboard.ts'
 import type { Endpoints } from '../../../localstack/scratch/brokers.ts'
 
-/** LocalStack's shortest. */
+/** The shortest period that LocalStack evaluates. */
 const PERIOD_S = 10
 const STACK_SECONDS_MAX = 120
 const LISTEN_SECONDS = 1
@@ -42,7 +42,7 @@ export async function deployAlarms({ endpoint, env }: Endpoints, stage: string) 
   return {
     cloudWatch,
     topicArn,
-    /** OK, ALARM, INSUFFICIENT_DATA; by the part of the name behind the stage. */
+    /** OK, ALARM or INSUFFICIENT_DATA; `id` is the alarm's name without the stage. */
     async stateOf(id: string): Promise<string> {
       const command = new DescribeAlarmsCommand({
         AlarmNames: [`gapless-${stage}-${id}`],
@@ -51,7 +51,7 @@ export async function deployAlarms({ endpoint, env }: Endpoints, stage: string) 
       const { MetricAlarms = [], CompositeAlarms = [] } = await cloudWatch.send(command)
       return String([...MetricAlarms, ...CompositeAlarms][0]?.StateValue)
     },
-    /** Everything that was told so far, in the order in which it arrived. */
+    /** All notifications so far, in the order of arrival. */
     async heard(): Promise<readonly Told[]> {
       for (const told of await queue.receive()) heard.push(told)
       return heard

@@ -1,4 +1,4 @@
-// The real command line as a process, with an environment of nothing but what a test gives it.
+// The real command line as a process, with only the environment variables that a test gives it.
 
 import { spawn } from 'node:child_process'
 import { join } from 'node:path'
@@ -11,7 +11,7 @@ export type Started = { ended: Promise<Ended>; signal(name: NodeJS.Signals): voi
 
 export type Place = { cwd: string; env?: Record<string, string> }
 
-/** Starts `gapless ...args`; standard input is no terminal. */
+/** Starts `gapless ...args`; its standard input is no terminal. */
 export function startGapless(args: readonly string[], { cwd, env = {} }: Place): Started {
   const child = spawn(process.execPath, [program, ...args], {
     cwd,

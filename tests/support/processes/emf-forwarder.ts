@@ -1,5 +1,5 @@
-// What CloudWatch does with the log lines of functions in AWS: every line in the embedded metric
-// format becomes values of metrics, under exactly the dimension sets that it names.
+// Forwards log lines as CloudWatch does in AWS: every line in the embedded metric format becomes
+// metric values, under exactly the dimension sets that it names.
 
 import { readFile } from 'node:fs/promises'
 import {
@@ -26,11 +26,11 @@ export type ForwardedValue = {
   readonly values: readonly number[]
 }
 
-/** Sends what a log has since the last time, and answers it. */
+/** Sends the metric values of the lines since the last call, and returns them. */
 export function createEmfForwarder(client: CloudWatchClient, logFile: string) {
   let linesRead = 0
   return async (): Promise<ForwardedValue[]> => {
-    // Without what follows the last line end: a line that is being written.
+    // Without the part after the last line end: that line is still being written.
     const lines = (await readFile(logFile, 'utf8')).split('\n').slice(0, -1)
     const fresh = lines.slice(linesRead).filter(line => line.startsWith('{"_aws":'))
     linesRead = lines.length

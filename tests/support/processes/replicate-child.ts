@@ -1,4 +1,4 @@
-// Starts a run of a flow in a process of its own that is killed, or frozen, at a chosen moment.
+// Starts a run of a flow in a separate process that is killed or frozen at a chosen moment.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
@@ -6,17 +6,17 @@ import { until } from '../../../localstack/processes/until.ts'
 import type { FlowFixture, FlowOverrides } from '../worlds/flow-fixture.ts'
 import { markOf, type Order } from './replicate-process.ts'
 
-/** Bounds a child that comes neither to its moment nor to its end. */
+/** Bounds the wait for a child that reaches neither its moment nor its end. */
 const CHILD_MS_MAX = 60_000
 
 export type ChildOrder = Pick<Order, 'moment' | 'nth'> & {
-  /** Of a flow the test made with the same topics and overrides. */
+  /** The name of a flow that the test created with the same topics and overrides. */
   readonly flow: string
   readonly topics: readonly string[]
   readonly overrides: FlowOverrides
 }
 
-/** Runs the flow until the process is killed. Throws when it came to its end instead. */
+/** Runs the flow until the process is killed. Throws when the run ends before. */
 export async function runUntilKilled(world: FlowFixture, order: ChildOrder): Promise<void> {
   const child = startChild(world, order, 'SIGKILL')
   const { signal, output, errors } = await child.ended
@@ -25,8 +25,8 @@ export async function runUntilKilled(world: FlowFixture, order: ChildOrder): Pro
 }
 
 /**
- * Runs the flow until the process is frozen; `wake` lets it go on and resolves with the outcomes
- * of its run.
+ * Runs the flow until the process is frozen; `wake` continues it and resolves with the outcomes of
+ * its run.
  */
 export async function runUntilFrozen(
   world: FlowFixture,

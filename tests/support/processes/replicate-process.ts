@@ -1,17 +1,17 @@
-// A process of its own that runs a flow once, as `gapless run --once` does, and gives itself a
-// signal at a chosen moment: SIGKILL ends it there as the kernel or the platform would, SIGSTOP
-// freezes it. Started by replicate-child.ts.
+// A process that runs a flow once, as `gapless run --once` does, and sends itself a signal at a
+// chosen moment: SIGKILL ends it as the kernel or the platform would, SIGSTOP freezes it. Started
+// by replicate-child.ts.
 //
 //   node replicate-process.ts ORDER     ORDER: an `Order` as JSON
 //
 // lease-taken            the table has the lease
-// produce-begun          a Produce request passed the last look at the lease, and is not sent yet
-// produce-sent           a Produce request is on its way
-// produce-applied        the standby has it, its answer is not processed yet
+// produce-begun          a Produce passed its last check of the lease, and is not sent yet
+// produce-sent           a Produce is in flight
+// produce-applied        the standby has appended it, its answer is not processed yet
 // produce-acknowledged   its answer is processed
-// checkpoint-begun       a checkpoint, not the last one, is to be written
+// checkpoint-begun       a checkpoint, not the last one, is about to be written
 // checkpoint-written     the table has the checkpoint, its answer is not processed yet
-// incident-stored        the table has the incident, the checkpoint does not lie beyond it yet
+// incident-stored        the table has the incident, the checkpoint is not beyond it yet
 
 import { writeSync } from 'node:fs'
 import { setImmediate as nextTurn } from 'node:timers/promises'
@@ -43,7 +43,7 @@ export type Order = {
 
 const STANDARD_OUTPUT = 1
 
-/** What is written when the moment has come. */
+/** The line that is written at the moment. */
 export function markOf({ moment, nth }: Pick<Order, 'moment' | 'nth'>): string {
   return `${moment} ${nth} reached`
 }
@@ -55,7 +55,7 @@ function interrupted(deps: RunOnceDeps, order: Order): RunOnceDeps {
     if (reached !== moment) return
     count += 1
     if (count !== nth) return
-    // For whoever waits for it; process.stdout might write only after the signal.
+    // Written synchronously: process.stdout might write only after the signal.
     writeSync(STANDARD_OUTPUT, `${markOf(order)}\n`)
     process.kill(process.pid, signal)
   }
@@ -67,7 +67,7 @@ function interrupted(deps: RunOnceDeps, order: Order): RunOnceDeps {
       produce: async (leaderId, request) => {
         reach('produce-begun')
         const answer = target.produce(leaderId, request)
-        // The turn in which the bytes are handed to the socket.
+        // In the next turn the bytes are written to the socket.
         await nextTurn()
         reach('produce-sent')
         await answer
@@ -84,7 +84,7 @@ function interrupted(deps: RunOnceDeps, order: Order): RunOnceDeps {
         return acquired
       },
       save: async input => {
-        // Not the last one: who has written that has ended in good order.
+        // Not the last checkpoint: a run that has written that one has ended normally.
         const renews = input.lease.kind === 'renew'
         if (renews) reach('checkpoint-begun')
         const saved = await checkpoints.save(input)

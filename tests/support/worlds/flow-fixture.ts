@@ -1,6 +1,6 @@
-// Two real clusters, a real table and flows between them, for a test file. Runs the same loops as
-// the functions and the command line do, in this process, and reads the standby with kafkajs,
-// which did not write it.
+// Two real clusters, a real table and flows between them, for one test file. Runs the loops of the
+// functions and of the command line in this process, and reads the standby with kafkajs, which did
+// not write it.
 
 import type { Admin, Message } from 'kafkajs'
 import type { FlowConfig } from '../../../lib/core/config/config.ts'
@@ -52,7 +52,7 @@ export type FlowFixtureOptions = {
   /** More lines for server.properties of the source's brokers. */
   readonly properties?: Record<string, string>
   readonly targetProperties?: Record<string, string>
-  /** true: the table outlives a killed endpoint. Default false. */
+  /** True: the table survives when its endpoint is killed. Default false. */
   readonly durableTable?: boolean
 }
 
@@ -60,18 +60,18 @@ export type RunOptions = { readonly faults?: readonly Fault[] }
 
 let runs = 0
 
-/** A batch or so per fetch, so that a run over some hundred records takes many of them. */
+/** About one batch per fetch, so that a run over some hundred records needs many fetches. */
 export const smallBudgets = {
   fetchBytesMax: 1024,
   partitionFetchBytesMax: 1024,
   bufferBytesMax: 4096,
 }
 
-/** After a crash the lease is over soon. */
+/** Leases that expire soon after a crash. */
 export const shortLeases = { leaseMs: 5_000, checkpointIntervalMs: 1_000, requestTimeoutMs: 4_000 }
 
 /**
- * Starts both clusters and the table: about 10 s. Call `removeStarted` of brokers.ts in the end.
+ * Starts both clusters and the table in about 10 s. Call `removeStarted` of brokers.ts at the end.
  */
 export async function startFlowFixture(options: FlowFixtureOptions = {}) {
   const { sourceSize = 1, properties = {}, targetProperties = {}, durableTable = false } = options
@@ -105,17 +105,17 @@ export async function startFlowFixture(options: FlowFixtureOptions = {}) {
     standbyKafka: standby,
     onPrimary: <T>(work: (admin: Admin) => Promise<T>) => withAdmin(primary, work),
     onStandby: <T>(work: (admin: Admin) => Promise<T>) => withAdmin(standby, work),
-    /** A flow of its own for each test: names are part of every key, so tests do not meet. */
+    /** A new flow for each test. Its name is part of every key, so that tests share no row. */
     flow: (topics: readonly string[], overrides: FlowOverrides = {}) => {
       runs += 1
       return parseFlow(document({ name: `flow-${runs}`, topics, ...overrides }))
     },
-    /** A configuration with this flow, as a process of its own reads it. */
+    /** A configuration with this flow, for a process to read. */
     document,
     createTopic: (name: string, topic: TopicOptions = {}) => createTopic(primary, name, topic),
     createStandbyTopic: (name: string, topic: TopicOptions = {}) =>
       createTopic(standby, name, topic),
-    /** Deletes a topic of the primary and waits until the cluster has forgotten it. */
+    /** Deletes a topic of the primary and waits until no broker knows it. */
     deleteTopic: (name: string) => deleteTopic(primary, name),
     deleteStandbyTopic: (name: string) => deleteTopic(standby, name),
     /** Deletes records of the primary before `offset`. */
@@ -137,7 +137,7 @@ export async function startFlowFixture(options: FlowFixtureOptions = {}) {
       messages: readonly Message[],
       { size = 10, partition = 0 } = {},
     ) => produceBatches(primary, { topic, partition }, inChunks(messages, size)),
-    /** As somebody would who is not us. */
+    /** Writes to the standby as another application. */
     produceToStandby: (topic: string, messages: readonly Message[], partition = 0) =>
       produceBatches(standby, { topic, partition }, [messages]),
     readAll: (cluster: 'primary' | 'standby', topic: string, partition = 0, read?: ReadOptions) =>
@@ -194,7 +194,7 @@ export type RunResult = {
   readonly incidents: readonly Incident[]
 }
 
-/** The sentences of a run, for matching. */
+/** The texts of a run's log lines, for matching. */
 export function textsOf({ lines }: RunResult): string[] {
   return lines.map(each => each.text)
 }

@@ -1,4 +1,5 @@
-// A flow as the configuration file would give it, with every default that a test does not name.
+// A flow as parsed from a configuration file, with the default of every setting a test does not
+// name.
 
 import { type FlowConfig, parseConfig } from '../../../lib/core/config/config.ts'
 
@@ -10,7 +11,7 @@ export function parseFlow(document: unknown): FlowConfig {
   return flow
 }
 
-/** From `primary` to `standby`, which nobody can reach: for clusters that are not real. */
+/** A flow from `primary` to `standby` at unreachable addresses, for clusters in memory. */
 export function flowOf(fields: Record<string, unknown> = {}): FlowConfig {
   return parseFlow({
     clusters: { primary: { brokers: ['a:1'] }, standby: { brokers: ['b:2'] } },

@@ -1,6 +1,5 @@
-// Two clusters, the stores and a clock, all in memory, and runs between them: what the
-// tests of lib/run/replicate/replicate.ts look at. Everything happens in virtual time, so a run of
-// minutes takes milliseconds.
+// Two clusters, the stores and a clock, all in memory, and runs between them, for the tests of
+// lib/run. The clock is virtual, so that a run of minutes takes milliseconds.
 
 import type { Incident } from '../../../lib/core/incident.ts'
 import type { LogLine } from '../../../lib/core/monitoring/incident-lines.ts'
@@ -20,7 +19,7 @@ import { flowOf } from './parsed-flow.ts'
 
 export type World = ReturnType<typeof createWorld>
 
-/** Far enough away for every run that ends by itself; the clock is virtual. */
+/** A deadline that no run reaches which ends by itself. */
 export const FAR_MS = 600_000
 
 export function createWorld(
@@ -58,7 +57,7 @@ export function createWorld(
       source.createTopic(topic, partitions)
       target.createTopic(`primary.${topic}`, partitions)
     },
-    /** One run of the named partitions; `deps` replaces what the run would get. */
+    /** One run of the named partitions; `deps` replaces some of its dependencies. */
     run(
       topic: string,
       input: Partial<Omit<ReplicateInput, 'partitions'>> & {
@@ -94,22 +93,19 @@ export function createWorld(
 
 let written = 0
 
-/**
- * A batch like no other, so that what arrived can be told apart;
- * `recordsCount` records, one payload.
- */
+/** A batch of `recordsCount` records with a unique payload, so that its copy can be identified. */
 export function batchOf(recordsCount: number, fields: BatchFields = {}): BatchFields {
   written += 1
   return { recordsCount, payload: Buffer.from(`batch-${written} of ${recordsCount}`), ...fields }
 }
 
-/** Writes batches of `recordsCount` records each, and answers what they hold. */
+/** Writes batches of `recordsCount` records each, and returns their payloads. */
 export function writeBatches(log: FakeLog, batches: number, recordsCount = 1): string[] {
   for (let each = 0; each < batches; each += 1) log.write(batchOf(recordsCount))
   return payloads(log).slice(-batches)
 }
 
-/** What the data batches of a log hold, in order. Control batches hold nothing of ours. */
+/** The payloads of the data batches of a log, in order, without control batches. */
 export function payloads(log: FakeLog): string[] {
   return log.batches
     .filter(batch => !isControlBatch(batch))

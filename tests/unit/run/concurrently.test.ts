@@ -4,8 +4,8 @@ import { createVirtualClock } from '../../support/doubles/virtual-clock.ts'
 
 const items = Array.from({ length: 25 }, (_, index) => index)
 
-describe('inBatches', () => {
-  test('does everything once, in the order of the items, at most so many at a time', async () => {
+describe('concurrently', () => {
+  test('every item is processed once, in order, and at most so many at a time', async () => {
     const clock = createVirtualClock()
     const begun: number[] = []
     let underWay = 0
@@ -23,11 +23,11 @@ describe('inBatches', () => {
     expect({ most, underWay }).toEqual({ most: 4, underWay: 0 })
   })
 
-  test('has nothing to do for no items', async () => {
+  test('an empty list of items calls no function', async () => {
     await concurrently([], 4, async () => expect.unreachable())
   })
 
-  test('rejects with the first failure', async () => {
+  test('the first failure of an item rejects the whole', async () => {
     const clock = createVirtualClock()
     const failing = concurrently(items, 4, async item => {
       await clock.wait(10 - item)

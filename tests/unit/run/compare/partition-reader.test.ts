@@ -1,5 +1,4 @@
-// The Fetch of one partition, and the loop that reads a log with it, on a leader that answers what
-// each test says.
+// The Fetch of one partition, and the loop that reads a log with it, on a scripted leader.
 
 import { expect, test } from 'vitest'
 import type { Cluster } from '../../../../lib/io/cluster/cluster.ts'
@@ -47,7 +46,7 @@ function fetched(errorCode: number, moves: bigint): FetchedPartition {
   return { topicId: 'topic-1', partition: 3, errorCode, ...ends, ...nothing }
 }
 
-/** The log start of an answer stands for how far its batches reach. */
+/** Each answer carries the offset behind its batches as its log start offset. */
 function read(leader: OnePartition, range: Partial<LogRange> = {}) {
   const whole = { from: 10n, isolation: 'read-uncommitted' as const, waitMs: 0 }
   const limits = { mayBeOutOfRange: false, idleAnswersMax: 0 }
@@ -64,13 +63,13 @@ function read(leader: OnePartition, range: Partial<LogRange> = {}) {
   }
 }
 
-test('a log is read on behind each answer, and ends where an answer does not move the reading', async () => {
+test('a log is read on behind each response, until a response does not advance the offset', async () => {
   const leader = leaderWith({ moves: 5n }, { moves: 2n }, {})
   expect(await read(leader)()).toEqual([15n, 17n, 17n])
   expect(leader.asked).toEqual([10n, 15n, 17n])
 })
 
-test('as many answers in a row as the caller allows may leave the reading where it is', async () => {
+test('the caller says how many responses in a row may leave the offset where it is', async () => {
   const leader = leaderWith({}, {}, { moves: 1n }, {}, {}, {})
   expect(await read(leader, { idleAnswersMax: 2 })()).toHaveLength(6)
 })
@@ -80,7 +79,7 @@ test('nothing is fetched at or beyond the end of the range, nor more often than 
   expect(await read(leaderWith({ moves: 5n }, { moves: 5n }), { fetchesMax: 2 })()).toHaveLength(2)
 })
 
-test('an answer behind which nothing can be read ends the reading', async () => {
+test('a response behind which nothing can be read ends the reading', async () => {
   expect(await read(leaderWith({ moves: 67n }))()).toEqual([77n])
 })
 

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import { createCountedBuffer } from '../../../../lib/run/partition/counted-buffer.ts'
 
-test('is given back once, when the last of its holders lets it go', () => {
+test('the memory of a buffer is released once, by the last of its holders', () => {
   let times = 0
   const memory = createCountedBuffer(() => {
     times += 1

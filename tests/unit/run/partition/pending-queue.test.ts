@@ -17,7 +17,7 @@ function pendingBatch(size: number): PendingBatch {
   return { batch: view, nextSourceOffset: sourceOffset(1n), epoch: null, bytes: Buffer.alloc(size) }
 }
 
-/** The same queue as a plain array: how often each batch is under way, and whether it ever was. */
+/** The same queue as a plain array, which marks the batches that are in flight or were sent. */
 type Model = { batches: { readonly batch: PendingBatch; inFlight: boolean; wasSent: boolean }[] }
 
 function same(model: Model, queue: PendingQueue): void {
@@ -35,7 +35,7 @@ function same(model: Model, queue: PendingQueue): void {
 
 async function collectGarbage(): Promise<void> {
   setFlagsFromString('--expose-gc')
-  // What a WeakRef was asked for stays until the present job is done.
+  // A WeakRef keeps its target alive until the current job ends.
   await new Promise(resolve => setImmediate(resolve))
   runInNewContext('gc')()
 }
@@ -122,7 +122,7 @@ const steps: fc.Arbitrary<Step>[] = [
 ]
 
 describe('the queue of fetched batches', () => {
-  test('behaves like a plain array, whatever is done with it', () => {
+  test('the queue behaves like a plain array under any operations', () => {
     fc.assert(
       fc.property(fc.commands(steps, { maxCommands: 200, size: 'max' }), commands => {
         fc.modelRun(() => ({ model: { batches: [] }, real: createPendingQueue() }), commands)
@@ -131,7 +131,7 @@ describe('the queue of fetched batches', () => {
     )
   })
 
-  test('keeps its order and its counts over thousands of batches, when it gives back memory', () => {
+  test('the queue keeps its order and counts over thousands of batches, while it releases memory', () => {
     const queue = createPendingQueue()
     const batches = Array.from({ length: 5_000 }, (_, size) => pendingBatch(size % 7))
     for (const batch of batches) queue.push(batch)
@@ -147,7 +147,7 @@ describe('the queue of fetched batches', () => {
     )
   })
 
-  test('keeps the memory of no more acknowledged batches than of others', async () => {
+  test('the queue does not keep more acknowledged batches in memory than unacknowledged ones', async () => {
     const queue = createPendingQueue()
     const acknowledged: WeakRef<PendingBatch>[] = []
     for (let each = 0; each < 10; each += 1) queue.push(pendingBatch(1))
@@ -161,7 +161,7 @@ describe('the queue of fetched batches', () => {
     expect(queue.length).toBe(10)
   })
 
-  test('refuses to acknowledge what is not in flight, and to send what is not there', () => {
+  test('the queue asserts that an acknowledged batch was in flight, and that a batch to send exists', () => {
     const queue = createPendingQueue()
     expect(() => queue.takeUnsent()).toThrow(AssertionError)
     queue.push(pendingBatch(1))

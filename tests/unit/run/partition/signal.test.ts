@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { createSignal } from '../../../../lib/run/partition/signal.ts'
 
-/** Whether `promise` has settled once everything that can happen now has happened. */
+/** Whether `promise` has settled after all jobs of this turn have run. */
 async function isSettled(promise: Promise<unknown>): Promise<boolean> {
   let settled = false
   promise.then(() => {
@@ -12,7 +12,7 @@ async function isSettled(promise: Promise<unknown>): Promise<boolean> {
 }
 
 describe('a signal', () => {
-  test('lets a wait end at the next notification, and not before', async () => {
+  test('a wait for a signal ends at the next notification, and not before', async () => {
     const signal = createSignal()
     const wait = signal.wait()
     expect(await isSettled(wait)).toBe(false)
@@ -20,13 +20,13 @@ describe('a signal', () => {
     expect(await isSettled(wait)).toBe(true)
   })
 
-  test('remembers a notification that nobody was waiting for', async () => {
+  test('a signal remembers a notification that comes before the wait', async () => {
     const signal = createSignal()
     signal.notify()
     expect(await isSettled(signal.wait())).toBe(true)
   })
 
-  test('counts several notifications before a wait as one', async () => {
+  test('a signal counts several notifications before a wait as one', async () => {
     const signal = createSignal()
     signal.notify()
     signal.notify()
@@ -34,7 +34,7 @@ describe('a signal', () => {
     expect(await isSettled(signal.wait())).toBe(false)
   })
 
-  test('loses no notification that comes while the woken loop is at work', async () => {
+  test('a signal loses no notification that comes while the woken loop is working', async () => {
     const signal = createSignal()
     signal.notify()
     await signal.wait()

@@ -1,14 +1,14 @@
-// A recovery after a crash that runs beside the loops: the run waits for its end, and the lease
-// under which it began fences it off, because a process that was frozen in it may thaw under
-// another owner.
+// A recovery from a crash runs beside the loops of a run. The run waits for its end, and the
+// recovery checks its lease before each step, because a process that was frozen in a recovery may
+// wake when its partition has another owner.
 
 import { describe, expect, test } from 'vitest'
 import { createWorld, type World, writeBatches } from '../../../support/worlds/replicate-world.ts'
 
-/** Behind the deadline of the runs below, and before a quarter of the reserve has passed. */
+/** After the deadline of the runs below, and within the first quarter of the reserve. */
 const ANSWERS_AFTER_MS = 2_000
 
-/** A partition whose last owner has died with records beyond its checkpoint. */
+/** A partition whose last owner crashed with records beyond its checkpoint. */
 async function crashedWorld(): Promise<World> {
   const world = createWorld()
   world.createTopic('orders')
@@ -26,7 +26,7 @@ async function crashedWorld(): Promise<World> {
   return world
 }
 
-/** How often each request that fences was sent to the target. */
+/** How often each request that fences an owner was sent to the target. */
 function fencingRequests(world: World) {
   const sent = { initProducerId: 0, writeAbortMarker: 0 }
   world.target.control('writeAbortMarker', (serve, ...args) => {
@@ -36,8 +36,8 @@ function fencingRequests(world: World) {
   return sent
 }
 
-describe('a recovery that goes on when the deadline comes', () => {
-  test('is awaited by the run, and takes no further step', async () => {
+describe('a recovery that is running at the deadline', () => {
+  test('a recovery that is running at the deadline is awaited by its run, and takes no further step', async () => {
     const world = await crashedWorld()
     const sent = fencingRequests(world)
     let hasEnded = false
@@ -56,7 +56,7 @@ describe('a recovery that goes on when the deadline comes', () => {
     expect(sent).toEqual({ initProducerId: 1, writeAbortMarker: 0 })
   })
 
-  test('keeps the run from ending for a quarter of the reserve at most', async () => {
+  test('a recovery that is running at the deadline delays the end by a quarter of the reserve at most', async () => {
     const world = await crashedWorld()
     const sent = fencingRequests(world)
     const answered = Promise.withResolvers<void>()
@@ -72,21 +72,21 @@ describe('a recovery that goes on when the deadline comes', () => {
     const { reserveMs } = world.flow.budgets
     expect(report.partitions).toMatchObject([{ outcome: 'deadline' }])
     expect(world.clock.nowMs() - startedAtMs).toBeLessThanOrEqual(500 + reserveMs)
-    // Thawed after the end of the run: the answer is taken, and nothing is fenced.
+    // The recovery resumes after the end of the run: it reads the answer and fences no owner.
     answered.resolve()
     await world.clock.wait(60_000)
     expect(sent).toEqual({ initProducerId: 1, writeAbortMarker: 0 })
   })
 })
 
-test('a process that was frozen in a recovery until its lease ran out raises no epoch when it thaws', async () => {
+test('a process that was frozen in a recovery until its lease expired raises no epoch when it wakes', async () => {
   const world = await crashedWorld()
   const sent = fencingRequests(world)
   world.target.control('initProducerId', (serve, id) => {
     sent.initProducerId += 1
     return serve(id)
   })
-  // Frozen right after the write that renews the lease for the recovery.
+  // The process is frozen right after the write that renews the lease for the recovery.
   const { checkpoints } = world
   let isFrozen = false
   const deps = {

@@ -1,5 +1,5 @@
-// A topic that is deleted while a run follows it: who recreates a topic deletes it first, and what
-// is written to the new one is to be on the standby long before the next tick.
+// A topic that is deleted during a continuous run. Recreating a topic begins with its deletion, and
+// the records of the new topic must be on the standby long before the next tick.
 
 import { expect, test } from 'vitest'
 import { returnAwaitedMsMax } from '../../../../lib/core/config/defaults.ts'
@@ -9,7 +9,7 @@ const DELETED_AFTER_MS = 2_000
 const GONE_MS = 3_000
 const RUN_MS = 3 * returnAwaitedMsMax
 
-test('a topic that is recreated while a run follows it is copied by that very run', async () => {
+test('a topic that is recreated during a continuous run is copied by the same run', async () => {
   const world = createWorld()
   world.createTopic('orders')
   const written = writeBatches(world.sourceLog('orders'), 4)
@@ -36,7 +36,7 @@ test('a topic that is recreated while a run follows it is copied by that very ru
   ])
 })
 
-test('a topic that stays away is left to the schedule after a while', async () => {
+test('a topic that stays deleted ends the work of a continuous run on it, and the schedule looks for it', async () => {
   const world = createWorld()
   world.createTopic('orders')
   writeBatches(world.sourceLog('orders'), 4)
@@ -61,7 +61,7 @@ test('a topic that stays away is left to the schedule after a while', async () =
   expect((await world.checkpoint('orders'))?.lease.untilMs).toBeNull()
 })
 
-test('a run that ends while it looks for its topic says that the partition waits', async () => {
+test('a run that ends while it waits for its topic reports the partition as waiting', async () => {
   const world = createWorld()
   world.createTopic('orders')
   writeBatches(world.sourceLog('orders'), 4)

@@ -1,5 +1,5 @@
-// Small batches that wait for each other go out as one, on a target that takes its time. Records
-// are real here: only what can be opened can be coalesced.
+// Small batches that wait to be sent to a slow target are coalesced. Batches hold real records,
+// because only a batch that can be opened can be coalesced.
 
 import { expect, test } from 'vitest'
 import {
@@ -25,7 +25,7 @@ function writeSmall(log: FakeLog, count: number, bytes = 50): void {
   }
 }
 
-/** What a consumer sees: everything but where it lies. */
+/** The records as a consumer sees them, without their offsets. */
 function seen(log: FakeLog) {
   return log.batches.flatMap(batch =>
     readSourceRecords(batch).map(({ body, timestamp }) => ({ body: String(body), timestamp })),
@@ -43,7 +43,7 @@ function ordersWorld(): World {
   return world
 }
 
-test('small batches that wait to be sent arrive as one, with every record', async () => {
+test('small batches that wait to be sent are coalesced, and every record arrives', async () => {
   const world = ordersWorld()
   farTarget(world)
   writeSmall(world.sourceLog('orders'), 500)
@@ -53,17 +53,17 @@ test('small batches that wait to be sent arrive as one, with every record', asyn
 
   expect(report.partitions).toMatchObject([{ outcome: 'drained', recordsReplicated: 500n }])
   expect(seen(world.targetLog('orders'))).toEqual(seen(world.sourceLog('orders')))
-  // One by one it would be a hundred round trips.
+  // Sent one by one, the batches would take a hundred round trips.
   expect(world.clock.nowMs() - startedMs).toBeLessThan(ROUND_TRIP_MS * 10)
   expect((await world.checkpoint('orders'))?.state).toMatchObject({
     position: { nextSourceOffset: 500n, nextTargetOffset: 500n, producer: { nextSequence: 500 } },
   })
 })
 
-test('batches that arrive one by one behind a far target go out together', async () => {
+test('batches that are fetched one by one for a far target are coalesced', async () => {
   const world = ordersWorld()
   farTarget(world)
-  // A broker answers as soon as a batch is appended; the double only when its wait is over.
+  // A broker answers a Fetch as soon as a batch is appended, the double only after its maxWaitMs.
   world.source.control('fetch', (serve, leaderId, request) =>
     serve(leaderId, { ...request, maxWaitMs: 1 }),
   )
@@ -76,7 +76,7 @@ test('batches that arrive one by one behind a far target go out together', async
   }
   await world.clock.wait(ROUND_TRIP_MS * 10)
 
-  // Sent one batch at a time, 15 records would be there by now.
+  // Sent one batch at a time, 15 records would have arrived by now.
   expect(world.targetLog('orders').logEnd).toBe(500n)
   await following
   expect(seen(world.targetLog('orders'))).toEqual(seen(source))
@@ -107,7 +107,7 @@ test('large batches are sent unchanged', async () => {
   expect(Math.max(...target.batches.map(each => each.bytes.length))).toBeLessThan(coalescedBytesMax)
 })
 
-test('batches of two leader epochs stay apart, so that a position between them has its own', async () => {
+test('batches of two leader epochs are not coalesced, so that a position between them has its own epoch', async () => {
   const world = ordersWorld()
   farTarget(world)
   const source = world.sourceLog('orders')

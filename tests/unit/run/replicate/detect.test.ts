@@ -1,5 +1,5 @@
-// What happens to the source between two runs and during one: found by identity and log start,
-// measured to the offset, and never found in what is normal for a log.
+// Truncations, resets, deletions and divergences of the source, between two runs and during one:
+// each is detected with its exact offsets, and nothing that is normal for a log is an incident.
 
 import { describe, expect, test } from 'vitest'
 import type { IncidentKind } from '../../../../lib/core/incident.ts'
@@ -23,10 +23,7 @@ async function copiedWorld(flow: Record<string, unknown> = {}, batches = 4): Pro
   return world
 }
 
-/**
- * Makes something happen to the source in the middle of a run, when the
- * first batches are on their way.
- */
+/** Changes the source during a run, when its first batches have been fetched. */
 function whileCopying(world: World, happens: () => void): void {
   let fetches = 0
   world.source.control('fetch', async (serve, leaderId, request) => {
@@ -40,7 +37,7 @@ const kinds = async (world: World): Promise<IncidentKind[]> =>
   (await world.storedIncidents()).map(each => each.kind)
 
 describe('a truncated log', () => {
-  test('between two runs halts the partition with exactly the range that is lost', async () => {
+  test('a truncation between two runs halts the partition, and its incident has exactly the lost range', async () => {
     const world = await copiedWorld()
     writeBatches(world.sourceLog('orders'), 10)
     world.sourceLog('orders').deleteBefore(9n)
@@ -61,12 +58,12 @@ describe('a truncated log', () => {
       /^CRITICAL: Log truncation detected for orders-0\. Expected offset 4, but got 9\. Gap of 5 messages detected, /,
     )
     expect(await world.checkpoint('orders')).toMatchObject({ state: { kind: 'halted' } })
-    // Halted is halted: the next run finds it so and adds nothing.
+    // The partition stays halted: the next run adds no incident.
     expect((await world.run('orders')).partitions).toMatchObject([{ outcome: 'halted' }])
     expect(await kinds(world)).toEqual(['log-truncated'])
   })
 
-  test('during a run halts it behind what was copied before', async () => {
+  test('a truncation during a run halts the partition behind the last copied record', async () => {
     const flow = { budgets: { partitionFetchBytesMax: 1_024 } }
     const world = createWorld({ flow })
     world.createTopic('orders')
@@ -89,7 +86,7 @@ describe('a truncated log', () => {
     ])
   })
 
-  test('under a policy to continue goes on at the log start, with the range in the incident', async () => {
+  test('a truncation with the policy continue goes on at the log start, with the lost range in its incident', async () => {
     const world = await copiedWorld({ onTruncation: 'continue' })
     const written = writeBatches(world.sourceLog('orders'), 10)
     world.sourceLog('orders').deleteBefore(9n)
@@ -103,14 +100,14 @@ describe('a truncated log', () => {
     ])
   })
 
-  test('is not believed before a fetch by topic id was refused: the topic may have been recreated since', async () => {
+  test('a truncation counts only after a fetch by topic id is refused: the topic may have been recreated', async () => {
     const world = await copiedWorld({ onReset: 'resume' })
     writeBatches(world.sourceLog('orders'), 2)
     let looks = 0
     world.source.control('listOffsets', async (serve, leaderId, point, partitions) => {
       looks += 1
-      // Recreated between the metadata, which still had the old id, and the
-      // log start, which goes by name.
+      // The topic is recreated after Metadata, which had the old id, and before ListOffsets, which
+      // goes by name.
       if (looks === 1) {
         world.source.deleteTopic('orders')
         world.source.createTopic('orders')
@@ -129,21 +126,21 @@ describe('a truncated log', () => {
 
 describe('a recreated topic', () => {
   const lives: Record<string, (world: World) => void> = {
-    'with fewer records than we had copied': world => writeBatches(world.sourceLog('orders'), 2),
+    'with fewer records than were copied': world => writeBatches(world.sourceLog('orders'), 2),
     'with exactly as many': world => writeBatches(world.sourceLog('orders'), 4),
-    'that has outgrown our position': world => writeBatches(world.sourceLog('orders'), 9),
+    'that has outgrown the position': world => writeBatches(world.sourceLog('orders'), 9),
     'whose log start is above 0': world => {
       writeBatches(world.sourceLog('orders'), 9)
       world.sourceLog('orders').deleteBefore(3n)
     },
-    'whose log start is our position': world => {
+    'whose log start is the position': world => {
       writeBatches(world.sourceLog('orders'), 9)
       world.sourceLog('orders').deleteBefore(4n)
     },
     'without a record': () => undefined,
   }
   for (const [what, live] of Object.entries(lives)) {
-    test(`${what} is copied whole, behind the old one's records, and said to be a reset`, async () => {
+    test(`a recreated topic ${what} is copied completely behind the old records, and is a reset`, async () => {
       const world = await copiedWorld()
       const before = payloads(world.targetLog('orders'))
       world.source.deleteTopic('orders')
@@ -167,7 +164,7 @@ describe('a recreated topic', () => {
     })
   }
 
-  test('is found in the middle of a run, too', async () => {
+  test('a topic that is recreated during a run is a reset', async () => {
     const flow = { budgets: { partitionFetchBytesMax: 1_024 } }
     const world = createWorld({ flow })
     world.createTopic('orders')
@@ -189,7 +186,7 @@ describe('a recreated topic', () => {
     )
   })
 
-  test('twice in a row is two incidents', async () => {
+  test('a topic that is recreated twice is two incidents', async () => {
     const world = await copiedWorld()
     for (const batches of [3, 5]) {
       world.source.deleteTopic('orders')
@@ -203,7 +200,7 @@ describe('a recreated topic', () => {
 })
 
 describe('a deleted topic', () => {
-  test('is waited for, and nothing on the standby is touched', async () => {
+  test('a deleted topic makes its partition wait, and the standby keeps its records', async () => {
     const world = await copiedWorld()
     world.source.deleteTopic('orders')
 
@@ -216,7 +213,7 @@ describe('a deleted topic', () => {
     expect(world.targetLog('orders').logEnd).toBe(4n)
   })
 
-  test('that comes back as another one is copied from its start, and the waiting has recovered', async () => {
+  test('a deleted topic that returns is copied from its start, and its incident ends as recovered', async () => {
     const world = await copiedWorld()
     world.source.deleteTopic('orders')
     await world.run('orders')
@@ -233,7 +230,7 @@ describe('a deleted topic', () => {
     ])
   })
 
-  test('that comes back narrower and is widened later stays one open incident where a reset halts', async () => {
+  test('a topic recreated with fewer partitions and widened later stays one open incident where a reset halts', async () => {
     const world = createWorld({ flow: { onReset: 'halt' } })
     world.createTopic('orders', 2)
     writeBatches(world.sourceLog('orders', 1), 3)
@@ -243,7 +240,7 @@ describe('a deleted topic', () => {
     expect((await world.run('orders', { partitions: [1] })).partitions).toMatchObject([
       { outcome: 'waiting' },
     ])
-    // Widened: the same topic as before, now with the partition, as a test can do it.
+    // The double cannot add partitions to a topic, so the test recreates it with both of them.
     world.source.deleteTopic('orders')
     world.source.createTopic('orders', 2)
 
@@ -256,7 +253,7 @@ describe('a deleted topic', () => {
     expect((await world.checkpoint('orders', 1))?.state).toMatchObject({ incidentId: incident?.id })
   })
 
-  test('that nobody ever copied is absent, and no incident', async () => {
+  test('a missing topic that was never copied is absent, and no incident', async () => {
     const world = createWorld()
     world.target.createTopic('primary.orders')
     expect((await world.run('orders')).partitions).toMatchObject([{ outcome: 'absent' }])
@@ -265,7 +262,7 @@ describe('a deleted topic', () => {
 })
 
 describe('a log that diverged', () => {
-  test('is found by the epoch of the last batch, also when it has grown past our position', async () => {
+  test('a divergence is detected by the last leader epoch, also when the log has outgrown the position', async () => {
     const world = await copiedWorld()
     world.sourceLog('orders').elect(2n)
     writeBatches(world.sourceLog('orders'), 9)
@@ -284,7 +281,7 @@ describe('a log that diverged', () => {
     ])
   })
 
-  test('is found by its end where no epoch tells', async () => {
+  test('a divergence without leader epochs is detected when the log ends before the position', async () => {
     const world = await copiedWorld()
     world.sourceLog('orders').elect(2n)
     world.sourceLog('orders').forgetEpochs()
@@ -295,7 +292,7 @@ describe('a log that diverged', () => {
     expect(await kinds(world)).toEqual(['log-diverged'])
   })
 
-  test('further back than anybody remembers halts under every policy, and is resumed only from a given offset', async () => {
+  test('a divergence older than every known epoch halts under any policy and is resumed only from a given offset', async () => {
     const world = await copiedWorld({ onDivergence: 'continue' })
     world.sourceLog('orders').elect(2n)
     world.sourceLog('orders').forgetEpochs()
@@ -315,7 +312,7 @@ describe('a log that diverged', () => {
     expect(await resume(1n)).toMatchObject({ position: { nextSourceOffset: 1n, epochs: [] } })
   })
 
-  test('under a policy to continue is copied from where it parted', async () => {
+  test('a divergence with the policy continue is copied from the divergence point on', async () => {
     const world = await copiedWorld({ onDivergence: 'continue' })
     world.sourceLog('orders').elect(2n)
     const written = writeBatches(world.sourceLog('orders'), 9)
@@ -327,7 +324,7 @@ describe('a log that diverged', () => {
   })
 })
 
-describe('no incident comes from', () => {
+describe('what is normal for a log', () => {
   const healthy: Record<string, (world: World) => void> = {
     'holes that compaction left between batches': world => {
       const log = world.sourceLog('orders')
@@ -360,7 +357,7 @@ describe('no incident comes from', () => {
       world.sourceLog('orders').write(batchOf(2, { attributes: TRANSACTIONAL, producerId: 1n }))
     },
     'an aborted transaction alone under a new leader': world => {
-      // The position passes the end of the last copied batch's epoch without copying anything.
+      // The position passes the end of the last copied batch's epoch, and no record is copied.
       const log = world.sourceLog('orders')
       log.elect()
       log.write(batchOf(2, { attributes: TRANSACTIONAL, producerId: 1n }))
@@ -374,14 +371,14 @@ describe('no incident comes from', () => {
       world.sourceLog('orders').deleteBefore(4n)
       writeBatches(world.sourceLog('orders'), 2)
     },
-    'a log emptied up to our position, which forgot its epochs': world => {
+    'a log emptied up to the position, which forgot its epochs': world => {
       world.sourceLog('orders').deleteBefore(4n)
       world.sourceLog('orders').forgetEpochs()
       writeBatches(world.sourceLog('orders'), 2)
     },
   }
   for (const [what, happens] of Object.entries(healthy)) {
-    test(what, async () => {
+    test(`no incident comes from ${what}`, async () => {
       const world = await copiedWorld()
       happens(world)
 
@@ -394,21 +391,21 @@ describe('no incident comes from', () => {
       expect((await world.checkpoint('orders'))?.state).toMatchObject({
         position: { nextSourceOffset: open },
       })
-      // Nor from what is remembered of it.
+      // The checkpoint of that run raises none in the next one either.
       writeBatches(world.sourceLog('orders'), 1)
       expect((await world.run('orders')).partitions).toMatchObject([{ outcome: 'drained' }])
       expect(await kinds(world)).toEqual([])
     })
   }
 
-  test('a log whose end no batch reaches', async () => {
+  test('no incident comes from a log whose last offsets hold no batch', async () => {
     const world = await copiedWorld()
     world.sourceLog('orders').leaveHole(3n)
     expect((await world.run('orders')).partitions).toMatchObject([{ outcome: 'drained' }])
     expect(await kinds(world)).toEqual([])
   })
 
-  test('a leader that moves in the middle of a run', async () => {
+  test('no incident comes from a leader that moves during a run', async () => {
     const world = createWorld({ sourceBrokers: 2, targetBrokers: 2 })
     world.createTopic('orders')
     const written = writeBatches(world.sourceLog('orders'), 3)
@@ -425,7 +422,7 @@ describe('no incident comes from', () => {
   })
 })
 
-describe('a batch that must be written anew', () => {
+describe('a batch that must be repacked', () => {
   const payload = Buffer.concat(
     testRecords(0n, 5, [1n, 2n]).map(each => recordBytes(each, { offset: 0n, timestamp: 0n })),
   )
@@ -439,7 +436,7 @@ describe('a batch that must be written anew', () => {
     },
   }
   for (const [what, fields] of Object.entries(batches)) {
-    test(`${what} is copied with the batches around it, and nothing halts`, async () => {
+    test(`a batch ${what} is copied with the batches around it, and nothing halts`, async () => {
       const world = await copiedWorld()
       const before = writeBatches(world.sourceLog('orders'), 3)
       world.sourceLog('orders').write(fields)
@@ -455,7 +452,7 @@ describe('a batch that must be written anew', () => {
       expect(await kinds(world)).toEqual([])
     })
 
-    test(`${what} and damage halts in front of it, with everything before it copied`, async () => {
+    test(`a damaged batch ${what} halts its partition, with every earlier record copied`, async () => {
       const world = await copiedWorld()
       const written = writeBatches(world.sourceLog('orders'), 3)
       world.sourceLog('orders').write({ ...fields, payload: payload.subarray(1) })
@@ -473,7 +470,7 @@ describe('a batch that must be written anew', () => {
 })
 
 describe('a source that cannot be observed', () => {
-  test('is reported as that, changes no position, and is forgotten when it answers', async () => {
+  test('an unreachable source is unobserved, moves no position, and is copied again when it answers', async () => {
     const world = await copiedWorld()
     const before = await world.checkpoint('orders')
     writeBatches(world.sourceLog('orders'), 2)
@@ -490,7 +487,7 @@ describe('a source that cannot be observed', () => {
     expect((await world.run('orders')).partitions).toMatchObject([{ outcome: 'drained' }])
   })
 
-  test('for a moment costs only a moment', async () => {
+  test('a source that fails three fetches is copied to its end by the same run', async () => {
     const world = await copiedWorld()
     writeBatches(world.sourceLog('orders'), 2)
     let failures = 3
@@ -502,7 +499,7 @@ describe('a source that cannot be observed', () => {
     expect((await world.run('orders')).partitions).toMatchObject([{ outcome: 'drained' }])
   })
 
-  test('while nobody gives a producer id leaves every partition as it is', async () => {
+  test('a target that assigns no producer id is reported as unobserved, and receives no record', async () => {
     const world = createWorld()
     world.createTopic('orders')
     writeBatches(world.sourceLog('orders'), 2)
@@ -515,7 +512,7 @@ describe('a source that cannot be observed', () => {
 })
 
 describe('the target', () => {
-  test('that was recreated halts, whatever its end', async () => {
+  test('a partition whose target topic was recreated halts, also when its log ends at the same offset', async () => {
     const world = await copiedWorld()
     world.target.deleteTopic('primary.orders')
     world.target.createTopic('primary.orders')
@@ -524,7 +521,7 @@ describe('the target', () => {
     expect(await kinds(world)).toEqual(['target-reset'])
   })
 
-  test('that was recreated in the middle of a run halts, with nothing sent into the new topic', async () => {
+  test('a target topic that is recreated during a run halts the partition, and receives no record', async () => {
     const world = await copiedWorld()
     writeBatches(world.sourceLog('orders'), 3)
     let produces = 0
@@ -543,7 +540,7 @@ describe('the target', () => {
     expect(world.targetLog('orders').logEnd).toBe(0n)
   })
 
-  test('that does not exist yet fails the run until the next tick has created it', async () => {
+  test('a target topic that does not exist fails the partition', async () => {
     const world = createWorld()
     world.source.createTopic('orders')
     const report = await world.run('orders')

@@ -1,5 +1,5 @@
-// A target that is far away: every response takes a round trip. Records are real here, because a
-// recovery compares them.
+// A target that is far away: an answer takes a round trip, however fast the broker is. Batches hold
+// real records, because a recovery compares records.
 
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
@@ -18,10 +18,10 @@ import type { FakeLog } from '../../../support/doubles/fake-log.ts'
 import { createWorld, payloads, type World } from '../../../support/worlds/replicate-world.ts'
 
 const ROUND_TRIP_MS = 100
-/** Runs of one story; a run also retries by itself. */
+/** Bounds the runs of one case; a run with failing requests repeats them by itself. */
 const RUNS_MAX = 10
 
-/** Batches of one record each, large enough to be worth a request. */
+/** Batches of one record each, large enough for a request of their own. */
 function writeLarge(log: FakeLog, count: number): string[] {
   for (let each = 0; each < count; each += 1) {
     const value = Buffer.alloc(worthwhileRequestBytes, `${log.logEnd} `)
@@ -32,10 +32,10 @@ function writeLarge(log: FakeLog, count: number): string[] {
   return payloads(log).slice(-count)
 }
 
-/** A request is lost on the way there or back, or refused before anything is appended. */
+/** A request or its answer is lost, or the request is refused before a batch is appended. */
 type Fault = 'lost' | 'answer-lost' | 'refused'
 
-/** `faults`: by when their requests were sent. */
+/** `faults` has the index of each faulty request in the order of sending. */
 function farWorld(faults: ReadonlyMap<number, Fault> = new Map()) {
   const world = createWorld()
   world.createTopic('orders')
@@ -67,7 +67,7 @@ async function producerEpoch(world: World): Promise<number | undefined> {
   return state?.kind === 'replicating' ? state.position.producer?.producerEpoch : undefined
 }
 
-test('batches worth a request do not wait for the answers of the first five', async () => {
+test('large batches are sent before the first five requests are answered', async () => {
   const world = farWorld()
   const written = writeLarge(world.sourceLog('orders'), 400)
   const startedMs = world.clock.nowMs()
@@ -82,7 +82,7 @@ test('batches worth a request do not wait for the answers of the first five', as
   expect(world.inFlight.max).toBeLessThanOrEqual(inFlightRequestsMax)
 })
 
-test('when more responses are lost than a broker remembers batches, the log of the target is compared', async () => {
+test('when more responses are lost than a broker remembers batches, the recovery compares the target log', async () => {
   const lost = Array.from({ length: 40 }, (_, index) => [20 + index, 'answer-lost'] as const)
   const world = farWorld(new Map(lost))
   const written = writeLarge(world.sourceLog('orders'), 200)
@@ -106,7 +106,7 @@ test('with many requests in flight, losses and refusals leave every record once 
         const report = await world.run('orders')
         expect(report.partitions[0]?.incidents).toEqual([])
         if (report.partitions[0]?.outcome === 'drained') break
-        // A run that gave up on its connection may have kept its lease.
+        // A run that lost its connection may have kept its lease.
         await world.clock.wait(world.flow.budgets.leaseMs)
       }
       expect(payloads(world.targetLog('orders'))).toEqual(written)

@@ -1,4 +1,4 @@
-// What a run leaves behind: checkpoints, leases and incidents, and in which order they are stored.
+// The checkpoints, leases and incidents that a run stores, and the order in which it stores them.
 
 import { describe, expect, test } from 'vitest'
 import { type PartitionState, positionOf } from '../../../../lib/core/partition/partition-state.ts'
@@ -19,7 +19,7 @@ function ordersWorld(flow: Record<string, unknown> = {}, partitions = 1): World 
   return world
 }
 
-/** Makes every produce take its time, so that a deadline falls into the middle of something. */
+/** Delays the answer to every Produce, so that a deadline comes while requests are in flight. */
 function slowly(world: World, ms: number) {
   const faults = planFaults(world.clock, Array(1000).fill({ kind: 'slow', ms }))
   world.target.control('produce', faults.control)
@@ -37,8 +37,8 @@ function offsetsOf(state: PartitionState | undefined) {
   return position && [position.sourceTopicId, position.nextSourceOffset, position.nextTargetOffset]
 }
 
-describe('a run in good order', () => {
-  test('leaves a released lease, and the next one goes on with nothing repeated or said', async () => {
+describe('a run that ends normally', () => {
+  test('a run that ends normally releases its lease, and the next run repeats nothing and logs nothing', async () => {
     const world = ordersWorld()
     const first = writeBatches(world.sourceLog('orders'), 3)
     await world.run('orders')
@@ -56,7 +56,7 @@ describe('a run in good order', () => {
     expect(world.lines).toEqual([])
   })
 
-  test('renews its leases while it copies, more often than they end', async () => {
+  test('a run renews its lease while it copies, until it releases it at the end', async () => {
     const world = ordersWorld()
     const watched = watchStores(world)
     slowly(world, 7_000)
@@ -70,10 +70,10 @@ describe('a run in good order', () => {
     expect(leases.lastIndexOf('renew')).toBe(leases.length - 2)
   })
 
-  test('takes no lease again that it has given back, however many partitions end at once', async () => {
+  test('a run never renews a lease that it has released, however many partitions end at once', async () => {
     const partitions = Array.from({ length: 50 }, (_, index) => index)
     const world = ordersWorld({ budgets: { checkpointIntervalMs: 100 } }, partitions.length)
-    // Slow writes: when the turn of the last ones comes, their partitions have ended long ago.
+    // Slow writes: when the last queued ones are sent, their partitions have ended long ago.
     const watched = watchStores(world, () => world.clock.wait(80))
     slowly(world, 90)
     for (const partition of partitions) writeBatches(world.sourceLog('orders', partition), 1)
@@ -88,7 +88,7 @@ describe('a run in good order', () => {
 })
 
 describe('the deadline', () => {
-  test('ends a run with what was acknowledged in the checkpoint, and releases what is answered', async () => {
+  test('at its deadline a run stores what was acknowledged and releases partitions without a request in flight', async () => {
     const world = ordersWorld()
     const written = writeBatches(world.sourceLog('orders'), 100)
     slowly(world, 10)
@@ -108,7 +108,7 @@ describe('the deadline', () => {
     expect(payloads(world.targetLog('orders'))).toEqual(written)
   })
 
-  test('keeps the lease while something sent is unanswered, so that the next owner knows', async () => {
+  test('a lease is not released while a Produce is unanswered, which tells the next owner to recover', async () => {
     const world = ordersWorld()
     writeBatches(world.sourceLog('orders'), 10)
     slowly(world, 60_000)
@@ -117,7 +117,7 @@ describe('the deadline', () => {
     const report = await world.run('orders', { deadlineMs: startedMs + 1_000 })
 
     expect(report.partitions).toMatchObject([{ outcome: 'deadline', recordsReplicated: 0n }])
-    // Half of the reserve is left for answers, the other half for what comes after the run.
+    // The run waits for answers during the first half of the reserve; the rest is for its report.
     expect(world.clock.nowMs() - startedMs).toBe(1_000 + world.flow.budgets.reserveMs / 2)
     const { state, lease } = (await world.checkpoint('orders')) ?? {}
     expect(state).toMatchObject({ position: { nextSourceOffset: 0n } })
@@ -126,16 +126,16 @@ describe('the deadline', () => {
     await world.clock.wait(30_000)
     world.target.control('produce', null)
     expect((await world.run('orders')).partitions).toMatchObject([{ outcome: 'drained' }])
-    // The records beyond the checkpoint were our own: no alarm, though they come twice.
+    // The records beyond the checkpoint were written by gapless: they raise no incident.
     expect(await world.storedIncidents()).toEqual([])
   })
 
-  test('keeps the lease also when the answer comes while the last write waits its turn', async () => {
+  test('a lease is not released when the answer arrives after the last checkpoint was queued', async () => {
     const world = ordersWorld()
     writeBatches(world.sourceLog('orders'), 1)
     slowly(world, 12_000)
-    // The renewal of the fifth second is answered in the 15th: the run ended in the 11th, what it
-    // had sent was answered in the 12th, and nobody was left to count it.
+    // The table answers the renewal of second 5 in second 15. The run ended in second 11, and its
+    // Produce was answered in second 12, when its loops no longer read answers.
     const deps = watchStores(world, async () => {
       if (world.clock.nowMs() >= startedMs + 5_000) await world.clock.wait(10_000)
     })
@@ -149,7 +149,7 @@ describe('the deadline', () => {
     expect(lease?.untilMs).not.toBeNull()
   })
 
-  test('and an interruption end a run that follows the log in the same way', async () => {
+  test('a deadline and an interruption end a continuous run in the same way', async () => {
     const world = ordersWorld()
     const written = writeBatches(world.sourceLog('orders'), 3)
     const interrupted = AbortSignal.abort()
@@ -166,7 +166,7 @@ describe('the deadline', () => {
     expect((await world.checkpoint('orders'))?.lease.untilMs).toBeNull()
   })
 
-  test('is kept when a fetch fails just then: nothing is copied behind it', async () => {
+  test('a fetch that fails at the deadline is not repeated, and the run ends on time', async () => {
     const world = ordersWorld()
     writeBatches(world.sourceLog('orders'), 3)
     slowly(world, 300)
@@ -188,7 +188,7 @@ describe('the deadline', () => {
 })
 
 describe('a lease', () => {
-  test('of another run is respected, and reported with its end', async () => {
+  test('a lease of another run is respected, and the report says when it expires', async () => {
     const world = ordersWorld()
     writeBatches(world.sourceLog('orders'), 1)
     const nowMs = world.clock.nowMs()
@@ -205,7 +205,7 @@ describe('a lease', () => {
     expect(world.targetLog('orders').logEnd).toBe(0n)
   })
 
-  test('that another run took over ends the copying, and nothing of ours is stored any more', async () => {
+  test('a run whose lease another run acquired stops copying and stores nothing more', async () => {
     const world = ordersWorld({}, 2)
     const faults = slowly(world, 1_000)
     for (const partition of [0, 1]) writeBatches(world.sourceLog('orders', partition), 60)
@@ -213,7 +213,7 @@ describe('a lease', () => {
     const watched = watchStores(world, async call => {
       if (taken || call.kind !== 'checkpoint' || call.partition !== 0) return
       taken = true
-      // As if we had been away for longer than the lease.
+      // As if this run had been frozen for longer than its lease.
       const nowMs = world.clock.nowMs() + 3_600_000
       const key = { flow: world.flow.name, topic: 'orders', partition: 0 }
       const lease = { targetTopic: 'primary.orders', owner: 'another', nowMs, leaseMs: 20_000 }
@@ -233,7 +233,7 @@ describe('a lease', () => {
     ).toEqual([])
   })
 
-  test('that could not be renewed in time stops the sending', async () => {
+  test('a run that cannot renew its lease stops sending before the lease expires', async () => {
     const world = ordersWorld()
     const faults = slowly(world, 1_000)
     writeBatches(world.sourceLog('orders'), 200)
@@ -243,7 +243,7 @@ describe('a lease', () => {
       sentMs.push(world.clock.nowMs() - startedMs)
       return faults.control(serve, leaderId, request)
     })
-    // After the position and its producer, the table takes an hour for an answer.
+    // From the third write on, the table takes an hour to answer.
     let writes = 0
     const watched = watchStores(world, async () => {
       writes += 1
@@ -291,7 +291,7 @@ describe('an incident', () => {
     },
   }
   for (const [what, { flow, happens, incident }] of Object.entries(cases)) {
-    test(`about ${what} is stored, then the checkpoint beyond it, then the first record is sent`, async () => {
+    test(`an incident about ${what} is stored before the checkpoint beyond it, and that before a record is sent`, async () => {
       const world = ordersWorld(flow)
       writeBatches(world.sourceLog('orders'), 4)
       await world.run('orders')
@@ -308,7 +308,7 @@ describe('an incident', () => {
       const report = await world.run('orders', { deps: watched })
 
       expect(outcomes(report.partitions)).toEqual(['drained'])
-      // A take-over begins with the renewal of its lease, where the position still is.
+      // A recovery begins with a renewal of the lease, which leaves the position as it was.
       const renewals = watched.calls.findIndex(call => call.kind === 'incident')
       for (const call of watched.calls.slice(0, renewals)) {
         expect(call).toMatchObject({ nextSourceOffset: 4n, nextTargetOffset: 4n })
@@ -323,7 +323,7 @@ describe('an incident', () => {
       expect(storedWhenSent[0]).toBe(renewals + 2)
     })
 
-    test(`about ${what} that cannot be stored leaves the position where it was`, async () => {
+    test(`an incident about ${what} that cannot be stored leaves the position unchanged`, async () => {
       const world = ordersWorld(flow)
       writeBatches(world.sourceLog('orders'), 4)
       await world.run('orders')
@@ -343,14 +343,14 @@ describe('an incident', () => {
     })
   }
 
-  test('that cannot be stored while the run ends leaves the position where it was, too', async () => {
+  test('an incident that cannot be stored at the deadline leaves the position unchanged', async () => {
     const world = ordersWorld({ onTruncation: 'continue' })
     writeBatches(world.sourceLog('orders'), 4)
     await world.run('orders')
     const before = await world.checkpoint('orders')
     writeBatches(world.sourceLog('orders'), 10)
     world.sourceLog('orders').deleteBefore(8n)
-    // The deadline comes while the table does not answer: the last write waits its turn.
+    // The deadline comes while the table does not answer: the last checkpoint is still queued.
     const deps = watchStores(world, async call => {
       if (call.kind !== 'incident') return
       await world.clock.wait(5_000)
@@ -365,7 +365,7 @@ describe('an incident', () => {
     expect(offsetsOf(after?.state)).toEqual(offsetsOf(before?.state))
   })
 
-  test('found by a run that was overtaken meanwhile is not one: it is stored by nobody', async () => {
+  test('an owner that lost its lease while it was frozen stores no incident', async () => {
     const world = ordersWorld({ onTruncation: 'continue' })
     const source = world.sourceLog('orders')
     writeBatches(source, 4)
@@ -373,8 +373,8 @@ describe('an incident', () => {
     writeBatches(source, 6)
     const overtaken = Promise.withResolvers<void>()
     let looks = 0
-    // Frozen in its first look, it wakes after another one has copied everything, and retention
-    // has followed.
+    // The run is frozen in its first observation. When it wakes, another run has copied all
+    // records, and retention has removed some of them.
     world.source.control('listOffsets', async (serve, ...args) => {
       looks += 1
       if (looks === 1) await overtaken.promise
@@ -396,9 +396,9 @@ describe('an incident', () => {
     expect(payloads(world.targetLog('orders'))).toHaveLength(10)
   })
 
-  test('in the middle of copying is stored before any checkpoint beyond it, also one that waited its turn', async () => {
+  test('an incident during copying is stored before every checkpoint beyond it, also before a queued one', async () => {
     const world = ordersWorld({ budgets: { checkpointIntervalMs: 100 } })
-    // Every write takes long, so that others queue up behind it while records are acknowledged.
+    // Every write is slow, so that others queue behind it while records are acknowledged.
     const watched = watchStores(world, () => world.clock.wait(70))
     slowly(world, 5)
     writeBatches(world.sourceLog('orders'), 60)
@@ -418,7 +418,7 @@ describe('an incident', () => {
     expect(outcomes(report.partitions)).toEqual(['drained'])
     expect(payloads(world.targetLog('orders')).filter(each => ours.has(each))).toHaveLength(60)
     expect(foreign).toBeGreaterThan(4)
-    // The distance between both sides' offsets tells how many drifts lie behind a position.
+    // The target offset minus the source offset tells how many drifts the position has passed.
     let recorded = 0n
     for (const call of watched.calls) {
       if (call.kind === 'incident') recorded += 1n
@@ -431,7 +431,7 @@ describe('an incident', () => {
 })
 
 describe('the checkpoint table', () => {
-  test('that refuses a write fails the partition it is about, and no other', async () => {
+  test('a checkpoint that cannot be stored fails its own partition and no other', async () => {
     const world = ordersWorld({}, 3)
     const written = [0, 1, 2].map(partition =>
       writeBatches(world.sourceLog('orders', partition), 5),
@@ -448,7 +448,7 @@ describe('the checkpoint table', () => {
     expect((await world.checkpoint('orders', 1))?.state.kind).toBe('unstarted')
   })
 
-  test('that gives no lease fails that partition, and no other', async () => {
+  test('a lease that cannot be acquired because of an error fails its own partition and no other', async () => {
     const world = ordersWorld({}, 2)
     writeBatches(world.sourceLog('orders', 1), 5)
     const checkpoints: World['checkpoints'] = {
@@ -465,7 +465,7 @@ describe('the checkpoint table', () => {
     expect(report.partitions[0]?.detail).toBe('the table is away')
   })
 
-  test('holds, at every moment, nothing that the target has not acknowledged', async () => {
+  test('no stored checkpoint is ever beyond what the target has acknowledged', async () => {
     const world = ordersWorld({ budgets: { checkpointIntervalMs: 100 } })
     slowly(world, 30)
     writeBatches(world.sourceLog('orders'), 100)

@@ -1,4 +1,4 @@
-// What a run that follows its partitions asks a broker of the source, while most of them are idle.
+// The Fetch requests of a continuous run to a broker of the source, while most partitions are idle.
 
 import { expect, test } from 'vitest'
 import {
@@ -11,8 +11,8 @@ import {
 const PARTITIONS = Array.from({ length: 200 }, (_, partition) => partition)
 const RUN_MS = 20_000
 
-/** Follows all partitions; counts how many each request named and each answer told. */
-async function follow(world: World, atMs: ReadonlyMap<number, () => void>) {
+/** Runs all partitions continuously; counts the partitions that each request and response names. */
+async function runContinuously(world: World, atMs: ReadonlyMap<number, () => void>) {
   const counts: { asked: number; told: number; errorCode: number }[] = []
   const startedMs = world.clock.nowMs()
   for (const [ms, act] of atMs) void world.clock.wait(ms).then(act)
@@ -30,23 +30,23 @@ async function follow(world: World, atMs: ReadonlyMap<number, () => void>) {
   return { counts, report }
 }
 
-test('idle partitions are named once; then only the one with a record is asked and told', async () => {
+test('idle partitions are named in one Fetch request, and later only a partition with a record is named', async () => {
   const world = createWorld()
   world.createTopic('orders', PARTITIONS.length)
   const write = new Map([[5_000, () => void writeBatches(world.sourceLog('orders', 7), 1)]])
 
-  const { counts, report } = await follow(world, write)
+  const { counts, report } = await runContinuously(world, write)
 
   expect(counts.length).toBeGreaterThan(10)
   const sum = (of: 'asked' | 'told') => counts.reduce((total, each) => total + each[of], 0)
-  // Besides each one once: the record itself is told, and the position behind it asked for.
+  // Each partition once, one response with the record, and one request for the offset behind it.
   expect(sum('told')).toBe(PARTITIONS.length + 1)
   expect(sum('asked')).toBe(PARTITIONS.length + 1)
   expect(payloads(world.targetLog('orders', 7))).toHaveLength(1)
   expect(new Set(report.partitions.map(each => each.outcome))).toEqual(new Set(['deadline']))
 })
 
-test('a session that the broker evicted is opened again, with nothing lost and no new look', async () => {
+test('a session that the broker evicted is opened again, without a lost record or a new observation', async () => {
   const world = createWorld()
   world.createTopic('orders', PARTITIONS.length)
   const events = new Map([
@@ -59,7 +59,7 @@ test('a session that the broker evicted is opened again, with nothing lost and n
     return serve(...args)
   })
 
-  const { counts, report } = await follow(world, events)
+  const { counts, report } = await runContinuously(world, events)
 
   expect(counts.filter(each => each.errorCode !== 0)).toHaveLength(1)
   expect(counts.filter(each => each.asked === PARTITIONS.length)).toHaveLength(1)

@@ -1,14 +1,14 @@
-// What the source answers when many partitions are behind: something of many of them, so that a
-// Produce request has a batch of each.
+// Fetch responses while many partitions are behind: each has batches of many partitions, so that
+// a Produce request has a batch of each of them.
 
 import { expect, test } from 'vitest'
 import { batchOf, createWorld, payloads } from '../../../support/worlds/replicate-world.ts'
 
 const PARTITIONS = Array.from({ length: 16 }, (_, partition) => partition)
-/** As small batches are not: those are joined. */
+/** Large enough that no batch is coalesced. */
 const BATCH_BYTES = 5_000
 
-/** Copies 20 batches of each partition. How many partitions there was something of, by answer. */
+/** Copies 20 batches of each partition; returns how many partitions each response had data of. */
 async function copyWith(budgets: { readonly fetchBytesMax: number }): Promise<number[]> {
   const world = createWorld({ flow: { budgets } })
   world.createTopic('orders', PARTITIONS.length)
@@ -34,18 +34,18 @@ async function copyWith(budgets: { readonly fetchBytesMax: number }): Promise<nu
   return answered
 }
 
-test('an answer has something of as many partitions as have room for some batches in it', async () => {
+test('a Fetch response has batches of as many partitions as have room for some in it', async () => {
   const answered = await copyWith({ fetchBytesMax: 100 * BATCH_BYTES })
   expect(answered.length).toBeGreaterThan(2)
-  // All of them at first, then as many as get eight batches each out of hundred.
+  // The first response has all partitions, a later one as many as get eight batches each of 100.
   expect(answered[0]).toBe(PARTITIONS.length)
   for (const count of answered.slice(1, -1)) expect(count).toBeGreaterThanOrEqual(12)
 })
 
-test('batches that have no place in an equal share come nevertheless, several in an answer', async () => {
+test('batches larger than an equal share of the response are fetched too, several in one response', async () => {
   const answered = await copyWith({ fetchBytesMax: 12 * BATCH_BYTES })
-  // The broker answers with the first batch there is, though it asked for less.
+  // KIP-74: the broker returns the first batch even if it is larger than the limit of the request.
   expect(answered[0]).toBe(1)
-  // 320 batches, of which an answer holds eleven.
+  // There are 320 batches, and a response holds eleven.
   expect(answered.length).toBeLessThan(320 / 8)
 })

@@ -1,4 +1,4 @@
-// Two workers that follow the same partitions, one after the other, with the clock turned by hand.
+// Two continuous workers with the same partitions, one after the other, on a virtual clock.
 
 import { expect, test } from 'vitest'
 import { handOverWaitMsMax } from '../../../../lib/core/config/defaults.ts'
@@ -12,11 +12,11 @@ import {
 } from '../../../support/worlds/replicate-world.ts'
 
 const RUN_MS = 60_000
-/** The longest time in which nobody copies. */
+/** The longest time between two owners. */
 const GAP_MS_MAX = 1_000
 const RELEASE_MS = 250
 
-function follow(world: World, partitions: readonly number[], handOvers: HandOver[] = []) {
+function runContinuously(world: World, partitions: readonly number[], handOvers: HandOver[] = []) {
   const deadlineMs = world.clock.nowMs() + RUN_MS
   const successors: Promise<ReplicateReport>[] = []
   const ended = world.run('orders', {
@@ -40,12 +40,12 @@ function succeed(world: World, { partitions, predecessor }: HandOver): Promise<R
   })
 }
 
-test('a successor goes on within a second of the deadline, with nothing left out or repeated', async () => {
+test('a successor goes on within a second of the deadline, and leaves out or repeats no record', async () => {
   const world = createWorld()
   world.createTopic('orders', 2)
   const first = writeBatches(world.sourceLog('orders', 0), 3)
-  const { ended, successors, deadlineMs } = follow(world, [0, 1])
-  // The release comes later than announced: the successor must ask again, and soon.
+  const { ended, successors, deadlineMs } = runContinuously(world, [0, 1])
+  // The lease is released later than announced: the successor must try again soon.
   const { save } = world.checkpoints
   world.checkpoints.save = async input => {
     if (input.lease.kind === 'release') await world.clock.wait(RELEASE_MS)
@@ -70,12 +70,12 @@ test('a successor goes on within a second of the deadline, with nothing left out
   expect(payloads(world.targetLog('orders', 0))).toEqual([...first, ...second])
 })
 
-test('a partition that stopped is not handed over, and the others are', async () => {
+test('a partition that halted is not handed over, and the others are', async () => {
   const world = createWorld()
   world.createTopic('orders', 2)
   const handOvers: HandOver[] = []
   world.sourceLog('orders', 0).write({ recordsCount: 2, lastOffsetDelta: 4 })
-  const { ended, successors } = follow(world, [0, 1], handOvers)
+  const { ended, successors } = runContinuously(world, [0, 1], handOvers)
 
   const report = await ended
   await Promise.all(successors)
@@ -90,15 +90,15 @@ test('a run whose partitions all stopped before its deadline invokes no successo
   world.sourceLog('orders').write({ recordsCount: 2, lastOffsetDelta: 4 })
   const handOvers: HandOver[] = []
 
-  await follow(world, [0], handOvers).ended
+  await runContinuously(world, [0], handOvers).ended
 
   expect(handOvers).toEqual([])
 })
 
-test('a successor waits for its predecessor only: the lease of anybody else ends it at once', async () => {
+test('a successor waits only for the lease of its predecessor: the lease of another owner ends it at once', async () => {
   const world = createWorld()
   world.createTopic('orders')
-  const running = follow(world, [0])
+  const running = runContinuously(world, [0])
   await world.clock.wait(1)
   const beforeMs = world.clock.nowMs()
 
@@ -113,10 +113,10 @@ test('a successor waits for its predecessor only: the lease of anybody else ends
   await Promise.all(running.successors)
 })
 
-test('a successor whose predecessor never releases gives up after its patience', async () => {
+test('a successor whose predecessor never releases its lease gives up after a bounded wait', async () => {
   const world = createWorld()
   world.createTopic('orders')
-  const running = follow(world, [0])
+  const running = runContinuously(world, [0])
   await world.clock.wait(1)
   const beforeMs = world.clock.nowMs()
 

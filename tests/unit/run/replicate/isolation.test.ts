@@ -1,5 +1,5 @@
-// Partitions of one run stand beside each other: the trouble of one is its own, and all of them
-// together stay within what memory they may take.
+// The partitions of one run are isolated: a failure of one stops no other, and all of them
+// together stay within the memory budget.
 
 import { describe, expect, test } from 'vitest'
 import type { PartitionReport } from '../../../../lib/run/partition/partition-run.ts'
@@ -16,13 +16,13 @@ const outcomes = (partitions: readonly PartitionReport[]) => partitions.map(each
 const range = (count: number) => Array.from({ length: count }, (_, index) => index)
 
 describe('a bug', () => {
-  test('in one partition ends that partition, says so in its report, and stops no other', async () => {
+  test('a bug in one partition fails that partition in the report, and stops no other', async () => {
     const world = createWorld()
     world.createTopic('orders', 3)
     const written = range(3).map(partition =>
       writeBatches(world.sourceLog('orders', partition), 10),
     )
-    // An answer that no Kafka gives: that of partition 1 throws when it is looked into.
+    // No broker answers like this: reading the answer for partition 1 throws.
     world.source.control('fetch', async (serve, leaderId, request) => {
       const answer = await serve(leaderId, request)
       const partitions = answer.partitions.map(each =>
@@ -46,7 +46,7 @@ describe('a bug', () => {
     expect(payloads(world.targetLog('orders', 2))).toEqual(written[2])
   })
 
-  test('in the reading from one broker ends its partitions, and one that moves there later is copied', async () => {
+  test('a bug in fetching from one broker fails its partitions, and one that moves there later is copied', async () => {
     const world = createWorld({ sourceBrokers: 2 })
     world.createTopic('orders', 2)
     const written = range(2).map(partition =>
@@ -69,8 +69,8 @@ describe('a bug', () => {
     expect(payloads(world.targetLog('orders', 1))).toEqual(written[1])
   })
 
-  test('in five requests to a broker leaves the way free for the next one', async () => {
-    // Answers of one batch, so that what comes in is sent request by request.
+  test('a bug in all five requests in flight to a broker does not block the next request', async () => {
+    // Each Fetch response has one batch, so that each Produce request has one.
     const world = createWorld({ flow: { budgets: { fetchBytesMax: 1_024 } } })
     world.createTopic('orders', 6)
     const written = range(6).map(partition => {
@@ -99,7 +99,7 @@ describe('a bug', () => {
   })
 })
 
-test('a halted partition stops no other: each one ends in its own way', async () => {
+test('a halted partition stops no other, and each one has its own outcome', async () => {
   const world = createWorld()
   world.createTopic('orders', 3)
   for (const partition of range(3)) writeBatches(world.sourceLog('orders', partition), 5)
@@ -120,10 +120,7 @@ test('a halted partition stops no other: each one ends in its own way', async ()
 describe('the buffer', () => {
   const budgets = { fetchBytesMax: 4_000, partitionFetchBytesMax: 1_500, bufferBytesMax: 12_000 }
 
-  /**
-   * Counts the bytes that were fetched and are not acknowledged, together with
-   * what fetches may still bring.
-   */
+  /** Counts the bytes that were fetched and not acknowledged, plus the limits of open fetches. */
   function countBytes(world: World) {
     const counted = { held: 0, max: 0 }
     const add = (bytes: number) => {
@@ -146,7 +143,7 @@ describe('the buffer', () => {
     return counted
   }
 
-  test('never holds more than its limit, and everything passes through it', async () => {
+  test('the buffer never holds more than its limit, and every record passes through it', async () => {
     const world = createWorld({ flow: { budgets }, sourceBrokers: 4, targetBrokers: 2 })
     world.createTopic('orders', 12)
     const written = range(12).map(partition => {
@@ -166,13 +163,12 @@ describe('the buffer', () => {
       expect(payloads(world.targetLog('orders', partition))).toEqual(written[partition])
     }
     expect(counted.max).toBeLessThanOrEqual(budgets.bufferBytesMax)
-    // The limit is what kept it there: without one, 12 partitions of 10 KB
-    // each would have come at once.
+    // The limit was in effect: without it, 12 partitions of 10 KB each would be fetched at once.
     expect(counted.max).toBeGreaterThan(budgets.bufferBytesMax / 2)
     expect(counted.held).toBe(0)
   })
 
-  test('smaller than one answer still lets one answer through at a time', async () => {
+  test('a buffer smaller than one response lets one response through at a time', async () => {
     const small = { fetchBytesMax: 4_000, partitionFetchBytesMax: 1_500, bufferBytesMax: 1_024 }
     const world = createWorld({ flow: { budgets: small }, sourceBrokers: 2 })
     world.createTopic('orders', 2)
@@ -188,7 +184,7 @@ describe('the buffer', () => {
     }
   })
 
-  test('of one partition is filled again as soon as the target has taken something from it', async () => {
+  test('the buffer of one partition is filled again as soon as the target has acknowledged a batch', async () => {
     const world = createWorld({ flow: { budgets: { partitionFetchBytesMax: 1_024 } } })
     world.createTopic('orders')
     for (const _ of range(20)) {
@@ -202,10 +198,10 @@ describe('the buffer', () => {
     expect(counted.max).toBeLessThanOrEqual(2 * 1_024)
   })
 
-  test('has room for every broker in turn, also when others have nothing to send and wait for long', async () => {
+  test('the buffer has room for every broker in turn, also while other brokers have no records', async () => {
     const world = createWorld({ flow: { budgets }, sourceBrokers: 6 })
     world.createTopic('orders', 6)
-    // Three polls fill the buffer; the last broker is the only one with records.
+    // Three long polls fill the buffer; the last broker is the only one with records.
     const written = writeBatches(world.sourceLog('orders', 5), 10)
 
     const report = await world.run('orders', {

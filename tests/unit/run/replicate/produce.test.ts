@@ -1,5 +1,5 @@
-// The way to the target under faults: what is sent, how often, in which order, and
-// what counts as acknowledged.
+// Produce requests under faults: which batches are sent, how often, in which order, and which
+// batches count as acknowledged.
 
 import { describe, expect, test } from 'vitest'
 import { targetOffset } from '../../../../lib/core/offset.ts'
@@ -45,7 +45,7 @@ function sentBatches(requests: readonly ProduceRequest[]): SentBatch[] {
 }
 
 describe('a produce without an answer', () => {
-  test('is sent again as the same bytes with the same sequence, and nothing is on the target twice', async () => {
+  test('a batch without an answer is sent again as the same bytes with the same sequence, and stored once', async () => {
     const world = worldWith([none, none, { kind: 'answer-lost' }])
     const written = writeBatches(world.sourceLog('orders'), 8, 3)
 
@@ -61,7 +61,7 @@ describe('a produce without an answer', () => {
       expect(new Set(same.map(each => each.bytes)).size).toBe(1)
   })
 
-  test('of a request that never arrived is sent again, before anything behind it', async () => {
+  test('a request that never arrived is sent again before any later batch is appended', async () => {
     const world = worldWith([none, { kind: 'lost' }, { kind: 'lost' }])
     const written = writeBatches(world.sourceLog('orders'), 8, 3)
 
@@ -71,7 +71,7 @@ describe('a produce without an answer', () => {
     expect(payloads(world.targetLog('orders'))).toEqual(written)
   })
 
-  test('keeps the lease when the run ends before the answer is known, and raises no alarm afterwards', async () => {
+  test('a run that ends without an answer to a Produce keeps its lease, and the recovery raises no incident', async () => {
     const world = worldWith([none, ...Array<ProduceFault>(40).fill({ kind: 'answer-lost' })])
     writeBatches(world.sourceLog('orders'), 3)
 
@@ -91,9 +91,9 @@ describe('a produce without an answer', () => {
     )
   })
 
-  test('of a later batch is still unknown after an earlier one was acknowledged', async () => {
-    // Both answers are lost; then the first batch is acknowledged, and the
-    // second refused until the end.
+  test('an acknowledged batch says nothing about a later one without an answer: the lease is kept', async () => {
+    // Both answers are lost. Then the first batch is acknowledged, and the second one is refused
+    // until the run ends.
     const refused: ProduceFault = { kind: 'refused', error: 'NOT_ENOUGH_REPLICAS' }
     const lost: ProduceFault = { kind: 'answer-lost' }
     const world = worldWith([none, lost, lost, none, ...Array<ProduceFault>(40).fill(refused)])
@@ -108,7 +108,7 @@ describe('a produce without an answer', () => {
 })
 
 describe('a refused produce', () => {
-  test('for want of replicas is repeated until it is taken', async () => {
+  test('a Produce that is refused for missing in-sync replicas is repeated until it is appended', async () => {
     const refused: ProduceFault = { kind: 'refused', error: 'NOT_ENOUGH_REPLICAS' }
     const world = worldWith([none, refused, refused, refused, refused])
     const written = writeBatches(world.sourceLog('orders'), 6)
@@ -119,7 +119,7 @@ describe('a refused produce', () => {
     expect(payloads(world.targetLog('orders'))).toEqual(written)
   })
 
-  test('ends the run of its partition when it goes on for too long', async () => {
+  test('a Produce that is refused too often ends the run of its partition', async () => {
     const refused: ProduceFault = { kind: 'refused', error: 'NOT_ENOUGH_REPLICAS' }
     const world = worldWith(Array<ProduceFault>(40).fill(refused))
     writeBatches(world.sourceLog('orders'), 2)
@@ -133,7 +133,7 @@ describe('a refused produce', () => {
     expect(payloads(world.targetLog('orders'))).toEqual([])
   })
 
-  test('that was appended all the same is recognized when it is repeated', async () => {
+  test('a Produce that was appended and refused is not stored twice when it is repeated', async () => {
     const appended: ProduceFault = {
       kind: 'appended-and-refused',
       error: 'NOT_ENOUGH_REPLICAS_AFTER_APPEND',
@@ -147,7 +147,7 @@ describe('a refused produce', () => {
     expect(payloads(world.targetLog('orders'))).toEqual(written)
   })
 
-  test('that may have been appended keeps the lease when the run ends with it', async () => {
+  test('a run that ends with a refused Produce that may have been appended keeps its lease', async () => {
     const appended: ProduceFault = { kind: 'appended-and-refused', error: 'REQUEST_TIMED_OUT' }
     const world = worldWith([none, ...Array<ProduceFault>(40).fill(appended)])
     writeBatches(world.sourceLog('orders'), 2)
@@ -163,8 +163,9 @@ describe('a refused produce', () => {
     expect(await world.storedIncidents()).toEqual([])
   })
 
-  test('in front of a batch that was taken leaves that one unaccounted for until it is repeated', async () => {
-    // The broker appends both, says so only of the second, and refuses the first until the end.
+  test('a refused batch in front of an acknowledged one keeps the lease when the run ends', async () => {
+    // The broker appends both batches, acknowledges only the second one, and refuses the first
+    // until the run ends.
     const appended: ProduceFault = { kind: 'appended-and-refused', error: 'REQUEST_TIMED_OUT' }
     const refused: ProduceFault = { kind: 'refused', error: 'NOT_ENOUGH_REPLICAS' }
     const world = worldWith([none, appended, none, ...Array<ProduceFault>(40).fill(refused)])
@@ -176,7 +177,7 @@ describe('a refused produce', () => {
     expect((await world.checkpoint('orders'))?.lease.untilMs).not.toBeNull()
   })
 
-  test('of the very first batch lets nothing overtake it: a broker checks no sequence of an unknown producer', async () => {
+  test('no batch overtakes a refused first one, because a broker accepts any first sequence of a new producer', async () => {
     const world = worldWith([{ kind: 'refused', error: 'NOT_ENOUGH_REPLICAS' }])
     const written = writeBatches(world.sourceLog('orders'), 6)
 
@@ -186,7 +187,7 @@ describe('a refused produce', () => {
     expect(payloads(world.targetLog('orders'))).toEqual(written)
   })
 
-  test('of a batch that is too large halts in front of it, with nothing from behind it on the target', async () => {
+  test('a batch too large for the target halts its partition, and no later batch is on the target', async () => {
     const world = createWorld({ targetBatchBytesMax: 500 })
     world.createTopic('orders')
     const log = world.sourceLog('orders')
@@ -203,7 +204,7 @@ describe('a refused produce', () => {
     expect((await world.checkpoint('orders'))?.lease.untilMs).toBeNull()
   })
 
-  test('for good halts the partition also when the answer behind it is lost', async () => {
+  test('a batch that is refused for good halts the partition also when the next answer is lost', async () => {
     const world = worldWith([
       none,
       { kind: 'refused', error: 'MESSAGE_TOO_LARGE' },
@@ -219,7 +220,7 @@ describe('a refused produce', () => {
     ])
   })
 
-  test('for good halts the partition also when it is answered after what was sent behind it', async () => {
+  test('a batch that is refused for good halts the partition also when later requests are answered first', async () => {
     const world = worldWith([])
     writeBatches(world.sourceLog('orders'), 3)
     let served = 0
@@ -239,7 +240,7 @@ describe('a refused produce', () => {
     ])
   })
 
-  test('for want of a permission ends the run and is reported as such', async () => {
+  test('a Produce without permission ends the run and is reported as an authorization failure', async () => {
     const world = worldWith([{ kind: 'refused', error: 'TOPIC_AUTHORIZATION_FAILED' }])
     writeBatches(world.sourceLog('orders'), 2)
 
@@ -253,7 +254,7 @@ describe('a refused produce', () => {
 })
 
 describe('requests in flight', () => {
-  test('are five at most for a broker, and are five when there is enough to send', async () => {
+  test('at most five requests are in flight to a broker, and five when there is enough to send', async () => {
     const world = worldWith([])
     writeBatches(world.sourceLog('orders'), 40)
 
@@ -262,7 +263,7 @@ describe('requests in flight', () => {
     expect(world.faults.inFlight).toEqual({ now: 0, max: 5 })
   })
 
-  test('carry at most one batch of a partition each, and one of every partition that has any', async () => {
+  test('a Produce request has at most one batch of a partition, and one of every partition that has any', async () => {
     const world = worldWith([], 4)
     for (const partition of [0, 1, 2, 3]) writeBatches(world.sourceLog('orders', partition), 10)
 
@@ -272,11 +273,11 @@ describe('requests in flight', () => {
       sentBatches([request]).map(each => each.partition),
     )
     for (const partitions of named) expect(new Set(partitions).size).toBe(partitions.length)
-    // All four came in one answer, and go out in one request, batch by batch.
+    // One Fetch response has batches of all four partitions, and so has every Produce request.
     expect(named.map(each => each.length)).toEqual(Array(10).fill(4))
   })
 
-  test('of another broker go on while one broker does not answer', async () => {
+  test('requests to one broker go on while another broker does not answer', async () => {
     const world = createWorld({ targetBrokers: 2 })
     world.createTopic('orders', 2)
     const written = writeBatches(world.sourceLog('orders', 1), 5)
@@ -294,11 +295,11 @@ describe('requests in flight', () => {
   })
 })
 
-test('sequences wrap to 0 behind 2^31-1, as the broker counts them', async () => {
+test('sequences wrap to 0 after 2^31-1, as the broker counts them', async () => {
   const world = worldWith([])
   const half = 2 ** 30
-  // Of a batch that claims 2^30 records a broker only counts the header; the third
-  // one reaches beyond the wrap.
+  // For a batch that claims 2^30 records a broker reads the count in its header; the third batch
+  // reaches beyond the wrap.
   const counts = [half, half - 5, 10, 7]
   for (const count of counts) world.sourceLog('orders').write(batchOf(count))
 
@@ -310,7 +311,7 @@ test('sequences wrap to 0 behind 2^31-1, as the broker counts them', async () =>
   expect(payloads(world.targetLog('orders'))).toEqual(payloads(world.sourceLog('orders')))
 })
 
-test('foreign records on the target are an incident and a new anchor, and replication goes on behind them', async () => {
+test('foreign records on the target are an incident, and replication goes on behind them', async () => {
   const world = worldWith([])
   const written = writeBatches(world.sourceLog('orders'), 4)
   world.target.control('produce', async (serve, leaderId, request) => {
@@ -332,7 +333,7 @@ test('foreign records on the target are an incident and a new anchor, and replic
   })
 })
 
-/** The second look at the target's topics does not find them. */
+/** The second metadata request to the target does not find its topics. */
 function missOnce(world: World): void {
   let looks = 0
   world.target.control('describeTopics', async (serve, names) => {
@@ -343,10 +344,10 @@ function missOnce(world: World): void {
   })
 }
 
-describe('a standby topic that looks gone for a moment', () => {
+describe('a standby topic that is missing for a moment', () => {
   const refused: ProduceFault = { kind: 'refused', error: 'UNKNOWN_TOPIC_OR_PARTITION' }
 
-  test('is looked at again, and what was fetched for it is fetched again', async () => {
+  test('a standby topic that is missing for a moment is observed again, and its batches are fetched again', async () => {
     const world = worldWith([none, refused])
     const written = writeBatches(world.sourceLog('orders'), 3)
     missOnce(world)
@@ -357,14 +358,15 @@ describe('a standby topic that looks gone for a moment', () => {
     expect(payloads(world.targetLog('orders'))).toEqual(written)
   })
 
-  test('leaves no hole when the answer to an earlier fetch comes in after that', async () => {
+  test('a standby topic that is missing for a moment has no hole when an earlier fetch is answered late', async () => {
     const world = worldWith([none, refused])
     const written = writeBatches(world.sourceLog('orders'), 3)
     missOnce(world)
     let fetches = 0
     world.source.control('fetch', async (serve, leaderId, request) => {
       fetches += 1
-      // The second one is asked behind all three batches, and answered when the copying began anew.
+      // The second fetch is sent at the offset behind all three batches, and answered after the
+      // copying has begun again.
       if (fetches === 2) await world.clock.wait(400)
       if (fetches === 2) written.push(...writeBatches(world.sourceLog('orders'), 1))
       return serve(leaderId, request)
@@ -376,7 +378,7 @@ describe('a standby topic that looks gone for a moment', () => {
   })
 })
 
-test('a connection that breaks for good is reported, with what was acknowledged in the checkpoint', async () => {
+test('after a connection is lost for good, the checkpoint holds what was acknowledged', async () => {
   const world = worldWith([])
   writeBatches(world.sourceLog('orders'), 4)
   let served = 0

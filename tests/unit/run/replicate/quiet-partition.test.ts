@@ -1,4 +1,4 @@
-// A partition that is followed and gets no record for a long time: what it meets meanwhile passes.
+// A partition of a continuous run that has no new record for a long time, while requests fail.
 
 import { expect, test } from 'vitest'
 import { observationAttemptsMax } from '../../../../lib/core/config/defaults.ts'
@@ -8,7 +8,7 @@ import { createWorld, type World, writeBatches } from '../../../support/worlds/r
 const RUN_MS = 300_000
 const TROUBLES = observationAttemptsMax * 3
 
-/** Refuses `times` fetches, with `apartMs` of good answers between two. */
+/** Refuses `times` fetches, with `apartMs` of successful ones between two refusals. */
 function refuseFetches(world: World, times: number, apartMs: number): () => number {
   let refused = 0
   let nextMs = world.clock.nowMs() + apartMs
@@ -17,40 +17,40 @@ function refuseFetches(world: World, times: number, apartMs: number): () => numb
     if (refused >= times || world.clock.nowMs() < nextMs) return answer
     refused += 1
     nextMs = world.clock.nowMs() + apartMs
-    // Of the answer as a whole: one within a session may name no partition.
+    // The error is of the whole response: a response of a session may name no partition.
     return { ...answer, errorCode: errorCode.UNKNOWN_SERVER_ERROR, partitions: [] }
   })
   return () => refused
 }
 
-function follow(world: World) {
+function runContinuously(world: World) {
   const deadlineMs = world.clock.nowMs() + RUN_MS
   return world.run('orders', { isContinuous: true, deadlineMs })
 }
 
-test('troubles that passed do not add up: a quiet partition is followed to the deadline', async () => {
+test('fetch errors that passed do not add up: a quiet partition is copied until the deadline', async () => {
   const world = createWorld()
   world.createTopic('orders')
   const refused = refuseFetches(world, TROUBLES, 10_000)
 
-  const report = await follow(world)
+  const report = await runContinuously(world)
 
   expect(refused()).toBe(TROUBLES)
   expect(report.partitions).toMatchObject([{ outcome: 'deadline' }])
 })
 
-test('a trouble that does not pass ends its run', async () => {
+test('a fetch error that does not pass fails the partition', async () => {
   const world = createWorld()
   world.createTopic('orders')
   const refused = refuseFetches(world, TROUBLES, 0)
 
-  const report = await follow(world)
+  const report = await runContinuously(world)
 
   expect(refused()).toBe(observationAttemptsMax + 1)
   expect(report.partitions).toMatchObject([{ outcome: 'failed' }])
 })
 
-test('a partition in which nothing happens is renewed when half of its lease is over, no more often', async () => {
+test('the lease of a quiet partition is renewed when half of it is over, and no more often', async () => {
   const world = createWorld()
   world.createTopic('orders')
   const { leaseMs } = world.flow.budgets
@@ -61,7 +61,7 @@ test('a partition in which nothing happens is renewed when half of its lease is 
     return save(input)
   }
 
-  const report = await follow(world)
+  const report = await runContinuously(world)
 
   expect(report.partitions).toMatchObject([{ outcome: 'deadline' }])
   const apart = writtenAtMs.slice(1).map((at, index) => at - (writtenAtMs[index] ?? 0))
@@ -69,12 +69,12 @@ test('a partition in which nothing happens is renewed when half of its lease is 
   expect(writtenAtMs.length).toBeLessThan(RUN_MS / (leaseMs / 2) + 5)
 })
 
-test('what moved is stored at the next interval, however much of the lease is left', async () => {
+test('a position that moved is stored at the next checkpoint interval, however much of the lease is left', async () => {
   const world = createWorld()
   world.createTopic('orders')
   const { checkpointIntervalMs } = world.flow.budgets
   const atMs = world.clock.nowMs() + 101_000
-  const following = follow(world)
+  const following = runContinuously(world)
   await world.clock.wait(atMs - world.clock.nowMs())
   writeBatches(world.sourceLog('orders'), 1)
   await world.clock.wait(checkpointIntervalMs + world.flow.budgets.fetchWaitMs)

@@ -1,4 +1,4 @@
-// What a run says of itself in metrics while it goes on, and at its end.
+// The metrics that a run emits while it copies, and at its end.
 
 import { expect, test } from 'vitest'
 import { metricsIntervalMs } from '../../../../lib/core/config/defaults.ts'
@@ -19,13 +19,13 @@ function meteredWorld(flow: Record<string, unknown> = {}) {
   return { ...world, sent, run }
 }
 
-test('the latency of a batch is from its newest timestamp to its acknowledgement', async () => {
+test('the latency of a batch is the time from its newest timestamp to its acknowledgement', async () => {
   const world = meteredWorld()
   for (const ageMs of [5_000, 70]) {
     const maxTimestamp = BigInt(world.clock.nowMs() - ageMs)
     world.sourceLog('orders').write(batchOf(3, { baseTimestamp: maxTimestamp - 9n, maxTimestamp }))
   }
-  // One that says nothing of when it was made.
+  // A batch without a timestamp has no latency.
   world.sourceLog('orders').write(batchOf(1, { baseTimestamp: -1n, maxTimestamp: -1n }))
   await world.run()
   expect(world.sent).toEqual([
@@ -33,7 +33,7 @@ test('the latency of a batch is from its newest timestamp to its acknowledgement
   ])
 })
 
-test('a run that goes on says what it did so far, each thing once', async () => {
+test('a continuous run emits its counts at every interval, and counts nothing twice', async () => {
   const world = meteredWorld({ onTruncation: 'continue' })
   writeBatches(world.sourceLog('orders'), 2)
   await world.run()
@@ -52,7 +52,7 @@ test('a run that goes on says what it did so far, each thing once', async () => 
   }
 })
 
-test('a reset says how long it took until the new topic was at work', async () => {
+test('a reset emits the time from its detection until the new topic is copied', async () => {
   const world = meteredWorld()
   writeBatches(world.sourceLog('orders'), 2)
   await world.run()
@@ -65,7 +65,7 @@ test('a reset says how long it took until the new topic was at work', async () =
   ])
 })
 
-test('a run without a meter measures nothing, and ends as one with it', async () => {
+test('a run without a meter ends as a run with one', async () => {
   const world = createWorld()
   world.createTopic('orders')
   writeBatches(world.sourceLog('orders'), 2)

@@ -1,5 +1,5 @@
-// Runs under faults nobody chose: the same few invariants, whatever the brokers do. A failing case
-// prints its seed and shrinks; run it again with fc.assert(..., { seed, path }).
+// Runs under random faults of the brokers, which must break none of the invariants. A failing case
+// shrinks and prints its seed; run it again with fc.assert(..., { seed, path }).
 
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
@@ -60,12 +60,9 @@ const plans = fc.record({
   fetch: fc.array(fetchFault, { maxLength: 10 }),
   runs: fc.array(
     fc.record({
-      /** How long the run may copy: some end in the middle of everything. */
+      /** The deadline of the run: short enough that some runs end with requests in flight. */
       ms: fc.nat(60),
-      /**
-       * After so many writes the table takes no more of this run, as if its
-       * process had died; null: it lives.
-       */
+      /** The table refuses the run's writes after so many, as if it had crashed; null: never. */
       diesAfterWrites: fc.option(fc.nat(4)),
     }),
     { maxLength: 3 },
@@ -75,10 +72,10 @@ const plans = fc.record({
 
 type Plan = typeof plans extends fc.Arbitrary<infer T> ? T : never
 
-/** Cases that once failed, each with what was wrong. */
+/** Cases that once failed, each with its bug. */
 const foundBefore: [Plan][] = [
-  // The first batch of a producer was refused while the second was on its way: the
-  // broker took that one first.
+  // The first batch of a producer was refused while the second one was in flight, and the broker
+  // appended the second one first.
   [
     {
       partitions: [['batch', 'batch']],
@@ -88,7 +85,7 @@ const foundBefore: [Plan][] = [
       bufferBytesMax: 1024,
     },
   ],
-  // Batches that were to be sent again, and might be on the target, were dropped at the deadline.
+  // Batches that waited to be resent, and might be on the target, were dropped at the deadline.
   [
     {
       partitions: [Array<Written>(3).fill('batch'), Array<Written>(6).fill('batch')],
@@ -122,7 +119,7 @@ function write(log: FakeLog, what: Written, producerId: bigint): void {
   }
 }
 
-/** What a read-committed consumer of the source would see below `end`. */
+/** The payloads that a read-committed consumer of the source sees below `end`. */
 function committed(world: World, partition: number, end: bigint): string[] {
   const log = world.sourceLog(TOPIC, partition)
   const aborted = log.abortedFrom(0n)
@@ -136,7 +133,7 @@ function committed(world: World, partition: number, end: bigint): string[] {
     .map(each => each.bytes.subarray(61).toString())
 }
 
-/** The invariants between two runs. Answers whether everything ended in good order. */
+/** Checks the invariants between two runs; returns whether the lease was released. */
 async function check(world: World, { partition, outcome }: PartitionReport): Promise<boolean> {
   const checkpoint = await world.checkpoint(TOPIC, partition)
   const state = checkpoint?.state
@@ -147,11 +144,11 @@ async function check(world: World, { partition, outcome }: PartitionReport): Pro
   const { nextSourceOffset, nextTargetOffset } = state.position
   const standby = payloads(world.targetLog(TOPIC, partition))
   const expected = committed(world, partition, nextSourceOffset)
-  // No hole, in order: everything below the checkpoint, in front of whatever came after it.
+  // No hole: the target starts with every committed record below the checkpoint, in order.
   expect(standby.slice(0, expected.length)).toEqual(expected)
   expect(world.targetLog(TOPIC, partition).logEnd).toBeGreaterThanOrEqual(nextTargetOffset)
   const isReleased = checkpoint?.lease.untilMs === null
-  // Released means: the target holds what the checkpoint says and nothing beyond it.
+  // A released lease means that the target ends where the checkpoint says.
   if (isReleased) expect(world.targetLog(TOPIC, partition).logEnd).toBe(nextTargetOffset)
   return isReleased
 }
@@ -173,7 +170,7 @@ function planFetchFaults(world: World, plan: readonly FetchFault[]): void {
   })
 }
 
-test('under any faults of the brokers: every record once, in order, and no alarm', async () => {
+test('under any faults of the brokers every record is copied once, in order, and raises no incident', async () => {
   await fc.assert(
     fc.asyncProperty(plans, async plan => {
       const { bufferBytesMax } = plan
@@ -195,7 +192,7 @@ test('under any faults of the brokers: every record once, in order, and no alarm
       const crashed = new Set<number>()
 
       for (const { ms, diesAfterWrites } of [...plan.runs, { ms: null, diesAfterWrites: null }]) {
-        // Until the lease of a run that did not end in good order is over.
+        // Wait until the leases that were not released have expired.
         if (crashed.size > 0) await world.clock.wait(30_000)
         if (ms === null) {
           world.source.control('fetch', null)

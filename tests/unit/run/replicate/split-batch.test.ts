@@ -1,4 +1,4 @@
-// Batches larger than the target takes, of records that are not.
+// Batches larger than the target's max.message.bytes, of records that each fit.
 
 import { expect, test } from 'vitest'
 import { bodyOf, writeRecords } from '../../../../lib/kafka/record.ts'
@@ -7,7 +7,7 @@ import { createWorld, type World } from '../../../support/worlds/replicate-world
 
 const VALUE_BYTES = 100
 
-/** Writes one batch of real records with values of these sizes, each one with its own key. */
+/** Writes one batch of real records with values of these sizes, each with a key of its own. */
 function writeRecordsOf(world: World, sizes: readonly number[]): void {
   const log = world.sourceLog('orders')
   const records = sizes.map((size, offsetDelta) => ({
@@ -61,7 +61,7 @@ test('a single record too large for the target halts the partition, with all rec
   expect(bodies(world.targetLog('orders'))).toEqual(bodies(world.sourceLog('orders')).slice(0, 3))
 })
 
-test('the halves that a dead owner sent are recognized and not repeated', async () => {
+test('the halves of a batch that a crashed owner sent are recognized and not copied again', async () => {
   const world = worldTaking(400)
   writeRecordsOf(world, even)
   let writes = 0

@@ -1,6 +1,6 @@
-// A table that throttles, or whose answers get lost, under a run: how often it is asked, and what
-// is left of the run. The partitions that nothing happens to have their rows in memory, the other
-// one in a scripted DynamoDB behind the real client.
+// A table that throttles, or whose answers are lost, during a run: how many requests it gets, and
+// how the run ends. One partition has its row in a scripted DynamoDB behind the real client, the
+// others in memory.
 
 import { afterEach, describe, expect, test } from 'vitest'
 import { systemClock } from '../../../../lib/io/clock.ts'
@@ -48,7 +48,7 @@ const taken = {
   updatedAtMs: { N: '1' },
 }
 
-/** Partitions 0 to 2 with five batches each; the row of partition 1 is where `answer` answers. */
+/** Partitions 0 to 2 with five batches each; `answer` serves the row of partition 1. */
 async function troubledWorld(answer: (request: number) => ScriptedAnswer, answersLost = 0) {
   const world = createWorld()
   world.createTopic('orders', 3)
@@ -65,7 +65,7 @@ async function troubledWorld(answer: (request: number) => ScriptedAnswer, answer
     save: input => storeOf(input.key.partition).save(input),
   }
   const run = async () => {
-    // Virtual time would reach the deadline while a request is on its way to the table.
+    // A virtual clock would reach the deadline while a request to the table is in flight.
     const deps = { checkpoints, clock: systemClock }
     const deadlineMs = systemClock.nowMs() + FAR_MS
     return (await world.run('orders', { partitions: [0, 1, 2], deps, deadlineMs })).partitions
@@ -82,7 +82,7 @@ const throttlings = ['ThrottlingException', 'ProvisionedThroughputExceededExcept
 
 describe('a table that throttles one partition', () => {
   test.each(throttlings)(
-    'for good (%s) gives it no lease after so many requests: it fails, and no other does',
+    'a table that always throttles (%s) fails the partition after a bounded number of requests, and no other',
     async name => {
       const { server, run, othersAreDone } = await troubledWorld(() => refused(name))
 
@@ -96,7 +96,7 @@ describe('a table that throttles one partition', () => {
   )
 
   test.each(throttlings)(
-    'after it gave the lease (%s) fails its next write after so many requests, and no other',
+    'a table that throttles (%s) after acquiring the lease fails the next write of that partition, and no other',
     async name => {
       const { server, run, othersAreDone, world } = await troubledWorld(request =>
         request === 1 ? ok({ Attributes: taken }) : refused(name),
@@ -108,12 +108,12 @@ describe('a table that throttles one partition', () => {
       expect(partitions[1]?.detail).toMatch(/UpdateItem .* saving the checkpoint of orders-1/)
       expect(server.requests).toHaveLength(1 + requestAttemptsMax)
       expect(othersAreDone()).toBe(true)
-      // The position it starts from was never stored, so nothing may be sent behind it.
+      // The start position was never stored, so no record may be sent.
       expect(world.targetLog('orders', 1).logEnd).toBe(0n)
     },
   )
 
-  test('for a moment fails nothing', async () => {
+  test('a table that throttles for a moment fails no partition', async () => {
     const { run, othersAreDone, world } = await troubledWorld(request => {
       if (request % 2 === 1) return refused('ThrottlingException')
       return ok({ Attributes: taken })
@@ -126,7 +126,7 @@ describe('a table that throttles one partition', () => {
 })
 
 describe('an answer that is lost after the write', () => {
-  test('of a lease finds it held by ourselves, and the partition runs', async () => {
+  test('a lease whose answer is lost is found to be held by the same run, and its partition is copied', async () => {
     const { run, world } = await troubledWorld(
       request =>
         request === 2
@@ -139,7 +139,7 @@ describe('an answer that is lost after the write', () => {
     expect(world.targetLog('orders', 1).logEnd).toBe(5n)
   })
 
-  test('every time fails the partition after so many requests, and no other', async () => {
+  test('answers that are always lost fail the partition after a bounded number of requests, and no other', async () => {
     const { server, run, othersAreDone } = await troubledWorld(
       () => ok({ Attributes: taken }),
       requestAttemptsMax,
@@ -152,7 +152,7 @@ describe('an answer that is lost after the write', () => {
   })
 })
 
-describe('a table that fails at the very end', () => {
+describe('a table that fails at the end of a run', () => {
   const input = (world: ReturnType<typeof createWorld>) => ({
     flow: world.flow,
     partitions: [0, 1].map(partition => ({ topic: 'orders', partition, topicIsKnown: false })),
@@ -165,7 +165,7 @@ describe('a table that fails at the very end', () => {
     return { ...world, incidents, log: () => undefined, owner: 'run-1' }
   }
 
-  test('leaves the report and its metrics as they are, and is said in both', async () => {
+  test('a table that fails at the end of a run is named in its report and metrics, and changes no outcome', async () => {
     const world = createWorld()
     world.createTopic('orders', 2)
     writeBatches(world.sourceLog('orders', 0), 5)
@@ -184,7 +184,7 @@ describe('a table that fails at the very end', () => {
     expect((await world.checkpoint('orders', 0))?.lease.untilMs).toBeNull()
   })
 
-  test('is said as well where what could not be observed cannot be stored', async () => {
+  test('a report says when observation failures could not be stored', async () => {
     const world = createWorld()
     world.createTopic('orders', 2)
     world.source.control('describeTopics', () => Promise.resolve([]))
@@ -197,7 +197,7 @@ describe('a table that fails at the very end', () => {
     expect(report.failures).toEqual(['storing what could not be observed: the table is away'])
   })
 
-  test('that does not fail leaves nothing to say', async () => {
+  test('a run without a failing table reports no failure', async () => {
     const world = createWorld()
     world.createTopic('orders', 2)
     writeBatches(world.sourceLog('orders', 0), 5)

@@ -1,4 +1,4 @@
-// The verdict of the chaos runs on the failures that it must find.
+// The verdict of the chaos runs, on the failures that it must detect.
 
 import { expect, test } from 'vitest'
 import { fingerprintOf, keyText, recordOf } from '../../../support/chaos/records.ts'
@@ -16,16 +16,16 @@ test.each([
   ['a faithful copy', pick(0, 1, 2, 3), {}],
   ['a hole', pick(0, 1, 3), { holes: 1 }],
   ['a missing end', pick(0, 1), { holes: 2 }],
-  ['a stretch that comes again', pick(0, 1, 2, 1, 2, 3), { duplicates: 2 }],
-  ['a record that comes late', pick(0, 2, 1, 3), { disordered: 1 }],
-  ['a record nobody committed', pick(0, 1, 2, 9, 3), { foreign: 1 }],
-])('%s is what it is', (_, standby, expected) => {
+  ['two repeated records', pick(0, 1, 2, 1, 2, 3), { duplicates: 2 }],
+  ['a late record', pick(0, 2, 1, 3), { disordered: 1 }],
+  ['an uncommitted record', pick(0, 1, 2, 9, 3), { foreign: 1 }],
+])('the verdict on %s counts each of its faults and no other', (_, standby, expected) => {
   const none = { records: 4, duplicates: 0, holes: 0, disordered: 0, foreign: 0 }
 
   expect(compare(source, standby).verdict).toEqual({ ...none, ...expected })
 })
 
-test('a changed record is foreign, and the record itself is missing', () => {
+test('a changed record counts as a foreign one, and the original as missing', () => {
   const changed = { key: seen(1).key, fingerprint: seen(2).fingerprint }
 
   const { verdict } = compare(source, [seen(0), changed, seen(2), seen(3)])
@@ -44,7 +44,7 @@ const ended = (end: TransactionEnd, ...numbers: number[]) =>
   pick(...numbers).map(each => ({ ...each, end }))
 const fates = (...all: Fate[]) => new Map(all.map((fate, number) => [seen(number).key, fate]))
 
-test('the source must hold what its producers were told: the committed records, no others, in order', () => {
+test('the source must hold the records that its producers were told are committed, in order, and no others', () => {
   const good = auditSource(
     [...ended('plain', 0), ...ended('abort', 1), ...ended('commit', 2, 3)],
     fates('unknown', 'aborted', 'undecided', 'committed'),
@@ -65,13 +65,16 @@ test.each<[Fate, TransactionEnd]>([
   ['undecided', 'open'],
   ['aborted', 'plain'],
   ['unknown', 'commit'],
-])('a source that has %s records as %s is no measure of the standby', (fate, end) => {
-  const { faults } = auditSource(ended(end, 0), fates(fate))
+])(
+  'a source whose %s record is %s in its log is a fault, and proves nothing about the standby',
+  (fate, end) => {
+    const { faults } = auditSource(ended(end, 0), fates(fate))
 
-  expect(faults).toEqual([`writer/0 is ${fate} to its producer, ${end} in the log`])
-})
+    expect(faults).toEqual([`writer/0 is ${fate} to its producer, ${end} in the log`])
+  },
+)
 
-test('the markers decide where a producer was told otherwise, and the difference is counted', () => {
+test('the markers decide where a producer was told otherwise, and each contradiction is counted', () => {
   const log = [...ended('abort', 0), ...ended('commit', 1, 2)]
 
   const found = auditSource(log, fates('committed', 'aborted', 'committed'))
