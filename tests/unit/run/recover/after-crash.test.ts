@@ -1,5 +1,5 @@
-// What the next owner finds of one that did not end in good order, and makes of it: every record
-// once, and nothing of the dead one afterwards.
+// Recovery after an owner whose lease was never released: every record is on the standby once, and
+// the dead owner writes nothing afterwards.
 
 import { describe, expect, test } from 'vitest'
 import type { Cluster } from '../../../../lib/io/cluster/cluster.ts'
@@ -130,7 +130,7 @@ describe('after an owner that died behind its checkpoint', () => {
   })
 })
 
-describe('while a partition is taken over', () => {
+describe('during a recovery', () => {
   test('records that remain after retention moved the log start during a recovery are compared, not copied again', async () => {
     const world = ordersWorld()
     await dieAfterCopying(world, 3)

@@ -122,7 +122,7 @@ function committed(log: FakeLog) {
     const { producerId } = batch
     const isAborted = aborted.some(each => each.producerId === producerId)
     if (!isAborted || producerId === null) return true
-    // Of one producer transactions follow each other: the marker behind it is its own.
+    // Transactions of one producer follow each other: the marker behind this one is its own.
     const marker = log.batches.find(
       each => isControlBatch(each) && each.baseOffset > batch.baseOffset,
     )

@@ -1,5 +1,5 @@
-// The auditor over clusters in memory: what it sees when nobody replicates, when nobody answers,
-// and that it leaves everything as it is.
+// The watch function over clusters in memory: its metrics and lines when nothing is replicated,
+// when a cluster does not answer, and when all is well. It writes no checkpoint.
 
 import { describe, expect, test } from 'vitest'
 import { measuredTopicsMax, oldestReadsMax } from '../../../../lib/core/config/defaults.ts'
@@ -58,7 +58,7 @@ const healthy = {
   Errors: 0,
 }
 
-describe('the auditor', () => {
+describe('the watch function', () => {
   test('watch reports a flow that has caught up as healthy, and logs no line', async () => {
     const world = await replicatedWorld()
     const audit = await world.watch()
@@ -121,7 +121,7 @@ describe('the auditor', () => {
     const world = await replicatedWorld()
     for (const age of [3, 2, 1]) world.write(age * DAY)
     world.sourceLog('orders').deleteBefore(7n)
-    const refuse = () => Promise.reject(new Error('the auditor writes'))
+    const refuse = () => Promise.reject(new Error('the watch function writes'))
     for (const cluster of [world.source, world.target]) {
       cluster.control('produce', refuse)
       cluster.control('initProducerId', refuse)
@@ -134,7 +134,7 @@ describe('the auditor', () => {
   })
 })
 
-describe('what the auditor cannot see', () => {
+describe('a log that could not be observed', () => {
   test.each(['source', 'target'] as const)(
     'a %s that does not answer is unobserved, never healthy',
     async side => {
