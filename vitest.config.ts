@@ -33,7 +33,7 @@ export default defineConfig({
           name: 'unit',
           include: ['tests/unit/**/*.test.ts', 'tests/tidy.test.ts'],
           // A busy machine is slow; a test that hangs is the only one this must end.
-          testTimeout: 30_000,
+          testTimeout: 90_000,
           env: compileCache,
         },
       },

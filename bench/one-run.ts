@@ -8,7 +8,10 @@ import { text } from 'node:stream/consumers'
 import { peakMemoryMb } from './process-usage.ts'
 
 const MEMORY_POLL_MS = 20
-/** Of the output of one of Kafka's tools: ProducerPerformance prints a line for every retry. */
+/**
+ * The part of a Kafka tool's output that a person needs: ProducerPerformance prints a line for
+ * every retry.
+ */
 const TOOL_OUTPUT_BYTES_MAX = 64 * 2 ** 20
 
 export type OneRun = {

@@ -51,7 +51,9 @@ export async function runOnce(
       name: run.name,
       partitions: run.partitions.map(reportPartitionRun),
       warnings: run.warnings,
-      unobserved: [...new Set(run.findings.map(({ cluster, detail }) => `${cluster}: ${detail}`))],
+      unobserved: [
+        ...new Set(run.observationFailures.map(({ cluster, detail }) => `${cluster}: ${detail}`)),
+      ],
       failures: run.failures,
     })
   }

@@ -80,7 +80,7 @@ export function createStackEnvironment(
  * Starts the functions on the stack of `settings` and waits until they can be invoked. Their
  * schedule runs from then on. They are killed when this process ends in any way. The working
  * directory must be the project's: serverless looks for serverless.yml only there.
- * @throws StackError when the port is taken, or the process dies or stays silent at its start.
+ * @throws StackError when the port is taken, or the process dies or does not answer at its start.
  */
 export async function startFunctions(options: {
   settings: StackSettings

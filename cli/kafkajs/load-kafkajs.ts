@@ -1,5 +1,5 @@
 // Owns loading kafkajs, everywhere: the commit-log producer, the local stack, the benchmarks and
-// the independent reader of the tests take it from here. Its one warning is silenced here, so no
+// the independent reader of the tests take it from here. Its one warning is suppressed here, so no
 // command line needs a flag of Node's for it. Types come from the package itself.
 
 import loaded from 'kafkajs'

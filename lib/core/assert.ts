@@ -1,6 +1,5 @@
-// Owns the one way to say "this is our bug". An assertion stays on in production: a
-// partition that runs on after its invariant broke would replicate garbage in silence, which
-// is the one thing gapless must not do.
+// Owns assertions: the one way to report a bug of gapless itself. They stay on in production: a
+// partition that goes on after its invariant broke would replicate wrong records unnoticed.
 
 export class AssertionError extends Error {
   override readonly name = 'AssertionError'

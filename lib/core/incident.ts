@@ -1,7 +1,7 @@
-// Owns the incidents: durable, typed records of something lost, reset, diverged or refused. The
-// literal of a kind is the same in DynamoDB, logs, metrics, the command line and docs/INCIDENTS.md.
-// Does not own when an incident is raised (decide.ts) nor how it is stored
-// (io/table/incident-store.ts).
+// Owns what an incident is: a durable, typed record of something lost, reset, diverged or refused.
+// The literal of a kind is the same in DynamoDB, logs, metrics, the command line and
+// docs/INCIDENTS.md. Does not own what each kind says (partition/incidents.ts) nor how incidents
+// are stored (io/table/incident-store.ts).
 
 import type { SourceOffset, TargetOffset } from './offset.ts'
 
@@ -22,13 +22,14 @@ export const incidentKinds = [
 export type IncidentKind = (typeof incidentKinds)[number]
 
 /**
- * How an incident ended. `open`: nothing moved past it yet. `continued`: a policy moved past it.
- * `resumed`: an operator moved past it. `recovered`: the condition went away by itself.
+ * How an incident ended. `open`: replication has not moved past it. `continued`: a policy moved
+ * past it. `resumed`: an operator moved past it. `recovered`: the condition went away by itself.
  */
 export type Resolution = 'open' | 'continued' | 'resumed' | 'recovered'
 
 /**
- * Which part of a flow an incident covers; a null widens it: the whole topic, the whole cluster.
+ * The part of a flow that an incident covers. Partition null: the whole topic; topic null too: the
+ * whole cluster.
  */
 export type IncidentScope = {
   readonly flow: string
@@ -38,15 +39,15 @@ export type IncidentScope = {
 
 export type Incident = IncidentScope & {
   /**
-   * The same cause has the same id, so that finding it twice (a crash in between) records it once.
+   * The same cause has the same id: a cause detected twice (a crash in between) is stored once.
    */
   readonly id: string
   readonly kind: IncidentKind
   readonly resolution: Resolution
   readonly detectedAtMs: number
-  /** The offset we stood at. In target offsets for the kinds of `isAboutTarget`. */
+  /** The next offset of the checkpoint; a target offset for the kinds of `isAboutTarget`. */
   readonly expectedOffset: SourceOffset | TargetOffset | null
-  /** The offset found instead; where replication may go on. */
+  /** The offset that was observed instead; where replication may go on. */
   readonly foundOffset: SourceOffset | TargetOffset | null
   /** An upper bound of the records that are lost; null when no bound can be known. */
   readonly lostRecordsMax: bigint | null
@@ -61,8 +62,7 @@ export type PartitionScope = {
 }
 
 /**
- * True for silence that looking at the cluster does not notice: a permission to
- * read or write that is missing.
+ * True for a permission to read or write that is missing: observing the cluster does not detect it.
  */
 export function wasFoundCopying({ evidence }: Incident): boolean {
   return evidence.found === 'copying'

@@ -1,5 +1,5 @@
-// Owns offsets: the two brands and every operation on them. An offset of the source and one of the
-// target look alike and never mean the same record, so the compiler keeps them apart; `+` would
+// Owns offsets: the two brands and every operation on them. A source offset and a target
+// offset look alike and never mean the same record, so the compiler keeps them apart; `+` would
 // drop the brand and `<` would ignore it, which is why the arithmetic lives here. Does not own how
 // offsets are written down (checkpoint rows: checkpoint.ts; JSON: decimal strings at the borders).
 
@@ -16,7 +16,7 @@ export type TargetOffset = bigint & { readonly [targetBrand]: true }
 const OFFSET_MAX = 2n ** 63n - 1n
 
 /**
- * Brands a non-negative INT64 as a source offset. Sentinels (-1) must have died in the codec
+ * Brands a non-negative INT64 as a source offset. The codec has replaced sentinels (-1)
  * before.
  */
 export function sourceOffset(value: bigint): SourceOffset {
@@ -25,7 +25,7 @@ export function sourceOffset(value: bigint): SourceOffset {
 }
 
 /**
- * Brands a non-negative INT64 as a target offset. Sentinels (-1) must have died in the codec
+ * Brands a non-negative INT64 as a target offset. The codec has replaced sentinels (-1)
  * before.
  */
 export function targetOffset(value: bigint): TargetOffset {

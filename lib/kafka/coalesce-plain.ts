@@ -8,12 +8,11 @@
 //   coalesceInPlace       batches that follow each other in a fetch response. The first one keeps
 //                         its header; the 61 bytes of every other header are room for longer
 //                         varints. Through a view of each batch and new memory, a record takes
-//                         three times the processor time: `npm run bench -- --only catch-up`,
-//                         case "batches of 1 record".
+//                         twice the processor time (`npm run bench:coalesce`).
 //   coalescePlainBatches  batches of several responses, or with offsets missing between them, into
-//                         new memory. Decoding them (repack.ts) takes five times the processor
-//                         time per record; moving them in a copy takes a third more, and batches
-//                         of fifty records lack the room for their longer varints there.
+//                         new memory. Decoding them (repack.ts) takes more than three times the
+//                         processor time per record (`npm run bench:coalesce`). In a copy of the
+//                         batches, batches of fifty records lack the room for longer varints.
 //
 // Source: Kafka's DefaultRecord and DefaultRecordBatch, KIP-98; record.ts has the record's layout.
 

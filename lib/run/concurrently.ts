@@ -1,4 +1,4 @@
-// Owns doing one thing for many partitions with a bound on how many are under way.
+// Owns running the same work for many items, with a bound on how many are in progress.
 
 /** Calls `work` for every item, at most `inFlightMax` at once. Rejects with the first rejection. */
 export async function concurrently<T>(

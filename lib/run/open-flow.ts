@@ -16,7 +16,7 @@ import type { RunOnceDeps } from './operate/run-once.ts'
 
 export type OpenFlow = {
   readonly deps: RunOnceDeps
-  /** What the auditor needs besides: the settings of the source's topics, who was told of what. */
+  /** What `watch` needs besides: the source's topic configs, and which notifications were sent. */
   readonly auditing: {
     readonly sourceConfigs: TopicConfigReader
     readonly notifications: NotificationStore
@@ -26,7 +26,7 @@ export type OpenFlow = {
 
 let opened = 0
 
-/** Opens nothing yet on the network: connections are made when they are first needed. */
+/** Makes no connection yet: each one is opened when it is first needed. */
 export function openFlow(input: {
   readonly config: Config
   readonly flow: FlowConfig
@@ -61,7 +61,7 @@ export function openFlow(input: {
   }
 }
 
-/** Unique, and telling: which machine, which process, when. */
+/** Unique; names the machine, the process and the time, for the person who reads a lease. */
 export function newOwner(): string {
   opened += 1
   return `${hostname()}/${process.pid}/${systemClock.nowMs()}-${opened}`

@@ -36,7 +36,7 @@ export type ClusterOptions = {
    */
   size?: number
   properties?: Record<string, string>
-  /** Of the first broker, besides the one that `brokers` names. */
+  /** Another listener of the first broker, besides the one that `brokers` names. */
   listeners?: KafkaOptions['listeners']
 }
 

@@ -20,7 +20,7 @@ export type OfflineFlow = {
   readonly name: string
   readonly mode?: 'batch' | 'continuous'
   readonly budgets?: Record<string, number>
-  /** Of serverless.yml, in place of its own. */
+  /** Replaces the value in serverless.yml. */
   readonly params?: Readonly<Record<string, string>>
 }
 

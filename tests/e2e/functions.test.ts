@@ -1,9 +1,11 @@
 // The functions as the local stage runs them: the real serverless command line with
 // serverless-offline, two real brokers, a real table. Their schedule, Lambda's Invoke API, a
-// partition that makes a worker fail, and a process that is killed in the middle of a copy.
+// partition that makes a worker fail, and a process that is killed in the middle of a copy. The
+// tests run side by side, each with functions and a flow of its own: they wait more than they
+// compute, one of them for the next full minute.
 
 import type { Admin } from 'kafkajs'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, type TestContext, test } from 'vitest'
 import { readLogEnd } from '../../localstack/kafka/partition-reader.ts'
 import { type OfflineFunctions, readLoggedTexts } from '../../localstack/offline.ts'
 import { until } from '../../localstack/processes/until.ts'
@@ -22,7 +24,6 @@ const EVENTUALLY_MS_MAX = 150_000
 
 let world: OfflineWorld
 let standby: Admin
-let running: OfflineFunctions | null = null
 
 beforeAll(async () => {
   world = await startOfflineWorld()
@@ -34,11 +35,11 @@ afterAll(async () => {
   await world?.remove()
 })
 
-test('a partition that halts fails its worker, and nothing else', async () => {
+test.concurrent('a partition that halts fails its worker, and nothing else', async context => {
   const flow = 'halting'
   await createSourceTopic('halting.cut', 2)
   for (const partition of [0, 1]) await produce('halting.cut', partition, [records(0, 50)])
-  const functions = await start(flow, {})
+  const functions = await start(context, flow)
   await eventually('both partitions are copied', async () => {
     await functions.invoke('plan')
     const ends = await Promise.all([0, 1].map(each => standbyEnd('halting.cut', each)))
@@ -77,7 +78,7 @@ test('a partition that halts fails its worker, and nothing else', async () => {
   expect(functions.isRunning()).toBe(true)
 })
 
-test('after a kill in the middle of a copy the next process leaves no hole and repeats nothing', async () => {
+test.concurrent('after a kill in the middle of a copy the next process leaves no hole and repeats nothing', async context => {
   // Small fetches make the copy slow enough to be killed in its middle.
   const budgets = {
     leaseMs: 5_000,
@@ -92,7 +93,7 @@ test('after a kill in the middle of a copy the next process leaves no hole and r
   const total = BigInt(all.length)
   await createSourceTopic('killed.log', 1)
   await produce('killed.log', 0, inChunks(all, 5))
-  const first = await start(flow, budgets)
+  const first = await start(context, flow, budgets)
   const tick = first.invoke('plan').then(
     () => 'answered',
     (error: Error) => error.message,
@@ -106,7 +107,7 @@ test('after a kill in the middle of a copy the next process leaves no hole and r
   const copied = await standbyEnd('killed.log', 0)
   expect(copied).toBeLessThan(total)
 
-  const second = await start(flow, budgets)
+  const second = await start(context, flow, budgets)
   await eventually('all of it is copied', async () => {
     await second.invoke('plan')
     return (await nextSourceOffset(flow)) === total
@@ -116,10 +117,10 @@ test('after a kill in the middle of a copy the next process leaves no hole and r
   expect((await world.incidents.list(flow, 'all')).incidents).toEqual([])
 })
 
-test('the schedule invokes plan at the next full minute', async () => {
+test.concurrent('the schedule invokes plan at the next full minute', async context => {
   await createSourceTopic('scheduled.log', 1)
   await produce('scheduled.log', 0, [records(0, 20)])
-  const functions = await start('scheduled', {})
+  const functions = await start(context, 'scheduled')
 
   await eventually('the schedule has copied it', async () => {
     return (await standbyEnd('scheduled.log', 0)) === 20n
@@ -129,11 +130,15 @@ test('the schedule invokes plan at the next full minute', async () => {
   expect(functions.isRunning()).toBe(true)
 })
 
-/** Starts the functions with one flow; stops the previous ones. */
-async function start(name: string, budgets: Record<string, number>): Promise<OfflineFunctions> {
-  await running?.stop()
-  running = await world.startFunctions({ name, budgets })
-  return running
+/** Starts functions with one flow, which are stopped when the test ends. */
+async function start(
+  { onTestFinished }: TestContext,
+  name: string,
+  budgets: Record<string, number> = {},
+): Promise<OfflineFunctions> {
+  const functions = await world.startFunctions({ name, budgets })
+  onTestFinished(() => functions.stop())
+  return functions
 }
 
 /**

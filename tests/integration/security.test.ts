@@ -235,7 +235,7 @@ describe('sessions that the broker limits', () => {
       const last = await run(configuration)
 
       expect(report.partitions).toMatchObject([{ outcome: 'deadline', detail: null }])
-      expect([report.findings, report.failures]).toEqual([[], []])
+      expect([report.observationFailures, report.failures]).toEqual([[], []])
       expect(last.incidents).toEqual([])
       expect(await standbyHas(topic)).toEqual(sent)
       end()

@@ -15,7 +15,7 @@ const BAR_PX = 15
 const PX_PER_LETTER = 7.2
 /** Vertical distance of the contenders in a row, so that equal figures do not hide each other. */
 const APART_PX = 5
-/** Smaller values are below the clocks' resolution and would stretch a logarithmic axis. */
+/** Smaller values are below the clocks' resolution and would lengthen a logarithmic axis. */
 const LEAST = 0.001
 
 /** The charts of the measured sections. */

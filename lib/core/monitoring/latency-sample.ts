@@ -1,15 +1,15 @@
-// Owns a sample of bounded size of any number of values: one in k, evenly, where k doubles
-// whenever there are too many. Without chance, so the same values give the same sample, and
-// percentiles of it are those of the whole as far as its size tells.
+// Owns a sample of bounded size from any number of values: every k-th value, where k doubles when
+// the sample is full. No randomness: the same values give the same sample. Its percentiles
+// approximate those of all values.
 
 /**
- * Values of one metric in one line: CloudWatch takes a hundred, and at that one the sink splits.
+ * Values of one metric in one line. CloudWatch accepts 100; at 100 the sink starts a second line.
  */
 export const sampleSizeMax = 99
 
 export type LatencySample = {
   add(value: number): void
-  /** What was sampled since the last time, in order. */
+  /** The values sampled since the last call, in order. */
   take(): number[]
 }
 

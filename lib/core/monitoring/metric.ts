@@ -1,5 +1,5 @@
-// Owns the one list of what is measured: name, unit, which function emits it, the dimension sets it
-// goes out with, and what it says. Alarms match exact dimension sets, so infra/alarms.yml and
+// Owns the list of all metrics: name, unit, the functions that emit it, its dimension sets, and its
+// meaning. Alarms match exact dimension sets, so infra/alarms.yml and
 // infra/dashboard.yml are generated from this list, and the sink (io/metrics.ts) sends by it. Does
 // not own where the values come from (run/replicate/run-metrics.ts, run/watch/watch-metrics.ts).
 
@@ -10,8 +10,8 @@ export const metricNamespace = 'Gapless'
 export const metricService = 'gapless'
 
 /**
- * The dimension sets there are. `topic` is for the few topics that are behind: each one is a metric
- * that is paid for, so an idle topic has none. `function` tells whose heartbeat it is.
+ * All dimension sets. `topic` is for the few topics that are behind: CloudWatch charges for each
+ * metric, so an idle topic has none. `function` names the function of a heartbeat.
  */
 export const dimensionSets = {
   stage: ['service', 'stage'],
@@ -22,12 +22,12 @@ export const dimensionSets = {
 
 export type DimensionSet = keyof typeof dimensionSets
 
-/** CloudWatch's names of units. */
+/** CloudWatch's unit names. */
 export type Unit = 'Count' | 'Bytes' | 'Milliseconds' | 'Seconds'
 
 export type Metric = {
   readonly unit: Unit
-  /** `plan` beside `replicate`: zeroes on every tick, also when there is nothing to replicate. */
+  /** `plan` beside `replicate`: `plan` emits zeroes on every tick, so an idle flow has values. */
   readonly by: readonly Emitter[]
   readonly sets: readonly DimensionSet[]
   readonly says: string
@@ -36,17 +36,17 @@ export type Metric = {
 const perFlow = ['stage', 'flow'] as const
 const perTopic = ['stage', 'flow', 'topic'] as const
 
-/** Of what one run did: to be summed up. */
+/** Counts of one run: aggregate with Sum. */
 const counted = (says: string, unit: Unit = 'Count'): Metric => {
   return { unit, by: ['plan', 'replicate'], sets: perFlow, says }
 }
 
-/** Of how it stands right now, as the auditor sees it: take the maximum, not the sum. */
-const audited = (says: string): Metric => {
+/** A gauge that `watch` emits: aggregate with Maximum, not Sum. */
+const watched = (says: string): Metric => {
   return { unit: 'Count', by: ['watch'], sets: perFlow, says }
 }
 
-/** How long something took, only where there was something: a zero would be a claim. */
+/** A duration, absent where nothing was measured: a zero would claim that it took no time. */
 const timed = (says: string): Metric => {
   return { unit: 'Milliseconds', by: ['replicate'], sets: perFlow, says }
 }
@@ -71,7 +71,7 @@ export const metrics = {
     says: 'partitions whose run failed, ends of runs that were not stored, flows whose tick failed',
   },
   LagRecords: {
-    ...audited("offsets between positions and the source's log ends, where they can be seen"),
+    ...watched("offsets between positions and the source's log ends, where they can be seen"),
     sets: perTopic,
   },
   LagSeconds: {
@@ -86,13 +86,15 @@ export const metrics = {
     sets: perTopic,
     says: 'until retention may delete a record that is not replicated; at most a year',
   },
-  OpenIncidents: audited('incidents that nothing has moved past'),
-  HaltedPartitions: audited('partitions that wait for `gapless resume`'),
-  UnobservedPartitions: audited('partitions of which something could not be observed'),
-  UnnoticedDifferences: audited(
-    'partitions whose logs and checkpoint differ in a way that nobody has dealt with yet',
+  OpenIncidents: watched('incidents that nothing has moved past'),
+  HaltedPartitions: watched('partitions that wait for `gapless resume`'),
+  UnobservedPartitions: watched('partitions of which something could not be observed'),
+  UnnoticedDifferences: watched(
+    'partitions whose logs and checkpoint differ in a way that no incident records yet',
   ),
-  StalledPartitions: audited('partitions with records to copy that nobody has touched for minutes'),
+  StalledPartitions: watched(
+    'partitions with records to copy whose checkpoint has not been written for minutes',
+  ),
   Heartbeat: {
     unit: 'Count',
     by: ['plan', 'watch'],
@@ -104,10 +106,10 @@ export const metrics = {
 export type MetricName = keyof typeof metrics
 export const metricNames = Object.keys(metrics) as readonly MetricName[]
 
-/** A list where several values of one line are told apart: percentiles are made of them. */
+/** A list holds several values of one line, from which CloudWatch computes percentiles. */
 export type MetricValues = Partial<Record<MetricName, number | readonly number[]>>
 
-/** What `emitter` sends under `set`. */
+/** The metrics that `emitter` sends under `set`. */
 export function emitted(emitter: Emitter, set: DimensionSet): MetricName[] {
   return metricNames.filter(name => {
     const { by, sets }: Metric = metrics[name]

@@ -1,13 +1,14 @@
-// Owns what a person is sent about incidents: which state of one they were told of last, and the
-// text, which carries topic, partition, range and the command to run. Does not own the sentences
-// (wording.ts) nor the sending (io/alert-topic.ts).
+// Owns the notification that operators receive about incidents: which state of an incident was last
+// notified, and the text with topic, partition, range and the command to run. Does not own the
+// sentences (incident-lines.ts) nor the sending (io/alert-topic.ts).
 
 import type { Incident } from '../incident.ts'
 import { incidentLines } from './incident-lines.ts'
 
 /**
- * What of an incident was told: when it is found again with another range, or ends, it is told
- * again. Kept in the incident's row, so that a version stored meanwhile is not taken for told.
+ * The state of an incident that a notification told: another range or another resolution is
+ * notified again. Stored in the incident's row, so that a version stored while a notification was
+ * sent is not taken for notified.
  */
 export function toldState({ resolution, foundOffset, lostRecordsMax }: Incident): string {
   return [resolution, foundOffset ?? '-', lostRecordsMax ?? '-'].join(' ')
@@ -18,7 +19,7 @@ export type Notification = { readonly subject: string; readonly text: string }
 /** SNS refuses a longer subject, and control characters in it. */
 const SUBJECT_LENGTH_MAX = 100
 
-/** One notification about several incidents of a flow, in the order in which they were found. */
+/** One notification about several incidents of a flow, in the order of their detection. */
 export function notificationOf(
   { stage, flow }: { readonly stage: string; readonly flow: string },
   incidents: readonly Incident[],
@@ -49,7 +50,7 @@ function describe(incident: Incident): string[] {
     `found ${foundOffset ?? '-'}`,
     `lost at most ${lostRecordsMax ?? '-'}`,
   ]
-  // Of what is over, the sentences about how to go on would be wrong.
+  // The sentences say how to go on, which would be wrong for an incident that has ended.
   const isOver = resolution === 'resumed' || resolution === 'recovered'
   const sentences = isOver
     ? [`${headline(incident)}: nothing to do.`]

@@ -1,32 +1,31 @@
-// Owns when a partition must be taken over, and how a record that is on the target already is
-// recognized: by its contents. Not by counting: compaction may have removed records from the source
-// since they were copied, and skipping as many of what is left would lose some in silence. Does not
-// own the requests (run/recover/after-crash.ts).
+// Owns when a partition must be recovered from a crash, and how a record that is on the target
+// already is recognized: by its contents, not by counting. Compaction may have removed records from
+// the source since they were copied; skipping as many of the remaining records would lose some
+// unnoticed. Does not own the requests (run/recover/after-crash.ts).
 
 import { compressionCodec, type RecordBatch, recordBytes } from '../../kafka/record-batch.ts'
 import { isBefore } from '../offset.ts'
 import type { SourceObservation, TargetObservation } from './decision.ts'
 import type { PartitionState, Position } from './partition-state.ts'
 
-/** The name under which a partition owns its producer id: it fences all but its last owner. */
+/** The transactional id of a partition: InitProducerId with it fences every earlier owner. */
 export function transactionalId(at: {
   readonly flow: string
   readonly topic: string
   readonly partition: number
 }): string {
-  // A slash is in no flow's and in no topic's name, so that the name has one reading.
+  // Names of flows and topics hold no slash, so no two partitions share an id.
   return `${transactionalIdPrefix(at.flow)}${at.topic}/${at.partition}`
 }
 
-/** What the transactional ids of a flow begin with: what its principal needs a permission for. */
+/** The prefix of a flow's transactional ids: the flow's principal needs a permission for it. */
 export function transactionalIdPrefix(flow: string): string {
   return `gapless/${flow}/`
 }
 
 /**
- * True when the target may hold more of us than the checkpoint says: the last owner did not end in
- * good order, or there are records that no checkpoint knows of (an old copy of the table, or
- * somebody else's).
+ * True when the target may hold more records than the checkpoint counts: the last owner did not
+ * release its lease, or the log ends beyond the checkpoint (a restored table, another producer).
  */
 export function needsRecovery(
   state: PartitionState,
@@ -35,13 +34,13 @@ export function needsRecovery(
   if (state.kind !== 'replicating' && state.kind !== 'waiting') return false
   const { target, cleanHandOver } = seen
   const { targetTopicId, nextTargetOffset } = state.position
-  // Another topic, or a shorter log: that is an incident, and nothing of ours is beyond it.
+  // Another topic or a shorter log is an incident: no record of ours lies beyond the checkpoint.
   if (target.topicId !== targetTopicId) return false
   if (isBefore(target.logEndOffset, nextTargetOffset)) return false
   return !cleanHandOver || isBefore(nextTargetOffset, target.logEndOffset)
 }
 
-/** True when the source is still the one of which the last owner copied. */
+/** True when the source topic is still the one that the last owner copied from. */
 export function canCompare(position: Position, source: SourceObservation): boolean {
   return source.topicId === position.sourceTopicId
 }

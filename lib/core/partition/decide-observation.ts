@@ -1,7 +1,7 @@
-// Owns what an observation of both sides means for a partition: where it starts, whether the
-// source log is still the one we left and still holds our position, whether the target is the
-// one we wrote. The order of the checks matters and is explained at each; the rest of the
-// decisions are in decide.ts.
+// Owns what an observation of both sides means for a partition: where a new partition starts,
+// whether the source topic is still the same and its log still holds the position, and whether the
+// target topic is still the same. The order of the checks matters and is explained at each. All
+// other events are decided in decide.ts.
 
 import { assert } from '../assert.ts'
 import type { Incident } from '../incident.ts'
@@ -32,11 +32,10 @@ export function decideOnObservation(
     case 'unstarted':
       return start(observed, context)
     case 'waiting': {
-      // The topic is back. Whether it is the same one is for the checks below; the
-      // waiting is over either way.
+      // The topic exists again, so the waiting is over. The checks tell whether it is the same one.
       const back = check(state, observed, context)
-      // Unless what is found now is that very incident: a reset that took this
-      // partition away, and halts it.
+      // Unless the checks raise that very incident: a reset that had removed this partition and
+      // now halts it.
       const isFoundAgain = back.incidents.some(incident => incident.id === state.incidentId)
       const resolved: Command[] = [{ kind: 'resolve-incident', id: state.incidentId }]
       return { ...back, commands: [...(isFoundAgain ? [] : resolved), ...saved(back.commands)] }
@@ -49,9 +48,9 @@ export function decideOnObservation(
 function start(observed: Observed, context: DecideContext): Decision {
   const { source, target, topicIsKnown } = observed
   const { policies } = context
-  // A partition added to a topic we already replicate holds only records written since:
-  // starting it at the log end would skip them (the data loss of KIP-842), whatever
-  // `startFrom` says of topics seen first.
+  // A partition added to a topic that is replicated already holds only records written since then.
+  // Starting at the log end would skip them (the data loss of KIP-842), so `startFrom` applies to
+  // new topics only.
   const fromEnd = policies.startFrom === 'log-end' && !topicIsKnown
   const position: Position = {
     sourceTopicId: source.topicId,
@@ -64,8 +63,8 @@ function start(observed: Observed, context: DecideContext): Decision {
     rewinds: 0,
     producer: null,
   }
-  // Nothing of ours is ever sent before its position is stored: either the row of this partition
-  // was lost, and what is there would come twice, or somebody else wrote it. A person knows which.
+  // gapless stores a position before it sends a record, so these records mean that the row was lost
+  // (copying would repeat them) or that another producer wrote them. Only an operator knows which.
   if (isBefore(emptyEnd, target.logEndOffset)) {
     const halting = { ...position, nextSourceOffset: source.logStartOffset }
     return halted(halting, targetNotEmpty(halting, target, context))
@@ -73,7 +72,7 @@ function start(observed: Observed, context: DecideContext): Decision {
   return moved(position, saved(next(position, source)))
 }
 
-/** Where the log of a partition ends to which nothing was ever appended. */
+/** The log end offset of a partition that no record was ever appended to. */
 const emptyEnd = targetOffset(0n)
 
 /**
@@ -104,21 +103,21 @@ function checkSameTopic(position: Position, observed: Observed, context: DecideC
   const at = position.nextSourceOffset
   if (isBefore(at, source.logStartOffset)) return truncated(position, source, context)
   if (!fetchWasOutOfRange) return moved(position, next(position, source))
-  // Only a leader that refused the fetch *and* reports a shorter log has lost records. Its high
-  // watermark alone may lag behind for a moment after a clean election.
+  // Only a leader that refused the fetch *and* reports a shorter log has lost records: after a
+  // clean election its high watermark alone may lag for a moment.
   if (isBefore(source.logEndOffset, at)) {
     const found = { kind: 'log-end' as const, logEndOffset: source.logEndOffset }
     return halted(position, logDiverged(position, found, { ...context, resolution: 'open' }))
   }
-  // In range and yet refused: the broker could not tell the end offset of our epoch
-  // (Partition.readRecords), for example because its epoch cache was emptied with the
-  // log. Our offset is still good.
+  // In range and yet refused: the broker does not know the end offset of the epoch that was sent
+  // (Partition.readRecords), for example because its epoch cache was emptied with the log. The
+  // offset itself is valid.
   return moved(position, [{ kind: 'fetch', withEpoch: false }])
 }
 
 function next(position: Position, source: SourceObservation): Command[] {
-  // A position beyond the last stable offset is fetched too: the fetch
-  // tells whether the log diverged.
+  // A position beyond the last stable offset is fetched too: the response says whether the log
+  // diverged.
   return position.nextSourceOffset === source.lastStableOffset
     ? [{ kind: 'stop', outcome: 'drained' }]
     : [{ kind: 'fetch', withEpoch: true }]
@@ -149,7 +148,8 @@ function reset(left: Position, source: SourceObservation, context: DecideContext
 }
 
 /**
- * Past an incident: the position moves, so the incident and then the checkpoint are stored first.
+ * Moves the position past an incident: first the incident is stored, then the checkpoint, and only
+ * then is a record fetched.
  */
 function restarted(
   position: Position,
@@ -161,7 +161,7 @@ function restarted(
   return { ...moved(from, saved(next(from, source))), incidents: [incident] }
 }
 
-/** The commands, with the checkpoint stored before them. */
+/** The commands, with `save-checkpoint` before them. */
 function saved(commands: readonly Command[]): Command[] {
   return commands.some(command => command.kind === 'save-checkpoint')
     ? [...commands]

@@ -1,10 +1,10 @@
-// Owns every decision about one partition: what an observation means, whether it is an
-// incident, and what to do next. Pure: time and identity arrive in the event, commands are
-// data. The loop that feeds it is run/replicate/replicate.ts; run/plan/plan.ts asks it the same
-// question to find out which partitions have work.
+// Owns every decision about one partition: what an event means, whether it is an incident, and what
+// to do next. Pure: time and identity arrive as arguments, commands are data. A run calls it
+// through run/partition/partition-effects.ts; run/plan/plan.ts calls it to learn which partitions
+// have work.
 //
-// Detection is by identity and log start, never by gaps between records: compaction, transaction
-// markers and aborted data leave gaps in every healthy log.
+// Differences are detected by topic id and log start, never by gaps between records: compaction,
+// transaction markers and aborted data leave gaps in every healthy log.
 
 import { assert } from '../assert.ts'
 import { isBefore, type TargetOffset, targetOffsetAfter } from '../offset.ts'
@@ -62,7 +62,7 @@ export function decide(
         const { nextSourceOffset } = event
         if (nextSourceOffset === position.nextSourceOffset) return moved(position)
         const epochs = historyBehind(position, position.nextTargetOffset, {
-          stretch: event,
+          span: event,
           targetBehind: position.nextTargetOffset,
         })
         return moved({ ...position, nextSourceOffset, epochs })
@@ -75,8 +75,8 @@ export function decide(
 type EventOf<K extends PartitionEventKind> = Extract<PartitionEvent, { kind: K }>
 
 /**
- * Data only flows in `replicating`; an event of the data path in another state is a bug of the
- * loop.
+ * Records are copied in `replicating` only; an event of the data path in another state is a bug of
+ * the run.
  */
 function whileReplicating(state: PartitionState, next: (position: Position) => Decision): Decision {
   assert(state.kind === 'replicating', `data arrived for a partition that is ${state.kind}`)
@@ -119,12 +119,12 @@ function decideOnDivergence(
   event: EventOf<'diverged'>,
   context: DecideContext,
 ): Decision {
-  const { parting } = event
-  const { sourceOffset: nextSourceOffset } = parting
+  const { divergencePoint } = event
+  const { sourceOffset: nextSourceOffset } = divergencePoint
   assert(!isBefore(position.nextSourceOffset, nextSourceOffset), 'diverged beyond the position')
   // Below an offset that is only an upper bound, the source may have records that were never
   // copied, so no policy goes on.
-  const goesOn = parting.kind === 'at' && context.policies.onDivergence === 'continue'
+  const goesOn = divergencePoint.kind === 'at' && context.policies.onDivergence === 'continue'
   const resolution = goesOn ? 'continued' : 'open'
   const incident = logDiverged(position, event, { ...context, resolution })
   if (!goesOn) return halted(position, incident)
@@ -149,7 +149,7 @@ function decideOnAcknowledgement(
     ...position,
     nextSourceOffset: event.nextSourceOffset,
     nextTargetOffset,
-    epochs: historyBehind(position, baseOffset, { stretch: event, targetBehind: nextTargetOffset }),
+    epochs: historyBehind(position, baseOffset, { span: event, targetBehind: nextTargetOffset }),
     lastTimestampMs: event.maxTimestampMs,
     producer: advanced(position.producer, event.recordsCount),
   }
@@ -166,7 +166,7 @@ function decideOnAcknowledgement(
   }
 }
 
-/** The history of a position that a stretch is about to lie behind. */
+/** The epoch history once the offset span `by.span` lies before the position. */
 function historyBehind(
   position: Position,
   onTarget: TargetOffset,
@@ -181,7 +181,7 @@ function advanced(producer: Producer | null, recordsCount: number): Producer | n
   return { ...producer, nextSequence: sequenceAfter(producer.nextSequence, recordsCount) }
 }
 
-/** The partition stands where its last owner got to, and that is stored before it goes on. */
+/** Moves the position to where the last owner copied to, and stores it before copying goes on. */
 function decideOnRecovery(
   state: PartitionState,
   event: EventOf<'recovered-from-crash'>,
@@ -189,18 +189,18 @@ function decideOnRecovery(
 ): Decision {
   assert(
     state.kind === 'replicating' || state.kind === 'waiting',
-    `taken over while it is ${state.kind}`,
+    `recovered from a crash while ${state.kind}`,
   )
   const { position } = state
-  assert(!isBefore(event.nextSourceOffset, position.nextSourceOffset), 'taken over backwards')
-  assert(!isBefore(event.nextTargetOffset, position.nextTargetOffset), 'target taken backwards')
+  assert(!isBefore(event.nextSourceOffset, position.nextSourceOffset), 'recovered backwards')
+  assert(!isBefore(event.nextTargetOffset, position.nextTargetOffset), 'target recovered backwards')
   const hasMoved = isBefore(position.nextSourceOffset, event.nextSourceOffset)
   const next: Position = {
     ...position,
     nextSourceOffset: event.nextSourceOffset,
     nextTargetOffset: event.nextTargetOffset,
     epochs: hasMoved
-      ? historyBehind(position, position.nextTargetOffset, { stretch: event, targetBehind: null })
+      ? historyBehind(position, position.nextTargetOffset, { span: event, targetBehind: null })
       : position.epochs,
     lastTimestampMs: event.maxTimestampMs ?? position.lastTimestampMs,
     producer: event.producer,

@@ -1,6 +1,5 @@
-// Owns the vocabulary of decisions about one partition: the events that come in, the
-// commands that go out, and the two commonest shapes of an answer. Does not own which
-// answer an event gets (decide.ts).
+// Owns the types of decisions about one partition: the events, the commands, and the two commonest
+// decisions. Does not own which decision an event gets (decide.ts).
 
 import type { Policies } from '../config/defaults.ts'
 import type { Incident, PartitionScope } from '../incident.ts'
@@ -8,20 +7,20 @@ import type { SourceOffset, TargetOffset } from '../offset.ts'
 import type { DivergencePoint, EpochEnd, OffsetSpan } from './epoch-history.ts'
 import type { PartitionState, Position, Producer } from './partition-state.ts'
 
-/** What the source says of a partition at one moment. */
+/** The source's log of a partition, as it was listed at one moment. */
 export type SourceObservation = {
   readonly topicId: string
   readonly logStartOffset: SourceOffset
   /** The last stable offset: where a read-committed consumer stops. */
   readonly lastStableOffset: SourceOffset
-  /** The high watermark: the end of what is committed to the log, whatever its transactions. */
+  /** The high watermark: the end of the replicated log, open transactions included. */
   readonly logEndOffset: SourceOffset
 }
 
 export type TargetObservation = {
   readonly topicId: string
   readonly logEndOffset: TargetOffset
-  /** Asked for only where a partition starts: for the person who reads what is there. */
+  /** Asked for only where a partition starts: evidence of `target-not-empty`. */
   readonly logStartOffset?: TargetOffset
 }
 
@@ -33,7 +32,7 @@ export type PartitionEvent =
       readonly target: TargetObservation
       /** False after a crash: the previous owner may have written beyond its last checkpoint. */
       readonly cleanHandOver: boolean
-      /** True when a fetch at this very position was just answered OFFSET_OUT_OF_RANGE. */
+      /** True when a fetch at this position was just answered OFFSET_OUT_OF_RANGE. */
       readonly fetchWasOutOfRange: boolean
       /** True when another partition of the topic has a checkpoint: this one was added later. */
       readonly topicIsKnown: boolean
@@ -48,19 +47,21 @@ export type PartitionEvent =
       readonly baseOffset: TargetOffset
       readonly recordsCount: number
       readonly nextSourceOffset: SourceOffset
-      /** Of the source's batch right before `nextSourceOffset`; null: unknown. */
+      /** Leader epoch of the source's batch right before `nextSourceOffset`; null: unknown. */
       readonly epoch: number | null
-      /** As in `Stretch`. */
+      /** As in `OffsetSpan`. */
       readonly earlierEpochs?: readonly EpochEnd[]
       readonly maxTimestampMs: bigint
     }
-  /** The target assigned a producer, and nobody writes there under an earlier one. */
+  /** The target assigned a producer id and epoch; no batch of an earlier one is in flight. */
   | { readonly kind: 'producer-assigned'; readonly producer: Producer }
-  /** The owner before us is fenced, and what it left beyond the checkpoint was looked through. */
+  /**
+   * The previous owner is fenced, and the target was compared with the source past the checkpoint.
+   */
   | ({ readonly kind: 'recovered-from-crash' } & CrashRecovery)
-  /** Control batches, aborted data, empty batches: nothing of them belongs on the target. */
+  /** Control batches, aborted data and empty batches, which are not copied. */
   | ({ readonly kind: 'skipped' } & OffsetSpan)
-  /** A batch that must not be passed on as it is: by our own check, or the target's answer. */
+  /** A batch that cannot be copied: gapless found it damaged, or the target refused it. */
   | {
       readonly kind: 'refused'
       readonly as: 'unsupported-batch' | 'record-too-large'
@@ -68,13 +69,13 @@ export type PartitionEvent =
       readonly detail: string
     }
 
-/** What the source answered a fetch with, and what was found out from both sides since. */
+/** A diverging epoch that the source answered, located on both sides. */
 export type Divergence = {
-  /** The largest epoch of the source's log that is not above ours, and where it ends. */
+  /** The largest epoch of the source's log that is not above the fetched one, and its end. */
   readonly epoch: number
   readonly endOffset: SourceOffset
-  readonly parting: Exclude<DivergencePoint, { kind: 'ask' }>
-  /** Where on the target begins what only the target has; null: nothing bounds it. */
+  readonly divergencePoint: Exclude<DivergencePoint, { kind: 'ask' }>
+  /** Where the records begin that only the target has; null: not known. */
   readonly onlyOnTarget: OnlyOnTarget | null
 }
 
@@ -84,20 +85,20 @@ export type OnlyOnTarget = {
   readonly isExact: boolean
 }
 
-/** What was found on the target beyond a checkpoint. */
+/** How far the previous owner copied, by the records on the target. */
 export type CrashRecovery = {
   readonly producer: Producer
   /** Behind the last record that is on the target already. */
   readonly nextSourceOffset: SourceOffset
-  /** Of the batch before it; null when none of them was there. */
+  /** Leader epoch of the batch before it; null when none was on the target. */
   readonly epoch: number | null
-  /** As in `Stretch`. */
+  /** As in `OffsetSpan`. */
   readonly earlierEpochs?: readonly EpochEnd[]
   readonly maxTimestampMs: bigint | null
-  /** Where the target's log ended before our own marker. */
+  /** Where the target's log ended before the fence's marker. */
   readonly foundTargetOffset: TargetOffset
   readonly nextTargetOffset: TargetOffset
-  /** Records there that are not the source's next ones, by whomever. */
+  /** Records there that match none of the source's next records: another producer wrote them. */
   readonly foreignRecords: bigint
 }
 
@@ -106,7 +107,7 @@ export type PartitionEventKind = PartitionEvent['kind']
 export type Command =
   /** Copy from the position; `withEpoch` false where the broker no longer knows the epoch. */
   | { readonly kind: 'fetch'; readonly withEpoch: boolean }
-  /** Store the state before anything else: it moved in a way that records depend on. */
+  /** Store the state before any other command: the next records depend on it. */
   | { readonly kind: 'save-checkpoint' }
   | { readonly kind: 'resolve-incident'; readonly id: string }
   | { readonly kind: 'stop'; readonly outcome: 'drained' | 'halted' | 'waiting' | 'absent' }
@@ -128,7 +129,7 @@ export function moved(position: Position, commands: readonly Command[] = []): De
   return { state: { kind: 'replicating', position }, incidents: [], commands }
 }
 
-/** Stores the incident, then the state that names it, then stops. */
+/** Stores the incident, then the state that names it, then ends the run. */
 export function halted(position: Position, incident: Incident): Decision {
   return {
     state: { kind: 'halted', position, incidentId: incident.id },

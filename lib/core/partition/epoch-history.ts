@@ -1,7 +1,7 @@
-// Owns the leader epochs of what was copied, and how the point where the source's log parts from it
-// is found: as a follower finds where to cut its own log (KIP-101, KIP-595). Two logs that hold a
-// record of the same epoch are equal up to the end of the shorter one's part of that epoch. Does
-// not own the requests (run/recover/after-divergence.ts) nor what follows (detected-incident.ts).
+// Owns the leader epochs of the copied offsets, and how the divergence point of the source's log is
+// found: as a follower finds where to truncate its own log (KIP-101, KIP-595). Two logs that hold a
+// record of the same epoch are equal up to the end of that epoch in the log where it is shorter.
+// Does not own the requests (run/recover/after-divergence.ts) nor the decision (decide.ts).
 
 import { epochHistoryMax } from '../config/defaults.ts'
 import {
@@ -12,10 +12,10 @@ import {
   targetOffset,
 } from '../offset.ts'
 
-/** Where an epoch begins in what was copied; the next entry says where it ends. */
+/** Where an epoch begins in the copied offsets; it ends where the next entry begins. */
 export type EpochStart = {
   readonly epoch: number
-  /** Behind the last batch of the epoch before, whatever hole lies between them. */
+  /** Right behind the last batch of the previous epoch, even if a hole lies between them. */
   readonly sourceOffset: SourceOffset
   /** Where its first record may stand on the target; null: not known. */
   readonly targetOffset: TargetOffset | null
@@ -24,7 +24,7 @@ export type EpochStart = {
 /** Oldest first, epochs and source offsets growing, the last one that of the position. */
 export type EpochHistory = readonly EpochStart[]
 
-/** Batches that follow each other in the source, copied or skipped. */
+/** Consecutive batches of the source, copied or skipped. */
 export type OffsetSpan = {
   readonly nextSourceOffset: SourceOffset
   /** Leader epoch of the batch right before `nextSourceOffset`; null: unknown. */
@@ -40,7 +40,7 @@ export function lastEpochOf(epochs: EpochHistory): number | null {
   return epochs.at(-1)?.epoch ?? null
 }
 
-/** Two stretches as one. */
+/** Two consecutive spans as one. */
 export function concatSpans(left: OffsetSpan | null, right: OffsetSpan): OffsetSpan {
   const behind = right.earlierEpochs ?? []
   const first = (behind[0] ?? right).epoch
@@ -54,19 +54,19 @@ export function concatSpans(left: OffsetSpan | null, right: OffsetSpan): OffsetS
 }
 
 /**
- * The history once a stretch that begins at `from` lies behind the position. `targetBehind` is
- * where the records of its later epochs would stand on the target; null: not known.
+ * The history once `span`, which begins at `from`, lies before the position. `targetBehind` is the
+ * target offset for the later epochs of the span; null: not known.
  */
 export function historyAfter(
   epochs: EpochHistory,
   from: { readonly sourceOffset: SourceOffset; readonly targetOffset: TargetOffset },
-  { stretch, targetBehind }: { stretch: OffsetSpan; targetBehind: TargetOffset | null },
+  { span, targetBehind }: { span: OffsetSpan; targetBehind: TargetOffset | null },
 ): EpochHistory {
   let history = epochs
   let at: SourceOffset = from.sourceOffset
   let target: TargetOffset | null = from.targetOffset
-  const last = { epoch: stretch.epoch, endOffset: stretch.nextSourceOffset }
-  for (const { epoch, endOffset } of [...(stretch.earlierEpochs ?? []), last]) {
+  const last = { epoch: span.epoch, endOffset: span.nextSourceOffset }
+  for (const { epoch, endOffset } of [...(span.earlierEpochs ?? []), last]) {
     history = withEpoch(history, { epoch, sourceOffset: at, targetOffset: target })
     at = endOffset
     target = targetBehind
@@ -79,16 +79,16 @@ function withEpoch(
   start: { readonly [K in keyof EpochStart]: K extends 'epoch' ? number | null : EpochStart[K] },
 ): EpochHistory {
   const { epoch } = start
-  // Behind a batch without an epoch nothing before it can be compared any more.
+  // Without the epoch of this batch, no earlier batch can be compared any more.
   if (epoch === null) return []
   const last = lastEpochOf(epochs)
   if (last === epoch) return epochs
-  // Epochs only grow within a log: an older one says that it is another log than the one before.
+  // Epochs only grow within a log: an older epoch means that this is another log.
   const kept = last !== null && epoch < last ? [] : epochs
   return [...kept, { ...start, epoch }].slice(-epochHistoryMax)
 }
 
-/** The history of what lies before `offset`. */
+/** The part of the history before `offset`. */
 export function historyBefore(epochs: EpochHistory, offset: SourceOffset): EpochHistory {
   return epochs.filter(each => isBefore(each.sourceOffset, offset))
 }
@@ -96,25 +96,25 @@ export function historyBefore(epochs: EpochHistory, offset: SourceOffset): Epoch
 /** A position, and the epoch that it was fetched with. */
 export type Asked = { readonly sourceOffset: SourceOffset; readonly epoch: number }
 
-/** What the source says: its largest epoch that is not above the one asked with, and its end. */
+/** The source's largest epoch that is not above the asked one, and its end offset. */
 export type DivergingAnswer = {
   readonly epoch: number
   readonly endOffset: SourceOffset
-  /** null: not told. */
+  /** null: not in the response. */
   readonly logStartOffset: SourceOffset | null
 }
 
 export type DivergencePoint =
-  /** The first source offset that is not what was copied, or was not copied. */
+  /** The first source offset whose record differs from the copied one, or was not copied. */
   | { readonly kind: 'at'; readonly sourceOffset: SourceOffset }
-  /** To be asked next: an older position, with its epoch. No divergence there means `at` it. */
+  /** An older position and its epoch, to be asked next. No divergence there means `at` it. */
   | { readonly kind: 'ask'; readonly asked: Asked }
-  /** The history, or the source's, does not reach back to it: at this offset, or before it. */
+  /** Neither history reaches back to the divergence point: it is at this offset or before it. */
   | { readonly kind: 'at-or-before'; readonly sourceOffset: SourceOffset }
 
 /**
- * One step of the search. Every `ask` names an older epoch than the one before, so there are no
- * more of them than entries of the history. As AbstractFetcherThread.getOffsetTruncationState does.
+ * One step of the search, as in AbstractFetcherThread.getOffsetTruncationState. Every `ask` names
+ * an older epoch than the one before, so there are at most as many as the history has entries.
  */
 export function nextStep(
   epochs: EpochHistory,
@@ -126,7 +126,7 @@ export function nextStep(
   const own = epochs[index]
   if (own === undefined) {
     const first = epochs[0]?.sourceOffset ?? asked.sourceOffset
-    // Nothing that was copied is of an epoch the source still has.
+    // The source has no epoch of the copied offsets any more.
     if (first === 0n) return { kind: 'at', sourceOffset: first }
     return { kind: 'at-or-before', sourceOffset: first }
   }
@@ -136,8 +136,8 @@ export function nextStep(
     return { kind: 'ask', asked: { sourceOffset: ends, epoch: own.epoch } }
   }
   if (!isBefore(endOffset, ends)) return { kind: 'at', sourceOffset: ends }
-  // Of an epoch older than all it still has, a source says that it ends where its log starts
-  // (LeaderEpochFileCache.endOffsetFor): it may have ended before.
+  // For an epoch older than its leader epoch cache, the broker returns its log start offset as the
+  // end offset (LeaderEpochFileCache.endOffsetFor); the epoch may have ended earlier.
   const isLogStart = endOffset === logStartOffset && endOffset > 0n && epoch === asked.epoch
   return { kind: isLogStart ? 'at-or-before' : 'at', sourceOffset: endOffset }
 }
@@ -156,7 +156,7 @@ const startShape = /^(\d{1,10}):(\d{1,19}):(\d{1,19})?$/
 const OFFSET_MAX = 2n ** 63n - 1n
 const EPOCH_MAX = 2 ** 31 - 1
 
-/** null: not as `writeEpochs` writes it. */
+/** null: the text is not in the form that `writeEpochs` writes. */
 export function readEpochs(text: string): EpochHistory | null {
   const epochs: EpochStart[] = []
   for (const part of text.split(',')) {

@@ -83,9 +83,9 @@ export function logDiverged(
   detected: DetectedUnderPolicy,
 ): Incident {
   const { sourceTopicId: topicId, nextSourceOffset } = position
-  const byEpoch = 'parting' in found ? found : null
-  const bound = 'parting' in found ? found.parting.sourceOffset : found.logEndOffset
-  const at = byEpoch?.parting.kind === 'at' ? bound : null
+  const byEpoch = 'divergencePoint' in found ? found : null
+  const bound = 'divergencePoint' in found ? found.divergencePoint.sourceOffset : found.logEndOffset
+  const at = byEpoch?.divergencePoint.kind === 'at' ? bound : null
   const how = byEpoch === null ? 'log-end' : ownEpoch(position)
   return partitionIncident('log-diverged', detected, {
     occurrence: [...generationOf(position), nextSourceOffset, how, ...(at === null ? [] : [at])],

@@ -1,5 +1,5 @@
-// Owns what is known of one partition of a flow between invocations. Stored in the checkpoint row
-// (codec: checkpoint.ts); moved only by decide.ts and by the operator's `gapless resume`.
+// Owns the stored state of one partition of a flow, between invocations. Stored in the checkpoint
+// row (codec: checkpoint.ts); moved only by decide.ts and by the operator's `gapless resume`.
 //
 //   unstarted --observed--> replicating --incident under a halting policy--> halted
 //                             |    ^  ^                                        |
@@ -9,9 +9,9 @@
 //
 //   unstarted --observed, and the target is not empty--> halted
 //
-// A waiting partition that is observed again is looked at as a replicating one is: what is found
-// may halt it at once. That a partition cannot be observed right now is no state: nothing about its
-// position changed. It is the outcome of a run, and an incident of the cluster or topic.
+// A waiting partition that is observed again passes the same checks as a replicating one, so it may
+// halt at once. "Unobserved" is no state, because the position did not change: it is the outcome of
+// a run, and an incident of the cluster or topic.
 
 import type { SourceOffset, TargetOffset } from '../offset.ts'
 import type { EpochHistory } from './epoch-history.ts'
@@ -24,39 +24,39 @@ export type Position = {
   readonly sourceTopicId: string
   readonly targetTopicId: string
   readonly nextSourceOffset: SourceOffset
-  /** The offset the next record gets on the target, as long as nobody else writes there. */
+  /** The offset of the next record on the target, as long as no other producer writes there. */
   readonly nextTargetOffset: TargetOffset
   /**
-   * Leader epochs of what lies right before the position, as far back as they are known; the last
-   * one goes with every fetch (KIP-320). Empty where the batch before the position is unknown.
+   * Leader epochs of the offsets right before the position, as far back as they are known. Every
+   * fetch sends the last one (KIP-320). Empty where the batch before the position is unknown.
    */
   readonly epochs: EpochHistory
   /**
-   * The source's log end when last seen: bounds what a reset or deletion may have taken with it.
+   * The source's log end when last observed: bounds from below what a reset or deletion removed.
    */
   readonly lastSeenLogEndOffset: SourceOffset | null
   /** Largest timestamp of the last copied batch, ms since the epoch; null before the first one. */
   readonly lastTimestampMs: bigint | null
   /**
-   * How often replication went back to offsets that lay behind it, 0 to 2^31-1. Offsets grow in
-   * between: with this number one of them stands for one moment.
+   * How often the position was moved backwards, 0 to 2^31-1. Between two rewinds offsets only grow,
+   * so this number and an offset together name one moment.
    */
   readonly rewinds: number
-  /** On whose behalf the target was last written; null before the first record was sent. */
+  /** The producer that last wrote to the target; null before the first record was sent. */
   readonly producer: Producer | null
 }
 
-/** The idempotent producer (KIP-98) of one partition: the next owner goes on as the same one. */
+/** The idempotent producer (KIP-98) of one partition, which the next owner keeps using. */
 export type Producer = {
   readonly producerId: bigint
   readonly producerEpoch: number
-  /** Of the next record to send, 0 to 2^31-1: everything before it was acknowledged. */
+  /** Sequence of the next record to send, 0 to 2^31-1: all records before it were acknowledged. */
   readonly nextSequence: number
   /** When the target assigned this epoch, ms since the epoch. */
   readonly assignedAtMs: number
   /**
-   * `transactional-id`: a new epoch fences whoever still writes under this one. `none`: the target
-   * denies transactional ids, and a dead owner can only be waited out.
+   * `transactional-id`: a new epoch fences every producer of an older one. `none`: the target
+   * denies transactional ids, so the requests of a dead owner can only be waited out.
    */
   readonly fencing: 'transactional-id' | 'none'
 }
@@ -69,7 +69,7 @@ export function sequenceAfter(sequence: number, recordsCount: number): number {
 }
 
 export type PartitionState =
-  /** No record was ever observed. Set by nobody: it is the absence of a position. */
+  /** The partition was never observed: there is no position. No code sets this state. */
   | { readonly kind: 'unstarted' }
   /**
    * Set by the first observation and by `gapless resume`. Left on an
@@ -77,15 +77,15 @@ export type PartitionState =
    */
   | { readonly kind: 'replicating'; readonly position: Position }
   /**
-   * The topic, or this partition of it, is gone from the source. Left when it is observed again.
+   * The topic, or this partition of it, was deleted on the source. Left when it is observed again.
    */
   | { readonly kind: 'waiting'; readonly position: Position; readonly incidentId: string }
-  /** An incident that a policy does not pass. Left by `gapless resume` only. */
+  /** An incident that no policy moves past. Left by `gapless resume` only. */
   | { readonly kind: 'halted'; readonly position: Position; readonly incidentId: string }
 
 export type PartitionStateKind = PartitionState['kind']
 
-/** The position of a state, null where there is none yet. */
+/** The position of a state; null for `unstarted`. */
 export function positionOf(state: PartitionState): Position | null {
   return state.kind === 'unstarted' ? null : state.position
 }

@@ -2,9 +2,9 @@
 // Does not own how (kafka/coalesce-plain.ts, kafka/repack.ts), nor when: batch-admission.ts does it
 // while a fetch response is read, run/replicate/coalesce-unsent.ts before batches are sent.
 //
-// Both moments are needed. Compressed batches that are coalesced only before they are sent are
-// stamped and queued one by one first: 3 µs of processor time per record of 150 bytes with lz4,
-// a sixth of its whole copy. Batches of several responses meet only in the queue.
+// Both moments are needed. Batches that are coalesced only before they are sent are stamped and
+// queued one by one first, tens of thousands of a response. Batches of several responses meet only
+// in the queue.
 
 import { DecodeError } from '../../kafka/decode-error.ts'
 import { compressionCodec, type RecordBatch } from '../../kafka/record-batch.ts'

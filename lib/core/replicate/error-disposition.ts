@@ -16,7 +16,7 @@ export type Disposition =
    * The target's producer state differs from ours: the producer was fenced, or its sequences are
    * lost. The target's log must be compared with the source's, as after a crash.
    */
-  | 'take-over'
+  | 'recover'
   /** The target refuses this batch and would refuse it again. */
   | 'halt-unsupported'
   | 'halt-too-large'
@@ -65,12 +65,12 @@ const whenProducing: Readonly<Record<string, Disposition>> = {
   THROTTLING_QUOTA_EXCEEDED: 'observe',
   // These codes count only for the first batch in flight. A batch behind a refused one is answered
   // with them because of that refusal.
-  OUT_OF_ORDER_SEQUENCE_NUMBER: 'take-over',
-  DUPLICATE_SEQUENCE_NUMBER: 'take-over',
-  UNKNOWN_PRODUCER_ID: 'take-over',
-  INVALID_PRODUCER_ID_MAPPING: 'take-over',
-  INVALID_PRODUCER_EPOCH: 'take-over',
-  PRODUCER_FENCED: 'take-over',
+  OUT_OF_ORDER_SEQUENCE_NUMBER: 'recover',
+  DUPLICATE_SEQUENCE_NUMBER: 'recover',
+  UNKNOWN_PRODUCER_ID: 'recover',
+  INVALID_PRODUCER_ID_MAPPING: 'recover',
+  INVALID_PRODUCER_EPOCH: 'recover',
+  PRODUCER_FENCED: 'recover',
   TOPIC_AUTHORIZATION_FAILED: 'denied',
   CLUSTER_AUTHORIZATION_FAILED: 'denied',
   MESSAGE_TOO_LARGE: 'halt-too-large',

@@ -1,7 +1,7 @@
-// Owns recognizing what the target holds already: the source's next batches, compared with those of
-// the target in order. Whole batches first, without opening one; record by record where the two
-// sides are cut otherwise, or where compaction has removed records from the source since. By
-// contents, never by count: what compaction removed would be counted off from what is left.
+// Owns recognizing the records that the target holds already: the source's next batches are
+// compared with those of the target, in order. Whole batches first, without opening them; record by
+// record where the two sides are batched differently, or compaction removed records from the
+// source. By contents, never by count: a count would be off by the records that compaction removed.
 
 import { sourceOffset, type TargetOffset, targetOffset } from '../../core/offset.ts'
 import { holdsSameRecords } from '../../core/partition/crash-recovery.ts'
@@ -13,19 +13,19 @@ import { readSourceRecords, type SourceRecord } from '../../kafka/repack.ts'
 
 /** The source's batches that are to be copied, in order. */
 export type Candidates = {
-  /** null behind the last one. */
+  /** null when none is left. */
   first(): Promise<CopiedBatch | null>
-  /** Takes the first one away. */
+  /** Removes the first one. */
   take(): void
 }
 
 export type Reached = OffsetSpan & {
   readonly maxTimestampMs: bigint
-  /** On the target, behind the last record that was found. */
+  /** Target offset right behind the last record that was found. */
   readonly nextTargetOffset: TargetOffset
 }
 
-/** What became of the records of one batch of the target. */
+/** How many records of one batch of the target were found in the source. */
 export type Match = {
   readonly unmatchedRecords: number
   /** True when the last record of the batch was found. */
@@ -37,7 +37,7 @@ export type Match = {
 type Opened = {
   readonly candidate: CopiedBatch
   readonly records: SourceRecord[]
-  /** What was reached before this one. */
+  /** The point reached before this batch. */
   readonly before: Reached | null
   at: number
 }
@@ -62,14 +62,14 @@ export function createComparison(candidates: Candidates) {
     from.at += 1
     const isLast = from.at === records.length
     reached = {
-      ...concatSpans(before, isLast ? candidate : stretchInside(candidate, record)),
+      ...concatSpans(before, isLast ? candidate : spanInside(candidate, record)),
       maxTimestampMs: candidate.batch.maxTimestamp,
       nextTargetOffset: targetOffset(found.offset + 1n),
     }
     if (isLast) close()
   }
   const matchWhole = async (batch: RecordBatch): Promise<boolean> => {
-    // Opened in vain: nothing of it was found so far.
+    // Opened, but none of its records was found: compare it as a whole again.
     if (opened?.at === 0) opened = null
     if (opened !== null) return false
     const candidate = await candidates.first()
@@ -95,11 +95,11 @@ export function createComparison(candidates: Candidates) {
     return { unmatchedRecords, isLastMatched, wasReadable: true }
   }
   return {
-    /** True when nothing is left that could be found. */
+    /** True when no candidate is left. */
     isOver: async (): Promise<boolean> => opened === null && (await candidates.first()) === null,
-    /** Behind the last record that the target holds; null when it holds none of them. */
+    /** Right behind the last record that the target holds; null when it holds none. */
     reached: (): Reached | null => reached,
-    /** To be called for every batch of data of the target, in order. */
+    /** Must be called for every data batch of the target, in order. */
     async match(batch: RecordBatch): Promise<Match> {
       if (await matchWhole(batch)) {
         return { unmatchedRecords: 0, isLastMatched: true, wasReadable: true }
@@ -114,8 +114,8 @@ export function createComparison(candidates: Candidates) {
   }
 }
 
-/** Up to a record in the middle: the batch's own epoch (formats before v2 had none), and before. */
-function stretchInside({ batch, earlierEpochs }: CopiedBatch, record: SourceRecord): OffsetSpan {
+/** The span up to a record inside a batch. Formats before v2 have no leader epoch. */
+function spanInside({ batch, earlierEpochs }: CopiedBatch, record: SourceRecord): OffsetSpan {
   return {
     nextSourceOffset: sourceOffset(record.offset + 1n),
     epoch: batch.partitionLeaderEpoch < 0 ? null : batch.partitionLeaderEpoch,
@@ -123,7 +123,7 @@ function stretchInside({ batch, earlierEpochs }: CopiedBatch, record: SourceReco
   }
 }
 
-/** True for two records that a consumer could tell apart by their offsets only. */
+/** True for two records that differ in nothing but their offsets. */
 export function isSameRecord(left: SourceRecord, right: SourceRecord): boolean {
   return (
     left.timestamp === right.timestamp &&

@@ -1,7 +1,7 @@
-// Owns finding out how far the standby of a partition is whose checkpoint was lost: both logs are
-// read from their starts and compared by contents, record by record, as a take-over compares what
-// lies beyond a checkpoint. For an operator's command only: it reads all that is there. Does not
-// own what follows from it (resume.ts).
+// Owns finding out how far a partition was copied when its checkpoint is lost: both logs are read
+// from their starts and compared by contents, as a recovery from a crash compares the records past
+// a checkpoint. Only `gapless resume` uses it, because it reads both logs whole. Does not own the
+// position that follows from it (operate/resume.ts).
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { type SourceOffset, sourceOffset } from '../../core/offset.ts'
@@ -23,7 +23,7 @@ export type Progress =
   | {
       readonly kind: 'reached'
       readonly nextSourceOffset: SourceOffset
-      /** In front of the first record that the standby holds: what it does not have. */
+      /** Source offsets before the first record that the standby holds. */
       readonly missing: OffsetRange
     }
   | { readonly kind: 'unknown'; readonly detail: string }
@@ -36,7 +36,9 @@ export type ProgressDeps = {
   readonly beforeFetch: () => Promise<void>
 }
 
-/** Both were asked for log start and log end. Throws `BrokerFailure` when one does not answer. */
+/**
+ * Both logs were asked for start and end. Throws `BrokerFailure` when a cluster does not answer.
+ */
 export async function findProgress(
   deps: ProgressDeps,
   seen: {
@@ -51,19 +53,19 @@ export async function findProgress(
   const end = pointOf(target, 'log-end')
   const nothing = { from: start, to: start }
   const nothingThere: Progress = { kind: 'reached', nextSourceOffset: start, missing: nothing }
-  // It was recreated since.
+  // The standby topic was recreated since.
   if (end === 0n) return nothingThere
   const held = readUpToEnd(deps, deps.target, { at: { ...at, topic: targetTopic }, log: target })
-  const readUpTo = () => unknown(`it could be read up to offset ${held.at()} of ${end} only`)
+  const readUpTo = () => unknown(`its log could be read only up to offset ${held.at()} of ${end}`)
   const oldest = await held.first()
   if (oldest === null) {
     if (held.at() < end) return readUpTo()
-    // Nothing but markers, such as that of a fence, from the very beginning on.
+    // The whole log holds nothing but markers, for example of a fence.
     if (pointOf(target, 'log-start') === 0n) return nothingThere
-    return unknown(`its log, ending at ${end}, holds no record any more`)
+    return unknown(`retention left no record in its log, which ends at offset ${end}`)
   }
   const sourceLog = { at, log: source }
-  // Where retention was shorter on the standby, the source begins with records that it has not.
+  // With a shorter retention on the standby, the source begins with records the standby lacks.
   const from = (await findFirstOf(oldest, readUpToEnd(deps, deps.source, sourceLog))) ?? start
   const comparison = createComparison(readUpToEnd(deps, deps.source, { ...sourceLog, from }))
   let isLastMatched = false
@@ -74,7 +76,9 @@ export async function findProgress(
   if (held.at() < end) return readUpTo()
   const reached = comparison.reached()
   if (!isLastMatched || reached === null) {
-    return unknown('its last record is not found among those of the source, in their order')
+    return unknown(
+      'its last record is not found in the source log, in the order of the records before it',
+    )
   }
   const { nextSourceOffset } = reached
   return { kind: 'reached', nextSourceOffset, missing: { from: start, to: from } }
@@ -88,7 +92,7 @@ function unknown(detail: string): Progress {
 async function findFirstOf(held: CopiedBatch, log: Candidates): Promise<SourceOffset | null> {
   const [wanted] = recordsOf(held)
   for (let each = await log.first(); each !== null; each = await log.first()) {
-    // As a rule the batch is the same one, and need not be opened.
+    // Usually the whole batch is the same, and need not be opened.
     if (holdsSameRecords(each.batch, held.batch)) return sourceOffset(each.batch.baseOffset)
     const found = recordsOf(each).find(one => wanted !== undefined && isSameRecord(one, wanted))
     if (found !== undefined) return sourceOffset(found.offset)
@@ -97,7 +101,7 @@ async function findFirstOf(held: CopiedBatch, log: Candidates): Promise<SourceOf
   return null
 }
 
-/** None of a damaged batch: it holds nothing that could be recognized. */
+/** The records of a batch; none of a damaged one, whose records cannot be compared. */
 function recordsOf({ batch }: CopiedBatch): SourceRecord[] {
   try {
     return readSourceRecords(batch)
@@ -107,7 +111,7 @@ function recordsOf({ batch }: CopiedBatch): SourceRecord[] {
   }
 }
 
-/** A log up to its end as it was seen, as a read-committed consumer sees it. */
+/** A log up to the end it was observed with, as a read-committed consumer reads it. */
 function readUpToEnd(
   { flow, beforeFetch }: ProgressDeps,
   cluster: Cluster,

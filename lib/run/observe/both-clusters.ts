@@ -1,5 +1,6 @@
-// Owns looking at both logs of a flow's partitions at the same time, patiently: for whoever looks
-// at a whole flow and not, as a run does, at partitions whose lease it has (observe-loop.ts).
+// Owns observing both logs of all partitions of a flow at the same time, with retries. `plan` and
+// `watch` use it; a run observes only the partitions it has a lease for
+// (replicate/observe-loop.ts).
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import {
@@ -34,14 +35,14 @@ export async function observeBoth(
   return { sources, targets }
 }
 
-/** Where a partition of the source is copied to. */
+/** The standby partition that a source partition is copied to. */
 export function onTarget(flow: FlowConfig, { topic, partition }: TopicPartition): TopicPartition {
   return { topic: targetTopicName(flow, topic), partition }
 }
 
 /**
- * As `observeLogs`; what did not answer is looked at again, a little later: while a leader moves,
- * metadata and brokers contradict each other for a moment, and that is nobody's incident.
+ * As `observeLogs`, but partitions that did not answer are observed again a little later: while a
+ * leader moves, metadata and brokers contradict each other for a moment, which is no incident.
  */
 async function observePatiently(
   clock: Clock,
@@ -53,15 +54,15 @@ async function observePatiently(
   let views = await observeLogs(cluster, partitions, points)
   for (let attempt = 0; attempt < observationAttemptsMax; attempt += 1) {
     const before = views
-    const silent = partitions.filter(each => {
+    const unanswered = partitions.filter(each => {
       const view = before.of(each)
       return view.kind === 'unobserved' && view.reason === 'unreachable'
     })
     const waitMs = backoffMs(attempt, retryBackoffMs)
-    if (silent.length === 0 || clock.nowMs() + waitMs - startedAtMs > lookAgainMsMax) break
+    if (unanswered.length === 0 || clock.nowMs() + waitMs - startedAtMs > lookAgainMsMax) break
     await clock.wait(waitMs)
-    const again = await observeLogs(cluster, silent, points)
-    const names = new Set(silent.map(partitionName))
+    const again = await observeLogs(cluster, unanswered, points)
+    const names = new Set(unanswered.map(partitionName))
     views = { of: each => (names.has(partitionName(each)) ? again : before).of(each) }
   }
   return views

@@ -1,6 +1,6 @@
-// Owns the partitions of a flow as a tick and a status see them: those the source has, joined with
-// the rows of the table, once, whatever their number; and how far each one lags. Does not own what
-// is done about them (plan.ts) nor how they are shown (status.ts).
+// Owns the partitions of a flow as a tick and a status see them: those the source has together with
+// the rows of the table, and the lag of each one. Does not own which have work (plan/plan.ts) nor
+// how they are shown (operate/status.ts).
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { selects } from '../../core/config/topic-selection.ts'
@@ -12,17 +12,17 @@ import { type LogView, pointOf } from './logs.ts'
 export type FlowPartition = TopicPartition & {
   readonly row:
     | ({ readonly kind: 'checkpoint' } & Checkpoint)
-    /** Nobody has replicated this partition yet. */
+    /** No run has replicated this partition yet. */
     | { readonly kind: 'absent' }
-    /** Where it stands cannot be read: unobserved, never work; `detail` says what to do. */
+    /** The position cannot be read: unobserved, never work; `detail` says what to do. */
     | { readonly kind: 'corrupt'; readonly detail: string }
   /** True when any partition of the topic was replicated before: this one is then a new one. */
   readonly topicIsKnown: boolean
 }
 
 /**
- * The partitions there are, and those that have a row although they are there no more, each once.
- * Rows of topics that the flow does not select (any more) are left out.
+ * The partitions that the source has, and those that have a row although the source has them no
+ * more, each once. Rows of topics that the flow does not select are left out.
  */
 export function joinPartitions(
   flow: FlowConfig,
@@ -48,8 +48,8 @@ export function joinPartitions(
   }
   for (const each of corrupt) {
     add(each, { kind: 'corrupt', detail: corruptText(each) })
-    // Taken for replicated: a new partition beside it then starts at its log start, which copies
-    // what could have been left out, and leaves nothing out.
+    // The topic counts as replicated: a new partition of it then starts at its log start, which may
+    // copy more than `startFrom: log-end` wants, and misses nothing.
     knownTopics.add(each.topic)
   }
   return [...selected].map(([name, at]) => ({
@@ -59,7 +59,7 @@ export function joinPartitions(
   }))
 }
 
-/** Offsets between the position and the end of the same log; null where that cannot be known. */
+/** Offsets between the position and the end of the same log; null where that is not known. */
 export function lagOf({ row }: FlowPartition, source: LogView): bigint | null {
   if (source.kind !== 'seen' || row.kind === 'corrupt') return null
   const position = positionOf(stateOf(row))
@@ -78,7 +78,7 @@ function corruptText({ detail, ...at }: CorruptCheckpoint): string {
   )
 }
 
-/** What to say about a row whose key does not name a partition: nothing can be held against one. */
+/** The warning about a row whose key names no partition, so that no partition can be unobserved. */
 export function unnamedText(detail: string): string {
   return (
     `a row of the checkpoint table belongs to no partition and is left out. ${detail}. Look at it ` +

@@ -1,4 +1,4 @@
-// Owns which topics of the source a flow means, and which of them could not be described. Does not
+// Owns which source topics belong to a flow, and which of them could not be described. Does not
 // own the topics of the target (run/plan/standby-topics.ts).
 
 import type { FlowConfig } from '../../core/config/config.ts'
@@ -13,14 +13,14 @@ export type ExistingTopic = Extract<TopicDescription, { kind: 'exists' }>
 export type FoundTopics = {
   readonly found: readonly ExistingTopic[]
   readonly partitions: readonly TopicPartition[]
-  readonly findings: readonly ObservationFailure[]
+  readonly observationFailures: readonly ObservationFailure[]
   readonly warnings: readonly string[]
 }
 
 /**
- * The source topics of a flow. Topics a principal may not see are simply left out of a listing, so
- * names that the flow lists, or that have rows, are asked for one by one when the listing
- * does not have them: only the answer to that tells "deleted" from "denied".
+ * The source topics of a flow. A listing leaves out topics that the principal may not describe, so
+ * names that the flow lists or that have rows are asked for one by one when the listing lacks them:
+ * only that answer tells "deleted" from "denied".
  */
 export async function findTopics(
   source: Cluster,
@@ -29,12 +29,14 @@ export async function findTopics(
 ): Promise<FoundTopics> {
   const nothing = { found: [], partitions: [], warnings: [] }
   const listed = await describe(source, null)
-  if ('kind' in listed) return { ...nothing, findings: [{ ...listed, cluster: source.name }] }
+  if ('kind' in listed)
+    return { ...nothing, observationFailures: [{ ...listed, cluster: source.name }] }
   const expected = new Set([...namedTopics(flow), ...rows.map(each => each.topic)])
   const unlisted = [...expected].filter(name => selects(flow, name) && !listed.has(name))
   const asked: Awaited<ReturnType<typeof describe>> =
     unlisted.length === 0 ? new Map() : await describe(source, unlisted)
-  if ('kind' in asked) return { ...nothing, findings: [{ ...asked, cluster: source.name }] }
+  if ('kind' in asked)
+    return { ...nothing, observationFailures: [{ ...asked, cluster: source.name }] }
   const known = new Set(rows.map(each => each.topic))
   const selected = [...listed.values(), ...asked.values()].filter(each => selects(flow, each.name))
   const found = selected.filter(topic => topic.kind === 'exists')
@@ -43,7 +45,7 @@ export async function findTopics(
     partitions: found.flatMap(({ name, partitions }) =>
       partitions.map(({ partition }) => ({ topic: name, partition })),
     ),
-    findings: selected.flatMap(topic => silenceOf(source, topic)),
+    observationFailures: selected.flatMap(topic => failuresOf(source, topic)),
     warnings: selected
       .filter(topic => topic.kind === 'missing' && !known.has(topic.name))
       .map(
@@ -52,14 +54,14 @@ export async function findTopics(
   }
 }
 
-function silenceOf(source: Cluster, topic: TopicDescription): ObservationFailure[] {
+function failuresOf(source: Cluster, topic: TopicDescription): ObservationFailure[] {
   const about = { kind: 'unobserved' as const, cluster: source.name, topic: topic.name }
   switch (topic.kind) {
     case 'exists':
     case 'missing':
       return []
     case 'denied': {
-      const detail = `TOPIC_AUTHORIZATION_FAILED: the principal may not Describe topic ${topic.name}`
+      const detail = `TOPIC_AUTHORIZATION_FAILED: the principal has no Describe permission on topic ${topic.name}`
       return [{ ...about, reason: 'authorization-denied', detail }]
     }
     case 'unknown': {

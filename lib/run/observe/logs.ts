@@ -1,6 +1,6 @@
-// Owns looking at the logs of a cluster: one Metadata request, then one ListOffsets per broker and
-// point, whatever the number of partitions. Every partition asked for gets an answer, and "could
-// not tell" is one of them. Does not own what the answers mean (core/partition/decide.ts).
+// Owns observing the logs of a cluster: one Metadata request, then one ListOffsets per broker and
+// point, whatever the number of partitions. Every partition gets a view, and `unobserved` is one.
+// Does not own what a view means (core/partition/decide.ts).
 
 import { assert } from '../../core/assert.ts'
 import type { Leader, Unobserved, UnobservedReason } from '../../core/partition/observation.ts'
@@ -19,7 +19,7 @@ export type LogView =
       readonly kind: 'seen'
       readonly topicId: string
       readonly leader: Leader
-      /** Every point that was asked for; see `pointOf`. */
+      /** An offset for every point that was asked for; see `pointOf`. */
       readonly offsets: ReadonlyMap<LogPoint, bigint>
     }
   /** The topic does not exist, or exists (as `topicId`) with fewer partitions. */
@@ -28,7 +28,7 @@ export type LogView =
 
 export type SeenLog = Extract<LogView, { kind: 'seen' }>
 
-/** A point that was asked for. A view in which one is missing is `unobserved`, never `seen`. */
+/** A point that was asked for. A view that lacks one is `unobserved`, never `seen`. */
 export function pointOf(view: SeenLog, point: LogPoint): bigint {
   const offset = view.offsets.get(point)
   assert(offset !== undefined, `the view of a log has no ${point}`)
@@ -39,7 +39,7 @@ export type LogViews = {
   of(partition: TopicPartition): LogView
 }
 
-/** Looks at `points` of every partition. Never throws for what a cluster answers, or does not. */
+/** Lists `points` of every partition. Never throws when a cluster refuses or does not answer. */
 export async function observeLogs(
   cluster: Cluster,
   partitions: readonly TopicPartition[],
@@ -72,7 +72,7 @@ export async function observeLogs(
   return viewsFrom(views)
 }
 
-/** The descriptions of topics by name; a failure of the cluster is an answer for all of them. */
+/** The descriptions of topics by name; `Unobserved` when the cluster does not answer at all. */
 export async function describe(
   cluster: Cluster,
   names: readonly string[] | null,
@@ -86,8 +86,7 @@ export async function describe(
 }
 
 /**
- * A cluster's failure to answer, as a view of the partitions it concerns. Anything else is thrown
- * on.
+ * A cluster's failure to answer, as a view of the partitions it concerns. Rethrows any other error.
  */
 export function unobserved(error: unknown, topic: string | null): Unobserved {
   if (!(error instanceof BrokerFailure)) throw error
@@ -136,7 +135,7 @@ function locate(
   }
 }
 
-/** Asks one broker for one point of its partitions and puts the answers into `views`. */
+/** Lists one point of a broker's partitions and puts the answers into `views`. */
 async function listInto(
   views: Map<string, LogView>,
   cluster: Cluster,
@@ -160,7 +159,7 @@ async function listInto(
       if (answer.kind === 'offset') add(partition, answer.offset)
       else views.set(partitionName(partition), listingRefused(partition, answer.errorName))
     }
-    // Otherwise the view would be `seen` without this point, and 0 be taken for it.
+    // Otherwise the view would be `seen` without this point.
     for (const [name, { topic }] of unanswered) {
       const detail = `the broker left ${name} out of its answer to ListOffsets (${point})`
       views.set(name, { kind: 'unobserved', reason: 'unreachable', topic, detail })

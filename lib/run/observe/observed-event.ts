@@ -1,5 +1,5 @@
-// Owns turning what was seen of both logs into the event that the core decides about. A tick and a
-// run build it here, so that both ask the same question of the same facts.
+// Owns the `observed` event, made from the views of both logs. `plan` and a run both build it here,
+// so that both decide from the same facts.
 
 import { sourceOffset, targetOffset } from '../../core/offset.ts'
 import type { PartitionEvent } from '../../core/partition/decision.ts'

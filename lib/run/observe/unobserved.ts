@@ -1,6 +1,6 @@
-// Owns the incidents about what cannot be observed: one per cluster or topic and episode, opened
-// when it is first found, ended when the cluster answers again. Not knowing is reported on every
-// tick, and never as healthy.
+// Owns the incidents about clusters and topics that cannot be observed: one per cluster or topic
+// and episode, opened at the first failure and ended when the cluster answers again. An unobserved
+// cluster or topic is reported on every tick, and never as healthy.
 
 import { type Incident, wasFoundCopying } from '../../core/incident.ts'
 import { incidentLines } from '../../core/monitoring/incident-lines.ts'
@@ -15,48 +15,47 @@ export type UnobservedDeps = {
   readonly incidents: IncidentStore
   readonly clock: Clock
   readonly log: Log
-  /** Asked who we are there, once they have refused us something. */
+  /** Asked for the principal of gapless there, once a cluster denied it a permission. */
   readonly source?: Pick<Cluster, 'name' | 'principal'>
   readonly target?: Pick<Cluster, 'name' | 'principal'>
 }
 
-/** Stores an incident for every finding that has none open, and says all of them again. */
-export async function reportFindings(
+/** Stores an incident for every failure that has none open, and logs all of them again. */
+export async function reportUnobserved(
   deps: UnobservedDeps,
   flow: string,
-  findings: readonly ObservationFailure[],
+  observationFailures: readonly ObservationFailure[],
 ): Promise<void> {
-  if (findings.length === 0) return
+  if (observationFailures.length === 0) return
   const { incidents: open } = await deps.incidents.list(flow, 'open')
-  const distinct = new Map(findings.map(each => [scopeOf(each), each]))
-  for (const finding of distinct.values()) {
-    const known = open.find(incident => concerns(incident, finding))
-    const incident = known ?? incidentOf(deps, finding, flow)
+  const distinct = new Map(observationFailures.map(each => [scopeOf(each), each]))
+  for (const failure of distinct.values()) {
+    const known = open.find(incident => concerns(incident, failure))
+    const incident = known ?? incidentOf(deps, failure, flow)
     if (known === undefined) await deps.incidents.record(incident)
     for (const line of incidentLines(incident)) deps.log(line)
   }
 }
 
 /**
- * Ends the open incidents about clusters and topics that answered now, when they were looked at.
+ * Ends the open incidents about clusters and topics that were observed now and answered.
  */
 export async function resolveAnswered(
   deps: UnobservedDeps,
   flow: string,
   open: readonly Incident[],
-  findings: readonly ObservationFailure[],
+  observationFailures: readonly ObservationFailure[],
 ): Promise<void> {
   for (const incident of open) {
-    // Otherwise a topic that may be described and not read would be one
-    // incident more on every tick.
-    if (wasFoundCopying(incident) || !isAboutSilence(incident)) continue
-    if (findings.some(finding => hides(finding, incident))) continue
+    // Otherwise a topic with Describe but without Read would raise a new incident on every tick.
+    if (wasFoundCopying(incident) || !isAboutObservation(incident)) continue
+    if (observationFailures.some(failure => isStillUnobserved(failure, incident))) continue
     await recover(deps, flow, incident)
   }
 }
 
 /**
- * Ends the open incidents about what a fetch or a produce was denied, where records were copied
+ * Ends the open incidents about a denied fetch or produce, for topics that records were copied of
  * now.
  */
 export async function resolveCopied(
@@ -64,7 +63,7 @@ export async function resolveCopied(
   flow: string,
   run: {
     readonly partitions: readonly { readonly topic: string; readonly recordsReplicated: bigint }[]
-    readonly findings: readonly ObservationFailure[]
+    readonly observationFailures: readonly ObservationFailure[]
   },
 ): Promise<void> {
   const copied = new Set(
@@ -75,12 +74,12 @@ export async function resolveCopied(
   for (const incident of open) {
     if (!wasFoundCopying(incident)) continue
     if (incident.topic !== null && !copied.has(incident.topic)) continue
-    if (run.findings.some(finding => concerns(incident, finding))) continue
+    if (run.observationFailures.some(failure => concerns(incident, failure))) continue
     await recover(deps, flow, incident)
   }
 }
 
-function isAboutSilence({ kind }: Incident): boolean {
+function isAboutObservation({ kind }: Incident): boolean {
   return kind === 'unreachable' || kind === 'authorization-denied'
 }
 
@@ -103,15 +102,14 @@ function concerns(incident: Incident, { cluster, topic, reason }: ObservationFai
 }
 
 /**
- * True when it leaves open whether what an incident is about answers: silent itself,
- * in whatever way, or all of it.
+ * True when the incident's topic, or its whole cluster, still does not answer.
  */
-function hides({ cluster, topic }: ObservationFailure, incident: Incident): boolean {
+function isStillUnobserved({ cluster, topic }: ObservationFailure, incident: Incident): boolean {
   return cluster === incident.evidence.cluster && (topic === null || topic === incident.topic)
 }
 
-function incidentOf(deps: UnobservedDeps, finding: ObservationFailure, flow: string): Incident {
-  const { reason, cluster, topic, detail, foundCopying = false } = finding
+function incidentOf(deps: UnobservedDeps, failure: ObservationFailure, flow: string): Incident {
+  const { reason, cluster, topic, detail, foundCopying = false } = failure
   const about = { flow, cluster, topic, detail, foundCopying, detectedAtMs: deps.clock.nowMs() }
   switch (reason) {
     case 'unreachable':

@@ -1,6 +1,6 @@
 // Owns the lease under which an operator's command moves a partition: taken like that of a run,
-// kept for as long as the command reads, given back with the state it ends in. Does not own what
-// the command decides (resume.ts).
+// renewed for as long as the command reads, released with the state the command ends in. Does not
+// own what the command decides (resume.ts).
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { targetTopicName } from '../../core/config/topic-selection.ts'
@@ -19,7 +19,7 @@ type LeaseDeps = {
 
 type Taken = Extract<Acquisition, { kind: 'acquired' }>
 
-/** Throws `ReplicatorError` while somebody else holds it. */
+/** Throws `ReplicatorError` while another owner holds the lease. */
 export async function takeLease(
   deps: LeaseDeps,
   flow: FlowConfig,
@@ -38,7 +38,7 @@ export async function takeLease(
   throw refuse(key, `is leased by ${taken.owner}`, `Try again in ${seconds} s`)
 }
 
-/** A lease that was taken, and how many writes of the checkpoint were begun under it. */
+/** A lease, and how many writes of the checkpoint were begun under it. */
 export type Held = { readonly key: PartitionKey; readonly fence: number; writes: number }
 
 /** Renews the lease when a third of it has passed, however often it is called. */
@@ -61,7 +61,8 @@ export function createLeaseKeeper(
 }
 
 /**
- * Ends our lease: released, or left to expire where the owner before us did not end in good order.
+ * Releases the lease; leaves it to expire where the previous owner had not released its own, so
+ * that the next run still recovers from that crash.
  */
 export async function releaseLease(
   deps: LeaseDeps,
@@ -80,7 +81,7 @@ export function refuseOvertaken(at: TopicPartition): ReplicatorError {
   return refuse(at, 'was taken by another run just now', 'Try again')
 }
 
-/** Why the command does not move this partition, and what to do. */
+/** The error that says why the command does not move this partition, and what to do. */
 export function refuse(at: TopicPartition, why: string, hint: string): ReplicatorError {
   const message = `${partitionName(at)} ${why}`
   return new ReplicatorError({ code: 'resume-refused', message, hint })

@@ -8,8 +8,8 @@ import type { PartitionReport } from '../partition/partition-run.ts'
 import type { FlowStatus, PartitionStatus as ObservedPartition } from './status.ts'
 
 /**
- * `unobserved`: the partition could not be looked at just now; its offsets
- * are those of the checkpoint.
+ * `unobserved`: the partition could not be observed just now; its offsets are those of the
+ * checkpoint.
  */
 export type StatusState = 'unstarted' | 'replicating' | 'waiting' | 'halted' | 'unobserved'
 
@@ -35,10 +35,10 @@ export type FlowStatusReport = {
   readonly name: string
   readonly partitions: readonly PartitionStatus[]
   /**
-   * What could not be looked at, one sentence each; then a partition may be missing from the list.
+   * What could not be observed, one sentence each; partitions may be missing from the list then.
    */
   readonly unobserved: readonly string[]
-  /** What works with less than it should, one sentence each. */
+  /** What works with reduced guarantees, one sentence each. */
   readonly warnings: readonly string[]
 }
 
@@ -59,7 +59,7 @@ export type PartitionRunReport = {
   readonly topic: string
   readonly partition: number
   readonly outcome: RunOutcome
-  /** Why, where the outcome alone does not say it. */
+  /** The reason, where the outcome alone does not say it. */
   readonly detail: string | null
   readonly recordsReplicated: string
   readonly bytesReplicated: string
@@ -72,7 +72,7 @@ export type RunReport = {
     readonly name: string
     readonly partitions: readonly PartitionRunReport[]
     readonly warnings: readonly string[]
-    /** What could not be looked at, one sentence each. */
+    /** What could not be observed, one sentence each. */
     readonly unobserved: readonly string[]
     /** What could not be stored at the end, one sentence each. */
     readonly failures: readonly string[]
@@ -87,7 +87,7 @@ export type ResumeReport = {
   readonly topic: string
   readonly partition: number
   readonly nextSourceOffset: string
-  /** Source offsets passed over, and now named in the incident. */
+  /** Source offsets passed over; the incident names them. */
   readonly skippedOffsets: string
 }
 
@@ -116,7 +116,7 @@ export type TopicsReport = {
   readonly clusters: readonly {
     readonly name: string
     readonly topics: readonly TopicReport[]
-    /** Why the cluster, or some of its topics, could not be looked at; null when all could. */
+    /** Why the cluster, or some of its topics, could not be observed; null when all could. */
     readonly error: string | null
   }[]
 }

@@ -1,6 +1,6 @@
-// Owns `gapless resume`: an operator moves a halted partition past its incident. It takes the
-// lease like any run, so it cannot collide with one, and it stores where replication goes on
-// before the partition is released.
+// Owns `gapless resume`: an operator moves a halted partition past its incident. The command takes
+// the lease like any run, so it cannot collide with one, and stores the new position with the
+// release.
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { targetTopicName } from '../../core/config/topic-selection.ts'
@@ -41,20 +41,20 @@ export type ResumeDeps = {
 }
 
 /**
- * Where to go on: `null` lets the incident decide, an offset is taken as it is when the log holds
+ * Where to go on: `null` lets the incident decide; an offset is used as given when the log holds
  * it.
  */
 export type ResumeFrom = 'log-start' | bigint | null
 
 export type Resumed = {
   /**
-   * What the operator went past: the incident that halted the partition,
-   * and a reset of its topic since.
+   * The incidents that the operator moved past: the one that halted the partition, and a reset of
+   * its topic since.
    */
   readonly incidents: readonly Incident[]
   readonly position: Position
   /**
-   * Source offsets between where replication stood and where it goes on, now named in the incident.
+   * Source offsets between the old position and the new one; the incident names them.
    */
   readonly skippedOffsets: bigint
 }
@@ -75,16 +75,15 @@ export async function resumePartition(
   try {
     const keepLease = createLeaseKeeper(deps, flow, { held, state })
     resumed = await choosePosition(deps, { ...input, keepLease }, state)
-    // Everything that is passed over has its name in the incident before the position
-    // passes over it. A crash from here on leaves the partition halted, and the same
-    // command can be given again.
+    // The incident names every offset that is passed over before the position passes over it. A
+    // crash from here on leaves the partition halted, and the same command can be given again.
     for (const incident of resumed.incidents) await endIncident(deps, held, incident)
   } catch (error) {
     const isClean = taken.cleanHandOver
     await releaseLease(deps, held, { state, isClean })
     throw error
   }
-  // The last write, also when its answer is lost: another one would undo it.
+  // The last write, even if its answer is lost: a further write would undo it.
   const next: PartitionState = { kind: 'replicating', position: resumed.position }
   await releaseLease(deps, held, { state: next, isClean: true })
   return resumed
@@ -119,7 +118,7 @@ async function choosePosition(
   ])
   const hidden = corrupt.find(each => each.id === state.incidentId)
   if (hidden !== undefined) {
-    // What is passed over could not be stored in it.
+    // The passed offsets could not be stored in such an incident.
     throw refuse(at, 'is halted by an incident that cannot be read', `${hidden.detail}. Repair it`)
   }
   const incident = incidents.find(each => each.id === state.incidentId) ?? null
@@ -146,8 +145,8 @@ async function choosePosition(
 }
 
 /**
- * Up to where the source's log was copied: after a divergence it is another log from there on, and
- * where that is not known, perhaps from its beginning on.
+ * The offset up to which both logs are the same: after a divergence, the divergence point; where
+ * that is not known, the beginning.
  */
 function lastInCommon({ nextSourceOffset }: Position, incident: Incident | null): SourceOffset {
   if (incident?.kind !== 'log-diverged') return nextSourceOffset
@@ -160,7 +159,7 @@ function isTargetNotEmpty(incidentId: string): boolean {
   return incidentId.startsWith('target-not-empty:' satisfies `${Incident['kind']}:`)
 }
 
-/** Where a partition goes on whose standby holds records that no checkpoint knows of. */
+/** Where a partition without a row goes on, by the records that its standby holds. */
 async function findBehindTarget(
   { source, target }: ResumeDeps,
   input: {
@@ -177,24 +176,23 @@ async function findBehindTarget(
   if (found.kind === 'reached') return found
   throw refuse(
     at,
-    `stays halted: how far its standby ${targetTopic} on ${target.name} is cannot be told ` +
-      `from what it holds: ${found.detail}`,
+    `stays halted: the records of its standby ${targetTopic} on ${target.name} do not show how far ` +
+      `it was copied: ${found.detail}`,
     'say where to go on: --from OFFSET (of the source), or --from log-start, which copies everything ' +
       'the source holds behind what is there',
   )
 }
 
 /**
- * Ended only by the write that says how, also where a first attempt at this command ended it
- * already.
+ * Open again where a first attempt at this command ended it already: only `endIncident` ends it.
  */
 function open(incident: Incident): Incident {
   return { ...incident, resolution: 'open' }
 }
 
 /**
- * The incident as it stands once an operator goes on at `nextSourceOffset`, in the same log, and
- * passes over a range.
+ * The incident after an operator goes on at `nextSourceOffset` in the same log and passes over a
+ * range.
  */
 function passedBy(
   incident: Incident,
@@ -205,8 +203,8 @@ function passedBy(
   const lostRecordsMax = offsetsBetween(from, to)
   const isDivergence = incident.kind === 'log-diverged'
   const isKept = isAboutTarget(incident.kind) || (isDivergence && incident.foundOffset !== null)
-  // What a target lost, or shares with others, is said in its own offsets and does not change;
-  // neither does the offset at which two logs part.
+  // Incidents about the target are in target offsets, which a resume does not change; neither does
+  // it change the divergence point.
   const foundOffset = isKept ? incident.foundOffset : nextSourceOffset
   const saysRange = (isKept || isDivergence) && lostRecordsMax > 0n
   const range = saysRange ? { passedFrom: String(from), passedTo: String(to) } : {}
@@ -246,13 +244,13 @@ function nextPosition(input: Starting & { readonly target: SeenLog }): Position 
     nextTargetOffset: targetOffset(pointOf(target, 'log-end')),
     lastSeenLogEndOffset: sourceOffset(pointOf(source, 'log-end')),
     epochs: historyAt(nextSourceOffset, input),
-    // As old as can be: what is copied again must not be taken for a repetition of what was sent
-    // before, so it goes out under a new epoch.
+    // Forces a new producer epoch: under the old one, the target could take records that are copied
+    // again for a retry of batches it has, and drop them.
     producer: position.producer === null ? null : { ...position.producer, assignedAtMs: 0 },
   }
 }
 
-/** What is known of the epochs before `offset`: elsewhere they would be another log's. */
+/** The known epochs before `offset`; none where they would be those of another log. */
 function historyAt(
   offset: SourceOffset,
   { position, incident, source }: Pick<Starting, 'position' | 'incident' | 'source'>,
@@ -289,8 +287,8 @@ function startingOffset(input: Starting): SourceOffset {
   if (source.topicId !== position.sourceTopicId) return start
   if (incident?.kind === 'log-diverged') {
     if (incident.foundOffset !== null) return laterOf(start, sourceOffset(incident.foundOffset))
-    // From our position on, records that the source has now and nobody copied would be skipped.
-    const why = `parts from what was copied at an offset that is not known, ${incident.evidence.divergesAtOrBefore ?? end} or before`
+    // Going on at the position would skip records of the new log that were never copied.
+    const why = `diverged on the source at offset ${incident.evidence.divergesAtOrBefore ?? end} or earlier; leader epochs no longer tell where`
     throw refuse(at, why, `Choose where to go on: --from log-start, or --from OFFSET`)
   }
   return laterOf(start, position.nextSourceOffset)

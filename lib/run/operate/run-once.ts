@@ -1,6 +1,5 @@
-// Owns `gapless run --once`: plan and replicate in this process, again and again, until every
-// partition is drained, halted, or cannot go on. The same plan and the same run as the functions
-// use, without anything between them.
+// Owns `gapless run --once`: plan and replicate in this process, repeatedly, until every partition
+// is drained, halted, or cannot go on. It calls the same plan and the same run as the functions.
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
@@ -24,19 +23,19 @@ export type RunOnceDeps = PlanDeps & ReplicateDeps
 export type FlowRunReport = {
   readonly name: string
   readonly partitions: readonly PartitionReport[]
-  /** What could not be observed when last looked at. */
-  readonly findings: readonly ObservationFailure[]
+  /** Failures of the last observation. */
+  readonly observationFailures: readonly ObservationFailure[]
   readonly warnings: readonly string[]
   /** What could not be stored at the end of a pass; see `ReplicateReport`. */
   readonly failures: readonly string[]
 }
 
 /**
- * Passes are needed for what did not fit into one and for leases to end; this
- * many mean something is wrong.
+ * Further passes run the work that did not fit into one, and wait for leases. This many mean that
+ * something is wrong.
  */
 const PASSES_MAX = 20
-/** How long to wait for other runs' leases in all: a crashed owner's is over after one lease. */
+/** How long to wait for other runs' leases in all. A crashed owner's lease expires much earlier. */
 const LEASE_WAIT_MS_MAX = 120_000
 /** A run in this process ends when it is done or interrupted; this only bounds a single pass. */
 const PASS_MS_MAX = 24 * 60 * 60 * 1000
@@ -51,18 +50,18 @@ export async function runFlowOnce(
   interrupted: AbortSignal,
 ): Promise<FlowRunReport> {
   const reports = new Map<string, PartitionReport>()
-  const findings: ObservationFailure[] = []
+  const observationFailures: ObservationFailure[] = []
   const failures = new Set<string>()
   const patienceEndsMs = deps.clock.nowMs() + LEASE_WAIT_MS_MAX
   let warnings: readonly string[] = []
   for (let pass = 0; pass < PASSES_MAX && !interrupted.aborted; pass += 1) {
     const plan = await planFlow(deps, flow)
     warnings = plan.warnings
-    findings.splice(0, findings.length, ...plan.findings)
+    observationFailures.splice(0, observationFailures.length, ...plan.observationFailures)
     const { shards, deferred } = packShards(workOf(plan), flow.budgets)
     for (const partitions of shards) {
       const report = await replicateShard(deps, { flow, partitions, interrupted })
-      findings.push(...report.findings)
+      observationFailures.push(...report.observationFailures)
       for (const failure of report.failures) failures.add(failure)
       merge(reports, report)
     }
@@ -77,7 +76,7 @@ export async function runFlowOnce(
   return {
     name: flow.name,
     partitions: [...reports.values()].sort(byTopicAndPartition),
-    findings,
+    observationFailures,
     warnings,
     failures: [...failures],
   }
@@ -95,7 +94,7 @@ function replicateShard(
   return replicateAndReport(deps, { ...input, deadlineMs, isContinuous: false })
 }
 
-/** Counts add up over passes; the outcome is that of the last one. */
+/** Counts add up over passes; the outcome is that of the last pass. */
 function merge(reports: Map<string, PartitionReport>, { partitions }: ReplicateReport): void {
   for (const report of partitions) {
     const before = reports.get(partitionName(report))
@@ -118,7 +117,7 @@ async function waitForLeases(
   const ends = plan.partitions.flatMap(each =>
     each.kind === 'busy' ? [each.heldUntilMs ?? 0] : [],
   )
-  // A lease found only when ours was refused: its end was not in the plan, so look again soon.
+  // The plan did not see this lease, only the refused acquisition did: its end is unknown.
   const waitMs = ends.length === 0 ? 1000 : Math.max(Math.min(...ends) - nowMs, 0) + 1
   const names = held.map(each => `${partitionName(each)}: ${each.detail}`).join('; ')
   const seconds = Math.ceil(waitMs / 1000)
@@ -127,7 +126,7 @@ async function waitForLeases(
   await clock.wait(waitMs, interrupted)
 }
 
-/** Partitions the last plan had nothing to do for are part of the answer too. */
+/** Adds the partitions that the last plan had no work for. */
 function addUnrun(reports: Map<string, PartitionReport>, plan: Plan): void {
   for (const { kind, topic, partition, detail, state } of plan.partitions) {
     const outcome = outcomeOf(kind)

@@ -1,6 +1,5 @@
-// Owns the answer to "how does it stand?": checkpoints beside what both clusters say
-// right now. Reads only, takes no lease, and shows what cannot be observed as that. The
-// shape is a contract (docs/CLI.md).
+// Owns `gapless status`: checkpoints beside the source's logs as they are now. Reads only, takes no
+// lease, and shows what cannot be observed as unobserved. The shape is a contract (docs/CLI.md).
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { targetTopicName } from '../../core/config/topic-selection.ts'
@@ -50,13 +49,13 @@ export type PartitionStatus = TopicPartition & {
 export type FlowStatus = {
   readonly name: string
   readonly partitions: readonly PartitionStatus[]
-  /** What could not be observed, for a person. */
+  /** What could not be observed, one sentence each. */
   readonly unobserved: readonly string[]
-  /** What works with less than it should, for a person. */
+  /** What works with reduced guarantees, one sentence each. */
   readonly warnings: readonly string[]
 }
 
-/** Looks at one flow. Never throws for what a cluster answers, or does not. */
+/** Observes one flow. Never throws when a cluster refuses or does not answer. */
 export async function readFlowStatus(deps: StatusDeps, flow: FlowConfig): Promise<FlowStatus> {
   const listed = await deps.checkpoints.list(flow.name)
   const topics = await findTopics(deps.source, flow, [...listed.checkpoints, ...listed.corrupt])
@@ -67,7 +66,7 @@ export async function readFlowStatus(deps: StatusDeps, flow: FlowConfig): Promis
     const view = views.of(each)
     return view.kind === 'unobserved' ? [`${deps.source.name}: ${view.detail}`] : []
   })
-  const found = topics.findings.map(each => `${each.cluster}: ${each.detail}`)
+  const found = topics.observationFailures.map(each => `${each.cluster}: ${each.detail}`)
   const corrupt = partitions.flatMap(({ row }) => (row.kind === 'corrupt' ? [row.detail] : []))
   const unnamed = listed.unnamed.map(unnamedText)
   return {
@@ -82,7 +81,7 @@ export async function readFlowStatus(deps: StatusDeps, flow: FlowConfig): Promis
   }
 }
 
-/** One line for all partitions that write as a producer nobody can fence; none where all can. */
+/** One line for all partitions whose producer cannot be fenced; none where all can be. */
 function unfencedWarnings(flow: FlowConfig, partitions: readonly FlowPartition[]): string[] {
   const unfenced = partitions.filter(({ row }) => {
     if (row.kind !== 'checkpoint') return false
@@ -92,9 +91,9 @@ function unfencedWarnings(flow: FlowConfig, partitions: readonly FlowPartition[]
   const waitS = flow.budgets.requestTimeoutMs / 1000
   return [
     `cluster ${flow.to} denied transactional ids for ${unfenced.length} of ${partitions.length} partitions: ` +
-      `a run that died there cannot be fenced, only waited out (its lease and ${waitS} s), and one that was ` +
-      'frozen for longer may write once more. Grant WRITE and DESCRIBE on transactional ids with the ' +
-      `prefix ${transactionalIdPrefix(flow.name)} there; it is used within a day, at once after a run that died.`,
+      `a crashed run cannot be fenced there, only waited out (its lease and ${waitS} s), and a run that was ` +
+      'frozen for longer may still write once. Grant WRITE and DESCRIBE on transactional ids with the ' +
+      `prefix ${transactionalIdPrefix(flow.name)} there; gapless uses it within a day, and at once after a crash.`,
   ]
 }
 
@@ -129,7 +128,7 @@ function partitionStatus(input: {
   }
 }
 
-/** A halt is known whether or not the source answers; that it runs is known only when it does. */
+/** `halted` is shown even if the source does not answer; every other state needs its answer. */
 function shownState(state: PartitionState | null, view: LogView): PartitionStatus['state'] {
   if (state === null) return 'unobserved'
   return view.kind === 'unobserved' && state.kind !== 'halted' ? 'unobserved' : state.kind

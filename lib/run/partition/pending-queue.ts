@@ -8,7 +8,7 @@ import type { CountedBuffer } from './counted-buffer.ts'
 
 export type PendingBatch = CopiedBatch & {
   readonly bytes: Buffer
-  /** Of the answer that the batch lies in. */
+  /** The memory of the Fetch response that the batch lies in. */
   readonly memory?: CountedBuffer
 }
 

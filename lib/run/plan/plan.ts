@@ -1,7 +1,7 @@
-// Owns one tick of a flow: which topics belong to it, that their standby topics exist and are wide
-// enough, and which partitions have work. It asks the core the same question as a run does, so both
-// mean the same by "work", but it writes no checkpoint: only the holder of a lease does. Requests
-// grow with brokers, not with partitions.
+// Owns one tick of a flow: which topics belong to it, that their standby topics exist with enough
+// partitions, and which partitions have work. It decides by the same core functions as a run, but
+// writes no checkpoint: only the holder of a lease does. The number of requests grows with brokers,
+// not with partitions.
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { type Incident, isOpenFor } from '../../core/incident.ts'
@@ -26,7 +26,7 @@ import {
 import { findTopics } from '../observe/flow-topics.ts'
 import type { LogView, LogViews } from '../observe/logs.ts'
 import { observedEvent } from '../observe/observed-event.ts'
-import { reportFindings, resolveAnswered, type UnobservedDeps } from '../observe/unobserved.ts'
+import { reportUnobserved, resolveAnswered, type UnobservedDeps } from '../observe/unobserved.ts'
 import { ensureTargetTopics, type StandbyTopicsDeps } from './standby-topics.ts'
 
 export type PlanDeps = UnobservedDeps &
@@ -36,14 +36,14 @@ export type PlanDeps = UnobservedDeps &
   }
 
 /**
- * What a tick found of one partition. `work` goes to a worker; everything else is only reported.
+ * The plan of a tick for one partition. `work` goes to a worker; every other kind is only reported.
  */
 export type PartitionPlan = TopicPartition & {
   readonly kind: 'work' | 'idle' | 'busy' | 'halted' | 'waiting' | 'absent' | 'unobserved'
   readonly detail: string | null
   readonly lagRecords: bigint | null
   readonly topicIsKnown: boolean
-  /** `unstarted` also where the row cannot be read: nothing is claimed then. */
+  /** `unstarted` also where the row cannot be read. */
   readonly state: PartitionState
   /** Until when another run holds the lease; null when none does. */
   readonly heldUntilMs: number | null
@@ -52,14 +52,14 @@ export type PartitionPlan = TopicPartition & {
 export type Plan = {
   readonly flow: string
   readonly partitions: readonly PartitionPlan[]
-  readonly findings: readonly ObservationFailure[]
-  /** Things that are not wrong yet and that an operator would want to know. */
+  readonly observationFailures: readonly ObservationFailure[]
+  /** Sentences for operators about conditions that are no failures yet. */
   readonly warnings: readonly string[]
 }
 
 /**
- * Looks at a flow once. Creates and widens standby topics; stores incidents
- * about silence; nothing else.
+ * Observes a flow once. Writes nothing but standby topics that are missing or have too few
+ * partitions, and incidents about what cannot be observed.
  */
 export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> {
   const listed = await deps.checkpoints.list(flow.name)
@@ -69,19 +69,21 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
   const { sources, targets } = await observeBoth(deps, flow, partitions)
   const context = { flow, sources, targets, nowMs: deps.clock.nowMs() }
   const planned = partitions.map(each => planPartition(context, each))
-  const findings = [
-    ...topics.findings,
-    ...ensured.findings,
+  const observationFailures = [
+    ...topics.observationFailures,
+    ...ensured.observationFailures,
     ...partitions.flatMap(each => [
       ...failureOf(deps.source, sources.of(each)),
       ...failureOf(deps.target, targets.of(onTarget(flow, each))),
     ]),
   ]
-  await reportFindings(deps, flow.name, findings)
+  await reportUnobserved(deps, flow.name, observationFailures)
   const { incidents: open, corrupt } = await deps.incidents.list(flow.name, 'open')
-  // Without the source's topics nobody knew what to look at on the target.
-  const isBlind = findings.some(each => each.topic === null && each.cluster === deps.source.name)
-  if (!isBlind) await resolveAnswered(deps, flow.name, open, findings)
+  // Without the source's topics it is not known which topics to observe on the target.
+  const isBlind = observationFailures.some(
+    each => each.topic === null && each.cluster === deps.source.name,
+  )
+  if (!isBlind) await resolveAnswered(deps, flow.name, open, observationFailures)
   sayHalted(deps, planned, open, flow.name)
   for (const { row } of partitions) {
     if (row.kind === 'corrupt') deps.log({ level: 'error', text: row.detail })
@@ -92,7 +94,7 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
   return {
     flow: flow.name,
     partitions: planned,
-    findings,
+    observationFailures,
     warnings: [...topics.warnings, ...ensured.warnings, ...listed.unnamed.map(unnamedText)],
   }
 }
@@ -100,7 +102,7 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
 /** A partition that a worker is to run. */
 export type PartitionWork = Work & { readonly topicIsKnown: boolean }
 
-/** What `packShards` takes: the partitions with work; a worker that follows takes idle ones too. */
+/** What `packShards` takes: partitions with work, and in continuous mode idle ones too. */
 export function workOf(plan: Plan, mode: FlowConfig['mode'] = 'batch'): PartitionWork[] {
   return plan.partitions
     .filter(({ kind }) => kind === 'work' || (mode === 'continuous' && kind === 'idle'))
@@ -137,7 +139,7 @@ function planPartition(context: PlanContext, planned: FlowPartition): PartitionP
   if (lease !== null && isLeaseLive(heldUntilMs, nowMs)) {
     return { ...known, kind: 'busy', detail: `leased by ${lease.owner}` }
   }
-  // Nothing that could be observed would start it again: only the operator does.
+  // No observation ends a halt: only `gapless resume` does.
   if (state.kind === 'halted') return { ...known, kind: 'halted' }
   if (source.kind === 'unobserved') return { ...known, kind: 'unobserved', detail: source.detail }
   const target = targets.of(onTarget(flow, at))
@@ -183,7 +185,7 @@ function eventOf(
   return observedEvent(source, target, found)
 }
 
-/** A halted partition is visible on every tick, not only on the one that halted it. */
+/** Logs halted and waiting partitions on every tick, not only on the one that halted them. */
 function sayHalted(
   { log }: PlanDeps,
   planned: readonly PartitionPlan[],
@@ -199,7 +201,7 @@ function sayHalted(
     const next =
       kind === 'halted'
         ? `To go on: gapless resume ${topic}:${partition} --flow ${flow}`
-        : 'It goes on by itself when the topic is back.'
+        : 'It goes on by itself when the topic exists again.'
     const text = `${partitionName({ topic, partition })} is ${kind} by ${incident?.kind ?? 'an incident'} (${id}). ${next}`
     log({ level: 'error', text })
   }

@@ -1,6 +1,6 @@
-// Owns the topics of the target: each topic that a flow replicates has one there, with as many
-// partitions. Does not own which topics those are (run/observe/flow-topics.ts), nor configs, ACLs
-// or groups; the target's broker defaults apply to the rest.
+// Owns the standby topics: each topic that a flow replicates has one on the target, with as many
+// partitions. Does not own which topics a flow replicates (run/observe/flow-topics.ts), nor
+// configs, ACLs or groups; for those the target's broker defaults apply.
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { targetTopicName } from '../../core/config/topic-selection.ts'
@@ -19,13 +19,13 @@ export type StandbyTopicsDeps = {
   readonly log: Log
 }
 
-export type EnsuredTopics = Pick<FoundTopics, 'findings' | 'warnings'>
+export type EnsuredTopics = Pick<FoundTopics, 'observationFailures' | 'warnings'>
 
 type TargetTopic = { readonly name: string; readonly partitions: number }
 
 /**
- * Creates missing topics on the target and widens narrow ones. What it
- * cannot look at, it does not touch.
+ * Creates missing topics on the target and adds missing partitions. Topics that cannot be described
+ * are left alone.
  */
 export async function ensureTargetTopics(
   deps: StandbyTopicsDeps,
@@ -33,7 +33,7 @@ export async function ensureTargetTopics(
   topics: readonly ExistingTopic[],
 ): Promise<EnsuredTopics> {
   const { target } = deps
-  if (topics.length === 0) return { findings: [], warnings: [] }
+  if (topics.length === 0) return { observationFailures: [], warnings: [] }
   const wanted = topics.map(topic => ({
     name: targetTopicName(flow, topic.name),
     partitions: topic.partitions.length,
@@ -43,23 +43,23 @@ export async function ensureTargetTopics(
     wanted.map(each => each.name),
   )
   if ('kind' in described)
-    return { findings: [{ ...described, cluster: target.name }], warnings: [] }
+    return { observationFailures: [{ ...described, cluster: target.name }], warnings: [] }
   const missing = wanted.filter(each => described.get(each.name)?.kind === 'missing')
   const narrow = wanted.filter(({ name, partitions }) => {
     const existing = described.get(name)
     return existing?.kind === 'exists' && existing.partitions.length < partitions
   })
-  if (missing.length === 0 && narrow.length === 0) return { findings: [], warnings: [] }
+  if (missing.length === 0 && narrow.length === 0) return { observationFailures: [], warnings: [] }
   return changeTopics(deps, missing, narrow)
 }
 
-/** Topic by topic: one that the cluster refuses must not keep the others from being replicated. */
+/** One request per topic: a topic that the cluster refuses must not block the others. */
 async function changeTopics(
   { target, openTargetAdmin, log }: StandbyTopicsDeps,
   missing: readonly TargetTopic[],
   narrow: readonly TargetTopic[],
 ): Promise<EnsuredTopics> {
-  const findings: ObservationFailure[] = []
+  const observationFailures: ObservationFailure[] = []
   const warnings: string[] = []
   const attempt = async (topic: TargetTopic, change: () => Promise<unknown>, done: string) => {
     try {
@@ -68,23 +68,28 @@ async function changeTopics(
       log({ level: 'info', text })
     } catch (error) {
       if (!(error instanceof ReplicatorError)) throw error
-      const found = findingOf(error, target.name, topic.name)
+      const found = failureOf(error, target.name, topic.name)
       if (found === null) warnings.push(`${error.message} ${error.hint}`)
-      else findings.push(found)
+      else observationFailures.push(found)
     }
   }
   const admin = openTargetAdmin()
   for (const topic of missing) await attempt(topic, () => admin.createTopic(topic), 'Created')
   for (const topic of narrow) await attempt(topic, () => admin.widenTopic(topic), 'Widened')
-  return { findings, warnings }
+  return { observationFailures, warnings }
 }
 
-function findingOf(
+function failureOf(
   error: ReplicatorError,
   cluster: string,
   topic: string,
 ): ObservationFailure | null {
-  const about = { kind: 'unobserved' as const, cluster, topic, detail: error.message }
+  const about = {
+    kind: 'unobserved' as const,
+    cluster,
+    topic,
+    detail: error.message.replace(/\.$/, ''),
+  }
   if (error.code === 'cluster-denied') return { ...about, reason: 'authorization-denied' }
   if (error.code === 'cluster-unreachable') return { ...about, reason: 'unreachable' }
   return null

@@ -1,7 +1,7 @@
-// Owns taking a partition over from an owner that did not end in good order: fence it, find out by
-// the contents of the standby how far it came, go on there. In this order, because only behind the
-// marker of the fence can nothing of it appear any more. Does not own what follows
-// (core/partition/decide.ts).
+// Owns the recovery of a partition whose last owner did not release its lease: fence that owner,
+// find out by the contents of the standby how far it copied, go on there. In this order, because
+// only behind the fence's marker can none of its batches appear any more. Does not own the decision
+// that follows (core/partition/decide.ts).
 
 import { observationAttemptsMax } from '../../core/config/defaults.ts'
 import { isBefore, laterOf, targetOffset } from '../../core/offset.ts'
@@ -33,16 +33,16 @@ export type Both = {
 }
 
 /**
- * Leaves the partition where its last owner came to, with a producer nobody else writes as. False
- * when the run ended meanwhile: then the target was not looked through, and the hand-over is as
- * unclean as before. Throws `BrokerFailure` when a cluster does not answer; nothing has moved then.
+ * Moves the position to where the last owner copied to, with a producer of its own. False when the
+ * run ended meanwhile: the target was not compared then, and the next owner must recover again.
+ * Throws `BrokerFailure` when a cluster does not answer; the position has not moved then.
  */
 export async function recoverFromCrash(
   shard: Shard,
   run: PartitionRun,
   seen: Both,
 ): Promise<boolean> {
-  // Only the holder of the lease may fence: whoever has lost it is told so by this write.
+  // Only the holder of the lease may fence; this write fails for a run that lost its lease.
   await saveCheckpoint(shard, run)
   const left = positionOf(run.state)
   if (left === null) return false
@@ -51,7 +51,7 @@ export async function recoverFromCrash(
     return false
   }
   const found = await lookThrough(shard, run, { ...seen, left, producer })
-  // The deadline may have come meanwhile: what was found is found again by the next owner.
+  // The deadline may have passed meanwhile: the next owner compares again.
   if (run.phase.kind !== 'recovering') return false
   const decision = decideFor(shard, run, { kind: 'recovered-from-crash', ...found })
   say(shard, run, { found, left })
@@ -60,8 +60,8 @@ export async function recoverFromCrash(
 }
 
 /**
- * Sees to it that nobody but `producer` can append to the partition any more. False when the run or
- * its lease ended before: nothing was fenced then, because another run may own the partition.
+ * After this, only `producer` can append to the partition. False when the run or its lease ended
+ * before: nothing was fenced then, because another run may own the partition.
  */
 async function fencePreviousProducer(
   shard: Shard,
@@ -70,8 +70,9 @@ async function fencePreviousProducer(
 ): Promise<boolean> {
   const isFence =
     producer.fencing === 'transactional-id' && left.producer?.producerId === producer.producerId
-  // Another producer id: the coordinator has forgotten the old one (it expired, or its epochs are
-  // used up), or never knew it. Its lease is over; what it sent then is answered or dropped by now.
+  // With another producer id (the old one expired, its epochs were used up, or the coordinator
+  // never knew it) nothing fences the old producer. Its lease has expired, so after one request
+  // timeout every request it sent was answered or dropped.
   const { requestTimeoutMs } = shard.flow.budgets
   if (!isFence) await shard.clock.wait(requestTimeoutMs, shard.ended.signal)
   if (producer.fencing === 'none') return mayFence(shard, run)
@@ -88,11 +89,11 @@ async function fencePreviousProducer(
 
 type Look = Both & { readonly left: Position; readonly producer: Producer }
 
-/** Compares what lies on the target beyond the checkpoint with what the source has to copy. */
+/** Compares the target's records past the checkpoint with the source's next records. */
 async function lookThrough(shard: Shard, run: PartitionRun, look: Look): Promise<CrashRecovery> {
   const { left, producer, source } = look
   const from = laterOf(left.nextSourceOffset, source.logStartOffset)
-  // A position that was beyond the source's end when it was looked at: the logs have parted.
+  // A position beyond the observed end of the source: the log has diverged.
   const range = { from, mayBeOutOfRange: isBefore(source.logEndOffset, from) }
   const comparison = createComparison(
     canCompare(left, source)
@@ -109,8 +110,8 @@ async function lookThrough(shard: Shard, run: PartitionRun, look: Look): Promise
     else if (!wasReadable) unreadableRecords += BigInt(unmatchedRecords)
   }
   const ends = await readTarget(shard, run, { look, visit })
-  // Nobody can tell whether the source still has them: somebody must be told that they may come
-  // twice. Expected where the source lost its log.
+  // Damaged batches may hold source records that are now copied a second time, so they are reported
+  // as foreign. Not where the source lost those records anyway.
   const isGone = !canCompare(left, source) || isBefore(left.nextSourceOffset, source.logStartOffset)
   const nothing = { nextSourceOffset: left.nextSourceOffset, epoch: null, maxTimestampMs: null }
   return {
@@ -124,8 +125,8 @@ async function lookThrough(shard: Shard, run: PartitionRun, look: Look): Promise
 const nothingToCompare: Candidates = { first: async () => null, take: () => undefined }
 
 /**
- * Reads the target from the checkpoint on: to our own marker, behind which nothing of an earlier
- * owner comes; where there is no marker, to the end.
+ * Reads the target from the checkpoint to the fence's marker, behind which no batch of an earlier
+ * owner can appear; without a fence, to the high watermark.
  */
 async function readTarget(
   shard: Shard,

@@ -1,7 +1,6 @@
-// Owns finding out where the source's log parts from what was copied, and where on the target
-// begins what only the target has. Asks both sides; nothing moves. Does not own how the next
-// question follows from an answer (core/partition/epoch-history.ts) nor what comes of it
-// (core/partition/decide.ts).
+// Owns finding the divergence point of the source's log, and the target offset from which on only
+// the target has the records. Reads both sides and moves nothing. Does not own the steps of the
+// search (core/partition/epoch-history.ts) nor the decision (core/partition/decide.ts).
 
 import { divergenceFetchesMax, divergenceWindowOffsets } from '../../core/config/defaults.ts'
 import {
@@ -45,7 +44,7 @@ export function divergingAnswer(fetched: FetchedPartition): DivergingAnswer {
 }
 
 /**
- * Decides about a partition whose source answered with a diverging epoch, with nothing
+ * Decides about a partition whose source answered with a diverging epoch, once no batch is
  * unacknowledged. Throws `BrokerFailure` when a cluster does not answer; nothing has moved then.
  */
 export async function takeDivergence(
@@ -67,63 +66,63 @@ export async function takeDivergence(
     leader: leaders.source,
     fetchBytesMax: shard.flow.budgets.fetchBytesMax,
   }
-  const parting = await locate(source, { position, answer })
+  const divergencePoint = await locate(source, { position, answer })
   const target = targetOf(shard, run, { position, leader: leaders.target })
-  const onlyOnTarget = await locateOnTarget({ source, target, position, parting })
-  // The deadline may have come meanwhile: the next run finds the same.
+  const onlyOnTarget = await locateOnTarget({ source, target, position, divergencePoint })
+  // The deadline may have passed meanwhile: the next run detects the same divergence.
   if (run.phase.kind !== 'recovering') return
-  const divergence: Divergence = { ...answer, parting, onlyOnTarget }
+  const divergence: Divergence = { ...answer, divergencePoint, onlyOnTarget }
   await perform(shard, run, decideFor(shard, run, { kind: 'diverged', ...divergence }))
 }
 
 type Located = Exclude<DivergencePoint, { kind: 'ask' }>
 
-/** Asks with ever older epochs until the source agrees, or one of the histories ends. */
+/** Fetches with ever older epochs until the source agrees, or one of the two histories ends. */
 async function locate(
   source: OnePartition,
   { position, answer }: { readonly position: Position; readonly answer: DivergingAnswer },
 ): Promise<Located> {
   const { epochs, nextSourceOffset } = position
   const epoch = lastEpochOf(epochs) ?? answer.epoch
-  let parting = nextStep(epochs, { sourceOffset: nextSourceOffset, epoch }, answer)
-  // Ends: every question is about an older entry of the history.
-  while (parting.kind === 'ask') {
-    const { asked } = parting
+  let divergencePoint = nextStep(epochs, { sourceOffset: nextSourceOffset, epoch }, answer)
+  // Ends: every fetch is about an older entry of the history.
+  while (divergencePoint.kind === 'ask') {
+    const { asked } = divergencePoint
     const fetched = await fetchPartition(source, {
       from: asked.sourceOffset,
       lastFetchedEpoch: asked.epoch,
       isolation: 'read-committed',
       waitMs: 0,
     })
-    // The source's log begins behind it, or its epochs do.
+    // The source's log, or its epoch cache, begins after that offset.
     if (fetched === null) return { kind: 'at-or-before', sourceOffset: asked.sourceOffset }
     if (fetched.divergingEpoch === null) return { kind: 'at', sourceOffset: asked.sourceOffset }
-    parting = nextStep(epochs, asked, divergingAnswer(fetched))
+    divergencePoint = nextStep(epochs, asked, divergingAnswer(fetched))
   }
-  return parting
+  return divergencePoint
 }
 
 type Look = {
   readonly source: OnePartition
   readonly target: OnePartition
   readonly position: Position
-  readonly parting: Located
+  readonly divergencePoint: Located
 }
 
 /**
- * Where the target's own records begin. The source's records from there on are gone, and offsets do
- * not translate by counting them: holes and markers were not copied. What is in front of them is on
- * both sides still, and is found by its contents.
+ * The target offset where the records begin that only the target has. Counting does not translate
+ * offsets (holes and markers were not copied), so the records right before that offset, which both
+ * sides still have, are found by their contents.
  */
 async function locateOnTarget({
   source,
   target,
   position,
-  parting,
+  divergencePoint,
 }: Look): Promise<OnlyOnTarget | null> {
-  if (parting.kind !== 'at') return null
+  if (divergencePoint.kind !== 'at') return null
   const { epochs, nextSourceOffset, nextTargetOffset } = position
-  const at = parting.sourceOffset
+  const at = divergencePoint.sourceOffset
   if (at === nextSourceOffset) return { from: nextTargetOffset, isExact: true }
   const known = epochs.findLast(each => each.targetOffset !== null && each.sourceOffset <= at)
   const bound = known?.targetOffset ?? null
@@ -132,8 +131,8 @@ async function locateOnTarget({
   if (begin === undefined || isBefore(at, begin.sourceOffset)) return null
   const size = BigInt(divergenceWindowOffsets)
   const from = laterOf(begin.sourceOffset, sourceOffset(at > size ? at - size : 0n))
-  // No more records than offsets lie behind the window, unless somebody else wrote there, or we did
-  // in front of an earlier divergence.
+  // At most as many records as offsets follow the window, unless another producer wrote there or
+  // gapless did before an earlier divergence.
   const records = nextSourceOffset - from
   const nearest = targetOffset(nextTargetOffset > records ? nextTargetOffset - records : 0n)
   const starts = bound === null ? [nearest] : [laterOf(nearest, bound), bound]
@@ -150,7 +149,7 @@ async function locateOnTarget({
   return atTheEarliest
 }
 
-/** Behind the last of the candidates on the target; null: not all of them were found. */
+/** The target offset right behind the last candidate; null: not all were found. */
 async function findEnd(
   target: OnePartition,
   look: {

@@ -1,6 +1,7 @@
-// Owns on whose behalf a partition writes to the target: the producer its last owner wrote as, or
-// a new one. With a transactional id, a new epoch of it can fence every earlier one; where the
-// target denies such ids, a producer id nobody can fence. Does not own the fencing (take-over.ts).
+// Owns the producer under which a partition writes to the target: that of its last owner, or a new
+// one. With a transactional id, a new epoch fences every earlier one (KIP-98); where the target
+// denies transactional ids, nothing can fence a producer id. Does not own the order of the steps
+// (after-crash.ts).
 
 import {
   observationAttemptsMax,
@@ -76,7 +77,7 @@ export async function patiently<T extends { readonly kind: string }>(
     if (answer.kind !== 'busy') return answer as Exclude<typeof answer, { readonly kind: 'busy' }>
     if (attempt >= observationAttemptsMax) {
       const error = 'errorName' in answer ? answer.errorName : 'busy'
-      const detail = `the transaction coordinator goes on answering ${error}`
+      const detail = `the transaction coordinator still answers ${error} after ${observationAttemptsMax + 1} attempts`
       throw new BrokerFailure({ reason: 'unreachable', cluster: target.name, detail })
     }
     await clock.wait(backoffMs(attempt, retryBackoffMs), shard.ended.signal)

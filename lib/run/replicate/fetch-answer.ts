@@ -98,7 +98,7 @@ function refused(shard: Shard, run: PartitionRun, error: string): void {
         end: { outcome: 'unobserved', detail, failure },
       })
     }
-    case 'take-over':
+    case 'recover':
     case 'halt-unsupported':
     case 'halt-too-large':
     case 'fail':

@@ -218,7 +218,7 @@ function refused(shard: Shard, run: PartitionRun, error: string, detail: string)
         end: { outcome: 'unobserved', detail, failure },
       })
     }
-    case 'take-over':
+    case 'recover':
       return recoverFromOurselves(shard, run, detail)
     case 'halt-too-large':
       if (!splitFirst(run)) return haltAt(shard, run, 'record-too-large', detail)

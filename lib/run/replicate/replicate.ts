@@ -10,7 +10,7 @@ import type { ObservationFailure } from '../../core/partition/observation.ts'
 import type { Predecessor } from '../../core/replicate/hand-over.ts'
 import { byTopicAndPartition } from '../../core/topic-partition.ts'
 import { concurrently } from '../concurrently.ts'
-import { reportFindings, resolveCopied } from '../observe/unobserved.ts'
+import { reportUnobserved, resolveCopied } from '../observe/unobserved.ts'
 import { abandonOnError } from '../partition/partition-effects.ts'
 import {
   failureOf,
@@ -32,22 +32,22 @@ export type ReplicateInput = {
    * the last write come after it.
    */
   readonly deadlineMs: number
-  /** Follow the log until the deadline instead of stopping when caught up. */
+  /** True: goes on until the deadline after a partition has caught up. */
   readonly isContinuous: boolean
   /** Without it nothing is measured. */
   readonly meter?: RunMeter
   /** Ends the run as the deadline would. */
   readonly interrupted?: AbortSignal
-  /** Whose leases to wait for: the worker that invoked this one. */
+  /** The worker that invoked this one, whose leases are waited for. */
   readonly predecessor?: Predecessor | undefined
-  /** Called once, shortly before the deadline, with what is still followed then. */
+  /** Called once, shortly before the deadline, with the partitions that have not stopped. */
   readonly invokeSuccessor?: InvokeSuccessor
 }
 
 export type ReplicateReport = {
   readonly partitions: readonly PartitionReport[]
   /** What could not be observed, once per partition it kept from running. */
-  readonly findings: readonly ObservationFailure[]
+  readonly observationFailures: readonly ObservationFailure[]
   /** Leases of other runs that kept a partition from running. */
   readonly heldUntilMs: number | null
   /**
@@ -81,27 +81,32 @@ export async function replicate(
     return 'ended'
   }
   const neverTaken = await runShard(deps, input, { runs, awaited, take })
-  const findings = runs.flatMap(failureOf)
+  const observationFailures = runs.flatMap(failureOf)
   const partitions = [...runs.map(reportOf), ...unleased, ...neverTaken.map(({ held }) => held)]
   const failures = await failuresOf('ending the incidents that are over', () =>
-    resolveCopied(deps, input.flow.name, { partitions, findings }),
+    resolveCopied(deps, input.flow.name, { partitions, observationFailures }),
   )
-  return { partitions: partitions.sort(byTopicAndPartition), findings, heldUntilMs, failures }
+  return {
+    partitions: partitions.sort(byTopicAndPartition),
+    observationFailures,
+    heldUntilMs,
+    failures,
+  }
 }
 
-/** A run whose findings are incidents when it ends: what workers and `run --once` perform. */
+/** A run that stores its observation failures as incidents: for workers and `run --once`. */
 export async function replicateAndReport(
   deps: ReplicateDeps,
   input: ReplicateInput,
 ): Promise<ReplicateReport> {
   const report = await replicate(deps, input)
   const failures = await failuresOf('storing what could not be observed', () =>
-    reportFindings(deps, input.flow.name, report.findings),
+    reportUnobserved(deps, input.flow.name, report.observationFailures),
   )
   return { ...report, failures: [...report.failures, ...failures] }
 }
 
-/** By now everything copied has its checkpoint: what fails here must not take the report along. */
+/** Every copied record has its checkpoint by now: a failure here must not lose the report. */
 async function failuresOf(purpose: string, work: () => Promise<void>): Promise<string[]> {
   try {
     await work()

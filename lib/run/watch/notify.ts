@@ -1,13 +1,13 @@
-// Owns telling people of incidents: every state of every incident at least once, never in silence.
-// What was published and could not be marked is published again by the next tick; what could not be
-// published fails the tick.
+// Owns notifying operators of incidents: every state of every incident at least once. A
+// notification that was published but could not be marked is published again by the next tick; one
+// that could not be published fails the tick.
 
 import { notificationsMax, notifiedIncidentsMax } from '../../core/config/defaults.ts'
 import { notificationOf } from '../../core/monitoring/notification.ts'
 import type { Notify } from '../../io/alert-topic.ts'
 import type { NotificationStore } from '../../io/table/notification-store.ts'
 
-/** Answers how many incidents were told of. Rejects when one could not be. */
+/** Returns how many incidents were notified. Rejects when a notification could not be published. */
 export async function notifyIncidents(
   { notifications, notify }: { notifications: NotificationStore; notify: Notify },
   about: { readonly stage: string; readonly flow: string },

@@ -1,5 +1,5 @@
-// Owns what the auditor reads of the source besides the ends of its logs: the first batch that is
-// not replicated, for its age, and what retention the topics have. A batch is one Fetch of one
+// Owns what `watch` reads from the source besides log offsets: the first batch that is not
+// replicated, for its age, and the retention of the topics. The batch is read with a Fetch of one
 // byte, which a broker answers with the whole first batch (KIP-74).
 
 import { oldestReadsInFlightMax } from '../../core/config/defaults.ts'
@@ -16,7 +16,7 @@ import { type SeenLog, unobserved } from '../observe/logs.ts'
 
 export type ReadPosition = TopicPartition & { readonly view: SeenLog; readonly from: bigint }
 
-/** The first batch from each position on, by name. Never throws for what a broker answers. */
+/** The first batch from each position on, by name. Never throws when a broker refuses. */
 export async function readOldest(
   source: Cluster,
   positions: readonly ReadPosition[],
@@ -55,9 +55,9 @@ async function readOne(source: Cluster, position: ReadPosition): Promise<Oldest>
 function ageOf(position: ReadPosition, records: Buffer): Oldest {
   const [first] = readRecordBatches(records).batches
   if (first === undefined) return { kind: 'none' }
-  // Retention goes by the file's date then, which no client sees.
+  // For such a batch retention uses the segment file's date, which no client can read.
   if (first.kind === 'legacy' || first.maxTimestamp < 0n) {
-    return unread(position, 'its oldest batch has no timestamp that could be read')
+    return unread(position, 'its oldest batch has no readable timestamp')
   }
   return {
     kind: 'batch',
@@ -71,7 +71,7 @@ function unread(position: ReadPosition, why: string): Oldest {
   return { kind: 'unobserved', detail }
 }
 
-/** The retention of each topic. Never throws for what a broker answers. */
+/** The retention of each topic. Never throws when a broker refuses. */
 export async function readRetentions(
   configs: TopicConfigReader,
   topics: readonly string[],

@@ -1,19 +1,19 @@
-// Owns turning what the auditor saw into metric values. What could not be seen has no number of
-// its own: it is counted as unobserved, and takes no part in lag or headroom.
+// Owns turning the health of a flow into metric values. A partition that could not be observed
+// counts as unobserved and takes no part in lag or headroom.
 
 import { behindMsMin, measuredTopicsMax } from '../../core/config/defaults.ts'
 import type { MetricValues } from '../../core/monitoring/metric.ts'
 import { sum } from '../../core/monitoring/metric.ts'
 import type { FlowHealth, WatchedPartition } from './watch.ts'
 
-/** What stands for "nothing is in danger": a year, far beyond any threshold, and drawable. */
+/** Stands for an unlimited headroom: a year, beyond any threshold, and still a number to plot. */
 const UNLIMITED_SECONDS = 365 * 24 * 3600
 
-export function watchMetrics(audit: FlowHealth): MetricValues {
-  const { partitions, unobserved, openIncidents } = audit
+export function watchMetrics(health: FlowHealth): MetricValues {
+  const { partitions, unobserved, openIncidents } = health
   const count = (is: (each: WatchedPartition) => boolean) => partitions.filter(is).length
   return {
-    // Of a flow in which nothing could be seen nobody knows that nothing is behind.
+    // If no partition could be observed, emit no lag instead of 0.
     ...delaysOf(partitions, unobserved.length === 0),
     OpenIncidents: openIncidents,
     HaltedPartitions: count(each => each.isHalted),
@@ -25,8 +25,8 @@ export function watchMetrics(audit: FlowHealth): MetricValues {
 }
 
 /**
- * The topics that are behind, each with its values, the oldest record first: only these get
- * metrics of their own, because every one is paid for as long as values come.
+ * The topics that are behind, each with its values, the topic with the oldest record first. Only
+ * these get metrics of their own, because CloudWatch charges for every metric that receives values.
  */
 export function topicMetrics({
   partitions,
@@ -42,7 +42,8 @@ export function topicMetrics({
 }
 
 /**
- * The worst of what could be seen; no value at all where nothing could, unless nothing is there.
+ * The worst values of the observed partitions. Zeroes only where `noneIsFine` and the flow has no
+ * partition; absent where none could be observed.
  */
 function delaysOf(partitions: readonly WatchedPartition[], noneIsFine: boolean): MetricValues {
   const lags = partitions.flatMap(({ lagRecords }) => (lagRecords === null ? [] : [lagRecords]))

@@ -1,7 +1,7 @@
-// Owns one look of the auditor at a flow: checkpoints and incidents first, then both logs, so that
-// what it compares can only be older on the table's side. Writes to no cluster and to no
-// checkpoint, takes no lease, and asks nobody who replicates. What it makes of a partition is
-// core/watch/partition-health.ts.
+// Owns one observation of a flow by `watch`: checkpoints and incidents first, then both logs, so
+// that the table's side of the comparison can only be older. Writes to no cluster and to no
+// checkpoint, takes no lease, and shares no code with the decisions of a run. Does not own the
+// health of a partition (core/watch/partition-health.ts).
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { oldestReadsMax } from '../../core/config/defaults.ts'
@@ -44,13 +44,14 @@ export type WatchedPartition = TopicPartition & PartitionHealth
 export type FlowHealth = {
   readonly flow: string
   readonly partitions: readonly WatchedPartition[]
-  /** What could not be observed and is no partition that is known: a cluster, a topic. */
+  /** Clusters and topics that could not be observed, where no known partition says so. */
   readonly unobserved: readonly string[]
   readonly openIncidents: number
 }
 
 /**
- * Looks at one flow. Never throws for what a cluster answers, or does not; for the table it does.
+ * Observes one flow. Never throws when a cluster refuses or does not answer; throws when the table
+ * does not.
  */
 export async function watchFlow(deps: WatchDeps, flow: FlowConfig): Promise<FlowHealth> {
   const listed = await deps.checkpoints.list(flow.name)
@@ -64,9 +65,9 @@ export async function watchFlow(deps: WatchDeps, flow: FlowConfig): Promise<Flow
   ])
   const oldest = await ageOfUnreplicated(deps, partitions, sources)
   const nowMs = deps.clock.nowMs()
-  const audited = partitions.map(each => {
+  const watched = partitions.map(each => {
     const { topic, partition } = each
-    const audit = partitionHealth({
+    const health = partitionHealth({
       row: rowOf(each),
       source: watchedSource(sources.of(each)),
       target: watchedTarget(each, targets.of(onTarget(flow, each))),
@@ -74,20 +75,20 @@ export async function watchFlow(deps: WatchDeps, flow: FlowConfig): Promise<Flow
       oldest: oldest(each),
       nowMs,
     })
-    return { topic, partition, ...audit }
+    return { topic, partition, ...health }
   })
-  const seen = new Set(audited.map(each => each.topic))
-  const audit = {
+  const seen = new Set(watched.map(each => each.topic))
+  const health = {
     flow: flow.name,
-    partitions: audited,
-    unobserved: topics.findings
-      .filter(({ topic }) => (topic === null ? audited.length === 0 : !seen.has(topic)))
+    partitions: watched,
+    unobserved: topics.observationFailures
+      .filter(({ topic }) => (topic === null ? watched.length === 0 : !seen.has(topic)))
       .map(({ cluster, detail }) => `${cluster}: ${detail}`),
-    // Of one that cannot be read nobody knows that it is over.
+    // An incident that cannot be read counts as open.
     openIncidents: incidents.length + corrupt.length,
   }
-  sayAudit(deps, audit)
-  return audit
+  logHealth(deps, health)
+  return health
 }
 
 const unknownRetention: TopicRetention = { kind: 'unobserved', detail: 'its retention is unknown' }
@@ -118,9 +119,9 @@ function watchedTarget({ topic }: TopicPartition, view: LogView): WatchedTarget 
 }
 
 /**
- * How old the first record is that is not replicated. Read from the source for so many partitions
- * as a tick can afford; of the others the newest record that was copied is not younger, so their
- * lag and their danger look larger than they are, never smaller.
+ * The age of the first record that is not replicated. Read from the source for as many partitions
+ * as a tick can afford. For the others the newest copied record stands in: it is not younger, so
+ * their lag looks larger and their headroom smaller than they are, never the other way round.
  */
 async function ageOfUnreplicated(
   { source }: WatchDeps,
@@ -160,7 +161,7 @@ function copiedMsOf({ row }: FlowPartition, topicId: string): number | null {
 /** Lines of one kind in one tick; what is more is counted. */
 const saidMax = 20
 
-function sayAudit({ log }: WatchDeps, { flow, partitions, unobserved }: FlowHealth): void {
+function logHealth({ log }: WatchDeps, { flow, partitions, unobserved }: FlowHealth): void {
   const differences = partitions.flatMap(each =>
     each.difference === null ? [] : [differenceText(each.difference, { flow, ...each })],
   )
@@ -183,8 +184,8 @@ function sayAudit({ log }: WatchDeps, { flow, partitions, unobserved }: FlowHeal
 
 function stalledText(flow: string, at: WatchedPartition): string {
   return (
-    `${partitionName(at)}: ${at.lagRecords} offsets are behind and nobody has worked on them for ` +
-    `minutes: do plan and replicate run? Look with gapless status --flow ${flow}`
+    `${partitionName(at)}: ${at.lagRecords} offsets behind, and no run has worked on it for ` +
+    `minutes. Do plan and replicate run? See: gapless status --flow ${flow}`
   )
 }
 

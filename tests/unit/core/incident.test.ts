@@ -28,7 +28,7 @@ describe('an open incident', () => {
       detectedAtMs: 5,
     })
 
-  test('concerns its own partition and no other', () => {
+  test('an open incident concerns its own partition and no other', () => {
     const incident = truncation()
     expect(isOpenFor(incident, scope)).toBe(true)
     expect(isOpenFor(incident, { ...scope, partition: 8 })).toBe(false)
@@ -36,13 +36,13 @@ describe('an open incident', () => {
     expect(isOpenFor(incident, { ...scope, flow: 'another' })).toBe(false)
   })
 
-  test('about a topic or a cluster concerns all of it', () => {
+  test('an open incident about a topic or a cluster concerns all its partitions', () => {
     expect(isOpenFor(silence('orders'), { ...scope, partition: 3 })).toBe(true)
     expect(isOpenFor(silence('orders'), { ...scope, topic: 'payments' })).toBe(false)
     expect(isOpenFor(silence(null), { ...scope, topic: 'payments' })).toBe(true)
   })
 
-  test('that has ended concerns nobody any more', () => {
+  test('an incident that has ended concerns no partition', () => {
     for (const resolution of ['continued', 'resumed', 'recovered'] as const) {
       expect(isOpenFor({ ...truncation(), resolution }, scope)).toBe(false)
     }
@@ -50,12 +50,12 @@ describe('an open incident', () => {
 })
 
 describe('the lost range', () => {
-  test('of a truncation is from where we stood to where the log begins', () => {
+  test('the lost range of a truncation is from the position to the log start', () => {
     expect(lostRange(truncation())).toEqual({ from: 120n, to: 500n })
     expect(truncation().lostRecordsMax).toBe(380n)
   })
 
-  test('is of truncations only: nothing else loses a range of this log', () => {
+  test('only a truncation has a lost range', () => {
     for (const kind of incidentKinds) {
       if (kind !== 'log-truncated') expect(lostRange({ ...truncation(), kind })).toBeNull()
     }

@@ -14,20 +14,20 @@ const MAX = 2n ** 63n - 1n
 const int64 = fc.bigInt({ min: 0n, max: MAX })
 
 describe('an offset', () => {
-  test('is any INT64 that is not negative, up to the largest', () => {
+  test('an offset is any INT64 that is not negative', () => {
     for (const brand of [sourceOffset, targetOffset]) {
       for (const value of [0n, 2n ** 53n + 1n, MAX]) expect(brand(value)).toBe(value)
       for (const value of [-1n, MAX + 1n]) expect(() => brand(value)).toThrow(AssertionError)
     }
   })
 
-  test('counts beyond 2^53 without losing one', () => {
+  test('an offset counts beyond 2^53 without losing one', () => {
     const from = sourceOffset(2n ** 60n)
     expect(offsetsBetween(from, sourceOffset(2n ** 60n + 1n))).toBe(1n)
     expect(targetOffsetAfter(targetOffset(2n ** 60n), 1)).toBe(2n ** 60n + 1n)
   })
 
-  test('has as many offsets up to another as lie between them, and none up to an earlier one', () => {
+  test('offsets between two offsets are counted, and are none up to an earlier one', () => {
     fc.assert(
       fc.property(int64, int64, (left, right) => {
         const between = offsetsBetween(sourceOffset(left), sourceOffset(right))
@@ -36,7 +36,7 @@ describe('an offset', () => {
     )
   })
 
-  test('comes before another one, or is not before it', () => {
+  test('an offset is before a larger one only', () => {
     fc.assert(
       fc.property(int64, int64, (left, right) => {
         const [one, two] = [targetOffset(left), targetOffset(right)]
@@ -46,7 +46,7 @@ describe('an offset', () => {
     )
   })
 
-  test('behind the largest one does not exist', () => {
+  test('there is no offset behind the largest one', () => {
     expect(() => targetOffsetAfter(targetOffset(MAX), 1)).toThrow(AssertionError)
   })
 })

@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest'
 import { systemClock } from '../../../../lib/io/clock.ts'
 
-test('loading kafkajs silences its warning about negative timers and no other warning', async () => {
+test('loading kafkajs suppresses its warning about negative timers and no other warning', async () => {
   const emitted: unknown[] = []
   const spy = vi.spyOn(process, 'emitWarning').mockImplementation((...all: unknown[]) => {
     emitted.push(all[1])

@@ -35,7 +35,7 @@ const texts = (one: Incident) => incidentLines(one).map(line => line.text)
 
 /** The words that alert rules of other people match on. */
 describe('the contract with existing alert rules', () => {
-  test('a truncation', () => {
+  test('the first line about a truncation is the one that alert rules match', () => {
     const [line, ...others] = incidentLines(incident('log-truncated'))
     expect(others).toEqual([])
     expect(line?.level).toBe('critical')
@@ -46,7 +46,7 @@ describe('the contract with existing alert rules', () => {
     ).toBe(true)
   })
 
-  test('a reset that is passed', () => {
+  test('the lines about a reset that a policy passes are those that alert rules match', () => {
     const [found, handled, ...others] = texts(incident('topic-reset', { resolution: 'continued' }))
     expect(others).toEqual([])
     expect(found?.startsWith('Topic reset detected for commit-log-0. ')).toBe(true)
@@ -56,13 +56,13 @@ describe('the contract with existing alert rules', () => {
     expect(handled).toContain('Seeking to beginning offset 500 ')
   })
 
-  test('a reset that halts is not said to be handled', () => {
+  test('a reset that halts the partition is not reported as handled', () => {
     const lines = texts(incident('topic-reset'))
     expect(lines).toHaveLength(1)
     expect(lines[0]?.startsWith('Topic reset detected for commit-log-0. ')).toBe(true)
   })
 
-  test('a reset that is behind us', () => {
+  test('the line about a recovery from a reset is the one that alert rules match', () => {
     const { level, text } = recoveredFromResetLine({ ...scope, nextSourceOffset: 7n })
     expect(level).toBe('info')
     expect(text.startsWith('Successfully recovered from topic reset for commit-log-0. ')).toBe(true)
@@ -80,27 +80,30 @@ describe('a line about an incident', () => {
     'record-too-large',
   ]
 
-  test.each(halting)('of kind %s that is open says how to go on', kind => {
+  test.each(halting)('a line about an open %s names the command to go on', kind => {
     const said = texts(incident(kind)).join('\n')
     expect(said).toContain('gapless resume commit-log:0 --flow primary-to-standby')
   })
 
-  test.each(halting)('of kind %s that was passed asks for nothing', kind => {
+  test.each(halting)('a line about a %s that was passed names no command', kind => {
     const said = texts(incident(kind, { resolution: 'continued' }))
     if (kind !== 'target-reset') expect(said.join('\n')).not.toContain('gapless resume')
   })
 
-  test.each(incidentKinds)('of kind %s names what it is about, on one line each', kind => {
-    const isSilence = kind === 'unreachable' || kind === 'authorization-denied'
-    const lines = texts(incident(kind, isSilence ? { topic: null, partition: null } : {}))
-    expect(lines.length).toBeGreaterThan(0)
-    for (const line of lines) {
-      expect(line).toContain(isSilence ? 'cluster primary' : 'commit-log-0')
-      expect(line).not.toMatch(/\n|undefined|\[object|null/)
-    }
-  })
+  test.each(incidentKinds)(
+    'each line about %s names its partition or cluster, on one line',
+    kind => {
+      const isSilence = kind === 'unreachable' || kind === 'authorization-denied'
+      const lines = texts(incident(kind, isSilence ? { topic: null, partition: null } : {}))
+      expect(lines.length).toBeGreaterThan(0)
+      for (const line of lines) {
+        expect(line).toContain(isSilence ? 'cluster primary' : 'commit-log-0')
+        expect(line).not.toMatch(/\n|undefined|\[object|null/)
+      }
+    },
+  )
 
-  test('of a partition that the new topic does not have promises nothing', () => {
+  test('a line about a partition that the new topic does not have names no command', () => {
     const [line] = texts(incident('topic-reset', { foundOffset: null, lostRecordsMax: null }))
     expect(line).toContain('This partition does not exist in the new topic.')
     expect(line).not.toContain('gapless resume')

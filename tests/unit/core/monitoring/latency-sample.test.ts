@@ -11,12 +11,12 @@ function sampleOf(values: readonly number[]): number[] {
   return sample.take()
 }
 
-test('few values are all there, in order', () => {
+test('a sample of few values holds all of them, in order', () => {
   expect(sampleOf([3, 1, 2])).toEqual([3, 1, 2])
   expect(sampleOf([])).toEqual([])
 })
 
-test('any number of values is one in k of them, and never more than fit into a line', () => {
+test('a sample of many values holds every k-th, and never more than fit into a line', () => {
   fc.assert(
     fc.property(fc.integer({ min: 1, max: 20_000 }), count => {
       const sample = sampleOf(Array.from({ length: count }, (_, index) => index))
@@ -28,7 +28,7 @@ test('any number of values is one in k of them, and never more than fit into a l
   )
 })
 
-test('what was taken is not there again', () => {
+test('values that were taken are not in the next sample', () => {
   const sample = createLatencySample()
   sample.add(1)
   sample.take()

@@ -7,7 +7,7 @@ import { truncation } from '../../../support/contracts/store-examples.ts'
 const about = { stage: 'prod', flow: 'primary-to-standby' }
 
 describe('a notification', () => {
-  test('of one incident carries topic, partition, range and the command to run', () => {
+  test('a notification of one incident carries topic, partition, range and the command to run', () => {
     const { subject, text } = notificationOf(about, [truncation()])
     expect(subject).toBe('gapless prod primary-to-standby: log-truncated commit-log-0 open')
     expect(text).toContain('commit-log-0')
@@ -17,7 +17,7 @@ describe('a notification', () => {
     expect(text).toContain('gapless incidents --flow primary-to-standby')
   })
 
-  test('of several counts them and tells each', () => {
+  test('a notification of several incidents counts them and tells each', () => {
     const several = [truncation(), truncation({ partition: 1, resolution: 'continued' })]
     const { subject, text } = notificationOf(about, several)
     expect(subject).toBe('gapless prod primary-to-standby: 2 incidents, 1 open')
@@ -25,20 +25,20 @@ describe('a notification', () => {
     expect(text).toContain('commit-log-1')
   })
 
-  test('of what is over asks for nothing', () => {
+  test('a notification of an incident that has ended names no command', () => {
     const { text } = notificationOf(about, [truncation({ resolution: 'resumed' })])
     expect(text).toContain('log-truncated commit-log-0 resumed: nothing to do.')
     expect(text).not.toContain('gapless resume')
   })
 
-  test.each(incidentKinds)('of kind %s has a subject that SNS takes', kind => {
+  test.each(incidentKinds)('a notification of kind %s has a subject that SNS accepts', kind => {
     const topic = 'x'.repeat(249)
     const { subject } = notificationOf(about, [truncation({ kind, topic })])
     expect(subject).toMatch(/^[\x20-\x7e]{1,100}$/)
   })
 })
 
-test('what is told again: another end, another range', () => {
+test('another resolution or another range of an incident is another told state', () => {
   const changes: Partial<Incident>[] = [
     { resolution: 'resumed' },
     { foundOffset: sourceOffset(600n) },

@@ -89,7 +89,7 @@ describe('the transition table', () => {
     })
   }
 
-  test('has a case of every kind of event', () => {
+  test('the transition table has a case of every kind of event', () => {
     const wanted: Record<PartitionEventKind, true> = {
       observed: true,
       'source-missing': true,
@@ -103,7 +103,7 @@ describe('the transition table', () => {
     expect(new Set(cases.map(([, { event }]) => event.kind))).toEqual(new Set(Object.keys(wanted)))
   })
 
-  test('has exactly the arrows of the drawing at the head of partition-state.ts, and one only operators go', () => {
+  test('the transition table has exactly the arrows drawn in partition-state.ts, without the one of gapless resume', () => {
     const arrows = new Set<string>()
     for (const kind of kinds) {
       for (const [name] of cases) {
@@ -138,7 +138,7 @@ describe('the transition table', () => {
 })
 
 describe('what a first look stores', () => {
-  test('is where both logs stand, and whose they are', () => {
+  test('the first observation stores where both logs stand and their topic ids', () => {
     const { event } = eventCases['first seen, and the target too']
     const { state } = decide(tableStates.unstarted, event, contextWith())
     expect(state).toEqual({
@@ -159,7 +159,7 @@ describe('what a first look stores', () => {
 })
 
 describe('what an acknowledgement stores', () => {
-  test('is where both logs go on, and the epoch and time of the batch', () => {
+  test('an acknowledgement stores where both logs go on, and the epoch and timestamp of the batch', () => {
     const { event } = eventCases['acknowledged where expected']
     const { state } = decide(tableStates.replicating, event, contextWith())
     expect(positionOf(state)).toEqual({
@@ -172,7 +172,7 @@ describe('what an acknowledgement stores', () => {
     })
   })
 
-  test('behind foreign records is the new distance between both sides', () => {
+  test('an acknowledgement behind foreign records stores the new distance between both sides', () => {
     const { event } = eventCases['acknowledged further on']
     const { state, incidents } = decide(tableStates.replicating, event, contextWith())
     expect(positionOf(state)).toMatchObject({ nextSourceOffset: 110n, nextTargetOffset: 57n })
@@ -186,7 +186,7 @@ describe('the incident', () => {
     return decide(tableStates.replicating, event, contextWith(policies)).incidents.at(-1)
   }
 
-  test('about a truncation names exactly the lost range', () => {
+  test('the incident about a truncation names exactly the lost range', () => {
     expect(found('behind the log start, policy continues')).toMatchObject({
       expectedOffset: 100n,
       foundOffset: 500n,
@@ -195,7 +195,7 @@ describe('the incident', () => {
     })
   })
 
-  test('about a reset names both topics, and what of the old one was known and not copied', () => {
+  test('the incident about a reset names both topic ids, and how many known records of the old topic were not copied', () => {
     expect(found('recreated, log start above 0')).toMatchObject({
       expectedOffset: 100n,
       foundOffset: 30n,
@@ -210,7 +210,7 @@ describe('the incident', () => {
     })
   })
 
-  test('about a reset under a halting policy keeps what was last seen of the old log', () => {
+  test('a reset under a halting policy keeps the last observed log end of the old topic', () => {
     const { event } = eventCases['recreated, policy halts']
     const decision = decide(tableStates.replicating, event, contextWith({ onReset: 'halt' }))
     expect(positionOf(decision.state)).toMatchObject({
@@ -219,7 +219,7 @@ describe('the incident', () => {
     })
   })
 
-  test('about a divergence names what only the target has', () => {
+  test('the incident about a divergence names the offsets that only the target has', () => {
     expect(found('diverged')).toMatchObject({
       expectedOffset: 100n,
       foundOffset: 60n,
@@ -236,8 +236,8 @@ describe('the incident', () => {
     })
   })
 
-  test('about a divergence nobody can locate names no offset to go on at, but what bounds it', () => {
-    expect(found('diverged, nobody knows where, policy continues')).toMatchObject({
+  test('the incident about a divergence that cannot be located names an upper bound and no offset to go on at', () => {
+    expect(found('diverged at or before an offset, policy continues')).toMatchObject({
       expectedOffset: 100n,
       foundOffset: null,
       lostRecordsMax: null,
@@ -245,7 +245,7 @@ describe('the incident', () => {
     })
   })
 
-  test('about a target that is not empty names what is there, and goes nowhere by any policy', () => {
+  test('the incident about a target that is not empty names its log end, and halts under every policy', () => {
     const { event } = eventCases['first seen, from the log end']
     const context = contextWith({ startFrom: 'log-end', onReset: 'resume' })
     const { incidents, state } = decide(tableStates.unstarted, event, context)
@@ -261,7 +261,7 @@ describe('the incident', () => {
     expect(state).toMatchObject({ kind: 'halted', incidentId: incidents[0]?.id })
   })
 
-  test('about a refused batch says which, and why', () => {
+  test('the incident about a refused batch names its offset and the reason', () => {
     expect(found('refused as unsupported')).toMatchObject({
       expectedOffset: 100n,
       foundOffset: 100n,
@@ -372,7 +372,7 @@ const events: fc.Arbitrary<PartitionEvent> = fc.oneof(
       kind: fc.constant('diverged' as const),
       epoch: fc.nat(3),
       endOffset: offsets.map(sourceOffset),
-      parting: fc.record({
+      divergencePoint: fc.record({
         kind: fc.constantFrom('at' as const, 'at-or-before' as const),
         sourceOffset: offsets.map(sourceOffset),
       }),
@@ -596,7 +596,7 @@ describe('whatever happens', () => {
     })
   })
 
-  test('what was halted stays as it is', () => {
+  test('a halted partition stays as it is', () => {
     forEveryDecision(({ state, decision }) => {
       if (state.kind === 'halted') expect(decision).toMatchObject({ state, incidents: [] })
     })

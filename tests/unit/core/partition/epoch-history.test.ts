@@ -46,7 +46,7 @@ describe('where the logs part', () => {
     expect(nextStep(copied, asked, answer)).toEqual(expected)
   })
 
-  test('is not known where the history begins later', () => {
+  test('the divergence point is not known where the history begins later', () => {
     expect(nextStep(copied.slice(1), asked, says(2, 60n))).toEqual({
       kind: 'at-or-before',
       sourceOffset: 50n,
@@ -62,35 +62,35 @@ describe('the history', () => {
   const from = { sourceOffset: at(100n), targetOffset: on(40n) }
   const historyWith = (epoch: number | null, history = copied) =>
     historyAfter(history, from, {
-      stretch: { nextSourceOffset: at(110n), epoch },
+      span: { nextSourceOffset: at(110n), epoch },
       targetBehind: null,
     })
 
-  test('gets an entry where the epoch changes, and only there', () => {
+  test('the epoch history gets an entry where the epoch changes, and only there', () => {
     expect(historyWith(6)).toEqual(copied)
     expect(historyWith(7)).toEqual([...copied, { epoch: 7, sourceOffset: 100n, targetOffset: 40n }])
   })
 
-  test('knows every epoch of a stretch, skipped ones too', () => {
-    const stretch = concatSpans(
+  test('the epoch history has every epoch of a span, skipped ones too', () => {
+    const span = concatSpans(
       { nextSourceOffset: at(104n), epoch: 7 },
       concatSpans(
         { nextSourceOffset: at(105n), epoch: 7 },
         { nextSourceOffset: at(110n), epoch: 9 },
       ),
     )
-    expect(stretch).toEqual({
+    expect(span).toEqual({
       nextSourceOffset: 110n,
       epoch: 9,
       earlierEpochs: [{ epoch: 7, endOffset: 105n }],
     })
-    expect(historyAfter([], from, { stretch, targetBehind: on(44n) })).toEqual([
+    expect(historyAfter([], from, { span, targetBehind: on(44n) })).toEqual([
       { epoch: 7, sourceOffset: 100n, targetOffset: 40n },
       { epoch: 9, sourceOffset: 105n, targetOffset: 44n },
     ])
   })
 
-  test('keeps the newest entries', () => {
+  test('the epoch history keeps the newest entries', () => {
     let history: EpochHistory = []
     for (let epoch = 0; epoch < 2 * epochHistoryMax; epoch += 1)
       history = historyWith(epoch, history)
@@ -99,12 +99,12 @@ describe('the history', () => {
     )
   })
 
-  test('begins anew behind a batch without an epoch, and where epochs go backwards', () => {
+  test('the epoch history begins anew behind a batch without an epoch, and where epochs go backwards', () => {
     expect(historyWith(null)).toEqual([])
     expect(historyWith(5)).toEqual([{ epoch: 5, sourceOffset: 100n, targetOffset: 40n }])
   })
 
-  test('before an offset is what was copied in front of it', () => {
+  test('the epoch history before an offset has the epochs copied before it', () => {
     expect(historyBefore(copied, at(80n))).toEqual(copied.slice(0, 2))
     expect(historyBefore(copied, at(0n))).toEqual([])
   })

@@ -42,7 +42,7 @@ function truncation(
 const diverged = {
   epoch: 2,
   endOffset: sourceOffset(70n),
-  parting: { kind: 'at' as const, sourceOffset: sourceOffset(60n) },
+  divergencePoint: { kind: 'at' as const, sourceOffset: sourceOffset(60n) },
   onlyOnTarget: { from: targetOffset(24n), isExact: false },
 }
 
@@ -144,7 +144,7 @@ describe('each kind of incident keeps its id, its offsets and its evidence', () 
       'log-diverged at an offset of which only an upper bound is known',
       logDiverged(
         position,
-        { ...diverged, parting: { ...diverged.parting, kind: 'at-or-before' } },
+        { ...diverged, divergencePoint: { ...diverged.divergencePoint, kind: 'at-or-before' } },
         under,
       ),
       'topic-1:120:3',

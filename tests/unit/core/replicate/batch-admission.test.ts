@@ -377,7 +377,7 @@ describe('whatever a partition holds', () => {
         const batches: Buffer[] = []
         for (const { hole, recordsCount, gone, control } of parts) {
           at += BigInt(hole)
-          // Of an emptied batch only the header is left, and its offsets.
+          // An emptied batch keeps only its header and its offsets.
           const lastOffsetDelta = recordsCount === 0 ? gone : recordsCount - 1
           batches.push(control ? commit(7n, at) : data(at, recordsCount, { lastOffsetDelta }))
           at += control ? 1n : BigInt(lastOffsetDelta) + 1n

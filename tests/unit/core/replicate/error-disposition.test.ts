@@ -54,7 +54,7 @@ describe('the error policy', () => {
       'DUPLICATE_SEQUENCE_NUMBER',
       'UNKNOWN_PRODUCER_ID',
     ]) {
-      expect(dispositionOf('produce', error)).toBe('take-over')
+      expect(dispositionOf('produce', error)).toBe('recover')
     }
   })
 })

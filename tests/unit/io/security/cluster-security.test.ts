@@ -74,7 +74,7 @@ test('A secret that cannot be read makes its cluster fail, and the next connecti
     cluster: 'primary',
     message: 'SSM parameter password is denied',
   })
-  secrets.values.password = new CredentialError('AWS is silent', false)
+  secrets.values.password = new CredentialError('AWS does not answer', false)
   await expect(security.read()).rejects.toMatchObject({ reason: 'unreachable' })
   secrets.values.password = 'there'
   expect((await security.read()).sasl).toMatchObject({ password: 'there' })

@@ -52,40 +52,40 @@ const all = Array.from({ length: 12 }, (_, index) => recordAt(BigInt(index)))
 const first = (count: number) => all.slice(0, count)
 
 describe('what is on the target is recognized', () => {
-  test('batch by batch, where nothing has changed', async () => {
+  test('records on the target are recognized batch by batch where nothing has changed', async () => {
     const source = cut(all, new Set([3n, 7n]))
     const target = [batchOf(first(4)), batchOf(all.slice(4, 8))]
     expect(await compare(source, target)).toEqual({ next: 8n, unmatched: 0 })
   })
 
-  test('in the middle of a batch, where the standby took a half of it', async () => {
+  test('records on the target are recognized inside a source batch of which the standby has one half', async () => {
     expect(await compare([all], [batchOf(first(6))])).toEqual({ next: 6n, unmatched: 0 })
   })
 
-  test('where compaction has removed records since', async () => {
+  test('records on the target are recognized where compaction has removed records from the source since', async () => {
     const left = [all[1], all[5], all[9]].filter(each => each !== undefined)
     const found = await compare([left], [batchOf(first(8))])
     expect(found).toEqual({ next: 6n, unmatched: 6 })
   })
 
-  test('between records of somebody else', async () => {
+  test('records on the target are recognized between records of another producer', async () => {
     const foreign = batchOf([recordAt(700n), recordAt(701n)])
     const target = [foreign, batchOf(first(4)), foreign]
     expect(await compare(cut(all, new Set([3n])), target)).toEqual({ next: 4n, unmatched: 4 })
   })
 
-  test('by its time as well as by its key, value and headers', async () => {
+  test('a record on the target is recognized only with the same timestamp, key, value and headers', async () => {
     const later = first(2).map(each => ({ ...each, timestamp: each.timestamp + 1n }))
     expect(await compare([all], [batchOf(later)])).toEqual({ next: 0n, unmatched: 2 })
   })
 
-  test('and nothing is where everything is somebody else’s', async () => {
+  test('no record on the target is recognized where all are of another producer', async () => {
     const target = [batchOf([recordAt(700n)])]
     expect(await compare([all], target)).toEqual({ next: 0n, unmatched: 1 })
   })
 })
 
-test('a damaged batch of the target matches nothing and is said to be unreadable', async () => {
+test('a damaged batch of the target matches no record and is reported as unreadable', async () => {
   const damaged = batchOf(first(4))
   damaged.bytes.writeUInt8(255, damaged.bytes.length - 5)
   const candidate: CopiedBatch = {
@@ -102,7 +102,7 @@ test('a damaged batch of the target matches nothing and is said to be unreadable
   expect(comparison.reached()).toBeNull()
 })
 
-test('however both sides are cut, and whatever compaction removed: nothing that is there is copied again, nothing that is not is passed over', async () => {
+test('however both sides are batched and whatever compaction removed, no record on the target is copied again and no other record is skipped', async () => {
   const offsets = fc.uniqueArray(fc.bigInt(0n, 11n), { maxLength: 12 })
   await fc.assert(
     fc.asyncProperty(

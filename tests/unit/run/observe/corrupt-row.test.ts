@@ -43,7 +43,7 @@ const named = /^orders-1: .* cannot be read.*"checkpoint\/orders\/0000000001".*(
 const next = /Look at that row .*restore it .*backup, or delete it/
 
 describe('a tick over a corrupt row', () => {
-  test('plans every other partition, and that one never: it is unobserved, with no lag', async () => {
+  test('a tick plans every partition but one with a corrupt row, which is unobserved, with no lag', async () => {
     const { plan, putRow } = await replicatedWorld()
     await putRow('')
 
@@ -61,7 +61,7 @@ describe('a tick over a corrupt row', () => {
     })
   })
 
-  test('says on every tick, in one line, which row it is and what to do', async () => {
+  test('every tick logs in one line which row is corrupt and what to do', async () => {
     const { plan, putRow, lines } = await replicatedWorld()
     await putRow('')
     await plan()
@@ -74,7 +74,7 @@ describe('a tick over a corrupt row', () => {
     }
   })
 
-  test('goes on with it once the row can be read again', async () => {
+  test('a partition goes on once its row can be read again', async () => {
     const { world, plan, putRow, lines } = await replicatedWorld()
     await putRow('')
     await plan()
@@ -92,7 +92,7 @@ describe('a tick over a corrupt row', () => {
     expect(lines).toEqual([])
   })
 
-  test('reports a partition whose topic is gone from the source as well', async () => {
+  test('a partition with a corrupt row is reported also when its topic is gone from the source', async () => {
     const { world, plan, putRow } = await replicatedWorld()
     await putRow('')
     world.source.deleteTopic('orders')
@@ -100,7 +100,7 @@ describe('a tick over a corrupt row', () => {
     expect(partitions.find(each => each.partition === 1)).toMatchObject({ kind: 'unobserved' })
   })
 
-  test('takes a partition added to its topic for a new one: nothing in it is skipped', async () => {
+  test('a partition added to a topic with a corrupt row starts at its log start', async () => {
     const { world, plan, putRow } = await replicatedWorld()
     world.createTopic('one', 2)
     const key = checkpointKey({ flow: world.flow.name, topic: 'one', partition: 0 })
@@ -113,7 +113,7 @@ describe('a tick over a corrupt row', () => {
     })
   })
 
-  test('whose key names no partition warns, and keeps no partition from its work', async () => {
+  test('a row whose key names no partition is a warning, and every partition goes on', async () => {
     const { plan, putRow } = await replicatedWorld()
     await putRow('checkpoint/orders')
     const planned = await plan()
@@ -125,7 +125,7 @@ describe('a tick over a corrupt row', () => {
 })
 
 describe('the status over a corrupt row', () => {
-  test('shows it as unobserved, with what the source says and no lag, and says why', async () => {
+  test('the status shows a partition with a corrupt row as unobserved, with the reason and no lag', async () => {
     const { status, putRow } = await replicatedWorld()
     await putRow('')
 
@@ -141,7 +141,7 @@ describe('the status over a corrupt row', () => {
     expect(unobserved[0]).toMatch(next)
   })
 
-  test('whose key names no partition is not silent about it', async () => {
+  test('the status names a row whose key names no partition', async () => {
     const { status, putRow } = await replicatedWorld()
     await putRow('checkpoint/orders')
     const { partitions, unobserved } = await status()
@@ -154,7 +154,7 @@ describe('an incident row that cannot be read', () => {
   const id = 'log-truncated:orders:1:x:2'
   const said = /an incident that cannot be read.*"incident\/log-truncated:orders:1:x:2".*kind/
 
-  test('stops no tick: every partition is planned, and it is said on every one in one line', async () => {
+  test('a corrupt row of an incident is one line on every tick, and every partition is planned', async () => {
     const { world, plan, lines } = await replicatedWorld()
     await world.putRow({ ...incidentKey({ flow: 'flow', id }), kind: { S: '?' } })
 
@@ -168,7 +168,7 @@ describe('an incident row that cannot be read', () => {
     ])
   })
 
-  test('is not silent in the status, and hides no partition', async () => {
+  test('the status names a corrupt row of an incident, and hides no partition', async () => {
     const { world, status } = await replicatedWorld()
     await world.putRow({ ...incidentKey({ flow: 'flow', id }), kind: { S: '?' } })
     const { partitions, unobserved } = await status()
@@ -176,7 +176,7 @@ describe('an incident row that cannot be read', () => {
     expect(unobserved).toEqual([expect.stringMatching(said)])
   })
 
-  test('of a halted partition keeps an operator from going past it unrecorded', async () => {
+  test('a partition halted by an incident with a corrupt row cannot be resumed', async () => {
     const { world } = await replicatedWorld()
     world.sourceLog('orders').deleteBefore(3n)
     await world.run('orders')
@@ -202,7 +202,7 @@ describe('an incident row that cannot be read', () => {
   })
 })
 
-test('a point that a broker left out makes its partition unobserved to tick and status', async () => {
+test('a point that a broker left out makes its partition unobserved for tick and status', async () => {
   const { world, plan, status } = await replicatedWorld()
   world.source.control('listOffsets', async (serve, leaderId, point, partitions) => {
     const listed = await serve(leaderId, point, partitions)
@@ -214,7 +214,7 @@ test('a point that a broker left out makes its partition unobserved to tick and 
     ['unobserved', null],
     ['work', 1n],
   ])
-  expect(planned.findings).toMatchObject([
+  expect(planned.observationFailures).toMatchObject([
     { reason: 'unreachable', topic: 'orders', detail: expect.stringMatching(/left orders-1 out/) },
   ])
   expect((await status()).partitions.map(each => each.state)).toEqual([

@@ -65,7 +65,7 @@ async function viewOf(answers: Answers, at = orders): Promise<LogView> {
 }
 
 describe('a partition that answers', () => {
-  test('is seen with its identity, its leader and every point that was asked for', async () => {
+  test('a partition that answers is seen with topic id, leader and every point that was asked for', async () => {
     expect(await viewOf({ topics: [topic('orders', [3])] })).toEqual({
       kind: 'seen',
       topicId: 'id-of-orders',
@@ -78,7 +78,7 @@ describe('a partition that answers', () => {
     })
   })
 
-  test('costs one metadata request, and one listing for each broker and point', async () => {
+  test('observing any number of partitions costs one Metadata request, and one ListOffsets per broker and point', async () => {
     const { cluster, asked } = handMade({ topics: [topic('a', [1, 2, 1]), topic('b', [2])] })
     const all = [0, 1, 2].map(partition => ({ topic: 'a', partition }))
     const partitions = [...all, { topic: 'b', partition: 0 }]
@@ -94,7 +94,7 @@ describe('a partition that answers', () => {
     ])
   })
 
-  test('of none asked for costs nothing', async () => {
+  test('observing no partition costs no request', async () => {
     const { cluster, asked } = handMade({})
     await observeLogs(cluster, [], ['log-end'])
     expect(asked).toEqual([])
@@ -102,12 +102,12 @@ describe('a partition that answers', () => {
 })
 
 describe('a partition that is not there', () => {
-  test('is missing with its topic', async () => {
+  test('a partition is missing when its topic is', async () => {
     const topics: TopicDescription[] = [{ kind: 'missing', name: 'orders' }]
     expect(await viewOf({ topics })).toEqual({ kind: 'missing', topicId: null })
   })
 
-  test('is missing from a topic that has fewer partitions, and that topic is named', async () => {
+  test('a partition is missing from a topic with fewer partitions, and the view names that topic id', async () => {
     const view = await viewOf({ topics: [topic('orders', [1])] }, { topic: 'orders', partition: 1 })
     expect(view).toEqual({ kind: 'missing', topicId: 'id-of-orders' })
   })
@@ -176,7 +176,7 @@ describe('what could not be told is unobserved, never missing and never a number
     })
   })
 
-  test('a broker that is silent hides its partitions, and those of no other', async () => {
+  test('a broker that does not answer leaves only its own partitions unobserved', async () => {
     const { cluster } = handMade({
       topics: [topic('orders', [1, 2])],
       listing: leaderId => (leaderId === 1 ? unreachable : null),
@@ -187,7 +187,7 @@ describe('what could not be told is unobserved, never missing and never a number
     expect(views.of(other)).toMatchObject({ kind: 'seen' })
   })
 
-  test('a partition nobody asked about', async () => {
+  test('a partition that was not asked for is unobserved', async () => {
     const views = await observeLogs(
       handMade({ topics: [topic('orders', [1])] }).cluster,
       [orders],
@@ -197,6 +197,6 @@ describe('what could not be told is unobserved, never missing and never a number
   })
 })
 
-test('a bug is thrown on, not reported as silence of the cluster', async () => {
+test('a bug is rethrown, not reported as a cluster that does not answer', async () => {
   await expect(viewOf({ topics: new TypeError('a bug') })).rejects.toThrow('a bug')
 })

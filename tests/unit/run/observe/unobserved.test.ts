@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest'
 import type { LogLine } from '../../../../lib/core/monitoring/incident-lines.ts'
 import type { ObservationFailure } from '../../../../lib/core/partition/observation.ts'
 import {
-  reportFindings,
+  reportUnobserved,
   resolveAnswered,
   resolveCopied,
 } from '../../../../lib/run/observe/unobserved.ts'
@@ -32,16 +32,22 @@ function setUp() {
   return {
     deps,
     lines,
-    report: (...findings: ObservationFailure[]) => reportFindings(deps, 'flow', findings),
-    answered: async (...findings: ObservationFailure[]) =>
-      resolveAnswered(deps, 'flow', (await incidents.list('flow', 'open')).incidents, findings),
+    report: (...observationFailures: ObservationFailure[]) =>
+      reportUnobserved(deps, 'flow', observationFailures),
+    answered: async (...observationFailures: ObservationFailure[]) =>
+      resolveAnswered(
+        deps,
+        'flow',
+        (await incidents.list('flow', 'open')).incidents,
+        observationFailures,
+      ),
     open: async () => (await incidents.list('flow', 'open')).incidents,
     all: async () => (await incidents.list('flow', 'all')).incidents,
   }
 }
 
 describe('a cluster that does not answer', () => {
-  test('is one open incident that names what it covers and what was tried', async () => {
+  test('a cluster that does not answer is one open incident, with cluster, topic and detail', async () => {
     const { report, all } = setUp()
     await report(silence)
     expect(await all()).toMatchObject([
@@ -55,7 +61,7 @@ describe('a cluster that does not answer', () => {
     ])
   })
 
-  test('is one incident for all the partitions it hides, and for as many ticks as it lasts', async () => {
+  test('a cluster that does not answer is one incident for all its partitions and all its ticks', async () => {
     const { deps, lines, report, all } = setUp()
     await report(silence, silence, silence)
     expect(lines).toHaveLength(1)
@@ -64,7 +70,7 @@ describe('a cluster that does not answer', () => {
     expect(await all()).toHaveLength(1)
   })
 
-  test('is said on every tick, also when it is known', async () => {
+  test('a cluster that does not answer is logged on every tick', async () => {
     const { report, lines } = setUp()
     await report(silence)
     await report(silence)
@@ -75,7 +81,7 @@ describe('a cluster that does not answer', () => {
     }
   })
 
-  test('is another episode, and another incident, when it falls silent again', async () => {
+  test('a cluster that stops answering again is another incident', async () => {
     const { deps, report, answered, all } = setUp()
     await report(silence)
     await answered()
@@ -85,7 +91,7 @@ describe('a cluster that does not answer', () => {
     expect(new Set(ids).size).toBe(2)
   })
 
-  test('ends its incident when it answers, and says so', async () => {
+  test('a cluster that answers again ends its incident, and a line says so', async () => {
     const { report, answered, open, all, lines } = setUp()
     await report(silence)
     await answered()
@@ -94,7 +100,7 @@ describe('a cluster that does not answer', () => {
     expect(lines.at(-1)?.text).toBe('Cluster primary, flow flow: answers again.')
   })
 
-  test('does not end it while it is still silent', async () => {
+  test('an incident stays open while its cluster does not answer', async () => {
     const { report, answered, open } = setUp()
     await report(silence)
     await answered(silence)
@@ -103,7 +109,7 @@ describe('a cluster that does not answer', () => {
 })
 
 describe('different silences', () => {
-  test('of a cluster and of a topic are two incidents, and end one by one', async () => {
+  test('an unobserved cluster and an unobserved topic are two incidents, and end one by one', async () => {
     const { report, answered, open } = setUp()
     await report(silence, denied)
     expect(await open()).toHaveLength(2)
@@ -111,21 +117,21 @@ describe('different silences', () => {
     expect(await open()).toMatchObject([{ kind: 'authorization-denied', topic: 'orders' }])
   })
 
-  test('a topic of a cluster that is silent altogether has not answered', async () => {
+  test('a topic has not answered while its whole cluster does not', async () => {
     const { report, answered, open } = setUp()
     await report(denied)
     await answered(silence)
     expect(await open()).toMatchObject([{ kind: 'authorization-denied', topic: 'orders' }])
   })
 
-  test('a topic that is silent in another way has not answered', async () => {
+  test('a topic that fails in another way has not answered', async () => {
     const { report, answered, open } = setUp()
     await report(denied)
     await answered({ ...denied, reason: 'unreachable' })
     expect(await open()).toMatchObject([{ kind: 'authorization-denied', topic: 'orders' }])
   })
 
-  test('of two clusters are two incidents', async () => {
+  test('two clusters that do not answer are two incidents', async () => {
     const { report, open } = setUp()
     await report(silence, { ...silence, cluster: 'standby' })
     expect((await open()).map(each => each.evidence.cluster).sort()).toEqual(['primary', 'standby'])
@@ -145,7 +151,7 @@ describe('a permission to read or write that is missing', () => {
     state: { kind: 'unstarted' },
   })
 
-  test('is not over because the topic can be looked at', async () => {
+  test('a denied fetch or produce is not over because the topic can be described', async () => {
     const { report, answered, open, all } = setUp()
     await report(unreadable)
     await answered()
@@ -154,10 +160,10 @@ describe('a permission to read or write that is missing', () => {
     expect(await all()).toHaveLength(1)
   })
 
-  test('is over when records of the topic were copied, and only then', async () => {
+  test('a denied fetch or produce is over when records of the topic were copied, and only then', async () => {
     const { deps, report, open, all } = setUp()
-    const run = (partitions: PartitionReport[], findings: ObservationFailure[] = []) =>
-      resolveCopied(deps, 'flow', { partitions, findings })
+    const run = (partitions: PartitionReport[], observationFailures: ObservationFailure[] = []) =>
+      resolveCopied(deps, 'flow', { partitions, observationFailures })
     await report(unreadable)
     await run([copied('orders', 0n)])
     await run([copied('payments', 5n)])
@@ -188,7 +194,7 @@ test('an answering cluster ends no incident about lost records', async () => {
   expect(await open()).toHaveLength(1)
 })
 
-test('nothing found is nothing stored and nothing said', async () => {
+test('without a failure no incident is stored and no line is logged', async () => {
   const { report, answered, all, lines } = setUp()
   await report()
   await answered()

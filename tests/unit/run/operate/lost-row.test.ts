@@ -44,7 +44,7 @@ const outcomes = async (world: World) =>
   (await world.run('orders')).partitions.map(each => each.outcome)
 
 describe('a partition without a row, whose standby is not empty,', () => {
-  test('halts before anything is copied, and stays halted', async () => {
+  test('a partition without a row whose standby is not empty halts before a record is copied, and stays halted', async () => {
     const world = await lostWorld()
     const before = payloads(world.targetLog('orders'))
 
@@ -70,7 +70,7 @@ describe('a partition without a row, whose standby is not empty,', () => {
     ])
   })
 
-  test('is work for the tick that finds it, and named as halted by the next ones', async () => {
+  test('a partition without a row whose standby is not empty is work for one tick and halted for the next ones', async () => {
     const world = await lostWorld()
     const deps = { ...world, log: () => undefined, openTargetAdmin: () => expect.unreachable() }
     expect(workOf(await planFlow(deps, world.flow))).toHaveLength(1)
@@ -79,25 +79,30 @@ describe('a partition without a row, whose standby is not empty,', () => {
     expect(partitions.map(each => each.kind)).toEqual(['halted'])
   })
 
-  test('halts also where retention has emptied the standby: something was written there', async () => {
+  test('a partition without a row halts also where retention has emptied its standby', async () => {
     const world = await lostWorld()
     world.targetLog('orders').deleteBefore(3n)
     expect(await outcomes(world)).toEqual(['halted'])
-    await expect(resume(world)).rejects.toThrow(/stays halted.*holds no record any more$/)
+    await expect(resume(world)).rejects.toThrow(
+      /stays halted.*retention left no record in its log, which ends at offset \d+$/,
+    )
   })
 })
 
 describe('a standby that was created before its first record', () => {
-  test.each(['log-start', 'log-end'])('is no incident, from the %s', async startFrom => {
-    const world = createWorld({ flow: { startFrom } })
-    world.createTopic('orders')
-    const [first = ''] = writeBatches(world.sourceLog('orders'), 1)
-    expect(await outcomes(world)).toEqual(['drained'])
-    expect(payloads(world.targetLog('orders'))).toEqual(startFrom === 'log-start' ? [first] : [])
-    expect(await world.storedIncidents()).toEqual([])
-  })
+  test.each(['log-start', 'log-end'])(
+    'a standby that was created before its first record is no incident with startFrom %s',
+    async startFrom => {
+      const world = createWorld({ flow: { startFrom } })
+      world.createTopic('orders')
+      const [first = ''] = writeBatches(world.sourceLog('orders'), 1)
+      expect(await outcomes(world)).toEqual(['drained'])
+      expect(payloads(world.targetLog('orders'))).toEqual(startFrom === 'log-start' ? [first] : [])
+      expect(await world.storedIncidents()).toEqual([])
+    },
+  )
 
-  test('nor is one whose first owner died before it stored a position', async () => {
+  test('a standby whose first owner died before it stored a position is no incident', async () => {
     const world = createWorld()
     world.createTopic('orders')
     const written = writeBatches(world.sourceLog('orders'), 2)
@@ -121,7 +126,7 @@ describe('gapless resume of a partition whose standby is not empty', () => {
     expect(await world.storedIncidents()).toMatchObject([{ resolution: 'resumed' }])
   }
 
-  test('goes on right behind the last record of the standby, without a hole', async () => {
+  test('resume without a row goes on right behind the last record of the standby, without a gap', async () => {
     const world = await lostWorld()
     await world.run('orders')
 
@@ -132,14 +137,14 @@ describe('gapless resume of a partition whose standby is not empty', () => {
     expect(await world.storedIncidents()).toMatchObject([{ foundOffset: 3n, lostRecordsMax: 0n }])
   })
 
-  test('also where nothing is left to copy', async () => {
+  test('resume without a row works where no record is left to copy', async () => {
     const world = await lostWorld({ more: 0 })
     await world.run('orders')
     await resume(world)
     await drainsWithoutAHole(world)
   })
 
-  test('also where its source has lost what the standby begins with', async () => {
+  test('resume without a row works where the source has lost the first records of the standby', async () => {
     const world = await lostWorld()
     const all = payloads(world.sourceLog('orders'))
     world.sourceLog('orders').deleteBefore(2n)
@@ -149,7 +154,7 @@ describe('gapless resume of a partition whose standby is not empty', () => {
     expect(payloads(world.targetLog('orders'))).toEqual(all)
   })
 
-  test('also where the standby has lost what it began with: those are counted, not hidden', async () => {
+  test('resume without a row counts the records that the standby lost at its start', async () => {
     const world = await lostWorld()
     const all = payloads(world.sourceLog('orders'))
     world.targetLog('orders').deleteBefore(2n)
@@ -165,7 +170,7 @@ describe('gapless resume of a partition whose standby is not empty', () => {
     ])
   })
 
-  test('also behind the marker of a fence, and whoever deleted the row of the incident', async () => {
+  test('resume without a row works behind the marker of a fence, and without the row of its incident', async () => {
     const world = await lostWorld()
     world.targetLog('orders').fence({ producerId: 1001n, producerEpoch: 9 })
     await world.run('orders')
@@ -176,7 +181,7 @@ describe('gapless resume of a partition whose standby is not empty', () => {
     expect(payloads(world.targetLog('orders'))).toEqual(payloads(world.sourceLog('orders')))
   })
 
-  test('starts where a standby holds nothing but the marker of a fence', async () => {
+  test('resume without a row starts at the log start where the standby holds only the marker of a fence', async () => {
     const world = await lostWorld({ copied: 0 })
     world.targetLog('orders').fence({ producerId: 1001n, producerEpoch: 9 })
     await world.run('orders')
@@ -184,7 +189,7 @@ describe('gapless resume of a partition whose standby is not empty', () => {
     await drainsWithoutAHole(world)
   })
 
-  test('refuses where the last record is not the source’s, says the choice, and moves nothing', async () => {
+  test('resume without a row refuses where the last record is not the source’s, names the choices, and moves nothing', async () => {
     const world = await lostWorld()
     world.targetLog('orders').write(batchOf(2))
     await world.run('orders')
@@ -202,7 +207,7 @@ describe('gapless resume of a partition whose standby is not empty', () => {
     expect(await world.storedIncidents()).toMatchObject([{ resolution: 'open' }])
   })
 
-  test('takes an operator’s word', async () => {
+  test('resume without a row goes on where the operator says with --from', async () => {
     const world = await lostWorld()
     const all = payloads(world.sourceLog('orders'))
     await world.run('orders')
@@ -212,7 +217,7 @@ describe('gapless resume of a partition whose standby is not empty', () => {
     expect(await world.storedIncidents()).toMatchObject([{ lostRecordsMax: 4n, foundOffset: 3n }])
   })
 
-  test('starts anew where the standby was recreated meanwhile', async () => {
+  test('resume without a row starts at the log start where the standby was recreated meanwhile', async () => {
     const world = await lostWorld()
     await world.run('orders')
     world.target.deleteTopic('primary.orders')
@@ -221,7 +226,7 @@ describe('gapless resume of a partition whose standby is not empty', () => {
     await drainsWithoutAHole(world)
   })
 
-  test('keeps its lease for as long as it reads', async () => {
+  test('resume without a row keeps its lease for as long as it reads', async () => {
     const world = await lostWorld({ copied: 40 })
     await world.run('orders')
     const { leaseMs } = world.flow.budgets

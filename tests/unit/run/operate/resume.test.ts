@@ -27,7 +27,7 @@ async function divergedWorld(): Promise<World> {
   return world
 }
 
-test('a divergence is resumed where the logs part, and nothing is skipped', async () => {
+test('a divergence is resumed at the divergence point, and no record is skipped', async () => {
   const world = await divergedWorld()
 
   const { position, skippedOffsets } = await resume(world)
@@ -40,7 +40,7 @@ test('a divergence is resumed where the logs part, and nothing is skipped', asyn
   ])
 })
 
-test('what retention took of the other log meanwhile is named from where the logs part', async () => {
+test('records of the new log that retention removed meanwhile are named from the divergence point on', async () => {
   const world = await divergedWorld()
   world.sourceLog('orders').deleteBefore(7n)
 

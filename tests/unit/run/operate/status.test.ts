@@ -33,7 +33,7 @@ test('a target that denied transactional ids is one warning, with the permission
   ])
 })
 
-test('a target that allows them is none', async () => {
+test('a target that allows transactional ids is no warning', async () => {
   const world = createWorld()
   world.createTopic('orders')
   writeBatches(world.sourceLog('orders'), 1)

@@ -31,22 +31,22 @@ const refuseListing = (world: World, times: number) => {
   })
 }
 
-test('a leader that moves while a tick looks is looked for again, and no incident', async () => {
+test('a leader that moves during a tick is observed again, and is no incident', async () => {
   const { world, plan, lines } = await tickOver(each => refuseListing(each, 3))
   expect(plan.partitions).toMatchObject([{ kind: 'work', lagRecords: 3n }])
-  expect(plan.findings).toEqual([])
+  expect(plan.observationFailures).toEqual([])
   expect(lines).toEqual([])
   expect(await world.storedIncidents()).toEqual([])
 })
 
-test('a partition that nobody leads for longer is unobserved, after a bounded wait', async () => {
+test('a partition without a leader is unobserved after a bounded wait', async () => {
   const { plan, tookMs } = await tickOver(each => refuseListing(each, 1_000))
   expect(plan.partitions).toMatchObject([{ kind: 'unobserved', lagRecords: null }])
-  expect(plan.findings).toMatchObject([{ reason: 'unreachable', topic: 'orders' }])
+  expect(plan.observationFailures).toMatchObject([{ reason: 'unreachable', topic: 'orders' }])
   expect(tookMs).toBeLessThanOrEqual(2_000)
 })
 
-test('a cluster that is slow not to answer is not asked again and again', async () => {
+test('a cluster that fails slowly is not asked again', async () => {
   let asked = 0
   const { plan } = await tickOver(world =>
     world.source.control('listOffsets', async () => {
@@ -57,4 +57,15 @@ test('a cluster that is slow not to answer is not asked again and again', async 
   )
   expect(plan.partitions).toMatchObject([{ kind: 'unobserved' }])
   expect(asked).toBe(3)
+})
+
+test('a drained partition whose target holds records beyond the checkpoint is work, and not decided about', async () => {
+  const world = createWorld()
+  world.createTopic('orders')
+  writeBatches(world.sourceLog('orders'), 3)
+  await world.run('orders')
+  const deps = { ...world, log: () => undefined, openTargetAdmin: () => expect.unreachable() }
+  expect((await planFlow(deps, world.flow)).partitions).toMatchObject([{ kind: 'idle' }])
+  writeBatches(world.targetLog('orders'), 1)
+  expect((await planFlow(deps, world.flow)).partitions).toMatchObject([{ kind: 'work' }])
 })

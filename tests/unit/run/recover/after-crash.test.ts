@@ -44,7 +44,7 @@ const deniesIds: Cluster['initProducerId'] = async transactionalId =>
     : { kind: 'denied', errorName: 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED' }
 
 describe('after an owner that died behind its checkpoint', () => {
-  test('copies nothing that is there, and goes on with what is not', async () => {
+  test('a recovery copies no record again that the dead owner had copied past its checkpoint', async () => {
     const world = ordersWorld()
     await dieAfterCopying(world)
     expect((await world.checkpoint('orders'))?.state).toMatchObject({
@@ -62,7 +62,7 @@ describe('after an owner that died behind its checkpoint', () => {
     expect(await world.storedIncidents()).toEqual([])
   })
 
-  test('goes on from the very next record where the dead owner came only so far', async () => {
+  test('a recovery goes on at the first record that the dead owner had not copied', async () => {
     const world = ordersWorld()
     writeBatches(world.sourceLog('orders'), 6)
     let produced = 0
@@ -77,7 +77,7 @@ describe('after an owner that died behind its checkpoint', () => {
     expect(payloads(world.targetLog('orders'))).toEqual(payloads(world.sourceLog('orders')))
   })
 
-  test('refuses what the dead owner sends when it wakes', async () => {
+  test('the target refuses the records that a fenced owner sends when it wakes', async () => {
     const world = ordersWorld()
     writeBatches(world.sourceLog('orders'), 1)
     const sent: Parameters<Cluster['produce']>[] = []
@@ -98,7 +98,7 @@ describe('after an owner that died behind its checkpoint', () => {
     expect(answer.partitions.map(each => each.errorCode)).toEqual([47])
   })
 
-  test('takes no records that look like them for copied: what differs is copied, and said', async () => {
+  test('records that only resemble copied ones are copied, and the others are reported as foreign', async () => {
     const world = ordersWorld()
     await dieAfterCopying(world, 2)
     world.targetLog('orders').write(batchOf(4))
@@ -109,7 +109,7 @@ describe('after an owner that died behind its checkpoint', () => {
     ])
   })
 
-  test('of a topic that was recreated since halts nothing and copies the new one once', async () => {
+  test('a recovery of a recreated topic does not halt and copies the new topic once', async () => {
     const world = ordersWorld()
     await dieAfterCopying(world, 2)
     world.source.deleteTopic('orders')
@@ -120,7 +120,7 @@ describe('after an owner that died behind its checkpoint', () => {
     expect((await world.storedIncidents()).map(each => each.kind)).toEqual(['topic-reset'])
   })
 
-  test('whose copied records retention has taken since has lost none', async () => {
+  test('a dead owner whose copied records retention has removed since lost no record', async () => {
     const world = ordersWorld()
     await dieAfterCopying(world, 4)
     world.sourceLog('orders').deleteBefore(9n)
@@ -131,7 +131,7 @@ describe('after an owner that died behind its checkpoint', () => {
 })
 
 describe('while a partition is taken over', () => {
-  test('retention that comes past leaves what is behind it to be compared, not to be copied again', async () => {
+  test('records that remain after retention moved the log start during a recovery are compared, not copied again', async () => {
     const world = ordersWorld()
     await dieAfterCopying(world, 3)
     // After the source was looked at, and before it is compared.
@@ -147,7 +147,7 @@ describe('while a partition is taken over', () => {
     expect(payloads(world.targetLog('orders'))).toEqual(before)
   })
 
-  test('a run that ends gives no lease back: nobody has looked at the standby yet', async () => {
+  test('a run that ends during a recovery does not release its lease: the standby was not compared yet', async () => {
     const world = ordersWorld()
     await dieAfterCopying(world)
     await world.clock.wait(world.flow.budgets.leaseMs + 1)
@@ -160,7 +160,7 @@ describe('while a partition is taken over', () => {
 })
 
 describe('a producer', () => {
-  test('is kept over runs that end in good order, with its sequences', async () => {
+  test('a producer is kept over clean hand-overs, with its sequences', async () => {
     const world = ordersWorld()
     writeBatches(world.sourceLog('orders'), 2, 3)
     await world.run('orders')
@@ -177,7 +177,7 @@ describe('a producer', () => {
     })
   })
 
-  test('is renewed after a day, before its coordinator forgets it', async () => {
+  test('a producer is renewed after a day, before its coordinator forgets it', async () => {
     const world = ordersWorld()
     writeBatches(world.sourceLog('orders'), 1)
     await world.run('orders')
@@ -189,7 +189,7 @@ describe('a producer', () => {
     })
   })
 
-  test('that the broker has forgotten goes on with its sequences', async () => {
+  test('a producer that the broker has forgotten goes on with its sequences', async () => {
     const world = ordersWorld()
     writeBatches(world.sourceLog('orders'), 2)
     await world.run('orders')
@@ -199,7 +199,7 @@ describe('a producer', () => {
     expect(payloads(world.targetLog('orders'))).toEqual(payloads(world.sourceLog('orders')))
   })
 
-  test('whose transactional id expired cannot be fenced: what it sent is waited out', async () => {
+  test('a producer whose transactional id expired cannot be fenced, so its requests are waited out', async () => {
     const world = ordersWorld()
     const written = await dieAfterCopying(world)
     world.target.forgetTransactionalIds()
@@ -212,7 +212,7 @@ describe('a producer', () => {
     expect(payloads(world.targetLog('orders'))).toEqual(written)
   })
 
-  test('without a transactional id, where the standby denies one, is waited out as well', async () => {
+  test('a producer without a transactional id, where the standby denies one, is waited out', async () => {
     const world = ordersWorld()
     world.target.control('initProducerId', (_, id) => deniesIds(id))
     const written = await dieAfterCopying(world)
@@ -230,7 +230,7 @@ describe('a producer', () => {
   })
 })
 
-test('a table restored from an older copy repeats nothing: the standby says how far it is', async () => {
+test('a table restored from an older backup repeats no record: the standby shows how far it was copied', async () => {
   const world = ordersWorld()
   writeBatches(world.sourceLog('orders'), 2)
   await world.run('orders')
@@ -255,7 +255,7 @@ test('a table restored from an older copy repeats nothing: the standby says how 
   expect(await world.storedIncidents()).toEqual([])
 })
 
-test('an owner whose epoch was taken from it, and who still has the lease, takes it back', async () => {
+test('an owner that was fenced and still holds the lease recovers its partition with a new epoch', async () => {
   const world = ordersWorld()
   writeBatches(world.sourceLog('orders'), 2)
   await world.run('orders')
@@ -282,7 +282,7 @@ async function leaseOf(world: World) {
   return { key, fence: row?.lease.fence ?? 0 }
 }
 
-test('sequences that are not those the broker remembers are begun anew, and no record is', async () => {
+test('refused sequences begin anew under a new epoch, and no record is copied twice', async () => {
   const world = ordersWorld()
   writeBatches(world.sourceLog('orders'), 2)
   await world.run('orders')

@@ -173,7 +173,7 @@ test('a log that is lost, comes back and is lost again is two incidents', async 
 })
 
 describe('whatever elections there were, with and without growth,', () => {
-  test('the first diverging offset and the standby range are what both logs say', async () => {
+  test('after any elections, the divergence point and the standby range are those of the two logs', async () => {
     let diverged = 0
     let exact = 0
     await fc.assert(

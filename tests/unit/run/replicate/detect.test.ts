@@ -308,7 +308,7 @@ describe('a log that diverged', () => {
     expect(await world.storedIncidents()).toMatchObject([
       { foundOffset: null, lostRecordsMax: null, evidence: { divergesAtOrBefore: '2' } },
     ])
-    await expect(resume(null)).rejects.toThrow(/2 or before/)
+    await expect(resume(null)).rejects.toThrow(/2 or earlier/)
     expect(await resume(1n)).toMatchObject({ position: { nextSourceOffset: 1n, epochs: [] } })
   })
 
@@ -479,7 +479,9 @@ describe('a source that cannot be observed', () => {
     const report = await world.run('orders')
 
     expect(report.partitions).toMatchObject([{ outcome: 'unobserved', recordsReplicated: 0n }])
-    expect(report.findings).toMatchObject([{ cluster: 'primary', reason: 'unreachable' }])
+    expect(report.observationFailures).toMatchObject([
+      { cluster: 'primary', reason: 'unreachable' },
+    ])
     expect((await world.checkpoint('orders'))?.state).toEqual(before?.state)
     world.source.control('describeTopics', null)
     expect((await world.run('orders')).partitions).toMatchObject([{ outcome: 'drained' }])
@@ -504,7 +506,7 @@ describe('a source that cannot be observed', () => {
     world.target.control('initProducerId', () => Promise.reject(connectionLost('standby')))
     const report = await world.run('orders')
     expect(report.partitions).toMatchObject([{ outcome: 'unobserved' }])
-    expect(report.findings).toMatchObject([{ cluster: 'standby' }])
+    expect(report.observationFailures).toMatchObject([{ cluster: 'standby' }])
     expect(payloads(world.targetLog('orders'))).toEqual([])
   })
 })

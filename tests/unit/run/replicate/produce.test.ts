@@ -78,7 +78,9 @@ describe('a produce without an answer', () => {
     const report = await world.run('orders')
 
     expect(report.partitions).toMatchObject([{ outcome: 'unobserved' }])
-    expect(report.findings).toMatchObject([{ cluster: 'standby', reason: 'unreachable' }])
+    expect(report.observationFailures).toMatchObject([
+      { cluster: 'standby', reason: 'unreachable' },
+    ])
     expect((await world.checkpoint('orders'))?.lease.untilMs).not.toBeNull()
     world.target.control('produce', null)
     await world.clock.wait(30_000)
@@ -245,7 +247,7 @@ describe('a refused produce', () => {
     const report = await world.run('orders')
 
     expect(report.partitions).toMatchObject([{ outcome: 'unobserved' }])
-    expect(report.findings).toMatchObject([
+    expect(report.observationFailures).toMatchObject([
       { cluster: 'standby', reason: 'authorization-denied', topic: 'orders' },
     ])
   })

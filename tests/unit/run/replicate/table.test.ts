@@ -193,7 +193,7 @@ describe('a table that fails at the end of a run', () => {
     const report = await replicateAndReport(deps, input(world))
 
     expect(report.partitions.map(each => each.outcome)).toEqual(['unobserved', 'unobserved'])
-    expect(report.findings).toHaveLength(2)
+    expect(report.observationFailures).toHaveLength(2)
     expect(report.failures).toEqual(['storing what could not be observed: the table is away'])
   })
 

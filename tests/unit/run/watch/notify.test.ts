@@ -36,7 +36,7 @@ function worldOf(count: number) {
   }
 }
 
-test('every incident is told once, several in one notification', async () => {
+test('every incident is notified once, several in one notification', async () => {
   const world = worldOf(notifiedIncidentsMax + 1)
   expect(await notifyIncidents(world, about)).toBe(notifiedIncidentsMax + 1)
   expect(await notifyIncidents(world, about)).toBe(0)
@@ -46,7 +46,7 @@ test('every incident is told once, several in one notification', async () => {
   ])
 })
 
-test('what ended, or got another range, is told again', async () => {
+test('an incident that ended or got another range is notified again', async () => {
   const world = worldOf(1)
   await notifyIncidents(world, about)
   world.change({ resolution: 'resumed' })
@@ -54,7 +54,7 @@ test('what ended, or got another range, is told again', async () => {
   expect(world.sent.at(-1)?.subject).toContain('resumed')
 })
 
-test('what changes while it is being told is told again', async () => {
+test('an incident that changes while its notification is sent is notified again', async () => {
   const world = worldOf(1)
   const notify = async (notification: Notification) => {
     await world.notify(notification)
@@ -72,7 +72,7 @@ test('a notification that is refused fails the tick, and is sent by the next one
   expect(await notifyIncidents(world, about)).toBe(1)
 })
 
-test('a mark that is lost sends it twice, not never', async () => {
+test('a mark that is lost sends a notification twice, never not at all', async () => {
   const world = worldOf(1)
   const markTold = () => Promise.reject(new Error('throttled'))
   const notifications = { ...world.notifications, markTold }
@@ -81,7 +81,7 @@ test('a mark that is lost sends it twice, not never', async () => {
   expect(world.sent).toHaveLength(2)
 })
 
-test('one tick sends so many, and the next one goes on', async () => {
+test('one tick sends a limited number of notifications, and the next tick goes on', async () => {
   const world = worldOf(notificationsMax * notifiedIncidentsMax + 3)
   await notifyIncidents(world, about)
   expect(world.sent).toHaveLength(notificationsMax)

@@ -59,7 +59,7 @@ const healthy = {
 }
 
 describe('the auditor', () => {
-  test('finds a flow that has caught up healthy, and says nothing', async () => {
+  test('watch reports a flow that has caught up as healthy, and logs no line', async () => {
     const world = await replicatedWorld()
     const audit = await world.watch()
     expect(watchMetrics(audit)).toEqual(healthy)
@@ -67,7 +67,7 @@ describe('the auditor', () => {
     expect(world.lines).toEqual([])
   })
 
-  test('says how old the oldest record is that nobody copies, and when it will be gone', async () => {
+  test('watch reports the age of the oldest record that is not replicated, and when retention may delete it', async () => {
     const world = await replicatedWorld()
     world.write(2 * DAY)
     world.write()
@@ -85,7 +85,7 @@ describe('the auditor', () => {
     )
   })
 
-  test('sees a truncation that nobody noticed, and that nobody works', async () => {
+  test('watch detects a truncation without an incident, and a partition that no run works on', async () => {
     const world = await replicatedWorld()
     for (const age of [3, 2, 1]) world.write(age * DAY)
     world.sourceLog('orders').deleteBefore(7n)
@@ -96,7 +96,7 @@ describe('the auditor', () => {
       LagRecords: 1,
     })
     expect(world.texts()).toContain('offsets [5, 7) are lost')
-    expect(world.texts()).toContain('nobody has worked on them')
+    expect(world.texts()).toContain('no run has worked on it')
 
     await world.run('orders')
 
@@ -107,7 +107,7 @@ describe('the auditor', () => {
     })
   })
 
-  test('sees a topic that was recreated, and a standby that was', async () => {
+  test('watch detects a recreated topic and a recreated standby', async () => {
     const world = await replicatedWorld()
     world.source.createTopic('orders')
     expect((await world.watch()).partitions[0]?.difference).toMatchObject({ kind: 'reset' })
@@ -117,7 +117,7 @@ describe('the auditor', () => {
     expect((await world.watch()).partitions[0]?.difference).toMatchObject({ kind: 'standby-reset' })
   })
 
-  test('changes nothing anywhere', async () => {
+  test('watch writes to no cluster and no checkpoint', async () => {
     const world = await replicatedWorld()
     for (const age of [3, 2, 1]) world.write(age * DAY)
     world.sourceLog('orders').deleteBefore(7n)
@@ -135,17 +135,20 @@ describe('the auditor', () => {
 })
 
 describe('what the auditor cannot see', () => {
-  test.each(['source', 'target'] as const)('is unobserved, never fine: a silent %s', async side => {
-    const world = await replicatedWorld()
-    world[side].control('describeTopics', () => Promise.reject(connectionLost(world[side].name)))
-    const values = watchMetrics(await world.watch())
-    expect(values.UnobservedPartitions).toBe(1)
-    expect(values.LagRecords).toBe(side === 'source' ? undefined : 0)
-    expect(values.LagSeconds).toBe(side === 'source' ? undefined : 0)
-    expect(world.texts()).toContain('unobserved')
-  })
+  test.each(['source', 'target'] as const)(
+    'a %s that does not answer is unobserved, never healthy',
+    async side => {
+      const world = await replicatedWorld()
+      world[side].control('describeTopics', () => Promise.reject(connectionLost(world[side].name)))
+      const values = watchMetrics(await world.watch())
+      expect(values.UnobservedPartitions).toBe(1)
+      expect(values.LagRecords).toBe(side === 'source' ? undefined : 0)
+      expect(values.LagSeconds).toBe(side === 'source' ? undefined : 0)
+      expect(world.texts()).toContain('unobserved')
+    },
+  )
 
-  test('of a flow that nobody ever saw counts as one', async () => {
+  test('a flow that was never observed counts as one unobserved', async () => {
     const world = createWorld()
     const log = () => undefined
     world.source.control('describeTopics', () => Promise.reject(connectionLost('primary')))
@@ -156,7 +159,7 @@ describe('what the auditor cannot see', () => {
     expect(values).not.toHaveProperty('TruncationHeadroomSeconds')
   })
 
-  test('is the retention too: lag is known, the danger is not', async () => {
+  test('an unknown retention leaves the lag known and the headroom unknown', async () => {
     const detail = 'DescribeConfigs of topic orders answered TOPIC_AUTHORIZATION_FAILED'
     const world = await replicatedWorld({
       readTopicConfigs: async topics =>
@@ -169,7 +172,7 @@ describe('what the auditor cannot see', () => {
     expect(world.texts()).toContain(detail)
   })
 
-  test('is the age of a record whose batch a broker does not give', async () => {
+  test('a refused fetch leaves the age of the oldest record unknown', async () => {
     const world = await replicatedWorld()
     world.write(DAY)
     world.source.control('fetch', () => Promise.reject(connectionLost('primary')))
@@ -179,7 +182,7 @@ describe('what the auditor cannot see', () => {
   })
 })
 
-test('beyond so many partitions the age is bounded by what was copied, and reads are too', async () => {
+test('beyond a number of partitions, ages come from the newest copied record and reads are bounded', async () => {
   const world = createWorld()
   const partitions = Array.from({ length: oldestReadsMax + 5 }, (_, index) => index)
   world.createTopic('wide', partitions.length)
