@@ -108,7 +108,7 @@ describe('a cluster that does not answer', () => {
   })
 })
 
-describe('different silences', () => {
+describe('different observation failures', () => {
   test('an unobserved cluster and an unobserved topic are two incidents, and end one by one', async () => {
     const { report, answered, open } = setUp()
     await report(silence, denied)

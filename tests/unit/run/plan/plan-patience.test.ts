@@ -1,4 +1,4 @@
-// A tick that looks while a leader moves: metadata and brokers contradict each other for a moment.
+// A tick during a change of leader: metadata and brokers contradict each other for a moment.
 
 import { expect, test } from 'vitest'
 import type { LogLine } from '../../../../lib/core/monitoring/incident-lines.ts'
@@ -20,7 +20,7 @@ async function tickOver(happens: (world: World) => void) {
   return { world, plan, lines, tookMs: world.clock.nowMs() - startedAtMs }
 }
 
-/** Of the first `times` requests for log ends, as from a broker that leads no more. */
+/** Refuses the first `times` requests for log ends, as a broker that is no longer the leader. */
 const refuseListing = (world: World, times: number) => {
   let left = times
   world.source.control('listOffsets', async (serve, leaderId, point, partitions) => {

@@ -1,5 +1,5 @@
-// What the next owner finds of one that did not end in good order, and makes of it: every record
-// once, and nothing of the dead one afterwards.
+// Recovery from an owner that crashed: every record is copied once, and the target refuses later
+// requests of the dead owner.
 
 import { describe, expect, test } from 'vitest'
 import type { Cluster } from '../../../../lib/io/cluster/cluster.ts'
@@ -19,10 +19,10 @@ function ordersWorld(flow: Record<string, unknown> = {}): World {
   return world
 }
 
-/** A run that copies everything, of which the table hears only the start: its process died. */
+/** A run that copies everything and stores only its start, because its process died. */
 async function dieAfterCopying(world: World, batches = 5): Promise<string[]> {
   writeBatches(world.sourceLog('orders'), batches, 3)
-  // The position and the producer it writes as; on a later run both are there already.
+  // The first run stores its position and its producer; for a later run both are stored already.
   const first = (await world.checkpoint('orders')) === null
   let writes = 0
   const deps = watchStores(world, async () => {
@@ -90,7 +90,7 @@ describe('after an owner that died behind its checkpoint', () => {
     if (late === undefined) throw new Error('nothing was sent')
     await takeOver(world)
     world.target.control('produce', null)
-    // The zombie's next batch: the same producer and epoch, the sequence behind its last one.
+    // The next batch of the zombie has the same producer and epoch, and the next sequence.
     const [leaderId, request] = late
     const records = request.topics[0]?.partitions[0]?.records
     if (records === undefined) throw new Error('no records were sent')
@@ -130,11 +130,11 @@ describe('after an owner that died behind its checkpoint', () => {
   })
 })
 
-describe('while a partition is taken over', () => {
+describe('during a recovery', () => {
   test('records that remain after retention moved the log start during a recovery are compared, not copied again', async () => {
     const world = ordersWorld()
     await dieAfterCopying(world, 3)
-    // After the source was looked at, and before it is compared.
+    // After the source was observed, and before it is compared.
     let isTaken = false
     world.source.control('fetch', async (serve, ...args) => {
       if (!isTaken) world.sourceLog('orders').deleteBefore(3n)

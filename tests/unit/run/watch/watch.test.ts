@@ -1,5 +1,5 @@
-// The auditor over clusters in memory: what it sees when nobody replicates, when nobody answers,
-// and that it leaves everything as it is.
+// The watch function over clusters in memory: its results when no run replicates and when a cluster
+// does not answer, and that it changes nothing.
 
 import { describe, expect, test } from 'vitest'
 import { measuredTopicsMax, oldestReadsMax } from '../../../../lib/core/config/defaults.ts'
@@ -58,7 +58,7 @@ const healthy = {
   Errors: 0,
 }
 
-describe('the auditor', () => {
+describe('the watch function', () => {
   test('watch reports a flow that has caught up as healthy, and logs no line', async () => {
     const world = await replicatedWorld()
     const audit = await world.watch()
@@ -121,7 +121,7 @@ describe('the auditor', () => {
     const world = await replicatedWorld()
     for (const age of [3, 2, 1]) world.write(age * DAY)
     world.sourceLog('orders').deleteBefore(7n)
-    const refuse = () => Promise.reject(new Error('the auditor writes'))
+    const refuse = () => Promise.reject(new Error('watch writes'))
     for (const cluster of [world.source, world.target]) {
       cluster.control('produce', refuse)
       cluster.control('initProducerId', refuse)
@@ -134,7 +134,7 @@ describe('the auditor', () => {
   })
 })
 
-describe('what the auditor cannot see', () => {
+describe('unobserved values', () => {
   test.each(['source', 'target'] as const)(
     'a %s that does not answer is unobserved, never healthy',
     async side => {
