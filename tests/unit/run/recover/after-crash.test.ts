@@ -33,7 +33,7 @@ async function dieAfterCopying(world: World, batches = 5): Promise<string[]> {
   return payloads(world.sourceLog('orders'))
 }
 
-async function takeOver(world: World) {
+async function recover(world: World) {
   await world.clock.wait(world.flow.budgets.leaseMs + 1)
   return world.run('orders')
 }
@@ -55,7 +55,7 @@ describe('after an owner that died behind its checkpoint', () => {
       ...writeBatches(world.sourceLog('orders'), 2),
     ]
 
-    const report = await takeOver(world)
+    const report = await recover(world)
 
     expect(report.partitions).toMatchObject([{ outcome: 'drained', recordsReplicated: 2n }])
     expect(payloads(world.targetLog('orders'))).toEqual(written)
@@ -73,7 +73,7 @@ describe('after an owner that died behind its checkpoint', () => {
     })
     await world.run('orders', { deadlineMs: world.clock.nowMs() + 1 })
     world.target.control('produce', null)
-    await takeOver(world)
+    await recover(world)
     expect(payloads(world.targetLog('orders'))).toEqual(payloads(world.sourceLog('orders')))
   })
 
@@ -88,7 +88,7 @@ describe('after an owner that died behind its checkpoint', () => {
     await dieAfterCopying(world, 1)
     const [late] = sent
     if (late === undefined) throw new Error('nothing was sent')
-    await takeOver(world)
+    await recover(world)
     world.target.control('produce', null)
     // The next batch of the zombie has the same producer and epoch, and the next sequence.
     const [leaderId, request] = late
@@ -102,7 +102,7 @@ describe('after an owner that died behind its checkpoint', () => {
     const world = ordersWorld()
     await dieAfterCopying(world, 2)
     world.targetLog('orders').write(batchOf(4))
-    const report = await takeOver(world)
+    const report = await recover(world)
     expect(report.partitions).toMatchObject([{ outcome: 'drained', recordsReplicated: 0n }])
     expect(await world.storedIncidents()).toMatchObject([
       { kind: 'target-drifted', resolution: 'continued', evidence: { foreignRecords: '4' } },
@@ -115,7 +115,7 @@ describe('after an owner that died behind its checkpoint', () => {
     world.source.deleteTopic('orders')
     world.source.createTopic('orders')
     const fresh = writeBatches(world.sourceLog('orders'), 2)
-    await takeOver(world)
+    await recover(world)
     expect(payloads(world.targetLog('orders')).slice(2)).toEqual(fresh)
     expect((await world.storedIncidents()).map(each => each.kind)).toEqual(['topic-reset'])
   })
@@ -124,7 +124,7 @@ describe('after an owner that died behind its checkpoint', () => {
     const world = ordersWorld()
     await dieAfterCopying(world, 4)
     world.sourceLog('orders').deleteBefore(9n)
-    const report = await takeOver(world)
+    const report = await recover(world)
     expect(report.partitions).toMatchObject([{ outcome: 'drained' }])
     expect(await world.storedIncidents()).toEqual([])
   })
@@ -142,7 +142,7 @@ describe('during a recovery', () => {
       return serve(...args)
     })
     const before = payloads(world.targetLog('orders'))
-    await takeOver(world)
+    await recover(world)
     expect(isTaken).toBe(true)
     expect(payloads(world.targetLog('orders'))).toEqual(before)
   })
