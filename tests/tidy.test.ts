@@ -270,6 +270,26 @@ describe('words', () => {
     'upstream, downstream: say source, target': /\b(?:up|down)stream\b/i,
     'TODO: do it, or write it down as a gap': /\b(?:TODO|FIXME|XXX)\b/,
     'utils, helper, manager: say what it does': /\b(?:utils?|helpers?|managers?)\b/i,
+    // Words that had two meanings, or that only we knew; docs/GLOSSARY.md has those that stayed.
+    'take over: say recover (after a crash), or hand over (in good order)':
+      /\b(?:tak(?:e|es|en|ing)|took)[ -]over\b|\btake-?overs?\b/i,
+    'silence (the noun): say fence; or does not answer, unobserved':
+      /(?<!\bin )\bsilence\b(?!\.test)/i,
+    'give back (a lease, memory): say release': /\bg[ai]v(?:e|es|en|ing) (?:\w+ ){0,3}back\b/i,
+    'auditor, audited: say watch, health; an audit compares records': /\baudit(?:or|ors|ed|s)\b/i,
+    'join (of batches): say coalesce; JoinGroup is what Kafka calls joining':
+      /\bjoin(?:s|ed|ing)? (?:small |tiny )?batch|\bbatch(?:es)? (?:(?:are|is|were|stay) )?joined\b|\bjoined (?:batch|one)/i,
+    'finale: say after flush': /\bfinales?\b/i,
+    'appetite: say fetch share': /\bappetites?\b/i,
+    'stretch: say offset span': /\bstretch(?:es)?\b/i,
+    'parting: say divergence point': /\bpartings?\b/i,
+    'trouble: say retry reason, or what failed': /\btroubles?\b/i,
+    'finding (the noun): say observation failure':
+      /\bfindings\b|\b(?:an?|the|every|each) finding\b/i,
+    'a run that follows, tails: say continuous run':
+      /\btailing\b|\b(?:runs?|workers?) that (?:follows?|tails?)\b|\bfollows? (?:the log|its partitions)\b/i,
+    'in good order: say released, or ended normally': /\bin good order\b/i,
+    'Of ...: begin a sentence with its subject': /(?:^|[.?!:|*/(-]\s*)Of\s+[a-z]/,
   }
   /** Where a banned word is somebody else's. */
   const excepted: readonly RegExp[] = [
@@ -284,6 +304,8 @@ describe('words', () => {
     /Secrets Manager|secrets-manager/,
     /receive-message|number-of-messages/,
     /wasm-utils/,
+    // A log level of esbuild and npm; a field; what cfn-lint calls its output.
+    /^'silent'$|^'findings'$|findings of cfn-lint/,
     // Files of Node's own, in a profile.
     /node:internal\/[\w/]+/,
   ]

@@ -20,7 +20,7 @@ async function tickOver(happens: (world: World) => void) {
   return { world, plan, lines, tookMs: world.clock.nowMs() - startedAtMs }
 }
 
-/** Refuses the first `times` requests for log ends, as a broker that is no longer the leader. */
+/** Refuses the first `times` requests for log ends, as a broker that is no leader any more. */
 const refuseListing = (world: World, times: number) => {
   let left = times
   world.source.control('listOffsets', async (serve, leaderId, point, partitions) => {

@@ -1,5 +1,5 @@
-// Recovery from an owner that crashed: every record is copied once, and the target refuses later
-// requests of the dead owner.
+// Recovery after an owner whose lease was never released: every record is on the standby once, and
+// the dead owner writes nothing afterwards.
 
 import { describe, expect, test } from 'vitest'
 import type { Cluster } from '../../../../lib/io/cluster/cluster.ts'

@@ -121,7 +121,7 @@ function committed(log: FakeLog) {
     const { producerId } = batch
     const isAborted = aborted.some(each => each.producerId === producerId)
     if (!isAborted || producerId === null) return true
-    // A producer has one open transaction at a time, so the next marker is that of this batch.
+    // Transactions of one producer follow each other: the marker behind this one is its own.
     const marker = log.batches.find(
       each => isControlBatch(each) && each.baseOffset > batch.baseOffset,
     )

@@ -1,5 +1,5 @@
-// The watch function over clusters in memory: its results when no run replicates and when a cluster
-// does not answer, and that it changes nothing.
+// The watch function over clusters in memory: its metrics and lines when nothing is replicated,
+// when a cluster does not answer, and when all is well. It writes no checkpoint.
 
 import { describe, expect, test } from 'vitest'
 import { measuredTopicsMax, oldestReadsMax } from '../../../../lib/core/config/defaults.ts'
@@ -121,7 +121,7 @@ describe('the watch function', () => {
     const world = await replicatedWorld()
     for (const age of [3, 2, 1]) world.write(age * DAY)
     world.sourceLog('orders').deleteBefore(7n)
-    const refuse = () => Promise.reject(new Error('watch writes'))
+    const refuse = () => Promise.reject(new Error('the watch function writes'))
     for (const cluster of [world.source, world.target]) {
       cluster.control('produce', refuse)
       cluster.control('initProducerId', refuse)
@@ -134,7 +134,7 @@ describe('the watch function', () => {
   })
 })
 
-describe('unobserved values', () => {
+describe('a log that could not be observed', () => {
   test.each(['source', 'target'] as const)(
     'a %s that does not answer is unobserved, never healthy',
     async side => {
