@@ -31,7 +31,7 @@ const many = records(0, 3000)
 const overrides = { budgets: { ...smallBudgets, ...shortLeases, checkpointIntervalMs: 100 } }
 
 const waits = expect.stringMatching(/^Waiting \d+ s for the lease of another run to end /)
-const takesOver = expect.stringMatching(/^Recovering .*-0 after an unreleased lease/)
+const recovers = expect.stringMatching(/^Recovering .*-0 after an unreleased lease/)
 
 // Concurrently, because each of them waits for a lease to expire.
 test.concurrent.each([
@@ -56,7 +56,7 @@ test.concurrent.each([
   expect(outcomesOf(next)).toEqual(['drained'])
   expect(textsOf(next)[0]).toEqual(waits)
   // Before the first observation is stored there is no position, so nothing is recovered.
-  if (when.moment !== 'lease-taken') expect(textsOf(next)).toContainEqual(takesOver)
+  if (when.moment !== 'lease-taken') expect(textsOf(next)).toContainEqual(recovers)
   expect(next.incidents).toEqual([])
   expect(await world.readStandby(topic)).toEqual(produced)
   expect(again.lines).toEqual([])

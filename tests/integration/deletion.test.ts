@@ -49,7 +49,9 @@ test('a deleted topic is one incident, leaves the standby alone, and is a reset 
   ])
   expect(second.incidents).toEqual(first.incidents)
   expect(textsOf(first)).toContainEqual(
-    expect.stringMatching(/^Topic deleted on the source: gone-0 .*goes on when the topic exists again/),
+    expect.stringMatching(
+      /^Topic deleted on the source: gone-0 .*goes on when the topic exists again/,
+    ),
   )
   expect(textsOf(second)).toEqual([expect.stringMatching(/^gone-0 is waiting by topic-deleted/)])
   const status = await world.status(flow)

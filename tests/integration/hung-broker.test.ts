@@ -52,11 +52,11 @@ test('a standby topic is created and copied to although the first bootstrap addr
   const kafka = connectTo(primary)
   await createTopic(kafka, 'orders', { partitions: 2 })
   await produceBatches(kafka, { topic: 'orders', partition: 1 }, inChunks(all, 10))
-  const silent = `127.0.0.1:${(hung.address() as AddressInfo).port}`
+  const hungAddress = `127.0.0.1:${(hung.address() as AddressInfo).port}`
   const parsed = parseConfig({
     clusters: {
       primary: { brokers: [primary.brokers] },
-      standby: { brokers: [silent, standby.brokers] },
+      standby: { brokers: [hungAddress, standby.brokers] },
     },
     flows: [
       {

@@ -110,7 +110,7 @@ export function auditSource(log: readonly SourceRecord[], fates: ReadonlyMap<str
     const parsed = parseKey(key)
     const fate = fates.get(key)
     if (parsed === null || fate === undefined) {
-      faults.push(`${key} is in the source, but nobody wrote it`)
+      faults.push(`${key} is in the source, but no producer wrote it`)
       return false
     }
     if (fingerprintOf(recordOf(parsed)) !== fingerprint) faults.push(`${key} is changed`)

@@ -1,7 +1,6 @@
-// What `decide` answers to every event in every state: a total table, so that a new state or a new
-// case of an event does not compile until somebody has said what follows from it. The model is the
-// transition table of Electric's TypeScript client. Checked cell by cell in
-// tests/unit/core/partition/decide.test.ts.
+// The decision of `decide` for every event in every state. The table is total: a new state or a new
+// case of an event does not compile without its cells. The model is the transition table of
+// Electric's TypeScript client. tests/unit/core/partition/decide.test.ts checks every cell.
 
 import type { Policies } from '../../../lib/core/config/defaults.ts'
 import type { IncidentKind, Resolution } from '../../../lib/core/incident.ts'
@@ -17,9 +16,7 @@ import type {
 const at = sourceOffset
 const on = targetOffset
 
-/**
- * Where every state of the table stands: source offset 100, target offset 40, the log seen to 150.
- */
+/** The position in every state: source offset 100, target offset 40, last known log end 150. */
 export const tablePosition: Position = {
   sourceTopicId: 'source-1',
   targetTopicId: 'target-1',
@@ -62,7 +59,7 @@ type Look = {
   readonly topicIsKnown?: true
 }
 
-/** An observation; what is not said is as the position expects it, with 50 offsets to copy. */
+/** An observation; fields that are not given match the position, with 50 offsets to copy. */
 function observed(look: Look, policies: Partial<Policies> = {}): Case {
   const [start, lastStable, end] = look.log ?? [0n, 150n, 150n]
   return {
@@ -138,7 +135,7 @@ const goOnTruncated = { onTruncation: 'continue' } as const
 const haltOnReset = { onReset: 'halt' } as const
 const goOnDiverged = { onDivergence: 'continue' } as const
 
-/** Every event, and of an observation every case that makes a difference. */
+/** Every event, and every case of an observation that makes a difference. */
 export const eventCases = {
   'in range': observed({}),
   'in range, log start at the position': observed({ log: [100n, 150n, 150n] }),
@@ -253,10 +250,10 @@ export const eventCases = {
   'acknowledged backwards': acknowledged(40n, 100n),
 
   'producer assigned': { event: { kind: 'producer-assigned', producer: nextProducer } },
-  'recovered, nothing found': recovered({ next: 100n }),
-  'recovered, some found': recovered({ next: 110n }),
-  'recovered, foreign records found': recovered({ next: 110n, foreign: 3n }),
-  'recovered backwards': recovered({ next: 90n }),
+  'recovered from a crash, nothing found': recovered({ next: 100n }),
+  'recovered from a crash, some found': recovered({ next: 110n }),
+  'recovered from a crash, foreign records found': recovered({ next: 110n, foreign: 3n }),
+  'recovered from a crash, backwards': recovered({ next: 90n }),
 
   skipped: { event: { kind: 'skipped', nextSourceOffset: at(120n), epoch: 4 } },
   'skipped nothing': { event: { kind: 'skipped', nextSourceOffset: at(100n), epoch: 4 } },
@@ -310,8 +307,8 @@ const reset = 'topic-reset continued'
 const drifted = 'target-drifted continued'
 
 /**
- * A partition nobody ever copied starts where the policy says, whatever else there is to see, but
- * only where nothing was ever written to its target either.
+ * A partition that was never copied starts where the policy says, whatever else is observed, but
+ * only if no record was ever written to its target.
  */
 const startsAt = (next: bigint) => then('replicating', next, ['save', 'fetch'])
 const startsAtEnd = (next: bigint) => then('replicating', next, ['save', 'stop drained'])
@@ -375,10 +372,10 @@ const unstarted: Record<EventCase, Expected> = {
   'acknowledged before': 'never',
   'acknowledged backwards': 'never',
   'producer assigned': 'never',
-  'recovered, nothing found': 'never',
-  'recovered, some found': 'never',
-  'recovered, foreign records found': 'never',
-  'recovered backwards': 'never',
+  'recovered from a crash, nothing found': 'never',
+  'recovered from a crash, some found': 'never',
+  'recovered from a crash, foreign records found': 'never',
+  'recovered from a crash, backwards': 'never',
   skipped: 'never',
   'skipped nothing': 'never',
   'skipped backwards': 'never',
@@ -444,7 +441,8 @@ const replicating: Record<EventCase, Expected> = {
   diverged: halts('log-diverged open'),
   'diverged at the position': halts('log-diverged open'),
   'diverged, policy continues': restarts(60n, 'log-diverged continued'),
-  // In front of an offset that is only a bound the source may have records that nobody copied.
+  // The offset is only an upper bound: in front of it the source may have records that were not
+  // copied.
   'diverged at or before an offset, policy continues': halts('log-diverged open'),
   'diverged beyond the position': 'never',
   'acknowledged where expected': then('replicating', 110n, []),
@@ -452,10 +450,10 @@ const replicating: Record<EventCase, Expected> = {
   'acknowledged before': halts('target-reset open'),
   'acknowledged backwards': 'never',
   'producer assigned': then('replicating', 100n, ['save']),
-  'recovered, nothing found': then('replicating', 100n, ['save']),
-  'recovered, some found': then('replicating', 110n, ['save']),
-  'recovered, foreign records found': then('replicating', 110n, ['save'], [drifted]),
-  'recovered backwards': 'never',
+  'recovered from a crash, nothing found': then('replicating', 100n, ['save']),
+  'recovered from a crash, some found': then('replicating', 110n, ['save']),
+  'recovered from a crash, foreign records found': then('replicating', 110n, ['save'], [drifted]),
+  'recovered from a crash, backwards': 'never',
   skipped: then('replicating', 120n, []),
   'skipped nothing': then('replicating', 100n, []),
   'skipped backwards': 'never',
@@ -464,8 +462,8 @@ const replicating: Record<EventCase, Expected> = {
 }
 
 /**
- * What a look means is the same for a topic that came back; the waiting is over, and that is
- * stored.
+ * An observation of a topic that returned means the same as without the wait; the end of the wait
+ * is stored.
  */
 function afterWaiting(cell: Expected): Expected {
   if (cell === 'never') return cell
@@ -541,10 +539,10 @@ const waiting: Record<EventCase, Expected> = {
   'acknowledged before': 'never',
   'acknowledged backwards': 'never',
   'producer assigned': 'never',
-  'recovered, nothing found': then('waiting', 100n, ['save']),
-  'recovered, some found': then('waiting', 110n, ['save']),
-  'recovered, foreign records found': then('waiting', 110n, ['save'], [drifted]),
-  'recovered backwards': 'never',
+  'recovered from a crash, nothing found': then('waiting', 100n, ['save']),
+  'recovered from a crash, some found': then('waiting', 110n, ['save']),
+  'recovered from a crash, foreign records found': then('waiting', 110n, ['save'], [drifted]),
+  'recovered from a crash, backwards': 'never',
   skipped: 'never',
   'skipped nothing': 'never',
   'skipped backwards': 'never',
@@ -552,7 +550,7 @@ const waiting: Record<EventCase, Expected> = {
   'refused as too large': 'never',
 }
 
-/** Only an operator moves it: nothing that can be observed does. */
+/** Only an operator moves a halted partition: no observation does. */
 const staysHalted = then('halted', 100n, ['stop halted'])
 
 const halted: Record<EventCase, Expected> = {
@@ -611,10 +609,10 @@ const halted: Record<EventCase, Expected> = {
   'acknowledged before': 'never',
   'acknowledged backwards': 'never',
   'producer assigned': 'never',
-  'recovered, nothing found': 'never',
-  'recovered, some found': 'never',
-  'recovered, foreign records found': 'never',
-  'recovered backwards': 'never',
+  'recovered from a crash, nothing found': 'never',
+  'recovered from a crash, some found': 'never',
+  'recovered from a crash, foreign records found': 'never',
+  'recovered from a crash, backwards': 'never',
   skipped: 'never',
   'skipped nothing': 'never',
   'skipped backwards': 'never',

@@ -61,7 +61,7 @@ function textOf(command: Command): CommandText {
   }
 }
 
-/** A decision in the words of the table. */
+/** A decision as a cell of the table. */
 function cellOf({ state, incidents, commands }: Decision): Exclude<Expected, 'never'> {
   return {
     to: state.kind,
@@ -77,7 +77,7 @@ describe('the transition table', () => {
   for (const kind of kinds) {
     describe(`of a partition that is ${kind}`, () => {
       for (const [name, one] of cases) {
-        test(name, () => {
+        test(`decide answers as the transition table says: ${kind}, ${name}`, () => {
           const { event, policies = {} }: { event: PartitionEvent; policies?: Partial<Policies> } =
             one
           const expected = transitionTable[kind][name]
@@ -130,7 +130,7 @@ describe('the transition table', () => {
     for (const word of [...kinds, 'observed', 'source-missing', 'incident', 'gapless resume']) {
       expect(drawing).toContain(word)
     }
-    // Nothing is drawn that does not exist.
+    // The drawing has no state that does not exist.
     const drawn = drawing.match(/(?<=--> )\w+/g) ?? []
     expect(drawn.length).toBeGreaterThan(1)
     for (const name of drawn) expect(kinds).toContain(name)
@@ -283,8 +283,8 @@ test('a partition that waits because a reset took it away, and halts for that re
 // Small numbers on purpose: equal, neighbouring and crossing offsets must be common.
 const offsets = fc.bigInt({ min: 0n, max: 12n })
 const topicIds = fc.constantFrom('topic-1', 'topic-2')
-// An observation of a target that holds more than the position says is never delivered, and one
-// that holds less halts at once: most must say the same, or the checks behind are not reached.
+// An observation of a target that ends behind the position is never delivered, and a target that
+// ends in front of it halts at once: most must match, or the later checks are not reached.
 const targetTopicIds = fc.constantFrom('topic-1', 'topic-1', 'topic-1', 'topic-2')
 const targetOffsets = fc
   .oneof(
@@ -418,7 +418,7 @@ const contexts: fc.Arbitrary<DecideContext> = fc
   })
   .map(policies => contextWith(policies))
 
-/** What comes of any state, event and policies that the loop may bring together. */
+/** Checks the decision for any state, event and policies that the loop may deliver. */
 function forEveryDecision(
   check: (input: {
     readonly state: PartitionState
@@ -434,7 +434,7 @@ function forEveryDecision(
       try {
         decision = decide(state, event, context)
       } catch (error) {
-        // What the loop must never deliver is for the table above.
+        // The table above covers events that the loop must never deliver.
         if (error instanceof AssertionError) fc.pre(false)
         throw error
       }
@@ -495,7 +495,7 @@ describe('whatever happens', () => {
     })
   })
 
-  test('the epochs that are remembered are of what lies before the position, as it was copied', () => {
+  test('the epoch history is that of the records before the position, as they were copied', () => {
     forEveryDecision(({ event, decision, before, after }) => {
       if (before === null || after === null) return
       for (const { sourceOffset } of after.epochs) {
@@ -508,8 +508,7 @@ describe('whatever happens', () => {
       } else if (!hasMoved && isSame && !disowns(decision)) {
         expect(after.epochs).toEqual(before.epochs)
       } else {
-        // Fetched with an epoch that has diverged, it would be found to have diverged again, for
-        // ever.
+        // A fetch with a diverged epoch would be answered with the same divergence for ever.
         const common = disowns(decision) ? historyBefore(before.epochs, after.nextSourceOffset) : []
         expect(after.epochs).toEqual(common)
       }
@@ -528,7 +527,7 @@ describe('whatever happens', () => {
     })
   })
 
-  test('an open incident is what the state names, and no other state goes past one', () => {
+  test('the state of a partition names its open incident, and no other state goes past one', () => {
     forEveryDecision(({ state, decision }) => {
       const open = decision.incidents.filter(each => each.resolution === 'open')
       expect(open.length).toBeLessThanOrEqual(1)
@@ -538,7 +537,7 @@ describe('whatever happens', () => {
     })
   })
 
-  test('no incident is ended that the partition waits or halts for', () => {
+  test('an incident for which a partition waits or halts is not ended', () => {
     forEveryDecision(({ decision }) => {
       const named = 'incidentId' in decision.state ? decision.state.incidentId : null
       for (const command of decision.commands) {
@@ -602,7 +601,7 @@ describe('whatever happens', () => {
     })
   })
 
-  test('the same question gets the same answer, and nothing that was given is changed', () => {
+  test('the same state, event and policies get the same decision, and no input is changed', () => {
     fc.assert(
       fc.property(states, events, contexts, (state, event, context) => {
         deepFreeze([state, event, context])
@@ -610,7 +609,7 @@ describe('whatever happens', () => {
           try {
             return deepFreeze(decide(state, event, context))
           } catch (error) {
-            // A change of a frozen object is a TypeError; only our own assertion is an answer.
+            // A change of a frozen object is a TypeError; only an AssertionError is a valid answer.
             if (error instanceof AssertionError) return error.message
             throw error
           }
@@ -621,7 +620,7 @@ describe('whatever happens', () => {
     )
   })
 
-  test('the same cause has the same incident, whenever it is found', () => {
+  test('the same cause has the same incident, whenever it is detected', () => {
     fc.assert(
       fc.property(withPosition, observations, contexts, (state, event, context) => {
         fc.pre(!needsRecovery(state, event))
@@ -634,7 +633,7 @@ describe('whatever happens', () => {
 })
 
 describe('holes are normal', () => {
-  /** Batches in order, with anything missing between them: compaction, markers, aborted data. */
+  /** Batches in order, with holes of any size between them: compaction, markers, aborted data. */
   const batches = fc.array(
     fc.record({
       hole: fc.bigInt({ min: 0n, max: 1_000n }),
@@ -643,7 +642,7 @@ describe('holes are normal', () => {
     { maxLength: 30 },
   )
 
-  test('whatever offsets are missing between batches, no incident is raised and nothing stops', () => {
+  test('whatever offsets are missing between batches, no incident is raised and no partition stops', () => {
     fc.assert(
       fc.property(batches, contexts, (parts, context) => {
         let state: PartitionState = tableStates.replicating

@@ -21,24 +21,40 @@ const says = (epoch: number, endOffset: bigint, logStartOffset = 0n) => {
   return { epoch, endOffset: at(endOffset), logStartOffset: at(logStartOffset) }
 }
 
-describe('where the logs part', () => {
+describe('the divergence point', () => {
   test.each([
-    ['of our epoch: at its end there', says(6, 90n), { kind: 'at', sourceOffset: 90n }],
-    ['of an older one: at its end there', says(3, 70n), { kind: 'at', sourceOffset: 70n }],
     [
-      'of one that reaches further there: at its end here',
+      'the last copied epoch diverges at its end on the source',
+      says(6, 90n),
+      { kind: 'at', sourceOffset: 90n },
+    ],
+    [
+      'an older epoch diverges at its end on the source',
+      says(3, 70n),
+      { kind: 'at', sourceOffset: 70n },
+    ],
+    [
+      'an epoch that is longer on the source diverges at its copied end',
       says(3, 95n),
       { kind: 'at', sourceOffset: 80n },
     ],
-    ['beyond our position', says(3, 200n), { kind: 'at', sourceOffset: 80n }],
     [
-      'of one that was never copied: asks with the one before',
+      'an epoch that ends beyond the position diverges at its copied end',
+      says(3, 200n),
+      { kind: 'at', sourceOffset: 80n },
+    ],
+    [
+      'an epoch that was never copied leads to a request for the one before it',
       says(5, 90n),
       { kind: 'ask', asked: { sourceOffset: 80n, epoch: 3 } },
     ],
-    ['older than all, and all was copied: at 0', says(0, 40n), { kind: 'at', sourceOffset: 0n }],
     [
-      'at the log start, of our epoch: it may have ended before',
+      'an epoch older than a complete history diverges at 0',
+      says(0, 40n),
+      { kind: 'at', sourceOffset: 0n },
+    ],
+    [
+      'an epoch that ends at the log start may have diverged before it',
       says(6, 90n, 90n),
       { kind: 'at-or-before', sourceOffset: 90n },
     ],

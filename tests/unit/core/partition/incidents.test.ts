@@ -216,7 +216,7 @@ describe('each kind of incident keeps its id, its offsets and its evidence', () 
     ],
   ]
   for (const [what, incident, occurrence, [expected, found, lostMax], evidence] of rows) {
-    test(what, () => {
+    test(`the incident ${what} keeps its id, its offsets and its evidence`, () => {
       const [kind] = what.split(' ')
       const resolution = kind === 'target-drifted' ? 'continued' : 'open'
       expect(incident).toEqual({
@@ -234,7 +234,7 @@ describe('each kind of incident keeps its id, its offsets and its evidence', () 
     })
   }
 
-  test('unreachable, of a cluster or topic, has no partition and no offsets', () => {
+  test('the incident unreachable has no partition and no offsets', () => {
     expect(unreachable(unanswered)).toEqual({
       id: 'unreachable:primary:orders:5',
       kind: 'unreachable',
@@ -250,7 +250,7 @@ describe('each kind of incident keeps its id, its offsets and its evidence', () 
     })
   })
 
-  test('authorization-denied names the principal, and whether a fetch or produce was denied', () => {
+  test('the incident authorization-denied names the principal, and whether a fetch or produce was denied', () => {
     const denied = authorizationDenied({ ...unanswered, principal: 'User:a', foundCopying: true })
     expect(denied).toMatchObject({ id: 'authorization-denied:primary:orders:5', partition: null })
     expect(Object.entries(denied.evidence)).toEqual([

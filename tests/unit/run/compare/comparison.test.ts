@@ -1,5 +1,5 @@
-// What a dead owner left on the target is recognized however the source was cut, or compacted,
-// since.
+// The records of a dead owner on the target are recognized, however the source is batched or was
+// compacted since.
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -12,7 +12,7 @@ import { createComparison } from '../../../../lib/run/compare/comparison.ts'
 
 const EPOCH = 3
 
-/** All of one millisecond: only what is in them tells them apart. */
+/** All records have one timestamp, so that only their contents distinguish them. */
 function recordAt(offset: bigint): SourceRecord {
   const body = bodyOf(Buffer.from(`key-${offset}`), Buffer.from(`value of ${offset}`))
   return { attributes: 0, offset, timestamp: 1_700_000_000_000n, body }
@@ -24,7 +24,7 @@ function batchOf(records: readonly SourceRecord[], codec: 'none' | 'gzip' = 'non
   return packed
 }
 
-/** The records in batches that end behind the given ones. */
+/** Splits the records into batches that end behind the given ones. */
 function cut(records: readonly SourceRecord[], ends: ReadonlySet<bigint>): SourceRecord[][] {
   const batches: SourceRecord[][] = [[]]
   for (const record of records) {

@@ -1,4 +1,4 @@
-// A row of the table that cannot be read: what a tick and a status make of it and of the others.
+// A row of the table that cannot be read: the tick and the status report it, and go on with others.
 
 import { describe, expect, test } from 'vitest'
 import type { LogLine } from '../../../../lib/core/monitoring/incident-lines.ts'

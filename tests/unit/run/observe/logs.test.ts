@@ -14,7 +14,7 @@ type Answers = {
   readonly listing?: (leaderId: number) => Error | null
 }
 
-/** A cluster that only answers what a test says, and counts what it is asked. */
+/** A cluster with scripted answers, which counts its requests. */
 function handMade(answers: Answers) {
   const asked: string[] = []
   const cluster: Cluster = {
@@ -120,7 +120,7 @@ describe('what could not be told is unobserved, never missing and never a number
       { topics: unreachable },
       { reason: 'unreachable', topic: null, detail: 'broker a:1: ECONNREFUSED' },
     ],
-    'a cluster that denies us': [
+    'a cluster that denies access': [
       {
         topics: new BrokerFailure({
           reason: 'authorization-denied',
@@ -130,11 +130,11 @@ describe('what could not be told is unobserved, never missing and never a number
       },
       { reason: 'authorization-denied', topic: null, detail: 'SASL' },
     ],
-    'a topic we may not describe': [
+    'a topic that may not be described': [
       { topics: [{ kind: 'denied', name: 'orders' }] },
       { reason: 'authorization-denied', topic: 'orders' },
     ],
-    'a topic with an error that says nothing about it': [
+    'a topic with an unexpected error': [
       { topics: [{ kind: 'unknown', name: 'orders', errorName: 'LEADER_NOT_AVAILABLE' }] },
       { reason: 'unreachable', topic: 'orders', detail: 'metadata answered LEADER_NOT_AVAILABLE' },
     ],
@@ -143,11 +143,11 @@ describe('what could not be told is unobserved, never missing and never a number
       { topics: [topic('orders', [null])] },
       { reason: 'unreachable', topic: 'orders', detail: 'orders-0 has no leader' },
     ],
-    'a broker that fails while it lists': [
+    'a broker that fails during ListOffsets': [
       { topics: [topic('orders', [1])], listing: () => unreachable },
       { reason: 'unreachable', topic: null },
     ],
-    'a listing that is refused': [
+    'a ListOffsets that is refused': [
       { topics: [topic('orders', [1])], offsets: error('FENCED_LEADER_EPOCH') },
       {
         reason: 'unreachable',
@@ -155,13 +155,13 @@ describe('what could not be told is unobserved, never missing and never a number
         detail: 'ListOffsets answered FENCED_LEADER_EPOCH',
       },
     ],
-    'a listing that is denied': [
+    'a ListOffsets that is denied': [
       { topics: [topic('orders', [1])], offsets: error('TOPIC_AUTHORIZATION_FAILED') },
       { reason: 'authorization-denied', topic: 'orders' },
     ],
   }
   for (const [what, [answers, expected]] of Object.entries(cases)) {
-    test(what, async () => {
+    test(`${what} makes its partition unobserved`, async () => {
       expect(await viewOf(answers)).toMatchObject({ kind: 'unobserved', ...expected })
     })
   }

@@ -10,7 +10,7 @@ import type { PartitionReport } from '../../../../lib/run/partition/partition-ru
 import { createMemoryStores } from '../../../support/doubles/memory-stores.ts'
 import { createVirtualClock } from '../../../support/doubles/virtual-clock.ts'
 
-const silence: ObservationFailure = {
+const noAnswer: ObservationFailure = {
   kind: 'unobserved',
   reason: 'unreachable',
   cluster: 'primary',
@@ -49,7 +49,7 @@ function setUp() {
 describe('a cluster that does not answer', () => {
   test('a cluster that does not answer is one open incident, with cluster, topic and detail', async () => {
     const { report, all } = setUp()
-    await report(silence)
+    await report(noAnswer)
     expect(await all()).toMatchObject([
       {
         kind: 'unreachable',
@@ -63,17 +63,17 @@ describe('a cluster that does not answer', () => {
 
   test('a cluster that does not answer is one incident for all its partitions and all its ticks', async () => {
     const { deps, lines, report, all } = setUp()
-    await report(silence, silence, silence)
+    await report(noAnswer, noAnswer, noAnswer)
     expect(lines).toHaveLength(1)
     await deps.clock.wait(60_000)
-    await report({ ...silence, detail: 'another socket' }, silence)
+    await report({ ...noAnswer, detail: 'another socket' }, noAnswer)
     expect(await all()).toHaveLength(1)
   })
 
   test('a cluster that does not answer is logged on every tick', async () => {
     const { report, lines } = setUp()
-    await report(silence)
-    await report(silence)
+    await report(noAnswer)
+    await report(noAnswer)
     expect(lines).toHaveLength(2)
     for (const { level, text } of lines) {
       expect(level).toBe('error')
@@ -83,17 +83,17 @@ describe('a cluster that does not answer', () => {
 
   test('a cluster that stops answering again is another incident', async () => {
     const { deps, report, answered, all } = setUp()
-    await report(silence)
+    await report(noAnswer)
     await answered()
     await deps.clock.wait(1)
-    await report(silence)
+    await report(noAnswer)
     const ids = (await all()).map(each => each.id)
     expect(new Set(ids).size).toBe(2)
   })
 
   test('a cluster that answers again ends its incident, and a line says so', async () => {
     const { report, answered, open, all, lines } = setUp()
-    await report(silence)
+    await report(noAnswer)
     await answered()
     expect(await open()).toEqual([])
     expect(await all()).toMatchObject([{ resolution: 'recovered' }])
@@ -102,16 +102,16 @@ describe('a cluster that does not answer', () => {
 
   test('an incident stays open while its cluster does not answer', async () => {
     const { report, answered, open } = setUp()
-    await report(silence)
-    await answered(silence)
+    await report(noAnswer)
+    await answered(noAnswer)
     expect(await open()).toHaveLength(1)
   })
 })
 
-describe('different silences', () => {
+describe('different observation failures', () => {
   test('an unobserved cluster and an unobserved topic are two incidents, and end one by one', async () => {
     const { report, answered, open } = setUp()
-    await report(silence, denied)
+    await report(noAnswer, denied)
     expect(await open()).toHaveLength(2)
     await answered(denied)
     expect(await open()).toMatchObject([{ kind: 'authorization-denied', topic: 'orders' }])
@@ -120,7 +120,7 @@ describe('different silences', () => {
   test('a topic has not answered while its whole cluster does not', async () => {
     const { report, answered, open } = setUp()
     await report(denied)
-    await answered(silence)
+    await answered(noAnswer)
     expect(await open()).toMatchObject([{ kind: 'authorization-denied', topic: 'orders' }])
   })
 
@@ -133,7 +133,7 @@ describe('different silences', () => {
 
   test('two clusters that do not answer are two incidents', async () => {
     const { report, open } = setUp()
-    await report(silence, { ...silence, cluster: 'standby' })
+    await report(noAnswer, { ...noAnswer, cluster: 'standby' })
     expect((await open()).map(each => each.evidence.cluster).sort()).toEqual(['primary', 'standby'])
   })
 })

@@ -1,5 +1,5 @@
-// A partition whose row is gone from the table though its standby holds records: nothing is copied
-// before an operator says so, and the standby's contents tell where to go on.
+// A partition whose row is missing from the table although its standby holds records: no record is
+// copied before an operator resumes it, and the standby's records tell where to go on.
 
 import { describe, expect, test } from 'vitest'
 import { type ResumeFrom, resumePartition } from '../../../../lib/run/operate/resume.ts'
@@ -16,7 +16,7 @@ type World = ReturnType<typeof createWorld>
 
 const at = { topic: 'orders', partition: 0 }
 
-/** Its records were copied, then its table was replaced by an empty one. */
+/** A partition whose records were copied before its table was replaced by an empty one. */
 async function lostWorld({ copied = 3, more = 2 } = {}): Promise<World> {
   const world = createWorld()
   world.createTopic('orders')

@@ -1,4 +1,4 @@
-// What an operator goes past is named, and the command that goes past it is never half undone.
+// gapless resume names every record that it skips, and is stored completely or not at all.
 
 import { expect, test } from 'vitest'
 import { resumePartition } from '../../../../lib/run/operate/resume.ts'
@@ -13,7 +13,7 @@ function resume(world: World, deps: Partial<World> = {}) {
   )
 }
 
-/** Ten records copied, then an election behind the fourth, and eight others in their place. */
+/** Ten records are copied; then an election removes all but four, and eight others follow. */
 async function divergedWorld(): Promise<World> {
   const world = createWorld()
   world.createTopic('orders')
@@ -33,7 +33,7 @@ test('a divergence is resumed at the divergence point, and no record is skipped'
   const { position, skippedOffsets } = await resume(world)
 
   expect([position.nextSourceOffset, skippedOffsets]).toEqual([4n, 0n])
-  // What is found from here on is not what was found on the way to here.
+  // Incidents after the resume have other ids than those before it.
   expect(position.rewinds).toBe(1)
   expect(await world.storedIncidents()).toMatchObject([
     { kind: 'log-diverged', resolution: 'resumed', foundOffset: 4n, lostRecordsMax: 0n },

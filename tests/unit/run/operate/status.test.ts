@@ -1,4 +1,4 @@
-// What a status warns of: producers that nobody can fence.
+// The warning of the status about producers that cannot be fenced.
 
 import { expect, test } from 'vitest'
 import { readFlowStatus } from '../../../../lib/run/operate/status.ts'
@@ -9,7 +9,7 @@ const denied = async () => ({
   errorName: 'TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
 })
 
-/** Three partitions, of which the target denied the ids of the last two while they were copied. */
+/** Three partitions; the target denied the transactional ids of the last two during the copy. */
 async function partlyDeniedWorld() {
   const world = createWorld()
   world.createTopic('orders', 3)

@@ -1,4 +1,4 @@
-// A tick that looks while a leader moves: metadata and brokers contradict each other for a moment.
+// A tick during a change of leader: metadata and brokers contradict each other for a moment.
 
 import { expect, test } from 'vitest'
 import type { LogLine } from '../../../../lib/core/monitoring/incident-lines.ts'

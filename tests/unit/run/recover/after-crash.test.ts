@@ -19,10 +19,10 @@ function ordersWorld(flow: Record<string, unknown> = {}): World {
   return world
 }
 
-/** A run that copies everything, of which the table hears only the start: its process died. */
+/** A run that copies everything and stores only its start, because its process died. */
 async function dieAfterCopying(world: World, batches = 5): Promise<string[]> {
   writeBatches(world.sourceLog('orders'), batches, 3)
-  // The position and the producer it writes as; on a later run both are there already.
+  // The first run stores its position and its producer; for a later run both are stored already.
   const first = (await world.checkpoint('orders')) === null
   let writes = 0
   const deps = watchStores(world, async () => {
@@ -33,7 +33,7 @@ async function dieAfterCopying(world: World, batches = 5): Promise<string[]> {
   return payloads(world.sourceLog('orders'))
 }
 
-async function takeOver(world: World) {
+async function recover(world: World) {
   await world.clock.wait(world.flow.budgets.leaseMs + 1)
   return world.run('orders')
 }
@@ -55,7 +55,7 @@ describe('after an owner that died behind its checkpoint', () => {
       ...writeBatches(world.sourceLog('orders'), 2),
     ]
 
-    const report = await takeOver(world)
+    const report = await recover(world)
 
     expect(report.partitions).toMatchObject([{ outcome: 'drained', recordsReplicated: 2n }])
     expect(payloads(world.targetLog('orders'))).toEqual(written)
@@ -73,7 +73,7 @@ describe('after an owner that died behind its checkpoint', () => {
     })
     await world.run('orders', { deadlineMs: world.clock.nowMs() + 1 })
     world.target.control('produce', null)
-    await takeOver(world)
+    await recover(world)
     expect(payloads(world.targetLog('orders'))).toEqual(payloads(world.sourceLog('orders')))
   })
 
@@ -88,9 +88,9 @@ describe('after an owner that died behind its checkpoint', () => {
     await dieAfterCopying(world, 1)
     const [late] = sent
     if (late === undefined) throw new Error('nothing was sent')
-    await takeOver(world)
+    await recover(world)
     world.target.control('produce', null)
-    // The zombie's next batch: the same producer and epoch, the sequence behind its last one.
+    // The next batch of the zombie has the same producer and epoch, and the next sequence.
     const [leaderId, request] = late
     const records = request.topics[0]?.partitions[0]?.records
     if (records === undefined) throw new Error('no records were sent')
@@ -102,7 +102,7 @@ describe('after an owner that died behind its checkpoint', () => {
     const world = ordersWorld()
     await dieAfterCopying(world, 2)
     world.targetLog('orders').write(batchOf(4))
-    const report = await takeOver(world)
+    const report = await recover(world)
     expect(report.partitions).toMatchObject([{ outcome: 'drained', recordsReplicated: 0n }])
     expect(await world.storedIncidents()).toMatchObject([
       { kind: 'target-drifted', resolution: 'continued', evidence: { foreignRecords: '4' } },
@@ -115,7 +115,7 @@ describe('after an owner that died behind its checkpoint', () => {
     world.source.deleteTopic('orders')
     world.source.createTopic('orders')
     const fresh = writeBatches(world.sourceLog('orders'), 2)
-    await takeOver(world)
+    await recover(world)
     expect(payloads(world.targetLog('orders')).slice(2)).toEqual(fresh)
     expect((await world.storedIncidents()).map(each => each.kind)).toEqual(['topic-reset'])
   })
@@ -124,7 +124,7 @@ describe('after an owner that died behind its checkpoint', () => {
     const world = ordersWorld()
     await dieAfterCopying(world, 4)
     world.sourceLog('orders').deleteBefore(9n)
-    const report = await takeOver(world)
+    const report = await recover(world)
     expect(report.partitions).toMatchObject([{ outcome: 'drained' }])
     expect(await world.storedIncidents()).toEqual([])
   })
@@ -134,7 +134,7 @@ describe('during a recovery', () => {
   test('records that remain after retention moved the log start during a recovery are compared, not copied again', async () => {
     const world = ordersWorld()
     await dieAfterCopying(world, 3)
-    // After the source was looked at, and before it is compared.
+    // After the source was observed, and before it is compared.
     let isTaken = false
     world.source.control('fetch', async (serve, ...args) => {
       if (!isTaken) world.sourceLog('orders').deleteBefore(3n)
@@ -142,7 +142,7 @@ describe('during a recovery', () => {
       return serve(...args)
     })
     const before = payloads(world.targetLog('orders'))
-    await takeOver(world)
+    await recover(world)
     expect(isTaken).toBe(true)
     expect(payloads(world.targetLog('orders'))).toEqual(before)
   })

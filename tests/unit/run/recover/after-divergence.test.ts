@@ -1,6 +1,5 @@
-// Where the source's log parts from what was copied, and where on the target begins what only it
-// has: found in histories of elections of any kind, and compared with the truth, which both logs
-// know.
+// The divergence point of the source, and the range of records that only the target has, in
+// histories of any elections. Both are compared with the contents of the two logs.
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -114,7 +113,7 @@ const firstFrom = (batches: readonly RecordBatch[], offset: bigint) => {
   return found === undefined ? null : contentOf(found)
 }
 
-/** The data of a log as read-committed consumers see it, with where it stands. */
+/** The data batches of a log that read-committed consumers see, with their offsets. */
 function committed(log: FakeLog) {
   const aborted = log.abortedFrom(0n)
   return log.batches.filter(batch => {
@@ -138,7 +137,7 @@ const known = async (world: World) => {
   return position
 }
 
-/** Where the target has a batch of the source; where it was copied last, if more than once. */
+/** The offsets of a source batch on the target; of its last copy, if it has several. */
 function onTarget(world: World, batch: RecordBatch | undefined) {
   const payload = batch?.bytes.subarray(61).toString()
   const there = world
@@ -201,10 +200,11 @@ describe('whatever elections there were, with and without growth,', () => {
           const ours = copied.filter(each => nextOffsetAfter(each) <= end)
           const incident = incidents[0]
           let from = end
-          // A log that ends right at the position is not fetched: found with its next record.
+          // A log that ends at the position is not fetched: its divergence is detected with the
+          // next record.
           if (incident === undefined && before !== null && log.lastStable() === end) continue
           if (incident === undefined) {
-            // Nothing of what was copied is missing from the source.
+            // Every copied record is still in the source.
             expect(inFrontOf(log.batches, end)).toEqual(ours.map(contentOf))
           } else {
             diverged += 1
@@ -242,8 +242,8 @@ describe('whatever elections there were, with and without growth,', () => {
       { numRuns: 400 },
     )
     expect(diverged).toBeGreaterThan(30)
-    // Behind a transaction that an election left open the source shows nothing to compare: with any
-    // seed most are exact, about nine of ten.
+    // Behind a transaction that an election left open, the source has no record to compare. About
+    // nine of ten ranges are exact with any seed.
     expect(exact / diverged).toBeGreaterThan(0.5)
   })
 })

@@ -6,7 +6,7 @@ import { errorCode } from '../../../../lib/kafka/error-codes.ts'
 import { createWorld, type World, writeBatches } from '../../../support/worlds/replicate-world.ts'
 
 const RUN_MS = 300_000
-const TROUBLES = observationAttemptsMax * 3
+const REFUSALS = observationAttemptsMax * 3
 
 /** Refuses `times` fetches, with `apartMs` of successful ones between two refusals. */
 function refuseFetches(world: World, times: number, apartMs: number): () => number {
@@ -31,18 +31,18 @@ function runContinuously(world: World) {
 test('fetch errors that passed do not add up: a quiet partition is copied until the deadline', async () => {
   const world = createWorld()
   world.createTopic('orders')
-  const refused = refuseFetches(world, TROUBLES, 10_000)
+  const refused = refuseFetches(world, REFUSALS, 10_000)
 
   const report = await runContinuously(world)
 
-  expect(refused()).toBe(TROUBLES)
+  expect(refused()).toBe(REFUSALS)
   expect(report.partitions).toMatchObject([{ outcome: 'deadline' }])
 })
 
 test('a fetch error that does not pass fails the partition', async () => {
   const world = createWorld()
   world.createTopic('orders')
-  const refused = refuseFetches(world, TROUBLES, 0)
+  const refused = refuseFetches(world, REFUSALS, 0)
 
   const report = await runContinuously(world)
 

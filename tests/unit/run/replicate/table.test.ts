@@ -49,7 +49,7 @@ const taken = {
 }
 
 /** Partitions 0 to 2 with five batches each; `answer` serves the row of partition 1. */
-async function troubledWorld(answer: (request: number) => ScriptedAnswer, answersLost = 0) {
+async function faultyWorld(answer: (request: number) => ScriptedAnswer, answersLost = 0) {
   const world = createWorld()
   world.createTopic('orders', 3)
   const written = [0, 1, 2].map(each => writeBatches(world.sourceLog('orders', each), 5))
@@ -84,7 +84,7 @@ describe('a table that throttles one partition', () => {
   test.each(throttlings)(
     'a table that always throttles (%s) fails the partition after a bounded number of requests, and no other',
     async name => {
-      const { server, run, othersAreDone } = await troubledWorld(() => refused(name))
+      const { server, run, othersAreDone } = await faultyWorld(() => refused(name))
 
       const partitions = await run()
 
@@ -98,7 +98,7 @@ describe('a table that throttles one partition', () => {
   test.each(throttlings)(
     'a table that throttles (%s) after acquiring the lease fails the next write of that partition, and no other',
     async name => {
-      const { server, run, othersAreDone, world } = await troubledWorld(request =>
+      const { server, run, othersAreDone, world } = await faultyWorld(request =>
         request === 1 ? ok({ Attributes: taken }) : refused(name),
       )
 
@@ -114,7 +114,7 @@ describe('a table that throttles one partition', () => {
   )
 
   test('a table that throttles for a moment fails no partition', async () => {
-    const { run, othersAreDone, world } = await troubledWorld(request => {
+    const { run, othersAreDone, world } = await faultyWorld(request => {
       if (request % 2 === 1) return refused('ThrottlingException')
       return ok({ Attributes: taken })
     })
@@ -127,7 +127,7 @@ describe('a table that throttles one partition', () => {
 
 describe('an answer that is lost after the write', () => {
   test('a lease whose answer is lost is found to be held by the same run, and its partition is copied', async () => {
-    const { run, world } = await troubledWorld(
+    const { run, world } = await faultyWorld(
       request =>
         request === 2
           ? refused('ConditionalCheckFailedException', { Item: taken })
@@ -140,7 +140,7 @@ describe('an answer that is lost after the write', () => {
   })
 
   test('answers that are always lost fail the partition after a bounded number of requests, and no other', async () => {
-    const { server, run, othersAreDone } = await troubledWorld(
+    const { server, run, othersAreDone } = await faultyWorld(
       () => ok({ Attributes: taken }),
       requestAttemptsMax,
     )

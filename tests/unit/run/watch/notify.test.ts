@@ -1,5 +1,5 @@
-// Telling people of incidents, at least once: against DynamoDB's own rows in
-// tests/integration/stores.test.ts, here the order of the steps and what a failure of each leaves.
+// Notifications of incidents, at least once each: the order of the steps, and the failure of each.
+// tests/integration/stores.test.ts tests the rows in DynamoDB.
 
 import { expect, test } from 'vitest'
 import { notificationsMax, notifiedIncidentsMax } from '../../../../lib/core/config/defaults.ts'

@@ -57,7 +57,7 @@ test('the source must hold the records that its producers were told are committe
   expect(good.committed.map(({ key }) => key)).toEqual(pick(0, 2, 3).map(({ key }) => key))
   expect(lost.faults).toEqual(['writer/1 was committed and is missing'])
   expect(swapped.faults).toEqual(['writer/0 comes after number 1'])
-  expect(strange.faults).toEqual(['writer/7 is in the source, but nobody wrote it'])
+  expect(strange.faults).toEqual(['writer/7 is in the source, but no producer wrote it'])
 })
 
 test.each<[Fate, TransactionEnd]>([
