@@ -225,10 +225,14 @@ function attemptsOf(phase: RunPhase): number {
   return phase.kind === 'recovering' ? phase.next.attempts : must(phase, 'observing').attempts
 }
 
-/** What was sent may still be acknowledged; whatever else is under way ends here. */
+/**
+ * Batches in flight may still be acknowledged in `copying` and `flushing`; others stop here. So
+ * does a partition that waits for its answers to recover: the lease must run out, whatever they
+ * say.
+ */
 function atDeadline(phase: RunPhase): RunPhase {
   const end: RunEnd = { outcome: 'deadline', detail: null }
-  if (phase.kind === 'copying' || phase.kind === 'flushing') {
+  if ((phase.kind === 'copying' || phase.kind === 'flushing') && targetIsKnown(phase)) {
     return flushing(phase, { kind: 'stop', end })
   }
   return stopped(phase, { ...end, detail: retryReasonOf(phase)?.detail ?? null })

@@ -153,7 +153,11 @@ async function readTarget(
   const reader = createLogReader(at, { ...range, from: left.nextTargetOffset }, readBatches)
   let found = left.nextTargetOffset
   let next = found
-  for (let part = await reader.next(); part !== null; part = await reader.next()) {
+  for (
+    let part = await reader.next();
+    part !== null && run.phase.kind !== 'stopped';
+    part = await reader.next()
+  ) {
     for (const batch of part.batches) {
       next = targetOffset(nextOffsetAfter(batch))
       if (isMarkerOf(batch, producer)) return { foundTargetOffset: found, nextTargetOffset: next }

@@ -2,7 +2,6 @@
 // have room. The next request goes out while the batches of the last answer are on their way to the
 // target. Does not own what an answer means for a partition (fetch-answer.ts).
 
-import { assert } from '../../core/assert.ts'
 import type { SourceOffset } from '../../core/offset.ts'
 import {
   bytesToAskFor,
@@ -169,11 +168,9 @@ async function fetchOnce(
       if (asked !== undefined && isLed(asked.run, leaderId)) {
         guarded(shard, asked.run, () => {
           const { phase } = asked.run
-          // Records from any other offset would leave a hole, or come twice.
-          assert(
-            phase.kind === 'copying' && phase.nextFetch.offset === asked.offset,
-            'a fetch was answered that nobody awaits',
-          )
+          // A recovery may have moved the position while the fetch was under way: records from
+          // another offset would leave a hole, or come twice.
+          if (phase.kind !== 'copying' || phase.nextFetch.offset !== asked.offset) return
           takeFetched(shard, asked.run, fetched, { turn, answerIsEmpty: isEmpty, memory })
         })
       }

@@ -15,6 +15,7 @@ import {
   planHandOver,
 } from '../../core/replicate/hand-over.ts'
 import { concurrently } from '../concurrently.ts'
+import { happened } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import { closeIfDone, type Shard } from '../partition/shard-run.ts'
 
@@ -79,6 +80,11 @@ export async function acquireFromPredecessor<W>(
     })
     awaited = held
     shard.runs.push(...taken)
+    // The timer of the deadline has ended by now: a lease acquired behind it would never be
+    // released.
+    if (shard.clock.nowMs() >= deadlineMs) {
+      for (const run of taken) happened(shard, run, { kind: 'deadline' })
+    }
     shard.observer.notify()
   }
   shard.isComplete = true

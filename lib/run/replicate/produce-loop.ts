@@ -28,7 +28,12 @@ import {
 } from '../partition/partition-effects.ts'
 import { deniedCopying, type PartitionRun } from '../partition/partition-run.ts'
 import type { PendingBatch } from '../partition/pending-queue.ts'
-import { type ProduceLane, type Shard, wakeFetching } from '../partition/shard-run.ts'
+import {
+  type ProduceLane,
+  type Shard,
+  wakeFetching,
+  wakeNextInQueue,
+} from '../partition/shard-run.ts'
 import { coalesceUnsent } from './coalesce-unsent.ts'
 import { afterFlush, runIfFlushed } from './once-flushed.ts'
 import { splitFirst } from './split-batch.ts'
@@ -202,6 +207,14 @@ function acknowledge(
     maxTimestampMs: maxTimestamp,
   })
   move(shard, run, decision)
+  const stop = decision.commands.find(command => command.kind === 'stop')
+  if (stop !== undefined) {
+    // The partition halts once its incident is stored. No later acknowledgement counts until then,
+    // and the target may hold the batches that are still in flight.
+    run.pending.abandon()
+    afterFlush(shard, run, { kind: 'stop', end: { outcome: stop.outcome, detail: null } })
+    return wakeNextInQueue(shard)
+  }
   wakeFetching(shard, run)
   runIfFlushed(shard, run)
 }
@@ -246,6 +259,7 @@ function haltAt(
   const offset = run.state.position.nextSourceOffset
   run.pending.clear()
   afterFlush(shard, run, { kind: 'refused', as, offset, detail })
+  wakeNextInQueue(shard)
 }
 
 /**
@@ -256,6 +270,7 @@ function recoverFromOurselves(shard: Shard, run: PartitionRun, detail: string): 
   run.pending.clear()
   const because = { outcome: 'failed' as const, detail }
   afterFlush(shard, run, { kind: 'observe', outOfRange: false, targetIsKnown: false, because })
+  wakeNextInQueue(shard)
 }
 
 function leftOut(shard: Shard, { targetTopic }: PartitionRun): ObservationFailure {

@@ -11,7 +11,7 @@ import type { Predecessor } from '../../core/replicate/hand-over.ts'
 import { byTopicAndPartition } from '../../core/topic-partition.ts'
 import { concurrently } from '../concurrently.ts'
 import { reportUnobserved, resolveCopied } from '../observe/unobserved.ts'
-import { abandonOnError } from '../partition/partition-effects.ts'
+import { start } from '../partition/partition-effects.ts'
 import {
   failureOf,
   type PartitionReport,
@@ -150,7 +150,8 @@ async function runShard(
     predecessor === undefined || isComplete
       ? Promise.resolve(awaited)
       : acquireFromPredecessor(shard, { predecessor, deadlineMs, awaited, take })
-  void abandonOnError(shard, runs, observeWhileNeeded(shard))
+  // The observe loop asks for producer ids too, so the run ends only after it.
+  start(shard, runs, observeWhileNeeded(shard))
   await shard.allStopped.promise
   await Promise.all([...timers, acquired, ...runs.map(run => run.durable.tail)])
   await startedWorkEnded(shard)

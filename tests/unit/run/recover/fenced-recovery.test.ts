@@ -3,7 +3,12 @@
 // wake when its partition has another owner.
 
 import { describe, expect, test } from 'vitest'
-import { createWorld, type World, writeBatches } from '../../../support/worlds/replicate-world.ts'
+import {
+  batchOf,
+  createWorld,
+  type World,
+  writeBatches,
+} from '../../../support/worlds/replicate-world.ts'
 
 /** After the deadline of the runs below, and within the first quarter of the reserve. */
 const ANSWERS_AFTER_MS = 2_000
@@ -113,4 +118,23 @@ test('a process that was frozen in a recovery until its lease expired raises no 
   expect(isFrozen).toBe(true)
   expect(sent).toEqual({ initProducerId: 0, writeAbortMarker: 0 })
   expect(report.partitions).toMatchObject([{ outcome: 'lease-lost' }])
+})
+
+test('a recovery that reads a long target log stops reading when its run has ended', async () => {
+  const world = await crashedWorld()
+  for (let each = 0; each < 60; each += 1) world.targetLog('orders').write(batchOf(1))
+  let fetches = 0
+  world.target.control('fetch', async (serve, ...args) => {
+    fetches += 1
+    await world.clock.wait(200)
+    return serve(...args)
+  })
+  const budgets = { ...world.flow.budgets, fetchBytesMax: 100, partitionFetchBytesMax: 100 }
+  const startMs = world.clock.nowMs()
+
+  await world.run('orders', { flow: { ...world.flow, budgets }, deadlineMs: startMs + 500 })
+
+  const atTheEnd = fetches
+  await world.clock.wait(60_000)
+  expect(fetches).toBe(atTheEnd)
 })
