@@ -1,4 +1,4 @@
-// What `decide` answers to every event in every state: a total table, so that a new state or a new
+// What `decide` returns for every event in every state: a total table, so that a new state or a new
 // case of an event does not compile until somebody has said what follows from it. The model is the
 // transition table of Electric's TypeScript client. Checked cell by cell in
 // tests/unit/core/partition/decide.test.ts.
