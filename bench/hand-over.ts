@@ -42,7 +42,7 @@ const world = await startOfflineWorld()
 
 type Seen = { readonly owner: string; readonly atMs: number }
 
-/** The successive owners of the last partition, each with its first time; polls the row. */
+/** The successive owners of the last partition, each with when it was first seen; polls the row. */
 async function watchOwners(until: (seen: readonly Seen[]) => boolean): Promise<Seen[]> {
   const seen: Seen[] = []
   while (!until(seen)) {

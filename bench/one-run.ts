@@ -73,8 +73,8 @@ export function fillTopic(backlog: {
   }
   const at = ['--bootstrap-server', brokers]
   tool('TopicCommand', [...at, '--create', '--topic', topic, '--partitions', partitions])
-  // Answers once every partition has a leader that knows its role. A producer that started earlier
-  // was refused by such a broker, sent it nothing for two minutes, and gave up.
+  // GetOffsetShell returns once every partition has a leader that knows its role. A producer that
+  // started earlier was refused by such a broker, sent it nothing for two minutes, and gave up.
   tool('GetOffsetShell', [...at, '--topic', topic])
   const properties = Object.entries({ 'bootstrap.servers': brokers, acks: 'all', ...producer })
   tool('ProducerPerformance', [

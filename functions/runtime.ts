@@ -1,6 +1,6 @@
 // Owns what the three handlers (plan, replicate, watch) load at cold start: the configuration, the
 // table, the logger and the metrics. A container that cannot read its configuration fails every
-// invocation with the lines about it.
+// invocation with the lines that name the problems.
 
 import { Logger } from '@aws-lambda-powertools/logger'
 import { Metrics } from '@aws-lambda-powertools/metrics'
@@ -14,8 +14,8 @@ import { type OpenFlow, openFlow } from '../lib/run/open-flow.ts'
 
 /**
  * Middy would fail an invocation five milliseconds before its timeout with an error that does not
- * say so, and unfinished work would go on in the next invocation of the same process. Lambda
- * reports the timeout itself, and ends the process.
+ * name the timeout, and unfinished work would go on in the next invocation of the same process.
+ * Lambda reports the timeout itself, and ends the process.
  */
 export const timeOutByLambda = { timeoutEarlyInMillis: 0 }
 

@@ -51,14 +51,14 @@ async function run(): Promise<WatchAnswer> {
 
 async function look(flow: FlowConfig): Promise<WatchAnswer['flows'][number]> {
   const { metrics, open, stage } = await runtime
-  const { deps, auditing } = open(flow)
-  const health = await watchFlow({ ...deps, ...auditing }, flow)
+  const { deps, watching } = open(flow)
+  const health = await watchFlow({ ...deps, ...watching }, flow)
   metrics.flow(flow.name, watchMetrics(health))
   for (const { topic, values } of topicMetrics(health)) {
     metrics.topic({ flow: flow.name, topic }, values)
   }
   const about = { stage, flow: flow.name }
-  const told = notify === null ? 0 : await notifyIncidents({ ...auditing, notify }, about)
+  const told = notify === null ? 0 : await notifyIncidents({ ...watching, notify }, about)
   return {
     name: flow.name,
     partitions: health.partitions.length,

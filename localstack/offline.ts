@@ -62,7 +62,7 @@ export function createStackEnvironment(
   env: NodeJS.ProcessEnv = process.env,
 ): NodeJS.ProcessEnv {
   const inherited = { ...env }
-  // Each of these would win over the variables of createAwsEnvironment.
+  // Each of these variables would override a variable of createAwsEnvironment.
   delete inherited.AWS_ENDPOINT_URL_DYNAMODB
   delete inherited.AWS_PROFILE
   delete inherited.AWS_SESSION_TOKEN
@@ -173,8 +173,8 @@ function createInvocationClient(endpoint: string): LambdaClient {
     region: 'us-east-1',
     credentials: { accessKeyId: 'test', secretAccessKey: 'test' },
     // No time-out: an invocation lasts as long as its function. No retry: it would hide a failure.
-    // So each invocation has a connection of its own: the server closes an idle connection after
-    // 5 s, and an invocation sent at that moment would break.
+    // Each invocation has a connection of its own, because the server closes an idle connection
+    // after 5 s, and an invocation sent at that moment would break.
     maxAttempts: 1,
     requestHandler: { requestTimeout: 0, httpAgent: { keepAlive: false } },
   })

@@ -53,7 +53,7 @@ async function demonstrate(session: Session, view: StartView, options: Options):
         `(next scheduled tick in ${Math.ceil(nextTickInMs() / 1_000)} s).`,
     )
     const tick = functions.invoke('plan').then(invocation => sayIfFailed(invocation, view))
-    // It rejects when the process dies, which the session reports.
+    // `tick` rejects when the functions' process dies, which the session reports.
     tick.catch(() => undefined)
     const arrival = createArrival({ watch, keys, standbyStart })
     await untilCaughtUp({ session, view, arrival, options })

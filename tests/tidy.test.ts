@@ -368,7 +368,7 @@ describe('words', () => {
     ).toEqual([])
   })
 
-  test('neither code nor documents speak of where and by whom they were written', () => {
+  test('neither code nor documents name a session, an issue or a path of the machine', () => {
     const inside = [
       /\bshared\//,
       /(?:^|[\s"'`(])\/work\b/,

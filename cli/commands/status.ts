@@ -36,7 +36,7 @@ export function addStatusCommand(program: Command, cli: CommandLine): void {
     )
 }
 
-/** Halted outranks unobserved: it is certain, and it waits for an operator. */
+/** Halted outranks unobserved: a halt is certain, and waits for an operator. */
 export function statusExitCode({ flows }: StatusReport): ExitCode {
   const states = new Set(flows.flatMap(flow => flow.partitions.map(each => each.state)))
   if (states.has('halted')) return exitCode.halted

@@ -17,7 +17,7 @@ export type CommitLogEvent = {
   readonly key: string
   /** `{"id","timestamp","sequence","padding"}` in exactly the requested bytes. */
   readonly value: string
-  /** ms since the epoch, in decimal, as kafkajs takes it. */
+  /** Unix time, ms, in decimal, as kafkajs takes it. */
   readonly timestamp: string
 }
 

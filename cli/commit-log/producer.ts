@@ -21,7 +21,7 @@ export type ProduceResult = {
   readonly sent: number
   readonly failed: number
   readonly elapsedMs: number
-  /** The error that ended it early; null when every event was sent or `stop` was aborted. */
+  /** What ended the sending early; null when every event was sent or `stop` was aborted. */
   readonly error: unknown
 }
 

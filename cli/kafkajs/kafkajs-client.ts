@@ -1,6 +1,6 @@
-// Owns a kafkajs client as everybody here wants it: it logs nothing, and it gives up in time. Used
-// by the commit-log producer, the drills and the tests, on clusters without TLS and SASL. Does not
-// own the wording of failures (kafkajs-failure.ts).
+// Owns a kafkajs client that logs nothing and gives up in time. Used by the commit-log producer,
+// the drills and the tests, on clusters without TLS and SASL. Does not own the wording of failures
+// (kafkajs-failure.ts).
 
 import type { Kafka } from 'kafkajs'
 import { kafkajs } from './load-kafkajs.ts'

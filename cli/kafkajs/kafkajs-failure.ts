@@ -15,7 +15,7 @@ const CAUSES_MAX = 10
 export function kafkaJsFailure(error: unknown): ClusterFailure {
   const inner = innermost(error)
   const text = inner instanceof Error ? inner.message : String(inner)
-  // Only the error of a broker's response has Kafka's name of it, in `type`.
+  // Only an error that a broker answered has a `type`: Kafka's name of the error.
   const errorName = stringField(inner, 'type')
   if (errorName !== null) return brokerRefusal(errorName, text)
   if (inner instanceof Error && inner.name === 'KafkaJSSASLAuthenticationError') {

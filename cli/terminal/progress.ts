@@ -22,7 +22,7 @@ type ProgressInput = {
   readonly total: number
   /** Where the bar is drawn, if it is a terminal. */
   readonly output: Output
-  /** Where lines go. */
+  /** Prints one line of progress. */
   readonly note: (line: string) => void
   readonly nowMs: () => number
 }

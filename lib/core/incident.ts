@@ -45,9 +45,9 @@ export type Incident = IncidentScope & {
   readonly kind: IncidentKind
   readonly resolution: Resolution
   readonly detectedAtMs: number
-  /** The next offset of the checkpoint; a target offset for the kinds of `isAboutTarget`. */
+  /** The checkpoint's next source offset; a target offset for the kinds of `isAboutTarget`. */
   readonly expectedOffset: SourceOffset | TargetOffset | null
-  /** The offset that was observed instead; where replication may go on. */
+  /** The offset that was observed instead, at which replication can go on. */
   readonly foundOffset: SourceOffset | TargetOffset | null
   /** An upper bound of the records that are lost; null when no bound can be known. */
   readonly lostRecordsMax: bigint | null

@@ -1,6 +1,6 @@
 // Owns publishing a notification to the alert topic of the stack (SNS). Without an alert topic (the
-// local stage) no notification is sent and none is marked as told, so they are sent once a topic is
-// configured.
+// local stage) no notification is sent and none is marked as told, so they are sent once an alert
+// topic is configured.
 
 import { PublishCommand, SNSClient } from '@aws-sdk/client-sns'
 import type { Notification } from '../core/monitoring/notification.ts'

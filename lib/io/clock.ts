@@ -4,7 +4,7 @@
 import { setTimeout as delay } from 'node:timers/promises'
 
 export type Clock = {
-  /** ms since the epoch. */
+  /** Unix time, ms. */
   nowMs(): number
   /** Resolves after `ms`, or as soon as `signal` is aborted; never rejects. */
   wait(ms: number, signal?: AbortSignal): Promise<void>

@@ -1,4 +1,4 @@
-// Owns writing log lines. In Lambda Powertools makes structured lines of them; the command line
+// Owns writing log lines. In Lambda, Powertools makes structured lines of them; the command line
 // writes them to standard error, because standard output is for the answer of a command.
 
 import type { LogLine } from '../core/monitoring/incident-lines.ts'

@@ -16,7 +16,7 @@ export type MetricSink = {
   flow(flow: string, values: MetricValues): void
   /** Emits the values of one topic, in one line. */
   topic(at: { readonly flow: string; readonly topic: string }, values: MetricValues): void
-  /** Emits that this function came to its end. */
+  /** Emits the heartbeat: this function has come to its end. */
   heartbeat(): void
 }
 
@@ -24,7 +24,7 @@ export type MetricSink = {
 export function emfSink(powertools: Metrics, emitter: Emitter): MetricSink {
   const emit = (set: DimensionSet, dimensions: Record<string, string>, values: MetricValues) => {
     let isEmpty = true
-    // Only metrics of the list: an alarm is made from the list, and would wait for others for ever.
+    // Emits no metric beyond the list: alarms are made from the list, so none looks at another one.
     for (const name of emitted(emitter, set)) {
       for (const value of [values[name] ?? []].flat()) {
         powertools.addMetric(name, list[name].unit, value)

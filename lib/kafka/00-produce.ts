@@ -52,8 +52,8 @@ export type ProducedPartition = {
   /** The offset of the first record. Null beside an error. */
   readonly baseOffset: bigint | null
   /**
-   * Milliseconds since the epoch; null when the topic uses CreateTime. For a duplicate batch the
-   * leader answers the batch's own last timestamp, so the field does not tell the topic's type.
+   * Unix time, ms; null when the topic uses CreateTime. For a duplicate batch the leader answers
+   * the batch's own last timestamp, so the field does not tell the topic's type.
    */
   readonly logAppendTimeMs: bigint | null
   readonly logStartOffset: bigint | null

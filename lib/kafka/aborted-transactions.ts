@@ -21,7 +21,7 @@ export type AbortedTransaction = {
 
 /**
  * Creates a filter for the batches of one partition of one Fetch response. It is called once for
- * each batch, in offset order, and answers true for data to copy, false for control batches and for
+ * each batch, in offset order, and returns true for data to copy, false for control batches and for
  * data of aborted transactions. It throws DecodeError when a control batch cannot be read.
  *
  * The order matters because a producer keeps its id after an abort: batches with that id are

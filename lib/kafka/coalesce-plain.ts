@@ -69,15 +69,16 @@ type Target = {
 const RECORD_BYTES_MIN = 7
 /** Three varints of one byte each become varints of at most 5, 8 and 4 bytes. */
 const RECORD_GROWTH_MAX = 14
-/** Compressed, LogAppendTime, or a control batch. */
+/** The attribute bits of a batch that is not plain: compressed, LogAppendTime, or control. */
 const NOT_PLAIN = CODEC_MASK | LOG_APPEND_TIME_BIT | CONTROL_BIT
 
 /**
  * Coalesces the batches from byte `from` on, as long as they are small, uncompressed, undamaged, of
- * one leader epoch and without a missing offset. Answers null, and changes no byte, when fewer than
+ * one leader epoch and without a missing offset. Returns null, and changes no byte, when fewer than
  * two batches qualify or the first one begins below `fromOffset`.
  *
- * Only for a response without aborted transactions: an aborted record looks like any other.
+ * To be called only for a response without aborted transactions: an aborted record looks like any
+ * other.
  */
 export function coalesceInPlace(
   records: Buffer,
@@ -113,7 +114,7 @@ export function coalesceInPlace(
 
 /**
  * Coalesces `batches` into new memory, with the same result as `coalesceBatches` (repack.ts).
- * Answers null when one of them is compressed or damaged, has holes or LogAppendTime, or when they
+ * Returns null when one of them is compressed or damaged, has holes or LogAppendTime, or when they
  * exceed `contentBytesMax` bytes together.
  */
 export function coalescePlainBatches(

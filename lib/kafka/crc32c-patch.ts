@@ -59,7 +59,7 @@ export type ChangedRegion = {
 }
 
 /**
- * Answers the CRC-32C of the whole byte string after the change, 0 to 2^32-1. Throws RangeError
+ * Returns the CRC-32C of the whole byte string after the change, 0 to 2^32-1. Throws RangeError
  * when `bytesAfterRegion` is out of its range.
  */
 export function patchedCrc32c(changed: ChangedRegion): number {

@@ -42,7 +42,7 @@ export function createFetchSession() {
   /** The partitions that the broker remembers once it has read the last request. */
   let known: ReadonlyMap<string, Placed> = new Map()
   return {
-    /** Answers the part of the request that fetches exactly `topics`. */
+    /** Returns the part of the request that fetches exactly `topics`. */
     next(topics: Topics): Required<Pick<FetchRequest, 'topics' | 'session'>> {
       const before = known
       const wanted = placed(topics)

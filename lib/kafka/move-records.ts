@@ -20,7 +20,7 @@ export type PlainRecords = {
 const DELTA_LIMIT = 2 ** 52
 
 /**
- * Writes records at `to` with new deltas, and moves `to` behind them. Answers the largest timestamp
+ * Writes records at `to` with new deltas, and moves `to` behind them. Returns the largest timestamp
  * delta written; null when a record is malformed or, in place, would overwrite bytes not yet moved.
  * `isTrial` writes nothing, so that a failure leaves no batch half-moved.
  */

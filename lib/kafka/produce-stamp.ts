@@ -33,7 +33,7 @@ const INT64_MAX = 2n ** 63n - 1n
 const NO_PARTITION_LEADER_EPOCH = -1
 
 /**
- * Rewrites a fetched batch in place so that `owner` may produce it, and answers its bytes. The
+ * Rewrites a fetched batch in place so that `owner` may produce it, and returns its bytes. The
  * payload is neither read nor moved. The CRC is derived from the old one (crc32c-patch.ts), so the
  * target's broker verifies the bytes that the source's broker sent. Exactly these bytes change:
  *

@@ -54,12 +54,12 @@ export type RecordBatch = {
   readonly attributes: number
   /** Null when the producer was not idempotent. */
   readonly producerId: bigint | null
-  /** Milliseconds since the epoch; record timestamps are deltas to it. -1: no timestamps. */
+  /** Unix time, ms; record timestamps are deltas to it. -1: no timestamps. */
   readonly baseTimestamp: bigint
-  /** Milliseconds since the epoch; with LogAppendTime the append time. -1: no timestamps. */
+  /** Unix time, ms; with LogAppendTime the append time. -1: no timestamps. */
   readonly maxTimestamp: bigint
   /**
-   * The source offset of each record. Only in a batch that was rewritten without its holes, where
+   * The source offset of each record; present only where a rewrite removed holes, so that
    * `baseOffset` and the deltas no longer give it.
    */
   readonly recordOffsets?: readonly bigint[]

@@ -27,7 +27,7 @@ import type { CompressionCodec } from './record-batch-layout.ts'
 /** A record as a consumer of the source sees it; its key, value and headers stay undecoded. */
 export type SourceRecord = Pick<RecordView, 'attributes' | 'body'> & {
   readonly offset: bigint
-  /** Milliseconds since the epoch; -1 when the record has none. */
+  /** Unix time, ms; -1 when the record has none. */
   readonly timestamp: bigint
 }
 

@@ -5,13 +5,13 @@
 
 const UUID_BYTES = 16
 
-/** Answers Kafka's text of a topic id; null for the zero id, which means that there is none. */
+/** Returns Kafka's text of a topic id; null for the zero id, which means that there is none. */
 export function topicIdFromUuid(uuid: string): string | null {
   const bytes = Buffer.from(uuid.replaceAll('-', ''), 'hex')
   return bytes.every(byte => byte === 0) ? null : bytes.toString('base64url')
 }
 
-/** Answers the client library's text. Throws RangeError when `topicId` does not encode 16 bytes. */
+/** Returns the client library's text. Throws RangeError when `topicId` does not encode 16 bytes. */
 export function uuidFromTopicId(topicId: string): string {
   const bytes = Buffer.from(topicId, 'base64url')
   if (bytes.length !== UUID_BYTES) throw new RangeError(`not a Kafka topic id: ${topicId}`)

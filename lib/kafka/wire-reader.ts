@@ -1,4 +1,4 @@
-// Owns reading Kafka's primitive types with one failure mode: for any bytes, a reader answers a
+// Owns reading Kafka's primitive types with one failure mode: for any bytes, a reader returns a
 // value or throws DecodeError. Does not own any layout (00-produce.ts, 01-fetch.ts,
 // record-batch.ts).
 //
@@ -79,7 +79,7 @@ export function createWireReader(source: WireBytes): WireReader {
     return new DecodeError({ api, version, field, at, found })
   }
 
-  /** Moves the position by `bytesCount` bytes and answers where they begin. */
+  /** Moves the position by `bytesCount` bytes and returns where they begin. */
   function take(field: string, bytesCount: number): number {
     const left = bytes.length - position
     if (bytesCount < 0) throw fail(field, position, `a length of ${bytesCount}`)

@@ -16,8 +16,8 @@ import type { RunOnceDeps } from './operate/run-once.ts'
 
 export type OpenFlow = {
   readonly deps: RunOnceDeps
-  /** What `watch` needs besides: the source's topic configs, and which notifications were sent. */
-  readonly auditing: {
+  /** For `watch` alone: the source's topic configs, and which notifications were sent. */
+  readonly watching: {
     readonly sourceConfigs: TopicConfigReader
     readonly notifications: NotificationStore
   }
@@ -51,7 +51,7 @@ export function openFlow(input: {
       owner: newOwner(),
       openTargetAdmin: () => createTopicAdmin(target),
     },
-    auditing: {
+    watching: {
       sourceConfigs: source,
       notifications: createNotificationStore(client, table),
     },
@@ -61,7 +61,7 @@ export function openFlow(input: {
   }
 }
 
-/** Unique; names the machine, the process and the time, for the person who reads a lease. */
+/** A unique lease owner: machine, process and time, for the person who reads a lease. */
 export function newOwner(): string {
   opened += 1
   return `${hostname()}/${process.pid}/${systemClock.nowMs()}-${opened}`

@@ -59,7 +59,7 @@ export async function openWorld(session: Session) {
     /** Starts the functions, whose only memory is the table, unless they run already. */
     async startFunctions(): Promise<void> {
       if (functions !== null) return
-      // Not the default port: an `npm start` may use it, or be about to.
+      // A free port, because an `npm start` may use the default one, or be about to.
       const port = await findFreePort()
       const override = { GAPLESS_CONFIG: configFile }
       functions = await session.startFunctions({ port, env: override, logFile })

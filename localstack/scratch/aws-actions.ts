@@ -8,7 +8,7 @@ const partActions: Readonly<Record<string, string>> = {
   Delete: 'dynamodb:DeleteItem',
 }
 
-/** @throws Error for a request to a service that nobody is known to use. */
+/** @throws Error for a request to a service that no function is known to use. */
 export function awsActionsOf(request: {
   readonly path: string
   readonly headers: Readonly<Record<string, string | readonly string[] | undefined>>

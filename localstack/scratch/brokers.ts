@@ -168,7 +168,7 @@ export async function removeStarted(): Promise<void> {
   await Promise.all(dirs.map(dir => rm(dir, { recursive: true, force: true })))
 }
 
-/** Ends everything and keeps its data, to be looked into; answers where they are. */
+/** Ends everything and keeps its data, to be looked into; returns where they are. */
 export async function endStarted(): Promise<string[]> {
   const ended = allStarted.splice(0)
   await Promise.all(ended.map(({ end }) => end()))

@@ -1,7 +1,7 @@
 // Lambda, as far as a function can tell: for each invocation a process of AWS's own runtime
 // interface client with the bundled handler, which asks this program for work over Lambda's Runtime
-// API and is killed when its time is up; the Invoke API for whoever invokes; and all of it in front
-// of a stand-in of DynamoDB, so that what each function asks of AWS is known. Owns no judgement.
+// API and is killed when its time is up; the Invoke API for every caller; and all of it in front of
+// a stand-in of DynamoDB, so that what each function asks of AWS is known. Owns no judgement.
 //
 // What it is not: the base image (Amazon Linux, its build of Node, arm64), a processor's share, the
 // freezing of idle processes, retries, destinations, and permissions that are refused.
@@ -41,11 +41,11 @@ export type EndedInvocation = {
 export type ScratchLambda = {
   /** One invocation to its end, in an idle process or a new one. */
   invoke(name: string, payload: unknown): Promise<Outcome>
-  /** Every invocation that has ended so far, those that functions asked for included. */
+  /** Every invocation that has ended so far, including those that functions requested. */
   readonly ended: readonly EndedInvocation[]
   /** How many processes were started for a function. */
   processes(name: string): number
-  /** From the start of each of them to its first question for work, ms. */
+  /** From the start of each process to its first request for work, ms. */
   initMs(name: string): readonly number[]
   /** The processor's time that each process has taken until now, ms. Linux only. */
   processorMs(name: string): number[]

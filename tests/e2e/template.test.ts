@@ -78,7 +78,7 @@ test('every door of functions/ is deployed: with its own role, as the same image
   expect(new Set(roles).size).toBe(functions.length)
 })
 
-test('a failed invocation is neither repeated nor delayed beyond a tick, and its event is kept', () => {
+test('a failed invocation is not retried, waits a minute at most, and its event goes to the queue', () => {
   const functions = prod.ofType('AWS::Lambda::Function')
   const settings = prod.ofType('AWS::Lambda::EventInvokeConfig')
   expect(settings.map(([, { Properties }]) => Properties.FunctionName)).toEqual(

@@ -7,7 +7,7 @@ import { positionOf } from '../../lib/core/partition/partition-state.ts'
 import type { Cluster } from '../../lib/io/cluster/cluster.ts'
 import type { CheckpointStore, LeaseOf } from '../../lib/io/table/stores.ts'
 
-/** When every exploration begins, ms since the epoch. */
+/** When every exploration begins, Unix time, ms. */
 export const STARTED_AT_MS = 1_700_000_000_000
 
 export type Call =

@@ -14,7 +14,7 @@ export type WorldNode = {
   readonly id: number
   readonly problem: string | null
   readonly hasMarkerToCome: boolean
-  /** The end of the row's lease, ms since the epoch; null without a lease. */
+  /** The end of the row's lease, Unix time, ms; null without a lease. */
   readonly leaseUntilMs: number | null
   readonly leaseOwner: string | null
   /** Every record is on the target. */

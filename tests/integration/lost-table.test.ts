@@ -81,7 +81,7 @@ test('a table that was lost is noticed, nothing is replicated twice, and resume 
   expect(last.incidents.map(each => each.resolution)).toEqual(['resumed', 'resumed'])
 })
 
-test('a standby that another replicator has filled halts, and is gone on with where it ended', async () => {
+test('a standby that another replicator has filled halts; resume goes on where that one ended', async () => {
   await world.createTopic('mirrored')
   await world.createStandbyTopic('primary.mirrored')
   const flow = world.flow(['mirrored'])

@@ -48,7 +48,7 @@ async function createStores() {
 storeContract(createStores)
 
 describe('who was told of an incident', () => {
-  test('is kept in its row, for the state that was told, and leaves the incident as it is', async () => {
+  test('the notified state of an incident is kept in its row, and changes nothing else of the incident', async () => {
     const { table, incidents } = await createStores()
     const notifications = createNotificationStore(client, table)
     const { flow, id } = truncation()
@@ -72,7 +72,7 @@ describe('who was told of an incident', () => {
     expect((await incidents.list(flow, 'all')).incidents).toEqual([resumed])
   })
 
-  test('makes no row of an incident that an operator deleted', async () => {
+  test('marking an incident as notified makes no row for one that an operator deleted', async () => {
     const { table, incidents } = await createStores()
     await createNotificationStore(client, table).markTold(truncation())
     expect(await incidents.list(truncation().flow, 'all')).toEqual({ incidents: [], corrupt: [] })
@@ -80,7 +80,7 @@ describe('who was told of an incident', () => {
 })
 
 describe('the table', () => {
-  test('is created once, and can be used when it was', async () => {
+  test('a table is created once: a second creation finds it, with its rows', async () => {
     const table = `gapless-${randomUUID()}`
     expect(await createTable(client, table)).toBe('created')
     await createIncidentStore(client, table).record(truncation())
@@ -89,13 +89,13 @@ describe('the table', () => {
     expect(incidents).toHaveLength(1)
   })
 
-  test('is created by one of several that try at once, and can be used by all', async () => {
+  test('a table is created by one of several that try at once, and found by the others', async () => {
     const table = `gapless-${randomUUID()}`
     const answers = await Promise.all([1, 2, 3].map(() => createTable(client, table)))
     expect(answers.sort()).toEqual(['created', 'exists', 'exists'])
   })
 
-  test('of another shape under the same name is refused, and the shape is said', async () => {
+  test('a table of another shape under the same name is refused, and the error names both shapes', async () => {
     const table = `gapless-${randomUUID()}`
     await client.send(
       new CreateTableCommand({
@@ -112,7 +112,7 @@ describe('the table', () => {
     })
   })
 
-  test('that is missing is said with table, endpoint, request, purpose and what to run', async () => {
+  test('a missing table gives an error with table, endpoint, request, purpose and what to run', async () => {
     const table = `gapless-${randomUUID()}`
     const acquired = createCheckpointStore(client, table).acquire(asked)
     await expect(acquired).rejects.toThrow(ReplicatorError)
@@ -203,7 +203,7 @@ describe('when the answer to a write is lost', () => {
     ])
   })
 
-  test('and every further one, the error says so, and the same owner finds its lease later', async () => {
+  test('an owner whose answers are all lost gets an error that says so, and finds its lease later', async () => {
     const lost = loseAnswers(lossy, requestAttemptsMax)
     await expect(checkpoints.acquire(asked)).rejects.toMatchObject({
       code: 'table-unreachable',

@@ -69,8 +69,8 @@ export function gapless(input: {
       const log = openSync(logFile, 'a')
       const startedAtMs = machineMs()
       const child = spawn(process.execPath, args, {
-        // Not this process's environment: a sandbox has only the variables of Lambda and the
-        // template.
+        // The handler gets no environment of this process: a sandbox has only the variables of
+        // Lambda and the template.
         env: {
           PATH: dirname(process.execPath),
           AWS_LAMBDA_FUNCTION_NAME: 'replicate',

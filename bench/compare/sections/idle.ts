@@ -20,8 +20,9 @@ export type IdlePlan = {
 }
 
 /**
- * One worker of gapless takes them all, though a tick gives one at most 200 (shardPartitionsMax).
- * 30 s hold whole numbers of its renewals: one every 10 s, or every 15 s where they are late.
+ * One worker of gapless takes all partitions, though a tick gives a worker at most 200
+ * (shardPartitionsMax). 30 s hold whole numbers of its renewals: one every 10 s, or every 15 s
+ * where they are late.
  */
 export const idlePlan: IdlePlan = { partitions: [1, 100, 1_000], seconds: 30 }
 

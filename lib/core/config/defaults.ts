@@ -104,7 +104,7 @@ export const lookAgainMsMax = 2_000
 /** How often a continuous run looks for a deleted topic, ms. */
 export const returnPollMs = 500
 
-/** For how long a continuous run looks for it, ms; then it releases the lease to the ticks. */
+/** For how long, ms, a continuous run looks for the topic; then its lease is free for `plan`. */
 export const returnAwaitedMsMax = 60_000
 
 /** A day, ms: a partition then renews its producer id, which brokers forget after a week. */

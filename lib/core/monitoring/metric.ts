@@ -3,7 +3,7 @@
 // infra/dashboard.yml are generated from this list, and the sink (io/metrics.ts) sends by it. Does
 // not own where the values come from (run/replicate/run-metrics.ts, run/watch/watch-metrics.ts).
 
-/** The functions that emit. */
+/** The functions that emit metrics. */
 export type Emitter = 'plan' | 'replicate' | 'watch'
 
 export const metricNamespace = 'Gapless'
@@ -106,7 +106,7 @@ export const metrics = {
 export type MetricName = keyof typeof metrics
 export const metricNames = Object.keys(metrics) as readonly MetricName[]
 
-/** A list holds several values of one line, from which CloudWatch computes percentiles. */
+/** A list holds several samples for one EMF line; CloudWatch makes percentiles of them. */
 export type MetricValues = Partial<Record<MetricName, number | readonly number[]>>
 
 /** The metrics that `emitter` sends under `set`. */
@@ -117,10 +117,7 @@ export function emitted(emitter: Emitter, set: DimensionSet): MetricName[] {
   })
 }
 
-/**
- * Metric values are floats; a sum of counts beyond 2^53 loses its last
- * digits there, not in any record.
- */
+/** Adds the counts and returns a float: beyond 2^53 only the metric loses its last digits. */
 export function sum(values: readonly bigint[]): number {
   return Number(values.reduce((total, value) => total + value, 0n))
 }

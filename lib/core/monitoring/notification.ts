@@ -6,7 +6,7 @@ import type { Incident } from '../incident.ts'
 import { incidentLines } from './incident-lines.ts'
 
 /**
- * The state of an incident that a notification told: another range or another resolution is
+ * The state of an incident of which operators were notified; another range or resolution is
  * notified again. Stored in the incident's row, so that a version stored while a notification was
  * sent is not taken for notified.
  */

@@ -32,10 +32,10 @@ export function decideOnObservation(
     case 'unstarted':
       return start(observed, context)
     case 'waiting': {
-      // The topic exists again, so the waiting is over. The checks tell whether it is the same one.
+      // The topic exists again, so waiting is over. The checks tell whether it is the same topic.
       const back = check(state, observed, context)
-      // Unless the checks raise that very incident: a reset that had removed this partition and
-      // now halts it.
+      // The incident stays open when the checks raise it again: a reset had removed this partition,
+      // and now halts it.
       const isFoundAgain = back.incidents.some(incident => incident.id === state.incidentId)
       const resolved: Command[] = [{ kind: 'resolve-incident', id: state.incidentId }]
       return { ...back, commands: [...(isFoundAgain ? [] : resolved), ...saved(back.commands)] }

@@ -90,9 +90,9 @@ export type CrashRecovery = {
   readonly producer: Producer
   /** Behind the last record that is on the target already. */
   readonly nextSourceOffset: SourceOffset
-  /** Leader epoch of the batch before it; null when none was on the target. */
+  /** Leader epoch of the batch before `nextSourceOffset`; null when none was on the target. */
   readonly epoch: number | null
-  /** As in `OffsetSpan`. */
+  /** Epochs before `epoch`, each with the offset behind its last batch, as in `OffsetSpan`. */
   readonly earlierEpochs?: readonly EpochEnd[]
   readonly maxTimestampMs: bigint | null
   /** Where the target's log ended before the fence's marker. */

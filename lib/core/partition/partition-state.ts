@@ -35,7 +35,7 @@ export type Position = {
    * The source's log end when last observed: bounds from below what a reset or deletion removed.
    */
   readonly lastSeenLogEndOffset: SourceOffset | null
-  /** Largest timestamp of the last copied batch, ms since the epoch; null before the first one. */
+  /** Largest timestamp of the last copied batch, Unix time, ms; null before the first one. */
   readonly lastTimestampMs: bigint | null
   /**
    * How often the position was moved backwards, 0 to 2^31-1. Between two rewinds offsets only grow,
@@ -52,7 +52,7 @@ export type Producer = {
   readonly producerEpoch: number
   /** Sequence of the next record to send, 0 to 2^31-1: all records before it were acknowledged. */
   readonly nextSequence: number
-  /** When the target assigned this epoch, ms since the epoch. */
+  /** When the target assigned this epoch, Unix time, ms. */
   readonly assignedAtMs: number
   /**
    * `transactional-id`: a new epoch fences every producer of an older one. `none`: the target

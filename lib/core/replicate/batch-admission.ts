@@ -138,7 +138,7 @@ function epochOf(entry: RecordBatch | LegacyRun): number | null {
 }
 
 /**
- * Answers the batch to produce for a data batch: itself when it can go out unchanged, otherwise a
+ * Returns the batch to produce for a data batch: itself when it can go out unchanged, otherwise a
  * rewritten one; null when none of its records is left to copy; an error when it is damaged,
  * because a rewritten batch would hide the damage behind a new checksum.
  */

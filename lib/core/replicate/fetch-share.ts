@@ -25,7 +25,7 @@ export function initialShare(isBehind: boolean): FetchShare {
 type FetchBudgets = Pick<Budgets, 'fetchBytesMax' | 'partitionFetchBytesMax'>
 
 /**
- * Answers the `partitionMaxBytes` of each partition of one request: an equal share of the response
+ * Returns the `partitionMaxBytes` of each partition of one request: an equal share of the response
  * for partitions that are behind, and the maximum for the others, which will return few records.
  */
 export function bytesToAskFor(

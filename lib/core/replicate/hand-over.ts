@@ -8,7 +8,7 @@ import { handOverLeadMs, handOverPollMs, handOverWaitMsMax } from '../config/def
 export type Predecessor = {
   /** The owner in its leases. The successor waits for the leases of no other owner. */
   readonly owner: string
-  /** When it begins to release its leases, in ms since the epoch by its own clock. */
+  /** When it begins to release its leases: Unix time, ms, by its own clock. */
   readonly releasesAtMs: number
 }
 

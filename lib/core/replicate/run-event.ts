@@ -36,7 +36,7 @@ export type RunEvent =
   | ({ readonly kind: 'fetched' } & Pick<Copying, 'nextFetch' | 'nextSequence'>)
   /** The target acknowledged a batch. */
   | { readonly kind: 'acknowledged' }
-  /** What failed before has passed: failed attempts are counted anew. */
+  /** The cause of the failed attempts is over: attempts are counted from 0 again. */
   | { readonly kind: 'progressed' }
   /** Copying ends, and `next` follows the last acknowledgement. */
   | { readonly kind: 'flush'; readonly next: AfterFlush }
@@ -168,7 +168,7 @@ function flushing(phase: RunPhase, next: AfterFlush): RunPhase {
 }
 
 function afterFlush(phase: RunPhase, { nowMs }: EventOf<'flushed'>): RunPhase {
-  // Nothing is left to send again, so a target that was to be looked at need not be.
+  // No batch is left to send again, so the target need not be looked at any more.
   const flushed = phase.kind === 'refreshing-target' ? phase.resume : phase
   const { next, attempts } = must(flushed, 'flushing')
   switch (next.kind) {

@@ -1,6 +1,6 @@
 // Owns the phase of a partition during one run: what the run does for the partition now, and every
 // fact that is true only in that phase. Never stored: the stored state is partition-state.ts. Moved
-// only by run/partition/advance.ts, with what run-event.ts answers.
+// only by run/partition/advance.ts, with what run-event.ts returns.
 //
 //   observing --recovery-started--> recovering --recovery-ended--> observing
 //   observing --copying-started---> copying
@@ -66,7 +66,7 @@ export type AfterFlush =
 /** Both logs are looked at, from `dueMs` on, before anything is copied. Every run begins here. */
 export type Observing = {
   readonly kind: 'observing'
-  /** Ms since the epoch; 0: at once. */
+  /** Unix time, ms; 0: at once. */
   readonly dueMs: number
   /**
    * False after an unreleased lease: the previous owner may have written beyond its checkpoint. The
@@ -75,7 +75,7 @@ export type Observing = {
   readonly targetIsKnown: boolean
   /** True when the source answered the last fetch with OFFSET_OUT_OF_RANGE. */
   readonly fetchWasOutOfRange: boolean
-  /** When a continuous run first found the topic gone, ms since the epoch; null: it is there. */
+  /** When a continuous run first found the topic gone, Unix time, ms; null: it is there. */
   readonly missingSinceMs: number | null
   /** Failed attempts in a row, 0 to `observationAttemptsMax`. */
   readonly attempts: number
@@ -122,7 +122,7 @@ export type Flushing = Sending & { readonly kind: 'flushing'; readonly next: Aft
  */
 export type RefreshingTarget = {
   readonly kind: 'refreshing-target'
-  /** When the target is looked at, ms since the epoch; null: answers are awaited. */
+  /** When the target is looked at, Unix time, ms; null: answers are awaited. */
   readonly dueMs: number | null
   readonly because: RetryReason
   readonly resume: Copying | Flushing

@@ -54,7 +54,7 @@ export type Checkpoint = PartitionKey & {
 export type Lease = {
   readonly owner: string
   readonly fence: number
-  /** ms since the epoch; null once the owner released the lease. */
+  /** Unix time, ms; null once the owner released the lease. */
   readonly untilMs: number | null
 }
 
@@ -87,7 +87,7 @@ function positionAttributes(position: Position | null): Record<string, Attribute
     nextSourceOffset: numberAttribute(position?.nextSourceOffset),
     nextTargetOffset: numberAttribute(position?.nextTargetOffset),
     epochs: textAttribute(writeEpochs(position?.epochs ?? [])),
-    // Only in rows written before there were `epochs`.
+    // An attribute of rows that were written before `epochs` existed.
     lastEpoch: null,
     lastSeenLogEndOffset: numberAttribute(position?.lastSeenLogEndOffset),
     lastTimestampMs: numberAttribute(position?.lastTimestampMs),
@@ -136,9 +136,7 @@ export type CorruptCheckpoint = Pick<PartitionKey, 'topic' | 'partition'> & {
 export type ListedCheckpoints = {
   /** Ordered by topic and partition. */
   readonly checkpoints: readonly Checkpoint[]
-  /**
-   * In the same order. Their positions are unknown, so they must not be taken for new partitions.
-   */
+  /** Corrupt rows, in the same order: positions unknown, so no row is taken for a new partition. */
   readonly corrupt: readonly CorruptCheckpoint[]
   /** Descriptions of rows whose sort key does not name a partition. */
   readonly unnamed: readonly string[]

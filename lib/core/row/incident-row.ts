@@ -118,7 +118,7 @@ export type CorruptIncident = { readonly id: string; readonly detail: string }
 export type ListedIncidents = {
   /** By time of detection, oldest first. */
   readonly incidents: readonly Incident[]
-  /** By id. It is unknown whether these incidents are open, and what they are about. */
+  /** Ordered by id. Whether these incidents are open, and what they are about, is unknown. */
   readonly corrupt: readonly CorruptIncident[]
 }
 

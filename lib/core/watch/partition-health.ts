@@ -69,7 +69,7 @@ type Seen = Extract<WatchedSource, { kind: 'seen' }>
 
 /**
  * The first offset that exists and is not replicated: the position, or the log start offset when it
- * lies beyond the position or the topic was recreated. Null when it is unknown.
+ * lies beyond the position or the topic was recreated. Null when the offset is unknown.
  */
 export function firstUnreplicated(row: WatchedRow, source: WatchedSource): bigint | null {
   if (row.kind === 'corrupt' || source.kind !== 'seen') return null
@@ -129,7 +129,7 @@ function headroomOf(input: {
 }): PartitionHealth['headroomMs'] {
   const { lagRecords, lagMs, oldest, retention, nowMs } = input
   if (lagMs === null) return null
-  // Only records on their way are missing, which are in no danger even under a short retention.
+  // So short a lag is records on their way, which even a short retention does not endanger.
   if (lagMs < behindMsMin || oldest.kind !== 'batch') return 'unlimited'
   if (retention.kind === 'unobserved') return null
   return headroomMs({ retention: retention.retention, oldest, lagRecords, nowMs }) ?? 'unlimited'

@@ -34,7 +34,7 @@ function readLimit(text: string | undefined): bigint | null | undefined {
 
 /** The first batch that is not replicated. */
 export type OldestBatch = {
-  /** Its newest timestamp, ms since the epoch: its segment is not deleted before that is due. */
+  /** Its newest timestamp (Unix time, ms): its segment is not deleted before that is due. */
   readonly timestampMs: number
   /** Bytes of the batch per offset; null when it was not measured. */
   readonly bytesPerOffset: number | null

@@ -43,7 +43,7 @@ export type TopicAdmin = {
     readonly partitions: number
   }): Promise<'widened' | 'wide-enough' | 'missing'>
   deleteTopic(name: string): Promise<'deleted' | 'missing'>
-  /** The configs that were set for this topic itself, not those it has from its broker. */
+  /** The configs that are set on the topic itself, without the defaults of its broker. */
   readOwnConfigs(name: string): Promise<Record<string, string>>
 }
 
@@ -76,14 +76,14 @@ export function createTopicAdmin(cluster: AdministeredCluster): TopicAdmin {
         const present = await countPartitions(cluster, name)
         if (present === null) return 'missing'
         if (present >= partitions) return 'wide-enough'
-        // With null the controller places the replicas; an empty list would place those of none.
+        // With null the controller places the replicas; an empty list would assign no partition.
         const topic = { name, count: partitions, assignments: null }
         const { results } = await brokers.onController(
           on => createPartitionsV3.api.async(on, [topic], operationTimeoutMs, false),
           response => retryAfterMs(response.results, response.throttleTimeMs),
         )
-        // INVALID_PARTITIONS is also the answer where the topic has as many by now: another tick
-        // widened it, or an earlier attempt of ours whose response was lost.
+        // INVALID_PARTITIONS is also the answer where the topic already has that many partitions:
+        // another tick widened it, or an earlier attempt of ours whose response was lost.
         const isWide = async () => ((await countPartitions(cluster, name)) ?? 0) >= partitions
         if (isInvalid(results) && (await isWide())) return 'wide-enough'
         outcomeOf(results)

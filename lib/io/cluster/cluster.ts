@@ -101,7 +101,7 @@ export type OpenedCluster = Cluster &
     readonly brokers: Brokers
     /** The bootstrap addresses of the configuration, for a person. */
     readonly bootstrap: readonly string[]
-    /** Our identity there, for a person: `SASL SCRAM-SHA-512 as User:gapless`. */
+    /** The identity of gapless at this cluster, for operators: `SASL PLAIN as User:gapless`. */
     readonly identity: () => string
   }
 

@@ -48,7 +48,7 @@ type Closable = { isConnected(): boolean; close(): Promise<unknown> }
 /** One connection and its state. */
 type Link<C extends Closable> = {
   readonly connection: C
-  /** When the connection is to be replaced, ms since the epoch; null: never. */
+  /** When the connection is to be replaced, Unix time, ms; null: never. */
   readonly retiresAtMs: () => number | null
   /** Requests in flight, awaited before the connection is replaced. */
   readonly calls: Set<Promise<unknown>>

@@ -31,7 +31,7 @@ const CLOSED_UNANSWERED = /connection closed|disconnected before secure TLS|TLS 
 export function brokerFailure(input: {
   readonly cluster: string
   readonly address: string
-  /** Our identity there: `SASL SCRAM-SHA-512 as User:gapless`. */
+  /** The identity of gapless at this cluster, for operators: `SASL PLAIN as User:gapless`. */
   readonly identity: string
   /** False: no response ever came on this connection. */
   readonly hasAnswered: boolean

@@ -26,7 +26,7 @@ export function clusterError(input: {
   /** `create topic orders with 3 partitions` */
   readonly operation: string
   readonly brokers: readonly string[]
-  /** Our identity there: `SASL SCRAM-SHA-512 as User:gapless`. */
+  /** The identity of gapless at this cluster, for operators: `SASL PLAIN as User:gapless`. */
   readonly identity?: string
   readonly cause?: unknown
 }): ReplicatorError {

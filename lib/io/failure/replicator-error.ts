@@ -22,7 +22,7 @@ export type ReplicatorErrorCode =
   | 'cluster-refused'
   /** SNS refused a notification. */
   | 'notification-refused'
-  /** A partition is not in the state that a resume needs, or does not hold the offset. */
+  /** The partition's state allows no resume, or its log lacks the offset to resume at. */
   | 'resume-refused'
 
 export class ReplicatorError extends Error {

@@ -5,7 +5,7 @@ import type { ClientCredentials } from '../../core/config/cluster-config.ts'
 import { CredentialError } from '../failure/credential-error.ts'
 
 /**
- * A token, and until when new connections may use it, ms since the epoch; null: only the connection
+ * A token, and until when new connections may use it (Unix time, ms); null: only the connection
  * that it was obtained for may use it.
  */
 export type BearerToken = { readonly token: string; readonly freshUntilMs: number | null }

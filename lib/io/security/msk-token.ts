@@ -1,7 +1,7 @@
 // Owns the token of Amazon MSK's IAM access control: a presigned URL of the action
 // kafka-cluster:Connect, in base64url (https://github.com/aws/aws-msk-iam-auth#details). Signed
-// with the SDK's own signer; AWS's package for it brings an older one and a second SDK. Does not
-// own the other tokens (bearer-token.ts).
+// with the SDK's own signer; AWS's package for the token brings an older signer and a second SDK.
+// Does not own the other tokens (bearer-token.ts).
 
 import { defaultProvider } from '@aws-sdk/credential-provider-node'
 import { Sha256 } from '@smithy/core/checksum'

@@ -37,7 +37,7 @@ async function ask(requests: SecretRequests, reference: SecretReference): Promis
       ? requests.getParameter(reference.ssm, regionOf(reference.ssm))
       : requests.getSecretValue(reference.secretsManager, regionOf(reference.secretsManager)))
   } catch (error) {
-    // Only the error's name: its text may quote the request, and its cause the response.
+    // The error's name alone is reported: its text may quote the request, its cause the response.
     const name = error instanceof Error ? error.name : 'no error'
     if (isAnswer(error)) {
       const text = sentence(reference, `AWS answered ${name}`, remedy(reference, name))
@@ -109,7 +109,7 @@ function regionOf(name: string): string | null {
   return arn === 'arn' && region ? region : null
 }
 
-// The SDK's clients are loaded for the first reference of their kind: most workers need neither.
+// Each SDK client is loaded for the first secret of its service: most workers need no client.
 const awsRequests: SecretRequests = {
   async getSecretValue(id, region) {
     const { SecretsManagerClient, GetSecretValueCommand } = await import(

@@ -88,7 +88,7 @@ async function acquireLease(
   const outcome = await updateRow(target, `taking the lease of ${nameOf(key)}`, {
     Key: checkpointKey(key),
     UpdateExpression: acquireExpression,
-    // Also true when there is no row.
+    // The condition is also true when there is no row.
     ConditionExpression: 'attribute_not_exists(#leaseUntilMs) OR #leaseUntilMs <= :nowMs',
     ExpressionAttributeNames: acquireNames,
     ExpressionAttributeValues: valuesOf({

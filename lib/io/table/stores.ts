@@ -17,7 +17,7 @@ export type Acquisition =
       /** True when the lease was never held, or its last owner released it. */
       readonly cleanHandOver: boolean
     }
-  /** Another owner's lease is live until `untilMs` (ms since the epoch). */
+  /** Another owner's lease is live until `untilMs` (Unix time, ms). */
   | { readonly kind: 'held'; readonly owner: string; readonly untilMs: number }
 
 /** The lease of a partition: valid until another owner acquires it and the fence grows. */

@@ -96,7 +96,8 @@ function hintOf(code: TableErrorCode, { table, endpoint, operation }: TableReque
 }
 
 /**
- * One line: the SDK's advice is left out. The AggregateError of several addresses has only a code.
+ * The first line of the error's text: the SDK's advice follows it. An AggregateError (several
+ * addresses) has a code and no text.
  */
 function textOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error)

@@ -1,5 +1,6 @@
-// Owns the batches of a log that are to be copied, or were: read in order as a comparison asks for
-// them. Does not own the reading (partition-reader.ts) nor the comparison (comparison.ts).
+// Owns the candidates of a comparison: the batches of a log that are to be copied, or that were
+// copied, read in order when the comparison asks. Does not own the reading (partition-reader.ts)
+// nor the comparison (comparison.ts).
 
 import { type SourceOffset, sourceOffset } from '../../core/offset.ts'
 import { concatSpans, type OffsetSpan } from '../../core/partition/epoch-history.ts'

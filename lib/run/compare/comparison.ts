@@ -1,7 +1,8 @@
 // Owns recognizing the records that the target holds already: the source's next batches are
-// compared with those of the target, in order. Whole batches first, without opening them; record by
-// record where the two sides are batched differently, or compaction removed records from the
-// source. By contents, never by count: a count would be off by the records that compaction removed.
+// compared with those of the target, in order. Whole batches are compared first, unopened; single
+// records where the two sides are batched differently, or compaction removed records from the
+// source. Contents decide, never a count: a count would be off by the records that compaction
+// removed.
 
 import { sourceOffset, type TargetOffset, targetOffset } from '../../core/offset.ts'
 import { holdsSameRecords } from '../../core/partition/crash-recovery.ts'

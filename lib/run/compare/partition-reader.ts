@@ -92,7 +92,7 @@ export type LogRange = {
   readonly waitMs: number
   /** False: an offset out of range is a `BrokerFailure`. True: it ends the reading. */
   readonly mayBeOutOfRange: boolean
-  /** How many answers in a row may not move the reading before it ends. */
+  /** So many answers in a row may bring no new offset; one more ends the reading. */
   readonly idleAnswersMax: number
   readonly fetchesMax?: number
   readonly beforeFetch?: () => Promise<void>
@@ -103,7 +103,7 @@ export type LogReader<B> = {
   next(): Promise<(LogPart<B> & Pick<FetchedPartition, 'highWatermark'>) | null>
 }
 
-/** Reads a log answer by answer. Only this reader decides where a log that is read has its end. */
+/** Reads a log answer by answer, and alone decides where the log ends. */
 export function createLogReader<B>(
   at: OnePartition,
   range: LogRange,

@@ -36,9 +36,7 @@ export type ProgressDeps = {
   readonly beforeFetch: () => Promise<void>
 }
 
-/**
- * Both logs were asked for start and end. Throws `BrokerFailure` when a cluster does not answer.
- */
+/** `seen` has log start and log end of both sides. Throws `BrokerFailure` without an answer. */
 export async function findProgress(
   deps: ProgressDeps,
   seen: {

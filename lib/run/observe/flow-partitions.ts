@@ -1,6 +1,6 @@
-// Owns the partitions of a flow as a tick and a status see them: those the source has together with
-// the rows of the table, and the lag of each one. Does not own which have work (plan/plan.ts) nor
-// how they are shown (operate/status.ts).
+// Owns the partitions of a flow as a tick and a status see them: from the source and from the rows
+// of the table, with the lag of each partition. Does not own which partitions have work
+// (plan/plan.ts) nor how they are shown (operate/status.ts).
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { selects } from '../../core/config/topic-selection.ts'
@@ -24,7 +24,7 @@ export type FlowPartition = TopicPartition & {
  * The partitions that the source has, and those that have a row although the source has them no
  * more, each once. Rows of topics that the flow does not select are left out.
  */
-export function joinPartitions(
+export function listPartitions(
   flow: FlowConfig,
   existing: readonly TopicPartition[],
   { checkpoints, corrupt }: ListedCheckpoints,

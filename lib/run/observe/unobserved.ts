@@ -15,12 +15,12 @@ export type UnobservedDeps = {
   readonly incidents: IncidentStore
   readonly clock: Clock
   readonly log: Log
-  /** Asked for the principal of gapless there, once a cluster denied it a permission. */
+  /** Asked for the principal of gapless, once this cluster denied a permission. */
   readonly source?: Pick<Cluster, 'name' | 'principal'>
   readonly target?: Pick<Cluster, 'name' | 'principal'>
 }
 
-/** Stores an incident for every failure that has none open, and logs all of them again. */
+/** Stores an incident for each failure without an open one; logs the incidents of all failures. */
 export async function reportUnobserved(
   deps: UnobservedDeps,
   flow: string,
@@ -47,17 +47,14 @@ export async function resolveAnswered(
   observationFailures: readonly ObservationFailure[],
 ): Promise<void> {
   for (const incident of open) {
-    // Otherwise a topic with Describe but without Read would raise a new incident on every tick.
+    // A denial found by copying stays open, or Describe without Read would raise one every tick.
     if (wasFoundCopying(incident) || !isAboutObservation(incident)) continue
     if (observationFailures.some(failure => isStillUnobserved(failure, incident))) continue
     await recover(deps, flow, incident)
   }
 }
 
-/**
- * Ends the open incidents about a denied fetch or produce, for topics that records were copied of
- * now.
- */
+/** Ends the open incidents about a denied Fetch or Produce of topics that this run copied. */
 export async function resolveCopied(
   deps: UnobservedDeps,
   flow: string,

@@ -34,9 +34,7 @@ export type PartitionStatus = {
 export type FlowStatusReport = {
   readonly name: string
   readonly partitions: readonly PartitionStatus[]
-  /**
-   * What could not be observed, one sentence each; partitions may be missing from the list then.
-   */
+  /** What could not be observed, one sentence each; `partitions` may be incomplete then. */
   readonly unobserved: readonly string[]
   /** What works with reduced guarantees, one sentence each. */
   readonly warnings: readonly string[]

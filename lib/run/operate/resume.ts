@@ -129,14 +129,14 @@ async function choosePosition(
   const { nextSourceOffset } = position
   const isSameLog = position.sourceTopicId === state.position.sourceTopicId
   const stood = isSameLog ? lastInCommon(state.position, incident) : nextSourceOffset
-  // Those that the standby holds are not passed over.
+  // Offsets whose records the standby holds are not passed over.
   const passed = found?.missing ?? { from: stood, to: nextSourceOffset }
   const skippedOffsets = offsetsBetween(passed.from, passed.to)
   if (isSameLog) {
     const incidents = incident === null ? [] : [passedBy(incident, nextSourceOffset, passed)]
     return { position, skippedOffsets, incidents }
   }
-  // What the halting incident says is about a log that is gone, and stays as it is.
+  // The halting incident is about a log that is gone, so its offsets stay as they are.
   const before = incident === null || incident.kind === 'topic-reset' ? [] : [open(incident)]
   const renewed = { topicId: source.topicId, nextSourceOffset }
   const context = { scope: { flow: flow.name, ...at }, nowMs: deps.clock.nowMs() }
@@ -154,7 +154,7 @@ function lastInCommon({ nextSourceOffset }: Position, incident: Incident | null)
   return isBefore(parted, nextSourceOffset) ? parted : nextSourceOffset
 }
 
-/** By the id, because an operator may have deleted the incident's row. */
+/** Tells the kind by the id, because an operator may have deleted the incident's row. */
 function isTargetNotEmpty(incidentId: string): boolean {
   return incidentId.startsWith('target-not-empty:' satisfies `${Incident['kind']}:`)
 }

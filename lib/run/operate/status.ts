@@ -17,8 +17,8 @@ import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { CheckpointStore, IncidentStore } from '../../io/table/stores.ts'
 import {
   type FlowPartition,
-  joinPartitions,
   lagOf,
+  listPartitions,
   unnamedText,
 } from '../observe/flow-partitions.ts'
 import { findTopics } from '../observe/flow-topics.ts'
@@ -59,7 +59,7 @@ export type FlowStatus = {
 export async function readFlowStatus(deps: StatusDeps, flow: FlowConfig): Promise<FlowStatus> {
   const listed = await deps.checkpoints.list(flow.name)
   const topics = await findTopics(deps.source, flow, [...listed.checkpoints, ...listed.corrupt])
-  const partitions = joinPartitions(flow, topics.partitions, listed)
+  const partitions = listPartitions(flow, topics.partitions, listed)
   const views = await observeLogs(deps.source, partitions, ['log-start', 'log-end'])
   const { incidents: open, corrupt: hidden } = await deps.incidents.list(flow.name, 'open')
   const silent = partitions.flatMap(each => {

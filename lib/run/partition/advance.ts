@@ -23,9 +23,7 @@ export function advance(shard: Shard, run: PartitionRun, event: RunEvent): RunPh
   return phase
 }
 
-/**
- * When the partition is to be looked at, ms since the epoch; Infinity: not before another event.
- */
+/** When the partition is to be looked at (Unix time, ms); Infinity: not before another event. */
 export function dueMsOf(phase: RunPhase): number {
   switch (phase.kind) {
     case 'observing':

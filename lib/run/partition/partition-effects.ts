@@ -15,7 +15,7 @@ import { advance } from './advance.ts'
 import type { PartitionRun } from './partition-run.ts'
 import type { Shard } from './shard-run.ts'
 
-/** What the core says about an event of this partition, now. */
+/** The decision of the core about an event of this partition, now. */
 export function decideFor(shard: Shard, run: PartitionRun, event: PartitionEvent): Decision {
   return decide(run.state, event, {
     scope: run.key,
@@ -172,7 +172,7 @@ function loseLease(shard: Shard, run: PartitionRun): void {
   advance(shard, run, { kind: 'fail', end: { outcome: 'lease-lost', detail } })
 }
 
-/** A reset is behind the partition once the new position is stored. */
+/** Logs that a reset is over, once the new position is stored. */
 function sayRecovered(shard: Shard, run: PartitionRun): void {
   const position = positionOf(run.state)
   const { resetFoundAtMs } = run.durable

@@ -41,7 +41,7 @@ export type DurableWrites = {
   leaseUntilMs: number
   /** The state as the table has it. */
   storedState: PartitionState
-  /** When the reset was found that the next checkpoint leaves behind; null: none was. */
+  /** When a reset was found whose new position the next checkpoint stores; null: no reset. */
   resetFoundAtMs: number | null
   /** Ends with the last write that was begun. */
   tail: Promise<void>
@@ -95,7 +95,7 @@ export function reportOf({ key, phase, state, counts }: PartitionRun): Partition
   return { topic: key.topic, partition: key.partition, outcome, detail, state, ...counts }
 }
 
-/** The failure that ended the run of a partition, as an incident is made from; none: []. */
+/** The failure that ended the run of a partition, for the incident about it; none: []. */
 export function failureOf({ phase }: PartitionRun): readonly ObservationFailure[] {
   return phase.kind === 'stopped' && phase.end.failure !== undefined ? [phase.end.failure] : []
 }

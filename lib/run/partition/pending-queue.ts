@@ -20,17 +20,16 @@ export function createPendingQueue() {
   let head = 0
   let inFlight = 0
   let inFlightBytes = 0
-  // How many, from the first one on, went out at least once: more than are in flight after a
-  // rewind.
+  // How many batches, from the first on, were ever sent: after a rewind more than `inFlight`.
   let sent = 0
   let bytes = 0
-  // Produce requests that were sent and not answered yet, late ones of forgotten batches included.
+  // Produce requests that were sent and not answered yet, those of dropped batches included.
   let unanswered = 0
   // True once an answer was lost, or did not say whether the batch was appended.
   let outcomeUnknown = false
   const compact = () => {
-    // Dropping from the front one by one would move the whole array for every acknowledgement. No
-    // more acknowledged ones are kept than others, for each of them keeps its bytes.
+    // Removing each acknowledged batch at once would move the whole array every time. At most half
+    // of the array is acknowledged batches, because each of them keeps its bytes.
     if (head * 2 < batches.length) return
     batches = batches.slice(head)
     head = 0

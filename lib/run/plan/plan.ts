@@ -19,8 +19,8 @@ import type { CheckpointStore } from '../../io/table/stores.ts'
 import { observeBoth, onTarget } from '../observe/both-clusters.ts'
 import {
   type FlowPartition,
-  joinPartitions,
   lagOf,
+  listPartitions,
   unnamedText,
 } from '../observe/flow-partitions.ts'
 import { findTopics } from '../observe/flow-topics.ts'
@@ -65,7 +65,7 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
   const listed = await deps.checkpoints.list(flow.name)
   const topics = await findTopics(deps.source, flow, [...listed.checkpoints, ...listed.corrupt])
   const ensured = await ensureTargetTopics(deps, flow, topics.found)
-  const partitions = joinPartitions(flow, topics.partitions, listed)
+  const partitions = listPartitions(flow, topics.partitions, listed)
   const { sources, targets } = await observeBoth(deps, flow, partitions)
   const context = { flow, sources, targets, nowMs: deps.clock.nowMs() }
   const planned = partitions.map(each => planPartition(context, each))
@@ -180,7 +180,7 @@ function eventOf(
 ): PartitionEvent | null {
   if (source.kind === 'missing') return { kind: 'source-missing', recreatedAs: source.topicId }
   if (target.kind !== 'seen') return null
-  // Whether the last owner crashed is told by its lease.
+  // The lease tells whether the last owner crashed; this event need not.
   const found = { cleanHandOver: true, fetchWasOutOfRange: false, topicIsKnown }
   return observedEvent(source, target, found)
 }

@@ -33,7 +33,7 @@ export type Both = {
 }
 
 /**
- * Moves the position to where the last owner copied to, with a producer of its own. False when the
+ * Moves the position to where the last owner copied to, with a producer of this run. False when the
  * run ended meanwhile: the target was not compared then, and the next owner must recover again.
  * Throws `BrokerFailure` when a cluster does not answer; the position has not moved then.
  */
@@ -104,14 +104,14 @@ async function lookThrough(shard: Shard, run: PartitionRun, look: Look): Promise
   let unreadableRecords = 0n
   const visit = async (batch: RecordBatch): Promise<void> => {
     const { unmatchedRecords, wasReadable } = await comparison.match(batch)
-    // Our own that match nothing were copied, and are gone from the source since.
+    // Records of ours without a match were copied, and are gone from the source since.
     const isOwn = batch.producerId === left.producer?.producerId
     if (!isOwn) foreignRecords += BigInt(unmatchedRecords)
     else if (!wasReadable) unreadableRecords += BigInt(unmatchedRecords)
   }
   const ends = await readTarget(shard, run, { look, visit })
   // Damaged batches may hold source records that are now copied a second time, so they are reported
-  // as foreign. Not where the source lost those records anyway.
+  // as foreign. They are not reported where the source lost those records anyway.
   const isGone = !canCompare(left, source) || isBefore(left.nextSourceOffset, source.logStartOffset)
   const nothing = { nextSourceOffset: left.nextSourceOffset, epoch: null, maxTimestampMs: null }
   return {

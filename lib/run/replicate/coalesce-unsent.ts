@@ -12,8 +12,8 @@ import { stampForProduce } from '../../kafka/produce-stamp.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 
 /**
- * Replaces the next small batches by one. Only batches that were never sent: the target may have
- * appended the others, and recognizes them only with the same bytes and sequences.
+ * Replaces the next small batches by one. It takes only batches that were never sent: the target
+ * may have appended a sent one, and recognizes them only with the same bytes and sequences.
  */
 export function coalesceUnsent(run: PartitionRun): void {
   const next = run.pending.peekUnsent()

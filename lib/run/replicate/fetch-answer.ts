@@ -67,16 +67,14 @@ export function takeFetched(
 }
 
 /**
- * The source answers as it should. While records are to be sent that resets no count of failed
- * attempts: a target that refuses them must find its count, however well the source answers.
+ * An answer of the source resets the count of failed attempts only while no record is pending:
+ * otherwise a target that refuses every record would never reach the limit.
  */
 export function sourceAnswered(shard: Shard, run: PartitionRun): void {
   if (run.pending.isFlushed()) happened(shard, run, { kind: 'progressed' })
 }
 
-/**
- * Control batches, aborted data: the position moves with the last batch before them, or by itself.
- */
+/** Passes control batches and aborted data: with the last pending batch, or at once. */
 function skip(shard: Shard, run: PartitionRun, to: OffsetSpan): void {
   const last = run.pending.last()
   if (last !== undefined) return extendBatch(last, to)
@@ -113,7 +111,7 @@ export function observeAgain(
   because: RetryReason,
   { outOfRange }: { readonly outOfRange: boolean } = { outOfRange: false },
 ): void {
-  // What is to follow the flush already, such as the end at the deadline, follows in any case.
+  // A step that already waits for the flush, such as the end at the deadline, is not replaced.
   if (run.phase.kind !== 'copying') return
   afterFlush(shard, run, { kind: 'observe', outOfRange, targetIsKnown: true, because })
 }

@@ -49,7 +49,7 @@ export async function handOverInTime(
 
 /**
  * Asks again and again for the leases that the predecessor holds, until each is acquired or held by
- * another owner, or `handOverWaitMs` ends. `take` answers null while the predecessor still holds
+ * another owner, or `handOverWaitMs` ends. `take` returns null while the predecessor still holds
  * the lease. Returns the partitions that the predecessor never released.
  */
 export async function acquireFromPredecessor<W>(

@@ -41,7 +41,7 @@ export function runIfFlushed(shard: Shard, run: PartitionRun): void {
 
 /**
  * Does the work of a partition that is `recovering` beside the loops, and observes both logs again
- * when it has ended. `work` answers true when it has read the target up to its end.
+ * when it has ended. `work` returns true when it has read the target up to its end.
  */
 export function recoverBeside(shard: Shard, run: PartitionRun, work: () => Promise<boolean>): void {
   const recover = async () => {

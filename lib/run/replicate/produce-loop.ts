@@ -163,9 +163,9 @@ function identity(topic: string, { partition }: { readonly partition: number }):
 
 function takeAnswer(shard: Shard, { run, batch }: Sent, produced: ProducedPartition): void {
   run.pending.answered()
-  // The last checkpoint was decided without this answer: its lease must not say all is known.
+  // The last checkpoint was decided without this answer, so its lease must not be released.
   if (run.phase.kind === 'stopped') return run.pending.doubt()
-  // Every batch behind one that the target refuses for good was dropped: only answers were missing.
+  // After a batch that the target refuses for good no batch is pending: only answers are awaited.
   if (run.pending.length === 0) return runIfFlushed(shard, run)
   const isFirst = run.pending.first() === batch
   if (produced.errorCode === 0 && produced.baseOffset !== null) {
@@ -178,7 +178,7 @@ function takeAnswer(shard: Shard, { run, batch }: Sent, produced: ProducedPartit
   if (mayHaveAppended(error)) run.pending.doubt()
   const said = produced.errorMessage === null ? '' : ` (${produced.errorMessage})`
   const detail = `Produce to ${run.targetTopic}-${run.key.partition} answered ${error}${said}`
-  // Behind another one, a refusal follows from that one's, whose own answer decides.
+  // The refusal of a later batch follows from that of an earlier one, whose answer decides.
   if (isFirst) refused(shard, run, error, detail)
   else sendAgain(shard, run, { outcome: 'failed', detail })
 }

@@ -28,8 +28,8 @@ export type ReplicateInput = {
   readonly flow: FlowConfig
   readonly partitions: readonly Assigned[]
   /**
-   * When copying must have ended, ms since the epoch; acknowledgements and
-   * the last write come after it.
+   * When copying must have ended (Unix time, ms); acknowledgements and the last write come after
+   * it.
    */
   readonly deadlineMs: number
   /** True: goes on until the deadline after a partition has caught up. */
@@ -46,7 +46,7 @@ export type ReplicateInput = {
 
 export type ReplicateReport = {
   readonly partitions: readonly PartitionReport[]
-  /** What could not be observed, once per partition it kept from running. */
+  /** Observation failures, once for each partition that a failure kept from running. */
   readonly observationFailures: readonly ObservationFailure[]
   /** Leases of other runs that kept a partition from running. */
   readonly heldUntilMs: number | null

@@ -36,9 +36,9 @@ export async function tellRegularly(shard: Shard, meter: RunMeter): Promise<void
 }
 
 /**
- * Stops fetching at the deadline, ms since the epoch, or when `interrupted`. Requests in flight get
- * half of the reserve to be acknowledged. Batches that were fetched and not sent are dropped: the
- * next run fetches them again.
+ * Stops fetching at the deadline (Unix time, ms) or when `interrupted`. Requests in flight get half
+ * of the reserve to be acknowledged. Batches that were fetched and not sent are dropped: the next
+ * run fetches them again.
  */
 export async function endAtDeadline(
   shard: Shard,

@@ -16,7 +16,7 @@ import { type SeenLog, unobserved } from '../observe/logs.ts'
 
 export type ReadPosition = TopicPartition & { readonly view: SeenLog; readonly from: bigint }
 
-/** The first batch from each position on, by name. Never throws when a broker refuses. */
+/** The first batch from each position on, by partition name. Never throws for a refusal. */
 export async function readOldest(
   source: Cluster,
   positions: readonly ReadPosition[],

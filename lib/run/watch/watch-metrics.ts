@@ -42,8 +42,8 @@ export function topicMetrics({
 }
 
 /**
- * The worst values of the observed partitions. Zeroes only where `noneIsFine` and the flow has no
- * partition; absent where none could be observed.
+ * The worst values of the observed partitions. Zeroes where the flow has no partition and
+ * `noneIsFine`; no values where no partition was observed.
  */
 function delaysOf(partitions: readonly WatchedPartition[], noneIsFine: boolean): MetricValues {
   const lags = partitions.flatMap(({ lagRecords }) => (lagRecords === null ? [] : [lagRecords]))

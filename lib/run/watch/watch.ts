@@ -24,7 +24,7 @@ import type { TopicConfigReader } from '../../io/cluster/topic-config.ts'
 import type { Log } from '../../io/log.ts'
 import type { CheckpointStore, IncidentStore } from '../../io/table/stores.ts'
 import { observeBoth, onTarget } from '../observe/both-clusters.ts'
-import { type FlowPartition, joinPartitions } from '../observe/flow-partitions.ts'
+import { type FlowPartition, listPartitions } from '../observe/flow-partitions.ts'
 import { findTopics } from '../observe/flow-topics.ts'
 import { type LogView, type LogViews, pointOf } from '../observe/logs.ts'
 import { type ReadPosition, readOldest, readRetentions } from './oldest-records.ts'
@@ -44,7 +44,7 @@ export type WatchedPartition = TopicPartition & PartitionHealth
 export type FlowHealth = {
   readonly flow: string
   readonly partitions: readonly WatchedPartition[]
-  /** Clusters and topics that could not be observed, where no known partition says so. */
+  /** Clusters and topics that could not be observed and have no known partition in the list. */
   readonly unobserved: readonly string[]
   readonly openIncidents: number
 }
@@ -57,7 +57,7 @@ export async function watchFlow(deps: WatchDeps, flow: FlowConfig): Promise<Flow
   const listed = await deps.checkpoints.list(flow.name)
   const { incidents, corrupt } = await deps.incidents.list(flow.name, 'open')
   const topics = await findTopics(deps.source, flow, [...listed.checkpoints, ...listed.corrupt])
-  const partitions = joinPartitions(flow, topics.partitions, listed)
+  const partitions = listPartitions(flow, topics.partitions, listed)
   const names = [...new Set(partitions.map(each => each.topic))]
   const [{ sources, targets }, retentions] = await Promise.all([
     observeBoth(deps, flow, partitions),
@@ -120,8 +120,8 @@ function watchedTarget({ topic }: TopicPartition, view: LogView): WatchedTarget 
 
 /**
  * The age of the first record that is not replicated. Read from the source for as many partitions
- * as a tick can afford. For the others the newest copied record stands in: it is not younger, so
- * their lag looks larger and their headroom smaller than they are, never the other way round.
+ * as a tick can afford. The others get the timestamp of their newest copied record. That record is
+ * not younger, so lag looks larger and headroom smaller than they are.
  */
 async function ageOfUnreplicated(
   { source }: WatchDeps,

@@ -4,7 +4,7 @@ import type { PartitionKey } from '../../../lib/core/row/checkpoint.ts'
 import type { CheckpointStore } from '../../../lib/io/table/stores.ts'
 import { partitionKey, replicating } from './store-examples.ts'
 
-/** The default time of `acquire`, ms since the epoch. */
+/** The default time of `acquire`, Unix time, ms. */
 export const t0 = 1_700_000_000_000
 export const leaseMs = 20_000
 

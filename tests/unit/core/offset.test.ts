@@ -21,7 +21,7 @@ describe('an offset', () => {
     }
   })
 
-  test('an offset counts beyond 2^53 without losing one', () => {
+  test('offsets beyond 2^53 are exact', () => {
     const from = sourceOffset(2n ** 60n)
     expect(offsetsBetween(from, sourceOffset(2n ** 60n + 1n))).toBe(1n)
     expect(targetOffsetAfter(targetOffset(2n ** 60n), 1)).toBe(2n ** 60n + 1n)

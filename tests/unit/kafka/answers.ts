@@ -11,7 +11,7 @@ export function expectRefusedWhenCut(bytes: Buffer, decode: (bytes: Buffer) => u
   }
 }
 
-/** With one byte replaced by any value, at any place, decoding answers or throws a DecodeError. */
+/** With one byte replaced by any value, at any place, decoding returns or throws a DecodeError. */
 export function expectAnswerOrRefusal(bytes: Buffer, decode: (bytes: Buffer) => unknown): void {
   for (let at = 0; at < bytes.length; at++) {
     for (const value of [0x00, 0x01, 0x7f, 0x80, 0xff]) {

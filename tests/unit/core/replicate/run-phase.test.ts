@@ -188,11 +188,11 @@ describe('after the flush', () => {
   const flushed = (next: AfterFlush) =>
     phaseAfter({ ...flushing, next }, { kind: 'flushed', nowMs: NOW_MS })
 
-  test('a run that was to stop has stopped, with its outcome', () => {
+  test('a run that was to stop has stopped after the flush, with its outcome', () => {
     expect(flushed(stop)).toMatchObject({ kind: 'stopped', end: { outcome: 'drained' } })
   })
 
-  test('a divergence and a refused batch are recovered from, and both logs are observed again', () => {
+  test('after the flush a divergence and a refused batch are recovered from, then both logs are observed', () => {
     const answer = { epoch: 4, endOffset: sourceOffset(30n), logStartOffset: null }
     expect(flushed({ kind: 'diverged', answer })).toMatchObject({ kind: 'recovering' })
     const refusal = { as: 'record-too-large', offset: sourceOffset(40n), detail: 'x' } as const
@@ -202,7 +202,7 @@ describe('after the flush', () => {
     })
   })
 
-  test('an observation that is due says whether the fetch was out of range and the target is known', () => {
+  test('an observation after the flush says whether the fetch was out of range and the target is known', () => {
     const observe = { kind: 'observe', outOfRange: true, targetIsKnown: false, because } as const
     expect(flushed(observe)).toMatchObject({
       kind: 'observing',
@@ -213,14 +213,14 @@ describe('after the flush', () => {
     })
   })
 
-  test('a target that was to be looked at is not, when nothing is left to send again', () => {
+  test('a target that was to be looked at is not, when no batch is left to send again', () => {
     const refreshing = { ...phases['refreshing-target'], resume: flushing }
     expect(phaseAfter(refreshing, events.flushed)).toMatchObject({ kind: 'stopped' })
   })
 })
 
 describe('failed attempts', () => {
-  test('are repeated at once, then after waits that double, and end the run with their reason', () => {
+  test('failed attempts are repeated at once, then after waits that double, and end the run with their reason', () => {
     let phase: RunPhase = firstPhase(true)
     const waits: number[] = []
     for (let attempt = 0; attempt < observationAttemptsMax; attempt += 1) {
@@ -234,7 +234,7 @@ describe('failed attempts', () => {
     })
   })
 
-  test('of a target that refuses are counted until it acknowledges, however often it is looked at', () => {
+  test('failed attempts at a target are counted until it acknowledges, however often it is looked at', () => {
     let phase: RunPhase = copying
     for (let round = 0; round < 2; round += 1) {
       phase = phaseAfter(phase, events['send-again'])
@@ -245,7 +245,7 @@ describe('failed attempts', () => {
     expect(phaseAfter(phase, events.acknowledged)).toMatchObject({ attempts: 0 })
   })
 
-  test('are counted once while answers are awaited: a second refusal changes nothing', () => {
+  test('a refusal is counted once while answers are awaited: a second one changes nothing', () => {
     const refreshing = phaseAfter(copying, events['send-again'])
     const other = { kind: 'send-again' as const, because: { ...because, detail: 'a later one' } }
     expect(phaseAfter(refreshing, other)).toBe(refreshing)
@@ -255,20 +255,20 @@ describe('failed attempts', () => {
 })
 
 describe('the end of a run', () => {
-  test('at the deadline names what was being retried', () => {
+  test('a run that ends at the deadline names the reason of its last retry', () => {
     const observing = phaseAfter(firstPhase(true), events['attempt-failed'])
     expect(phaseAfter(observing, events.deadline)).toMatchObject({
       end: { outcome: 'deadline', detail: because.detail },
     })
   })
 
-  test('that a refused write brings replaces the end that was decided before; a late stop does not', () => {
+  test('the end by a refused write replaces the end that was decided before; a late stop does not', () => {
     const stopped = phases.stopped
     expect(phaseAfter(stopped, events.stop)).toBe(stopped)
     expect(phaseAfter(stopped, events.fail)).toMatchObject({ end: { detail: 'a bug' } })
   })
 
-  test('keeps whether the target is known from the phase that it ends', () => {
+  test('the end of a run does not change whether its target counts as known', () => {
     const unknown = { kind: 'observe', outOfRange: false, targetIsKnown: false, because } as const
     const ending: readonly RunPhase[] = [
       ...Object.values(phases),
@@ -282,7 +282,7 @@ describe('the end of a run', () => {
     expect(targetIsKnown({ ...flushing, next: unknown })).toBe(false)
   })
 
-  test('comes for whatever happens: any events end at the deadline after the last acknowledgement', () => {
+  test('a run ends at the deadline, after its last acknowledgement, whatever events came before', () => {
     fc.assert(
       fc.property(fc.array(fc.constantFrom(...eventKinds), { maxLength: 40 }), history => {
         let phase: RunPhase = firstPhase(true)
