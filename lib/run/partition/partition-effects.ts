@@ -168,7 +168,7 @@ function nextWrite({ durable }: PartitionRun): number {
 }
 
 function loseLease(shard: Shard, run: PartitionRun): void {
-  const detail = 'another run took the lease over; it goes on from the last checkpoint'
+  const detail = 'another run has acquired the lease; it goes on from the last checkpoint'
   advance(shard, run, { kind: 'fail', end: { outcome: 'lease-lost', detail } })
 }
 

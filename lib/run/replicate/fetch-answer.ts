@@ -59,7 +59,8 @@ export function takeFetched(
     return afterFlush(shard, run, { kind: 'refused', as: 'unsupported-batch', ...refusal })
   }
   if (hasCaughtUp) sourceAnswered(shard, run)
-  // An answer without a byte for any partition: between the position and the end lies no batch.
+  // A batch run takes an answer without a byte for any partition for the end of the log: a
+  // compacted log may end in offsets without a batch.
   if (!shard.isContinuous && (hasCaughtUp || answer.answerIsEmpty)) {
     const end = { outcome: 'drained' as const, detail: null }
     afterFlush(shard, run, { kind: 'stop', end })
