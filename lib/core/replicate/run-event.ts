@@ -10,6 +10,7 @@ import { backoffMs } from './budget.ts'
 import {
   type AfterFlush,
   type Copying,
+  firstPhase,
   type Observing,
   type RetryReason,
   type RunEnd,
@@ -186,16 +187,7 @@ function afterFlush(phase: RunPhase, { nowMs }: EventOf<'flushed'>): RunPhase {
 }
 
 function observingAgain(facts: Partial<Observing>): Observing {
-  return {
-    kind: 'observing',
-    dueMs: 0,
-    targetIsKnown: true,
-    fetchWasOutOfRange: false,
-    missingSinceMs: null,
-    attempts: 0,
-    because: null,
-    ...facts,
-  }
+  return { ...firstPhase(true), ...facts }
 }
 
 function sendAgain(phase: RunPhase, because: RetryReason): RunPhase {
