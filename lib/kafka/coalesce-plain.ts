@@ -234,5 +234,6 @@ function isContiguous(batches: Batches): boolean {
 }
 
 function offsetsOf({ baseOffset, recordsCount, recordOffsets }: RecordBatch): readonly bigint[] {
-  return recordOffsets ?? Array.from({ length: recordsCount }, (_, at) => baseOffset + BigInt(at))
+  const length = recordsCount
+  return Array.from({ length }, (_, at) => recordOffsets?.[at] ?? baseOffset + BigInt(at))
 }

@@ -26,10 +26,10 @@ import { DecodeError } from './decode-error.ts'
 import type { CompressionCodec } from './record-batch-layout.ts'
 
 /**
- * Bytes. A batch has at most 1 MiB unless max.message.bytes was raised. The bound is 128 times as
+ * Bytes. A batch has at most 1 MiB unless max.message.bytes was raised. The bound is 64 times as
  * much and still fits into the memory of a function.
  */
-export const decompressedBytesMax = 128 * 2 ** 20
+export const decompressedBytesMax = 64 * 2 ** 20
 
 /**
  * Decompresses all frames. Throws DecodeError when the bytes are damaged, hold more than

@@ -1,6 +1,6 @@
 // Owns the record formats before Kafka 0.11 (magic 0 and 1): it reads their records and rewrites
 // them as a v2 batch, the only format that brokers accept since Kafka 4.0 (KIP-724). Brokers still
-// serve old logs unchanged. Does not own how a new batch is written (repack.ts).
+// serve old logs unchanged. Does not own how a new batch is written (batch-builder.ts).
 //
 //   entry   offset INT64 | size INT32 | CRC-32 UINT32 | magic INT8 | attributes INT8
 //           | timestamp INT64, magic 1 only | key BYTES | value BYTES
@@ -13,12 +13,21 @@
 
 import assert from 'node:assert/strict'
 import zlib from 'node:zlib'
+import {
+  addRecord,
+  type BatchBuilder,
+  beginBatch,
+  createBatchBuilder,
+  finishBatch,
+  shiftFrom,
+} from './batch-builder.ts'
 import { decompress } from './compression.ts'
 import { DecodeError } from './decode-error.ts'
-import { bodyOf } from './record.ts'
 import type { LegacyBatch, RecordBatch } from './record-batch.ts'
 import type { CompressionCodec } from './record-batch-layout.ts'
-import { packRecords, type SourceRecord } from './repack.ts'
+import { openedRecordsMax } from './record-cursor.ts'
+import { nullableSize, putBytes, putNullable } from './record-writer.ts'
+import { doAtOnce, type Steps, sliceRecords } from './slices.ts'
 import { createWireReader, type WireReader } from './wire-reader.ts'
 
 const ATTRIBUTES_AT = 17
@@ -26,6 +35,9 @@ const CODEC_MASK = 0x07
 const LOG_APPEND_TIME_BIT = 0x08
 const NO_TIMESTAMP = -1n
 const NO_PARTITION_LEADER_EPOCH = -1
+const NO_HEADERS = Buffer.of(0)
+/** An entry has a checksum of its own, which takes ten times as long as reading a v2 record. */
+const SLICE_ENTRIES = sliceRecords / 8
 /** zstd needs magic 2 (KIP-110). */
 const codecs: readonly CompressionCodec[] = ['none', 'gzip', 'snappy', 'lz4']
 
@@ -41,20 +53,57 @@ export function isCompressed({ bytes }: LegacyBatch): boolean {
  */
 export function repackLegacy(
   entries: readonly LegacyBatch[],
-  { fromOffset }: { readonly fromOffset: bigint },
+  range: { readonly fromOffset: bigint },
 ): RecordBatch | null {
+  return doAtOnce(repackLegacyInSlices(entries, range))
+}
+
+/** As `repackLegacy`. */
+export function* repackLegacyInSlices(
+  entries: readonly LegacyBatch[],
+  { fromOffset }: { readonly fromOffset: bigint },
+): Steps<RecordBatch | null> {
   assert.ok(entries.length === 1 || !entries.some(isCompressed), 'compressed entries come alone')
-  const read = entries.map(({ bytes }) => readEntry(entryReader(bytes)))
-  const [only] = read
   const [around] = entries
-  const isSet = only !== undefined && around !== undefined && only.codec !== 'none'
-  const records = isSet ? readSet(only, around.magic) : read.map(sourceRecord)
-  requireGrowing(records)
-  return packRecords(
-    records.filter(({ offset }) => offset >= fromOffset),
-    { partitionLeaderEpoch: NO_PARTITION_LEADER_EPOCH },
-    only?.codec ?? 'none',
-  )
+  if (around !== undefined && isCompressed(around)) {
+    const outer = readEntry(entryReader(around.bytes))
+    const set = openSet(outer, around.magic)
+    const builder = builderFor(set.recordsCount, set.bytes.length)
+    yield* copySet(set, builder, fromOffset)
+    return finishBatch(builder, outer.codec)
+  }
+  const bytesCount = entries.reduce((sum, { bytes }) => sum + bytes.length, 0)
+  const builder = builderFor(entries.length, bytesCount)
+  let previous = -1n
+  for (const { bytes } of entries) {
+    const entry = readEntry(entryReader(bytes))
+    requireGrowing(entry.offset, previous)
+    previous = entry.offset
+    if (entry.offset >= fromOffset) addEntry(builder, entry)
+  }
+  return finishBatch(builder, 'none')
+}
+
+function builderFor(recordsMax: number, bytesCount: number): BatchBuilder {
+  return createBatchBuilder({
+    partitionLeaderEpoch: NO_PARTITION_LEADER_EPOCH,
+    recordsMax,
+    bytesCount,
+  })
+}
+
+type Timed = Pick<Entry, 'offset' | 'timestamp' | 'key' | 'value'>
+
+function addEntry(builder: BatchBuilder, { offset, timestamp, key, value }: Timed): void {
+  if (builder.recordsCount === 0) beginBatch(builder, offset, timestamp)
+  const follows = offset === builder.baseOffset + BigInt(builder.recordsCount)
+  const record = { attributes: 0, timestampDelta: shiftFrom(builder, timestamp) }
+  // The old formats have no headers, whose count is one byte more.
+  const bodyBytes = nullableSize(key) + nullableSize(value) + 1
+  addRecord(builder, record, { follows, offset: () => offset }, bodyBytes)
+  putNullable(builder.writer, key)
+  putNullable(builder.writer, value)
+  putBytes(builder.writer, NO_HEADERS, 0, 1)
 }
 
 type Entry = {
@@ -92,41 +141,63 @@ function readNullableBytes(reader: WireReader, field: string): Buffer | null {
   return length === -1 ? null : reader.readBytes(field, length)
 }
 
-/** Reads the records inside a compressed entry. */
-function readSet(around: Entry, magic: LegacyBatch['magic']): SourceRecord[] {
+/** The records inside of a compressed entry. */
+type OpenedSet = {
+  readonly around: Entry
+  readonly bytes: Buffer
+  readonly recordsCount: number
+  /** Is added to the offset of each record. */
+  readonly base: bigint
+}
+
+/** Offset and size. */
+const SET_ENTRY_OVERHEAD = 12
+
+/** Decompresses a set, and looks for its last offset, from which the others follow. */
+function openSet(around: Entry, magic: LegacyBatch['magic']): OpenedSet {
   if (around.value === null) throw damaged('value', 'null, where records should be')
   const block = magic === 0 ? repairedLz4(around.codec, around.value) : around.value
   const bytes = decompress(around.codec, block)
-  const reader = entryReader(bytes)
-  const inner: Entry[] = []
+  let recordsCount = 0
+  let last = -1n
   // Ends: every entry has at least the twelve bytes of its offset and size.
-  while (reader.position < bytes.length) inner.push(readEntry(reader))
-  const last = inner.at(-1)
-  if (last === undefined) throw damaged('value', 'a compressed entry without records')
-  if (inner.some(({ codec }) => codec !== 'none')) throw damaged('value', 'a set inside a set')
-  const base = magic === 1 ? around.offset - last.offset : 0n
-  if (base < 0n || base + last.offset > around.offset) {
-    throw damaged('offset', `${last.offset} inside of ${around.offset}`)
+  for (let at = 0; at < bytes.length; recordsCount += 1) {
+    if (bytes.length - at < SET_ENTRY_OVERHEAD) throw damaged('entry', 'an entry that is cut off')
+    last = bytes.readBigInt64BE(at)
+    const size = bytes.readInt32BE(at + 8)
+    if (size < 0) throw damaged('size', `${size}, not 0 or more`)
+    at += SET_ENTRY_OVERHEAD + size
   }
-  return inner.map(entry =>
-    sourceRecord({
-      ...entry,
-      offset: base + entry.offset,
-      timestamp: around.hasLogAppendTime ? around.timestamp : entry.timestamp,
-    }),
-  )
+  if (recordsCount === 0) throw damaged('value', 'a compressed entry without records')
+  if (recordsCount > openedRecordsMax) {
+    throw damaged('value', `${recordsCount} records, at most ${openedRecordsMax} are opened`)
+  }
+  const base = magic === 1 ? around.offset - last : 0n
+  if (base < 0n || base + last > around.offset) {
+    throw damaged('offset', `${last} inside of ${around.offset}`)
+  }
+  return { around, bytes, recordsCount, base }
 }
 
-function sourceRecord({ offset, timestamp, key, value }: Entry): SourceRecord {
-  return { attributes: 0, offset, timestamp, body: bodyOf(key, value) }
-}
-
-function requireGrowing(records: readonly SourceRecord[]): void {
+function* copySet(set: OpenedSet, builder: BatchBuilder, fromOffset: bigint): Steps<void> {
+  const { around, bytes, base } = set
+  const reader = entryReader(bytes)
   let previous = -1n
-  for (const { offset } of records) {
-    if (offset <= previous) throw damaged('offset', `${offset} behind ${previous}`)
+  // Ends: as in `openSet`.
+  for (let read = 1; reader.position < bytes.length; read += 1) {
+    if (read % SLICE_ENTRIES === 0) yield
+    const entry = readEntry(reader)
+    if (entry.codec !== 'none') throw damaged('value', 'a set inside a set')
+    const offset = base + entry.offset
+    requireGrowing(offset, previous)
     previous = offset
+    const timestamp = around.hasLogAppendTime ? around.timestamp : entry.timestamp
+    if (offset >= fromOffset) addEntry(builder, { ...entry, offset, timestamp })
   }
+}
+
+function requireGrowing(offset: bigint, previous: bigint): void {
+  if (offset <= previous) throw damaged('offset', `${offset} behind ${previous}`)
 }
 
 /** The only LZ4 frame header that producers of magic 0 write: independent blocks of 64 KB. */

@@ -62,7 +62,7 @@ export type RecordBatch = {
    * The source offset of each record; present only where a rewrite removed holes, so that
    * `baseOffset` and the deltas no longer give it.
    */
-  readonly recordOffsets?: readonly bigint[]
+  readonly recordOffsets?: ArrayLike<bigint>
 }
 
 /**

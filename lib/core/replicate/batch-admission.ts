@@ -8,7 +8,7 @@ import type { FetchedPartition } from '../../kafka/01-fetch.ts'
 import { createAbortedFilter } from '../../kafka/aborted-transactions.ts'
 import { coalesceInPlace } from '../../kafka/coalesce-plain.ts'
 import { DecodeError } from '../../kafka/decode-error.ts'
-import { isCompressed, repackLegacy } from '../../kafka/legacy-batch.ts'
+import { isCompressed, repackLegacyInSlices } from '../../kafka/legacy-batch.ts'
 import {
   hasHoles,
   hasLogAppendTime,
@@ -17,7 +17,8 @@ import {
   type RecordBatch,
   readRecordBatches,
 } from '../../kafka/record-batch.ts'
-import { repackBatch } from '../../kafka/repack.ts'
+import { repackInSlices } from '../../kafka/repack.ts'
+import { doAtOnce, type Steps, sliceRecords } from '../../kafka/slices.ts'
 import { coalescedBytesMax, smallBatchBytesMax } from '../config/defaults.ts'
 import { isBefore, type SourceOffset, sourceOffset } from '../offset.ts'
 import { concatSpans, type OffsetSpan } from '../partition/epoch-history.ts'
@@ -43,12 +44,17 @@ export type Admission = {
 
 type Fetched = Pick<FetchedPartition, 'records' | 'abortedTransactions'>
 
+/** As `admitInSlices`, all slices at once: for small responses. */
+export function admitBatches(fetched: Fetched, fetchOffset: SourceOffset): Admission {
+  return doAtOnce(admitInSlices(fetched, fetchOffset))
+}
+
 /**
  * Sorts the batches of one partition's response to a fetch at `fetchOffset`. It reads some at a
  * time, because a response may hold tens of thousands of tiny batches; they are coalesced before
- * more are read.
+ * more are read. It yields only where batches are opened.
  */
-export function admitBatches(fetched: Fetched, fetchOffset: SourceOffset): Admission {
+export function* admitInSlices(fetched: Fetched, fetchOffset: SourceOffset): Steps<Admission> {
   const { records, abortedTransactions } = fetched
   let admission: Admission = {
     skipped: null,
@@ -80,7 +86,8 @@ export function admitBatches(fetched: Fetched, fetchOffset: SourceOffset): Admis
         const detail = 'a batch whose length runs past everything the broker sent'
         return from === 0 ? { ...admission, refusal: { offset, detail } } : admission
       }
-      admission = concatAdmissions(admission, sort(batches, accepts, offset))
+      const sorted = yield* sort(batches, accepts, offset)
+      admission = yield* concatAdmissions(admission, sorted)
       from = records.length - trailingBytes
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error
@@ -100,28 +107,36 @@ const coalesceLimits = {
 }
 
 /** Appends `next`, whose batches are coalesced on the way. */
-function concatAdmissions({ skipped, copied }: Admission, next: Admission): Admission {
+function* concatAdmissions({ skipped, copied }: Admission, next: Admission): Steps<Admission> {
   const last = copied.at(-1)
   if (next.skipped !== null && last !== undefined) extendBatch(last, next.skipped)
-  copied.push(...coalesceCopied(next.copied))
+  copied.push(...(yield* coalesceCopied(next.copied)))
   const isBehind = next.skipped === null || last !== undefined
   return { ...next, copied, skipped: isBehind ? skipped : concatSpans(skipped, next.skipped) }
 }
 
-function sort(
+function* sort(
   batches: readonly (RecordBatch | LegacyBatch)[],
   accepts: (batch: RecordBatch) => boolean,
   fetchOffset: SourceOffset,
-): Admission {
+): Steps<Admission> {
   const copied: CopiedBatch[] = []
   let skipped: OffsetSpan | null = null
   let at = fetchOffset
+  let work = 0
   for (const entry of coalesceLegacy(batches)) {
     const next = sourceOffset(nextOffsetOf(entry))
     // The filter sees batches below the position, too, because transactions may begin in them.
     const isData = isLegacy(entry) || (accepts(entry) && entry.recordsCount > 0)
     if (!isBefore(at, next)) continue
-    const passed = isData ? pass(entry, at) : null
+    let passed: RecordBatch | DecodeError | null = null
+    if (isData && isPassable(entry, at)) passed = entry
+    else if (isData) {
+      passed = yield* open(entry, at)
+      work += openingWork(entry)
+      if (work >= sliceRecords) yield
+      work %= sliceRecords
+    }
     if (passed instanceof DecodeError) {
       const detail = `batch up to ${next}: ${passed.message}`
       const refusal = { offset: at, nextOffset: next, detail }
@@ -142,15 +157,27 @@ function epochOf(entry: RecordBatch | LegacyRun): number | null {
   return isLegacy(entry) || entry.partitionLeaderEpoch < 0 ? null : entry.partitionLeaderEpoch
 }
 
+/** Rewriting tiny records takes as long as decompressing sixteen times as many bytes. */
+const BYTES_PER_RECORD = 16
+
+/** What opening an entry takes, as a number of records. */
+function openingWork(entry: RecordBatch | LegacyRun): number {
+  if (isLegacy(entry)) return sliceRecords
+  return entry.recordsCount + entry.bytes.length / BYTES_PER_RECORD
+}
+
 /**
- * Returns the batch to produce for a data batch: itself when it can go out unchanged, otherwise a
- * rewritten one; null when none of its records is left to copy; an error when it is damaged,
- * because a rewritten batch would hide the damage behind a new checksum.
+ * Returns the batch to produce for a data batch that cannot go out unchanged; null when none of its
+ * records is left to copy; an error when it is damaged, because a rewritten batch would hide the
+ * damage behind a new checksum.
  */
-function pass(entry: RecordBatch | LegacyRun, at: SourceOffset): RecordBatch | DecodeError | null {
+function* open(
+  entry: RecordBatch | LegacyRun,
+  at: SourceOffset,
+): Steps<RecordBatch | DecodeError | null> {
   try {
-    if (isLegacy(entry)) return repackLegacy(entry, { fromOffset: at })
-    return isPassable(entry, at) ? entry : repackBatch(entry, { fromOffset: at })
+    if (isLegacy(entry)) return yield* repackLegacyInSlices(entry, { fromOffset: at })
+    return yield* repackInSlices(entry, { fromOffset: at })
   } catch (error) {
     if (error instanceof DecodeError) return error
     throw error
@@ -161,7 +188,8 @@ function pass(entry: RecordBatch | LegacyRun, at: SourceOffset): RecordBatch | D
  * Whether the batch can go out unchanged. A batch that straddles the position holds records copied
  * before; the target's broker refuses holes and would replace the timestamps of LogAppendTime.
  */
-function isPassable(batch: RecordBatch, at: SourceOffset): boolean {
+function isPassable(batch: RecordBatch | LegacyRun, at: SourceOffset): batch is RecordBatch {
+  if (isLegacy(batch)) return false
   const straddles = isBefore(sourceOffset(batch.baseOffset), at)
   return !straddles && !hasHoles(batch) && !hasLogAppendTime(batch)
 }

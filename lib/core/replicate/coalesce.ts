@@ -9,6 +9,7 @@
 import { DecodeError } from '../../kafka/decode-error.ts'
 import { compressionCodec, type RecordBatch } from '../../kafka/record-batch.ts'
 import { coalesceBatches } from '../../kafka/repack.ts'
+import type { Steps } from '../../kafka/slices.ts'
 import {
   coalescedBytesMax,
   coalescedContentBytesMax,
@@ -24,7 +25,7 @@ export const coalescedBatchesMax = 256
  * Replaces every group of small neighbours in one fetch response by one batch. All other batches
  * stay the same objects.
  */
-export function coalesceCopied(copied: readonly CopiedBatch[]): readonly CopiedBatch[] {
+export function* coalesceCopied(copied: readonly CopiedBatch[]): Steps<readonly CopiedBatch[]> {
   const result: CopiedBatch[] = []
   // Ends: every pass goes on behind at least one batch.
   for (let from = 0; from < copied.length; ) {
@@ -33,6 +34,8 @@ export function coalesceCopied(copied: readonly CopiedBatch[]): readonly CopiedB
     const one = count < 2 ? null : coalesce(group)
     if (one === null) result.push(...group)
     else result.push(one)
+    // Compressed batches of 4 KiB may each hold a hundred times as much.
+    if (count > 1 && group.some(({ batch }) => compressionCodec(batch) !== 'none')) yield
     from += group.length
   }
   return result

@@ -4,9 +4,10 @@
 
 import { type SourceOffset, sourceOffset } from '../../core/offset.ts'
 import { concatSpans, type OffsetSpan } from '../../core/partition/epoch-history.ts'
-import { admitBatches } from '../../core/replicate/batch-admission.ts'
+import { admitInSlices } from '../../core/replicate/batch-admission.ts'
 import type { CopiedBatch } from '../../core/replicate/copied-batch.ts'
 import type { FetchedPartition } from '../../kafka/01-fetch.ts'
+import { doInSlices, type Pause, pauseForATurn } from '../in-slices.ts'
 import type { Candidates } from './comparison.ts'
 import { createLogReader, type LogPart, type OnePartition } from './partition-reader.ts'
 
@@ -23,14 +24,17 @@ export function createCandidates(
     readonly to?: SourceOffset
     readonly mayBeOutOfRange: boolean
     readonly beforeFetch?: () => Promise<void>
+    /** Between the slices of a large batch that is opened; left out: a turn of the process. */
+    readonly pause?: Pause
   },
 ): Candidates & { at(): bigint; reachedEnd(): boolean } {
   let from: bigint = range.from
   let admitted: CopiedBatch[] = []
   // The epochs of skipped batches belong to the position once the batch behind them does.
   let skipped: OffsetSpan | null = null
-  const admit = (answer: FetchedPartition, at: bigint): LogPart<CopiedBatch> => {
-    const admission = admitBatches(answer, sourceOffset(at))
+  const pause = range.pause ?? pauseForATurn
+  const admit = async (answer: FetchedPartition, at: bigint): Promise<LogPart<CopiedBatch>> => {
+    const admission = await doInSlices(admitInSlices(answer, sourceOffset(at)), pause)
     if (admission.skipped !== null) skipped = concatSpans(skipped, admission.skipped)
     const [first] = admission.copied
     if (first !== undefined && skipped !== null) {

@@ -10,7 +10,8 @@ import { concatSpans, type OffsetSpan } from '../../core/partition/epoch-history
 import type { CopiedBatch } from '../../core/replicate/copied-batch.ts'
 import { DecodeError } from '../../kafka/decode-error.ts'
 import { nextOffsetAfter, type RecordBatch } from '../../kafka/record-batch.ts'
-import { readSourceRecords, type SourceRecord } from '../../kafka/repack.ts'
+import { openInSlices, type RecordSequence, type SourceRecord } from '../../kafka/repack.ts'
+import { doInSlices, type Pause, pauseForATurn } from '../in-slices.ts'
 
 /** The source's batches that are to be copied, in order. */
 export type Candidates = {
@@ -37,13 +38,17 @@ export type Match = {
 
 type Opened = {
   readonly candidate: CopiedBatch
-  readonly records: SourceRecord[]
+  readonly records: RecordSequence
   /** The point reached before this batch. */
   readonly before: Reached | null
   at: number
 }
 
-export function createComparison(candidates: Candidates) {
+/** Records compared in one turn of the process. */
+const COMPARED_MAX = 16_384
+
+/** `pause` is between the slices of large batches. */
+export function createComparison(candidates: Candidates, pause: Pause = pauseForATurn) {
   let reached: Reached | null = null
   let opened: Opened | null = null
 
@@ -55,12 +60,14 @@ export function createComparison(candidates: Candidates) {
     if (opened !== null) return opened
     const candidate = await candidates.first()
     if (candidate === null) return null
-    opened = { candidate, records: readSourceRecords(candidate.batch), before: reached, at: 0 }
+    const records = await doInSlices(openInSlices(candidate.batch), pause)
+    opened = { candidate, records, before: reached, at: 0 }
     return opened
   }
   const advance = (from: Opened, record: SourceRecord, found: SourceRecord): void => {
     const { candidate, records, before } = from
     from.at += 1
+    records.advance()
     const isLast = from.at === records.length
     reached = {
       ...concatSpans(before, isLast ? candidate : spanInside(candidate, record)),
@@ -86,10 +93,13 @@ export function createComparison(candidates: Candidates) {
   const matchRecords = async (batch: RecordBatch): Promise<Match> => {
     let unmatchedRecords = 0
     let isLastMatched = false
-    for (const record of readSourceRecords(batch)) {
-      const from = await next()
-      const wanted = from?.records[from.at]
-      isLastMatched = from !== null && wanted !== undefined && isSameRecord(wanted, record)
+    const found = await doInSlices(openInSlices(batch), pause)
+    for (let record = found.current(), at = 1; record !== null; record = found.current(), at += 1) {
+      if (at % COMPARED_MAX === 0) await pause()
+      found.advance()
+      const from = opened ?? (await next())
+      const wanted = from?.records.current() ?? null
+      isLastMatched = wanted !== null && isSameRecord(wanted, record)
       if (from !== null && wanted && isLastMatched) advance(from, wanted, record)
       else unmatchedRecords += 1
     }

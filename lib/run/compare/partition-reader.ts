@@ -107,7 +107,7 @@ export type LogReader<B> = {
 export function createLogReader<B>(
   at: OnePartition,
   range: LogRange,
-  read: (answer: FetchedPartition, from: bigint) => LogPart<B>,
+  read: (answer: FetchedPartition, from: bigint) => LogPart<B> | Promise<LogPart<B>>,
 ): LogReader<B> {
   const { to, isolation, waitMs, fetchesMax = Number.POSITIVE_INFINITY } = range
   let { from } = range
@@ -124,7 +124,7 @@ export function createLogReader<B>(
       }
       isOver = answer === null
       if (answer === null) return null
-      const part = read(answer, from)
+      const part = await read(answer, from)
       fetches += 1
       idleAnswers = part.next === from ? idleAnswers + 1 : 0
       isOver = part.isLast || idleAnswers > range.idleAnswersMax

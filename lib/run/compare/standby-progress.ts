@@ -10,7 +10,8 @@ import type { CopiedBatch } from '../../core/replicate/copied-batch.ts'
 import type { TopicPartition } from '../../core/topic-partition.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import { DecodeError } from '../../kafka/decode-error.ts'
-import { readSourceRecords, type SourceRecord } from '../../kafka/repack.ts'
+import { openInSlices, type RecordSequence } from '../../kafka/repack.ts'
+import { doInSlices, pauseForATurn } from '../in-slices.ts'
 import { pointOf, type SeenLog } from '../observe/logs.ts'
 import { createCandidates } from './candidates.ts'
 import { type Candidates, createComparison, isSameRecord } from './comparison.ts'
@@ -88,23 +89,26 @@ function unknown(detail: string): Progress {
 
 /** The offset at which `log` holds the first record of a batch; null when it does not. */
 async function findFirstOf(held: CopiedBatch, log: Candidates): Promise<SourceOffset | null> {
-  const [wanted] = recordsOf(held)
+  const wanted = (await recordsOf(held))?.current() ?? null
   for (let each = await log.first(); each !== null; each = await log.first()) {
     // Usually the whole batch is the same, and need not be opened.
     if (holdsSameRecords(each.batch, held.batch)) return sourceOffset(each.batch.baseOffset)
-    const found = recordsOf(each).find(one => wanted !== undefined && isSameRecord(one, wanted))
-    if (found !== undefined) return sourceOffset(found.offset)
+    const records = await recordsOf(each)
+    for (let one = records?.current() ?? null; one !== null; one = records?.current() ?? null) {
+      if (wanted !== null && isSameRecord(one, wanted)) return sourceOffset(one.offset)
+      records?.advance()
+    }
     log.take()
   }
   return null
 }
 
-/** The records of a batch; none of a damaged one, whose records cannot be compared. */
-function recordsOf({ batch }: CopiedBatch): SourceRecord[] {
+/** The records of a batch; null for a damaged one, whose records cannot be compared. */
+async function recordsOf({ batch }: CopiedBatch): Promise<RecordSequence | null> {
   try {
-    return readSourceRecords(batch)
+    return await doInSlices(openInSlices(batch), pauseForATurn)
   } catch (error) {
-    if (error instanceof DecodeError) return []
+    if (error instanceof DecodeError) return null
     throw error
   }
 }

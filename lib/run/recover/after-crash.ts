@@ -94,11 +94,13 @@ async function lookThrough(shard: Shard, run: PartitionRun, look: Look): Promise
   const { left, producer, source } = look
   const from = laterOf(left.nextSourceOffset, source.logStartOffset)
   // A position beyond the observed end of the source: the log has diverged.
-  const range = { from, mayBeOutOfRange: isBefore(source.logEndOffset, from) }
+  const pause = () => shard.clock.wait(0)
+  const range = { from, mayBeOutOfRange: isBefore(source.logEndOffset, from), pause }
   const comparison = createComparison(
     canCompare(left, source)
       ? createCandidates(sourceOf(shard, run, look), range)
       : nothingToCompare,
+    pause,
   )
   let foreignRecords = 0n
   let unreadableRecords = 0n

@@ -3,9 +3,9 @@
 // copied (core/replicate/batch-admission.ts) nor when is fetched (fetch-loop.ts).
 
 import { assert } from '../../core/assert.ts'
-import { isBefore, sourceOffset } from '../../core/offset.ts'
+import { isBefore, type SourceOffset, sourceOffset } from '../../core/offset.ts'
 import type { OffsetSpan } from '../../core/partition/epoch-history.ts'
-import { admitBatches } from '../../core/replicate/batch-admission.ts'
+import { type Admission, admitInSlices } from '../../core/replicate/batch-admission.ts'
 import { extendBatch } from '../../core/replicate/copied-batch.ts'
 import { dispositionOf } from '../../core/replicate/error-disposition.ts'
 import { shareAfter } from '../../core/replicate/fetch-share.ts'
@@ -13,12 +13,27 @@ import type { RetryReason } from '../../core/replicate/run-phase.ts'
 import { partitionName } from '../../core/topic-partition.ts'
 import type { FetchedPartition } from '../../kafka/01-fetch.ts'
 import { errorName } from '../../kafka/error-codes.ts'
+import { doInSlices } from '../in-slices.ts'
 import type { CountedBuffer } from '../partition/counted-buffer.ts'
 import { decideFor, happened, move } from '../partition/partition-effects.ts'
 import { deniedCopying, enqueue, type PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
 import { divergingAnswer } from '../recover/after-divergence.ts'
 import { afterFlush } from './once-flushed.ts'
+
+/**
+ * Sorts the batches of an answer to a fetch at `fetchOffset`. Most answers are sorted when this
+ * returns; where batches are opened, a large one takes several turns, and the run of the partition
+ * may end or move meanwhile. Null for an answer without batches to sort.
+ */
+export function admitAnswer(
+  shard: Shard,
+  fetched: FetchedPartition,
+  fetchOffset: SourceOffset,
+): Admission | null | Promise<Admission | null> {
+  if (fetched.errorCode !== 0 || fetched.divergingEpoch !== null) return null
+  return doInSlices(admitInSlices(fetched, fetchOffset), () => shard.clock.wait(0))
+}
 
 /** Guarded by the caller: throws for a bug, which ends this partition's run and no other's. */
 export function takeFetched(
@@ -29,6 +44,8 @@ export function takeFetched(
     readonly turn: number
     readonly answerIsEmpty: boolean
     readonly memory: CountedBuffer
+    /** What `admitAnswer` made of `fetched`; null: an error, or a divergence. */
+    readonly admission: Admission | null
   },
 ): void {
   const { phase } = run
@@ -37,7 +54,8 @@ export function takeFetched(
   if (fetched.divergingEpoch !== null) {
     return afterFlush(shard, run, { kind: 'diverged', answer: divergingAnswer(fetched) })
   }
-  const admission = admitBatches(fetched, phase.nextFetch.offset)
+  const { admission } = answer
+  assert(admission !== null, 'an answer with batches was not admitted')
   const { copied, skipped, nextFetchOffset: offset, refusal } = admission
   if (skipped !== null) skip(shard, run, skipped)
   const newest = copied.at(-1)

@@ -8,6 +8,7 @@ import {
   type FetchShare,
   longestWaitingFirst,
 } from '../../core/replicate/fetch-share.ts'
+import type { FetchedPartition } from '../../kafka/01-fetch.ts'
 import { errorName } from '../../kafka/error-codes.ts'
 import { createFetchSession, type FetchSession } from '../../kafka/fetch-session.ts'
 import { unobserved } from '../observe/logs.ts'
@@ -16,7 +17,7 @@ import { abandon, guarded } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import { bufferedBytes, type Shard, wakeNextInQueue } from '../partition/shard-run.ts'
 import { createSignal, type Signal } from '../partition/signal.ts'
-import { observeAgain, sourceAnswered, takeFetched } from './fetch-answer.ts'
+import { admitAnswer, observeAgain, sourceAnswered, takeFetched } from './fetch-answer.ts'
 import { sendWhatIsReady } from './produce-loop.ts'
 
 /** Starts the fetch loop of a source broker, or wakes the one that runs. */
@@ -166,12 +167,15 @@ async function fetchOnce(
       const asked = byName.get(name)
       byName.delete(name)
       if (asked !== undefined && isLed(asked.run, leaderId)) {
+        const admitting = admitted(shard, asked, fetched)
+        const admission = admitting instanceof Promise ? await admitting : admitting
         guarded(shard, asked.run, () => {
           const { phase } = asked.run
           // A recovery may have moved the position while the fetch was under way: records from
           // another offset would leave a hole, or come twice.
           if (phase.kind !== 'copying' || phase.nextFetch.offset !== asked.offset) return
-          takeFetched(shard, asked.run, fetched, { turn, answerIsEmpty: isEmpty, memory })
+          const about = { turn, answerIsEmpty: isEmpty, memory, admission }
+          takeFetched(shard, asked.run, fetched, about)
         })
       }
     }
@@ -188,6 +192,24 @@ async function fetchOnce(
   } finally {
     shard.fetchesInFlight -= 1
     wakeNextInQueue(shard)
+  }
+}
+
+/** Null also for a bug, which has ended the run of this partition and no other. */
+function admitted(
+  shard: Shard,
+  { run, offset }: NextFetch,
+  fetched: FetchedPartition,
+): ReturnType<typeof admitAnswer> {
+  const failed = (error: unknown): null => {
+    abandon(shard, run, error)
+    return null
+  }
+  try {
+    const admission = admitAnswer(shard, fetched, offset)
+    return admission instanceof Promise ? admission.catch(failed) : admission
+  } catch (error) {
+    return failed(error)
   }
 }
 

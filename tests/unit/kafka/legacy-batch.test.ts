@@ -3,7 +3,11 @@ import { compressionsAlgorithms } from '@platformatic/kafka'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { DecodeError } from '../../../lib/kafka/decode-error.ts'
-import { isCompressed, repackLegacy } from '../../../lib/kafka/legacy-batch.ts'
+import {
+  isCompressed,
+  repackLegacy,
+  repackLegacyInSlices,
+} from '../../../lib/kafka/legacy-batch.ts'
 import {
   compressionCodec,
   type LegacyBatch,
@@ -136,6 +140,17 @@ describe.each(magics)('records of format %i', magic => {
 })
 
 describe('a set of format 1', () => {
+  test('a set of very many records is repacked in slices, without a value for each', () => {
+    const COUNT = 20_000
+    const set = legacySet(1, testRecords(100n, COUNT), 'gzip')
+    const steps = repackLegacyInSlices(entriesOf(set), { fromOffset: 101n })
+    let slices = 1
+    let step = steps.next()
+    for (; !step.done; slices += 1) step = steps.next()
+    expect(slices).toBe(3)
+    expect(step.value).toMatchObject({ baseOffset: 101n, recordsCount: COUNT - 1 })
+  })
+
   test.each(['gzip', 'lz4'] as const)(
     'records of a set in several frames of %s are all read, and a frame that is cut off halts',
     codec => {

@@ -9,8 +9,18 @@ import {
   nextOffsetAfter,
   type RecordBatch,
 } from '../../../lib/kafka/record-batch.ts'
-import { repackBatch, splitBatch } from '../../../lib/kafka/repack.ts'
-import { DELETE_HORIZON, LOG_APPEND_TIME, plainCrc32c, TRANSACTIONAL, viewOf } from './batches.ts'
+import { openedRecordsMax } from '../../../lib/kafka/record-cursor.ts'
+import { openInSlices, repackBatch, repackInSlices, splitBatch } from '../../../lib/kafka/repack.ts'
+import type { Steps } from '../../../lib/kafka/slices.ts'
+import {
+  type BatchFields,
+  buildBatch,
+  DELETE_HORIZON,
+  LOG_APPEND_TIME,
+  plainCrc32c,
+  TRANSACTIONAL,
+  viewOf,
+} from './batches.ts'
 import {
   batchOf,
   codecs,
@@ -20,6 +30,7 @@ import {
   testRecords,
   withoutHoles,
 } from './record-bytes.ts'
+import { tinyRecords } from './tiny-records.ts'
 
 const owner = { producerId: 9n, producerEpoch: 1, baseSequence: 5 }
 
@@ -197,6 +208,69 @@ describe('whatever records a batch holds', () => {
       }),
     )
   })
+})
+
+describe('a batch of very many records', () => {
+  const COUNT = 150_000
+  const large = (fields: BatchFields, step = 1) =>
+    viewOf(buildBatch({ payload: tinyRecords(COUNT, step), recordsCount: COUNT, ...fields }))
+  const slicesOf = <T>(steps: Steps<T>): { slices: number; result: T } => {
+    for (let slices = 1; ; slices += 1) {
+      const step = steps.next()
+      if (step.done) return { slices, result: step.value }
+    }
+  }
+
+  test('repacking and opening it takes several slices', () => {
+    const batch = large({ baseOffset: 100n })
+    const rewritten = slicesOf(repackInSlices(batch, { fromOffset: 101n }))
+    const opened = slicesOf(openInSlices(batch))
+    expect([rewritten.slices, opened.slices]).toEqual([3, 3])
+    expect(rewritten.result).toMatchObject({ baseOffset: 101n, recordsCount: COUNT - 1 })
+    expect(rewritten.result?.bytes.subarray(61).length).toBeLessThan(batch.bytes.length)
+    expect(opened.result.length).toBe(COUNT)
+  })
+
+  test('each of its records keeps its source offset, also when every other offset is a hole', () => {
+    const lastOffsetDelta = (COUNT - 1) * 2
+    const batch = repacked(large({ baseOffset: 100n, lastOffsetDelta }, 2).bytes)
+    const halves = splitBatch(batch, COUNT - 1)
+    expect(batch.recordOffsets?.length).toBe(COUNT)
+    for (const index of [0, 1, 65_536, COUNT - 1]) {
+      expect(batch.recordOffsets?.[index]).toBe(100n + 2n * BigInt(index))
+    }
+    expect(halves?.map(({ baseOffset }) => baseOffset)).toEqual([
+      100n,
+      100n + BigInt(lastOffsetDelta),
+    ])
+    expect(hasHoles(batch)).toBe(false)
+  })
+
+  test.each([
+    ['more than are opened', openedRecordsMax + 1, /at most 4194304 are opened/],
+    ['more than its bytes have room for', 4_000_000, /do not fit into/],
+    ['one more than it has', COUNT + 1, /Record v2/],
+    ['one less than it has', COUNT - 1, /behind the last record/],
+  ])('a record count of %s is refused', (_, recordsCount, says) => {
+    const batch = large({ recordsCount, lastOffsetDelta: recordsCount - 1 + COUNT })
+    expect(() => repackBatch(batch, { fromOffset: 0n })).toThrow(says)
+    expect(() => slicesOf(openInSlices(batch))).toThrow(DecodeError)
+    expect(() => splitBatch(batch)).toThrow(DecodeError)
+  })
+})
+
+test('a varint that is longer than it must be is read as any consumer reads it', () => {
+  // A length of 8 and a timestamp delta of 3 in more bytes than they need.
+  const payload = Buffer.from([0x92, 0x00, 0x00, 0x86, 0x80, 0x00, 0x80, 0x00, 0x01, 0x01, 0x00])
+  const batch = repacked(buildBatch({ baseOffset: 5n, baseTimestamp: 10n, payload }))
+  expect(recordsOf(batch)).toEqual([
+    { offset: 5n, timestamp: 13n, key: null, value: null, headers: [] },
+  ])
+  const tooLong = Buffer.concat([
+    Buffer.of(0x92, 0x80, 0x80, 0x80, 0x80, 0x00),
+    payload.subarray(2),
+  ])
+  expect(() => repacked(buildBatch({ payload: tooLong }))).toThrow(DecodeError)
 })
 
 function splitFully(batch: RecordBatch): RecordBatch[] {
