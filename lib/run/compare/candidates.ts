@@ -22,6 +22,7 @@ export function createCandidates(
     readonly from: SourceOffset
     readonly to?: SourceOffset
     readonly mayBeOutOfRange: boolean
+    readonly fetchesMax?: number
     readonly beforeFetch?: () => Promise<void>
   },
 ): Candidates & { at(): bigint; reachedEnd(): boolean } {
