@@ -187,3 +187,27 @@ export const divergenceWindowOffsets = 1_000
 
 /** Fetches that search the standby for a divergence; after that, only a bound of it is known. */
 export const divergenceFetchesMax = 64
+
+/** Topics in one DescribeConfigs request: some 20 configs each keep the answer below a megabyte. */
+export const describedTopicsMax = 500
+
+/** Sentences about lossy settings that a tick logs for a flow; what is more is counted. */
+export const lossySettingsSaidMax = 20
+
+/** Configs that a standby may refuse one by one; then only those that keep records are tried. */
+export const refusedConfigsMax = 8
+
+/** How far a clock of a broker may be from ours, ms, when an age is compared with a retention. */
+export const clockSkewMsMax = 5 * 60_000
+
+/** Partitions of a flow whose standby a tick searches for lost records, the largest loss first. */
+export const standbyLossesReadMax = 64
+
+/** Concurrent searches for lost records, per flow. */
+export const standbyLossReadsInFlightMax = 8
+
+/** Source offsets around the counted end of a loss where its exact end is searched. */
+export const standbyLossWindowOffsets = 1_000
+
+/** Fetches in one such search, on each side; after that, only bounds are known. */
+export const standbyLossFetchesMax = 8

@@ -76,6 +76,8 @@ export type ListedOffset = {
 /** Every function throws `BrokerFailure` when the cluster does not answer. */
 export type Cluster = TransactionCoordinator & {
   readonly name: string
+  /** Reads topic configs; a simulated cluster has none. */
+  readonly readTopicConfigs?: TopicConfigReader['readTopicConfigs']
   /** Our principal there, as far as it is known: `User:gapless`. */
   readonly principal?: () => string | null
   /** Describes the named topics, or with null every topic the principal may see. */

@@ -22,6 +22,7 @@ import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { CheckpointStore, IncidentStore } from '../../io/table/stores.ts'
 import { findProgress, type OffsetRange, type Progress } from '../compare/standby-progress.ts'
 import { observeLogs, pointOf, type SeenLog } from '../observe/logs.ts'
+import { acceptLoss } from './accept-loss.ts'
 import {
   createLeaseKeeper,
   type Held,
@@ -68,6 +69,8 @@ export async function resumePartition(
   const key = { flow: flow.name, ...at }
   const known = await deps.checkpoints.get(key)
   if (known === null) throw refuse(at, 'has no checkpoint', 'See: gapless status')
+  const accepted = await acceptLoss(deps, { flow, at, state: known.state, from: input.from })
+  if (accepted !== null) return accepted
   const taken = await takeLease(deps, flow, key)
   const { state } = taken.checkpoint
   const held: Held = { key, fence: taken.checkpoint.lease.fence, writes: 0 }
