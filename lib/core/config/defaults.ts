@@ -80,6 +80,9 @@ export const budgetDefaults: Budgets = {
   workersMax: 10,
 }
 
+/** How far, ms, another clock may be ahead: a lease dated further ahead counts as expired. */
+export const clockSkewMsMax = 30_000
+
 /** Produce requests in flight per broker, of any size: batches a broker remembers (KAFKA-5494). */
 export const eagerRequestsMax = 5
 

@@ -136,7 +136,7 @@ function planPartition(context: PlanContext, planned: FlowPartition): PartitionP
   const lease = row.kind === 'checkpoint' ? row.lease : null
   const heldUntilMs = lease?.untilMs ?? null
   const known = { ...common, state, heldUntilMs }
-  if (lease !== null && isLeaseLive(heldUntilMs, nowMs)) {
+  if (lease !== null && isLeaseLive(heldUntilMs, nowMs, flow.budgets)) {
     return { ...known, kind: 'busy', detail: `leased by ${lease.owner}` }
   }
   // No observation ends a halt: only `gapless resume` does.
