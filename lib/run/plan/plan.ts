@@ -53,6 +53,8 @@ export type Plan = {
   readonly flow: string
   readonly partitions: readonly PartitionPlan[]
   readonly observationFailures: readonly ObservationFailure[]
+  /** Owners that hold a lease of the flow now: each of them is a worker. */
+  readonly workers: number
   /** Sentences for operators about conditions that are no failures yet. */
   readonly warnings: readonly string[]
 }
@@ -95,8 +97,15 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
     flow: flow.name,
     partitions: planned,
     observationFailures,
+    workers: new Set(partitions.flatMap(each => holderOf(each, context))).size,
     warnings: [...topics.warnings, ...ensured.warnings, ...listed.unnamed.map(unnamedText)],
   }
+}
+
+function holderOf({ row }: FlowPartition, { flow, nowMs }: PlanContext): string[] {
+  if (row.kind !== 'checkpoint') return []
+  const { owner, untilMs } = row.lease
+  return isLeaseLive(untilMs, nowMs, flow.budgets) ? [owner] : []
 }
 
 /** A partition that a worker is to run. */
