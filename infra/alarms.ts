@@ -248,7 +248,7 @@ export function alarmArn(name: string): string {
   return `arn:\${AWS::Partition}:cloudwatch:\${AWS::Region}:\${AWS::AccountId}:alarm:${name}`
 }
 
-export function alarmName({ id }: Alarm, stage: string): string {
+export function alarmName({ id }: Pick<Alarm, 'id'>, stage: string): string {
   return `gapless-${stage}-${id}`
 }
 

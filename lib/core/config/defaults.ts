@@ -80,6 +80,9 @@ export const budgetDefaults: Budgets = {
   workersMax: 10,
 }
 
+/** How far, ms, another clock may be ahead: a lease dated further ahead counts as expired. */
+export const clockSkewMsMax = 30_000
+
 /** Produce requests in flight per broker, of any size: batches a broker remembers (KAFKA-5494). */
 export const eagerRequestsMax = 5
 
@@ -143,11 +146,20 @@ export const coalescedBytesMax = 64 * KIB
 /** The largest coalesced batch when decompressed, bytes; more stays in separate batches. */
 export const coalescedContentBytesMax = MIB
 
+/** Attempts of a request to the table that conflicts with a transaction, the first included. */
+export const conflictAttemptsMax = 6
+
+/** Wait, ms, before the second of them, doubling each time, up to twice as long by chance. */
+export const conflictBackoffMs = 20
+
 /** Concurrent conditional writes: the SDK keeps 50 sockets, and a larger burst is no faster. */
 export const tableWritesInFlightMax = 32
 
 /** From invoking a successor to the deadline, ms: its cold start, connections and producer id. */
 export const handOverLeadMs = 5_000
+
+/** How long, ms, a worker waits for an invocation to be accepted: it ends within `reserveMs`. */
+export const invocationAcceptedMsMax = 5_000
 
 /** How often a successor asks for the lease, ms: a fifth of the gap that a hand-over may take. */
 export const handOverPollMs = 200
@@ -198,7 +210,7 @@ export const lossySettingsSaidMax = 20
 export const refusedConfigsMax = 8
 
 /** How far a clock of a broker may be from ours, ms, when an age is compared with a retention. */
-export const clockSkewMsMax = 5 * 60_000
+export const brokerClockSkewMsMax = 5 * 60_000
 
 /** Partitions of a flow whose standby a tick searches for lost records, the largest loss first. */
 export const standbyLossesReadMax = 64

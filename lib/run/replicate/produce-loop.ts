@@ -19,6 +19,7 @@ import { partitionName } from '../../core/topic-partition.ts'
 import type { ProducedPartition } from '../../kafka/00-produce.ts'
 import { errorName } from '../../kafka/error-codes.ts'
 import { unobserved } from '../observe/logs.ts'
+import { holdsLease } from '../partition/own-lease.ts'
 import {
   abandonOnError,
   decideFor,
@@ -97,14 +98,13 @@ function hasTurn({ inFlight, ready }: ProduceLane): boolean {
 /** At most one batch per partition: a broker refuses more in one request. */
 function takeBatches(shard: Shard, leaderId: number, ready: Set<PartitionRun>): Sent[] {
   const sent: Sent[] = []
-  const nowMs = shard.clock.nowMs()
   let bytes = 0
   for (const run of [...ready]) {
     if (sendsTo(run) !== leaderId || !run.pending.hasUnsent()) {
       ready.delete(run)
       continue
     }
-    if (nowMs >= run.durable.leaseUntilMs) {
+    if (!holdsLease(shard.clock, run)) {
       // The fence would refuse our checkpoint. Sending nothing spares the target the duplicates.
       ready.delete(run)
       const detail = 'the lease ran out before it could be renewed'

@@ -70,14 +70,14 @@ export async function watchFlow(deps: WatchDeps, flow: FlowConfig): Promise<Flow
     compareSettings(deps, flow, names),
   ])
   const retentions = await retentionsOf(deps, names, settings)
-  const oldest = await ageOfUnreplicated(deps, partitions, sources)
+  const oldest = await ageOfUnreplicated(deps, flow, { partitions, sources })
   const nowMs = deps.clock.nowMs()
   const look = { flow, partitions, sources, targets, settings, open: incidents, nowMs }
   const lost = await findStandbyLosses(deps, look)
   const watched = partitions.map(each => {
     const { topic, partition } = each
     const health = partitionHealth({
-      row: rowOf(each),
+      row: rowOf(each, flow),
       source: watchedSource(sources.of(each)),
       target: watchedTarget(each, targets.of(onTarget(flow, each))),
       retention: retentions.get(topic) ?? unknownRetention,
@@ -136,10 +136,10 @@ function lossDifference(loss: Incident | undefined): Difference | null {
 
 const unknownRetention: TopicRetention = { kind: 'unobserved', detail: 'its retention is unknown' }
 
-function rowOf({ row }: FlowPartition): WatchedRow {
+function rowOf({ row }: FlowPartition, { budgets }: FlowConfig): WatchedRow {
   if (row.kind !== 'checkpoint') return row
   const { state, updatedAtMs, lease } = row
-  return { kind: 'checkpoint', state, updatedAtMs, leaseUntilMs: lease.untilMs }
+  return { kind: 'checkpoint', state, updatedAtMs, leaseUntilMs: lease.untilMs, budgets }
 }
 
 function watchedSource(view: LogView): WatchedSource {
@@ -168,13 +168,14 @@ function watchedTarget({ topic }: TopicPartition, view: LogView): WatchedTarget 
  */
 async function ageOfUnreplicated(
   deps: WatchDeps,
-  partitions: readonly FlowPartition[],
-  sources: LogViews,
+  flow: FlowConfig,
+  seen: { readonly partitions: readonly FlowPartition[]; readonly sources: LogViews },
 ): Promise<(partition: FlowPartition) => Oldest> {
   const behind: (ReadPosition & { readonly copiedMs: number | null })[] = []
+  const { partitions, sources } = seen
   for (const each of partitions) {
     const view = sources.of(each)
-    const from = firstUnreplicated(rowOf(each), watchedSource(view))
+    const from = firstUnreplicated(rowOf(each, flow), watchedSource(view))
     if (view.kind !== 'seen' || from === null || from >= pointOf(view, 'log-end')) continue
     const { topic, partition } = each
     behind.push({ topic, partition, view, from, copiedMs: copiedMsOf(each, view.topicId) })
