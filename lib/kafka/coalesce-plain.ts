@@ -10,7 +10,7 @@
 //                         varints. Through a view of each batch and new memory, a record takes
 //                         twice the processor time (`npm run bench:coalesce`).
 //   coalescePlainBatches  batches of several responses, or with offsets missing between them, into
-//                         new memory. Decoding them (repack.ts) takes more than three times the
+//                         new memory. Decoding them (repack.ts) takes a sixth more
 //                         processor time per record (`npm run bench:coalesce`). In a copy of the
 //                         batches, batches of fifty records lack the room for longer varints.
 //

@@ -7,7 +7,7 @@ import { concatSpans, type OffsetSpan } from '../../core/partition/epoch-history
 import { admitInSlices } from '../../core/replicate/batch-admission.ts'
 import type { CopiedBatch } from '../../core/replicate/copied-batch.ts'
 import type { FetchedPartition } from '../../kafka/01-fetch.ts'
-import { doInSlices, type Pause, pauseForATurn } from '../in-slices.ts'
+import { doInSlices } from '../in-slices.ts'
 import type { Candidates } from './comparison.ts'
 import { createLogReader, type LogPart, type OnePartition } from './partition-reader.ts'
 
@@ -23,16 +23,17 @@ export function createCandidates(
     readonly from: SourceOffset
     readonly to?: SourceOffset
     readonly mayBeOutOfRange: boolean
+    /** As in `LogRange`: the last stable offset that was observed before. */
+    readonly endsAtLeast?: bigint
+    readonly fetchesMax?: number
     readonly beforeFetch?: () => Promise<void>
-    /** Between the slices of a large batch that is opened; left out: a turn of the process. */
-    readonly pause?: Pause
   },
 ): Candidates & { at(): bigint; reachedEnd(): boolean } {
   let from: bigint = range.from
   let admitted: CopiedBatch[] = []
   // The epochs of skipped batches belong to the position once the batch behind them does.
   let skipped: OffsetSpan | null = null
-  const pause = range.pause ?? pauseForATurn
+  const pause = () => log.clock.wait(0)
   const admit = async (answer: FetchedPartition, at: bigint): Promise<LogPart<CopiedBatch>> => {
     const admission = await doInSlices(admitInSlices(answer, sourceOffset(at)), pause)
     if (admission.skipped !== null) skipped = concatSpans(skipped, admission.skipped)
@@ -42,10 +43,10 @@ export function createCandidates(
       skipped = null
     }
     const { copied: batches, nextFetchOffset: next, refusal } = admission
-    return { batches, next, isLast: refusal !== null }
+    return { batches, next, isDamaged: refusal !== null }
   }
-  const once = { isolation: 'read-committed' as const, waitMs: 0, idleAnswersMax: 0 }
-  const reader = createLogReader(log, { ...range, ...once }, admit)
+  const committed = { isolation: 'read-committed' as const, waitMs: 0 }
+  const reader = createLogReader(log, { ...range, ...committed }, admit)
   const isBeyond = (offset: bigint) => range.to !== undefined && offset >= range.to
   const at = () => admitted[0]?.batch.baseOffset ?? from
   return {

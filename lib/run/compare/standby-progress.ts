@@ -8,9 +8,10 @@ import { type SourceOffset, sourceOffset } from '../../core/offset.ts'
 import { holdsSameRecords } from '../../core/partition/crash-recovery.ts'
 import type { CopiedBatch } from '../../core/replicate/copied-batch.ts'
 import type { TopicPartition } from '../../core/topic-partition.ts'
+import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import { DecodeError } from '../../kafka/decode-error.ts'
-import { openInSlices, type RecordSequence } from '../../kafka/repack.ts'
+import { openInSlices, type RecordSequence, type SourceRecord } from '../../kafka/repack.ts'
 import { doInSlices, pauseForATurn } from '../in-slices.ts'
 import { pointOf, type SeenLog } from '../observe/logs.ts'
 import { createCandidates } from './candidates.ts'
@@ -33,6 +34,7 @@ export type ProgressDeps = {
   readonly source: Cluster
   readonly target: Cluster
   readonly flow: FlowConfig
+  readonly clock: Clock
   /** Called before every fetch: the lease must outlast the reading. */
   readonly beforeFetch: () => Promise<void>
 }
@@ -87,24 +89,41 @@ function unknown(detail: string): Progress {
   return { kind: 'unknown', detail }
 }
 
-/** The offset at which `log` holds the first record of a batch; null when it does not. */
-async function findFirstOf(held: CopiedBatch, log: Candidates): Promise<SourceOffset | null> {
-  const wanted = (await recordsOf(held))?.current() ?? null
+/**
+ * The offset at which `log` holds the first record of a batch, or the first one from `from` on
+ * where a log begins inside the batch (DeleteRecords); null when it does not.
+ */
+export async function findFirstOf(
+  { batch }: Pick<CopiedBatch, 'batch'>,
+  log: Candidates,
+  from = 0n,
+): Promise<SourceOffset | null> {
+  const isWhole = batch.baseOffset >= from
+  const wanted = firstThat(await recordsOf({ batch }), each => each.offset >= from)
   for (let each = await log.first(); each !== null; each = await log.first()) {
     // Usually the whole batch is the same, and need not be opened.
-    if (holdsSameRecords(each.batch, held.batch)) return sourceOffset(each.batch.baseOffset)
-    const records = await recordsOf(each)
-    for (let one = records?.current() ?? null; one !== null; one = records?.current() ?? null) {
-      if (wanted !== null && isSameRecord(one, wanted)) return sourceOffset(one.offset)
-      records?.advance()
-    }
+    if (isWhole && holdsSameRecords(each.batch, batch)) return sourceOffset(each.batch.baseOffset)
+    const records = wanted === null ? null : await recordsOf(each)
+    const found = firstThat(records, one => wanted !== null && isSameRecord(one, wanted))
+    if (found !== null) return sourceOffset(found.offset)
     log.take()
   }
   return null
 }
 
+function firstThat(
+  records: RecordSequence | null,
+  isMeant: (record: SourceRecord) => boolean,
+): SourceRecord | null {
+  for (let each = records?.current() ?? null; each !== null; each = records?.current() ?? null) {
+    if (isMeant(each)) return each
+    records?.advance()
+  }
+  return null
+}
+
 /** The records of a batch; null for a damaged one, whose records cannot be compared. */
-async function recordsOf({ batch }: CopiedBatch): Promise<RecordSequence | null> {
+async function recordsOf({ batch }: Pick<CopiedBatch, 'batch'>): Promise<RecordSequence | null> {
   try {
     return await doInSlices(openInSlices(batch), pauseForATurn)
   } catch (error) {
@@ -115,14 +134,15 @@ async function recordsOf({ batch }: CopiedBatch): Promise<RecordSequence | null>
 
 /** A log up to the end it was observed with, as a read-committed consumer reads it. */
 function readUpToEnd(
-  { flow, beforeFetch }: ProgressDeps,
+  { flow, clock, beforeFetch }: ProgressDeps,
   cluster: Cluster,
   { at, log, from }: { at: TopicPartition; log: SeenLog; from?: SourceOffset },
 ): ReturnType<typeof createCandidates> {
   const { topic, partition } = at
   const { topicId, leader } = log
-  const { fetchBytesMax } = flow.budgets
-  const one = { cluster, topic, topicId, partition, leader, fetchBytesMax }
+  const { fetchBytesMax, requestTimeoutMs } = flow.budgets
+  const limits = { fetchBytesMax, requestTimeoutMs }
+  const one = { cluster, clock, topic, topicId, partition, leader, ...limits }
   return createCandidates(one, {
     from: from ?? sourceOffset(pointOf(log, 'log-start')),
     to: sourceOffset(pointOf(log, 'log-end')),

@@ -23,6 +23,7 @@ import { partitionName } from '../../core/topic-partition.ts'
 import type { ProducedPartition } from '../../kafka/00-produce.ts'
 import { errorName } from '../../kafka/error-codes.ts'
 import { unobserved } from '../observe/logs.ts'
+import { holdsLease } from '../partition/own-lease.ts'
 import {
   abandonOnError,
   decideFor,
@@ -30,7 +31,7 @@ import {
   happened,
   move,
 } from '../partition/partition-effects.ts'
-import { deniedCopying, type PartitionRun } from '../partition/partition-run.ts'
+import { deniedCopying, isDamagedForGood, type PartitionRun } from '../partition/partition-run.ts'
 import type { PendingBatch } from '../partition/pending-queue.ts'
 import {
   type ProduceLane,
@@ -101,14 +102,13 @@ function hasTurn({ inFlight, ready }: ProduceLane): boolean {
 /** At most one batch per partition: a broker refuses more in one request. */
 function takeBatches(shard: Shard, leaderId: number, ready: Set<PartitionRun>): Sent[] {
   const sent: Sent[] = []
-  const nowMs = shard.clock.nowMs()
   let bytes = 0
   for (const run of [...ready]) {
     if (sendsTo(run) !== leaderId || !run.pending.hasUnsent()) {
       ready.delete(run)
       continue
     }
-    if (nowMs >= run.durable.leaseUntilMs) {
+    if (!holdsLease(shard.clock, run)) {
       // The fence would refuse our checkpoint. Sending nothing spares the target the duplicates.
       ready.delete(run)
       const detail = 'the lease ran out before it could be renewed'
@@ -249,6 +249,10 @@ function refused(shard: Shard, run: PartitionRun, { error, detail, record }: Ref
     case 'halt-unsupported': {
       const halt = { as: 'unsupported-batch', detail } as const
       if (isAboutRecords(error)) return splitOrHalt(shard, run, { ...halt, record })
+      // Damaged on the way, perhaps: the batch is fetched again before the partition halts at it.
+      if (error === 'CORRUPT_MESSAGE' && !isDamagedForGood(run)) {
+        return recoverFromOurselves(shard, run, detail)
+      }
       return haltAt(shard, run, { ...halt, ...wholeFirst(run) })
     }
     case 'fail':
@@ -270,8 +274,9 @@ function splitOrHalt(
 }
 
 /**
- * The target refuses the epoch or the sequence of our producer. Nothing is sent again under it:
- * once all answers are in, the partition is recovered as after a crash, if the lease is still ours.
+ * The target refuses the epoch or the sequence of our producer, or damaged bytes. Nothing is sent
+ * again under that producer: once all answers are in, the partition is recovered as after a crash,
+ * if the lease is still ours.
  */
 function recoverFromOurselves(shard: Shard, run: PartitionRun, detail: string): void {
   run.pending.clear()
