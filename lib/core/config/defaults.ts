@@ -170,6 +170,18 @@ export const oldestReadsMax = 256
 /** Concurrent requests of watch for these batches, per flow. */
 export const oldestReadsInFlightMax = 8
 
+/**
+ * A last stable offset that stands still for so long, ms, is a hung transaction: five minutes more
+ * than transaction.max.timeout.ms by default, after which a coordinator aborts a live one.
+ */
+export const hungTransactionMsMin = 20 * 60_000
+
+/** Partitions with an open transaction that a tick of watch asks about. */
+export const hungReadsMax = 32
+
+/** Record time counts as age only in a log whose newest record is dated so near our clock, ms. */
+export const recordTimeSkewMsMax = 10 * 60_000
+
 /** Lagging topics with metrics of their own, the worst first: each metric costs money. */
 export const measuredTopicsMax = 10
 

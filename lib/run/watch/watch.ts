@@ -7,6 +7,7 @@ import type { FlowConfig } from '../../core/config/config.ts'
 import { oldestReadsMax } from '../../core/config/defaults.ts'
 import { positionOf } from '../../core/partition/partition-state.ts'
 import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
+import type { HungTransaction } from '../../core/watch/hung-transaction.ts'
 import {
   differenceText,
   firstUnreplicated,
@@ -27,6 +28,7 @@ import { observeBoth, onTarget } from '../observe/both-clusters.ts'
 import { type FlowPartition, listPartitions } from '../observe/flow-partitions.ts'
 import { findTopics } from '../observe/flow-topics.ts'
 import { type LogView, type LogViews, pointOf } from '../observe/logs.ts'
+import { findHungTransactions } from './hung-transactions.ts'
 import { type ReadPosition, readOldest, readRetentions } from './oldest-records.ts'
 
 export type WatchDeps = {
@@ -47,6 +49,8 @@ export type FlowHealth = {
   /** Clusters and topics that could not be observed and have no known partition in the list. */
   readonly unobserved: readonly string[]
   readonly openIncidents: number
+  /** Transactions of the source that never end. */
+  readonly hung: readonly HungTransaction[]
 }
 
 /**
@@ -64,6 +68,7 @@ export async function watchFlow(deps: WatchDeps, flow: FlowConfig): Promise<Flow
     readRetentions(deps.sourceConfigs, names),
   ])
   const oldest = await ageOfUnreplicated(deps, partitions, sources)
+  const hung = await findHungTransactions(deps, { flow: flow.name, sources }, partitions)
   const nowMs = deps.clock.nowMs()
   const watched = partitions.map(each => {
     const { topic, partition } = each
@@ -86,6 +91,7 @@ export async function watchFlow(deps: WatchDeps, flow: FlowConfig): Promise<Flow
       .map(({ cluster, detail }) => `${cluster}: ${detail}`),
     // An incident that cannot be read counts as open.
     openIncidents: incidents.length + corrupt.length,
+    hung,
   }
   logHealth(deps, health)
   return health
