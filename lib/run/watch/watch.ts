@@ -8,6 +8,7 @@ import { oldestReadsMax } from '../../core/config/defaults.ts'
 import type { Incident } from '../../core/incident.ts'
 import { positionOf } from '../../core/partition/partition-state.ts'
 import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
+import type { HungTransaction } from '../../core/watch/hung-transaction.ts'
 import {
   type Difference,
   differenceText,
@@ -31,6 +32,7 @@ import { type FlowPartition, listPartitions } from '../observe/flow-partitions.t
 import { findTopics } from '../observe/flow-topics.ts'
 import { type LogView, type LogViews, pointOf } from '../observe/logs.ts'
 import { compareSettings, type StandbySettings } from '../observe/standby-settings.ts'
+import { findHungTransactions } from './hung-transactions.ts'
 import { type ReadPosition, readOldest, readRetentions } from './oldest-records.ts'
 
 export type WatchDeps = {
@@ -53,6 +55,8 @@ export type FlowHealth = {
   readonly openIncidents: number
   /** Settings of standby topics that lose what the source keeps; left out: not compared. */
   readonly lossySettings?: readonly string[]
+  /** Transactions of the source that never end. */
+  readonly hung: readonly HungTransaction[]
 }
 
 /**
@@ -71,6 +75,7 @@ export async function watchFlow(deps: WatchDeps, flow: FlowConfig): Promise<Flow
   ])
   const retentions = await retentionsOf(deps, names, settings)
   const oldest = await ageOfUnreplicated(deps, flow, { partitions, sources })
+  const hung = await findHungTransactions(deps, { flow: flow.name, sources }, partitions)
   const nowMs = deps.clock.nowMs()
   const look = { flow, partitions, sources, targets, settings, open: incidents, nowMs }
   const lost = await findStandbyLosses(deps, look)
@@ -103,6 +108,7 @@ export async function watchFlow(deps: WatchDeps, flow: FlowConfig): Promise<Flow
     // An incident that cannot be read counts as open.
     openIncidents: incidents.length + corrupt.length,
     ...(settings.wereCompared ? { lossySettings: losing(settings) } : {}),
+    hung,
   }
   logHealth(deps, health)
   return health
