@@ -95,6 +95,27 @@ export const shareBatchesMin = 8
 /** Attempts to observe a partition again after a refused Fetch or Produce; then its run ends. */
 export const observationAttemptsMax = 6
 
+/**
+ * Answers in a row that may bring no record below the end of a log: 16 s of patient fetches with
+ * the waits below. What is silent for longer is reported, and asked again by the next run.
+ */
+export const emptyAnswersMax = 6
+
+/** Wait of the first patient fetch, ms, doubling each time: remote.fetch.max.wait.ms of brokers. */
+export const patientWaitMs = 500
+
+/** The longest wait of a patient fetch, ms: records behind it on the connection wait as well. */
+export const patientWaitMsMax = 4_000
+
+/** The smallest limit of a patient fetch, bytes: more than the first batch, as brokers default. */
+export const patientFetchBytes = MIB
+
+/** For how long, ms, one reading bears a throttling broker: three windows of a default quota. */
+export const throttledMsMax = 30_000
+
+/** Fetches of a damaged batch before the partition halts: a damage on the way does not repeat. */
+export const damagedFetchesMax = 3
+
 /** Wait before the second such attempt, doubling each time: 100 ms to 1.6 s, 3 s in all. */
 export const retryBackoffMs = 100
 

@@ -16,6 +16,7 @@ import {
 } from '../../core/standby/standby-loss.ts'
 import type { TopicPartition } from '../../core/topic-partition.ts'
 import type { Retention } from '../../core/watch/retention.ts'
+import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import { isControlBatch, type RecordBatch, readRecordBatches } from '../../kafka/record-batch.ts'
 import { pointOf, type SeenLog } from '../observe/logs.ts'
@@ -42,6 +43,7 @@ export type LossLook = {
 export type SearchDeps = {
   readonly source: Cluster
   readonly target: Cluster
+  readonly clock: Clock
   readonly flow: FlowConfig
   readonly nowMs: number
 }
@@ -140,15 +142,15 @@ async function findEnd(
 /** The first batch with records on the standby. */
 async function firstHeld(deps: SearchDeps, look: LossLook): Promise<RecordBatch | null> {
   const { topicId, leader } = look.target
+  const { requestTimeoutMs } = deps.flow.budgets
   const one = { topic: look.targetTopic, topicId, partition: look.at.partition, leader }
   const reader = createLogReader(
-    { cluster: deps.target, ...one, fetchBytesMax: 1 },
+    { ...one, cluster: deps.target, clock: deps.clock, fetchBytesMax: 1, requestTimeoutMs },
     {
       from: pointOf(look.target, 'log-start'),
       isolation: 'read-uncommitted',
       waitMs: 0,
       mayBeOutOfRange: true,
-      idleAnswersMax: 0,
       fetchesMax: standbyLossFetchesMax,
     },
     readBatches,
@@ -160,8 +162,11 @@ async function firstHeld(deps: SearchDeps, look: LossLook): Promise<RecordBatch 
   return null
 }
 
-function onSource({ source, flow }: SearchDeps, { at, source: view }: LossLook): OnePartition {
+function onSource(
+  { source, clock, flow }: SearchDeps,
+  { at, source: view }: LossLook,
+): OnePartition {
   const { topicId, leader } = view
-  const { fetchBytesMax } = flow.budgets
-  return { cluster: source, ...at, topicId, leader, fetchBytesMax }
+  const { fetchBytesMax, requestTimeoutMs } = flow.budgets
+  return { cluster: source, clock, ...at, topicId, leader, fetchBytesMax, requestTimeoutMs }
 }

@@ -10,6 +10,7 @@ import { positionOf } from '../../core/partition/partition-state.ts'
 import { standbyTruncated } from '../../core/partition/standby-incident.ts'
 import { partitionName } from '../../core/topic-partition.ts'
 import { readRetention } from '../../core/watch/retention.ts'
+import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 import type { IncidentStore } from '../../io/table/stores.ts'
@@ -24,6 +25,7 @@ import { boundsOf, type LossLook, searchLoss } from './standby-loss.ts'
 export type LossesDeps = {
   readonly source: Cluster
   readonly target: Cluster
+  readonly clock: Clock
   readonly incidents: IncidentStore
 }
 

@@ -8,6 +8,7 @@ import { type SourceOffset, sourceOffset } from '../../core/offset.ts'
 import { holdsSameRecords } from '../../core/partition/crash-recovery.ts'
 import type { CopiedBatch } from '../../core/replicate/copied-batch.ts'
 import type { TopicPartition } from '../../core/topic-partition.ts'
+import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import { DecodeError } from '../../kafka/decode-error.ts'
 import { readSourceRecords, type SourceRecord } from '../../kafka/repack.ts'
@@ -32,6 +33,7 @@ export type ProgressDeps = {
   readonly source: Cluster
   readonly target: Cluster
   readonly flow: FlowConfig
+  readonly clock: Clock
   /** Called before every fetch: the lease must outlast the reading. */
   readonly beforeFetch: () => Promise<void>
 }
@@ -119,14 +121,15 @@ function recordsOf({ batch }: Pick<CopiedBatch, 'batch'>): SourceRecord[] {
 
 /** A log up to the end it was observed with, as a read-committed consumer reads it. */
 function readUpToEnd(
-  { flow, beforeFetch }: ProgressDeps,
+  { flow, clock, beforeFetch }: ProgressDeps,
   cluster: Cluster,
   { at, log, from }: { at: TopicPartition; log: SeenLog; from?: SourceOffset },
 ): ReturnType<typeof createCandidates> {
   const { topic, partition } = at
   const { topicId, leader } = log
-  const { fetchBytesMax } = flow.budgets
-  const one = { cluster, topic, topicId, partition, leader, fetchBytesMax }
+  const { fetchBytesMax, requestTimeoutMs } = flow.budgets
+  const limits = { fetchBytesMax, requestTimeoutMs }
+  const one = { cluster, clock, topic, topicId, partition, leader, ...limits }
   return createCandidates(one, {
     from: from ?? sourceOffset(pointOf(log, 'log-start')),
     to: sourceOffset(pointOf(log, 'log-end')),

@@ -164,7 +164,7 @@ function isTargetNotEmpty(incidentId: string): boolean {
 
 /** Where a partition without a row goes on, by the records that its standby holds. */
 async function findBehindTarget(
-  { source, target }: ResumeDeps,
+  { source, target, clock }: ResumeDeps,
   input: {
     readonly flow: FlowConfig
     readonly at: TopicPartition
@@ -174,7 +174,7 @@ async function findBehindTarget(
 ): Promise<Extract<Progress, { kind: 'reached' }>> {
   const { flow, at, keepLease: beforeFetch } = input
   const targetTopic = targetTopicName(flow, at.topic)
-  const deps = { source, target, flow, beforeFetch }
+  const deps = { source, target, flow, clock, beforeFetch }
   const found = await findProgress(deps, { ...seen, at, targetTopic })
   if (found.kind === 'reached') return found
   throw refuse(

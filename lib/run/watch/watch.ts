@@ -167,7 +167,7 @@ function watchedTarget({ topic }: TopicPartition, view: LogView): WatchedTarget 
  * not younger, so lag looks larger and headroom smaller than they are.
  */
 async function ageOfUnreplicated(
-  { source }: WatchDeps,
+  deps: WatchDeps,
   partitions: readonly FlowPartition[],
   sources: LogViews,
 ): Promise<(partition: FlowPartition) => Oldest> {
@@ -180,7 +180,7 @@ async function ageOfUnreplicated(
     behind.push({ topic, partition, view, from, copiedMs: copiedMsOf(each, view.topicId) })
   }
   behind.sort((left, right) => (left.copiedMs ?? 0) - (right.copiedMs ?? 0))
-  const read = await readOldest(source, behind.slice(0, oldestReadsMax))
+  const read = await readOldest(deps, behind.slice(0, oldestReadsMax))
   const bounds = new Map(behind.map(each => [partitionName(each), each.copiedMs]))
   return each => {
     const name = partitionName(each)
