@@ -4,6 +4,7 @@
 
 import { isIP } from 'node:net'
 import { Connection, ResponseError } from '@platformatic/kafka'
+import { brokerText } from '../../core/config/broker-address.ts'
 import type { ClusterConfig } from '../../core/config/config.ts'
 import { systemClock } from '../clock.ts'
 import { brokerFailure } from '../failure/broker-failure.ts'
@@ -81,7 +82,7 @@ export function createConnections(
       if (error instanceof ResponseError && error.response !== undefined) return error.response
       throw brokerFailure({
         cluster: name,
-        address: `${host}:${port}`,
+        address: brokerText({ host, port }),
         identity: describeIdentity(config, security.principal()),
         hasAnswered: link?.hasAnswered ?? false,
         error: link?.broken() ?? error,
