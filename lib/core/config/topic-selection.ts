@@ -1,9 +1,13 @@
 // Owns which topics of the source belong to a flow, and their names on the target. Does not own how
 // a pattern is matched (topic-pattern.ts), nor whether flows go together (flow-conflicts.ts).
 
+import { leftOutNamesMax } from './defaults.ts'
 import { compilePattern, type TopicPattern } from './topic-pattern.ts'
 
 export type Selector = { readonly kind: 'name'; readonly name: string } | TopicPattern
+
+/** Topic.MAX_NAME_LENGTH of Kafka. */
+const TOPIC_CHARACTERS_MAX = 249
 
 export type Naming = 'prefix' | 'identity'
 
@@ -55,6 +59,14 @@ export function targetTopicName(rules: TopicRules, topic: string): string {
   return rules.naming === 'prefix' ? `${rules.from}.${topic}` : topic
 }
 
+/** What Kafka says about a name that it does not allow (Topic.validate). */
+export function invalidNameText(topic: string): string {
+  const length = `${topic.length} characters`
+  return topic.length > TOPIC_CHARACTERS_MAX
+    ? `its name has ${length}, and Kafka takes ${TOPIC_CHARACTERS_MAX}; exclude the topic, or rename it`
+    : `Kafka does not take its name; a name has 1 to ${TOPIC_CHARACTERS_MAX} of a-z A-Z 0-9 . _ -`
+}
+
 /** The source topic that `targetTopicName` gives this name; null when no topic has it. */
 export function sourceTopicName(rules: TopicRules, targetTopic: string): string | null {
   if (rules.naming === 'identity') return targetTopic
@@ -62,6 +74,17 @@ export function sourceTopicName(rules: TopicRules, targetTopic: string): string 
   return targetTopic.startsWith(prefix) && targetTopic.length > prefix.length
     ? targetTopic.slice(prefix.length)
     : null
+}
+
+/** One sentence about the topics that are left out; none where there are none. */
+export function leftOutText(topics: readonly string[]): string[] {
+  if (topics.length === 0) return []
+  const more = topics.length - leftOutNamesMax
+  const names = [...topics.slice(0, leftOutNamesMax), ...(more > 0 ? [`and ${more} more`] : [])]
+  return [
+    `left out ${topics.length} topics that a pattern matches, because a cluster's prefix in their names marks ` +
+      `them as copies: ${names.join(', ')}; to copy one, name it in topics`,
+  ]
 }
 
 export function matches(selector: Selector, topic: string): boolean {

@@ -73,6 +73,8 @@ export type Cluster = TransactionCoordinator & {
   readonly name: string
   /** Our principal there, as far as it is known: `User:gapless`. */
   readonly principal?: () => string | null
+  /** The id that the cluster states in Metadata; null where it states none. */
+  readonly clusterId?: () => Promise<string | null>
   /** Describes the named topics, or with null every topic the principal may see. */
   describeTopics(names: readonly string[] | null): Promise<TopicDescription[]>
   /**
@@ -115,6 +117,7 @@ export function openCluster(input: {
   const memory = createBufferPool()
   const connections = createConnections(name, config, requestTimeoutMs, { security, memory })
   const brokers = createBrokers({ cluster: name, config, connections })
+  let clusterId: string | null = null
   const exchange = async <T>(
     leaderId: number,
     request: (on: DataConnection) => Promise<T>,
@@ -125,7 +128,15 @@ export function openCluster(input: {
     brokers,
     bootstrap: config.brokers,
     identity: () => describeIdentity(config, security.principal()),
-    describeTopics: async names => (await brokers.readMetadata(names)).topics.map(describe),
+    async clusterId() {
+      clusterId ??= (await brokers.readMetadata([])).clusterId ?? null
+      return clusterId
+    },
+    async describeTopics(names) {
+      const answer = await brokers.readMetadata(names)
+      clusterId = answer.clusterId ?? null
+      return answer.topics.map(describe)
+    },
     async listOffsets(leaderId, point, partitions) {
       const isolation = point === 'last-stable' ? READ_COMMITTED : READ_UNCOMMITTED
       const timestamp = point === 'log-start' ? EARLIEST_TIMESTAMP : LATEST_TIMESTAMP

@@ -27,6 +27,7 @@ import { observeBoth, onTarget } from '../observe/both-clusters.ts'
 import { type FlowPartition, listPartitions } from '../observe/flow-partitions.ts'
 import { findTopics } from '../observe/flow-topics.ts'
 import { type LogView, type LogViews, pointOf } from '../observe/logs.ts'
+import { assertTwoClusters } from '../observe/two-clusters.ts'
 import { type ReadPosition, readOldest, readRetentions } from './oldest-records.ts'
 
 export type WatchDeps = {
@@ -57,6 +58,7 @@ export async function watchFlow(deps: WatchDeps, flow: FlowConfig): Promise<Flow
   const listed = await deps.checkpoints.list(flow.name)
   const { incidents, corrupt } = await deps.incidents.list(flow.name, 'open')
   const topics = await findTopics(deps.source, flow, [...listed.checkpoints, ...listed.corrupt])
+  for (const text of await assertTwoClusters(deps, flow)) deps.log({ level: 'warn', text })
   const partitions = listPartitions(flow, topics.partitions, listed)
   const names = [...new Set(partitions.map(each => each.topic))]
   const [{ sources, targets }, retentions] = await Promise.all([

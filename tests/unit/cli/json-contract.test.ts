@@ -62,9 +62,22 @@ describe('The JSON contract', () => {
       ],
       unobserved: [],
       warnings: [],
+      leftOut: ['eu.orders'],
     })
-    expect(Object.keys(unknown)).toEqual(['name', 'partitions', 'unobserved', 'warnings'])
-    expect(topLevelKeys('status')).toEqual(['flows', 'partitions', 'unobserved', 'warnings'])
+    expect(Object.keys(unknown)).toEqual([
+      'name',
+      'partitions',
+      'unobserved',
+      'warnings',
+      'leftOut',
+    ])
+    expect(topLevelKeys('status')).toEqual([
+      'flows',
+      'partitions',
+      'unobserved',
+      'warnings',
+      'leftOut',
+    ])
     const [partition] = unknown.partitions
     expect(Object.keys(partition ?? {})).toEqual(documentedKeys('status', 'partitions'))
     expect(partition).toMatchObject({
