@@ -16,6 +16,7 @@ import {
 import { saslOptions } from '../security/sasl-exchange.ts'
 import { type BufferPool, createBufferPool } from './buffer-pool.ts'
 import { type DataConnection, openDataConnection } from './data-connection.ts'
+import { foreignAnswer } from './framed-socket.ts'
 
 const CLIENT_ID = 'gapless'
 const CONNECT_TIMEOUT_MS = 5_000
@@ -203,7 +204,19 @@ async function connectControl(input: Opening): Promise<Link<Connection>> {
   connection.on('error', error => {
     broken ??= error
   })
-  await connection.connect(host, port)
+  const connecting = connection.connect(host, port)
+  // The library waits for the end of a frame that an HTTP server never sends.
+  connection.socket.once('data', (begin: Buffer) => {
+    const foreign = foreignAnswer(begin)
+    if (foreign === null) return
+    broken ??= foreign
+    connection.socket.destroy()
+  })
+  try {
+    await connecting
+  } catch (error) {
+    throw broken ?? error
+  }
   return linkOf(connection, retirement.atMs, () => broken)
 }
 

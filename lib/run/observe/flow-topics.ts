@@ -20,7 +20,7 @@ export type FoundTopics = {
   readonly partitions: readonly TopicPartition[]
   readonly observationFailures: readonly ObservationFailure[]
   readonly warnings: readonly string[]
-  /** Topics that a pattern matches and leaves out: a cluster in their names marks them as copies. */
+  /** Topics that a pattern leaves out as copies, by the prefix of a cluster in their names. */
   readonly leftOut: readonly string[]
 }
 

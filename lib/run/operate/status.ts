@@ -56,7 +56,7 @@ export type FlowStatus = {
   readonly unobserved: readonly string[]
   /** What works with reduced guarantees, one sentence each. */
   readonly warnings: readonly string[]
-  /** Topics that a pattern matches and leaves out: a cluster in their names marks them as copies. */
+  /** Topics that a pattern leaves out as copies, by the prefix of a cluster in their names. */
   readonly leftOut: readonly string[]
 }
 
