@@ -95,6 +95,8 @@ export function incidentLines(incident: Incident): LogLine[] {
             'both logs to find where to go on; --from log-start appends everything the source holds)',
         },
       ]
+    case 'standby-truncated':
+      return [{ level: 'critical', text: standbyTruncatedText(incident) }]
     case 'unsupported-batch':
     case 'record-too-large':
       return [
@@ -172,6 +174,21 @@ function standbyRange({ evidence: facts }: Incident): string {
   return how === 'exact'
     ? `, at standby offsets [${from}, ${to})`
     : `, within standby offsets [${from}, ${to})`
+}
+
+function standbyTruncatedText(incident: Incident): string {
+  const { expectedOffset: expected, foundOffset: found, evidence: facts } = incident
+  const { onlyOnSourceFrom: from, onlyOnSourceTo: to, onlyOnSourceToIs: how } = facts
+  const range = `[${from ?? 'unknown'}, ${to ?? 'unknown'})`
+  const offsets = how === 'exact' ? `source offsets ${range}` : `source offsets within ${range}`
+  return (
+    `CRITICAL: Standby log was truncated for ${nameOf(incident)}. Its log starts at offset ${found}: up to ` +
+    `${incident.lostRecordsMax} copied records, standby offsets [${expected}, ${found}), were deleted there, ` +
+    `by retention or DeleteRecords, and the source still holds them (${offsets}). Replication goes on. ` +
+    'Mend the settings that gapless status names. To have the records again, delete the standby topic, ' +
+    `wait for a tick, then gapless resume ${resumeName(incident)} --from log-start. ` +
+    `To accept the loss: gapless resume ${resumeName(incident)}`
+  )
 }
 
 function after(incident: Incident): string {

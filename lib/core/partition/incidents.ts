@@ -1,6 +1,6 @@
 // Owns what an incident of each kind says: one function per kind, with the id, the offsets and the
-// evidence of that kind. No other file creates an incident. Does not own when it is raised
-// (decide.ts, decide-observation.ts; run/observe/unobserved.ts) nor how it is worded
+// evidence of that kind. Only standby-incident.ts creates another one. Does not own when it is
+// raised (decide.ts, decide-observation.ts; run/observe/unobserved.ts) nor how it is worded
 // (monitoring/incident-lines.ts).
 
 import type { Incident, IncidentKind, PartitionScope } from '../incident.ts'
@@ -11,7 +11,7 @@ import type { UnobservedReason } from './observation.ts'
 import type { Position } from './partition-state.ts'
 
 /** Which partition an incident is about, and when it was detected. */
-type Detected = { readonly scope: PartitionScope; readonly nowMs: number }
+export type Detected = { readonly scope: PartitionScope; readonly nowMs: number }
 
 /** For the kinds that a policy may move past: `continued` when it does. */
 type DetectedUnderPolicy = Detected & Pick<Incident, 'resolution'>
@@ -216,7 +216,7 @@ type Draft = Pick<Incident, 'expectedOffset' | 'foundOffset' | 'lostRecordsMax' 
 }
 
 /** The id names the cause and not the time: a cause found twice (a crash between) is one row. */
-function partitionIncident(
+export function partitionIncident(
   kind: IncidentKind,
   { scope, nowMs, resolution = 'open' }: Detected & Partial<DetectedUnderPolicy>,
   { occurrence, ...draft }: Draft,
@@ -276,7 +276,7 @@ function knownUnreplicated(position: Position): Record<string, string> {
  * The log that the source offsets of a position belong to: the topic id and, once replication was
  * rewound in it, how often. An election may bring back an earlier log, offset by offset.
  */
-function generationOf({ sourceTopicId, rewinds }: Position): readonly string[] {
+export function generationOf({ sourceTopicId, rewinds }: Position): readonly string[] {
   return rewinds === 0 ? [sourceTopicId] : [sourceTopicId, `rewound-${rewinds}`]
 }
 

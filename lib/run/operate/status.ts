@@ -25,10 +25,11 @@ import {
 import { findTopics } from '../observe/flow-topics.ts'
 import { type LogView, observeLogs, pointOf } from '../observe/logs.ts'
 import { assertTwoClusters } from '../observe/two-clusters.ts'
+import { readStandbyWarnings } from './standby-warnings.ts'
 
 export type StatusDeps = {
   readonly source: Cluster
-  readonly target: Pick<Cluster, 'name' | 'clusterId'>
+  readonly target: Cluster
   readonly checkpoints: CheckpointStore
   readonly incidents: IncidentStore
 }
@@ -56,6 +57,8 @@ export type FlowStatus = {
   readonly unobserved: readonly string[]
   /** What works with reduced guarantees, one sentence each. */
   readonly warnings: readonly string[]
+  /** Those of `warnings` that say that the standby loses, or has lost, what the source keeps. */
+  readonly losses: readonly string[]
   /** Topics that a pattern leaves out as copies, by the prefix of a cluster in their names. */
   readonly leftOut: readonly string[]
 }
@@ -83,6 +86,8 @@ export async function readFlowStatus(deps: StatusDeps, flow: FlowConfig): Promis
   )
   const corrupt = partitions.flatMap(({ row }) => (row.kind === 'corrupt' ? [row.detail] : []))
   const unnamed = listed.unnamed.map(unnamedText)
+  const existing = topics.found.map(each => each.name)
+  const standby = await readStandbyWarnings(deps, flow, { topics: existing, open })
   return {
     name: flow.name,
     partitions: partitions.map(each =>
@@ -95,9 +100,10 @@ export async function readFlowStatus(deps: StatusDeps, flow: FlowConfig): Promis
       ]),
     ],
     warnings: [
-      ...[...unidentified, ...unfencedWarnings(flow, partitions)],
+      ...[...unidentified, ...unfencedWarnings(flow, partitions), ...standby.warnings],
       ...leftOutText(topics.leftOut),
     ],
+    losses: standby.losses,
     leftOut: topics.leftOut,
   }
 }

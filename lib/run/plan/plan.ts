@@ -28,9 +28,11 @@ import {
 import { findTopics } from '../observe/flow-topics.ts'
 import type { LogView, LogViews } from '../observe/logs.ts'
 import { observedEvent } from '../observe/observed-event.ts'
+import { compareSettings, settingsTexts } from '../observe/standby-settings.ts'
 import { assertTwoClusters } from '../observe/two-clusters.ts'
 import { reportUnobserved, resolveAnswered, type UnobservedDeps } from '../observe/unobserved.ts'
 import { ensureTargetTopics, type StandbyTopicsDeps } from './standby-topics.ts'
+import { reportStandbyLosses } from './standby-truncations.ts'
 
 export type PlanDeps = UnobservedDeps &
   StandbyTopicsDeps & {
@@ -62,7 +64,7 @@ export type Plan = {
 
 /**
  * Observes a flow once. Writes nothing but standby topics that are missing or have too few
- * partitions, and incidents about what cannot be observed.
+ * partitions, and incidents about what cannot be observed and what the standby has lost.
  */
 export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> {
   const listed = await deps.checkpoints.list(flow.name)
@@ -73,7 +75,14 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
   const contested = await readContested(deps.checkpoints, flow, names, listed)
   const free = topics.found.filter(each => contested.of(each.name) === null)
   const ensured = await ensureTargetTopics(deps, flow, free)
-  const { sources, targets } = await observeBoth(deps, flow, partitions)
+  const [{ sources, targets }, settings] = await Promise.all([
+    observeBoth(deps, flow, partitions),
+    compareSettings(
+      deps,
+      flow,
+      free.map(each => each.name),
+    ),
+  ])
   const context = { flow, contested, sources, targets, nowMs: deps.clock.nowMs() }
   const planned = partitions.map(each => planPartition(context, each))
   const observationFailures = [
@@ -93,6 +102,7 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
   )
   if (!isBlind) await resolveAnswered(deps, flow.name, open, observationFailures)
   sayHalted(deps, planned, open, flow.name)
+  const truncations = await reportStandbyLosses(deps, { ...context, partitions, settings, open })
   for (const { row } of partitions) {
     if (row.kind === 'corrupt') deps.log({ level: 'error', text: row.detail })
   }
@@ -106,6 +116,7 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
     warnings: [
       ...[...unidentified, ...topics.warnings, ...ensured.warnings],
       ...[...leftOutText(topics.leftOut), ...listed.unnamed.map(unnamedText)],
+      ...[...settingsTexts(settings, flow.name), ...truncations],
     ],
   }
 }
