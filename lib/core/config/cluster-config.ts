@@ -148,7 +148,7 @@ const watchIdentity = object(
     sasl: about('Instead of `sasl` of the cluster.', sasl.optional()),
   },
   '{ sasl, tls }',
-)
+).refine(({ sasl, tls }) => sasl !== undefined || tls !== undefined, '{ sasl, tls }, one or both')
 
 export const clusterSchema = object(
   {
@@ -172,6 +172,13 @@ export const clusterSchema = object(
   },
   '{ brokers, tls, sasl, insecure, watch }',
 )
+
+/** The cluster as the watch function opens it: with the identity that its `watch` names. */
+export function asWatch(cluster: z.output<typeof clusterSchema>): z.output<typeof clusterSchema> {
+  const { watch = {}, ...rest } = cluster
+  const { tls, sasl } = watch
+  return { ...rest, ...(tls === undefined ? {} : { tls }), ...(sasl === undefined ? {} : { sasl }) }
+}
 
 /** `fetch` takes no URL with a user, and a password in a URL would be printed with it. */
 function hasNoUserInfo(url: string): boolean {

@@ -51,7 +51,7 @@ function clusterChecks(
   const { tls, sasl } = cluster
   const own = identityChecks(['clusters', name], { tls, sasl, insecure }, stage)
   if (watch === undefined) return own
-  const other = { tls: watch.tls ?? tls, sasl: watch.sasl, insecure }
+  const other = { tls: watch.tls ?? tls, sasl: watch.sasl ?? sasl, insecure }
   return [...own, ...identityChecks(['clusters', name, 'watch'], other, stage)]
 }
 
