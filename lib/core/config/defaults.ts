@@ -83,6 +83,15 @@ export const budgetDefaults: Budgets = {
 /** How far, ms, another clock may be ahead: a lease dated further ahead counts as expired. */
 export const clockSkewMsMax = 30_000
 
+/** Characters of a topic pattern: four times the longest topic name. */
+export const patternCharactersMax = 1_000
+
+/** Instructions of a compiled topic pattern: matching takes up to so many steps a character. */
+export const patternStepsMax = 1_000
+
+/** Topics that one line of `status` names as left out; the JSON has all of them. */
+export const leftOutNamesMax = 5
+
 /** Produce requests in flight per broker, of any size: batches a broker remembers (KAFKA-5494). */
 export const eagerRequestsMax = 5
 

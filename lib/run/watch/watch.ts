@@ -32,6 +32,7 @@ import { type FlowPartition, listPartitions } from '../observe/flow-partitions.t
 import { findTopics } from '../observe/flow-topics.ts'
 import { type LogView, type LogViews, pointOf } from '../observe/logs.ts'
 import { compareSettings, type StandbySettings } from '../observe/standby-settings.ts'
+import { assertTwoClusters } from '../observe/two-clusters.ts'
 import { findHungTransactions } from './hung-transactions.ts'
 import { type ReadPosition, readOldest, readRetentions } from './oldest-records.ts'
 
@@ -67,6 +68,7 @@ export async function watchFlow(deps: WatchDeps, flow: FlowConfig): Promise<Flow
   const listed = await deps.checkpoints.list(flow.name)
   const { incidents, corrupt } = await deps.incidents.list(flow.name, 'open')
   const topics = await findTopics(deps.source, flow, [...listed.checkpoints, ...listed.corrupt])
+  for (const text of await assertTwoClusters(deps, flow)) deps.log({ level: 'warn', text })
   const partitions = listPartitions(flow, topics.partitions, listed)
   const names = [...new Set(partitions.map(each => each.topic))]
   const [{ sources, targets }, settings] = await Promise.all([
