@@ -2,6 +2,7 @@
 // commander adds the name of the argument.
 
 import { InvalidArgumentError } from 'commander'
+import { brokerProblem } from '../lib/core/config/broker-address.ts'
 
 /** A parser of whole decimal numbers in a range, for commander. */
 export function wholeNumber(min: number, max: number): (text: string) => number {
@@ -41,11 +42,7 @@ export function resumePoint(text: string): 'log-start' | bigint {
 /** `host:port`, or several with commas between them. */
 export function brokerList(text: string): string[] {
   const brokers = text.split(',').map(part => part.trim())
-  if (brokers.every(isAddress)) return brokers
-  throw new InvalidArgumentError('Expected host:port, or several with commas between them.')
-}
-
-function isAddress(text: string): boolean {
-  const [, port] = /^[^\s:/]+:(\d{1,5})$|^\[[^\s\]]+\]:(\d{1,5})$/.exec(text) ?? []
-  return port !== undefined && Number(port) >= 1 && Number(port) <= 65_535
+  const accepted = brokers.map(brokerProblem).find(each => each !== null)
+  if (accepted === undefined) return brokers
+  throw new InvalidArgumentError(`Expected ${accepted}, or several with commas between them.`)
 }

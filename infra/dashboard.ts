@@ -54,6 +54,7 @@ export const graphs: readonly Graph[] = [
       maxOf('UnnoticedDifferences'),
       maxOf('StalledPartitions'),
       maxOf('LossyStandbySettings'),
+      maxOf('HungTransactions'),
     ],
   },
   { title: 'Records replicated, by flow', lines: [{ ...sumOf('RecordsReplicated'), set: 'flow' }] },

@@ -18,6 +18,7 @@ export const incidentKinds = [
   'record-too-large',
   'authorization-denied',
   'unreachable',
+  'topic-refused',
 ] as const
 
 export type IncidentKind = (typeof incidentKinds)[number]

@@ -4,6 +4,7 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
+import { asWatch } from '../core/config/cluster-config.ts'
 import type { ClusterConfig, Config, FlowConfig } from '../core/config/config.ts'
 import { createTopicAdmin } from '../io/admin/topic-admin.ts'
 import { systemClock } from '../io/clock.ts'
@@ -32,11 +33,19 @@ export function openFlow(input: {
   readonly client: DynamoDBClient
   readonly table: string
   readonly log: Log
+  /** `watch`: with the identity that a cluster has for the watch function, where it has one. */
+  readonly as?: 'watch'
 }): OpenFlow {
-  const { config, flow, client, table, log } = input
+  const { config, flow, client, table, log, as } = input
   const { requestTimeoutMs } = flow.budgets
-  const open = (name: string) =>
-    openCluster({ name, config: clusterOf(config, name), requestTimeoutMs })
+  const open = (name: string) => {
+    const cluster = clusterOf(config, name)
+    return openCluster({
+      name,
+      config: as === 'watch' ? asWatch(cluster) : cluster,
+      requestTimeoutMs,
+    })
+  }
   const source = open(flow.from)
   const target = open(flow.to)
   return {

@@ -83,6 +83,15 @@ export const budgetDefaults: Budgets = {
 /** How far, ms, another clock may be ahead: a lease dated further ahead counts as expired. */
 export const clockSkewMsMax = 30_000
 
+/** Characters of a topic pattern: four times the longest topic name. */
+export const patternCharactersMax = 1_000
+
+/** Instructions of a compiled topic pattern: matching takes up to so many steps a character. */
+export const patternStepsMax = 1_000
+
+/** Topics that one line of `status` names as left out; the JSON has all of them. */
+export const leftOutNamesMax = 5
+
 /** Produce requests in flight per broker, of any size: batches a broker remembers (KAFKA-5494). */
 export const eagerRequestsMax = 5
 
@@ -98,10 +107,7 @@ export const shareBatchesMin = 8
 /** Attempts to observe a partition again after a refused Fetch or Produce; then its run ends. */
 export const observationAttemptsMax = 6
 
-/**
- * Answers in a row that may bring no record below the end of a log: 16 s of patient fetches with
- * the waits below. What is silent for longer is reported, and asked again by the next run.
- */
+/** Answers in a row that may bring no record below a log's end: 16 s of the waits below. */
 export const emptyAnswersMax = 6
 
 /** Wait of the first patient fetch, ms, doubling each time: remote.fetch.max.wait.ms of brokers. */
@@ -181,6 +187,15 @@ export const oldestReadsMax = 256
 
 /** Concurrent requests of watch for these batches, per flow. */
 export const oldestReadsInFlightMax = 8
+
+/** Age of a hung transaction, ms: 5 minutes above the default of transaction.max.timeout.ms. */
+export const hungTransactionMsMin = 20 * 60_000
+
+/** Partitions with an open transaction that a tick of watch asks about. */
+export const hungReadsMax = 32
+
+/** Record time counts as age only in a log whose newest record is dated so near our clock, ms. */
+export const recordTimeSkewMsMax = 10 * 60_000
 
 /** Lagging topics with metrics of their own, the worst first: each metric costs money. */
 export const measuredTopicsMax = 10

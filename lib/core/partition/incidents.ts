@@ -7,6 +7,7 @@ import type { Incident, IncidentKind, PartitionScope } from '../incident.ts'
 import { offsetsBetween, type SourceOffset, type TargetOffset, targetOffset } from '../offset.ts'
 import type { Divergence, SourceObservation, TargetObservation } from './decision.ts'
 import { lastEpochOf } from './epoch-history.ts'
+import type { UnobservedReason } from './observation.ts'
 import type { Position } from './partition-state.ts'
 
 /** Which partition an incident is about, and when it was detected. */
@@ -201,6 +202,11 @@ export function unreachable(input: Unanswered): Incident {
   return unobserved('unreachable', input, {})
 }
 
+/** A topic that the standby cannot have: its partitions are not copied. */
+export function topicRefused(input: Unanswered): Incident {
+  return unobserved('topic-refused', input, {})
+}
+
 /** A cluster, or a topic of it, that denies a permission to `principal`; null: not known. */
 export function authorizationDenied(
   input: Unanswered & { readonly principal?: string | null },
@@ -244,7 +250,7 @@ function refusedBatch(
 
 /** One incident per episode: the id names when the episode began. */
 function unobserved(
-  kind: 'unreachable' | 'authorization-denied',
+  kind: UnobservedReason,
   { flow, cluster, topic, detail, detectedAtMs, foundCopying = false }: Unanswered,
   principal: { readonly principal?: string },
 ): Incident {

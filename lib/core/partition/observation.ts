@@ -5,7 +5,8 @@
 /** The leader of a partition, and its leader epoch (KIP-320). */
 export type Leader = { readonly leaderId: number; readonly leaderEpoch: number }
 
-export type UnobservedReason = 'unreachable' | 'authorization-denied'
+/** `topic-refused`: the standby cannot have this topic, by its name or because of another flow. */
+export type UnobservedReason = 'unreachable' | 'authorization-denied' | 'topic-refused'
 
 /** A cluster or a topic that could not be observed: nothing is known of its partitions. */
 export type Unobserved = {

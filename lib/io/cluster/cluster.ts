@@ -22,6 +22,7 @@ import { errorName } from '../../kafka/error-codes.ts'
 import { topicIdFromUuid, uuidFromTopicId } from '../../kafka/topic-id.ts'
 import { systemClock } from '../clock.ts'
 import { createClusterSecurity, describeIdentity } from '../security/cluster-security.ts'
+import { type ActiveProducers, describeProducers } from './active-producers.ts'
 import { type Brokers, createBrokers } from './brokers.ts'
 import { createBufferPool } from './buffer-pool.ts'
 import { createConnections } from './connection.ts'
@@ -80,6 +81,13 @@ export type Cluster = TransactionCoordinator & {
   readonly readTopicConfigs?: TopicConfigReader['readTopicConfigs']
   /** Our principal there, as far as it is known: `User:gapless`. */
   readonly principal?: () => string | null
+  /** The active producers of a partition that broker `leaderId` leads; only `watch` asks. */
+  readonly describeProducers?: (
+    leaderId: number,
+    at: { readonly topic: string; readonly partition: number },
+  ) => Promise<ActiveProducers>
+  /** The id that the cluster states in Metadata; null where it states none. */
+  readonly clusterId?: () => Promise<string | null>
   /** Describes the named topics, or with null every topic the principal may see. */
   describeTopics(names: readonly string[] | null): Promise<TopicDescription[]>
   /**
@@ -130,6 +138,7 @@ export function openCluster(input: {
   const memory = createBufferPool()
   const connections = createConnections(name, config, requestTimeoutMs, { security, memory })
   const brokers = createBrokers({ cluster: name, config, connections })
+  let clusterId: string | null = null
   const throttle = createFetchThrottle(name, systemClock)
   const exchange = async <T>(
     leaderId: number,
@@ -141,7 +150,15 @@ export function openCluster(input: {
     brokers,
     bootstrap: config.brokers,
     identity: () => describeIdentity(config, security.principal()),
-    describeTopics: async names => (await brokers.readMetadata(names)).topics.map(describe),
+    async clusterId() {
+      clusterId ??= (await brokers.readMetadata([])).clusterId ?? null
+      return clusterId
+    },
+    async describeTopics(names) {
+      const answer = await brokers.readMetadata(names)
+      clusterId = answer.clusterId ?? null
+      return answer.topics.map(describe)
+    },
     async listOffsets(leaderId, point, partitions) {
       const isolation = point === 'last-stable' ? READ_COMMITTED : READ_UNCOMMITTED
       const topics = listOffsetsTopics(partitions, timestamps[point])
@@ -183,6 +200,8 @@ export function openCluster(input: {
       exchange(leaderId, on =>
         on.exchange(produceApi, encodeProduceRequest(request), decodeProduceResponse),
       ),
+    describeProducers: (leaderId, at) =>
+      describeProducers(request => connections.call(brokers.addressOf(leaderId), request), at),
     ...createTopicConfigReader(brokers.onAny),
     ...createTransactionCoordinator({
       cluster: name,

@@ -4,7 +4,7 @@
 
 import { type Incident, wasFoundCopying } from '../../core/incident.ts'
 import { incidentLines } from '../../core/monitoring/incident-lines.ts'
-import { authorizationDenied, unreachable } from '../../core/partition/incidents.ts'
+import { authorizationDenied, topicRefused, unreachable } from '../../core/partition/incidents.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
 import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
@@ -77,7 +77,7 @@ export async function resolveCopied(
 }
 
 function isAboutObservation({ kind }: Incident): boolean {
-  return kind === 'unreachable' || kind === 'authorization-denied'
+  return kind === 'unreachable' || kind === 'authorization-denied' || kind === 'topic-refused'
 }
 
 async function recover(deps: UnobservedDeps, flow: string, incident: Incident): Promise<void> {
@@ -111,6 +111,8 @@ function incidentOf(deps: UnobservedDeps, failure: ObservationFailure, flow: str
   switch (reason) {
     case 'unreachable':
       return unreachable(about)
+    case 'topic-refused':
+      return topicRefused(about)
     case 'authorization-denied': {
       const refusing = [deps.source, deps.target].find(each => each?.name === cluster)
       return authorizationDenied({ ...about, principal: refusing?.principal?.() ?? null })

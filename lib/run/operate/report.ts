@@ -40,6 +40,8 @@ export type FlowStatusReport = {
   readonly warnings: readonly string[]
   /** Those of `warnings` that say that the standby loses, or has lost, what the source keeps. */
   readonly losses: readonly string[]
+  /** Topics that a pattern leaves out as copies, by the prefix of a cluster in their names. */
+  readonly leftOut: readonly string[]
 }
 
 export type StatusReport = { readonly flows: readonly FlowStatusReport[] }
@@ -155,6 +157,7 @@ export function reportFlowStatus(flow: FlowStatus): FlowStatusReport {
     unobserved: flow.unobserved,
     warnings: flow.warnings,
     losses: flow.losses,
+    leftOut: flow.leftOut,
   }
 }
 

@@ -2,7 +2,7 @@
 // lease, and shows what cannot be observed as unobserved. The shape is a contract (docs/CLI.md).
 
 import type { FlowConfig } from '../../core/config/config.ts'
-import { targetTopicName } from '../../core/config/topic-selection.ts'
+import { leftOutText, targetTopicName } from '../../core/config/topic-selection.ts'
 import { type Incident, isOpenFor } from '../../core/incident.ts'
 import { transactionalIdPrefix } from '../../core/partition/crash-recovery.ts'
 import {
@@ -15,6 +15,7 @@ import { corruptIncidentText } from '../../core/row/incident-row.ts'
 import type { TopicPartition } from '../../core/topic-partition.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { CheckpointStore, IncidentStore } from '../../io/table/stores.ts'
+import { readContested } from '../observe/contested-topics.ts'
 import {
   type FlowPartition,
   lagOf,
@@ -23,6 +24,7 @@ import {
 } from '../observe/flow-partitions.ts'
 import { findTopics } from '../observe/flow-topics.ts'
 import { type LogView, observeLogs, pointOf } from '../observe/logs.ts'
+import { assertTwoClusters } from '../observe/two-clusters.ts'
 import { readStandbyWarnings } from './standby-warnings.ts'
 
 export type StatusDeps = {
@@ -57,13 +59,21 @@ export type FlowStatus = {
   readonly warnings: readonly string[]
   /** Those of `warnings` that say that the standby loses, or has lost, what the source keeps. */
   readonly losses: readonly string[]
+  /** Topics that a pattern leaves out as copies, by the prefix of a cluster in their names. */
+  readonly leftOut: readonly string[]
 }
 
-/** Observes one flow. Never throws when a cluster refuses or does not answer. */
+/**
+ * Observes one flow. Never throws when a cluster refuses or does not answer; throws
+ * `ReplicatorError` when both clusters are one.
+ */
 export async function readFlowStatus(deps: StatusDeps, flow: FlowConfig): Promise<FlowStatus> {
   const listed = await deps.checkpoints.list(flow.name)
   const topics = await findTopics(deps.source, flow, [...listed.checkpoints, ...listed.corrupt])
+  const unidentified = await assertTwoClusters(deps, flow)
   const partitions = listPartitions(flow, topics.partitions, listed)
+  const names = [...new Set(partitions.map(each => each.topic))]
+  const contested = await readContested(deps.checkpoints, flow, names, listed)
   const views = await observeLogs(deps.source, partitions, ['log-start', 'log-end'])
   const { incidents: open, corrupt: hidden } = await deps.incidents.list(flow.name, 'open')
   const silent = partitions.flatMap(each => {
@@ -71,20 +81,30 @@ export async function readFlowStatus(deps: StatusDeps, flow: FlowConfig): Promis
     return view.kind === 'unobserved' ? [`${deps.source.name}: ${view.detail}`] : []
   })
   const found = topics.observationFailures.map(each => `${each.cluster}: ${each.detail}`)
+  const refused = contested.observationFailures.map(
+    ({ cluster, topic, detail }) => `${cluster}, topic ${topic}: ${detail}`,
+  )
   const corrupt = partitions.flatMap(({ row }) => (row.kind === 'corrupt' ? [row.detail] : []))
   const unnamed = listed.unnamed.map(unnamedText)
-  const names = topics.found.map(each => each.name)
-  const standby = await readStandbyWarnings(deps, flow, { topics: names, open })
+  const existing = topics.found.map(each => each.name)
+  const standby = await readStandbyWarnings(deps, flow, { topics: existing, open })
   return {
     name: flow.name,
     partitions: partitions.map(each =>
       partitionStatus({ flow, partition: each, view: views.of(each), open }),
     ),
     unobserved: [
-      ...new Set([...found, ...silent, ...corrupt, ...unnamed, ...hidden.map(corruptIncidentText)]),
+      ...new Set([
+        ...[...found, ...refused, ...silent, ...corrupt, ...unnamed],
+        ...hidden.map(corruptIncidentText),
+      ]),
     ],
-    warnings: [...unfencedWarnings(flow, partitions), ...standby.warnings],
+    warnings: [
+      ...[...unidentified, ...unfencedWarnings(flow, partitions), ...standby.warnings],
+      ...leftOutText(topics.leftOut),
+    ],
     losses: standby.losses,
+    leftOut: topics.leftOut,
   }
 }
 

@@ -8,6 +8,7 @@ import { oldestReadsMax } from '../../core/config/defaults.ts'
 import type { Incident } from '../../core/incident.ts'
 import { positionOf } from '../../core/partition/partition-state.ts'
 import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
+import type { HungTransaction } from '../../core/watch/hung-transaction.ts'
 import {
   type Difference,
   differenceText,
@@ -31,6 +32,8 @@ import { type FlowPartition, listPartitions } from '../observe/flow-partitions.t
 import { findTopics } from '../observe/flow-topics.ts'
 import { type LogView, type LogViews, pointOf } from '../observe/logs.ts'
 import { compareSettings, type StandbySettings } from '../observe/standby-settings.ts'
+import { assertTwoClusters } from '../observe/two-clusters.ts'
+import { findHungTransactions } from './hung-transactions.ts'
 import { type ReadPosition, readOldest, readRetentions } from './oldest-records.ts'
 
 export type WatchDeps = {
@@ -53,6 +56,8 @@ export type FlowHealth = {
   readonly openIncidents: number
   /** Settings of standby topics that lose what the source keeps; left out: not compared. */
   readonly lossySettings?: readonly string[]
+  /** Transactions of the source that never end. */
+  readonly hung: readonly HungTransaction[]
 }
 
 /**
@@ -63,6 +68,7 @@ export async function watchFlow(deps: WatchDeps, flow: FlowConfig): Promise<Flow
   const listed = await deps.checkpoints.list(flow.name)
   const { incidents, corrupt } = await deps.incidents.list(flow.name, 'open')
   const topics = await findTopics(deps.source, flow, [...listed.checkpoints, ...listed.corrupt])
+  for (const text of await assertTwoClusters(deps, flow)) deps.log({ level: 'warn', text })
   const partitions = listPartitions(flow, topics.partitions, listed)
   const names = [...new Set(partitions.map(each => each.topic))]
   const [{ sources, targets }, settings] = await Promise.all([
@@ -71,6 +77,7 @@ export async function watchFlow(deps: WatchDeps, flow: FlowConfig): Promise<Flow
   ])
   const retentions = await retentionsOf(deps, names, settings)
   const oldest = await ageOfUnreplicated(deps, flow, { partitions, sources })
+  const hung = await findHungTransactions(deps, { flow: flow.name, sources }, partitions)
   const nowMs = deps.clock.nowMs()
   const look = { flow, partitions, sources, targets, settings, open: incidents, nowMs }
   const lost = await findStandbyLosses(deps, look)
@@ -103,6 +110,7 @@ export async function watchFlow(deps: WatchDeps, flow: FlowConfig): Promise<Flow
     // An incident that cannot be read counts as open.
     openIncidents: incidents.length + corrupt.length,
     ...(settings.wereCompared ? { lossySettings: losing(settings) } : {}),
+    hung,
   }
   logHealth(deps, health)
   return health

@@ -32,7 +32,8 @@ import { createFakeLog, type FakeLog } from './fake-log.ts'
 type Requests = Pick<
   Cluster,
   'describeTopics' | 'listOffsets' | 'fetch' | 'produce' | 'initProducerId' | 'writeAbortMarker'
->
+> &
+  Required<Pick<Cluster, 'describeProducers'>>
 export type RequestName = keyof Requests
 type Serve<K extends RequestName> = (...args: Parameters<Requests[K]>) => ReturnType<Requests[K]>
 
@@ -158,6 +159,16 @@ export function createFakeCluster(input: {
         )
       }),
     }),
+    describeProducers: async (leaderId, { topic, partition }) => {
+      const found = partitionOf(topic, partition)
+      const error = found === null ? null : leaderError(found, leaderId, null)
+      if (found === null) return { kind: 'error', errorName: 'UNKNOWN_TOPIC_OR_PARTITION' }
+      if (error !== null) return { kind: 'error', errorName: error }
+      const producers = [...found.log.ongoing()].map(([producerId, transactionStartOffset]) => {
+        return { producerId, producerEpoch: 0, transactionStartOffset }
+      })
+      return { kind: 'described', producers }
+    },
     initProducerId: async transactionalId => {
       const known = transactionalId === null ? undefined : transactional.get(transactionalId)
       if (known === undefined) producers += 1n
@@ -191,6 +202,7 @@ export function createFakeCluster(input: {
     fetch: on('fetch'),
     produce: on('produce'),
     initProducerId: on('initProducerId'),
+    describeProducers: on('describeProducers'),
     writeAbortMarker: on('writeAbortMarker'),
     close: async () => undefined,
 
@@ -360,7 +372,9 @@ function fetchFrom(
       const error = leaderError(found, leaderId, position.currentLeaderEpoch)
       if (error !== null) return fetched(topicId, position, error)
       const isEmpty = bytesLeft === request.maxBytes
-      const answer = fetchOne(topicId, found.log, position, { bytesLeft, isEmpty })
+      const isUncommitted = request.isolationLevel === 'read-uncommitted'
+      const room = { bytesLeft, isEmpty, isUncommitted }
+      const answer = fetchOne(topicId, found.log, position, room)
       bytesLeft -= answer.records?.length ?? 0
       return answer
     }),
@@ -372,7 +386,11 @@ function fetchOne(
   topicId: string,
   log: FakeLog,
   position: FetchPosition,
-  answer: { readonly bytesLeft: number; readonly isEmpty: boolean },
+  answer: {
+    readonly bytesLeft: number
+    readonly isEmpty: boolean
+    readonly isUncommitted: boolean
+  },
 ): FetchedPartition {
   const { fetchOffset, lastFetchedEpoch, partitionMaxBytes } = position
   if (lastFetchedEpoch !== null) {
@@ -390,13 +408,14 @@ function fetchOne(
   // The first batch of an answer is returned whatever its size, further ones as far as they fit
   // (ReplicaManager.readFromLog).
   const bytesMax = Math.min(answer.bytesLeft, partitionMaxBytes)
-  const records = log.read(fetchOffset, bytesMax, { atLeastOne: answer.isEmpty })
+  const { isEmpty: atLeastOne, isUncommitted } = answer
+  const records = log.read(fetchOffset, bytesMax, { atLeastOne, isUncommitted })
   return {
     ...fetched(topicId, position, 'NONE'),
     highWatermark: log.logEnd,
     lastStableOffset: log.lastStable(),
     logStartOffset: log.logStart,
-    abortedTransactions: log.abortedFrom(fetchOffset),
+    abortedTransactions: isUncommitted ? [] : log.abortedFrom(fetchOffset),
     records,
   }
 }

@@ -117,6 +117,8 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
       return batches
     },
     lastStable,
+    /** The producers with an open transaction, and where each one begins. */
+    ongoing: (): ReadonlyMap<bigint, bigint> => ongoing,
 
     /** Appends any batch unchecked, as another producer's: any header, any payload. */
     write(fields: BatchFields = {}): bigint {
@@ -241,13 +243,17 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
       return { kind: 'appended', baseOffset }
     },
 
-    /** Whole batches from the one that holds `fetchOffset`, below the last stable offset. */
+    /**
+     * Whole batches from the one that holds `fetchOffset`, below the last stable offset; with
+     * `isUncommitted` those of open transactions too.
+     */
     read(
       fetchOffset: bigint,
       bytesMax: number,
-      { atLeastOne }: { readonly atLeastOne: boolean },
+      how: { readonly atLeastOne: boolean; readonly isUncommitted?: boolean },
     ): Buffer | null {
-      const end = lastStable()
+      const { atLeastOne, isUncommitted = false } = how
+      const end = isUncommitted ? logEnd : lastStable()
       const taken: Buffer[] = []
       let bytes = 0
       for (const batch of batches) {

@@ -63,8 +63,9 @@ describe('The JSON contract', () => {
       unobserved: [],
       warnings: [],
       losses: [],
+      leftOut: ['eu.orders'],
     })
-    const lists = ['partitions', 'unobserved', 'warnings', 'losses']
+    const lists = ['partitions', 'unobserved', 'warnings', 'losses', 'leftOut']
     expect(Object.keys(unknown)).toEqual(['name', ...lists])
     expect(topLevelKeys('status')).toEqual(['flows', ...lists])
     const [partition] = unknown.partitions

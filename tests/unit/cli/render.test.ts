@@ -40,7 +40,7 @@ const unobserved: PartitionStatus = {
 function statusOf(partitions: PartitionStatus[], notObserved: string[] = []): StatusReport {
   const warnings = ['a warning, without effect on the exit code']
   const flow = { name: 'primary-to-standby', partitions, unobserved: notObserved, warnings }
-  return { flows: [{ ...flow, losses: [] }] }
+  return { flows: [{ ...flow, losses: [], leftOut: ['eu.orders'] }] }
 }
 
 describe('gapless status', () => {

@@ -142,6 +142,7 @@ test('every incident that the core raises is said with every number in it', () =
     'authorization-denied',
     'unreachable',
     'standby-truncated',
+    'topic-refused',
   ]
   expect(kinds).toEqual(new Set(incidentKinds.filter(each => !others.includes(each))))
 })
