@@ -10,9 +10,9 @@
 //                         varints. Through a view of each batch and new memory, a record takes
 //                         twice the processor time (`npm run bench:coalesce`).
 //   coalescePlainBatches  batches of several responses, or with offsets missing between them, into
-//                         new memory. Decoding them (repack.ts) takes a sixth more
-//                         processor time per record (`npm run bench:coalesce`). In a copy of the
-//                         batches, batches of fifty records lack the room for longer varints.
+//                         new memory. Decoding them (repack.ts) takes a sixth more processor time
+//                         per record (`npm run bench:coalesce`). In a copy of the batches, batches
+//                         of fifty records lack the room for longer varints.
 //
 // Source: Kafka's DefaultRecord and DefaultRecordBatch, KIP-98; record.ts has the record's layout.
 
