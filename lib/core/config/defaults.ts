@@ -206,6 +206,18 @@ export const notifiedIncidentsMax = 50
 /** Notifications of a flow in one tick; the next tick sends the others. */
 export const notificationsMax = 10
 
+/** Ninety days, ms: an ended incident is kept so long; then DynamoDB deletes its row by itself. */
+export const incidentKeptMs = 90 * 24 * 60 * 60 * 1000
+
+/** Attempts to end an incident whose row another process changes at the same time. */
+export const incidentWriteAttemptsMax = 5
+
+/** Rows of ended incidents of an earlier version that a tick moves to the history. */
+export const movedIncidentsMax = 25
+
+/** Incidents that `gapless incidents` shows without --limit, the newest ones. */
+export const shownIncidentsMax = 200
+
 /** Leader epochs in a checkpoint: its row stays below 1 KB, one write unit of DynamoDB. */
 export const epochHistoryMax = 16
 

@@ -110,6 +110,8 @@ export type IncidentReport = {
 
 export type IncidentsReport = {
   readonly incidents: readonly IncidentReport[]
+  /** How many older incidents are left out by --limit. */
+  readonly leftOut: number
   /** Incidents whose rows cannot be read, one sentence each. */
   readonly unreadable: readonly string[]
 }

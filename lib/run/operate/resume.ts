@@ -115,7 +115,7 @@ async function choosePosition(
   }
   const onTarget = { topic: targetTopicName(flow, at.topic), partition: at.partition }
   const [{ incidents, corrupt }, source, target] = await Promise.all([
-    deps.incidents.list(flow.name, 'all'),
+    deps.incidents.find({ flow: flow.name, id: state.incidentId }),
     look(deps.source, at, ['log-start', 'log-end']),
     look(deps.target, onTarget, ['log-start', 'log-end']),
   ])
