@@ -84,6 +84,17 @@ export function isOpenFor(incident: Incident, scope: PartitionScope): boolean {
 }
 
 /**
+ * As `isOpenFor`, for incidents of the partition's standby topic too: a standby topic that does not
+ * answer is an incident that names the standby topic.
+ */
+export function concernsPartition(
+  incident: Incident,
+  { targetTopic, ...scope }: PartitionScope & { readonly targetTopic: string },
+): boolean {
+  return isOpenFor(incident, scope) || isOpenFor(incident, { ...scope, topic: targetTopic })
+}
+
+/**
  * The source offsets an incident accounts for, `[from, to)`; null for kinds that lose no source
  * offset.
  */

@@ -15,10 +15,10 @@ import { createNotificationStore, type NotificationStore } from '../io/table/not
 import type { RunOnceDeps } from './operate/run-once.ts'
 
 export type OpenFlow = {
-  readonly deps: RunOnceDeps
-  /** For `watch` alone: the source's topic configs, and which notifications were sent. */
+  /** `sourceConfigs`: for `watch` and `gapless status`, which tell the headroom. */
+  readonly deps: RunOnceDeps & { readonly sourceConfigs: TopicConfigReader }
+  /** For `watch` alone: which notifications were sent. */
   readonly watching: {
-    readonly sourceConfigs: TopicConfigReader
     readonly notifications: NotificationStore
   }
   readonly close: () => Promise<void>
@@ -44,6 +44,7 @@ export function openFlow(input: {
     deps: {
       source,
       target,
+      sourceConfigs: source,
       checkpoints: createCheckpointStore(client, table),
       incidents: createIncidentStore(client, table),
       clock: systemClock,
@@ -52,7 +53,6 @@ export function openFlow(input: {
       openTargetAdmin: () => createTopicAdmin(target),
     },
     watching: {
-      sourceConfigs: source,
       notifications: createNotificationStore(client, table),
     },
     close: async () => {

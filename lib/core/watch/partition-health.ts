@@ -1,5 +1,5 @@
-// Owns the health of one partition, which the watch function derives from both logs and the
-// checkpoint. It shares no decision with the functions `plan` and `replicate`, so a fault there
+// Owns the health of one partition, which `watch` and `gapless status` derive from both logs and
+// the checkpoint. It shares no decision with the functions `plan` and `replicate`, so a fault there
 // does not hide itself. A log that could not be observed makes the partition unobserved, never
 // healthy, and gives no number. Does not own any decision about replication (partition/decide.ts).
 
@@ -131,7 +131,7 @@ function headroomOf(input: {
   if (lagMs === null) return null
   // So short a lag is records on their way, which even a short retention does not endanger.
   if (lagMs < behindMsMin || oldest.kind !== 'batch') return 'unlimited'
-  if (retention.kind === 'unobserved') return null
+  if (retention.kind !== 'known') return null
   return headroomMs({ retention: retention.retention, oldest, lagRecords, nowMs }) ?? 'unlimited'
 }
 
@@ -182,6 +182,17 @@ function differenceOf(
   return nextTargetOffset > target.logEnd
     ? { kind: 'standby-cut', position: nextTargetOffset, logEnd: target.logEnd }
     : null
+}
+
+/** The sentence about a partition with work that no run does, with the command to run next. */
+export function stalledText(
+  lagRecords: bigint | null,
+  at: { readonly flow: string; readonly topic: string; readonly partition: number },
+): string {
+  return (
+    `${partitionName(at)}: ${lagRecords} offsets behind, and no run has worked on it for ` +
+    `minutes. Do plan and replicate run? See: gapless status --flow ${at.flow}`
+  )
 }
 
 /** The sentence about a difference that operators read, with the commands to run next. */

@@ -7,8 +7,10 @@
 /** The settings of a source topic that delete records; null means no limit. */
 export type Retention = { readonly ms: bigint | null; readonly bytes: bigint | null }
 
-/** The retention of a topic, or the reason why it could not be observed. */
+/** The retention of a topic, or the reason why it is not known. */
 export type TopicRetention =
+  /** Whoever looks needs no headroom. */
+  | { readonly kind: 'not-asked' }
   | { readonly kind: 'known'; readonly retention: Retention }
   | { readonly kind: 'unobserved'; readonly detail: string }
 

@@ -66,12 +66,13 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
   const topics = await findTopics(deps.source, flow, [...listed.checkpoints, ...listed.corrupt])
   const ensured = await ensureTargetTopics(deps, flow, topics.found)
   const partitions = listPartitions(flow, topics.partitions, listed)
-  const { sources, targets } = await observeBoth(deps, flow, partitions)
+  const { sources, targets, failures } = await observeBoth(deps, flow, partitions)
   const context = { flow, sources, targets, nowMs: deps.clock.nowMs() }
   const planned = partitions.map(each => planPartition(context, each))
   const observationFailures = [
     ...topics.observationFailures,
     ...ensured.observationFailures,
+    ...failures,
     ...partitions.flatMap(each => [
       ...failureOf(deps.source, sources.of(each)),
       ...failureOf(deps.target, targets.of(onTarget(flow, each))),

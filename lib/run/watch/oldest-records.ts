@@ -67,7 +67,8 @@ function ageOf(position: ReadPosition, records: Buffer): Oldest {
 }
 
 function unread(position: ReadPosition, why: string): Oldest {
-  const detail = `the age of its oldest record at offset ${position.from} is not known: ${why}`
+  const { from } = position
+  const detail = `the age of the oldest record that ${partitionName(position)} has not replicated (offset ${from}) is not known: ${why}`
   return { kind: 'unobserved', detail }
 }
 

@@ -161,7 +161,8 @@ export async function startFlowFixture(options: FlowFixtureOptions = {}) {
     async status(flow: FlowConfig): Promise<FlowStatus> {
       const opened = open(flow, () => undefined)
       try {
-        return await readFlowStatus(opened.deps, flow)
+        const { deps, sourceConfigs } = opened
+        return await readFlowStatus({ ...deps, sourceConfigs }, flow)
       } finally {
         await opened.close()
       }

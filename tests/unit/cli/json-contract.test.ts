@@ -58,13 +58,18 @@ describe('The JSON contract', () => {
           openIncidents: 0,
           updatedAtMs: 0,
           latencyMs: null,
+          lagMs: null,
+          headroomMs: null,
         },
       ],
       unobserved: [],
       warnings: [],
+      openIncidents: 0,
+      problems: [],
     })
-    expect(Object.keys(unknown)).toEqual(['name', 'partitions', 'unobserved', 'warnings'])
-    expect(topLevelKeys('status')).toEqual(['flows', 'partitions', 'unobserved', 'warnings'])
+    const outer = ['partitions', 'unobserved', 'warnings', 'openIncidents', 'problems']
+    expect(Object.keys(unknown)).toEqual(['name', ...outer])
+    expect(topLevelKeys('status')).toEqual(['flows', ...outer])
     const [partition] = unknown.partitions
     expect(Object.keys(partition ?? {})).toEqual(documentedKeys('status', 'partitions'))
     expect(partition).toMatchObject({
