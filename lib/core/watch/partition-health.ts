@@ -3,11 +3,22 @@
 // does not hide itself. A log that could not be observed makes the partition unobserved, never
 // healthy, and gives no number. Does not own any decision about replication (partition/decide.ts).
 
-import { behindMsMin, stalledAfterMs } from '../config/defaults.ts'
+import { stalledAfterMs } from '../config/defaults.ts'
 import { type PartitionState, positionOf, stateOf } from '../partition/partition-state.ts'
+import {
+  type AgeBounds,
+  ageBounds,
+  type LogEndMarks,
+  recordAgeMs,
+} from '../partition/record-age.ts'
 import { isLeaseLive } from '../replicate/budget.ts'
 import { partitionName } from '../topic-partition.ts'
-import { headroomMs, type OldestBatch, type TopicRetention } from './retention.ts'
+import {
+  type Headroom,
+  headroomOfBatch,
+  type OldestBatch,
+  type TopicRetention,
+} from './retention.ts'
 
 export type WatchedSource =
   | {
@@ -102,22 +113,33 @@ export function partitionHealth(input: {
   const difference = differenceOf(stateOf(row), source, target)
   if (source.kind !== 'seen' || from === null) return { ...nothing, difference, isStalled: false }
   const lagRecords = source.logEnd > from ? source.logEnd - from : 0n
-  const lagMs = lagMsOf(lagRecords, oldest, nowMs)
+  const bounds = ageBounds(logEndsOf(row, source), from, nowMs)
+  const lagMs = lagMsOf(lagRecords, oldest, { bounds, nowMs })
+  const headroom = headroomOf({ lagRecords, lagMs, oldest, retention, nowMs })
   return {
-    unobserved,
+    unobserved: [...unobserved, ...unknownAt({ from, lagMs, oldest, headroom })],
     isHalted,
     difference,
     isStalled: lagMs !== null && isStalled(row, source, { from, lagMs, nowMs }),
     lagRecords,
     lagMs,
-    headroomMs: headroomOf({ lagRecords, lagMs, oldest, retention, nowMs }),
+    headroomMs: headroom.ms,
   }
 }
 
-function lagMsOf(lagRecords: bigint, oldest: Oldest, nowMs: number): number | null {
+/** The log ends that runs saw of this very topic. */
+export function logEndsOf(row: WatchedRow, { topicId }: Pick<Seen, 'topicId'>): LogEndMarks {
+  const position = row.kind === 'checkpoint' ? positionOf(row.state) : null
+  return position?.sourceTopicId === topicId ? (position.logEnds ?? []) : []
+}
+
+function lagMsOf(
+  lagRecords: bigint,
+  oldest: Oldest,
+  { bounds, nowMs }: { readonly bounds: AgeBounds; readonly nowMs: number },
+): number | null {
   if (lagRecords === 0n || oldest.kind === 'none') return 0
-  // A producer's clock may be ahead.
-  return oldest.kind === 'batch' ? Math.max(0, nowMs - oldest.timestampMs) : null
+  return oldest.kind === 'batch' ? recordAgeMs(oldest.timestampMs, bounds, nowMs) : null
 }
 
 function headroomOf(input: {
@@ -126,13 +148,33 @@ function headroomOf(input: {
   readonly oldest: Oldest
   readonly retention: TopicRetention
   readonly nowMs: number
-}): PartitionHealth['headroomMs'] {
+}): Headroom {
   const { lagRecords, lagMs, oldest, retention, nowMs } = input
-  if (lagMs === null) return null
-  // So short a lag is records on their way, which even a short retention does not endanger.
-  if (lagMs < behindMsMin || oldest.kind !== 'batch') return 'unlimited'
-  if (retention.kind !== 'known') return null
-  return headroomMs({ retention: retention.retention, oldest, lagRecords, nowMs }) ?? 'unlimited'
+  if (lagRecords === 0n || oldest.kind === 'none') return { ms: 'unlimited', uncomputed: [] }
+  if (retention.kind !== 'known' || oldest.kind === 'unobserved')
+    return { ms: null, uncomputed: [] }
+  return headroomOfBatch({
+    retention: retention.retention,
+    oldest,
+    lagRecords,
+    ageMs: lagMs,
+    nowMs,
+  })
+}
+
+/** What an observed batch does not tell, for operators. */
+function unknownAt(found: {
+  readonly from: bigint
+  readonly lagMs: number | null
+  readonly oldest: Oldest
+  readonly headroom: Headroom
+}): string[] {
+  const { from, lagMs, oldest, headroom } = found
+  if (oldest.kind !== 'batch') return []
+  const first = `the first record that is not replicated (offset ${from})`
+  const age = `the age of ${first} is not known: no timestamp that can be one, and no run has seen the log before it`
+  const limits = `when ${headroom.uncomputed.join(' and ')} may delete ${first} is not known`
+  return [...(lagMs === null ? [age] : []), ...(headroom.uncomputed.length > 0 ? [limits] : [])]
 }
 
 /** A halted or waiting partition has an incident; every other one is expected to progress. */

@@ -35,7 +35,7 @@ export type PartitionStatus = TopicPartition & {
   readonly topicId: string | null
   readonly openIncidents: number
   readonly updatedAtMs: number | null
-  /** From the last copied record's timestamp to the checkpoint that says it was copied. */
+  /** Age of the last copied record when the standby acknowledged it; null: not known. */
   readonly latencyMs: number | null
   /** Age of the first record that is not replicated; null where it is not known. */
   readonly lagMs: number | null
@@ -133,7 +133,6 @@ function partitionStatus(
   const state = row.kind === 'corrupt' ? null : stateOf(row)
   const position = state === null ? null : positionOf(state)
   const seen = source.kind === 'seen' ? source : null
-  const lastMs = position?.lastTimestampMs ?? null
   const targetTopic = checkpoint?.targetTopic ?? targetTopicName(flow, at.topic)
   const scope = { flow: flow.name, ...at, targetTopic }
   return {
@@ -148,8 +147,7 @@ function partitionStatus(
     topicId: position?.sourceTopicId ?? seen?.topicId ?? null,
     openIncidents: open.filter(each => concernsPartition(each, scope)).length,
     updatedAtMs: checkpoint?.updatedAtMs ?? null,
-    latencyMs:
-      lastMs === null || checkpoint === null ? null : checkpoint.updatedAtMs - Number(lastMs),
+    latencyMs: position?.lastLatencyMs ?? null,
     lagMs: health.lagMs,
     headroomMs: health.headroomMs,
   }

@@ -11,6 +11,7 @@ import {
   positionOf,
   sequenceAfter,
 } from '../../core/partition/partition-state.ts'
+import type { LogEndMark } from '../../core/partition/record-age.ts'
 import type { CopiedBatch } from '../../core/replicate/copied-batch.ts'
 import { firstPhase, type Outcome, type RunPhase } from '../../core/replicate/run-phase.ts'
 import type { PartitionKey } from '../../core/row/checkpoint.ts'
@@ -60,6 +61,8 @@ export type PartitionRun = {
   phase: RunPhase
   readonly durable: DurableWrites
   readonly pending: PendingQueue
+  /** The source's log end as the last fetch told it; null before. Written by fetch-answer.ts. */
+  seenLogEnd: LogEndMark | null
   /** Written by partition-effects.ts and produce-loop.ts. */
   readonly counts: { recordsReplicated: bigint; bytesReplicated: bigint; incidents: Incident[] }
 }
@@ -84,6 +87,7 @@ export function createPartitionRun(
       hasFailed: false,
     },
     pending: createPendingQueue(),
+    seenLogEnd: null,
     counts: { recordsReplicated: 0n, bytesReplicated: 0n, incidents: [] },
   }
 }

@@ -195,8 +195,6 @@ function acknowledge(
   happened(shard, run, { kind: 'acknowledged' })
   run.counts.recordsReplicated += BigInt(recordsCount)
   run.counts.bytesReplicated += BigInt(batch.bytes.length)
-  // A batch without timestamps has no age.
-  if (maxTimestamp >= 0n) shard.meter?.copied(shard.clock.nowMs() - Number(maxTimestamp))
   const decision = decideFor(shard, run, {
     kind: 'acknowledged',
     baseOffset,
@@ -206,6 +204,9 @@ function acknowledge(
     earlierEpochs: batch.earlierEpochs ?? [],
     maxTimestampMs: maxTimestamp,
   })
+  const latencyMs =
+    decision.state.kind === 'replicating' ? decision.state.position.lastLatencyMs : null
+  if (latencyMs != null) shard.meter?.copied(latencyMs)
   move(shard, run, decision)
   const stop = decision.commands.find(command => command.kind === 'stop')
   if (stop !== undefined) {

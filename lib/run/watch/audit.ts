@@ -71,7 +71,7 @@ export async function auditFlow(deps: AuditDeps, flow: FlowConfig): Promise<Flow
     const [source, target] = [sources.of(each), targets.of(onTarget(flow, each))]
     return { ...each, source, target, watched: watchedOf(each, source, target) }
   })
-  const oldest = await readFirstUnreplicated(deps.source, views)
+  const oldest = await readFirstUnreplicated(deps.source, views, deps.clock.nowMs())
   const nowMs = deps.clock.nowMs()
   return {
     listed,

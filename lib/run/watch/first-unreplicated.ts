@@ -3,15 +3,17 @@
 
 import { oldestReadsMax } from '../../core/config/defaults.ts'
 import { positionOf } from '../../core/partition/partition-state.ts'
+import { ageBounds, recordAgeMs, timestampAgeMs } from '../../core/partition/record-age.ts'
 import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
 import {
   firstUnreplicated,
+  logEndsOf,
   type Oldest,
   type WatchedRow,
   type WatchedSource,
 } from '../../core/watch/partition-health.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
-import { type LogView, pointOf } from '../observe/logs.ts'
+import { type LogView, pointOf, type SeenLog } from '../observe/logs.ts'
 import { type ReadPosition, readOldest } from './oldest-records.ts'
 
 type Looked = TopicPartition & {
@@ -20,39 +22,55 @@ type Looked = TopicPartition & {
 }
 
 /**
- * The age of the first record that is not replicated. Read from the source for as many partitions
- * as a tick can afford. The others get the timestamp of their newest copied record. That record is
- * not younger, so lag looks larger and headroom smaller than they are.
+ * The first record that is not replicated of each partition. Read from the source for as many
+ * partitions as a tick can afford, those that are known to be behind for the longest first, by our
+ * clock. The others get the timestamp of their newest copied record. That record is not younger, so
+ * headroom looks smaller than it is.
  */
 export async function readFirstUnreplicated(
   source: Cluster,
   partitions: readonly Looked[],
+  nowMs: number,
 ): Promise<(partition: TopicPartition) => Oldest> {
-  const behind: (ReadPosition & { readonly copiedMs: number | null })[] = []
+  const behind: (ReadPosition & Waiting)[] = []
   for (const { topic, partition, source: view, watched } of partitions) {
     const from = firstUnreplicated(watched.row, watched.source)
     if (view.kind !== 'seen' || from === null || from >= pointOf(view, 'log-end')) continue
-    const copiedMs = copiedMsOf(watched.row, view.topicId)
-    behind.push({ topic, partition, view, from, copiedMs })
+    behind.push({ topic, partition, view, from, ...waitingOf(watched.row, { view, from, nowMs }) })
   }
-  behind.sort((left, right) => (left.copiedMs ?? 0) - (right.copiedMs ?? 0))
+  behind.sort((left, right) => (right.behindMs ?? LONGEST_MS) - (left.behindMs ?? LONGEST_MS))
   const read = await readOldest(source, behind.slice(0, oldestReadsMax))
-  const bounds = new Map(behind.map(each => [partitionName(each), each.copiedMs]))
+  const copied = new Map(behind.map(each => [partitionName(each), each.copiedMs]))
   return each => {
     const name = partitionName(each)
-    const bound = bounds.get(name)
+    const copiedMs = copied.get(name)
     const found = read.get(name)
-    if (bound === undefined) return { kind: 'none' }
+    if (copiedMs === undefined) return { kind: 'none' }
     if (found !== undefined) return found
-    if (bound !== null) return { kind: 'batch', timestampMs: bound, bytesPerOffset: null }
+    if (copiedMs !== null) return { kind: 'batch', timestampMs: copiedMs, bytesPerOffset: null }
     const detail = `the age of the oldest record that ${name} has not replicated is not known: more than ${oldestReadsMax} partitions are behind`
     return { kind: 'unobserved', detail }
   }
 }
 
-/** Newest timestamp of what was copied of this very topic; null where nothing was. */
-function copiedMsOf(row: WatchedRow, topicId: string): number | null {
+/** A partition that may be behind for ever is read before all others. */
+const LONGEST_MS = Number.MAX_SAFE_INTEGER
+
+type Waiting = {
+  /** For how long the first record that is not replicated may have been there; null: for ever. */
+  readonly behindMs: number | null
+  /** Newest timestamp of what was copied of this very topic; null where it can be no age. */
+  readonly copiedMs: number | null
+}
+
+function waitingOf(
+  row: WatchedRow,
+  { view, from, nowMs }: { readonly view: SeenLog; readonly from: bigint; readonly nowMs: number },
+): Waiting {
+  const bounds = ageBounds(logEndsOf(row, view), from, nowMs)
   const position = row.kind === 'checkpoint' ? positionOf(row.state) : null
-  if (position === null || position.sourceTopicId !== topicId) return null
-  return position.lastTimestampMs === null ? null : Number(position.lastTimestampMs)
+  const isSame = position?.sourceTopicId === view.topicId
+  const lastMs = isSame ? position.lastTimestampMs : null
+  const copiedMs = timestampAgeMs(lastMs, nowMs) === null ? null : Number(lastMs)
+  return { behindMs: recordAgeMs(copiedMs, bounds, nowMs), copiedMs }
 }

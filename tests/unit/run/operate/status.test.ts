@@ -6,6 +6,7 @@ import { statusExitCode } from '../../../../cli/commands/status.ts'
 import type { TopicConfigReader } from '../../../../lib/io/cluster/topic-config.ts'
 import { reportUnobserved } from '../../../../lib/run/observe/unobserved.ts'
 import { reportFlowStatus } from '../../../../lib/run/operate/report.ts'
+import { resumePartition } from '../../../../lib/run/operate/resume.ts'
 import { readFlowStatus } from '../../../../lib/run/operate/status.ts'
 import { watchFlow } from '../../../../lib/run/watch/watch.ts'
 import { connectionLost } from '../../../support/doubles/fake-cluster.ts'
@@ -163,6 +164,53 @@ describe('the status of a flow', () => {
     const blind = await look(world, refusing)
     expect(blind.partitions[0]).toMatchObject({ lagMs: 2 * DAY, headroomMs: null })
     expect([blind.exitCode, blind.unobserved.length]).toEqual([1, 1])
+  })
+})
+
+describe('the latency in the status', () => {
+  const latencyOf = async (world: World) => (await look(world)).partitions[0]?.latencyMs
+
+  async function worldWithRecord(timestampMs: (nowMs: number) => bigint) {
+    const world = await replicatedWorld()
+    const at = timestampMs(world.clock.nowMs())
+    world.sourceLog('orders').write(batchOf(1, { baseTimestamp: at, maxTimestamp: at }))
+    world.clock.jump(2_000)
+    await world.run('orders')
+    return world
+  }
+
+  test('the latency is that of the last acknowledgement, however long nothing happens', async () => {
+    const world = await worldWithRecord(nowMs => BigInt(nowMs))
+    expect(await latencyOf(world)).toBe(2_000)
+    world.clock.jump(DAY)
+    await world.run('orders')
+    expect(await latencyOf(world)).toBe(2_000)
+  })
+
+  test('a refused resume changes no latency', async () => {
+    const world = await worldWithRecord(nowMs => BigInt(nowMs))
+    writeBatches(world.sourceLog('orders'), 2)
+    world.sourceLog('orders').deleteBefore(8n)
+    await world.run('orders')
+    world.clock.jump(DAY)
+    const at = { topic: 'orders', partition: 0 }
+    const input = { flow: world.flow, at, from: 999n }
+    await expect(resumePartition({ ...world, owner: 'operator' }, input)).rejects.toThrow('999')
+    expect(await latencyOf(world)).toBe(2_000)
+  })
+
+  test.each<[string, (nowMs: number) => bigint]>([
+    ['none', () => -1n],
+    ['the smallest there is', () => -(2n ** 63n)],
+    ['the largest there is', () => 2n ** 63n - 1n],
+    ['in microseconds', nowMs => BigInt(nowMs) * 1_000n],
+  ])('a timestamp that is %s gives no latency', async (_, timestampMs) => {
+    expect(await latencyOf(await worldWithRecord(timestampMs))).toBeNull()
+  })
+
+  test('event time of years ago is no latency of years', async () => {
+    const world = await worldWithRecord(nowMs => BigInt(nowMs - 6 * 365 * DAY))
+    expect(await latencyOf(world)).toBeLessThanOrEqual(2_000)
   })
 })
 
