@@ -62,7 +62,8 @@ export type PartitionScope = {
 }
 
 /**
- * True for a permission to read or write that is missing: observing the cluster does not detect it.
+ * True for a Fetch or Produce that was denied or not answered: a cluster that can be observed does
+ * not show that this is over.
  */
 export function wasFoundCopying({ evidence }: Incident): boolean {
   return evidence.found === 'copying'

@@ -173,6 +173,9 @@ export const notifiedIncidentsMax = 50
 /** Notifications of a flow in one tick; the next tick sends the others. */
 export const notificationsMax = 10
 
+/** Partitions that the incident of an outage names; others are named as these are copied again. */
+export const stoppedPartitionsMax = 32
+
 /** Leader epochs in a checkpoint: its row stays below 1 KB, one write unit of DynamoDB. */
 export const epochHistoryMax = 16
 

@@ -100,8 +100,13 @@ export function reportOf({ key, phase, state, counts }: PartitionRun): Partition
 }
 
 /** The failure that ended the run of a partition, for the incident about it; none: []. */
-export function failureOf({ phase }: PartitionRun): readonly ObservationFailure[] {
-  return phase.kind === 'stopped' && phase.end.failure !== undefined ? [phase.end.failure] : []
+export function failureOf({ phase, key, state }: PartitionRun): readonly ObservationFailure[] {
+  if (phase.kind !== 'stopped' || phase.end.failure === undefined) return []
+  const { failure } = phase.end
+  if (failure.foundCopying !== true) return [failure]
+  const { topic, partition } = key
+  const nextSourceOffset = positionOf(state)?.nextSourceOffset ?? null
+  return [{ ...failure, stoppedAt: { topic, partition, nextSourceOffset } }]
 }
 
 /** A Fetch, a Produce or an InitProducerId of this partition that a cluster denied. */

@@ -26,7 +26,13 @@ import {
 import { findTopics } from '../observe/flow-topics.ts'
 import type { LogView, LogViews } from '../observe/logs.ts'
 import { observedEvent } from '../observe/observed-event.ts'
-import { reportUnobserved, resolveAnswered, type UnobservedDeps } from '../observe/unobserved.ts'
+import {
+  reportUnobserved,
+  resolveAnswered,
+  resolveStopped,
+  type SeenAgain,
+  type UnobservedDeps,
+} from '../observe/unobserved.ts'
 import { ensureTargetTopics, type StandbyTopicsDeps } from './standby-topics.ts'
 
 export type PlanDeps = UnobservedDeps &
@@ -84,7 +90,10 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
   const isBlind = observationFailures.some(
     each => each.topic === null && each.cluster === deps.source.name,
   )
-  if (!isBlind) await resolveAnswered(deps, flow.name, open, observationFailures)
+  if (!isBlind) {
+    await resolveAnswered(deps, flow.name, open, observationFailures)
+    await resolveStopped(deps, open, planned.map(seenAgain))
+  }
   sayHalted(deps, planned, open, flow.name)
   for (const { row } of partitions) {
     if (row.kind === 'corrupt') deps.log({ level: 'error', text: row.detail })
@@ -98,6 +107,12 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
     observationFailures,
     warnings: [...topics.warnings, ...ensured.warnings, ...listed.unnamed.map(unnamedText)],
   }
+}
+
+function seenAgain({ topic, partition, kind, state }: PartitionPlan): SeenAgain {
+  // A partition whose topic is gone may be work all the same: its last owner released no lease.
+  const isIdle = kind === 'idle' || kind === 'absent' || state.kind === 'waiting'
+  return { topic, partition, state, isIdle }
 }
 
 /** A partition that a worker is to run. */

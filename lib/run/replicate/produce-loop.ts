@@ -281,7 +281,8 @@ function leftOut(shard: Shard, { targetTopic }: PartitionRun): ObservationFailur
 }
 
 /** The answer to a Produce was lost: the target may have appended the batch. */
-function lost(shard: Shard, { run }: Sent, failure: ObservationFailure): void {
+function lost(shard: Shard, { run }: Sent, found: ObservationFailure): void {
+  const failure = { ...found, foundCopying: true }
   run.pending.answered()
   run.pending.doubt()
   if (run.phase.kind === 'stopped') return
