@@ -20,7 +20,8 @@ export function addStatusCommand(program: Command, cli: CommandLine): void {
     .summary('show state, position and lag of every partition')
     .description(
       'Compares the checkpoints with both clusters. Exit code 3 when a partition is halted, 1 when ' +
-        'anything else is wrong or could not be observed, 0 only when all was observed and is well.',
+        'anything else is wrong, could not be observed, or is lost by the standby; 0 only when all was ' +
+        'observed and is well.',
     )
     .option('--json', 'print JSON (docs/CLI.md)')
     .option('--flow <name>', 'only this flow')
@@ -57,6 +58,7 @@ const isWell: Record<StatusState, boolean> = {
   'standby-missing': false,
   'standby-reset': false,
   'standby-cut': false,
+  'standby-truncated': false,
 }
 
 /** Halted outranks all else: a halt is certain, and waits for an operator. */
@@ -64,7 +66,8 @@ export function statusExitCode({ flows }: StatusReport): ExitCode {
   const states = new Set(flows.flatMap(flow => flow.partitions.map(each => each.state)))
   if (states.has('halted')) return exitCode.halted
   const hasFault = flows.some(
-    flow => flow.unobserved.length + flow.problems.length + flow.openIncidents > 0,
+    ({ unobserved, problems, openIncidents, losses = [] }) =>
+      unobserved.length + problems.length + losses.length + openIncidents > 0,
   )
   return hasFault || [...states].some(each => !isWell[each]) ? exitCode.failed : exitCode.ok
 }

@@ -79,7 +79,8 @@ const whenProducing: Readonly<Record<string, Disposition>> = {
   INVALID_TIMESTAMP: 'halt-unsupported',
   UNSUPPORTED_COMPRESSION_TYPE: 'halt-unsupported',
   UNSUPPORTED_FOR_MESSAGE_FORMAT: 'halt-unsupported',
-  // The checksum did not match at the target: the batch was damaged on the way or at the source.
+  // The checksum did not match at the target. A batch that was damaged on the way is fetched again
+  // first (run/replicate/produce-loop.ts); one that is damaged in the source's log halts.
   CORRUPT_MESSAGE: 'halt-unsupported',
 }
 
@@ -101,6 +102,17 @@ const appendedOrNot: ReadonlySet<string> = new Set([
 
 export function mayHaveAppended(errorName: string): boolean {
   return appendedOrNot.has(errorName)
+}
+
+/**
+ * Errors of a Produce that are about single records, which the answer names (KIP-467): a missing
+ * key where the target's topic is compacted, a timestamp beyond message.timestamp.before.max.ms or
+ * after.max.ms. The other records of the batch are copied around them.
+ */
+const aboutRecords: ReadonlySet<string> = new Set(['INVALID_RECORD', 'INVALID_TIMESTAMP'])
+
+export function isAboutRecords(errorName: string): boolean {
+  return aboutRecords.has(errorName)
 }
 
 export function dispositionOf(request: 'fetch' | 'produce', errorName: string): Disposition {

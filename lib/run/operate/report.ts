@@ -40,6 +40,8 @@ export type FlowStatusReport = {
   readonly unobserved: readonly string[]
   /** What works with reduced guarantees, one sentence each. */
   readonly warnings: readonly string[]
+  /** Those of `warnings` that say that the standby loses, or has lost, what the source keeps. */
+  readonly losses: readonly string[]
   readonly openIncidents: number
   /** What is wrong and no incident says, one sentence each. */
   readonly problems: readonly string[]
@@ -157,6 +159,7 @@ export function reportFlowStatus(flow: FlowStatus): FlowStatusReport {
     partitions: flow.partitions.map(reportPartitionStatus),
     unobserved: flow.unobserved,
     warnings: flow.warnings,
+    losses: flow.losses,
     openIncidents: flow.openIncidents,
     problems: flow.problems,
   }

@@ -9,7 +9,7 @@ import { concernsPartition, type Incident } from '../../core/incident.ts'
 import { transactionalIdPrefix } from '../../core/partition/crash-recovery.ts'
 import { positionOf, stateOf } from '../../core/partition/partition-state.ts'
 import { corruptIncidentText } from '../../core/row/incident-row.ts'
-import type { TopicPartition } from '../../core/topic-partition.ts'
+import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
 import { differenceText, stalledText } from '../../core/watch/partition-health.ts'
 import { type ShownState, shownState } from '../../core/watch/shown-state.ts'
 import { type FlowPartition, lagOf, unnamedText } from '../observe/flow-partitions.ts'
@@ -21,6 +21,7 @@ import {
   type FlowAudit,
   standbyDetail,
 } from '../watch/audit.ts'
+import { standbyWarnings } from './standby-warnings.ts'
 
 export type StatusDeps = AuditDeps
 
@@ -49,6 +50,8 @@ export type FlowStatus = {
   readonly unobserved: readonly string[]
   /** What works with reduced guarantees, one sentence each. */
   readonly warnings: readonly string[]
+  /** Those of `warnings` that say that the standby loses, or has lost, what the source keeps. */
+  readonly losses: readonly string[]
   /** Open incidents of the flow, those that cannot be read among them. */
   readonly openIncidents: number
   /** What is wrong and no incident says, one sentence each. */
@@ -59,13 +62,15 @@ export type FlowStatus = {
 export async function readFlowStatus(deps: StatusDeps, flow: FlowConfig): Promise<FlowStatus> {
   const audit = await auditFlow(deps, flow)
   const { partitions, open, topics } = audit
+  const standby = standbyWarnings(audit.settings, { flow: flow.name, open: open.incidents })
   return {
     name: flow.name,
     partitions: partitions.map(each => partitionStatus(flow, each, open.incidents)),
     unobserved: unobservedOf(deps, audit),
-    warnings: [...topics.warnings, ...unfencedWarnings(flow, partitions)],
+    warnings: [...topics.warnings, ...unfencedWarnings(flow, partitions), ...standby.warnings],
+    losses: standby.losses,
     openIncidents: open.incidents.length + open.corrupt.length,
-    problems: partitions.flatMap(each => problemsOf(flow, each)),
+    problems: [...partitions.flatMap(each => problemsOf(flow, each)), ...audit.hungTexts],
   }
 }
 
@@ -84,7 +89,7 @@ function unobservedOf(deps: StatusDeps, audit: FlowAudit): string[] {
 /** One sentence for all partitions of a cluster that does not answer, so that it comes once. */
 function unobservedAt(
   deps: StatusDeps,
-  { topic, row, source, target, health }: AuditedPartition,
+  { topic, partition, row, source, target, health }: AuditedPartition,
 ): string[] {
   const sentences = new Map<string, string>()
   if (row.kind === 'corrupt') sentences.set(row.detail, row.detail)
@@ -95,7 +100,10 @@ function unobservedAt(
     const known = standbyDetail(topic, target.detail)
     sentences.set(known, `${deps.target.name}: ${target.detail}`)
   }
-  return health.unobserved.map(each => sentences.get(each) ?? `${deps.source.name}: ${each}`)
+  // What is about the whole topic names it already, and is the same sentence for each partition.
+  const named = (detail: string) =>
+    detail.includes(topic) ? detail : `${partitionName({ topic, partition })}: ${detail}`
+  return health.unobserved.map(each => sentences.get(each) ?? `${deps.source.name}: ${named(each)}`)
 }
 
 function problemsOf(flow: FlowConfig, { health, ...at }: AuditedPartition): string[] {

@@ -4,7 +4,9 @@
 // Does not own what happens next (core/replicate/run-event.ts, core/partition/decide.ts).
 
 import { assert } from '../../core/assert.ts'
+import { damagedFetchesMax } from '../../core/config/defaults.ts'
 import type { Incident } from '../../core/incident.ts'
+import type { SourceOffset } from '../../core/offset.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
 import {
   type PartitionState,
@@ -15,6 +17,7 @@ import type { LogEndMark } from '../../core/partition/record-age.ts'
 import type { CopiedBatch } from '../../core/replicate/copied-batch.ts'
 import { firstPhase, type Outcome, type RunPhase } from '../../core/replicate/run-phase.ts'
 import type { PartitionKey } from '../../core/row/checkpoint.ts'
+import type { Moment } from '../../io/clock.ts'
 import { stampForProduce } from '../../kafka/produce-stamp.ts'
 import type { CountedBuffer } from './counted-buffer.ts'
 import { createPendingQueue, type PendingQueue } from './pending-queue.ts'
@@ -39,7 +42,10 @@ export type PartitionReport = CopiedSoFar & {
 export type DurableWrites = {
   /** How many writes of the checkpoint this run has begun. */
   count: number
+  /** The end of the lease as the row has it: Unix time, ms. */
   leaseUntilMs: number
+  /** When the request that acquired or renewed the lease was sent. */
+  leasedAt: Moment
   /** The state as the table has it. */
   storedState: PartitionState
   /** When a reset was found whose new position the next checkpoint stores; null: no reset. */
@@ -55,6 +61,8 @@ export type PartitionRun = {
   readonly targetTopic: string
   readonly fence: number
   readonly topicIsKnown: boolean
+  /** True when the lease was taken from an owner whose clock is far ahead: it may be alive. */
+  readonly previousMayBeAlive: boolean
   /** Written by partition-effects.ts. */
   state: PartitionState
   /** Written by advance.ts. */
@@ -63,24 +71,31 @@ export type PartitionRun = {
   readonly pending: PendingQueue
   /** The source's log end as the last fetch told it; null before. Written by fetch-answer.ts. */
   seenLogEnd: LogEndMark | null
+  /** How often damaged bytes were fetched behind a position. Written by `isDamagedForGood`. */
+  damage: { readonly behind: SourceOffset | null; readonly fetches: number } | null
   /** Written by partition-effects.ts and produce-loop.ts. */
   readonly counts: { recordsReplicated: bigint; bytesReplicated: bigint; incidents: Incident[] }
 }
 
 /** A run of a partition whose lease was just acquired: both logs are looked at first. */
 export function createPartitionRun(
-  leased: Pick<PartitionRun, 'key' | 'targetTopic' | 'fence' | 'topicIsKnown' | 'state'> & {
+  leased: Pick<
+    PartitionRun,
+    'key' | 'targetTopic' | 'fence' | 'topicIsKnown' | 'previousMayBeAlive' | 'state'
+  > & {
     readonly cleanHandOver: boolean
     readonly leaseUntilMs: number
+    readonly leasedAt: Moment
   },
 ): PartitionRun {
-  const { cleanHandOver, leaseUntilMs, ...known } = leased
+  const { cleanHandOver, leaseUntilMs, leasedAt, ...known } = leased
   return {
     ...known,
     phase: firstPhase(cleanHandOver),
     durable: {
       count: 0,
       leaseUntilMs,
+      leasedAt,
       storedState: known.state,
       resetFoundAtMs: null,
       tail: Promise.resolve(),
@@ -88,8 +103,20 @@ export function createPartitionRun(
     },
     pending: createPendingQueue(),
     seenLogEnd: null,
+    damage: null,
     counts: { recordsReplicated: 0n, bytesReplicated: 0n, incidents: [] },
   }
+}
+
+/**
+ * Counts one more fetch of damaged bytes. True when that happened so often behind the same position
+ * that the damage must be in the source's log.
+ */
+export function isDamagedForGood(run: PartitionRun): boolean {
+  const behind = positionOf(run.state)?.nextSourceOffset ?? null
+  const fetches = (run.damage?.behind === behind ? run.damage.fetches : 0) + 1
+  run.damage = { behind, fetches }
+  return fetches >= damagedFetchesMax
 }
 
 /** How the run of a partition ended. */

@@ -18,7 +18,7 @@ export type ReplicateDeps = {
   readonly incidents: IncidentStore
   readonly clock: Clock
   readonly log: Log
-  /** The name of this run in leases: unique, and readable (host, process, time). */
+  /** The name of this run in leases: unique to the run (run/open-flow.ts). */
   readonly owner: string
 }
 
@@ -60,6 +60,8 @@ export type Shard = ReplicateDeps & {
   readonly waitingForRoom: Set<number>
   /** The number of the last fetch, so that each partition is the first of a request in turn. */
   fetchTurn: number
+  /** How often a partition began to be copied: the number of the last attempt. */
+  copyAttempts: number
 }
 
 /** Requests in flight to a target broker, and the partitions that have something to send to it. */
@@ -79,6 +81,7 @@ export function createShard(
     fetchesInFlight: 0,
     waitingForRoom: new Set(),
     fetchTurn: 0,
+    copyAttempts: 0,
   }
 }
 

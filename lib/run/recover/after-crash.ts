@@ -72,9 +72,11 @@ async function fencePreviousProducer(
     producer.fencing === 'transactional-id' && left.producer?.producerId === producer.producerId
   // With another producer id (the old one expired, its epochs were used up, or the coordinator
   // never knew it) nothing fences the old producer. Its lease has expired, so after one request
-  // timeout every request it sent was answered or dropped.
-  const { requestTimeoutMs } = shard.flow.budgets
-  if (!isFence) await shard.clock.wait(requestTimeoutMs, shard.ended.signal)
+  // timeout every request it sent was answered or dropped. An owner whose lease was taken because
+  // its clock is ahead may go on until its next checkpoint is refused, a lease later at the latest.
+  const { requestTimeoutMs, leaseMs } = shard.flow.budgets
+  const waitMs = requestTimeoutMs + (run.previousMayBeAlive ? leaseMs : 0)
+  if (!isFence) await shard.clock.wait(waitMs, shard.ended.signal)
   if (producer.fencing === 'none') return mayFence(shard, run)
   const { targetTopic: topic, key } = run
   const id = transactionalId({ ...key, topic })
@@ -94,7 +96,8 @@ async function lookThrough(shard: Shard, run: PartitionRun, look: Look): Promise
   const { left, producer, source } = look
   const from = laterOf(left.nextSourceOffset, source.logStartOffset)
   // A position beyond the observed end of the source: the log has diverged.
-  const range = { from, mayBeOutOfRange: isBefore(source.logEndOffset, from) }
+  const endsAtLeast = source.lastStableOffset
+  const range = { from, mayBeOutOfRange: isBefore(source.logEndOffset, from), endsAtLeast }
   const comparison = createComparison(
     canCompare(left, source)
       ? createCandidates(sourceOf(shard, run, look), range)
@@ -134,21 +137,23 @@ async function readTarget(
   { look, visit }: { readonly look: Look; readonly visit: (batch: RecordBatch) => Promise<void> },
 ): Promise<Pick<CrashRecovery, 'foundTargetOffset' | 'nextTargetOffset'>> {
   const { left, producer, targetLeader } = look
-  const { fetchBytesMax, fetchWaitMs: waitMs } = shard.flow.budgets
+  const { fetchBytesMax, fetchWaitMs: waitMs, requestTimeoutMs } = shard.flow.budgets
   const at: OnePartition = {
     cluster: shard.target,
+    clock: shard.clock,
     topic: run.targetTopic,
     topicId: left.targetTopicId,
     partition: run.key.partition,
     leader: targetLeader,
     fetchBytesMax,
+    requestTimeoutMs,
   }
   const range = {
     isolation: 'read-uncommitted' as const,
     waitMs,
     mayBeOutOfRange: false,
     // The coordinator writes the marker after it has answered.
-    idleAnswersMax: observationAttemptsMax,
+    answersAtEndMax: observationAttemptsMax,
   }
   const reader = createLogReader(at, { ...range, from: left.nextTargetOffset }, readBatches)
   let found = left.nextTargetOffset
@@ -183,10 +188,10 @@ function isMarkerOf(batch: RecordBatch, { producerId, producerEpoch, fencing }: 
 }
 
 function sourceOf(shard: Shard, run: PartitionRun, { left, sourceLeader }: Look): OnePartition {
-  const { fetchBytesMax } = shard.flow.budgets
+  const { fetchBytesMax, requestTimeoutMs } = shard.flow.budgets
   const { topic, partition } = run.key
   const at = { topic, topicId: left.sourceTopicId, partition, leader: sourceLeader }
-  return { cluster: shard.source, ...at, fetchBytesMax }
+  return { cluster: shard.source, clock: shard.clock, ...at, fetchBytesMax, requestTimeoutMs }
 }
 
 function say(

@@ -60,11 +60,13 @@ export async function takeDivergence(
   if (position === null) return
   const source: OnePartition = {
     cluster: shard.source,
+    clock: shard.clock,
     topic: run.key.topic,
     topicId: position.sourceTopicId,
     partition: run.key.partition,
     leader: leaders.source,
     fetchBytesMax: shard.flow.budgets.fetchBytesMax,
+    requestTimeoutMs: shard.flow.budgets.requestTimeoutMs,
   }
   const divergencePoint = await locate(source, { position, answer })
   const target = targetOf(shard, run, { position, leader: leaders.target })
@@ -94,7 +96,9 @@ async function locate(
       isolation: 'read-committed',
       waitMs: 0,
     })
-    // The source's log, or its epoch cache, begins after that offset.
+    // A broker compares the epoch before it reads a record (Partition.readRecords), so an answer
+    // without records says as much here as one with records. The source's log, or its epoch cache,
+    // begins after an offset that is out of range.
     if (fetched === null) return { kind: 'at-or-before', sourceOffset: asked.sourceOffset }
     if (fetched.divergingEpoch === null) return { kind: 'at', sourceOffset: asked.sourceOffset }
     divergencePoint = nextStep(epochs, asked, divergingAnswer(fetched))
@@ -165,7 +169,6 @@ async function findEnd(
       isolation: 'read-uncommitted',
       waitMs: 0,
       mayBeOutOfRange: true,
-      idleAnswersMax: 0,
       fetchesMax: divergenceFetchesMax,
     },
     readBatches,
@@ -186,5 +189,6 @@ function targetOf(
   { position, leader }: { readonly position: Position; readonly leader: Leader },
 ): OnePartition {
   const at = { topic, topicId: position.targetTopicId, partition: key.partition, leader }
-  return { cluster: shard.target, ...at, fetchBytesMax: shard.flow.budgets.fetchBytesMax }
+  const { fetchBytesMax, requestTimeoutMs } = shard.flow.budgets
+  return { cluster: shard.target, clock: shard.clock, ...at, fetchBytesMax, requestTimeoutMs }
 }

@@ -5,27 +5,33 @@
 // that neither calls a flow well that the other does not. Writes nothing and takes no lease.
 
 import type { FlowConfig } from '../../core/config/config.ts'
+import type { Incident } from '../../core/incident.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
 import type { ListedCheckpoints } from '../../core/row/checkpoint.ts'
 import type { ListedIncidents } from '../../core/row/incident-row.ts'
 import type { TopicPartition } from '../../core/topic-partition.ts'
+import type { HungTransaction } from '../../core/watch/hung-transaction.ts'
 import {
+  type Difference,
   type PartitionHealth,
   partitionHealth,
   type WatchedRow,
   type WatchedSource,
   type WatchedTarget,
 } from '../../core/watch/partition-health.ts'
-import type { TopicRetention } from '../../core/watch/retention.ts'
+import { readRetention, type TopicRetention } from '../../core/watch/retention.ts'
 import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { TopicConfigReader } from '../../io/cluster/topic-config.ts'
 import type { CheckpointStore, IncidentStore } from '../../io/table/stores.ts'
+import { findStandbyLosses } from '../compare/standby-losses.ts'
 import { observeBoth, onTarget } from '../observe/both-clusters.ts'
 import { type FlowPartition, listPartitions } from '../observe/flow-partitions.ts'
 import { type FoundTopics, findTopics } from '../observe/flow-topics.ts'
 import { type LogView, pointOf } from '../observe/logs.ts'
+import { compareSettings, type StandbySettings } from '../observe/standby-settings.ts'
 import { readFirstUnreplicated } from './first-unreplicated.ts'
+import { findHungTransactions } from './hung-transactions.ts'
 import { readRetentions } from './oldest-records.ts'
 
 export type AuditDeps = {
@@ -51,6 +57,10 @@ export type FlowAudit = {
   /** Failures of clusters and topics: those of `topics`, and of a standby without partitions. */
   readonly observationFailures: readonly ObservationFailure[]
   readonly open: ListedIncidents
+  readonly settings: StandbySettings
+  /** Transactions of the source that never end, and the sentence about each. */
+  readonly hung: readonly HungTransaction[]
+  readonly hungTexts: readonly string[]
 }
 
 /**
@@ -63,39 +73,70 @@ export async function auditFlow(deps: AuditDeps, flow: FlowConfig): Promise<Flow
   const topics = await findTopics(deps.source, flow, [...listed.checkpoints, ...listed.corrupt])
   const partitions = listPartitions(flow, topics.partitions, listed)
   const names = [...new Set(partitions.map(each => each.topic))]
-  const [{ sources, targets, failures }, retentions] = await Promise.all([
+  const [{ sources, targets, failures }, settings] = await Promise.all([
     observeBoth(deps, flow, partitions),
-    deps.sourceConfigs === undefined ? null : readRetentions(deps.sourceConfigs, names),
+    compareSettings(deps, flow, names),
   ])
+  const retentionOf = await retentionsOf(deps, names, settings)
   const views = partitions.map(each => {
     const [source, target] = [sources.of(each), targets.of(onTarget(flow, each))]
-    return { ...each, source, target, watched: watchedOf(each, source, target) }
+    return { ...each, source, target, watched: watchedOf(flow, each, { source, target }) }
   })
-  const oldest = await readFirstUnreplicated(deps.source, views, deps.clock.nowMs())
+  const oldest = await readFirstUnreplicated(deps, views)
+  const hungTexts: string[] = []
+  const log = ({ text }: { readonly text: string }) => hungTexts.push(text)
+  const hung = await findHungTransactions(
+    { ...deps, log },
+    { flow: flow.name, sources },
+    partitions,
+  )
   const nowMs = deps.clock.nowMs()
+  const look = { flow, partitions, sources, targets, settings, open: open.incidents, nowMs }
+  const lost = await findStandbyLosses(deps, look)
   return {
     listed,
     topics,
-    partitions: views.map(({ watched, ...each }) => ({
-      ...each,
-      health: partitionHealth({
-        ...watched,
-        retention: retentionOf(retentions, each),
-        oldest: oldest(each),
-        nowMs,
-      }),
-    })),
+    partitions: views.map(({ watched, ...each }) => {
+      const retention = retentionOf(each.topic)
+      const health = partitionHealth({ ...watched, retention, oldest: oldest(each), nowMs })
+      const difference = health.difference ?? lossDifference(lost.found.find(isAbout(each)))
+      return { ...each, health: { ...health, difference } }
+    }),
     observationFailures: [...topics.observationFailures, ...failures],
     open,
+    settings,
+    hung,
+    hungTexts,
   }
 }
 
-function retentionOf(
-  retentions: ReadonlyMap<string, TopicRetention> | null,
-  { topic }: TopicPartition,
-): TopicRetention {
-  if (retentions === null) return { kind: 'not-asked' }
-  return retentions.get(topic) ?? { kind: 'unobserved', detail: 'its retention is unknown' }
+const isAbout = (at: TopicPartition) => (incident: Incident) =>
+  incident.topic === at.topic && incident.partition === at.partition
+
+function lossDifference(loss: Incident | undefined): Difference | null {
+  if (loss === undefined) return null
+  const { onlyOnSourceFrom = '', onlyOnSourceTo = '' } = loss.evidence
+  return { kind: 'standby-truncated', from: onlyOnSourceFrom, to: onlyOnSourceTo }
+}
+
+/** From the settings that were read already; only topics without them are asked for again. */
+async function retentionsOf(
+  { sourceConfigs }: AuditDeps,
+  topics: readonly string[],
+  { ofSource }: StandbySettings,
+): Promise<(topic: string) => TopicRetention> {
+  const known = new Map<string, TopicRetention>()
+  for (const [topic, values] of ofSource) {
+    const retention = readRetention(values)
+    if (retention !== null) known.set(topic, { kind: 'known', retention })
+  }
+  const others = topics.filter(topic => !known.has(topic))
+  const asked = sourceConfigs === undefined ? null : await readRetentions(sourceConfigs, others)
+  const unknown: TopicRetention =
+    asked === null
+      ? { kind: 'not-asked' }
+      : { kind: 'unobserved', detail: 'its retention is unknown' }
+  return topic => known.get(topic) ?? asked?.get(topic) ?? unknown
 }
 
 type Watched = {
@@ -104,18 +145,22 @@ type Watched = {
   readonly target: WatchedTarget
 }
 
-function watchedOf(partition: FlowPartition, source: LogView, target: LogView): Watched {
+function watchedOf(
+  flow: FlowConfig,
+  partition: FlowPartition,
+  { source, target }: { readonly source: LogView; readonly target: LogView },
+): Watched {
   return {
-    row: rowOf(partition),
+    row: rowOf(partition, flow),
     source: watchedSource(source),
     target: watchedTarget(partition, target),
   }
 }
 
-function rowOf({ row }: FlowPartition): WatchedRow {
+function rowOf({ row }: FlowPartition, { budgets }: FlowConfig): WatchedRow {
   if (row.kind !== 'checkpoint') return row
   const { state, updatedAtMs, lease } = row
-  return { kind: 'checkpoint', state, updatedAtMs, leaseUntilMs: lease.untilMs }
+  return { kind: 'checkpoint', state, updatedAtMs, leaseUntilMs: lease.untilMs, budgets }
 }
 
 function watchedSource(view: LogView): WatchedSource {

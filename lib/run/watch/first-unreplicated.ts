@@ -12,6 +12,7 @@ import {
   type WatchedRow,
   type WatchedSource,
 } from '../../core/watch/partition-health.ts'
+import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import { type LogView, pointOf, type SeenLog } from '../observe/logs.ts'
 import { type ReadPosition, readOldest } from './oldest-records.ts'
@@ -28,10 +29,10 @@ type Looked = TopicPartition & {
  * headroom looks smaller than it is.
  */
 export async function readFirstUnreplicated(
-  source: Cluster,
+  deps: { readonly source: Cluster; readonly clock: Clock },
   partitions: readonly Looked[],
-  nowMs: number,
 ): Promise<(partition: TopicPartition) => Oldest> {
+  const nowMs = deps.clock.nowMs()
   const behind: (ReadPosition & Waiting)[] = []
   for (const { topic, partition, source: view, watched } of partitions) {
     const from = firstUnreplicated(watched.row, watched.source)
@@ -39,7 +40,7 @@ export async function readFirstUnreplicated(
     behind.push({ topic, partition, view, from, ...waitingOf(watched.row, { view, from, nowMs }) })
   }
   behind.sort((left, right) => (right.behindMs ?? LONGEST_MS) - (left.behindMs ?? LONGEST_MS))
-  const read = await readOldest(source, behind.slice(0, oldestReadsMax))
+  const read = await readOldest(deps, behind.slice(0, oldestReadsMax))
   const copied = new Map(behind.map(each => [partitionName(each), each.copiedMs]))
   return each => {
     const name = partitionName(each)
@@ -48,7 +49,7 @@ export async function readFirstUnreplicated(
     if (copiedMs === undefined) return { kind: 'none' }
     if (found !== undefined) return found
     if (copiedMs !== null) return { kind: 'batch', timestampMs: copiedMs, bytesPerOffset: null }
-    const detail = `the age of the oldest record that ${name} has not replicated is not known: more than ${oldestReadsMax} partitions are behind`
+    const detail = `the age of its oldest record is not known: more than ${oldestReadsMax} are behind`
     return { kind: 'unobserved', detail }
   }
 }

@@ -4,12 +4,14 @@
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
+import type { HungTransaction } from '../../core/watch/hung-transaction.ts'
 import {
   differenceText,
   type PartitionHealth,
   stalledText,
 } from '../../core/watch/partition-health.ts'
 import type { Log } from '../../io/log.ts'
+import type { StandbySettings } from '../observe/standby-settings.ts'
 import { type AuditDeps, auditFlow } from './audit.ts'
 
 export type WatchDeps = AuditDeps & { readonly log: Log }
@@ -22,6 +24,10 @@ export type FlowHealth = {
   /** Clusters and topics that could not be observed and have no known partition in the list. */
   readonly unobserved: readonly string[]
   readonly openIncidents: number
+  /** Settings of standby topics that lose what the source keeps; left out: not compared. */
+  readonly lossySettings?: readonly string[]
+  /** Transactions of the source that never end. */
+  readonly hung: readonly HungTransaction[]
 }
 
 /**
@@ -29,25 +35,45 @@ export type FlowHealth = {
  * does not.
  */
 export async function watchFlow(deps: WatchDeps, flow: FlowConfig): Promise<FlowHealth> {
-  const { partitions, observationFailures, open } = await auditFlow(deps, flow)
+  const { partitions, observationFailures, open, settings, hung, hungTexts } = await auditFlow(
+    deps,
+    flow,
+  )
+  for (const text of hungTexts) deps.log({ level: 'error', text })
   const seen = new Set(partitions.map(each => each.topic))
   const health = {
     flow: flow.name,
     partitions: partitions.map(({ topic, partition, health }) => ({ topic, partition, ...health })),
-    unobserved: observationFailures
-      .filter(({ topic }) => (topic === null ? partitions.length === 0 : !seen.has(topic)))
-      .map(({ cluster, detail }) => `${cluster}: ${detail}`),
+    unobserved: [
+      ...observationFailures
+        .filter(({ topic }) => (topic === null ? partitions.length === 0 : !seen.has(topic)))
+        .map(({ cluster, detail }) => `${cluster}: ${detail}`),
+      // Unknown settings of the source are unobserved at each partition, as its retention.
+      ...settings.unknown
+        .filter(each => each.cluster === deps.target.name && each.topic !== null)
+        .map(each => each.text),
+    ],
     // An incident that cannot be read counts as open.
     openIncidents: open.incidents.length + open.corrupt.length,
+    ...(settings.wereCompared ? { lossySettings: losing(settings) } : {}),
+    hung,
   }
   logHealth(deps, health)
   return health
 }
 
+/** Settings that only put records at risk are warnings of `plan` and of the status. */
+function losing({ lossy }: StandbySettings): string[] {
+  return lossy.filter(each => each.severity === 'loses').map(each => each.text)
+}
+
 /** Lines of one kind in one tick; what is more is counted. */
 const saidMax = 20
 
-function logHealth({ log }: WatchDeps, { flow, partitions, unobserved }: FlowHealth): void {
+function logHealth(
+  { log }: WatchDeps,
+  { flow, partitions, unobserved, lossySettings = [] }: FlowHealth,
+): void {
   const differences = partitions.flatMap(each =>
     each.difference === null ? [] : [differenceText(each.difference, { flow, ...each })],
   )
@@ -58,7 +84,7 @@ function logHealth({ log }: WatchDeps, { flow, partitions, unobserved }: FlowHea
     each.unobserved.map(detail => `${partitionName(each)} of flow ${flow}: unobserved, ${detail}`),
   )
   const blind = unobserved.map(detail => `Flow ${flow}: unobserved, ${detail}`)
-  for (const texts of [differences, stalled, [...blind, ...silent]]) {
+  for (const texts of [differences, stalled, lossySettings, [...blind, ...silent]]) {
     for (const text of texts.slice(0, saidMax)) log({ level: 'error', text })
     if (texts.length > saidMax) {
       log({ level: 'error', text: `and ${texts.length - saidMax} more like this in flow ${flow}` })

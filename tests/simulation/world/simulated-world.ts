@@ -25,6 +25,8 @@ const TARGET = `primary.${TOPIC}`
 const WEEK_MS = 8 * 24 * 60 * 60 * 1000
 const FREEZE_MS_MAX = 25_000
 
+const calmWeather = { troubleOneIn: 0, emptyOneIn: 0, throttledOneIn: 0 }
+
 export type SimulatedWorld = ReturnType<typeof createSimulatedWorld>
 
 export function createSimulatedWorld(
@@ -39,10 +41,12 @@ export function createSimulatedWorld(
   const target = createFakeCluster({ name: 'standby', clock, brokers: scenario.targetBrokers })
   target.createTopic(TARGET, scenario.partitions)
   const stores = createMemoryStores()
-  const { dangers, troubleOneIn, latencyMsMax, flow } = scenario
+  const { dangers, troubleOneIn, latencyMsMax, emptyOneIn, throttledOneIn, flow } = scenario
   const { requestTimeoutMs } = flow.budgets
   const isFaulty = () =>
-    troubleOneIn > 0 || injected !== null || latencyMsMax * 2 >= requestTimeoutMs
+    troubleOneIn + emptyOneIn + throttledOneIn > 0 ||
+    injected !== null ||
+    latencyMsMax * 2 >= requestTimeoutMs
   const model = createModel(scenario.partitions, isFaulty)
   const history = createSourceHistory({ source, topic: TOPIC, model, chance, say })
   const processes = new Map<SimulatedProcess, Promise<void>>()
@@ -69,8 +73,8 @@ export function createSimulatedWorld(
   }
   const weather = (): Weather =>
     isCalm
-      ? { troubleOneIn: 0, latencyMsMax: Math.min(2, latencyMsMax), requestTimeoutMs }
-      : { troubleOneIn, latencyMsMax, requestTimeoutMs }
+      ? { ...calmWeather, latencyMsMax: Math.min(2, latencyMsMax), requestTimeoutMs }
+      : { troubleOneIn, latencyMsMax, requestTimeoutMs, emptyOneIn, throttledOneIn }
   const events: NetworkEvents = {
     chance,
     weather,

@@ -3,8 +3,12 @@
 // and end, fetch by topic id, diverging epochs, one batch per partition and Produce request,
 // sequence numbers, and answers in the order of a connection's requests.
 //
-// Not implemented: the wire (tests/integration/wire.test.ts), authorization, quotas, replicas (the
-// high watermark is the log end), record formats before v2, and time: a test calls retention.
+// A test may let it answer fetches without records below the last stable offset, as a broker does
+// whose remote storage is slow, and throttle fetches, as a broker does under a quota.
+//
+// Not implemented: the wire (tests/integration/wire.test.ts), authorization, quotas of requests
+// other than Fetch, replicas (the high watermark is the log end), record formats before v2, and
+// time: a test calls retention.
 
 import type { Clock } from '../../../lib/io/clock.ts'
 import type { Cluster, ListedOffset, TopicDescription } from '../../../lib/io/cluster/cluster.ts'
@@ -28,7 +32,8 @@ import { createFakeLog, type FakeLog } from './fake-log.ts'
 type Requests = Pick<
   Cluster,
   'describeTopics' | 'listOffsets' | 'fetch' | 'produce' | 'initProducerId' | 'writeAbortMarker'
->
+> &
+  Required<Pick<Cluster, 'describeProducers'>>
 export type RequestName = keyof Requests
 type Serve<K extends RequestName> = (...args: Parameters<Requests[K]>) => ReturnType<Requests[K]>
 
@@ -42,7 +47,26 @@ export type Control<K extends RequestName> = (
 ) => ReturnType<Requests[K]>
 
 type Topic = { readonly topicId: string; readonly logs: readonly FakePartition[] }
-type FakePartition = { readonly log: FakeLog; leaderId: number }
+type FakePartition = {
+  readonly log: FakeLog
+  leaderId: number
+  /** False: as brokers before KIP-467, which refuse a batch and name no record. */
+  readonly namesRecords: boolean
+}
+
+type EmptyAnswers = {
+  readonly afterMs: number
+  readonly takes: (answer: readonly FetchedPartition[]) => boolean
+}
+type Quota = {
+  readonly throttleTimeMs: number
+  readonly throttles: (answer: readonly FetchedPartition[]) => boolean
+}
+
+/** What a broker answers for a partition that it could not read in time: the offsets alone. */
+export function withoutRecordsOf(fetched: FetchedPartition): FetchedPartition {
+  return { ...fetched, records: null, abortedTransactions: [] }
+}
 
 export type FakeCluster = ReturnType<typeof createFakeCluster>
 
@@ -56,11 +80,15 @@ export function createFakeCluster(input: {
   readonly clock: Clock
   readonly brokers?: number
   readonly batchBytesMax?: number
+  readonly namesRecords?: boolean
 }) {
-  const { name, clock, brokers = 1, batchBytesMax = 1024 * 1024 } = input
+  const { name, clock, brokers = 1, batchBytesMax = 1024 * 1024, namesRecords = true } = input
   const topics = new Map<string, Topic>()
   const controls = new Map<RequestName, unknown>()
   const sessions = createFakeFetchSessions()
+  let emptyAnswers: EmptyAnswers | null = null
+  let quota: Quota | null = null
+  const mutedUntilMs = new Map<number, number>()
   let topicsCreated = 0
   let producers = 0n
   const transactional = new Map<string, { producerId: bigint; producerEpoch: number }>()
@@ -85,14 +113,29 @@ export function createFakeCluster(input: {
           'log-start': log.logStart,
           'last-stable': log.lastStable(),
           'log-end': log.logEnd,
+          'local-log-start': log.localLogStart,
         }
         return { topic, partition, answer: { kind: 'offset', offset: offset[point] } }
       }),
     fetch: async (leaderId, request) => {
+      // A broker that throttles a connection reads nothing from it until then (KIP-219).
+      const mutedMs = (mutedUntilMs.get(leaderId) ?? 0) - clock.nowMs()
+      if (mutedMs > 0) await clock.wait(mutedMs)
       const opened = sessions.open(leaderId, request)
       if (opened.kind === 'refused') return opened.answer
       const asked = { ...request, topics: opened.topics }
       const answer = fetchFrom(topics, leaderId, asked)
+      if (quota?.throttles(answer)) {
+        mutedUntilMs.set(leaderId, clock.nowMs() + quota.throttleTimeMs)
+        // FetchContext.getThrottledResponse: no partition at all.
+        const isOpening = request.session?.sessionEpoch === 0
+        const sessionId = isOpening ? null : opened.answer([]).sessionId
+        return { errorCode: 0, sessionId, partitions: [], throttleTimeMs: quota.throttleTimeMs }
+      }
+      if (emptyAnswers?.takes(answer)) {
+        await clock.wait(emptyAnswers.afterMs)
+        return opened.answer(answer.map(withoutRecordsOf))
+      }
       // A broker delays the answer to a Fetch without data; errors and divergence are answered at
       // once.
       const isIdle = answer.every(each => each.records === null && each.errorCode === 0)
@@ -116,6 +159,16 @@ export function createFakeCluster(input: {
         )
       }),
     }),
+    describeProducers: async (leaderId, { topic, partition }) => {
+      const found = partitionOf(topic, partition)
+      const error = found === null ? null : leaderError(found, leaderId, null)
+      if (found === null) return { kind: 'error', errorName: 'UNKNOWN_TOPIC_OR_PARTITION' }
+      if (error !== null) return { kind: 'error', errorName: error }
+      const producers = [...found.log.ongoing()].map(([producerId, transactionStartOffset]) => {
+        return { producerId, producerEpoch: 0, transactionStartOffset }
+      })
+      return { kind: 'described', producers }
+    },
     initProducerId: async transactionalId => {
       const known = transactionalId === null ? undefined : transactional.get(transactionalId)
       if (known === undefined) producers += 1n
@@ -149,6 +202,7 @@ export function createFakeCluster(input: {
     fetch: on('fetch'),
     produce: on('produce'),
     initProducerId: on('initProducerId'),
+    describeProducers: on('describeProducers'),
     writeAbortMarker: on('writeAbortMarker'),
     close: async () => undefined,
 
@@ -164,11 +218,39 @@ export function createFakeCluster(input: {
       const logs = Array.from({ length: partitions }, (_, partition) => ({
         log: createFakeLog({ batchBytesMax }),
         leaderId: 1 + (partition % brokers),
+        namesRecords,
       }))
       topics.set(topic, { topicId, logs })
       return topicId
     },
     fetchSessions: sessions,
+    /**
+     * The next `times` answers that would carry records carry none, `afterMs` after the request, as
+     * of a broker whose remote read takes longer than remote.fetch.max.wait.ms
+     * (DelayedRemoteFetch). The offsets in the answer are those of an answer with records.
+     */
+    answerEmpty({ times, afterMs = 500 }: { times: number; afterMs?: number }): void {
+      let left = times
+      const takes = (answer: readonly FetchedPartition[]) => {
+        if (left <= 0 || answer.every(each => each.records === null)) return false
+        left -= 1
+        return true
+      }
+      emptyAnswers = { afterMs, takes }
+    },
+    /**
+     * The next `times` fetches that would bring records bring no partition, and the broker reads no
+     * other fetch for so long (KIP-219).
+     */
+    throttleFetches({ times, throttleTimeMs }: { times: number; throttleTimeMs: number }): void {
+      let left = times
+      const throttles = (answer: readonly FetchedPartition[]) => {
+        if (left <= 0 || answer.every(each => each.records === null)) return false
+        left -= 1
+        return true
+      }
+      quota = { throttleTimeMs, throttles }
+    },
     /** The effect of transactional.id.expiration.ms: the next producer gets another id. */
     forgetTransactionalIds: (): void => transactional.clear(),
     deleteTopic: (topic: string): boolean => topics.delete(topic),
@@ -270,7 +352,10 @@ function produceTo(
   if (batch?.kind !== 'v2' || batches.length !== 1 || trailingBytes > 0)
     return answer('INVALID_RECORD')
   const appended = found.log.append(batch)
-  return appended.kind === 'appended' ? answer('NONE', appended.baseOffset) : answer(appended.error)
+  if (appended.kind === 'appended') return answer('NONE', appended.baseOffset)
+  const [first] = found.namesRecords ? (appended.recordErrors ?? []) : []
+  const refused = answer(appended.error)
+  return first === undefined ? refused : { ...refused, refusedRecord: first }
 }
 
 function fetchFrom(
@@ -287,7 +372,9 @@ function fetchFrom(
       const error = leaderError(found, leaderId, position.currentLeaderEpoch)
       if (error !== null) return fetched(topicId, position, error)
       const isEmpty = bytesLeft === request.maxBytes
-      const answer = fetchOne(topicId, found.log, position, { bytesLeft, isEmpty })
+      const isUncommitted = request.isolationLevel === 'read-uncommitted'
+      const room = { bytesLeft, isEmpty, isUncommitted }
+      const answer = fetchOne(topicId, found.log, position, room)
       bytesLeft -= answer.records?.length ?? 0
       return answer
     }),
@@ -299,7 +386,11 @@ function fetchOne(
   topicId: string,
   log: FakeLog,
   position: FetchPosition,
-  answer: { readonly bytesLeft: number; readonly isEmpty: boolean },
+  answer: {
+    readonly bytesLeft: number
+    readonly isEmpty: boolean
+    readonly isUncommitted: boolean
+  },
 ): FetchedPartition {
   const { fetchOffset, lastFetchedEpoch, partitionMaxBytes } = position
   if (lastFetchedEpoch !== null) {
@@ -317,13 +408,14 @@ function fetchOne(
   // The first batch of an answer is returned whatever its size, further ones as far as they fit
   // (ReplicaManager.readFromLog).
   const bytesMax = Math.min(answer.bytesLeft, partitionMaxBytes)
-  const records = log.read(fetchOffset, bytesMax, { atLeastOne: answer.isEmpty })
+  const { isEmpty: atLeastOne, isUncommitted } = answer
+  const records = log.read(fetchOffset, bytesMax, { atLeastOne, isUncommitted })
   return {
     ...fetched(topicId, position, 'NONE'),
     highWatermark: log.logEnd,
     lastStableOffset: log.lastStable(),
     logStartOffset: log.logStart,
-    abortedTransactions: log.abortedFrom(fetchOffset),
+    abortedTransactions: isUncommitted ? [] : log.abortedFrom(fetchOffset),
     records,
   }
 }

@@ -64,10 +64,11 @@ describe('The JSON contract', () => {
       ],
       unobserved: [],
       warnings: [],
+      losses: [],
       openIncidents: 0,
       problems: [],
     })
-    const outer = ['partitions', 'unobserved', 'warnings', 'openIncidents', 'problems']
+    const outer = ['partitions', 'unobserved', 'warnings', 'losses', 'openIncidents', 'problems']
     expect(Object.keys(unknown)).toEqual(['name', ...outer])
     expect(topLevelKeys('status')).toEqual(['flows', ...outer])
     const [partition] = unknown.partitions

@@ -49,7 +49,7 @@ function statusOf(
 ): StatusReport {
   const warnings = ['a warning, without effect on the exit code']
   const flow = { name: 'primary-to-standby', partitions, unobserved: notObserved, warnings }
-  return { flows: [{ ...flow, openIncidents: 0, problems: [], ...more }] }
+  return { flows: [{ ...flow, losses: [], openIncidents: 0, problems: [], ...more }] }
 }
 
 describe('gapless status', () => {
