@@ -18,10 +18,10 @@ import { createNotificationStore, type NotificationStore } from '../io/table/not
 import type { RunOnceDeps } from './operate/run-once.ts'
 
 export type OpenFlow = {
-  readonly deps: RunOnceDeps
-  /** For `watch` alone: the source's topic configs, notifications, and the history of incidents. */
+  /** `sourceConfigs`: for `watch` and `gapless status`, which tell the headroom. */
+  readonly deps: RunOnceDeps & { readonly sourceConfigs: TopicConfigReader }
+  /** For `watch` alone: which notifications were sent, and the history of incidents. */
   readonly watching: {
-    readonly sourceConfigs: TopicConfigReader
     readonly notifications: NotificationStore
     readonly history: IncidentHistory
   }
@@ -54,6 +54,7 @@ export function openFlow(input: {
     deps: {
       source,
       target,
+      sourceConfigs: source,
       checkpoints: createCheckpointStore(client, table),
       incidents: createIncidentStore(client, table),
       clock: systemClock,
@@ -62,7 +63,6 @@ export function openFlow(input: {
       openTargetAdmin: () => createTopicAdmin(target),
     },
     watching: {
-      sourceConfigs: source,
       notifications: createNotificationStore(client, table),
       history: createIncidentHistory(client, table),
     },

@@ -182,6 +182,21 @@ export const behindMsMin = 60_000
 /** A partition with records to copy that no worker checkpointed for so long, ms, is stalled. */
 export const stalledAfterMs = 5 * 60_000
 
+/** How far, ms, a timestamp may be ahead of our clock and still be an age: the skew of clocks. */
+export const timestampSkewMsMax = 60_000
+
+/** A timestamp that is older, ms, than this day when gapless first looks is event time, no age. */
+export const backlogAgeMsMax = 24 * 60 * 60 * 1000
+
+/** Log ends of the source in a checkpoint, with the time each was seen: its row stays small. */
+export const logEndMarksMax = 6
+
+/** A checkpoint gets another log end so often, ms: finer than any threshold on an age. */
+export const logEndMarkIntervalMs = 10_000
+
+/** Share of retention.bytes from which a short lag is a danger: less is usual for small topics. */
+export const bytesBehindShareMax = 0.5
+
 /** Batches that a tick of watch reads for their age, the partition copied longest ago first. */
 export const oldestReadsMax = 256
 
@@ -217,6 +232,9 @@ export const movedIncidentsMax = 25
 
 /** Incidents that `gapless incidents` shows without --limit, the newest ones. */
 export const shownIncidentsMax = 200
+
+/** Partitions that the incident of an outage names; others are named as these are copied again. */
+export const stoppedPartitionsMax = 32
 
 /** Leader epochs in a checkpoint: its row stays below 1 KB, one write unit of DynamoDB. */
 export const epochHistoryMax = 16
