@@ -13,6 +13,7 @@ export const incidentKinds = [
   'target-drifted',
   'target-reset',
   'target-not-empty',
+  'target-unclear',
   'unsupported-batch',
   'record-too-large',
   'authorization-denied',
@@ -70,7 +71,7 @@ export function wasFoundCopying({ evidence }: Incident): boolean {
 
 /** True for the kinds whose offsets are those of the target's log. */
 export function isAboutTarget(kind: IncidentKind): boolean {
-  return kind === 'target-drifted' || kind === 'target-reset' || kind === 'target-not-empty'
+  return kind.startsWith('target-')
 }
 
 /** True when `incident` is open and concerns this partition, its whole topic, or its whole flow. */

@@ -7,6 +7,7 @@ import { assert } from '../../core/assert.ts'
 import type { Incident } from '../../core/incident.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
 import {
+  type Drift,
   type PartitionState,
   positionOf,
   sequenceAfter,
@@ -43,6 +44,8 @@ export type DurableWrites = {
   storedState: PartitionState
   /** When a reset was found whose new position the next checkpoint stores; null: no reset. */
   resetFoundAtMs: number | null
+  /** The episode of foreign records as its incident has it. */
+  storedDrift: Drift | undefined
   /** Ends with the last write that was begun. */
   tail: Promise<void>
   /** True once a write failed: none follows. */
@@ -59,6 +62,12 @@ export type PartitionRun = {
   /** Written by advance.ts. */
   phase: RunPhase
   readonly durable: DurableWrites
+  /**
+   * True once nothing of an earlier owner can lie on the target beyond the position, whatever is
+   * appended there: the checkpoint may be older than the records (a restored table). Written by
+   * the observe loop and by recover/.
+   */
+  targetIsRead: boolean
   readonly pending: PendingQueue
   /** Written by partition-effects.ts and produce-loop.ts. */
   readonly counts: { recordsReplicated: bigint; bytesReplicated: bigint; incidents: Incident[] }
@@ -75,11 +84,13 @@ export function createPartitionRun(
   return {
     ...known,
     phase: firstPhase(cleanHandOver),
+    targetIsRead: false,
     durable: {
       count: 0,
       leaseUntilMs,
       storedState: known.state,
       resetFoundAtMs: null,
+      storedDrift: positionOf(known.state)?.drift,
       tail: Promise.resolve(),
       hasFailed: false,
     },

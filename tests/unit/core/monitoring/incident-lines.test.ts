@@ -76,6 +76,7 @@ describe('a line about an incident', () => {
     'log-diverged',
     'target-reset',
     'target-not-empty',
+    'target-unclear',
     'unsupported-batch',
     'record-too-large',
   ]
@@ -87,7 +88,8 @@ describe('a line about an incident', () => {
 
   test.each(halting)('a line about a %s that was passed names no command', kind => {
     const said = texts(incident(kind, { resolution: 'continued' }))
-    if (kind !== 'target-reset') expect(said.join('\n')).not.toContain('gapless resume')
+    const asksMore = kind === 'target-reset' || kind === 'target-unclear'
+    if (!asksMore) expect(said.join('\n')).not.toContain('gapless resume')
   })
 
   test.each(incidentKinds)(
