@@ -109,6 +109,15 @@ export const alarms: readonly Alarm[] = [
     run: 'gapless status; read the logs of plan and replicate; raise workersMax',
   },
   {
+    id: 'lossy-standby',
+    metric: 'LossyStandbySettings',
+    ...standing,
+    ...quiet,
+    means:
+      'A standby topic has settings by which it deletes, changes or refuses what the source keeps.',
+    run: 'gapless status (each setting, with the command that mends it)',
+  },
+  {
     id: 'lag',
     metric: 'LagSeconds',
     statistic: 'Maximum',

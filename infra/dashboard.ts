@@ -52,6 +52,7 @@ export const graphs: readonly Graph[] = [
       maxOf('UnobservedPartitions'),
       maxOf('UnnoticedDifferences'),
       maxOf('StalledPartitions'),
+      maxOf('LossyStandbySettings'),
     ],
   },
   { title: 'Records replicated, by flow', lines: [{ ...sumOf('RecordsReplicated'), set: 'flow' }] },

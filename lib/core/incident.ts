@@ -14,6 +14,7 @@ export const incidentKinds = [
   'target-reset',
   'target-not-empty',
   'target-unclear',
+  'standby-truncated',
   'unsupported-batch',
   'record-too-large',
   'authorization-denied',
@@ -69,9 +70,17 @@ export function wasFoundCopying({ evidence }: Incident): boolean {
   return evidence.found === 'copying'
 }
 
+const aboutTarget: ReadonlySet<IncidentKind> = new Set([
+  'target-drifted',
+  'target-reset',
+  'target-not-empty',
+  'target-unclear',
+  'standby-truncated',
+])
+
 /** True for the kinds whose offsets are those of the target's log. */
 export function isAboutTarget(kind: IncidentKind): boolean {
-  return kind.startsWith('target-')
+  return aboutTarget.has(kind)
 }
 
 /** True when `incident` is open and concerns this partition, its whole topic, or its whole flow. */

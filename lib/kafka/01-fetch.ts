@@ -115,6 +115,12 @@ export type FetchResponse = {
   /** In an incremental fetch, only partitions whose records, offsets or error changed. */
   readonly partitions: readonly FetchedPartition[]
   /**
+   * How long the broker reads nothing more from this connection, in milliseconds, because of a
+   * quota (KIP-219); absent when it goes on at once. The broker then answers no partition at all,
+   * which says nothing about any of them (FetchContext.getThrottledResponse).
+   */
+  readonly throttleTimeMs?: number
+  /**
    * Releases the records' memory for another response. To be called when no code reads the records
    * any longer. A caller that never calls it leaves the memory to the garbage collector.
    */
@@ -187,7 +193,7 @@ export function encodeFetchRequest(request: FetchRequest): Writer {
  */
 export function decodeFetchResponse(bytes: Buffer): FetchResponse {
   const wire = createWireReader({ api: 'Fetch', version: fetchApi.version, bytes })
-  wire.readInt32('throttle_time_ms')
+  const throttleTimeMs = wire.readInt32('throttle_time_ms')
   const errorCode = wire.readInt16('error_code')
   const sessionId = wire.readInt32('session_id')
   const topics = wire.readCompactArray('responses', TOPIC_BYTES_MIN, () => {
@@ -204,6 +210,7 @@ export function decodeFetchResponse(bytes: Buffer): FetchResponse {
     errorCode,
     sessionId: sessionId === NO_SESSION_ID ? null : sessionId,
     partitions: topics.flat(),
+    ...(throttleTimeMs > 0 ? { throttleTimeMs } : {}),
   }
 }
 

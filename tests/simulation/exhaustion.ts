@@ -37,6 +37,8 @@ function fixed(mode: 'batch' | 'continuous', happens: readonly WorldEvent[]): Sc
       },
     },
     troubleOneIn: 0,
+    emptyOneIn: 0,
+    throttledOneIn: 0,
     latencyMsMax: 2,
     dangers: { killOneIn: 0, freezeOneIn: 0, crossingMax: 1 },
     durationMs: 9_000,

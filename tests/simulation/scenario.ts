@@ -46,6 +46,10 @@ export type Scenario = {
   readonly flow: FlowConfig
   readonly troubleOneIn: number
   readonly latencyMsMax: number
+  /** One fetch in so many is answered with offsets and no records; 0: none. */
+  readonly emptyOneIn: number
+  /** One fetch in so many is throttled: no partition, and nothing is read for a while; 0: none. */
+  readonly throttledOneIn: number
   readonly dangers: Dangers
   readonly durationMs: number
   readonly tickMs: number
@@ -149,6 +153,8 @@ export function drawScenario(seed: number): Scenario {
     lifetimeMsMax: chance.pick([2_000, 8_000, 20_000]),
     workersMax: chance.pick([1, 2, 4]),
     events,
+    emptyOneIn: chance.pick([never, never, 20, 4, 2]),
+    throttledOneIn: chance.pick([never, never, 20, 4]),
     standby: drawStandby(seed),
   }
 }

@@ -95,6 +95,27 @@ export const shareBatchesMin = 8
 /** Attempts to observe a partition again after a refused Fetch or Produce; then its run ends. */
 export const observationAttemptsMax = 6
 
+/**
+ * Answers in a row that may bring no record below the end of a log: 16 s of patient fetches with
+ * the waits below. What is silent for longer is reported, and asked again by the next run.
+ */
+export const emptyAnswersMax = 6
+
+/** Wait of the first patient fetch, ms, doubling each time: remote.fetch.max.wait.ms of brokers. */
+export const patientWaitMs = 500
+
+/** The longest wait of a patient fetch, ms: records behind it on the connection wait as well. */
+export const patientWaitMsMax = 4_000
+
+/** The smallest limit of a patient fetch, bytes: more than the first batch, as brokers default. */
+export const patientFetchBytes = MIB
+
+/** For how long, ms, one reading bears a throttling broker: three windows of a default quota. */
+export const throttledMsMax = 30_000
+
+/** Fetches of a damaged batch before the partition halts: a damage on the way does not repeat. */
+export const damagedFetchesMax = 3
+
 /** Wait before the second such attempt, doubling each time: 100 ms to 1.6 s, 3 s in all. */
 export const retryBackoffMs = 100
 
@@ -175,3 +196,27 @@ export const divergenceWindowOffsets = 1_000
 
 /** Fetches that search the standby for a divergence; after that, only a bound of it is known. */
 export const divergenceFetchesMax = 64
+
+/** Topics in one DescribeConfigs request: some 20 configs each keep the answer below a megabyte. */
+export const describedTopicsMax = 500
+
+/** Sentences about lossy settings that a tick logs for a flow; what is more is counted. */
+export const lossySettingsSaidMax = 20
+
+/** Configs that a standby may refuse one by one; then only those that keep records are tried. */
+export const refusedConfigsMax = 8
+
+/** How far a clock of a broker may be from ours, ms, when an age is compared with a retention. */
+export const clockSkewMsMax = 5 * 60_000
+
+/** Partitions of a flow whose standby a tick searches for lost records, the largest loss first. */
+export const standbyLossesReadMax = 64
+
+/** Concurrent searches for lost records, per flow. */
+export const standbyLossReadsInFlightMax = 8
+
+/** Source offsets around the counted end of a loss where its exact end is searched. */
+export const standbyLossWindowOffsets = 1_000
+
+/** Fetches in one such search, on each side; after that, only bounds are known. */
+export const standbyLossFetchesMax = 8

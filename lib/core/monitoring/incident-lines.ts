@@ -107,6 +107,8 @@ export function incidentLines(incident: Incident): LogLine[] {
             `gapless resume ${resumeName(incident)} --from OFFSET (of the source)`,
         },
       ]
+    case 'standby-truncated':
+      return [{ level: 'critical', text: standbyTruncatedText(incident) }]
     case 'unsupported-batch':
     case 'record-too-large':
       return [
@@ -183,6 +185,21 @@ function unclearWhy(incident: Incident): string {
   const gone = isGone ? [`[${goneFrom}, ${goneTo}) are deleted there`] : []
   const own = `${unmatchedRecords} records of gapless in them match no record of the source`
   return [...gone, ...(unmatchedRecords === '0' && isGone ? [] : [own])].join(', ')
+}
+
+function standbyTruncatedText(incident: Incident): string {
+  const { expectedOffset: expected, foundOffset: found, evidence: facts } = incident
+  const { onlyOnSourceFrom: from, onlyOnSourceTo: to, onlyOnSourceToIs: how } = facts
+  const range = `[${from ?? 'unknown'}, ${to ?? 'unknown'})`
+  const offsets = how === 'exact' ? `source offsets ${range}` : `source offsets within ${range}`
+  return (
+    `CRITICAL: Standby log was truncated for ${nameOf(incident)}. Its log starts at offset ${found}: up to ` +
+    `${incident.lostRecordsMax} copied records, standby offsets [${expected}, ${found}), were deleted there, ` +
+    `by retention or DeleteRecords, and the source still holds them (${offsets}). Replication goes on. ` +
+    'Mend the settings that gapless status names. To have the records again, delete the standby topic, ' +
+    `wait for a tick, then gapless resume ${resumeName(incident)} --from log-start. ` +
+    `To accept the loss: gapless resume ${resumeName(incident)}`
+  )
 }
 
 function after(incident: Incident): string {

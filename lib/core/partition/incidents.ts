@@ -1,6 +1,6 @@
 // Owns what an incident of each kind says: one function per kind, with the id, the offsets and the
-// evidence of that kind. Does not own when it is raised
-// (decide.ts, decide-observation.ts; run/observe/unobserved.ts) nor how it is worded
+// evidence of that kind. standby-incident.ts and drift.ts create others. Does not own when it is
+// raised (decide.ts, decide-observation.ts; run/observe/unobserved.ts) nor how it is worded
 // (monitoring/incident-lines.ts).
 
 import type { Incident } from '../incident.ts'
@@ -262,7 +262,7 @@ function knownUnreplicated(position: Position): Record<string, string> {
  * The log that the source offsets of a position belong to: the topic id and, once replication was
  * rewound in it, how often. An election may bring back an earlier log, offset by offset.
  */
-function generationOf({ sourceTopicId, rewinds }: Position): readonly string[] {
+export function generationOf({ sourceTopicId, rewinds }: Position): readonly string[] {
   return rewinds === 0 ? [sourceTopicId] : [sourceTopicId, `rewound-${rewinds}`]
 }
 

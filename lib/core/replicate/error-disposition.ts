@@ -79,7 +79,8 @@ const whenProducing: Readonly<Record<string, Disposition>> = {
   INVALID_TIMESTAMP: 'halt-unsupported',
   UNSUPPORTED_COMPRESSION_TYPE: 'halt-unsupported',
   UNSUPPORTED_FOR_MESSAGE_FORMAT: 'halt-unsupported',
-  // The checksum did not match at the target: the batch was damaged on the way or at the source.
+  // The checksum did not match at the target. A batch that was damaged on the way is fetched again
+  // first (run/replicate/produce-loop.ts); one that is damaged in the source's log halts.
   CORRUPT_MESSAGE: 'halt-unsupported',
 }
 

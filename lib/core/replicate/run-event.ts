@@ -181,6 +181,7 @@ function afterFlush(phase: RunPhase, { nowMs }: EventOf<'flushed'>): RunPhase {
       return failed(observing, next.because, nowMs)
     }
     case 'diverged':
+    case 'unread':
     case 'refused':
       return { kind: 'recovering', next: observingAgain({ attempts }) }
   }

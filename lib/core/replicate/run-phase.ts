@@ -16,6 +16,7 @@ import type { SourceOffset } from '../offset.ts'
 import type { DivergingAnswer } from '../partition/epoch-history.ts'
 import type { Leader, ObservationFailure } from '../partition/observation.ts'
 import type { FetchShare } from './fetch-share.ts'
+import type { Patience } from './patience.ts'
 
 /** How the run of a partition ended. */
 export type Outcome =
@@ -56,6 +57,8 @@ export type AfterFlush =
       readonly because: RetryReason
     }
   | { readonly kind: 'diverged'; readonly answer: DivergingAnswer }
+  /** Patient fetches brought nothing: is that the end of the log? */
+  | { readonly kind: 'unread'; readonly patience: Patience; readonly lastStable: bigint | null }
   | {
       readonly kind: 'refused'
       readonly as: 'unsupported-batch' | 'record-too-large'
@@ -83,8 +86,9 @@ export type Observing = {
 }
 
 /**
- * Records of both logs are read to find out where to go on: after a crash, after a divergence, or
- * to decide about a refused batch. Runs beside the loops, and ends in `next`.
+ * The clusters are asked where to go on: after a crash, after a divergence, behind patient fetches
+ * that brought nothing, or to decide about a refused batch. Runs beside the loops, and ends in
+ * `next`.
  */
 export type Recovering = { readonly kind: 'recovering'; readonly next: Observing }
 
@@ -108,6 +112,14 @@ export type Copying = Sending & {
     /** Leader epoch of the last batch fetched (KIP-320); null: fetch without. */
     readonly epoch: number | null
     readonly share: FetchShare
+    /** The answers at this offset that brought nothing, though the log does not end there. */
+    readonly patience: Patience
+    /**
+     * The number of this attempt to copy, unique within the run: an answer to a fetch of an earlier
+     * attempt, which a slow source sends after the partition was observed again, counts for
+     * nothing.
+     */
+    readonly attempt: number
   }
   /** Base sequence of the next batch enqueued; the position's counts acknowledged records only. */
   readonly nextSequence: number

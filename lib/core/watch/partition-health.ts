@@ -64,6 +64,7 @@ export type Difference =
   | { readonly kind: 'standby-missing' }
   | { readonly kind: 'standby-reset'; readonly topicId: string; readonly recreatedAs: string }
   | { readonly kind: 'standby-cut'; readonly position: bigint; readonly logEnd: bigint }
+  | { readonly kind: 'standby-truncated'; readonly from: string; readonly to: string }
 
 type Seen = Extract<WatchedSource, { kind: 'seen' }>
 
@@ -213,6 +214,8 @@ function whatIs(difference: Difference): string {
       return 'the standby topic is gone.'
     case 'standby-reset':
       return `the standby topic was deleted and recreated: topic id ${difference.topicId} is now ${difference.recreatedAs}.`
+    case 'standby-truncated':
+      return `the standby has lost copied records that the source still holds, source offsets [${difference.from}, ${difference.to}).`
     case 'standby-cut':
       return `the standby acknowledged up to offset ${difference.position}, but its log ends at ${difference.logEnd}.`
   }

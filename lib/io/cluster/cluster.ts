@@ -2,7 +2,7 @@
 // log offsets, Fetch, Produce, a producer id. Topic ids are in the form that Kafka's tools print.
 // Does not own which broker is asked (brokers.ts) nor what a response means (lib/core).
 
-import { listOffsetsV7 } from '@platformatic/kafka'
+import { listOffsetsV7, listOffsetsV8 } from '@platformatic/kafka'
 import type { ClusterConfig } from '../../core/config/config.ts'
 import {
   decodeProduceResponse,
@@ -20,11 +20,13 @@ import {
 } from '../../kafka/01-fetch.ts'
 import { errorName } from '../../kafka/error-codes.ts'
 import { topicIdFromUuid, uuidFromTopicId } from '../../kafka/topic-id.ts'
+import { systemClock } from '../clock.ts'
 import { createClusterSecurity, describeIdentity } from '../security/cluster-security.ts'
 import { type Brokers, createBrokers } from './brokers.ts'
 import { createBufferPool } from './buffer-pool.ts'
 import { createConnections } from './connection.ts'
 import type { DataConnection } from './data-connection.ts'
+import { createFetchThrottle } from './fetch-throttle.ts'
 import { createTopicConfigReader, type TopicConfigReader } from './topic-config.ts'
 import {
   createTransactionCoordinator,
@@ -51,8 +53,11 @@ export type TopicDescription =
   /** The broker answered with an error that leaves open whether the topic exists. */
   | { readonly kind: 'unknown'; readonly name: string; readonly errorName: string }
 
-/** The offset of a log that ListOffsets is asked for. */
-export type LogPoint = 'log-start' | 'last-stable' | 'log-end'
+/**
+ * The offset of a log that ListOffsets is asked for. `local-log-start`: offsets below it are in
+ * remote storage only (KIP-405); brokers before Kafka 3.6 do not know it, and do not answer.
+ */
+export type LogPoint = 'log-start' | 'last-stable' | 'log-end' | 'local-log-start'
 
 export type LeaderPartition = {
   readonly topic: string
@@ -71,13 +76,15 @@ export type ListedOffset = {
 /** Every function throws `BrokerFailure` when the cluster does not answer. */
 export type Cluster = TransactionCoordinator & {
   readonly name: string
+  /** Reads topic configs; a simulated cluster has none. */
+  readonly readTopicConfigs?: TopicConfigReader['readTopicConfigs']
   /** Our principal there, as far as it is known: `User:gapless`. */
   readonly principal?: () => string | null
   /** Describes the named topics, or with null every topic the principal may see. */
   describeTopics(names: readonly string[] | null): Promise<TopicDescription[]>
   /**
-   * Offsets at `point` of partitions led by broker `leaderId` (ListOffsets v7, KIP-320 leader
-   * epoch).
+   * Offsets at `point` of partitions led by broker `leaderId` (ListOffsets v7, v8 for the local
+   * log start, KIP-320 leader epoch).
    */
   listOffsets(
     leaderId: number,
@@ -91,6 +98,14 @@ export type Cluster = TransactionCoordinator & {
 
 const EARLIEST_TIMESTAMP = -2n
 const LATEST_TIMESTAMP = -1n
+/** ListOffsetsRequest.EARLIEST_LOCAL_TIMESTAMP. */
+const EARLIEST_LOCAL_TIMESTAMP = -4n
+const timestamps: Record<LogPoint, bigint> = {
+  'log-start': EARLIEST_TIMESTAMP,
+  'last-stable': LATEST_TIMESTAMP,
+  'log-end': LATEST_TIMESTAMP,
+  'local-log-start': EARLIEST_LOCAL_TIMESTAMP,
+}
 const CONSUMER_REPLICA_ID = -1
 const READ_UNCOMMITTED = 0
 const READ_COMMITTED = 1
@@ -115,6 +130,7 @@ export function openCluster(input: {
   const memory = createBufferPool()
   const connections = createConnections(name, config, requestTimeoutMs, { security, memory })
   const brokers = createBrokers({ cluster: name, config, connections })
+  const throttle = createFetchThrottle(name, systemClock)
   const exchange = async <T>(
     leaderId: number,
     request: (on: DataConnection) => Promise<T>,
@@ -128,10 +144,10 @@ export function openCluster(input: {
     describeTopics: async names => (await brokers.readMetadata(names)).topics.map(describe),
     async listOffsets(leaderId, point, partitions) {
       const isolation = point === 'last-stable' ? READ_COMMITTED : READ_UNCOMMITTED
-      const timestamp = point === 'log-start' ? EARLIEST_TIMESTAMP : LATEST_TIMESTAMP
-      const topics = listOffsetsTopics(partitions, timestamp)
+      const topics = listOffsetsTopics(partitions, timestamps[point])
+      const { api } = point === 'local-log-start' ? listOffsetsV8 : listOffsetsV7
       const answer = await connections.call(brokers.addressOf(leaderId), on =>
-        listOffsetsV7.api.async(on, CONSUMER_REPLICA_ID, isolation, topics),
+        api.async(on, CONSUMER_REPLICA_ID, isolation, topics),
       )
       return answer.topics.flatMap(topic =>
         topic.partitions.map(({ partitionIndex, errorCode, offset }) => ({
@@ -149,10 +165,12 @@ export function openCluster(input: {
         ...topic,
         topicId: uuidFromTopicId(topic.topicId),
       }))
+      await throttle.over(leaderId)
       const encoded = encodeFetchRequest({ ...request, topics, ...sessionOf(request) })
       const answer = await exchange(leaderId, on =>
         on.exchange(fetchApi, encoded, decodeFetchResponse),
       )
+      if (answer.throttleTimeMs !== undefined) throttle.begins(leaderId, answer.throttleTimeMs)
       const partitions = answer.partitions.map(each => ({
         ...each,
         topicId: topicIdFromUuid(each.topicId) ?? '',

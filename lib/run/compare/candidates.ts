@@ -22,6 +22,9 @@ export function createCandidates(
     readonly from: SourceOffset
     readonly to?: SourceOffset
     readonly mayBeOutOfRange: boolean
+    /** As in `LogRange`: the last stable offset that was observed before. */
+    readonly endsAtLeast?: bigint
+    readonly fetchesMax?: number
     readonly beforeFetch?: () => Promise<void>
   },
 ): Candidates & { at(): bigint; reachedEnd(): boolean } {
@@ -38,10 +41,10 @@ export function createCandidates(
       skipped = null
     }
     const { copied: batches, nextFetchOffset: next, refusal } = admission
-    return { batches, next, isLast: refusal !== null }
+    return { batches, next, isDamaged: refusal !== null }
   }
-  const once = { isolation: 'read-committed' as const, waitMs: 0, idleAnswersMax: 0 }
-  const reader = createLogReader(log, { ...range, ...once }, admit)
+  const committed = { isolation: 'read-committed' as const, waitMs: 0 }
+  const reader = createLogReader(log, { ...range, ...committed }, admit)
   const isBeyond = (offset: bigint) => range.to !== undefined && offset >= range.to
   const at = () => admitted[0]?.batch.baseOffset ?? from
   return {

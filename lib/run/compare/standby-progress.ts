@@ -8,6 +8,7 @@ import { type SourceOffset, sourceOffset } from '../../core/offset.ts'
 import { holdsSameRecords } from '../../core/partition/crash-recovery.ts'
 import type { CopiedBatch } from '../../core/replicate/copied-batch.ts'
 import type { TopicPartition } from '../../core/topic-partition.ts'
+import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import { DecodeError } from '../../kafka/decode-error.ts'
 import { readSourceRecords, type SourceRecord } from '../../kafka/repack.ts'
@@ -32,6 +33,7 @@ export type ProgressDeps = {
   readonly source: Cluster
   readonly target: Cluster
   readonly flow: FlowConfig
+  readonly clock: Clock
   /** Called before every fetch: the lease must outlast the reading. */
   readonly beforeFetch: () => Promise<void>
 }
@@ -86,12 +88,20 @@ function unknown(detail: string): Progress {
   return { kind: 'unknown', detail }
 }
 
-/** The offset at which `log` holds the first record of a batch; null when it does not. */
-async function findFirstOf(held: CopiedBatch, log: Candidates): Promise<SourceOffset | null> {
-  const [wanted] = recordsOf(held)
+/**
+ * The offset at which `log` holds the first record of a batch, or the first one from `from` on
+ * where a log begins inside the batch (DeleteRecords); null when it does not.
+ */
+export async function findFirstOf(
+  { batch }: Pick<CopiedBatch, 'batch'>,
+  log: Candidates,
+  from = 0n,
+): Promise<SourceOffset | null> {
+  const isWhole = batch.baseOffset >= from
+  const wanted = recordsOf({ batch }).find(each => each.offset >= from)
   for (let each = await log.first(); each !== null; each = await log.first()) {
     // Usually the whole batch is the same, and need not be opened.
-    if (holdsSameRecords(each.batch, held.batch)) return sourceOffset(each.batch.baseOffset)
+    if (isWhole && holdsSameRecords(each.batch, batch)) return sourceOffset(each.batch.baseOffset)
     const found = recordsOf(each).find(one => wanted !== undefined && isSameRecord(one, wanted))
     if (found !== undefined) return sourceOffset(found.offset)
     log.take()
@@ -100,7 +110,7 @@ async function findFirstOf(held: CopiedBatch, log: Candidates): Promise<SourceOf
 }
 
 /** The records of a batch; none of a damaged one, whose records cannot be compared. */
-function recordsOf({ batch }: CopiedBatch): SourceRecord[] {
+function recordsOf({ batch }: Pick<CopiedBatch, 'batch'>): SourceRecord[] {
   try {
     return readSourceRecords(batch)
   } catch (error) {
@@ -111,14 +121,15 @@ function recordsOf({ batch }: CopiedBatch): SourceRecord[] {
 
 /** A log up to the end it was observed with, as a read-committed consumer reads it. */
 function readUpToEnd(
-  { flow, beforeFetch }: ProgressDeps,
+  { flow, clock, beforeFetch }: ProgressDeps,
   cluster: Cluster,
   { at, log, from }: { at: TopicPartition; log: SeenLog; from?: SourceOffset },
 ): ReturnType<typeof createCandidates> {
   const { topic, partition } = at
   const { topicId, leader } = log
-  const { fetchBytesMax } = flow.budgets
-  const one = { cluster, topic, topicId, partition, leader, fetchBytesMax }
+  const { fetchBytesMax, requestTimeoutMs } = flow.budgets
+  const limits = { fetchBytesMax, requestTimeoutMs }
+  const one = { cluster, clock, topic, topicId, partition, leader, ...limits }
   return createCandidates(one, {
     from: from ?? sourceOffset(pointOf(log, 'log-start')),
     to: sourceOffset(pointOf(log, 'log-end')),

@@ -30,7 +30,7 @@ export async function observeBoth(
   const standby = partitions.map(each => onTarget(flow, each))
   const [sources, targets] = await Promise.all([
     observePatiently(clock, source, partitions, ['log-start', 'last-stable', 'log-end']),
-    observePatiently(clock, target, standby, ['log-end']),
+    observePatiently(clock, target, standby, ['log-start', 'log-end']),
   ])
   return { sources, targets }
 }

@@ -20,6 +20,7 @@ import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { CheckpointStore, IncidentStore } from '../../io/table/stores.ts'
 import { findProgress, type OffsetRange, type Progress } from '../compare/standby-progress.ts'
 import { observeLogs, pointOf, type SeenLog } from '../observe/logs.ts'
+import { acceptLoss } from './accept-loss.ts'
 import {
   createLeaseKeeper,
   type Held,
@@ -63,6 +64,8 @@ export async function resumePartition(
   const key = { flow: flow.name, ...at }
   const known = await deps.checkpoints.get(key)
   if (known === null) throw refuse(at, 'has no checkpoint', 'See: gapless status')
+  const accepted = await acceptLoss(deps, { flow, at, state: known.state, from: input.from })
+  if (accepted !== null) return accepted
   const taken = await takeLease(deps, flow, key)
   const { state } = taken.checkpoint
   const held: Held = { key, fence: taken.checkpoint.lease.fence, writes: 0 }
@@ -181,7 +184,7 @@ function isTargetNotEmpty(incidentId: string): boolean {
 
 /** Where a partition without a row goes on, by the records that its standby holds. */
 async function findBehindTarget(
-  { source, target }: ResumeDeps,
+  { source, target, clock }: ResumeDeps,
   input: {
     readonly flow: FlowConfig
     readonly at: TopicPartition
@@ -191,7 +194,7 @@ async function findBehindTarget(
 ): Promise<Extract<Progress, { kind: 'reached' }>> {
   const { flow, at, keepLease: beforeFetch } = input
   const targetTopic = targetTopicName(flow, at.topic)
-  const deps = { source, target, flow, beforeFetch }
+  const deps = { source, target, flow, clock, beforeFetch }
   const found = await findProgress(deps, { ...seen, at, targetTopic })
   if (found.kind === 'reached') return found
   throw refuse(

@@ -4,7 +4,9 @@
 // Does not own what happens next (core/replicate/run-event.ts, core/partition/decide.ts).
 
 import { assert } from '../../core/assert.ts'
+import { damagedFetchesMax } from '../../core/config/defaults.ts'
 import type { Incident } from '../../core/incident.ts'
+import type { SourceOffset } from '../../core/offset.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
 import {
   type Drift,
@@ -69,6 +71,8 @@ export type PartitionRun = {
    */
   targetIsRead: boolean
   readonly pending: PendingQueue
+  /** How often damaged bytes were fetched behind a position. Written by `isDamagedForGood`. */
+  damage: { readonly behind: SourceOffset | null; readonly fetches: number } | null
   /** Written by partition-effects.ts and produce-loop.ts. */
   readonly counts: { recordsReplicated: bigint; bytesReplicated: bigint; incidents: Incident[] }
 }
@@ -95,8 +99,20 @@ export function createPartitionRun(
       hasFailed: false,
     },
     pending: createPendingQueue(),
+    damage: null,
     counts: { recordsReplicated: 0n, bytesReplicated: 0n, incidents: [] },
   }
+}
+
+/**
+ * Counts one more fetch of damaged bytes. True when that happened so often behind the same position
+ * that the damage must be in the source's log.
+ */
+export function isDamagedForGood(run: PartitionRun): boolean {
+  const behind = positionOf(run.state)?.nextSourceOffset ?? null
+  const fetches = (run.damage?.behind === behind ? run.damage.fetches : 0) + 1
+  run.damage = { behind, fetches }
+  return fetches >= damagedFetchesMax
 }
 
 /** How the run of a partition ended. */

@@ -64,6 +64,8 @@ export type Shard = ReplicateDeps & {
   readonly waitingForRoom: Set<number>
   /** The number of the last fetch, so that each partition is the first of a request in turn. */
   fetchTurn: number
+  /** How often a partition began to be copied: the number of the last attempt. */
+  copyAttempts: number
 }
 
 /** Requests in flight to a target broker, and the partitions that have something to send to it. */
@@ -84,6 +86,7 @@ export function createShard(
     fetchesInFlight: 0,
     waitingForRoom: new Set(),
     fetchTurn: 0,
+    copyAttempts: 0,
   }
   return shard
 }

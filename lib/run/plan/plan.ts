@@ -26,8 +26,10 @@ import {
 import { findTopics } from '../observe/flow-topics.ts'
 import type { LogView, LogViews } from '../observe/logs.ts'
 import { observedEvent } from '../observe/observed-event.ts'
+import { compareSettings, settingsTexts } from '../observe/standby-settings.ts'
 import { reportUnobserved, resolveAnswered, type UnobservedDeps } from '../observe/unobserved.ts'
 import { ensureTargetTopics, type StandbyTopicsDeps } from './standby-topics.ts'
+import { reportStandbyLosses } from './standby-truncations.ts'
 
 export type PlanDeps = UnobservedDeps &
   StandbyTopicsDeps & {
@@ -59,14 +61,21 @@ export type Plan = {
 
 /**
  * Observes a flow once. Writes nothing but standby topics that are missing or have too few
- * partitions, and incidents about what cannot be observed.
+ * partitions, and incidents about what cannot be observed and what the standby has lost.
  */
 export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> {
   const listed = await deps.checkpoints.list(flow.name)
   const topics = await findTopics(deps.source, flow, [...listed.checkpoints, ...listed.corrupt])
   const ensured = await ensureTargetTopics(deps, flow, topics.found)
   const partitions = listPartitions(flow, topics.partitions, listed)
-  const { sources, targets } = await observeBoth(deps, flow, partitions)
+  const [{ sources, targets }, settings] = await Promise.all([
+    observeBoth(deps, flow, partitions),
+    compareSettings(
+      deps,
+      flow,
+      topics.found.map(each => each.name),
+    ),
+  ])
   const context = { flow, sources, targets, nowMs: deps.clock.nowMs() }
   const planned = partitions.map(each => planPartition(context, each))
   const observationFailures = [
@@ -85,6 +94,7 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
   )
   if (!isBlind) await resolveAnswered(deps, flow.name, open, observationFailures)
   sayHalted(deps, planned, open, flow.name)
+  const truncations = await reportStandbyLosses(deps, { ...context, partitions, settings, open })
   for (const { row } of partitions) {
     if (row.kind === 'corrupt') deps.log({ level: 'error', text: row.detail })
   }
@@ -95,7 +105,13 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
     flow: flow.name,
     partitions: planned,
     observationFailures,
-    warnings: [...topics.warnings, ...ensured.warnings, ...listed.unnamed.map(unnamedText)],
+    warnings: [
+      ...topics.warnings,
+      ...ensured.warnings,
+      ...listed.unnamed.map(unnamedText),
+      ...settingsTexts(settings, flow.name),
+      ...truncations,
+    ],
   }
 }
 

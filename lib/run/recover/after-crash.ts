@@ -109,7 +109,11 @@ async function lookThrough(shard: Shard, run: PartitionRun, look: Look): Promise
   const isDiverged = isBefore(source.logEndOffset, from)
   const isComparable = canCompare(left, source)
   const candidates = isComparable
-    ? createCandidates(sourceOf(shard, run, at), { from, mayBeOutOfRange: isDiverged })
+    ? createCandidates(sourceOf(shard, run, at), {
+        from,
+        mayBeOutOfRange: isDiverged,
+        endsAtLeast: source.lastStableOffset,
+      })
     : null
   const basis = { position: left.nextSourceOffset, readableFrom: from }
   const comparison = createComparison(candidates ?? nothingToCompare, basis)
@@ -160,7 +164,7 @@ async function readTarget(
     waitMs,
     mayBeOutOfRange: false,
     // The coordinator writes the marker after it has answered.
-    idleAnswersMax: observationAttemptsMax,
+    answersAtEndMax: observationAttemptsMax,
   }
   const reader = createLogReader(at, { ...range, from: by.from }, readBatches)
   let found = by.from

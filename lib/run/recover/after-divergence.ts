@@ -93,7 +93,9 @@ async function locate(
       isolation: 'read-committed',
       waitMs: 0,
     })
-    // The source's log, or its epoch cache, begins after that offset.
+    // A broker compares the epoch before it reads a record (Partition.readRecords), so an answer
+    // without records says as much here as one with records. The source's log, or its epoch cache,
+    // begins after an offset that is out of range.
     if (fetched === null) return { kind: 'at-or-before', sourceOffset: asked.sourceOffset }
     if (fetched.divergingEpoch === null) return { kind: 'at', sourceOffset: asked.sourceOffset }
     divergencePoint = nextStep(epochs, asked, divergingAnswer(fetched))
@@ -164,7 +166,6 @@ async function findEnd(
       isolation: 'read-uncommitted',
       waitMs: 0,
       mayBeOutOfRange: true,
-      idleAnswersMax: 0,
       fetchesMax: divergenceFetchesMax,
     },
     readBatches,

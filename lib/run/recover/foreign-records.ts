@@ -70,7 +70,6 @@ async function look(
     waitMs: 0,
     // Retention of the target goes on meanwhile: the next attempt begins at its log start.
     mayBeOutOfRange: false,
-    idleAnswersMax: 0,
     fetchesMax: foreignFetchesMax,
   }
   const at = targetOf(shard, run, { position, leader, fetchBytesMax })

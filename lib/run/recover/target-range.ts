@@ -49,7 +49,8 @@ export function targetOf(
 ): OnePartition {
   const { position, leader, fetchBytesMax } = at
   const { targetTopicId: topicId } = position
-  return { cluster: shard.target, topic, topicId, partition: key.partition, leader, fetchBytesMax }
+  const one = { topic, topicId, partition: key.partition, leader, fetchBytesMax }
+  return { cluster: shard.target, ...one, ...patienceOf(shard) }
 }
 
 export function sourceOf(
@@ -59,5 +60,10 @@ export function sourceOf(
 ): OnePartition {
   const { position, leader, fetchBytesMax } = at
   const { sourceTopicId: topicId } = position
-  return { cluster: shard.source, topic, topicId, partition, leader, fetchBytesMax }
+  const one = { topic, topicId, partition, leader, fetchBytesMax }
+  return { cluster: shard.source, ...one, ...patienceOf(shard) }
+}
+
+function patienceOf({ clock, flow }: Shard): Pick<OnePartition, 'clock' | 'requestTimeoutMs'> {
+  return { clock, requestTimeoutMs: flow.budgets.requestTimeoutMs }
 }

@@ -3,33 +3,54 @@
 // copied (core/replicate/batch-admission.ts) nor when is fetched (fetch-loop.ts).
 
 import { assert } from '../../core/assert.ts'
-import { isBefore, sourceOffset } from '../../core/offset.ts'
+import { isBefore, type SourceOffset, sourceOffset } from '../../core/offset.ts'
 import type { OffsetSpan } from '../../core/partition/epoch-history.ts'
 import { admitBatches } from '../../core/replicate/batch-admission.ts'
 import { extendBatch } from '../../core/replicate/copied-batch.ts'
 import { dispositionOf } from '../../core/replicate/error-disposition.ts'
 import { shareAfter } from '../../core/replicate/fetch-share.ts'
+import { emptyAgain, isExhausted, untried } from '../../core/replicate/patience.ts'
 import type { RetryReason } from '../../core/replicate/run-phase.ts'
 import { partitionName } from '../../core/topic-partition.ts'
 import type { FetchedPartition } from '../../kafka/01-fetch.ts'
 import { errorName } from '../../kafka/error-codes.ts'
 import type { CountedBuffer } from '../partition/counted-buffer.ts'
 import { decideFor, happened, move } from '../partition/partition-effects.ts'
-import { deniedCopying, enqueue, type PartitionRun } from '../partition/partition-run.ts'
+import {
+  deniedCopying,
+  enqueue,
+  isDamagedForGood,
+  type PartitionRun,
+} from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
 import { divergingAnswer } from '../recover/after-divergence.ts'
 import { afterFlush } from './once-flushed.ts'
+
+/** The response that a partition's answer came in. */
+export type FetchAnswer = {
+  readonly turn: number
+  readonly memory: CountedBuffer
+  /**
+   * Null: the response carries records, of this partition or of others whose records may have left
+   * no room. Otherwise it says nothing of any partition, and how long it took.
+   */
+  readonly empty: EmptyAnswer | null
+}
+
+/** A response without records. Times in ms. */
+export type EmptyAnswer = {
+  readonly tookMs: number
+  readonly waitMs: number
+  /** The partition that the request named first, which a broker always reads (KIP-74). */
+  readonly first: PartitionRun | undefined
+}
 
 /** Guarded by the caller: throws for a bug, which ends this partition's run and no other's. */
 export function takeFetched(
   shard: Shard,
   run: PartitionRun,
   fetched: FetchedPartition,
-  answer: {
-    readonly turn: number
-    readonly answerIsEmpty: boolean
-    readonly memory: CountedBuffer
-  },
+  answer: FetchAnswer,
 ): void {
   const { phase } = run
   assert(phase.kind === 'copying', `a fetch was taken for a partition that is ${phase.kind}`)
@@ -50,21 +71,71 @@ export function takeFetched(
     lastBatchBytes: newest?.batch.bytes.length ?? null,
   })
   const { epoch } = newest ?? skipped ?? phase.nextFetch
+  const { attempt } = phase.nextFetch
   const { memory } = answer
   const baseSequence = phase.nextSequence
   const nextSequence =
     newest === undefined ? baseSequence : enqueue(run, copied, { baseSequence, memory })
-  happened(shard, run, { kind: 'fetched', nextFetch: { offset, epoch, share }, nextSequence })
-  if (refusal !== null) {
-    return afterFlush(shard, run, { kind: 'refused', as: 'unsupported-batch', ...refusal })
+  const nextFetch = { offset, epoch, share, patience: untried, attempt }
+  const hasMoved = offset !== phase.nextFetch.offset
+  if (!hasMoved && !hasCaughtUp && refusal === null) {
+    return broughtNothing(shard, run, { empty: answer.empty, turn: answer.turn, end })
   }
+  happened(shard, run, { kind: 'fetched', nextFetch, nextSequence })
+  if (refusal !== null) return damaged(shard, run, refusal)
   if (hasCaughtUp) sourceAnswered(shard, run)
-  // A batch run takes an answer without a byte for any partition for the end of the log: a
-  // compacted log may end in offsets without a batch.
-  if (!shard.isContinuous && (hasCaughtUp || answer.answerIsEmpty)) {
+  if (!shard.isContinuous && hasCaughtUp) {
     const end = { outcome: 'drained' as const, detail: null }
     afterFlush(shard, run, { kind: 'stop', end })
   }
+}
+
+/**
+ * An answer that leaves a partition below its last stable offset where it was. A batch run counts
+ * such answers, and asks more patiently each time; a continuous run goes on asking to its deadline.
+ */
+export function broughtNothing(
+  shard: Shard,
+  run: PartitionRun,
+  answer: {
+    readonly empty: EmptyAnswer | null
+    readonly turn: number
+    readonly end: bigint | null
+  },
+): void {
+  const { phase } = run
+  assert(phase.kind === 'copying', `a fetch was taken for a partition that is ${phase.kind}`)
+  const { empty, turn, end } = answer
+  if (empty === null) return
+  sourceAnswered(shard, run)
+  const { nextFetch, nextSequence } = phase
+  const isFirst = empty.first === run
+  const patience = emptyAgain(nextFetch.patience, empty)
+  // A broker reads remote storage for a single partition of a request, the first one that needs it.
+  if (!isFirst && !patience.wasHeld) return
+  // Goes to the back, so that each partition comes first in turn.
+  const share = isFirst ? { ...nextFetch.share, lastFetchTurn: turn } : nextFetch.share
+  const next = { ...nextFetch, share, patience }
+  happened(shard, run, { kind: 'fetched', nextFetch: next, nextSequence })
+  if (shard.isContinuous || !isExhausted(patience)) return
+  afterFlush(shard, run, { kind: 'unread', patience, lastStable: end })
+}
+
+/**
+ * A damaged batch is fetched again before the partition halts at it: most damages happen on the
+ * way, or in the memory of a broker.
+ */
+function damaged(
+  shard: Shard,
+  run: PartitionRun,
+  refusal: { readonly offset: SourceOffset; readonly detail: string },
+): void {
+  if (isDamagedForGood(run)) {
+    return afterFlush(shard, run, { kind: 'refused', as: 'unsupported-batch', ...refusal })
+  }
+  const { key } = run
+  const detail = `a fetch of ${partitionName(key)} at offset ${refusal.offset} brought ${refusal.detail}`
+  observeAgain(shard, run, { outcome: 'failed', detail })
 }
 
 /**

@@ -1,7 +1,6 @@
 // Owns looking at both clusters for the partitions that need it: at the start of a run, and
 // whenever a fetch or a produce was refused. Runs beside the copying of all other partitions, so
-// that one failures of one
-// partition slow down no other. Does not own what an observation means
+// that the failures of one partition slow down no other. Does not own what an observation means
 // (core/partition/decide.ts).
 
 import { assert } from '../../core/assert.ts'
@@ -17,6 +16,7 @@ import { lastEpochOf } from '../../core/partition/epoch-history.ts'
 import type { Leader, Unobserved } from '../../core/partition/observation.ts'
 import { positionOf } from '../../core/partition/partition-state.ts'
 import { initialShare } from '../../core/replicate/fetch-share.ts'
+import { untried } from '../../core/replicate/patience.ts'
 import type { Observing, RetryReason } from '../../core/replicate/run-phase.ts'
 import { askPartition } from '../compare/partition-reader.ts'
 import { concurrently } from '../concurrently.ts'
@@ -209,10 +209,21 @@ async function confirmTruncation(
   const position = positionOf(run.state)
   if (position === null) return false
   const { topic, partition } = run.key
-  const at = { cluster: shard.source, topic, topicId: position.sourceTopicId, partition, leader }
+  const { clock, source: cluster } = shard
+  const { requestTimeoutMs } = shard.flow.budgets
+  const limits = { fetchBytesMax: 1, requestTimeoutMs }
+  const at = {
+    cluster,
+    clock,
+    topic,
+    topicId: position.sourceTopicId,
+    partition,
+    leader,
+    ...limits,
+  }
   const ask = { from: position.nextSourceOffset, isolation: 'read-committed', waitMs: 0 } as const
   try {
-    const answer = await askPartition({ ...at, fetchBytesMax: 1 }, ask)
+    const answer = await askPartition(at, ask)
     if (run.phase.kind !== 'observing') return false
     if (answer.kind === 'out-of-range') return true
     const why = answer.kind === 'refused' ? answer.why : 'NONE'
@@ -238,10 +249,12 @@ function startCopying(
   const { nextSourceOffset: offset, epochs, producer } = position
   const epoch = from.fetch.withEpoch ? lastEpochOf(epochs) : null
   const share = initialShare(isBefore(offset, from.source.lastStableOffset))
+  shard.copyAttempts += 1
+  const { copyAttempts: attempt } = shard
   advance(shard, run, {
     kind: 'copying-started',
     ...from.leaders,
-    nextFetch: { offset, epoch, share },
+    nextFetch: { offset, epoch, share, patience: untried, attempt },
     nextSequence: producer?.nextSequence ?? 0,
   })
   fetchFrom(shard, from.leaders.source.leaderId)

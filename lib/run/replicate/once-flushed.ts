@@ -2,10 +2,15 @@
 // run, another look at both logs, or a decision that reads them. Deferred until then, because only
 // then do the checkpoint and the target say the same.
 
+import { assert } from '../../core/assert.ts'
+import type { Leader } from '../../core/partition/observation.ts'
+import { positionOf } from '../../core/partition/partition-state.ts'
+import type { Patience } from '../../core/replicate/patience.ts'
 import { type AfterFlush, exchangeOf } from '../../core/replicate/run-phase.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
+import { isLogEnd, unreadText } from '../compare/unread-end.ts'
 import { unobserved } from '../observe/logs.ts'
-import { decideFor, happened, perform, start } from '../partition/partition-effects.ts'
+import { decideFor, finish, happened, perform, start } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
 import { takeDivergence } from '../recover/after-divergence.ts'
@@ -31,12 +36,41 @@ export function runIfFlushed(shard: Shard, run: PartitionRun): void {
         await takeDivergence(shard, run, { answer: next.answer, leaders: { source, target } })
         return false
       })
+    case 'unread':
+      return recoverBeside(shard, run, async () => {
+        await endUnread(shard, run, { ...next, leader: source })
+        return false
+      })
     case 'refused':
       return recoverBeside(shard, run, async () => {
         await perform(shard, run, decideFor(shard, run, next))
         return false
       })
   }
+}
+
+/** Ends the run of a partition whose patient fetches brought nothing below the end of its log. */
+async function endUnread(
+  shard: Shard,
+  run: PartitionRun,
+  found: {
+    readonly patience: Patience
+    readonly lastStable: bigint | null
+    readonly leader: Leader
+  },
+): Promise<void> {
+  const from = positionOf(run.state)?.nextSourceOffset
+  assert(from !== undefined, 'a partition without a position was fetched')
+  const { source: cluster } = shard
+  const { topic, partition } = run.key
+  const { leader, patience, lastStable: end } = found
+  if (await isLogEnd({ cluster, topic, partition, leader }, from, patience)) {
+    return finish(shard, run, { outcome: 'drained', detail: null })
+  }
+  const detail = `${cluster.name}: ${unreadText(run.key, { from, end })}`
+  const about = { reason: 'unreachable', cluster: cluster.name, topic, detail } as const
+  const failure = { kind: 'unobserved', ...about, foundCopying: true } as const
+  return finish(shard, run, { outcome: 'unobserved', detail, failure })
 }
 
 /**

@@ -26,7 +26,7 @@ import {
   happened,
   move,
 } from '../partition/partition-effects.ts'
-import { deniedCopying, type PartitionRun } from '../partition/partition-run.ts'
+import { deniedCopying, isDamagedForGood, type PartitionRun } from '../partition/partition-run.ts'
 import type { PendingBatch } from '../partition/pending-queue.ts'
 import {
   type ProduceLane,
@@ -239,7 +239,10 @@ function refused(shard: Shard, run: PartitionRun, error: string, detail: string)
       happened(shard, run, { kind: 'progressed' })
       return sendAgain(shard, run, { outcome: 'failed', detail })
     case 'halt-unsupported':
-      return haltAt(shard, run, 'unsupported-batch', detail)
+      // Damaged on the way, perhaps: the batch is fetched again before the partition halts at it.
+      return error === 'CORRUPT_MESSAGE' && !isDamagedForGood(run)
+        ? recoverFromOurselves(shard, run, detail)
+        : haltAt(shard, run, 'unsupported-batch', detail)
     case 'fail':
       return happened(shard, run, { kind: 'stop', end: { outcome: 'failed', detail } })
   }
@@ -263,8 +266,9 @@ function haltAt(
 }
 
 /**
- * The target refuses the epoch or the sequence of our producer. Nothing is sent again under it:
- * once all answers are in, the partition is recovered as after a crash, if the lease is still ours.
+ * The target refuses the epoch or the sequence of our producer, or damaged bytes. Nothing is sent
+ * again under that producer: once all answers are in, the partition is recovered as after a crash,
+ * if the lease is still ours.
  */
 function recoverFromOurselves(shard: Shard, run: PartitionRun, detail: string): void {
   run.pending.clear()

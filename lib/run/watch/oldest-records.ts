@@ -1,60 +1,84 @@
 // Owns what `watch` reads from the source besides log offsets: the first batch that is not
 // replicated, for its age, and the retention of the topics. The batch is read with a Fetch of one
-// byte, which a broker answers with the whole first batch (KIP-74).
+// byte, which a broker answers with the whole first batch (KIP-74). An answer without it says that
+// the age is not known, never that nothing is left (core/replicate/patience.ts).
 
-import { oldestReadsInFlightMax } from '../../core/config/defaults.ts'
+import {
+  lookAgainMsMax,
+  oldestReadsInFlightMax,
+  patientFetchBytes,
+} from '../../core/config/defaults.ts'
+import { emptyAgain, untried } from '../../core/replicate/patience.ts'
 import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
 import type { Oldest } from '../../core/watch/partition-health.ts'
 import { readRetention, retentionConfigs, type TopicRetention } from '../../core/watch/retention.ts'
+import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { TopicConfig, TopicConfigReader } from '../../io/cluster/topic-config.ts'
 import { DecodeError } from '../../kafka/decode-error.ts'
 import { readRecordBatches } from '../../kafka/record-batch.ts'
-import { askPartition } from '../compare/partition-reader.ts'
+import { askPartition, type OnePartition } from '../compare/partition-reader.ts'
+import { isLogEnd } from '../compare/unread-end.ts'
 import { concurrently } from '../concurrently.ts'
 import { type SeenLog, unobserved } from '../observe/logs.ts'
 
 export type ReadPosition = TopicPartition & { readonly view: SeenLog; readonly from: bigint }
 
+type Reads = { readonly source: Cluster; readonly clock: Clock }
+
 /** The first batch from each position on, by partition name. Never throws for a refusal. */
 export async function readOldest(
-  source: Cluster,
+  reads: Reads,
   positions: readonly ReadPosition[],
 ): Promise<ReadonlyMap<string, Oldest>> {
   const found = new Map<string, Oldest>()
   await concurrently(positions, oldestReadsInFlightMax, async position => {
-    found.set(partitionName(position), await readOne(source, position))
+    found.set(partitionName(position), await readOne(reads, position))
   })
   return found
 }
 
-async function readOne(source: Cluster, position: ReadPosition): Promise<Oldest> {
-  const { topic, partition, from } = position
+async function readOne({ source, clock }: Reads, position: ReadPosition): Promise<Oldest> {
+  const { topic, partition } = position
   const { topicId, leader } = position.view
+  const limits = { fetchBytesMax: 1, requestTimeoutMs: lookAgainMsMax }
+  const at = { cluster: source, clock, topic, topicId, partition, leader, ...limits }
   try {
-    const answer = await askPartition(
-      { cluster: source, topic, topicId, partition, leader, fetchBytesMax: 1 },
-      { from, isolation: 'read-uncommitted', waitMs: 0 },
-    )
-    switch (answer.kind) {
-      case 'fetched': {
-        const { records } = answer.fetched
-        return records === null ? { kind: 'none' } : ageOf(position, records)
-      }
-      case 'out-of-range':
-        return unread(position, 'OFFSET_OUT_OF_RANGE')
-      case 'refused':
-        return unread(position, answer.why)
-    }
+    const found = await ask(at, position, 0)
+    if (found !== null) return found
+    // Once more, patiently: a tick of watch has no time for all the tries of a run.
+    const askedAtMs = clock.nowMs()
+    const waitMs = lookAgainMsMax / 2
+    const again = await ask({ ...at, fetchBytesMax: patientFetchBytes }, position, waitMs)
+    if (again !== null) return again
+    const patience = emptyAgain(untried, { tookMs: clock.nowMs() - askedAtMs, waitMs })
+    if (await isLogEnd(at, position.from, patience)) return { kind: 'none' }
+    return unread(position, 'the broker answered no records there, below the end of its log')
   } catch (error) {
     if (error instanceof DecodeError) return unread(position, error.message)
     return unread(position, unobserved(error, position.topic).detail)
   }
 }
 
+/** The answer of one fetch; null: it carries nothing. */
+async function ask(at: OnePartition, position: ReadPosition, waitMs: number) {
+  const asked = { from: position.from, isolation: 'read-uncommitted', waitMs } as const
+  const answer = await askPartition(at, asked, { throttledMsMax: lookAgainMsMax })
+  switch (answer.kind) {
+    case 'fetched': {
+      const { records } = answer.fetched
+      return records === null ? null : ageOf(position, records)
+    }
+    case 'out-of-range':
+      return unread(position, 'OFFSET_OUT_OF_RANGE')
+    case 'refused':
+      return unread(position, answer.why)
+  }
+}
+
 function ageOf(position: ReadPosition, records: Buffer): Oldest {
   const [first] = readRecordBatches(records).batches
-  if (first === undefined) return { kind: 'none' }
+  if (first === undefined) return unread(position, 'the answer holds no whole batch')
   // For such a batch retention uses the segment file's date, which no client can read.
   if (first.kind === 'legacy' || first.maxTimestamp < 0n) {
     return unread(position, 'its oldest batch has no readable timestamp')

@@ -11,6 +11,7 @@ import {
   connectionLost,
   type FakeCluster,
   refuseProduce,
+  withoutRecordsOf,
 } from '../../support/doubles/fake-cluster.ts'
 import type { Chance } from '../../support/seeded-chance.ts'
 import type { SimulatedProcess } from './simulated-process.ts'
@@ -21,6 +22,9 @@ export type Weather = {
   /** The longest time that a request or an answer takes, ms. */
   readonly latencyMsMax: number
   readonly requestTimeoutMs: number
+  /** One fetch in so many is answered without records, one without partitions; 0: none. */
+  readonly emptyOneIn: number
+  readonly throttledOneIn: number
 }
 
 export type NetworkEvents = {
@@ -48,6 +52,7 @@ const refusals = [
   'KAFKA_STORAGE_ERROR',
 ] as const
 const appendedRefusals = ['NOT_ENOUGH_REPLICAS_AFTER_APPEND', 'REQUEST_TIMED_OUT'] as const
+const THROTTLE_MS_MAX = 3_000
 const busy = { kind: 'busy', errorName: 'COORDINATOR_LOAD_IN_PROGRESS' } as const
 
 /** The cluster as one process reaches it. */
@@ -144,6 +149,25 @@ export function connect(
     }
   }
 
+  /** A broker with slow remote storage answers offsets alone; one under a quota, nothing. */
+  const fetchInWeather: Cluster['fetch'] = async (leaderId, request) => {
+    const { emptyOneIn, throttledOneIn } = events.weather()
+    const isInSession = request.session !== undefined
+    if (throttledOneIn > 0 && !isInSession && chance.oneIn(throttledOneIn)) {
+      const throttleTimeMs = chance.integer(1, THROTTLE_MS_MAX)
+      events.say(`${cluster.name} throttles a fetch of ${process.name} for ${throttleTimeMs} ms`)
+      return { errorCode: 0, sessionId: null, partitions: [], throttleTimeMs }
+    }
+    const answer = await cluster.fetch(leaderId, request)
+    if (emptyOneIn === 0 || !chance.oneIn(emptyOneIn)) return answer
+    events.say(`${cluster.name} answers a fetch of ${process.name} without records`)
+    const isOne = chance.oneIn(2)
+    const partitions = answer.partitions.map((each, index) =>
+      isOne && index > 0 ? each : withoutRecordsOf(each),
+    )
+    return { ...answer, partitions }
+  }
+
   return {
     name: cluster.name,
     describeTopics: names => ask('any', 'Metadata', { serve: () => cluster.describeTopics(names) }),
@@ -153,7 +177,7 @@ export function connect(
       }),
     fetch: (leaderId, request) =>
       ask(`${leaderId} data`, 'Fetch', {
-        serve: () => cluster.fetch(leaderId, request),
+        serve: () => fetchInWeather(leaderId, request),
         spoil: async () => {
           return { errorCode: errorCode.UNKNOWN_SERVER_ERROR, sessionId: null, partitions: [] }
         },

@@ -39,6 +39,7 @@ const changesOf: Record<StandbyChange, BatchChange | null> = {
   recompresses: recompresses('gzip'),
   'stamps-and-recompresses': both(recompresses('gzip'), stampsAppendTime),
 }
+const calmWeather = { troubleOneIn: 0, emptyOneIn: 0, throttledOneIn: 0 }
 
 export type SimulatedWorld = ReturnType<typeof createSimulatedWorld>
 
@@ -61,10 +62,12 @@ export function createSimulatedWorld(
   })
   target.createTopic(TARGET, scenario.partitions)
   const stores = createMemoryStores()
-  const { dangers, troubleOneIn, latencyMsMax, flow } = scenario
+  const { dangers, troubleOneIn, latencyMsMax, emptyOneIn, throttledOneIn, flow } = scenario
   const { requestTimeoutMs } = flow.budgets
   const isFaulty = () =>
-    troubleOneIn > 0 || injected !== null || latencyMsMax * 2 >= requestTimeoutMs
+    troubleOneIn + emptyOneIn + throttledOneIn > 0 ||
+    injected !== null ||
+    latencyMsMax * 2 >= requestTimeoutMs
   const keepsTimestamps = change === null || changes === 'recompresses'
   const model = createModel(scenario.partitions, { isFaulty, keepsTimestamps })
   const history = createSourceHistory({ source, topic: TOPIC, model, chance, say })
@@ -102,8 +105,8 @@ export function createSimulatedWorld(
   }
   const weather = (): Weather =>
     isCalm
-      ? { troubleOneIn: 0, latencyMsMax: Math.min(2, latencyMsMax), requestTimeoutMs }
-      : { troubleOneIn, latencyMsMax, requestTimeoutMs }
+      ? { ...calmWeather, latencyMsMax: Math.min(2, latencyMsMax), requestTimeoutMs }
+      : { troubleOneIn, latencyMsMax, requestTimeoutMs, emptyOneIn, throttledOneIn }
   const events: NetworkEvents = {
     chance,
     weather,

@@ -3,8 +3,12 @@
 // and end, fetch by topic id, diverging epochs, one batch per partition and Produce request,
 // sequence numbers, and answers in the order of a connection's requests.
 //
-// Not implemented: the wire (tests/integration/wire.test.ts), authorization, quotas, replicas (the
-// high watermark is the log end), record formats before v2, and time: a test calls retention.
+// A test may let it answer fetches without records below the last stable offset, as a broker does
+// whose remote storage is slow, and throttle fetches, as a broker does under a quota.
+//
+// Not implemented: the wire (tests/integration/wire.test.ts), authorization, quotas of requests
+// other than Fetch, replicas (the high watermark is the log end), record formats before v2, and
+// time: a test calls retention.
 
 import type { Clock } from '../../../lib/io/clock.ts'
 import type { Cluster, ListedOffset, TopicDescription } from '../../../lib/io/cluster/cluster.ts'
@@ -45,6 +49,20 @@ export type Control<K extends RequestName> = (
 type Topic = { readonly topicId: string; readonly logs: readonly FakePartition[] }
 type FakePartition = { readonly log: FakeLog; leaderId: number }
 
+type EmptyAnswers = {
+  readonly afterMs: number
+  readonly takes: (answer: readonly FetchedPartition[]) => boolean
+}
+type Quota = {
+  readonly throttleTimeMs: number
+  readonly throttles: (answer: readonly FetchedPartition[]) => boolean
+}
+
+/** What a broker answers for a partition that it could not read in time: the offsets alone. */
+export function withoutRecordsOf(fetched: FetchedPartition): FetchedPartition {
+  return { ...fetched, records: null, abortedTransactions: [] }
+}
+
 export type FakeCluster = ReturnType<typeof createFakeCluster>
 
 /** The failure of a broken connection: the request may have been applied or not. */
@@ -65,6 +83,9 @@ export function createFakeCluster(input: {
   const topics = new Map<string, Topic>()
   const controls = new Map<RequestName, unknown>()
   const sessions = createFakeFetchSessions()
+  let emptyAnswers: EmptyAnswers | null = null
+  let quota: Quota | null = null
+  const mutedUntilMs = new Map<number, number>()
   let topicsCreated = 0
   let producers = 0n
   const transactional = new Map<string, { producerId: bigint; producerEpoch: number }>()
@@ -89,14 +110,29 @@ export function createFakeCluster(input: {
           'log-start': log.logStart,
           'last-stable': log.lastStable(),
           'log-end': log.logEnd,
+          'local-log-start': log.localLogStart,
         }
         return { topic, partition, answer: { kind: 'offset', offset: offset[point] } }
       }),
     fetch: async (leaderId, request) => {
+      // A broker that throttles a connection reads nothing from it until then (KIP-219).
+      const mutedMs = (mutedUntilMs.get(leaderId) ?? 0) - clock.nowMs()
+      if (mutedMs > 0) await clock.wait(mutedMs)
       const opened = sessions.open(leaderId, request)
       if (opened.kind === 'refused') return opened.answer
       const asked = { ...request, topics: opened.topics }
       const answer = fetchFrom(topics, leaderId, asked)
+      if (quota?.throttles(answer)) {
+        mutedUntilMs.set(leaderId, clock.nowMs() + quota.throttleTimeMs)
+        // FetchContext.getThrottledResponse: no partition at all.
+        const isOpening = request.session?.sessionEpoch === 0
+        const sessionId = isOpening ? null : opened.answer([]).sessionId
+        return { errorCode: 0, sessionId, partitions: [], throttleTimeMs: quota.throttleTimeMs }
+      }
+      if (emptyAnswers?.takes(answer)) {
+        await clock.wait(emptyAnswers.afterMs)
+        return opened.answer(answer.map(withoutRecordsOf))
+      }
       // A broker delays the answer to a Fetch without data; errors and divergence are answered at
       // once.
       const isIdle = answer.every(each => each.records === null && each.errorCode === 0)
@@ -173,6 +209,33 @@ export function createFakeCluster(input: {
       return topicId
     },
     fetchSessions: sessions,
+    /**
+     * The next `times` answers that would carry records carry none, `afterMs` after the request, as
+     * of a broker whose remote read takes longer than remote.fetch.max.wait.ms
+     * (DelayedRemoteFetch). The offsets in the answer are those of an answer with records.
+     */
+    answerEmpty({ times, afterMs = 500 }: { times: number; afterMs?: number }): void {
+      let left = times
+      const takes = (answer: readonly FetchedPartition[]) => {
+        if (left <= 0 || answer.every(each => each.records === null)) return false
+        left -= 1
+        return true
+      }
+      emptyAnswers = { afterMs, takes }
+    },
+    /**
+     * The next `times` fetches that would bring records bring no partition, and the broker reads no
+     * other fetch for so long (KIP-219).
+     */
+    throttleFetches({ times, throttleTimeMs }: { times: number; throttleTimeMs: number }): void {
+      let left = times
+      const throttles = (answer: readonly FetchedPartition[]) => {
+        if (left <= 0 || answer.every(each => each.records === null)) return false
+        left -= 1
+        return true
+      }
+      quota = { throttleTimeMs, throttles }
+    },
     /** The effect of transactional.id.expiration.ms: the next producer gets another id. */
     forgetTransactionalIds: (): void => transactional.clear(),
     deleteTopic: (topic: string): boolean => topics.delete(topic),

@@ -62,6 +62,7 @@ export function createFakeLog(options: {
   let batches: RecordBatch[] = []
   let logStart = 0n
   let logEnd = 0n
+  let localLogStart = 0n
   let leaderEpoch = 0
   let epochs: EpochEntry[] = [{ epoch: 0, start: 0n }]
   let ended: Ended[] = []
@@ -98,6 +99,10 @@ export function createFakeLog(options: {
     get leaderEpoch() {
       return leaderEpoch
     },
+    /** Offsets below it are in remote storage only (KIP-405). */
+    get localLogStart() {
+      return localLogStart > logStart ? localLogStart : logStart
+    },
     get batches(): readonly RecordBatch[] {
       return batches
     },
@@ -130,6 +135,10 @@ export function createFakeLog(options: {
     },
     /** The effect of producer.id.expiration.ms. */
     forgetProducers: (): void => producers.clear(),
+    /** Tiered storage: local retention has removed everything below `offset`. */
+    moveToRemote(offset: bigint): void {
+      localLogStart = offset
+    },
     /** Offsets whose batches compaction removed entirely. */
     leaveHole(offsets: bigint): void {
       logEnd += offsets

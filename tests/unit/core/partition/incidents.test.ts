@@ -15,6 +15,7 @@ import {
   unreachable,
   unsupportedBatch,
 } from '../../../../lib/core/partition/incidents.ts'
+import { standbyTruncated } from '../../../../lib/core/partition/standby-incident.ts'
 import { tablePosition } from '../../../support/contracts/transition-table.ts'
 
 const scope = { flow: 'flow', topic: 'orders', partition: 7 }
@@ -97,6 +98,8 @@ describe('each kind of incident keeps its id, its offsets and its evidence', () 
     onlyOnTargetTo: '40',
     onlyOnTargetFromIs: 'at the earliest',
   }
+  const loss = { from: sourceOffset(10n), targetLogStart: targetOffset(30n) }
+  const onlyOnSource = { topicId: 'topic-1', targetTopicId: 'target-1', onlyOnSourceFrom: '10' }
   const under = { ...detected, resolution: 'open' as const }
   type Row = readonly [
     what: string,
@@ -223,6 +226,20 @@ describe('each kind of incident keeps its id, its offsets and its evidence', () 
       'target-1:40',
       [40n, 47n, 0n],
       { nextSourceOffset: '123', unmatchedRecords: '2', goneFrom: '40', goneTo: '44' },
+    ],
+    [
+      'standby-truncated with an exact range',
+      standbyTruncated(position, { ...loss, to: sourceOffset(60n), isExact: true }, detected),
+      'topic-1:target-1',
+      [0n, 30n, 30n],
+      { ...onlyOnSource, onlyOnSourceTo: '60', onlyOnSourceToIs: 'exact' },
+    ],
+    [
+      'standby-truncated with an upper bound',
+      standbyTruncated(position, { ...loss, to: sourceOffset(18n), isExact: false }, detected),
+      'topic-1:target-1',
+      [22n, 30n, 8n],
+      { ...onlyOnSource, onlyOnSourceTo: '18', onlyOnSourceToIs: 'at the most' },
     ],
     [
       'unsupported-batch',

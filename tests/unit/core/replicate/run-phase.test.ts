@@ -9,6 +9,7 @@ import { AssertionError } from '../../../../lib/core/assert.ts'
 import { observationAttemptsMax } from '../../../../lib/core/config/defaults.ts'
 import { sourceOffset } from '../../../../lib/core/offset.ts'
 import { initialShare } from '../../../../lib/core/replicate/fetch-share.ts'
+import { untried } from '../../../../lib/core/replicate/patience.ts'
 import {
   phaseAfter,
   type RunEvent,
@@ -29,7 +30,8 @@ const NOW_MS = 1_000
 const because: RetryReason = { outcome: 'failed', detail: 'NOT_LEADER_OR_FOLLOWER' }
 const source = { leaderId: 1, leaderEpoch: 5 }
 const target = { leaderId: 2, leaderEpoch: 7 }
-const nextFetch = { offset: sourceOffset(40n), epoch: 5, share: initialShare(true) }
+const begun = { patience: untried, attempt: 1 }
+const nextFetch = { offset: sourceOffset(40n), epoch: 5, share: initialShare(true), ...begun }
 const stop: AfterFlush = { kind: 'stop', end: { outcome: 'drained', detail: null } }
 
 const exchange = { source, target, isKnownToTarget: false, attempts: 2 }
