@@ -39,7 +39,7 @@ test.concurrent.each([
   ],
 ] as const)(
   'a crash in front of a standby with %s repeats no record and leaves none out',
-  async ([name, configs]) => {
+  async (name, configs) => {
     const topic = `crash-${name.replaceAll(' ', '-')}`
     await world.createTopic(topic)
     await world.createStandbyTopic(`primary.${topic}`, { configs })
