@@ -80,6 +80,9 @@ export const budgetDefaults: Budgets = {
   workersMax: 10,
 }
 
+/** How far, ms, another clock may be ahead: a lease dated further ahead counts as expired. */
+export const clockSkewMsMax = 30_000
+
 /** Produce requests in flight per broker, of any size: batches a broker remembers (KAFKA-5494). */
 export const eagerRequestsMax = 5
 
@@ -95,10 +98,7 @@ export const shareBatchesMin = 8
 /** Attempts to observe a partition again after a refused Fetch or Produce; then its run ends. */
 export const observationAttemptsMax = 6
 
-/**
- * Answers in a row that may bring no record below the end of a log: 16 s of patient fetches with
- * the waits below. What is silent for longer is reported, and asked again by the next run.
- */
+/** Answers in a row that may bring no record below a log's end: 16 s of the waits below. */
 export const emptyAnswersMax = 6
 
 /** Wait of the first patient fetch, ms, doubling each time: remote.fetch.max.wait.ms of brokers. */
@@ -143,11 +143,20 @@ export const coalescedBytesMax = 64 * KIB
 /** The largest coalesced batch when decompressed, bytes; more stays in separate batches. */
 export const coalescedContentBytesMax = MIB
 
+/** Attempts of a request to the table that conflicts with a transaction, the first included. */
+export const conflictAttemptsMax = 6
+
+/** Wait, ms, before the second of them, doubling each time, up to twice as long by chance. */
+export const conflictBackoffMs = 20
+
 /** Concurrent conditional writes: the SDK keeps 50 sockets, and a larger burst is no faster. */
 export const tableWritesInFlightMax = 32
 
 /** From invoking a successor to the deadline, ms: its cold start, connections and producer id. */
 export const handOverLeadMs = 5_000
+
+/** How long, ms, a worker waits for an invocation to be accepted: it ends within `reserveMs`. */
+export const invocationAcceptedMsMax = 5_000
 
 /** How often a successor asks for the lease, ms: a fifth of the gap that a hand-over may take. */
 export const handOverPollMs = 200
@@ -169,6 +178,15 @@ export const oldestReadsMax = 256
 
 /** Concurrent requests of watch for these batches, per flow. */
 export const oldestReadsInFlightMax = 8
+
+/** Age of a hung transaction, ms: 5 minutes above the default of transaction.max.timeout.ms. */
+export const hungTransactionMsMin = 20 * 60_000
+
+/** Partitions with an open transaction that a tick of watch asks about. */
+export const hungReadsMax = 32
+
+/** Record time counts as age only in a log whose newest record is dated so near our clock, ms. */
+export const recordTimeSkewMsMax = 10 * 60_000
 
 /** Lagging topics with metrics of their own, the worst first: each metric costs money. */
 export const measuredTopicsMax = 10
@@ -207,7 +225,7 @@ export const lossySettingsSaidMax = 20
 export const refusedConfigsMax = 8
 
 /** How far a clock of a broker may be from ours, ms, when an age is compared with a retention. */
-export const clockSkewMsMax = 5 * 60_000
+export const brokerClockSkewMsMax = 5 * 60_000
 
 /** Partitions of a flow whose standby a tick searches for lost records, the largest loss first. */
 export const standbyLossesReadMax = 64

@@ -116,7 +116,7 @@ export function incidentLines(incident: Incident): LogLine[] {
           level: 'error',
           text:
             `${incident.kind === 'record-too-large' ? 'Record too large for the standby' : 'Record batch cannot be copied'} ` +
-            `for ${name} at offset ${found}: ${evidence(incident, 'detail')}. ${after(incident)}`,
+            `for ${name} at offset ${found}: ${evidence(incident, 'detail')}. ${after(incident)}${without(incident)}`,
         },
       ]
     case 'authorization-denied':
@@ -207,6 +207,14 @@ function after(incident: Incident): string {
     return `Policy continues at offset ${incident.foundOffset}.`
   }
   return `The partition is halted; to go on: gapless resume ${resumeName(incident)}`
+}
+
+/** How to pass over what is refused; nothing where its end is not known. */
+function without(incident: Incident): string {
+  const { refusedFrom: from, refusedTo: to } = incident.evidence
+  if (incident.resolution === 'continued' || from === undefined || to === undefined) return ''
+  const what = BigInt(to) - BigInt(from) === 1n ? `offset ${from}` : `offsets [${from}, ${to})`
+  return ` (tries it again); to go on without ${what}: gapless resume ${resumeName(incident)} --from ${to}`
 }
 
 function principalOf({ evidence: { principal } }: Incident): string {

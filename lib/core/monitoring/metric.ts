@@ -98,6 +98,9 @@ export const metrics = {
   StalledPartitions: watched(
     'partitions with records to copy whose checkpoint has not been written for minutes',
   ),
+  HungTransactions: watched(
+    'transactions of the source that never end, behind which nothing is replicated',
+  ),
   Heartbeat: {
     unit: 'Count',
     by: ['plan', 'watch'],

@@ -176,7 +176,12 @@ export function targetUnclear(
   })
 }
 
-type Refused = { readonly offset: SourceOffset; readonly detail: string }
+type Refused = {
+  readonly offset: SourceOffset
+  /** The refused offsets are `[offset, nextOffset)`; left out where their end is not known. */
+  readonly nextOffset?: SourceOffset
+  readonly detail: string
+}
 
 /** A batch that cannot be copied, for example because it is damaged. */
 export function unsupportedBatch(at: Position, batch: Refused, detected: Detected): Incident {
@@ -215,15 +220,17 @@ export function authorizationDenied(
 function refusedBatch(
   kind: 'unsupported-batch' | 'record-too-large',
   position: Position,
-  { offset, detail }: Refused,
+  { offset, nextOffset, detail }: Refused,
   detected: Detected,
 ): Incident {
+  const refused =
+    nextOffset === undefined ? {} : { refusedFrom: String(offset), refusedTo: String(nextOffset) }
   return partitionIncident(kind, detected, {
     occurrence: [...generationOf(position), offset],
     expectedOffset: position.nextSourceOffset,
     foundOffset: offset,
     lostRecordsMax: 0n,
-    evidence: { detail },
+    evidence: { detail, ...refused },
   })
 }
 

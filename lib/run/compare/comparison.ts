@@ -52,8 +52,8 @@ export type Comparison = ReturnType<typeof createComparison>
 export function createComparison(candidates: Candidates, basis: Basis | null = null) {
   const rules = createCopyRules(basis)
   let reached: Reached | null = null
-  // Candidates that were passed over before the first match.
-  let passed: OffsetSpan | null = null
+  // The span up to the last record that was found or passed over; `reached` follows with a match.
+  let walked: OffsetSpan | null = null
   let opened: Opened | null = null
 
   const close = (): void => {
@@ -65,20 +65,32 @@ export function createComparison(candidates: Candidates, basis: Basis | null = n
     const candidate = await candidates.first()
     if (candidate === null) return null
     const records = readSourceRecords(candidate.batch)
-    opened = { candidate, records, before: reached ?? passed, at: 0 }
+    opened = { candidate, records, before: walked, at: 0 }
     return opened
   }
-  const advance = (from: Opened, record: SourceRecord, found: SourceRecord): void => {
+  /** Goes behind a record that was found, or whose copy the target has removed (null). */
+  const advance = (from: Opened, record: SourceRecord, found: SourceRecord | null): void => {
     const { candidate, records, before } = from
     from.at += 1
     const isLast = from.at === records.length
     rules.noteMatched({ first: record.offset, last: record.offset, count: 1 })
-    reached = {
-      ...concatSpans(before, isLast ? candidate : spanInside(candidate, record)),
-      maxTimestampMs: candidate.batch.maxTimestamp,
-      nextTargetOffset: targetOffset(found.offset + 1n),
-    }
+    const span = concatSpans(before, isLast ? candidate : spanInside(candidate, record))
+    walked = span
     if (isLast) close()
+    if (found === null) return
+    const { maxTimestamp: maxTimestampMs } = candidate.batch
+    reached = { ...span, maxTimestampMs, nextTargetOffset: targetOffset(found.offset + 1n) }
+  }
+  /** The record that one of ours with this index is compared with; null: none is left. */
+  const wantedFor = async (index: bigint | null): Promise<[Opened, SourceRecord] | null> => {
+    // Ends: every pass takes a record of the source.
+    for (let from = await next(); from !== null; from = await next()) {
+      const record = from.records[from.at]
+      if (record === undefined) return null
+      if (!rules.wasCopiedBefore(record.offset, index)) return [from, record]
+      advance(from, record, null)
+    }
+    return null
   }
   const matchWhole = async (batch: RecordBatch, own: OwnBatch | null): Promise<boolean> => {
     // Opened, but none of its records was found: compare it as a whole again.
@@ -87,10 +99,13 @@ export function createComparison(candidates: Candidates, basis: Basis | null = n
     const candidate = await candidates.first()
     if (candidate === null || !holdsSameRecords(candidate.batch, batch)) return false
     const first = firstOffsetOf(candidate.batch)
+    // Another batch of equal records: the sequence says that this one was copied before.
     if (first < rules.earliest(own?.index ?? null)) return false
     rules.noteMatched({ first, last: lastOffsetOf(candidate.batch), count: batch.recordsCount })
+    const span = concatSpans(walked, candidate)
+    walked = span
     reached = {
-      ...concatSpans(reached ?? passed, candidate),
+      ...span,
       maxTimestampMs: candidate.batch.maxTimestamp,
       nextTargetOffset: targetOffset(nextOffsetAfter(batch)),
     }
@@ -101,10 +116,9 @@ export function createComparison(candidates: Candidates, basis: Basis | null = n
     let unmatchedRecords = 0
     let isLastMatched = false
     for (const record of readFoundRecords(batch, own)) {
-      const from = await next()
-      const wanted = from?.records[from.at]
-      isLastMatched = from !== null && wanted !== undefined && rules.isCopy(wanted, record, own)
-      if (from !== null && wanted && isLastMatched) advance(from, wanted, record)
+      const wanted = await wantedFor(record.index)
+      isLastMatched = wanted !== null && rules.isCopy(wanted[1], record, own)
+      if (wanted !== null && isLastMatched) advance(...wanted, record)
       else {
         unmatchedRecords += 1
         rules.noteUnmatched(own, 1)
@@ -118,7 +132,7 @@ export function createComparison(candidates: Candidates, basis: Basis | null = n
     const at = records.findIndex(record => rules.isCopy(record, wanted.record, wanted.own))
     if (at < 0) return false
     rules.beginAt(records[at]?.offset ?? candidate.batch.baseOffset)
-    opened = { candidate, records, before: passed, at }
+    opened = { candidate, records, before: walked, at }
     return true
   }
   return {
@@ -148,7 +162,7 @@ export function createComparison(candidates: Candidates, basis: Basis | null = n
           return true
         }
         if (!isBehind && record !== undefined && opensAt(each, { record, own })) return true
-        passed = concatSpans(passed, each)
+        walked = concatSpans(walked, each)
         candidates.take()
       }
       return false

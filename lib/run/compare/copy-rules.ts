@@ -66,6 +66,14 @@ export function createCopyRules(basis: Basis | null) {
       next = last + 1n
       matched += BigInt(count)
     },
+    /**
+     * True when the source record at `offset` was copied before one of our records with this index,
+     * which is on the standby: the standby has removed the copy since. Says so only while each of
+     * our records so far has matched: after an unclean election of the source others stand there.
+     */
+    wasCopiedBefore(offset: bigint, index: bigint | null): boolean {
+      return offset < earliest(index) && pendingOwn === 0n && unexplained === 0n
+    },
     noteUnmatched(own: OwnBatch | null, count: number): void {
       if (own !== null) pendingOwn += BigInt(count)
     },

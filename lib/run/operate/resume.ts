@@ -7,6 +7,7 @@ import { targetTopicName } from '../../core/config/topic-selection.ts'
 import { type Incident, isAboutTarget, type PartitionScope } from '../../core/incident.ts'
 import {
   isBefore,
+  laterOf,
   offsetsBetween,
   type SourceOffset,
   sourceOffset,
@@ -137,7 +138,9 @@ async function choosePosition(
   const position = nextPosition({ at, from, incident, position: state.position, source, target })
   const { nextSourceOffset } = position
   const isSameLog = position.sourceTopicId === state.position.sourceTopicId
-  const stood = isSameLog ? lastInCommon(state.position, incident) : nextSourceOffset
+  const stood = isSameLog
+    ? passedFrom(lastInCommon(state.position, incident), incident, nextSourceOffset)
+    : nextSourceOffset
   // Offsets whose records the standby holds are not passed over.
   const passed = found?.missing ?? { from: stood, to: nextSourceOffset }
   const skippedOffsets = offsetsBetween(passed.from, passed.to)
@@ -175,6 +178,21 @@ function movedByHand(
   const { nextSourceOffset } = position
   const found = { upTo, nextSourceOffset, unmatchedRecords: 0n, gone: null }
   return targetUnclear(position, found, detected)
+}
+
+/**
+ * Where the offsets begin that are passed over. A refused record may lie behind offsets without a
+ * record, which are not lost: everything in front of it was copied.
+ */
+function passedFrom(
+  stood: SourceOffset,
+  incident: Incident | null,
+  next: SourceOffset,
+): SourceOffset {
+  const refused = incident?.evidence.refusedFrom
+  if (refused === undefined) return stood
+  const from = laterOf(stood, sourceOffset(BigInt(refused)))
+  return isBefore(from, next) ? from : stood
 }
 
 /** Tells the kind by the id, because an operator may have deleted the incident's row. */

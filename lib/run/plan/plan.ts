@@ -55,6 +55,8 @@ export type Plan = {
   readonly flow: string
   readonly partitions: readonly PartitionPlan[]
   readonly observationFailures: readonly ObservationFailure[]
+  /** Owners that hold a lease of the flow now: each of them is a worker. */
+  readonly workers: number
   /** Sentences for operators about conditions that are no failures yet. */
   readonly warnings: readonly string[]
 }
@@ -105,6 +107,7 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
     flow: flow.name,
     partitions: planned,
     observationFailures,
+    workers: new Set(partitions.flatMap(each => holderOf(each, context))).size,
     warnings: [
       ...topics.warnings,
       ...ensured.warnings,
@@ -113,6 +116,12 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
       ...truncations,
     ],
   }
+}
+
+function holderOf({ row }: FlowPartition, { flow, nowMs }: PlanContext): string[] {
+  if (row.kind !== 'checkpoint') return []
+  const { owner, untilMs } = row.lease
+  return isLeaseLive(untilMs, nowMs, flow.budgets) ? [owner] : []
 }
 
 /** A partition that a worker is to run. */
@@ -152,7 +161,7 @@ function planPartition(context: PlanContext, planned: FlowPartition): PartitionP
   const lease = row.kind === 'checkpoint' ? row.lease : null
   const heldUntilMs = lease?.untilMs ?? null
   const known = { ...common, state, heldUntilMs }
-  if (lease !== null && isLeaseLive(heldUntilMs, nowMs)) {
+  if (lease !== null && isLeaseLive(heldUntilMs, nowMs, flow.budgets)) {
     return { ...known, kind: 'busy', detail: `leased by ${lease.owner}` }
   }
   // No observation ends a halt: only `gapless resume` does.

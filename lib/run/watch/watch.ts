@@ -8,6 +8,7 @@ import { oldestReadsMax } from '../../core/config/defaults.ts'
 import type { Incident } from '../../core/incident.ts'
 import { positionOf } from '../../core/partition/partition-state.ts'
 import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
+import type { HungTransaction } from '../../core/watch/hung-transaction.ts'
 import {
   type Difference,
   differenceText,
@@ -31,6 +32,7 @@ import { type FlowPartition, listPartitions } from '../observe/flow-partitions.t
 import { findTopics } from '../observe/flow-topics.ts'
 import { type LogView, type LogViews, pointOf } from '../observe/logs.ts'
 import { compareSettings, type StandbySettings } from '../observe/standby-settings.ts'
+import { findHungTransactions } from './hung-transactions.ts'
 import { type ReadPosition, readOldest, readRetentions } from './oldest-records.ts'
 
 export type WatchDeps = {
@@ -53,6 +55,8 @@ export type FlowHealth = {
   readonly openIncidents: number
   /** Settings of standby topics that lose what the source keeps; left out: not compared. */
   readonly lossySettings?: readonly string[]
+  /** Transactions of the source that never end. */
+  readonly hung: readonly HungTransaction[]
 }
 
 /**
@@ -70,14 +74,15 @@ export async function watchFlow(deps: WatchDeps, flow: FlowConfig): Promise<Flow
     compareSettings(deps, flow, names),
   ])
   const retentions = await retentionsOf(deps, names, settings)
-  const oldest = await ageOfUnreplicated(deps, partitions, sources)
+  const oldest = await ageOfUnreplicated(deps, flow, { partitions, sources })
+  const hung = await findHungTransactions(deps, { flow: flow.name, sources }, partitions)
   const nowMs = deps.clock.nowMs()
   const look = { flow, partitions, sources, targets, settings, open: incidents, nowMs }
   const lost = await findStandbyLosses(deps, look)
   const watched = partitions.map(each => {
     const { topic, partition } = each
     const health = partitionHealth({
-      row: rowOf(each),
+      row: rowOf(each, flow),
       source: watchedSource(sources.of(each)),
       target: watchedTarget(each, targets.of(onTarget(flow, each))),
       retention: retentions.get(topic) ?? unknownRetention,
@@ -103,6 +108,7 @@ export async function watchFlow(deps: WatchDeps, flow: FlowConfig): Promise<Flow
     // An incident that cannot be read counts as open.
     openIncidents: incidents.length + corrupt.length,
     ...(settings.wereCompared ? { lossySettings: losing(settings) } : {}),
+    hung,
   }
   logHealth(deps, health)
   return health
@@ -136,10 +142,10 @@ function lossDifference(loss: Incident | undefined): Difference | null {
 
 const unknownRetention: TopicRetention = { kind: 'unobserved', detail: 'its retention is unknown' }
 
-function rowOf({ row }: FlowPartition): WatchedRow {
+function rowOf({ row }: FlowPartition, { budgets }: FlowConfig): WatchedRow {
   if (row.kind !== 'checkpoint') return row
   const { state, updatedAtMs, lease } = row
-  return { kind: 'checkpoint', state, updatedAtMs, leaseUntilMs: lease.untilMs }
+  return { kind: 'checkpoint', state, updatedAtMs, leaseUntilMs: lease.untilMs, budgets }
 }
 
 function watchedSource(view: LogView): WatchedSource {
@@ -168,13 +174,14 @@ function watchedTarget({ topic }: TopicPartition, view: LogView): WatchedTarget 
  */
 async function ageOfUnreplicated(
   deps: WatchDeps,
-  partitions: readonly FlowPartition[],
-  sources: LogViews,
+  flow: FlowConfig,
+  seen: { readonly partitions: readonly FlowPartition[]; readonly sources: LogViews },
 ): Promise<(partition: FlowPartition) => Oldest> {
   const behind: (ReadPosition & { readonly copiedMs: number | null })[] = []
+  const { partitions, sources } = seen
   for (const each of partitions) {
     const view = sources.of(each)
-    const from = firstUnreplicated(rowOf(each), watchedSource(view))
+    const from = firstUnreplicated(rowOf(each, flow), watchedSource(view))
     if (view.kind !== 'seen' || from === null || from >= pointOf(view, 'log-end')) continue
     const { topic, partition } = each
     behind.push({ topic, partition, view, from, copiedMs: copiedMsOf(each, view.topicId) })

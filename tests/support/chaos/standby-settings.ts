@@ -46,11 +46,7 @@ export async function removeQuotas({ source, target }: FlowFixture): Promise<voi
 type Rate = 'consumer_byte_rate' | 'producer_byte_rate'
 
 /** null: no limit any more. */
-async function limit(
-  brokers: string,
-  keys: readonly Rate[],
-  value: number | null,
-): Promise<void> {
+async function limit(brokers: string, keys: readonly Rate[], value: number | null): Promise<void> {
   const admin = new Admin({ clientId: 'chaos', bootstrapBrokers: brokers.split(',') })
   try {
     const ops = keys.map(key =>

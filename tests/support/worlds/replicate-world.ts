@@ -31,9 +31,11 @@ export function createWorld(
     readonly targetBatchBytesMax?: number
     /** What the standby makes of the batches that it appends; left out: nothing. */
     readonly targetChange?: BatchChange
+    readonly targetNamesRecords?: boolean
   } = {},
 ) {
   const { sourceBrokers = 1, targetBrokers = 1, targetBatchBytesMax = 1024 * 1024 } = options
+  const { targetNamesRecords: namesRecords = true } = options
   const clock = createVirtualClock()
   const source = createFakeCluster({ name: 'primary', clock, brokers: sourceBrokers })
   const target = createFakeCluster({
@@ -42,6 +44,7 @@ export function createWorld(
     brokers: targetBrokers,
     batchBytesMax: targetBatchBytesMax,
     ...(options.targetChange === undefined ? {} : { change: options.targetChange }),
+    namesRecords,
   })
   const { checkpoints, incidents } = createMemoryStores()
   const lines: LogLine[] = []

@@ -249,6 +249,13 @@ describe('each kind of incident keeps its id, its offsets and its evidence', () 
       { detail: 'why' },
     ],
     [
+      'unsupported-batch of known offsets',
+      unsupportedBatch(position, { ...batch, nextOffset: sourceOffset(131n) }, detected),
+      'topic-1:130',
+      [120n, 130n, 0n],
+      { detail: 'why', refusedFrom: '130', refusedTo: '131' },
+    ],
+    [
       'record-too-large',
       recordTooLarge(position, batch, detected),
       'topic-1:130',

@@ -116,6 +116,28 @@ describe('a crash, and then retention of the standby past the checkpoint', () =>
     ])
   })
 
+  test('records that compaction removed from the standby before a recovery are not copied again', async () => {
+    const world = ordersWorld()
+    const source = world.sourceLog('orders')
+    writeNumbered(source, 6)
+    await world.run('orders')
+    source.write(batchWith(numbered(6, 6)))
+    source.elect()
+    source.write(batchWith(numbered(12, 3)))
+    await world.run('orders', { deps: dead(world) })
+    const target = world.targetLog('orders')
+    target.compact(offset => offset !== 6n && offset !== 9n && offset !== 10n && offset !== 11n)
+    const kept = target.batches.length
+    await world.clock.wait(world.flow.budgets.leaseMs + 1)
+    writeNumbered(source, 3, { from: 15 })
+
+    const report = await world.run('orders')
+
+    expect(report.partitions).toMatchObject([{ outcome: 'drained', recordsReplicated: 3n }])
+    expect(target.batches.length).toBe(kept + 2)
+    expect(await world.storedIncidents()).toEqual([])
+  })
+
   test('a standby that is emptied between two orderly runs halts nothing', async () => {
     const world = ordersWorld()
     const source = world.sourceLog('orders')

@@ -55,6 +55,7 @@ const healthy = {
   UnobservedPartitions: 0,
   UnnoticedDifferences: 0,
   StalledPartitions: 0,
+  HungTransactions: 0,
   Errors: 0,
 }
 
@@ -212,7 +213,7 @@ test('only the topics that are furthest behind have metrics of their own', () =>
     lagMs: index * HOUR,
     headroomMs: 'unlimited' as const,
   }))
-  const audit = { flow: 'flow', partitions, unobserved: [], openIncidents: 0 }
+  const audit = { flow: 'flow', partitions, unobserved: [], openIncidents: 0, hung: [] }
   const topics = topicMetrics(audit).map(each => each.topic)
   expect(topics).toEqual(
     partitions
