@@ -13,6 +13,7 @@ export const incidentKinds = [
   'target-drifted',
   'target-reset',
   'target-not-empty',
+  'target-unclear',
   'standby-truncated',
   'unsupported-batch',
   'record-too-large',
@@ -75,6 +76,7 @@ const aboutTarget: ReadonlySet<IncidentKind> = new Set([
   'target-drifted',
   'target-reset',
   'target-not-empty',
+  'target-unclear',
   'standby-truncated',
 ])
 

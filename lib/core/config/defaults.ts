@@ -236,6 +236,15 @@ export const shownIncidentsMax = 200
 /** Partitions that the incident of an outage names; others are named as these are copied again. */
 export const stoppedPartitionsMax = 32
 
+/** Partitions of a shard that are recovered at once: after a crash it is all of them. */
+export const recoveriesAtOnceMax = 4
+
+/** The part of the buffer, one in so many, for all recoveries: copying goes on in the others. */
+export const recoveryBufferParts = 2
+
+/** Fetches that look for records of ours behind a clean hand-over; more is a recovery. */
+export const foreignFetchesMax = 64
+
 /** Leader epochs in a checkpoint: its row stays below 1 KB, one write unit of DynamoDB. */
 export const epochHistoryMax = 16
 

@@ -49,6 +49,24 @@ export type Position = {
   readonly rewinds: number
   /** The producer that last wrote to the target; null before the first record was sent. */
   readonly producer: Producer | null
+  /** Left out: the target held no foreign records when it was last looked at. */
+  readonly drift?: Drift
+}
+
+/**
+ * Foreign records on the target since a look that found none: one episode, and one incident,
+ * however often the writer appends.
+ */
+export type Drift = {
+  /** Where our next record was expected when the episode began; the incident's id holds it. */
+  readonly expectedOffset: TargetOffset
+  /** Where the target stood instead. */
+  readonly foundOffset: TargetOffset
+  /** The last target offset that was found in place of the expected one. */
+  readonly lastFoundOffset: TargetOffset
+  /** Foreign records so far; an upper bound unless every one was counted. */
+  readonly foreignRecords: bigint
+  readonly isCounted: boolean
 }
 
 /** The idempotent producer (KIP-98) of one partition, which the next owner keeps using. */

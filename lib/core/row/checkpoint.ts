@@ -9,6 +9,7 @@
 //   logEnds       log ends of the source and when runs saw them, as offset@ms, comma separated
 //   lastSeenLogEndOffset, lastTimestampMs, lastLatencyMs      absent until known, like epochs
 //   producerId, producerEpoch, nextSequence, producerAssignedAtMs, fencing    absent until known
+//   drift         the episode of foreign records on the target; absent while there is none
 //   targetTopic   name of the topic on the target
 //   owner         the run that holds, or last held, the lease
 //   fence         number of the lease; every acquisition adds one, so a zombie's number is stale
@@ -18,6 +19,7 @@
 //   updatedAtMs   time of the owner's last write
 
 import { type SourceOffset, sourceOffset, type TargetOffset, targetOffset } from '../offset.ts'
+import { readDrift, writeDrift } from '../partition/drift.ts'
 import { type EpochHistory, readEpochs, writeEpochs } from '../partition/epoch-history.ts'
 import {
   type PartitionState,
@@ -101,6 +103,7 @@ function positionAttributes(position: Position | null): Record<string, Attribute
     nextSequence: numberAttribute(position?.producer?.nextSequence),
     producerAssignedAtMs: numberAttribute(position?.producer?.assignedAtMs),
     fencing: textAttribute(position?.producer?.fencing),
+    drift: textAttribute(position?.drift === undefined ? null : writeDrift(position.drift)),
   }
 }
 
@@ -231,6 +234,7 @@ function readPosition(read: RowReader): Position {
     // Absent in rows written before rewinds were counted.
     rewinds: read.optional('rewinds', read.number) ?? 0,
     producer: read.optional('producerId', () => readProducer(read)),
+    ...read.optional('drift', () => readDriftOf(read)),
   }
 }
 
@@ -244,6 +248,12 @@ function readSeen(read: RowReader): Pick<Position, 'logEnds' | 'lastLatencyMs'> 
     ...(logEnds === null ? {} : { logEnds }),
     ...(lastLatencyMs === null ? {} : { lastLatencyMs }),
   }
+}
+
+function readDriftOf(read: RowReader): Pick<Position, 'drift'> {
+  const drift = readDrift(read.text('drift'))
+  if (drift === null) throw read.corrupt('drift', 'expected:found:lastFound:records:counted|bound')
+  return { drift }
 }
 
 /** A row written before there were `epochs` holds only the epoch of the last batch. */

@@ -9,6 +9,7 @@ import type { Incident } from '../../core/incident.ts'
 import type { SourceOffset } from '../../core/offset.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
 import {
+  type Drift,
   type PartitionState,
   positionOf,
   sequenceAfter,
@@ -50,6 +51,8 @@ export type DurableWrites = {
   storedState: PartitionState
   /** When a reset was found whose new position the next checkpoint stores; null: no reset. */
   resetFoundAtMs: number | null
+  /** The episode of foreign records as its incident has it. */
+  storedDrift: Drift | undefined
   /** Ends with the last write that was begun. */
   tail: Promise<void>
   /** True once a write failed: none follows. */
@@ -68,6 +71,12 @@ export type PartitionRun = {
   /** Written by advance.ts. */
   phase: RunPhase
   readonly durable: DurableWrites
+  /**
+   * True once nothing of an earlier owner can lie on the target beyond the position, whatever is
+   * appended there: the checkpoint may be older than the records (a restored table). Written by
+   * the observe loop and by recover/.
+   */
+  targetIsRead: boolean
   readonly pending: PendingQueue
   /** The source's log end as the last fetch told it; null before. Written by fetch-answer.ts. */
   seenLogEnd: LogEndMark | null
@@ -92,12 +101,14 @@ export function createPartitionRun(
   return {
     ...known,
     phase: firstPhase(cleanHandOver),
+    targetIsRead: false,
     durable: {
       count: 0,
       leaseUntilMs,
       leasedAt,
       storedState: known.state,
       resetFoundAtMs: null,
+      storedDrift: positionOf(known.state)?.drift,
       tail: Promise.resolve(),
       hasFailed: false,
     },
