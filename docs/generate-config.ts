@@ -170,14 +170,18 @@ function readReasons(): Record<string, string> {
 
 /** A row for each exported number, with the comment above it, in the order of the file. */
 function fixedLimitRows(): string[][] {
-  const found = [...source().matchAll(/\/\*\* (.*) \*\/\nexport const (\w+) =/g)]
+  const found = [...source().matchAll(/\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\nexport const (\w+) =/g)]
   const values = new Map(Object.entries(defaults).filter(([, value]) => typeof value === 'number'))
   const rows = found.flatMap(([, comment = '', name = '']) =>
-    values.has(name) ? [[code(name), code(String(values.get(name))), comment]] : [],
+    values.has(name) ? [[code(name), code(String(values.get(name))), inOneLine(comment)]] : [],
   )
   if (rows.length !== values.size)
     throw new Error('lib/core/config/defaults.ts: a limit has no reason')
   return rows
+}
+
+function inOneLine(comment: string): string {
+  return comment.replaceAll(/\s+(?:\* )?/g, ' ').trim()
 }
 
 function code(text: string): string {

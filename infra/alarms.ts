@@ -109,6 +109,15 @@ export const alarms: readonly Alarm[] = [
     run: 'gapless status; read the logs of plan and replicate; raise workersMax',
   },
   {
+    id: 'lossy-standby',
+    metric: 'LossyStandbySettings',
+    ...standing,
+    ...quiet,
+    means:
+      'A standby topic has settings by which it deletes, changes or refuses what the source keeps.',
+    run: 'gapless status (each setting, with the command that mends it)',
+  },
+  {
     id: 'hung-transaction',
     metric: 'HungTransactions',
     ...standing,
@@ -248,7 +257,7 @@ export function alarmArn(name: string): string {
   return `arn:\${AWS::Partition}:cloudwatch:\${AWS::Region}:\${AWS::AccountId}:alarm:${name}`
 }
 
-export function alarmName({ id }: Alarm, stage: string): string {
+export function alarmName({ id }: Pick<Alarm, 'id'>, stage: string): string {
   return `gapless-${stage}-${id}`
 }
 

@@ -61,6 +61,7 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
     'lib/core/row': ['lib/core/partition', 'lib/core'],
     'lib/core/replicate': ['lib/core/partition', 'lib/core/config', 'lib/core'],
     'lib/core/watch': ['lib/core/replicate', 'lib/core/partition', 'lib/core/config', 'lib/core'],
+    'lib/core/standby': ['lib/core/watch', 'lib/core/partition', 'lib/core/config', 'lib/core'],
     'lib/core/monitoring': ['lib/core'],
   },
   'lib/io': {
@@ -297,6 +298,7 @@ describe('words', () => {
     /messages detected/,
     // Names in Kafka, in its clients, in Node and in commander; the field of an error.
     /\.message\b|max\.message\.bytes|message\.max\.bytes|message\.timestamp|common\.utils(?:\.Utils)?|node:util|`message`|error's message/,
+    /flush\.messages|message\.format\.version|message\.downconversion/,
     // How often a newcomer's own producer sends, in the newcomer's words.
     /messages\/s/,
     /package managers/,

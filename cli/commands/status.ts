@@ -18,7 +18,7 @@ export function addStatusCommand(program: Command, cli: CommandLine): void {
     .summary('show state, position and lag of every partition')
     .description(
       'Compares the checkpoints with both clusters. Exit code 3 when a partition is halted, 1 when one ' +
-        'could not be observed.',
+        'could not be observed, or when the standby loses what the source keeps.',
     )
     .option('--json', 'print JSON (docs/CLI.md)')
     .option('--flow <name>', 'only this flow')
@@ -41,7 +41,8 @@ export function statusExitCode({ flows }: StatusReport): ExitCode {
   const states = new Set(flows.flatMap(flow => flow.partitions.map(each => each.state)))
   if (states.has('halted')) return exitCode.halted
   const isBlind = states.has('unobserved') || flows.some(flow => flow.unobserved.length > 0)
-  return isBlind ? exitCode.failed : exitCode.ok
+  const loses = flows.some(({ losses = [] }) => losses.length > 0)
+  return isBlind || loses ? exitCode.failed : exitCode.ok
 }
 
 export async function renderStatus({ flows }: StatusReport): Promise<string> {

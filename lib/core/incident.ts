@@ -13,6 +13,7 @@ export const incidentKinds = [
   'target-drifted',
   'target-reset',
   'target-not-empty',
+  'standby-truncated',
   'unsupported-batch',
   'record-too-large',
   'authorization-denied',
@@ -68,9 +69,16 @@ export function wasFoundCopying({ evidence }: Incident): boolean {
   return evidence.found === 'copying'
 }
 
+const aboutTarget: ReadonlySet<IncidentKind> = new Set([
+  'target-drifted',
+  'target-reset',
+  'target-not-empty',
+  'standby-truncated',
+])
+
 /** True for the kinds whose offsets are those of the target's log. */
 export function isAboutTarget(kind: IncidentKind): boolean {
-  return kind === 'target-drifted' || kind === 'target-reset' || kind === 'target-not-empty'
+  return aboutTarget.has(kind)
 }
 
 /** True when `incident` is open and concerns this partition, its whole topic, or its whole flow. */

@@ -1,6 +1,7 @@
 // Owns opening what the loops of one flow need: both clusters, the stores, the administration of
 // standby topics. Used alike by the functions and the command line.
 
+import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import type { ClusterConfig, Config, FlowConfig } from '../core/config/config.ts'
@@ -23,8 +24,6 @@ export type OpenFlow = {
   }
   readonly close: () => Promise<void>
 }
-
-let opened = 0
 
 /** Makes no connection yet: each one is opened when it is first needed. */
 export function openFlow(input: {
@@ -61,10 +60,13 @@ export function openFlow(input: {
   }
 }
 
-/** A unique lease owner: machine, process and time, for the person who reads a lease. */
+/**
+ * A lease owner. The random part makes the name unique: a store takes an equal name for the same
+ * run whose answer was lost, and containers may share host name, process id and time. The part
+ * before it (host, process, Unix time in ms) is for the person who reads a lease.
+ */
 export function newOwner(): string {
-  opened += 1
-  return `${hostname()}/${process.pid}/${systemClock.nowMs()}-${opened}`
+  return `${hostname()}/${process.pid}/${systemClock.nowMs()}/${randomUUID()}`
 }
 
 function clusterOf(config: Config, name: string): ClusterConfig {

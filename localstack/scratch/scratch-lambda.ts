@@ -9,7 +9,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { dirname } from 'node:path'
@@ -45,10 +44,6 @@ export type ScratchLambda = {
   readonly ended: readonly EndedInvocation[]
   /** How many processes were started for a function. */
   processes(name: string): number
-  /** From the start of each process to its first request for work, ms. */
-  initMs(name: string): readonly number[]
-  /** The processor's time that each process has taken until now, ms. Linux only. */
-  processorMs(name: string): number[]
   /** What a function asked of AWS, by the names that permissions have, sorted. */
   actions(name: string): string[]
   /** The subjects of what was published to a topic, in order. */
@@ -64,8 +59,6 @@ type Work = {
 }
 
 type Sandbox = {
-  readonly pid: number
-  initMs(): number
   run(work: Work): void
   isIdle(): boolean
   stop(): Promise<void>
@@ -75,7 +68,6 @@ const timeOutSlackMs = 10
 /** Of SNS. */
 const publishedAnswer =
   '<PublishResponse><PublishResult><MessageId>1</MessageId></PublishResult></PublishResponse>'
-const processorTicksPerSecond = 100
 
 export async function startScratchLambda(options: {
   /** Where the bundle is, as the image has it in /var/task. */
@@ -145,8 +137,6 @@ export async function startScratchLambda(options: {
     invoke,
     ended,
     processes: name => sandboxes.get(name)?.length ?? 0,
-    initMs: name => (sandboxes.get(name) ?? []).map(each => each.initMs()),
-    processorMs: name => (sandboxes.get(name) ?? []).map(each => readProcessorMs(each.pid)),
     published,
     actions: name => [...(actions.get(name) ?? [])].toSorted(),
     log: name => logs.get(name) ?? '',
@@ -172,8 +162,6 @@ async function startSandbox(options: {
   let isOver = false
   let timer: NodeJS.Timeout | undefined
   let child: ChildProcess | undefined
-  let initMs = Number.NaN
-  const startedMs = performance.now()
 
   const finish = (outcome: Outcome) => {
     clearTimeout(timer)
@@ -202,7 +190,6 @@ async function startSandbox(options: {
     const path = request.url ?? ''
     if (path === '/2018-06-01/runtime/invocation/next') {
       waiting = response
-      if (Number.isNaN(initMs)) initMs = performance.now() - startedMs
       return hand()
     }
     answer(response, 202, { status: 'OK' })
@@ -241,8 +228,6 @@ async function startSandbox(options: {
     finish({ kind: 'failed', error: { errorType: 'Runtime.ExitError', errorMessage } })
   })
   return {
-    pid: child.pid ?? 0,
-    initMs: () => initMs,
     run(next) {
       work = next
       hand()
@@ -254,13 +239,6 @@ async function startSandbox(options: {
       await runtimeApi.stop()
     },
   }
-}
-
-/** utime and stime of proc(5), the 14th and 15th field; the second one may hold blanks. */
-function readProcessorMs(pid: number): number {
-  const [, rest = ''] = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')
-  const [userTicks, systemTicks] = rest.split(' ').slice(11, 13).map(Number)
-  return (((userTicks ?? 0) + (systemTicks ?? 0)) * 1000) / processorTicksPerSecond
 }
 
 async function startServer(

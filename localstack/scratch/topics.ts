@@ -17,7 +17,7 @@ export type TopicOptions = {
   readonly replicas?: readonly (readonly number[])[]
 }
 
-export function connectTo(cluster: TestCluster): Kafka {
+export function connectTo(cluster: Pick<TestCluster, 'brokers'>): Kafka {
   return createKafkaJs({ brokers: cluster.brokers.split(','), tls: false }, 'test', RETRIES)
 }
 

@@ -3,26 +3,24 @@
 // once. A run that was only frozen writes nothing when it wakes.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { removeStarted } from '../../localstack/scratch/brokers.ts'
 import { records } from '../support/kafka/records.ts'
 import { runUntilFrozen, runUntilKilled } from '../support/processes/replicate-child.ts'
 import {
-  type FlowFixture,
   outcomesOf,
+  type SharedFlowFixture,
   shortLeases,
   smallBudgets,
-  startFlowFixture,
   textsOf,
 } from '../support/worlds/flow-fixture.ts'
+import { openSharedFixture } from '../support/worlds/shared-fixture.ts'
 
-let world: FlowFixture
+let world: SharedFlowFixture
 
 beforeAll(async () => {
-  world = await startFlowFixture()
+  world = await openSharedFixture()
 })
 afterAll(async () => {
   await world?.disconnect()
-  await removeStarted()
 })
 
 const all = records(0, 600)

@@ -2,24 +2,22 @@
 // its records, and replication goes on by itself when the topic returns.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { removeStarted } from '../../localstack/scratch/brokers.ts'
 import { records } from '../support/kafka/records.ts'
 import {
-  type FlowFixture,
   outcomesOf,
+  type SharedFlowFixture,
   smallBudgets,
-  startFlowFixture,
   textsOf,
 } from '../support/worlds/flow-fixture.ts'
+import { openSharedFixture } from '../support/worlds/shared-fixture.ts'
 
-let world: FlowFixture
+let world: SharedFlowFixture
 
 beforeAll(async () => {
-  world = await startFlowFixture()
+  world = await openSharedFixture()
 })
 afterAll(async () => {
   await world?.disconnect()
-  await removeStarted()
 })
 
 test('a deleted topic is one incident, leaves the standby alone, and is a reset when it returns', async () => {

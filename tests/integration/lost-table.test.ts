@@ -5,24 +5,22 @@ import { DeleteTableCommand } from '@aws-sdk/client-dynamodb'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createDynamoDbClient } from '../../lib/io/table/dynamodb-client.ts'
 import { createTable } from '../../lib/io/table/table.ts'
-import { removeStarted } from '../../localstack/scratch/brokers.ts'
 import { records } from '../support/kafka/records.ts'
 import {
-  type FlowFixture,
   outcomesOf,
+  type SharedFlowFixture,
   smallBudgets,
-  startFlowFixture,
   textsOf,
 } from '../support/worlds/flow-fixture.ts'
+import { openSharedFixture } from '../support/worlds/shared-fixture.ts'
 
-let world: FlowFixture
+let world: SharedFlowFixture
 
 beforeAll(async () => {
-  world = await startFlowFixture()
+  world = await openSharedFixture()
 })
 afterAll(async () => {
   await world?.disconnect()
-  await removeStarted()
 })
 
 const all = records(0, 300)

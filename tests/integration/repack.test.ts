@@ -5,25 +5,23 @@
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { until } from '../../localstack/processes/until.ts'
-import { removeStarted } from '../../localstack/scratch/brokers.ts'
 import { codecTypes } from '../../localstack/scratch/kafkajs-codecs.ts'
 import { type Contents, records } from '../support/kafka/records.ts'
 import {
-  type FlowFixture,
   outcomesOf,
   type RunResult,
+  type SharedFlowFixture,
   smallBudgets,
-  startFlowFixture,
 } from '../support/worlds/flow-fixture.ts'
+import { openSharedFixture } from '../support/worlds/shared-fixture.ts'
 
-let world: FlowFixture
+let world: SharedFlowFixture
 
 beforeAll(async () => {
-  world = await startFlowFixture()
+  world = await openSharedFixture()
 })
 afterAll(async () => {
   await world?.disconnect()
-  await removeStarted()
 })
 
 type Codec = keyof typeof codecTypes
@@ -43,7 +41,11 @@ async function produceAs(codec: Codec, topic: string, batches: readonly (readonl
 }
 
 /** The records on the standby, after a run without an incident and a second one without work. */
-async function copied(topic: string, result: RunResult, flow: ReturnType<FlowFixture['flow']>) {
+async function copied(
+  topic: string,
+  result: RunResult,
+  flow: ReturnType<SharedFlowFixture['flow']>,
+) {
   expect(outcomesOf(result)).toEqual(['drained'])
   expect(result.incidents).toEqual([])
   const again = await world.run(flow)

@@ -2,18 +2,17 @@
 // unchanged.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { removeStarted } from '../../localstack/scratch/brokers.ts'
 import { codecTypes } from '../../localstack/scratch/kafkajs-codecs.ts'
-import { type FlowFixture, startFlowFixture } from '../support/worlds/flow-fixture.ts'
+import type { SharedFlowFixture } from '../support/worlds/flow-fixture.ts'
+import { openSharedFixture } from '../support/worlds/shared-fixture.ts'
 
-let world: FlowFixture
+let world: SharedFlowFixture
 
 beforeAll(async () => {
-  world = await startFlowFixture()
+  world = await openSharedFixture()
 })
 afterAll(async () => {
   await world?.disconnect()
-  await removeStarted()
 })
 
 const startedMs = Date.now()
@@ -28,7 +27,7 @@ const events = (from: number, count: number) =>
     timestamp: String(startedMs - 3_600_000 + from + index),
   }))
 
-const contentsOf = (records: Awaited<ReturnType<FlowFixture['readAll']>>) =>
+const contentsOf = (records: Awaited<ReturnType<SharedFlowFixture['readAll']>>) =>
   records.map(({ key, value, headers, timestamp }) => ({ key, value, headers, timestamp }))
 
 test('every record arrives once, in order, with its key, value, headers and timestamp', async () => {

@@ -3,25 +3,23 @@
 // behind the records of the old topic.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { removeStarted } from '../../localstack/scratch/brokers.ts'
 import { records } from '../support/kafka/records.ts'
 import {
-  type FlowFixture,
   outcomesOf,
   type RunResult,
+  type SharedFlowFixture,
   smallBudgets,
-  startFlowFixture,
   textsOf,
 } from '../support/worlds/flow-fixture.ts'
+import { openSharedFixture } from '../support/worlds/shared-fixture.ts'
 
-let world: FlowFixture
+let world: SharedFlowFixture
 
 beforeAll(async () => {
-  world = await startFlowFixture()
+  world = await openSharedFixture()
 })
 afterAll(async () => {
   await world?.disconnect()
-  await removeStarted()
 })
 
 async function recreate(topic: string, partitions = 1): Promise<void> {

@@ -4,25 +4,23 @@
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { until } from '../../localstack/processes/until.ts'
-import { removeStarted } from '../../localstack/scratch/brokers.ts'
 import { records } from '../support/kafka/records.ts'
 import {
-  type FlowFixture,
   outcomesOf,
+  type SharedFlowFixture,
   shortLeases,
   smallBudgets,
-  startFlowFixture,
   textsOf,
 } from '../support/worlds/flow-fixture.ts'
+import { openSharedFixture } from '../support/worlds/shared-fixture.ts'
 
-let world: FlowFixture
+let world: SharedFlowFixture
 
 beforeAll(async () => {
-  world = await startFlowFixture()
+  world = await openSharedFixture()
 })
 afterAll(async () => {
   await world?.disconnect()
-  await removeStarted()
 })
 
 const all = records(0, 200)

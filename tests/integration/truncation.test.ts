@@ -4,24 +4,22 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Incident } from '../../lib/core/incident.ts'
 import { until } from '../../localstack/processes/until.ts'
-import { removeStarted } from '../../localstack/scratch/brokers.ts'
 import { records } from '../support/kafka/records.ts'
 import {
-  type FlowFixture,
   outcomesOf,
+  type SharedFlowFixture,
   smallBudgets,
-  startFlowFixture,
   textsOf,
 } from '../support/worlds/flow-fixture.ts'
+import { openSharedFixture } from '../support/worlds/shared-fixture.ts'
 
-let world: FlowFixture
+let world: SharedFlowFixture
 
 beforeAll(async () => {
-  world = await startFlowFixture()
+  world = await openSharedFixture()
 })
 afterAll(async () => {
   await world?.disconnect()
-  await removeStarted()
 })
 
 const lostRangeOf = ({ expectedOffset, foundOffset, lostRecordsMax }: Incident) => ({

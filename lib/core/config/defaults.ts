@@ -80,6 +80,9 @@ export const budgetDefaults: Budgets = {
   workersMax: 10,
 }
 
+/** How far, ms, another clock may be ahead: a lease dated further ahead counts as expired. */
+export const clockSkewMsMax = 30_000
+
 /** Produce requests in flight per broker, of any size: batches a broker remembers (KAFKA-5494). */
 export const eagerRequestsMax = 5
 
@@ -140,11 +143,20 @@ export const coalescedBytesMax = 64 * KIB
 /** The largest coalesced batch when decompressed, bytes; more stays in separate batches. */
 export const coalescedContentBytesMax = MIB
 
+/** Attempts of a request to the table that conflicts with a transaction, the first included. */
+export const conflictAttemptsMax = 6
+
+/** Wait, ms, before the second of them, doubling each time, up to twice as long by chance. */
+export const conflictBackoffMs = 20
+
 /** Concurrent conditional writes: the SDK keeps 50 sockets, and a larger burst is no faster. */
 export const tableWritesInFlightMax = 32
 
 /** From invoking a successor to the deadline, ms: its cold start, connections and producer id. */
 export const handOverLeadMs = 5_000
+
+/** How long, ms, a worker waits for an invocation to be accepted: it ends within `reserveMs`. */
+export const invocationAcceptedMsMax = 5_000
 
 /** How often a successor asks for the lease, ms: a fifth of the gap that a hand-over may take. */
 export const handOverPollMs = 200
@@ -193,3 +205,27 @@ export const divergenceWindowOffsets = 1_000
 
 /** Fetches that search the standby for a divergence; after that, only a bound of it is known. */
 export const divergenceFetchesMax = 64
+
+/** Topics in one DescribeConfigs request: some 20 configs each keep the answer below a megabyte. */
+export const describedTopicsMax = 500
+
+/** Sentences about lossy settings that a tick logs for a flow; what is more is counted. */
+export const lossySettingsSaidMax = 20
+
+/** Configs that a standby may refuse one by one; then only those that keep records are tried. */
+export const refusedConfigsMax = 8
+
+/** How far a clock of a broker may be from ours, ms, when an age is compared with a retention. */
+export const brokerClockSkewMsMax = 5 * 60_000
+
+/** Partitions of a flow whose standby a tick searches for lost records, the largest loss first. */
+export const standbyLossesReadMax = 64
+
+/** Concurrent searches for lost records, per flow. */
+export const standbyLossReadsInFlightMax = 8
+
+/** Source offsets around the counted end of a loss where its exact end is searched. */
+export const standbyLossWindowOffsets = 1_000
+
+/** Fetches in one such search, on each side; after that, only bounds are known. */
+export const standbyLossFetchesMax = 8

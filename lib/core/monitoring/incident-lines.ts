@@ -95,6 +95,8 @@ export function incidentLines(incident: Incident): LogLine[] {
             'both logs to find where to go on; --from log-start appends everything the source holds)',
         },
       ]
+    case 'standby-truncated':
+      return [{ level: 'critical', text: standbyTruncatedText(incident) }]
     case 'unsupported-batch':
     case 'record-too-large':
       return [
@@ -102,7 +104,7 @@ export function incidentLines(incident: Incident): LogLine[] {
           level: 'error',
           text:
             `${incident.kind === 'record-too-large' ? 'Record too large for the standby' : 'Record batch cannot be copied'} ` +
-            `for ${name} at offset ${found}: ${evidence(incident, 'detail')}. ${after(incident)}`,
+            `for ${name} at offset ${found}: ${evidence(incident, 'detail')}. ${after(incident)}${without(incident)}`,
         },
       ]
     case 'authorization-denied':
@@ -165,11 +167,34 @@ function standbyRange({ evidence: facts }: Incident): string {
     : `, within standby offsets [${from}, ${to})`
 }
 
+function standbyTruncatedText(incident: Incident): string {
+  const { expectedOffset: expected, foundOffset: found, evidence: facts } = incident
+  const { onlyOnSourceFrom: from, onlyOnSourceTo: to, onlyOnSourceToIs: how } = facts
+  const range = `[${from ?? 'unknown'}, ${to ?? 'unknown'})`
+  const offsets = how === 'exact' ? `source offsets ${range}` : `source offsets within ${range}`
+  return (
+    `CRITICAL: Standby log was truncated for ${nameOf(incident)}. Its log starts at offset ${found}: up to ` +
+    `${incident.lostRecordsMax} copied records, standby offsets [${expected}, ${found}), were deleted there, ` +
+    `by retention or DeleteRecords, and the source still holds them (${offsets}). Replication goes on. ` +
+    'Mend the settings that gapless status names. To have the records again, delete the standby topic, ' +
+    `wait for a tick, then gapless resume ${resumeName(incident)} --from log-start. ` +
+    `To accept the loss: gapless resume ${resumeName(incident)}`
+  )
+}
+
 function after(incident: Incident): string {
   if (incident.resolution === 'continued') {
     return `Policy continues at offset ${incident.foundOffset}.`
   }
   return `The partition is halted; to go on: gapless resume ${resumeName(incident)}`
+}
+
+/** How to pass over what is refused; nothing where its end is not known. */
+function without(incident: Incident): string {
+  const { refusedFrom: from, refusedTo: to } = incident.evidence
+  if (incident.resolution === 'continued' || from === undefined || to === undefined) return ''
+  const what = BigInt(to) - BigInt(from) === 1n ? `offset ${from}` : `offsets [${from}, ${to})`
+  return ` (tries it again); to go on without ${what}: gapless resume ${resumeName(incident)} --from ${to}`
 }
 
 function principalOf({ evidence: { principal } }: Incident): string {

@@ -92,6 +92,9 @@ export const metrics = {
   UnnoticedDifferences: watched(
     'partitions whose logs and checkpoint differ in a way that no incident records yet',
   ),
+  LossyStandbySettings: watched(
+    'settings of standby topics that lose what the source keeps, where they could be compared',
+  ),
   StalledPartitions: watched(
     'partitions with records to copy whose checkpoint has not been written for minutes',
   ),

@@ -1,6 +1,6 @@
 // Owns what an incident of each kind says: one function per kind, with the id, the offsets and the
-// evidence of that kind. No other file creates an incident. Does not own when it is raised
-// (decide.ts, decide-observation.ts; run/observe/unobserved.ts) nor how it is worded
+// evidence of that kind. Only standby-incident.ts creates another one. Does not own when it is
+// raised (decide.ts, decide-observation.ts; run/observe/unobserved.ts) nor how it is worded
 // (monitoring/incident-lines.ts).
 
 import type { Incident, IncidentKind, PartitionScope } from '../incident.ts'
@@ -10,7 +10,7 @@ import { lastEpochOf } from './epoch-history.ts'
 import type { Position } from './partition-state.ts'
 
 /** Which partition an incident is about, and when it was detected. */
-type Detected = { readonly scope: PartitionScope; readonly nowMs: number }
+export type Detected = { readonly scope: PartitionScope; readonly nowMs: number }
 
 /** For the kinds that a policy may move past: `continued` when it does. */
 type DetectedUnderPolicy = Detected & Pick<Incident, 'resolution'>
@@ -168,7 +168,12 @@ export function targetNotEmpty(
   })
 }
 
-type Refused = { readonly offset: SourceOffset; readonly detail: string }
+type Refused = {
+  readonly offset: SourceOffset
+  /** The refused offsets are `[offset, nextOffset)`; left out where their end is not known. */
+  readonly nextOffset?: SourceOffset
+  readonly detail: string
+}
 
 /** A batch that cannot be copied, for example because it is damaged. */
 export function unsupportedBatch(at: Position, batch: Refused, detected: Detected): Incident {
@@ -210,7 +215,7 @@ type Draft = Pick<Incident, 'expectedOffset' | 'foundOffset' | 'lostRecordsMax' 
 }
 
 /** The id names the cause and not the time: a cause found twice (a crash between) is one row. */
-function partitionIncident(
+export function partitionIncident(
   kind: IncidentKind,
   { scope, nowMs, resolution = 'open' }: Detected & Partial<DetectedUnderPolicy>,
   { occurrence, ...draft }: Draft,
@@ -223,15 +228,17 @@ function partitionIncident(
 function refusedBatch(
   kind: 'unsupported-batch' | 'record-too-large',
   position: Position,
-  { offset, detail }: Refused,
+  { offset, nextOffset, detail }: Refused,
   detected: Detected,
 ): Incident {
+  const refused =
+    nextOffset === undefined ? {} : { refusedFrom: String(offset), refusedTo: String(nextOffset) }
   return partitionIncident(kind, detected, {
     occurrence: [...generationOf(position), offset],
     expectedOffset: position.nextSourceOffset,
     foundOffset: offset,
     lostRecordsMax: 0n,
-    evidence: { detail },
+    evidence: { detail, ...refused },
   })
 }
 
@@ -270,7 +277,7 @@ function knownUnreplicated(position: Position): Record<string, string> {
  * The log that the source offsets of a position belong to: the topic id and, once replication was
  * rewound in it, how often. An election may bring back an earlier log, offset by offset.
  */
-function generationOf({ sourceTopicId, rewinds }: Position): readonly string[] {
+export function generationOf({ sourceTopicId, rewinds }: Position): readonly string[] {
   return rewinds === 0 ? [sourceTopicId] : [sourceTopicId, `rewound-${rewinds}`]
 }
 

@@ -184,6 +184,15 @@ export function leaseWasFree(row: StoredRow): boolean {
   return rowReader(row).number('previousLeaseUntilMs') === 0
 }
 
+/**
+ * How far ahead of `nowMs`, the time of the acquisition, the lease ended that the present owner
+ * replaced; null when that lease had been released or had expired.
+ */
+export function leaseDatedAheadMs(row: StoredRow, nowMs: number): number | null {
+  const untilMs = rowReader(row).number('previousLeaseUntilMs')
+  return untilMs > nowMs ? untilMs - nowMs : null
+}
+
 function readState(read: RowReader): PartitionState {
   const kind = read.text('state')
   switch (kind) {

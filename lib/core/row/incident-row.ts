@@ -12,6 +12,7 @@
 //   expectedOffset, foundOffset, lostRecordsMax      absent where they have no meaning
 //   evidence      a flat JSON object of strings
 
+import { cutText } from '../cut-text.ts'
 import {
   type Incident,
   type IncidentKind,
@@ -61,7 +62,7 @@ export function incidentChange(incident: Incident): IncidentChange {
     expectedOffset: numberAttribute(incident.expectedOffset),
     foundOffset: numberAttribute(incident.foundOffset),
     lostRecordsMax: numberAttribute(incident.lostRecordsMax),
-    evidence: { S: JSON.stringify(incident.evidence) },
+    evidence: { S: JSON.stringify(boundedEvidence(incident)) },
   })
   const detectedAtMs: Attribute = { N: String(incident.detectedAtMs) }
   if (incident.resolution === 'open') {
@@ -70,6 +71,15 @@ export function incidentChange(incident: Incident): IncidentChange {
   }
   const ending: Row = { resolution: { S: incident.resolution }, resolvedAtMs: detectedAtMs }
   return { set: present, setIfAbsent: { detectedAtMs, ...ending }, remove: absent }
+}
+
+/** DynamoDB refuses an item of more than 400 KB, and an incident has less than ten facts. */
+const FACT_BYTES_MAX = 16 * 1024
+
+/** An incident whose row DynamoDB refused as too large would never be stored. */
+function boundedEvidence({ evidence }: Incident): Incident['evidence'] {
+  const facts = Object.entries(evidence)
+  return Object.fromEntries(facts.map(([name, value]) => [name, cutText(value, FACT_BYTES_MAX)]))
 }
 
 export type IncidentEnding = {

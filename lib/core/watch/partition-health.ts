@@ -3,7 +3,7 @@
 // does not hide itself. A log that could not be observed makes the partition unobserved, never
 // healthy, and gives no number. Does not own any decision about replication (partition/decide.ts).
 
-import { behindMsMin, stalledAfterMs } from '../config/defaults.ts'
+import { type Budgets, behindMsMin, clockSkewMsMax, stalledAfterMs } from '../config/defaults.ts'
 import { type PartitionState, positionOf, stateOf } from '../partition/partition-state.ts'
 import { isLeaseLive } from '../replicate/budget.ts'
 import { partitionName } from '../topic-partition.ts'
@@ -39,6 +39,8 @@ export type WatchedRow =
       readonly state: PartitionState
       readonly updatedAtMs: number
       readonly leaseUntilMs: number | null
+      /** The flow's, which bound how far ahead a lease may be dated; absent: the defaults. */
+      readonly budgets?: Pick<Budgets, 'leaseMs'>
     }
   | { readonly kind: 'corrupt'; readonly detail: string }
 
@@ -64,6 +66,7 @@ export type Difference =
   | { readonly kind: 'standby-missing' }
   | { readonly kind: 'standby-reset'; readonly topicId: string; readonly recreatedAs: string }
   | { readonly kind: 'standby-cut'; readonly position: bigint; readonly logEnd: bigint }
+  | { readonly kind: 'standby-truncated'; readonly from: string; readonly to: string }
 
 type Seen = Extract<WatchedSource, { kind: 'seen' }>
 
@@ -145,7 +148,9 @@ function isStalled(
   if (source.lastStable <= at.from || at.lagMs < stalledAfterMs) return false
   if (row.kind === 'absent') return true
   if (row.state.kind === 'halted' || row.state.kind === 'waiting') return false
-  if (isLeaseLive(row.leaseUntilMs, at.nowMs)) return false
+  if (isLeaseLive(row.leaseUntilMs, at.nowMs, row.budgets)) return false
+  // The time of the write is of another clock, and one that is far ahead says nothing.
+  if (row.updatedAtMs > at.nowMs + clockSkewMsMax) return true
   return at.nowMs - row.updatedAtMs >= stalledAfterMs
 }
 
@@ -213,6 +218,8 @@ function whatIs(difference: Difference): string {
       return 'the standby topic is gone.'
     case 'standby-reset':
       return `the standby topic was deleted and recreated: topic id ${difference.topicId} is now ${difference.recreatedAs}.`
+    case 'standby-truncated':
+      return `the standby has lost copied records that the source still holds, source offsets [${difference.from}, ${difference.to}).`
     case 'standby-cut':
       return `the standby acknowledged up to offset ${difference.position}, but its log ends at ${difference.logEnd}.`
   }

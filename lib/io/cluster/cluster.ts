@@ -77,6 +77,8 @@ export type ListedOffset = {
 /** Every function throws `BrokerFailure` when the cluster does not answer. */
 export type Cluster = TransactionCoordinator & {
   readonly name: string
+  /** Reads topic configs; a simulated cluster has none. */
+  readonly readTopicConfigs?: TopicConfigReader['readTopicConfigs']
   /** Our principal there, as far as it is known: `User:gapless`. */
   readonly principal?: () => string | null
   /** The active producers of a partition that broker `leaderId` leads; only `watch` asks. */

@@ -81,7 +81,7 @@ export function createClusterSecurity(
   }
 }
 
-/** Our identity for a person: `SASL SCRAM-SHA-512 as User:gapless`, as far as it is known. */
+/** The principal for operators to read, where known: `SASL SCRAM-SHA-512 as User:gapless`. */
 export function describeIdentity(config: ClusterConfig, principal: string | null): string {
   const { tls, sasl } = config
   const as = principal === null ? '' : ` as ${principal}`

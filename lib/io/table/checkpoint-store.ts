@@ -15,11 +15,13 @@
 
 import { type DynamoDBClient, GetItemCommand } from '@aws-sdk/client-dynamodb'
 import { assert } from '../../core/assert.ts'
+import { leaseBelievedUntilMs } from '../../core/replicate/budget.ts'
 import {
   type Checkpoint,
   checkpointKey,
   checkpointPrefix,
   type ListedCheckpoints,
+  leaseDatedAheadMs,
   leaseWasFree,
   type PartitionKey,
   readCheckpoint,
@@ -89,13 +91,15 @@ async function acquireLease(
     Key: checkpointKey(key),
     UpdateExpression: acquireExpression,
     // The condition is also true when there is no row.
-    ConditionExpression: 'attribute_not_exists(#leaseUntilMs) OR #leaseUntilMs <= :nowMs',
+    ConditionExpression:
+      'attribute_not_exists(#leaseUntilMs) OR #leaseUntilMs <= :nowMs OR #leaseUntilMs > :believedUntilMs',
     ExpressionAttributeNames: acquireNames,
     ExpressionAttributeValues: valuesOf({
       owner: { S: owner },
       leaseUntilMs: { N: String(nowMs + leaseMs) },
       targetTopic: { S: targetTopic },
       nowMs: { N: String(nowMs) },
+      believedUntilMs: { N: String(leaseBelievedUntilMs(nowMs, { leaseMs })) },
       free: { N: '0' },
       one: { N: '1' },
       unstarted: { S: 'unstarted' },
@@ -112,10 +116,12 @@ async function acquireLease(
       return { kind: 'held', owner: holder.owner, untilMs: holder.untilMs }
     }
   }
+  const datedAheadMs = leaseDatedAheadMs(row, nowMs)
   return {
     kind: 'acquired',
     checkpoint: readCheckpoint(row),
     cleanHandOver: leaseWasFree(row),
+    ...(datedAheadMs === null ? {} : { datedAheadMs }),
   }
 }
 

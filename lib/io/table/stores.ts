@@ -16,6 +16,12 @@ export type Acquisition =
       readonly checkpoint: Checkpoint
       /** True when the lease was never held, or its last owner released it. */
       readonly cleanHandOver: boolean
+      /**
+       * Present when the lease was taken from an owner whose clock is far ahead: how long, ms, the
+       * lease would still have run by our clock. That owner may be alive, and sends for as long as
+       * the lease lasts by its own clock, or until it finds out that its fence is stale.
+       */
+      readonly datedAheadMs?: number
     }
   /** Another owner's lease is live until `untilMs` (Unix time, ms). */
   | { readonly kind: 'held'; readonly owner: string; readonly untilMs: number }
@@ -31,6 +37,9 @@ export type CheckpointStore = {
   /**
    * Acquires the lease of a partition when it was never held, was released, or has expired; creates
    * the row in state `unstarted` when there is none. The fence grows by one with every acquisition.
+   * A lease that ends more than `leaseMs` and `clockSkewMsMax` from `nowMs` counts as expired: the
+   * clock that dated it is wrong, or `nowMs` is. Its owner may still be alive. That owner can store
+   * nothing any more, because every write checks the fence, and the hand-over is not clean.
    * `owner` is unique to a run: the owner of a live lease that acquires it again gets the same
    * lease, because the first response was lost.
    */

@@ -3,6 +3,7 @@
 // condition that does not hold is a value. Does not own what is written (checkpoint-store.ts,
 // incident-store.ts).
 
+import { setTimeout } from 'node:timers/promises'
 import {
   type AttributeValue,
   ConditionalCheckFailedException,
@@ -15,26 +16,40 @@ import {
   UpdateItemCommand,
   type UpdateItemCommandInput,
 } from '@aws-sdk/client-dynamodb'
+import { conflictAttemptsMax, conflictBackoffMs } from '../../core/config/defaults.ts'
+import { backoffMs } from '../../core/replicate/budget.ts'
 import type { Row, StoredRow } from '../../core/row/row.ts'
 import { ReplicatorError } from '../failure/replicator-error.ts'
 import { describeEndpoint } from './dynamodb-client.ts'
-import { tableError } from './table-error.ts'
+import { isConflict, tableError } from './table-error.ts'
 
 /** A page has 1 MB, some two thousand rows, so this is far beyond the partitions of any cluster. */
 export const listPagesMax = 500
 
 export type TableTarget = { readonly client: DynamoDBClient; readonly table: string }
 
-/** Sends one request. An error that remains after the SDK's retries becomes a `ReplicatorError`. */
+/**
+ * Sends one request. An error that remains after the SDK's retries becomes a `ReplicatorError`. The
+ * SDK sends no request again that conflicts with a transaction of another client on the same row,
+ * so this function does, `conflictAttemptsMax` times in all. Nothing was written then.
+ */
 export async function sendTo<T>(
   { client, table }: TableTarget,
   { operation, purpose }: { readonly operation: string; readonly purpose: string },
   send: () => Promise<T>,
 ): Promise<T> {
-  try {
-    return await send()
-  } catch (error) {
-    throw tableError({ table, endpoint: await describeEndpoint(client), operation, purpose }, error)
+  for (let attempt = 0; ; attempt += 1) {
+    try {
+      return await send()
+    } catch (error) {
+      if (isConflict(error) && attempt + 1 < conflictAttemptsMax) {
+        // Two that met would meet again after the same wait.
+        await setTimeout(backoffMs(attempt, conflictBackoffMs) * (1 + Math.random()))
+        continue
+      }
+      const endpoint = await describeEndpoint(client)
+      throw tableError({ table, endpoint, operation, purpose }, error)
+    }
   }
 }
 
@@ -96,8 +111,9 @@ export function updateRowWhile(
       return 'updated'
     } catch (error) {
       if (!(error instanceof TransactionCanceledException)) throw error
-      const [reason] = error.CancellationReasons ?? []
-      if (reason?.Code !== 'ConditionalCheckFailed') throw error
+      // A condition that does not hold is an answer, whatever else the other rows met.
+      const reasons = error.CancellationReasons ?? []
+      if (!reasons.some(each => each.Code === 'ConditionalCheckFailed')) throw error
       return 'refused'
     }
   })

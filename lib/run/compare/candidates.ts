@@ -24,6 +24,7 @@ export function createCandidates(
     readonly mayBeOutOfRange: boolean
     /** As in `LogRange`: the last stable offset that was observed before. */
     readonly endsAtLeast?: bigint
+    readonly fetchesMax?: number
     readonly beforeFetch?: () => Promise<void>
   },
 ): Candidates & { at(): bigint; reachedEnd(): boolean } {

@@ -88,12 +88,20 @@ function unknown(detail: string): Progress {
   return { kind: 'unknown', detail }
 }
 
-/** The offset at which `log` holds the first record of a batch; null when it does not. */
-async function findFirstOf(held: CopiedBatch, log: Candidates): Promise<SourceOffset | null> {
-  const [wanted] = recordsOf(held)
+/**
+ * The offset at which `log` holds the first record of a batch, or the first one from `from` on
+ * where a log begins inside the batch (DeleteRecords); null when it does not.
+ */
+export async function findFirstOf(
+  { batch }: Pick<CopiedBatch, 'batch'>,
+  log: Candidates,
+  from = 0n,
+): Promise<SourceOffset | null> {
+  const isWhole = batch.baseOffset >= from
+  const wanted = recordsOf({ batch }).find(each => each.offset >= from)
   for (let each = await log.first(); each !== null; each = await log.first()) {
     // Usually the whole batch is the same, and need not be opened.
-    if (holdsSameRecords(each.batch, held.batch)) return sourceOffset(each.batch.baseOffset)
+    if (isWhole && holdsSameRecords(each.batch, batch)) return sourceOffset(each.batch.baseOffset)
     const found = recordsOf(each).find(one => wanted !== undefined && isSameRecord(one, wanted))
     if (found !== undefined) return sourceOffset(found.offset)
     log.take()
@@ -102,7 +110,7 @@ async function findFirstOf(held: CopiedBatch, log: Candidates): Promise<SourceOf
 }
 
 /** The records of a batch; none of a damaged one, whose records cannot be compared. */
-function recordsOf({ batch }: CopiedBatch): SourceRecord[] {
+function recordsOf({ batch }: Pick<CopiedBatch, 'batch'>): SourceRecord[] {
   try {
     return readSourceRecords(batch)
   } catch (error) {

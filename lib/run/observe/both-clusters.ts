@@ -11,7 +11,7 @@ import {
 import { targetTopicName } from '../../core/config/topic-selection.ts'
 import { backoffMs } from '../../core/replicate/budget.ts'
 import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
-import type { Clock } from '../../io/clock.ts'
+import { type Clock, momentOf, msSince } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import { type LogViews, observeLogs } from './logs.ts'
 
@@ -30,7 +30,7 @@ export async function observeBoth(
   const standby = partitions.map(each => onTarget(flow, each))
   const [sources, targets] = await Promise.all([
     observePatiently(clock, source, partitions, ['log-start', 'last-stable', 'log-end']),
-    observePatiently(clock, target, standby, ['log-end']),
+    observePatiently(clock, target, standby, ['log-start', 'log-end']),
   ])
   return { sources, targets }
 }
@@ -50,7 +50,7 @@ async function observePatiently(
   partitions: readonly TopicPartition[],
   points: Parameters<typeof observeLogs>[2],
 ): Promise<LogViews> {
-  const startedAtMs = clock.nowMs()
+  const startedAt = momentOf(clock)
   let views = await observeLogs(cluster, partitions, points)
   for (let attempt = 0; attempt < observationAttemptsMax; attempt += 1) {
     const before = views
@@ -59,7 +59,7 @@ async function observePatiently(
       return view.kind === 'unobserved' && view.reason === 'unreachable'
     })
     const waitMs = backoffMs(attempt, retryBackoffMs)
-    if (unanswered.length === 0 || clock.nowMs() + waitMs - startedAtMs > lookAgainMsMax) break
+    if (unanswered.length === 0 || msSince(clock, startedAt) + waitMs > lookAgainMsMax) break
     await clock.wait(waitMs)
     const again = await observeLogs(cluster, unanswered, points)
     const names = new Set(unanswered.map(partitionName))

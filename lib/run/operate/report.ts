@@ -38,6 +38,8 @@ export type FlowStatusReport = {
   readonly unobserved: readonly string[]
   /** What works with reduced guarantees, one sentence each. */
   readonly warnings: readonly string[]
+  /** Those of `warnings` that say that the standby loses, or has lost, what the source keeps. */
+  readonly losses: readonly string[]
 }
 
 export type StatusReport = { readonly flows: readonly FlowStatusReport[] }
@@ -152,6 +154,7 @@ export function reportFlowStatus(flow: FlowStatus): FlowStatusReport {
     partitions: flow.partitions.map(reportPartitionStatus),
     unobserved: flow.unobserved,
     warnings: flow.warnings,
+    losses: flow.losses,
   }
 }
 

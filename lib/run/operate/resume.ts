@@ -22,6 +22,7 @@ import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { CheckpointStore, IncidentStore } from '../../io/table/stores.ts'
 import { findProgress, type OffsetRange, type Progress } from '../compare/standby-progress.ts'
 import { observeLogs, pointOf, type SeenLog } from '../observe/logs.ts'
+import { acceptLoss } from './accept-loss.ts'
 import {
   createLeaseKeeper,
   type Held,
@@ -68,6 +69,8 @@ export async function resumePartition(
   const key = { flow: flow.name, ...at }
   const known = await deps.checkpoints.get(key)
   if (known === null) throw refuse(at, 'has no checkpoint', 'See: gapless status')
+  const accepted = await acceptLoss(deps, { flow, at, state: known.state, from: input.from })
+  if (accepted !== null) return accepted
   const taken = await takeLease(deps, flow, key)
   const { state } = taken.checkpoint
   const held: Held = { key, fence: taken.checkpoint.lease.fence, writes: 0 }
@@ -128,7 +131,9 @@ async function choosePosition(
   const position = nextPosition({ at, from, incident, position: state.position, source, target })
   const { nextSourceOffset } = position
   const isSameLog = position.sourceTopicId === state.position.sourceTopicId
-  const stood = isSameLog ? lastInCommon(state.position, incident) : nextSourceOffset
+  const stood = isSameLog
+    ? passedFrom(lastInCommon(state.position, incident), incident, nextSourceOffset)
+    : nextSourceOffset
   // Offsets whose records the standby holds are not passed over.
   const passed = found?.missing ?? { from: stood, to: nextSourceOffset }
   const skippedOffsets = offsetsBetween(passed.from, passed.to)
@@ -152,6 +157,21 @@ function lastInCommon({ nextSourceOffset }: Position, incident: Incident | null)
   if (incident?.kind !== 'log-diverged') return nextSourceOffset
   const parted = sourceOffset(incident.foundOffset ?? 0n)
   return isBefore(parted, nextSourceOffset) ? parted : nextSourceOffset
+}
+
+/**
+ * Where the offsets begin that are passed over. A refused record may lie behind offsets without a
+ * record, which are not lost: everything in front of it was copied.
+ */
+function passedFrom(
+  stood: SourceOffset,
+  incident: Incident | null,
+  next: SourceOffset,
+): SourceOffset {
+  const refused = incident?.evidence.refusedFrom
+  if (refused === undefined) return stood
+  const from = laterOf(stood, sourceOffset(BigInt(refused)))
+  return isBefore(from, next) ? from : stood
 }
 
 /** Tells the kind by the id, because an operator may have deleted the incident's row. */

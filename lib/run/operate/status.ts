@@ -23,9 +23,11 @@ import {
 } from '../observe/flow-partitions.ts'
 import { findTopics } from '../observe/flow-topics.ts'
 import { type LogView, observeLogs, pointOf } from '../observe/logs.ts'
+import { readStandbyWarnings } from './standby-warnings.ts'
 
 export type StatusDeps = {
   readonly source: Cluster
+  readonly target: Cluster
   readonly checkpoints: CheckpointStore
   readonly incidents: IncidentStore
 }
@@ -53,6 +55,8 @@ export type FlowStatus = {
   readonly unobserved: readonly string[]
   /** What works with reduced guarantees, one sentence each. */
   readonly warnings: readonly string[]
+  /** Those of `warnings` that say that the standby loses, or has lost, what the source keeps. */
+  readonly losses: readonly string[]
 }
 
 /** Observes one flow. Never throws when a cluster refuses or does not answer. */
@@ -69,6 +73,8 @@ export async function readFlowStatus(deps: StatusDeps, flow: FlowConfig): Promis
   const found = topics.observationFailures.map(each => `${each.cluster}: ${each.detail}`)
   const corrupt = partitions.flatMap(({ row }) => (row.kind === 'corrupt' ? [row.detail] : []))
   const unnamed = listed.unnamed.map(unnamedText)
+  const names = topics.found.map(each => each.name)
+  const standby = await readStandbyWarnings(deps, flow, { topics: names, open })
   return {
     name: flow.name,
     partitions: partitions.map(each =>
@@ -77,7 +83,8 @@ export async function readFlowStatus(deps: StatusDeps, flow: FlowConfig): Promis
     unobserved: [
       ...new Set([...found, ...silent, ...corrupt, ...unnamed, ...hidden.map(corruptIncidentText)]),
     ],
-    warnings: unfencedWarnings(flow, partitions),
+    warnings: [...unfencedWarnings(flow, partitions), ...standby.warnings],
+    losses: standby.losses,
   }
 }
 

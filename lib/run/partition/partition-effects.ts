@@ -11,6 +11,7 @@ import { type PartitionState, positionOf } from '../../core/partition/partition-
 import { leaseUntilMs } from '../../core/replicate/budget.ts'
 import type { RunEvent } from '../../core/replicate/run-event.ts'
 import { type RunEnd, targetIsKnown } from '../../core/replicate/run-phase.ts'
+import { momentOf } from '../../io/clock.ts'
 import { advance } from './advance.ts'
 import type { PartitionRun } from './partition-run.ts'
 import type { Shard } from './shard-run.ts'
@@ -129,7 +130,8 @@ async function resolve(shard: Shard, run: PartitionRun, id: string): Promise<voi
 async function renew(shard: Shard, run: PartitionRun, state: PartitionState): Promise<void> {
   // The last write of a run may have been made or be next in line: a released lease is not renewed.
   if (run.phase.kind === 'stopped') return
-  const nowMs = shard.clock.nowMs()
+  const leasedAt = momentOf(shard.clock)
+  const { nowMs } = leasedAt
   const untilMs = leaseUntilMs(nowMs, shard.flow.budgets)
   const saved = await shard.checkpoints.save({
     key: run.key,
@@ -141,6 +143,7 @@ async function renew(shard: Shard, run: PartitionRun, state: PartitionState): Pr
   })
   if (saved === 'lease-lost') return loseLease(shard, run)
   run.durable.leaseUntilMs = untilMs
+  run.durable.leasedAt = leasedAt
   run.durable.storedState = state
   sayRecovered(shard, run)
 }
@@ -178,7 +181,7 @@ function sayRecovered(shard: Shard, run: PartitionRun): void {
   const { resetFoundAtMs } = run.durable
   if (resetFoundAtMs === null || position === null || run.state.kind !== 'replicating') return
   run.durable.resetFoundAtMs = null
-  shard.meter?.recovered(shard.clock.nowMs() - resetFoundAtMs)
+  shard.meter?.recovered(Math.max(0, shard.clock.nowMs() - resetFoundAtMs))
   const { nextSourceOffset } = position
   shard.log(recoveredFromResetLine({ ...run.key, nextSourceOffset }))
 }

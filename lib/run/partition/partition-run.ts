@@ -16,6 +16,7 @@ import {
 import type { CopiedBatch } from '../../core/replicate/copied-batch.ts'
 import { firstPhase, type Outcome, type RunPhase } from '../../core/replicate/run-phase.ts'
 import type { PartitionKey } from '../../core/row/checkpoint.ts'
+import type { Moment } from '../../io/clock.ts'
 import { stampForProduce } from '../../kafka/produce-stamp.ts'
 import type { CountedBuffer } from './counted-buffer.ts'
 import { createPendingQueue, type PendingQueue } from './pending-queue.ts'
@@ -40,7 +41,10 @@ export type PartitionReport = CopiedSoFar & {
 export type DurableWrites = {
   /** How many writes of the checkpoint this run has begun. */
   count: number
+  /** The end of the lease as the row has it: Unix time, ms. */
   leaseUntilMs: number
+  /** When the request that acquired or renewed the lease was sent. */
+  leasedAt: Moment
   /** The state as the table has it. */
   storedState: PartitionState
   /** When a reset was found whose new position the next checkpoint stores; null: no reset. */
@@ -56,6 +60,8 @@ export type PartitionRun = {
   readonly targetTopic: string
   readonly fence: number
   readonly topicIsKnown: boolean
+  /** True when the lease was taken from an owner whose clock is far ahead: it may be alive. */
+  readonly previousMayBeAlive: boolean
   /** Written by partition-effects.ts. */
   state: PartitionState
   /** Written by advance.ts. */
@@ -70,18 +76,23 @@ export type PartitionRun = {
 
 /** A run of a partition whose lease was just acquired: both logs are looked at first. */
 export function createPartitionRun(
-  leased: Pick<PartitionRun, 'key' | 'targetTopic' | 'fence' | 'topicIsKnown' | 'state'> & {
+  leased: Pick<
+    PartitionRun,
+    'key' | 'targetTopic' | 'fence' | 'topicIsKnown' | 'previousMayBeAlive' | 'state'
+  > & {
     readonly cleanHandOver: boolean
     readonly leaseUntilMs: number
+    readonly leasedAt: Moment
   },
 ): PartitionRun {
-  const { cleanHandOver, leaseUntilMs, ...known } = leased
+  const { cleanHandOver, leaseUntilMs, leasedAt, ...known } = leased
   return {
     ...known,
     phase: firstPhase(cleanHandOver),
     durable: {
       count: 0,
       leaseUntilMs,
+      leasedAt,
       storedState: known.state,
       resetFoundAtMs: null,
       tail: Promise.resolve(),

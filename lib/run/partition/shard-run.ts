@@ -18,7 +18,7 @@ export type ReplicateDeps = {
   readonly incidents: IncidentStore
   readonly clock: Clock
   readonly log: Log
-  /** The name of this run in leases: unique, and readable (host, process, time). */
+  /** The name of this run in leases: unique to the run (run/open-flow.ts). */
   readonly owner: string
 }
 

@@ -26,8 +26,10 @@ import {
 import { findTopics } from '../observe/flow-topics.ts'
 import type { LogView, LogViews } from '../observe/logs.ts'
 import { observedEvent } from '../observe/observed-event.ts'
+import { compareSettings, settingsTexts } from '../observe/standby-settings.ts'
 import { reportUnobserved, resolveAnswered, type UnobservedDeps } from '../observe/unobserved.ts'
 import { ensureTargetTopics, type StandbyTopicsDeps } from './standby-topics.ts'
+import { reportStandbyLosses } from './standby-truncations.ts'
 
 export type PlanDeps = UnobservedDeps &
   StandbyTopicsDeps & {
@@ -53,20 +55,29 @@ export type Plan = {
   readonly flow: string
   readonly partitions: readonly PartitionPlan[]
   readonly observationFailures: readonly ObservationFailure[]
+  /** Owners that hold a lease of the flow now: each of them is a worker. */
+  readonly workers: number
   /** Sentences for operators about conditions that are no failures yet. */
   readonly warnings: readonly string[]
 }
 
 /**
  * Observes a flow once. Writes nothing but standby topics that are missing or have too few
- * partitions, and incidents about what cannot be observed.
+ * partitions, and incidents about what cannot be observed and what the standby has lost.
  */
 export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> {
   const listed = await deps.checkpoints.list(flow.name)
   const topics = await findTopics(deps.source, flow, [...listed.checkpoints, ...listed.corrupt])
   const ensured = await ensureTargetTopics(deps, flow, topics.found)
   const partitions = listPartitions(flow, topics.partitions, listed)
-  const { sources, targets } = await observeBoth(deps, flow, partitions)
+  const [{ sources, targets }, settings] = await Promise.all([
+    observeBoth(deps, flow, partitions),
+    compareSettings(
+      deps,
+      flow,
+      topics.found.map(each => each.name),
+    ),
+  ])
   const context = { flow, sources, targets, nowMs: deps.clock.nowMs() }
   const planned = partitions.map(each => planPartition(context, each))
   const observationFailures = [
@@ -85,6 +96,7 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
   )
   if (!isBlind) await resolveAnswered(deps, flow.name, open, observationFailures)
   sayHalted(deps, planned, open, flow.name)
+  const truncations = await reportStandbyLosses(deps, { ...context, partitions, settings, open })
   for (const { row } of partitions) {
     if (row.kind === 'corrupt') deps.log({ level: 'error', text: row.detail })
   }
@@ -95,8 +107,21 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
     flow: flow.name,
     partitions: planned,
     observationFailures,
-    warnings: [...topics.warnings, ...ensured.warnings, ...listed.unnamed.map(unnamedText)],
+    workers: new Set(partitions.flatMap(each => holderOf(each, context))).size,
+    warnings: [
+      ...topics.warnings,
+      ...ensured.warnings,
+      ...listed.unnamed.map(unnamedText),
+      ...settingsTexts(settings, flow.name),
+      ...truncations,
+    ],
   }
+}
+
+function holderOf({ row }: FlowPartition, { flow, nowMs }: PlanContext): string[] {
+  if (row.kind !== 'checkpoint') return []
+  const { owner, untilMs } = row.lease
+  return isLeaseLive(untilMs, nowMs, flow.budgets) ? [owner] : []
 }
 
 /** A partition that a worker is to run. */
@@ -136,7 +161,7 @@ function planPartition(context: PlanContext, planned: FlowPartition): PartitionP
   const lease = row.kind === 'checkpoint' ? row.lease : null
   const heldUntilMs = lease?.untilMs ?? null
   const known = { ...common, state, heldUntilMs }
-  if (lease !== null && isLeaseLive(heldUntilMs, nowMs)) {
+  if (lease !== null && isLeaseLive(heldUntilMs, nowMs, flow.budgets)) {
     return { ...known, kind: 'busy', detail: `leased by ${lease.owner}` }
   }
   // No observation ends a halt: only `gapless resume` does.

@@ -72,9 +72,11 @@ async function fencePreviousProducer(
     producer.fencing === 'transactional-id' && left.producer?.producerId === producer.producerId
   // With another producer id (the old one expired, its epochs were used up, or the coordinator
   // never knew it) nothing fences the old producer. Its lease has expired, so after one request
-  // timeout every request it sent was answered or dropped.
-  const { requestTimeoutMs } = shard.flow.budgets
-  if (!isFence) await shard.clock.wait(requestTimeoutMs, shard.ended.signal)
+  // timeout every request it sent was answered or dropped. An owner whose lease was taken because
+  // its clock is ahead may go on until its next checkpoint is refused, a lease later at the latest.
+  const { requestTimeoutMs, leaseMs } = shard.flow.budgets
+  const waitMs = requestTimeoutMs + (run.previousMayBeAlive ? leaseMs : 0)
+  if (!isFence) await shard.clock.wait(waitMs, shard.ended.signal)
   if (producer.fencing === 'none') return mayFence(shard, run)
   const { targetTopic: topic, key } = run
   const id = transactionalId({ ...key, topic })

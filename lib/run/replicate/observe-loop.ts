@@ -1,7 +1,6 @@
 // Owns looking at both clusters for the partitions that need it: at the start of a run, and
 // whenever a fetch or a produce was refused. Runs beside the copying of all other partitions, so
-// that one failures of one
-// partition slow down no other. Does not own what an observation means
+// that the failures of one partition slow down no other. Does not own what an observation means
 // (core/partition/decide.ts).
 
 import { assert } from '../../core/assert.ts'

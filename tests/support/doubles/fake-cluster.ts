@@ -47,7 +47,12 @@ export type Control<K extends RequestName> = (
 ) => ReturnType<Requests[K]>
 
 type Topic = { readonly topicId: string; readonly logs: readonly FakePartition[] }
-type FakePartition = { readonly log: FakeLog; leaderId: number }
+type FakePartition = {
+  readonly log: FakeLog
+  leaderId: number
+  /** False: as brokers before KIP-467, which refuse a batch and name no record. */
+  readonly namesRecords: boolean
+}
 
 type EmptyAnswers = {
   readonly afterMs: number
@@ -75,8 +80,9 @@ export function createFakeCluster(input: {
   readonly clock: Clock
   readonly brokers?: number
   readonly batchBytesMax?: number
+  readonly namesRecords?: boolean
 }) {
-  const { name, clock, brokers = 1, batchBytesMax = 1024 * 1024 } = input
+  const { name, clock, brokers = 1, batchBytesMax = 1024 * 1024, namesRecords = true } = input
   const topics = new Map<string, Topic>()
   const controls = new Map<RequestName, unknown>()
   const sessions = createFakeFetchSessions()
@@ -212,6 +218,7 @@ export function createFakeCluster(input: {
       const logs = Array.from({ length: partitions }, (_, partition) => ({
         log: createFakeLog({ batchBytesMax }),
         leaderId: 1 + (partition % brokers),
+        namesRecords,
       }))
       topics.set(topic, { topicId, logs })
       return topicId
@@ -345,7 +352,10 @@ function produceTo(
   if (batch?.kind !== 'v2' || batches.length !== 1 || trailingBytes > 0)
     return answer('INVALID_RECORD')
   const appended = found.log.append(batch)
-  return appended.kind === 'appended' ? answer('NONE', appended.baseOffset) : answer(appended.error)
+  if (appended.kind === 'appended') return answer('NONE', appended.baseOffset)
+  const [first] = found.namesRecords ? (appended.recordErrors ?? []) : []
+  const refused = answer(appended.error)
+  return first === undefined ? refused : { ...refused, refusedRecord: first }
 }
 
 function fetchFrom(

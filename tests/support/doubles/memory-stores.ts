@@ -2,9 +2,11 @@
 // the same codecs, and pass the same contract (store-contract.ts). Each call is one atomic step,
 // like an UpdateItem.
 
+import { leaseBelievedUntilMs } from '../../../lib/core/replicate/budget.ts'
 import {
   checkpointKey,
   checkpointPrefix,
+  leaseDatedAheadMs,
   leaseWasFree,
   readCheckpoint,
   readCheckpoints,
@@ -70,7 +72,11 @@ function createCheckpoints(rows: Rows): CheckpointStore {
       const before = rows.get(checkpointKey(key)) ?? {}
       const leaseUntilMs = rowReader(before).optional('leaseUntilMs', rowReader(before).number)
       let row = before
-      if (leaseUntilMs === null || leaseUntilMs <= nowMs) {
+      const isExpired =
+        leaseUntilMs === null ||
+        leaseUntilMs <= nowMs ||
+        leaseUntilMs > leaseBelievedUntilMs(nowMs, { leaseMs })
+      if (isExpired) {
         const fence = rowReader(before).optional('fence', rowReader(before).number) ?? 0
         row = rows.update(checkpointKey(key), {
           set: {
@@ -90,10 +96,12 @@ function createCheckpoints(rows: Rows): CheckpointStore {
           return { kind: 'held', owner: holder.owner, untilMs: leaseUntilMs }
         }
       }
+      const datedAheadMs = leaseDatedAheadMs(row, nowMs)
       return {
         kind: 'acquired',
         checkpoint: readCheckpoint(row),
         cleanHandOver: leaseWasFree(row),
+        ...(datedAheadMs === null ? {} : { datedAheadMs }),
       }
     },
     save: async ({ key, fence, write, state, nowMs, lease }) => {

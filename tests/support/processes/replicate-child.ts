@@ -3,7 +3,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { join } from 'node:path'
 import { until } from '../../../localstack/processes/until.ts'
-import type { FlowFixture, FlowOverrides } from '../worlds/flow-fixture.ts'
+import type { FlowOverrides, SharedFlowFixture } from '../worlds/flow-fixture.ts'
 import { markOf, type Order } from './replicate-process.ts'
 
 /** Bounds the wait for a child that reaches neither its moment nor its end. */
@@ -17,7 +17,7 @@ export type ChildOrder = Pick<Order, 'moment' | 'nth'> & {
 }
 
 /** Runs the flow until the process is killed. Throws when the run ends before. */
-export async function runUntilKilled(world: FlowFixture, order: ChildOrder): Promise<void> {
+export async function runUntilKilled(world: SharedFlowFixture, order: ChildOrder): Promise<void> {
   const child = startChild(world, order, 'SIGKILL')
   const { signal, output, errors } = await child.ended
   if (signal === 'SIGKILL' && output.trim() === markOf(order)) return
@@ -29,7 +29,7 @@ export async function runUntilKilled(world: FlowFixture, order: ChildOrder): Pro
  * its run.
  */
 export async function runUntilFrozen(
-  world: FlowFixture,
+  world: SharedFlowFixture,
   order: ChildOrder,
 ): Promise<{ readonly wake: () => Promise<string[]> }> {
   const { process: child, ended, outputSoFar } = startChild(world, order, 'SIGSTOP')
@@ -60,7 +60,7 @@ type StartedChild = {
 }
 
 function startChild(
-  world: FlowFixture,
+  world: SharedFlowFixture,
   { flow, topics, overrides, ...when }: ChildOrder,
   signal: Order['signal'],
 ): StartedChild {

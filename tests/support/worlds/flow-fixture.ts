@@ -22,6 +22,7 @@ import {
 import { type FlowStatus, readFlowStatus } from '../../../lib/run/operate/status.ts'
 import { type FlowHealth, watchFlow } from '../../../lib/run/watch/watch.ts'
 import {
+  type Endpoints,
   startCluster,
   startStandInAws,
   type TestCluster,
@@ -42,6 +43,10 @@ import { type ReadOptions, readPartition } from '../kafka/kafkajs-reader.ts'
 import { type Contents, contentsOf, inChunks } from '../kafka/records.ts'
 import { parseFlow } from './parsed-flow.ts'
 
+/** Flows between clusters that other test files may use too, so that no test stops a broker. */
+export type SharedFlowFixture = Awaited<ReturnType<typeof openFlowFixture>>
+
+/** Flows between clusters and a table that belong to one test file. */
 export type FlowFixture = Awaited<ReturnType<typeof startFlowFixture>>
 
 export type FlowOverrides = Record<string, unknown>
@@ -80,8 +85,25 @@ export async function startFlowFixture(options: FlowFixtureOptions = {}) {
     startCluster('target', { properties: targetProperties }),
     startStandInAws({ durable: durableTable }),
   ])
+  return {
+    ...(await openFlowFixture({ source, target, aws, table: 'gapless' })),
+    source,
+    target,
+    aws,
+  }
+}
+
+export type FlowWorld = {
+  readonly source: Pick<TestCluster, 'brokers'>
+  readonly target: Pick<TestCluster, 'brokers'>
+  readonly aws: Endpoints
+  /** The name of a table that does not exist yet. */
+  readonly table: string
+}
+
+/** Flows between two clusters that run, with a table of their own. */
+export async function openFlowFixture<W extends FlowWorld>({ source, target, aws, table }: W) {
   const client = createDynamoDbClient(aws.env)
-  const table = 'gapless'
   await createTable(client, table)
   const checkpoints = createCheckpointStore(client, table)
   const incidents = createIncidentStore(client, table)
@@ -206,8 +228,8 @@ export function outcomesOf({ report }: RunResult): string[] {
 
 function openDeps(input: {
   readonly flow: FlowConfig
-  readonly source: TestCluster
-  readonly target: TestCluster
+  readonly source: FlowWorld['source']
+  readonly target: FlowWorld['target']
   readonly checkpoints: RunOnceDeps['checkpoints']
   readonly incidents: RunOnceDeps['incidents']
   readonly log: RunOnceDeps['log']
@@ -215,7 +237,7 @@ function openDeps(input: {
 }) {
   const { checkpoints, incidents, log } = input
   const faults = armFaults(input.faults)
-  const open = (name: string, cluster: TestCluster) =>
+  const open = (name: string, cluster: FlowWorld['source']) =>
     openCluster({
       name,
       config: { brokers: cluster.brokers.split(','), tls: false },

@@ -28,9 +28,11 @@ export function createWorld(
     readonly sourceBrokers?: number
     readonly targetBrokers?: number
     readonly targetBatchBytesMax?: number
+    readonly targetNamesRecords?: boolean
   } = {},
 ) {
   const { sourceBrokers = 1, targetBrokers = 1, targetBatchBytesMax = 1024 * 1024 } = options
+  const { targetNamesRecords: namesRecords = true } = options
   const clock = createVirtualClock()
   const source = createFakeCluster({ name: 'primary', clock, brokers: sourceBrokers })
   const target = createFakeCluster({
@@ -38,6 +40,7 @@ export function createWorld(
     clock,
     brokers: targetBrokers,
     batchBytesMax: targetBatchBytesMax,
+    namesRecords,
   })
   const { checkpoints, incidents } = createMemoryStores()
   const lines: LogLine[] = []

@@ -62,9 +62,11 @@ describe('The JSON contract', () => {
       ],
       unobserved: [],
       warnings: [],
+      losses: [],
     })
-    expect(Object.keys(unknown)).toEqual(['name', 'partitions', 'unobserved', 'warnings'])
-    expect(topLevelKeys('status')).toEqual(['flows', 'partitions', 'unobserved', 'warnings'])
+    const lists = ['partitions', 'unobserved', 'warnings', 'losses']
+    expect(Object.keys(unknown)).toEqual(['name', ...lists])
+    expect(topLevelKeys('status')).toEqual(['flows', ...lists])
     const [partition] = unknown.partitions
     expect(Object.keys(partition ?? {})).toEqual(documentedKeys('status', 'partitions'))
     expect(partition).toMatchObject({

@@ -39,7 +39,8 @@ const unobserved: PartitionStatus = {
 
 function statusOf(partitions: PartitionStatus[], notObserved: string[] = []): StatusReport {
   const warnings = ['a warning, without effect on the exit code']
-  return { flows: [{ name: 'primary-to-standby', partitions, unobserved: notObserved, warnings }] }
+  const flow = { name: 'primary-to-standby', partitions, unobserved: notObserved, warnings }
+  return { flows: [{ ...flow, losses: [] }] }
 }
 
 describe('gapless status', () => {

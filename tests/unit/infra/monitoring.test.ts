@@ -57,7 +57,10 @@ function printed(emitter: Emitter, send: (sink: ReturnType<typeof emfSink>) => v
   })
 }
 
-const nothingSeen = { flow: 'orders', partitions: [], unobserved: [], openIncidents: 0, hung: [] }
+const nothingSeen = {
+  ...{ flow: 'orders', partitions: [], unobserved: [], openIncidents: 0, hung: [] },
+  lossySettings: [],
+}
 
 /** All metrics that plan and watch print on a tick on which nothing happens. */
 function quietTick() {

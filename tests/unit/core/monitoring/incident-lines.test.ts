@@ -5,11 +5,13 @@ import {
   incidentLines,
   recoveredFromResetLine,
 } from '../../../../lib/core/monitoring/incident-lines.ts'
-import { sourceOffset } from '../../../../lib/core/offset.ts'
+import { sourceOffset, targetOffset } from '../../../../lib/core/offset.ts'
 import { decide } from '../../../../lib/core/partition/decide.ts'
+import { standbyTruncated } from '../../../../lib/core/partition/standby-incident.ts'
 import {
   type EventCase,
   eventCases,
+  tablePosition,
   tableStates,
   transitionTable,
 } from '../../../support/contracts/transition-table.ts'
@@ -103,6 +105,19 @@ describe('a line about an incident', () => {
     },
   )
 
+  test.each([
+    [true, 'source offsets [10, 60)'],
+    [false, 'source offsets within [10, 60)'],
+  ])('the line about a truncated standby says whether its range is exact: %s', (isExact, range) => {
+    const loss = { from: sourceOffset(10n), to: sourceOffset(60n), isExact }
+    const found = { ...loss, targetLogStart: targetOffset(30n) }
+    const [line] = texts(standbyTruncated(tablePosition, found, { scope, nowMs: 1 }))
+    expect(line).toContain('CRITICAL: Standby log was truncated for commit-log-0. ')
+    expect(line).toContain('up to 30 copied records, standby offsets [0, 30), were deleted there')
+    expect(line).toContain(range)
+    expect(line).toContain('gapless resume commit-log:0 --flow primary-to-standby')
+  })
+
   test('a line about a partition that the new topic does not have names no command', () => {
     const [line] = texts(incident('topic-reset', { foundOffset: null, lostRecordsMax: null }))
     expect(line).toContain('This partition does not exist in the new topic.')
@@ -122,6 +137,11 @@ test('every incident that the core raises is said with every number in it', () =
       }
     }
   }
-  const unobserved: readonly IncidentKind[] = ['authorization-denied', 'unreachable']
-  expect(kinds).toEqual(new Set(incidentKinds.filter(each => !unobserved.includes(each))))
+  // Raised by a look at both logs, and not by an event of a run.
+  const others: readonly IncidentKind[] = [
+    'authorization-denied',
+    'unreachable',
+    'standby-truncated',
+  ]
+  expect(kinds).toEqual(new Set(incidentKinds.filter(each => !others.includes(each))))
 })

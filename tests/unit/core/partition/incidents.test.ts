@@ -14,6 +14,7 @@ import {
   unreachable,
   unsupportedBatch,
 } from '../../../../lib/core/partition/incidents.ts'
+import { standbyTruncated } from '../../../../lib/core/partition/standby-incident.ts'
 import { tablePosition } from '../../../support/contracts/transition-table.ts'
 
 const scope = { flow: 'flow', topic: 'orders', partition: 7 }
@@ -96,6 +97,8 @@ describe('each kind of incident keeps its id, its offsets and its evidence', () 
     onlyOnTargetTo: '40',
     onlyOnTargetFromIs: 'at the earliest',
   }
+  const loss = { from: sourceOffset(10n), targetLogStart: targetOffset(30n) }
+  const onlyOnSource = { topicId: 'topic-1', targetTopicId: 'target-1', onlyOnSourceFrom: '10' }
   const under = { ...detected, resolution: 'open' as const }
   type Row = readonly [
     what: string,
@@ -201,11 +204,32 @@ describe('each kind of incident keeps its id, its offsets and its evidence', () 
       },
     ],
     [
+      'standby-truncated with an exact range',
+      standbyTruncated(position, { ...loss, to: sourceOffset(60n), isExact: true }, detected),
+      'topic-1:target-1',
+      [0n, 30n, 30n],
+      { ...onlyOnSource, onlyOnSourceTo: '60', onlyOnSourceToIs: 'exact' },
+    ],
+    [
+      'standby-truncated with an upper bound',
+      standbyTruncated(position, { ...loss, to: sourceOffset(18n), isExact: false }, detected),
+      'topic-1:target-1',
+      [22n, 30n, 8n],
+      { ...onlyOnSource, onlyOnSourceTo: '18', onlyOnSourceToIs: 'at the most' },
+    ],
+    [
       'unsupported-batch',
       unsupportedBatch(position, batch, detected),
       'topic-1:130',
       [120n, 130n, 0n],
       { detail: 'why' },
+    ],
+    [
+      'unsupported-batch of known offsets',
+      unsupportedBatch(position, { ...batch, nextOffset: sourceOffset(131n) }, detected),
+      'topic-1:130',
+      [120n, 130n, 0n],
+      { detail: 'why', refusedFrom: '130', refusedTo: '131' },
     ],
     [
       'record-too-large',

@@ -190,6 +190,16 @@ describe('a partition is stalled', () => {
       { row: row(replicating, { ...untouched, leaseUntilMs: nowMs + 1 }) },
       false,
     ],
+    [
+      'when nobody touched it and its lease was dated by a clock that is an hour ahead',
+      { row: row(replicating, { ...untouched, leaseUntilMs: nowMs + 60 * MINUTE }) },
+      true,
+    ],
+    [
+      'when the last write was dated by a clock that is an hour ahead, so that its age is unknown',
+      { row: row(replicating, { updatedAtMs: nowMs + 60 * MINUTE }) },
+      true,
+    ],
     ['not when it is halted', { row: row(halted, untouched) }, false],
     [
       'not when its records are new',
