@@ -223,13 +223,13 @@ function recordAt(opened: Opened): SourceRecord {
 }
 
 /** The records of a batch in their order; a value exists only for the one at which it stands. */
-export type RecordSequence = {
+export type RecordSequence<R = SourceRecord> = {
   /** The number of records. */
   readonly length: number
   /** The record at which it stands; null behind the last one. */
-  current(): SourceRecord | null
+  current(): R | null
   /** Moves to the next record. */
-  advance(): void
+  readonly advance: () => void
 }
 
 /**

@@ -12,16 +12,18 @@ import { openCluster } from '../io/cluster/cluster.ts'
 import type { TopicConfigReader } from '../io/cluster/topic-config.ts'
 import type { Log } from '../io/log.ts'
 import { createCheckpointStore } from '../io/table/checkpoint-store.ts'
+import { createIncidentHistory, type IncidentHistory } from '../io/table/incident-history.ts'
 import { createIncidentStore } from '../io/table/incident-store.ts'
 import { createNotificationStore, type NotificationStore } from '../io/table/notification-store.ts'
 import type { RunOnceDeps } from './operate/run-once.ts'
 
 export type OpenFlow = {
-  readonly deps: RunOnceDeps
-  /** For `watch` alone: the source's topic configs, and which notifications were sent. */
+  /** `sourceConfigs`: for `watch` and `gapless status`, which tell the headroom. */
+  readonly deps: RunOnceDeps & { readonly sourceConfigs: TopicConfigReader }
+  /** For `watch` alone: which notifications were sent, and the history of incidents. */
   readonly watching: {
-    readonly sourceConfigs: TopicConfigReader
     readonly notifications: NotificationStore
+    readonly history: IncidentHistory
   }
   readonly close: () => Promise<void>
 }
@@ -52,6 +54,7 @@ export function openFlow(input: {
     deps: {
       source,
       target,
+      sourceConfigs: source,
       checkpoints: createCheckpointStore(client, table),
       incidents: createIncidentStore(client, table),
       clock: systemClock,
@@ -60,8 +63,8 @@ export function openFlow(input: {
       openTargetAdmin: () => createTopicAdmin(target),
     },
     watching: {
-      sourceConfigs: source,
       notifications: createNotificationStore(client, table),
+      history: createIncidentHistory(client, table),
     },
     close: async () => {
       await Promise.all([source.close(), target.close()])

@@ -95,6 +95,18 @@ export function incidentLines(incident: Incident): LogLine[] {
             'both logs to find where to go on; --from log-start appends everything the source holds)',
         },
       ]
+    case 'target-unclear':
+      return [
+        {
+          level: 'critical',
+          text:
+            `CRITICAL: Standby does not show how far ${name} was copied. Standby offsets [${expected}, ${found}) ` +
+            `were written after the last checkpoint, and ${unclearWhy(incident)}. Recognized up to source offset ` +
+            `${evidence(incident, 'nextSourceOffset')}; records from there on may be on the standby. ${after(incident)} ` +
+            '(copies from that offset on, so records may come twice); to leave out what is there already: ' +
+            `gapless resume ${resumeName(incident)} --from OFFSET (of the source)`,
+        },
+      ]
     case 'standby-truncated':
       return [{ level: 'critical', text: standbyTruncatedText(incident) }]
     case 'unsupported-batch':
@@ -174,6 +186,14 @@ function standbyRange({ evidence: facts }: Incident): string {
   return how === 'exact'
     ? `, at standby offsets [${from}, ${to})`
     : `, within standby offsets [${from}, ${to})`
+}
+
+function unclearWhy(incident: Incident): string {
+  const { goneFrom, goneTo, unmatchedRecords = '0' } = incident.evidence
+  const isGone = goneFrom !== undefined && goneTo !== undefined
+  const gone = isGone ? [`[${goneFrom}, ${goneTo}) are deleted there`] : []
+  const own = `${unmatchedRecords} records of gapless in them match no record of the source`
+  return [...gone, ...(unmatchedRecords === '0' && isGone ? [] : [own])].join(', ')
 }
 
 function standbyTruncatedText(incident: Incident): string {

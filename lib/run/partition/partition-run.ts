@@ -9,10 +9,12 @@ import type { Incident } from '../../core/incident.ts'
 import type { SourceOffset } from '../../core/offset.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
 import {
+  type Drift,
   type PartitionState,
   positionOf,
   sequenceAfter,
 } from '../../core/partition/partition-state.ts'
+import type { LogEndMark } from '../../core/partition/record-age.ts'
 import type { CopiedBatch } from '../../core/replicate/copied-batch.ts'
 import { firstPhase, type Outcome, type RunPhase } from '../../core/replicate/run-phase.ts'
 import type { PartitionKey } from '../../core/row/checkpoint.ts'
@@ -49,6 +51,8 @@ export type DurableWrites = {
   storedState: PartitionState
   /** When a reset was found whose new position the next checkpoint stores; null: no reset. */
   resetFoundAtMs: number | null
+  /** The episode of foreign records as its incident has it. */
+  storedDrift: Drift | undefined
   /** Ends with the last write that was begun. */
   tail: Promise<void>
   /** True once a write failed: none follows. */
@@ -67,7 +71,15 @@ export type PartitionRun = {
   /** Written by advance.ts. */
   phase: RunPhase
   readonly durable: DurableWrites
+  /**
+   * True once nothing of an earlier owner can lie on the target beyond the position, whatever is
+   * appended there: the checkpoint may be older than the records (a restored table). Written by
+   * the observe loop and by recover/.
+   */
+  targetIsRead: boolean
   readonly pending: PendingQueue
+  /** The source's log end as the last fetch told it; null before. Written by fetch-answer.ts. */
+  seenLogEnd: LogEndMark | null
   /** How often damaged bytes were fetched behind a position. Written by `isDamagedForGood`. */
   damage: { readonly behind: SourceOffset | null; readonly fetches: number } | null
   /** Written by partition-effects.ts and produce-loop.ts. */
@@ -89,16 +101,19 @@ export function createPartitionRun(
   return {
     ...known,
     phase: firstPhase(cleanHandOver),
+    targetIsRead: false,
     durable: {
       count: 0,
       leaseUntilMs,
       leasedAt,
       storedState: known.state,
       resetFoundAtMs: null,
+      storedDrift: positionOf(known.state)?.drift,
       tail: Promise.resolve(),
       hasFailed: false,
     },
     pending: createPendingQueue(),
+    seenLogEnd: null,
     damage: null,
     counts: { recordsReplicated: 0n, bytesReplicated: 0n, incidents: [] },
   }
@@ -123,8 +138,13 @@ export function reportOf({ key, phase, state, counts }: PartitionRun): Partition
 }
 
 /** The failure that ended the run of a partition, for the incident about it; none: []. */
-export function failureOf({ phase }: PartitionRun): readonly ObservationFailure[] {
-  return phase.kind === 'stopped' && phase.end.failure !== undefined ? [phase.end.failure] : []
+export function failureOf({ phase, key, state }: PartitionRun): readonly ObservationFailure[] {
+  if (phase.kind !== 'stopped' || phase.end.failure === undefined) return []
+  const { failure } = phase.end
+  if (failure.foundCopying !== true) return [failure]
+  const { topic, partition } = key
+  const nextSourceOffset = positionOf(state)?.nextSourceOffset ?? null
+  return [{ ...failure, stoppedAt: { topic, partition, nextSourceOffset } }]
 }
 
 /** A Fetch, a Produce or an InitProducerId of this partition that a cluster denied. */

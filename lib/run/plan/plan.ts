@@ -30,7 +30,13 @@ import type { LogView, LogViews } from '../observe/logs.ts'
 import { observedEvent } from '../observe/observed-event.ts'
 import { compareSettings, settingsTexts } from '../observe/standby-settings.ts'
 import { assertTwoClusters } from '../observe/two-clusters.ts'
-import { reportUnobserved, resolveAnswered, type UnobservedDeps } from '../observe/unobserved.ts'
+import {
+  reportUnobserved,
+  resolveAnswered,
+  resolveStopped,
+  type SeenAgain,
+  type UnobservedDeps,
+} from '../observe/unobserved.ts'
 import { ensureTargetTopics, type StandbyTopicsDeps } from './standby-topics.ts'
 import { reportStandbyLosses } from './standby-truncations.ts'
 
@@ -77,7 +83,7 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
   const contested = await readContested(deps.checkpoints, flow, names, listed)
   const free = topics.found.filter(each => contested.of(each.name) === null)
   const ensured = await ensureTargetTopics(deps, flow, free)
-  const [{ sources, targets }, settings] = await Promise.all([
+  const [{ sources, targets, failures }, settings] = await Promise.all([
     observeBoth(deps, flow, partitions),
     compareSettings(
       deps,
@@ -91,6 +97,7 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
     ...topics.observationFailures,
     ...contested.observationFailures,
     ...ensured.observationFailures,
+    ...failures,
     ...partitions.flatMap(each => [
       ...failureOf(deps.source, sources.of(each)),
       ...failureOf(deps.target, targets.of(onTarget(flow, each))),
@@ -102,7 +109,10 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
   const isBlind = observationFailures.some(
     each => each.topic === null && each.cluster === deps.source.name,
   )
-  if (!isBlind) await resolveAnswered(deps, flow.name, open, observationFailures)
+  if (!isBlind) {
+    await resolveAnswered(deps, flow.name, open, observationFailures)
+    await resolveStopped(deps, open, planned.map(seenAgain))
+  }
   sayHalted(deps, planned, open, flow.name)
   const truncations = await reportStandbyLosses(deps, { ...context, partitions, settings, open })
   for (const { row } of partitions) {
@@ -122,6 +132,12 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
       ...[...settingsTexts(settings, flow.name), ...truncations],
     ],
   }
+}
+
+function seenAgain({ topic, partition, kind, state }: PartitionPlan): SeenAgain {
+  // A partition whose topic is gone may be work all the same: its last owner released no lease.
+  const isIdle = kind === 'idle' || kind === 'absent' || state.kind === 'waiting'
+  return { topic, partition, state, isIdle }
 }
 
 function holderOf({ row }: FlowPartition, { flow, nowMs }: PlanContext): string[] {

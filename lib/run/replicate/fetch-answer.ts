@@ -75,6 +75,10 @@ export function takeFetched(
   if (fetched.divergingEpoch !== null) {
     return afterFlush(shard, run, { kind: 'diverged', answer: divergingAnswer(fetched) })
   }
+  const { highWatermark } = fetched
+  if (highWatermark !== null) {
+    run.seenLogEnd = { offset: highWatermark, seenAtMs: shard.clock.nowMs() }
+  }
   const { admission } = answer
   assert(admission !== null, 'an answer with batches was not admitted')
   const { copied, skipped, nextFetchOffset: offset, refusal } = admission

@@ -25,7 +25,8 @@ import type {
   FetchResponse,
 } from '../../../lib/kafka/01-fetch.ts'
 import { type ErrorName, errorCode } from '../../../lib/kafka/error-codes.ts'
-import { readRecordBatches } from '../../../lib/kafka/record-batch.ts'
+import { type RecordBatch, readRecordBatches } from '../../../lib/kafka/record-batch.ts'
+import type { BatchChange } from './changing-broker.ts'
 import { createFakeFetchSessions } from './fake-fetch-sessions.ts'
 import { createFakeLog, type FakeLog } from './fake-log.ts'
 
@@ -81,8 +82,12 @@ export function createFakeCluster(input: {
   readonly brokers?: number
   readonly batchBytesMax?: number
   readonly namesRecords?: boolean
+  /** What its brokers make of the batches that they append; left out: nothing. */
+  readonly change?: BatchChange
 }) {
   const { name, clock, brokers = 1, batchBytesMax = 1024 * 1024, namesRecords = true } = input
+  const { change } = input
+  const changed = change && ((batch: RecordBatch) => change(batch, clock.nowMs()))
   const topics = new Map<string, Topic>()
   const controls = new Map<RequestName, unknown>()
   const sessions = createFakeFetchSessions()
@@ -216,7 +221,7 @@ export function createFakeCluster(input: {
       const number = String(topicsCreated).padStart(12, '0')
       const topicId = `${name.padEnd(8, '0').slice(0, 8)}-0000-4000-8000-${number}`
       const logs = Array.from({ length: partitions }, (_, partition) => ({
-        log: createFakeLog({ batchBytesMax }),
+        log: createFakeLog({ batchBytesMax, ...(changed === undefined ? {} : { changed }) }),
         leaderId: 1 + (partition % brokers),
         namesRecords,
       }))

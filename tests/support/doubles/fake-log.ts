@@ -67,7 +67,12 @@ const SEQUENCE_MAX = 2 ** 31 - 1
 type Remembered = { readonly first: number; readonly last: number; readonly baseOffset: bigint }
 type ProducerEntry = { epoch: number; remembered: Remembered[] }
 
-export function createFakeLog(options: { readonly batchBytesMax: number }) {
+export function createFakeLog(options: {
+  readonly batchBytesMax: number
+  /** What the broker makes of the batches that it appends; left out: nothing. */
+  readonly changed?: (batch: RecordBatch) => Buffer
+}) {
+  const { changed = ({ bytes }) => Buffer.from(bytes) } = options
   let batches: RecordBatch[] = []
   let logStart = 0n
   let logEnd = 0n
@@ -236,7 +241,7 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
       }
       // A broker accepts any first sequence from a producer that it has no state for
       // (ProducerAppendInfo.checkSequence).
-      const baseOffset = store(Buffer.from(batch.bytes))
+      const baseOffset = store(changed(batch))
       const before = known === undefined || epoch > known.epoch ? [] : known.remembered
       const remembered = [...before, { first, last, baseOffset }]
       producers.set(producerId, { epoch, remembered: remembered.slice(-REMEMBERED_MAX) })

@@ -11,6 +11,7 @@ import {
   replicate,
 } from '../../../lib/run/replicate/replicate.ts'
 import type { BatchFields } from '../../unit/kafka/batches.ts'
+import type { BatchChange } from '../doubles/changing-broker.ts'
 import { createFakeCluster } from '../doubles/fake-cluster.ts'
 import type { FakeLog } from '../doubles/fake-log.ts'
 import { createMemoryStores } from '../doubles/memory-stores.ts'
@@ -28,6 +29,8 @@ export function createWorld(
     readonly sourceBrokers?: number
     readonly targetBrokers?: number
     readonly targetBatchBytesMax?: number
+    /** What the standby makes of the batches that it appends; left out: nothing. */
+    readonly targetChange?: BatchChange
     readonly targetNamesRecords?: boolean
   } = {},
 ) {
@@ -40,6 +43,7 @@ export function createWorld(
     clock,
     brokers: targetBrokers,
     batchBytesMax: targetBatchBytesMax,
+    ...(options.targetChange === undefined ? {} : { change: options.targetChange }),
     namesRecords,
   })
   const { checkpoints, incidents } = createMemoryStores()
