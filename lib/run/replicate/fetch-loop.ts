@@ -202,9 +202,8 @@ async function fetchOnce(
       const admission = admitting instanceof Promise ? await admitting : admitting
       // The run may have ended or moved while a large batch was opened.
       if (!isAwaited(asked, leaderId)) continue
-      guarded(shard, asked.run, () =>
-        takeFetched(shard, asked.run, fetched, { turn, memory, admission, empty }),
-      )
+      const about = { turn, memory, admission, empty }
+      guarded(shard, asked.run, () => takeFetched(shard, asked.run, fetched, about))
     }
     memory.release()
     sendWhatIsReady(shard, runs)
@@ -220,10 +219,7 @@ async function fetchOnce(
     return throttleTimeMs
   } catch (error) {
     session?.failed()
-    const found = { cluster: shard.source.name, foundCopying: true }
-    const failure = { ...unobserved(error, null), ...found }
-    const because = { outcome: 'unobserved' as const, detail: failure.detail, failure }
-    for (const run of runs) observeAgain(shard, run, because)
+    notAnswered(shard, runs, error)
     return 0
   } finally {
     shard.fetchesInFlight -= 1
@@ -247,6 +243,13 @@ function topicsOf(shard: Shard, positions: readonly NextFetch[]): FetchRequest['
       partitionMaxBytes: askFor(fetchShare),
     })),
   }))
+}
+
+function notAnswered(shard: Shard, runs: readonly PartitionRun[], error: unknown): void {
+  const found = { cluster: shard.source.name, foundCopying: true }
+  const failure = { ...unobserved(error, null), ...found }
+  const because = { outcome: 'unobserved' as const, detail: failure.detail, failure }
+  for (const run of runs) observeAgain(shard, run, because)
 }
 
 /** Null also for a bug, which has ended the run of this partition and no other. */
