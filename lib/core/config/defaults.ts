@@ -92,6 +92,12 @@ export const worthwhileRequestBytes = 8 * KIB
 /** Batches in the smallest share of a Fetch: the batch that is cut off at its end is wasted. */
 export const shareBatchesMin = 8
 
+/** A Fetch waits so long, ms, for idle partitions while others of the broker wait for room. */
+export const crowdedFetchWaitMs = 20
+
+/** After so many times `fetchWaitMs` without an answer, a Fetch keeps no room on the target. */
+export const lateFetchWaits = 2
+
 /** Attempts to observe a partition again after a refused Fetch or Produce; then its run ends. */
 export const observationAttemptsMax = 6
 

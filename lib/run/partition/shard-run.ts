@@ -53,13 +53,25 @@ export type Shard = ReplicateDeps & {
   readonly ended: AbortController
   /** Work beside the loops that may write to the target or to the table, until it has ended. */
   readonly started: Set<Promise<void>>
-  fetchesInFlight: number
+  /** The fetch in flight to each source broker. */
+  readonly fetching: Map<number, FetchInFlight>
   /**
    * Source brokers whose next fetch waits for room in the buffer, in the order of their arrival.
    */
   readonly waitingForRoom: Set<number>
+  /** Source brokers with partitions that wait until their target broker's share has room. */
+  readonly waitingForShare: Set<number>
   /** The number of the last fetch, so that each partition is the first of a request in turn. */
   fetchTurn: number
+}
+
+/** What the answer to a fetch may bring into the buffer. */
+export type FetchInFlight = {
+  readonly bytes: number
+  /** When the request was sent, Unix time, ms. */
+  readonly sentAtMs: number
+  /** Bytes that partitions which are behind may bring, by id of their target broker. */
+  readonly toTargets: ReadonlyMap<number, number>
 }
 
 /** Requests in flight to a target broker, and the partitions that have something to send to it. */
@@ -76,8 +88,9 @@ export function createShard(
     allStopped: Promise.withResolvers<void>(),
     ended: new AbortController(),
     started: new Set(),
-    fetchesInFlight: 0,
+    fetching: new Map(),
     waitingForRoom: new Set(),
+    waitingForShare: new Set(),
     fetchTurn: 0,
   }
 }
@@ -90,11 +103,6 @@ export function closeIfDone(shard: Shard): void {
   shard.observer.notify()
 }
 
-/** Bytes fetched and not yet acknowledged, over all partitions. */
-export function bufferedBytes(shard: Shard): number {
-  return shard.runs.reduce((sum, run) => sum + run.pending.bytes, 0)
-}
-
 /** Wakes the observe loop and every fetch loop. */
 export function wakeLoops(shard: Shard): void {
   shard.observer.notify()
@@ -105,6 +113,12 @@ export function wakeLoops(shard: Shard): void {
 export function wakeFetching(shard: Shard, run: PartitionRun): void {
   const exchange = exchangeOf(run.phase)
   if (exchange !== null) shard.fetchLoops.get(exchange.source.leaderId)?.signal.notify()
+  roomGrew(shard)
+}
+
+/** The buffer, or a target broker's share of it, has more room: wakes the loops that wait for it. */
+export function roomGrew(shard: Shard): void {
+  for (const leaderId of shard.waitingForShare) shard.fetchLoops.get(leaderId)?.signal.notify()
   wakeNextInQueue(shard)
 }
 

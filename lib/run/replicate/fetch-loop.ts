@@ -3,18 +3,15 @@
 // target. Does not own what an answer means for a partition (fetch-answer.ts).
 
 import type { SourceOffset } from '../../core/offset.ts'
-import {
-  bytesToAskFor,
-  type FetchShare,
-  longestWaitingFirst,
-} from '../../core/replicate/fetch-share.ts'
+import type { FetchShare } from '../../core/replicate/fetch-share.ts'
 import { errorName } from '../../kafka/error-codes.ts'
 import { createFetchSession, type FetchSession } from '../../kafka/fetch-session.ts'
 import { unobserved } from '../observe/logs.ts'
+import { admitAnswer, endTurns, type Turn, takeTurn } from '../partition/buffer-turn.ts'
 import { createCountedBuffer } from '../partition/counted-buffer.ts'
 import { abandon, guarded } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
-import { bufferedBytes, type Shard, wakeNextInQueue } from '../partition/shard-run.ts'
+import { roomGrew, type Shard } from '../partition/shard-run.ts'
 import { createSignal, type Signal } from '../partition/signal.ts'
 import { observeAgain, sourceAnswered, takeFetched } from './fetch-answer.ts'
 import { sendWhatIsReady } from './produce-loop.ts'
@@ -46,57 +43,27 @@ async function fetchWhileLed(shard: Shard, leaderId: number, signal: Signal): Pr
     for (;;) {
       const led = shard.runs.filter(run => isLed(run, leaderId))
       if (led.length === 0) return
-      const withRoom = led.filter(run => hasRoom(shard, run))
-      if (withRoom.length > 0 && takesTurn(shard, leaderId)) {
-        await fetchOnce(
-          shard,
-          { leaderId, session },
-          longestWaitingFirst(withRoom.flatMap(nextFetch)),
-        )
-      } else {
-        if (withRoom.length === 0) leaveQueue(shard, leaderId)
-        await signal.wait()
-      }
+      const turn = takeTurn(shard, leaderId, led.flatMap(nextFetch))
+      if (turn.kind === 'fetch') await fetchOnce(shard, { leaderId, session, signal }, turn)
+      else await woken(shard, signal, turn.untilMs)
     }
   } finally {
     // Removed in the very step in which the loop ends, so that the next caller starts another loop.
     shard.fetchLoops.delete(leaderId)
-    leaveQueue(shard, leaderId)
+    endTurns(shard, leaderId)
   }
 }
 
-/**
- * True when an answer of this broker fits into the buffer and no other broker has waited longer for
- * room. Without this order, brokers that have nothing to send could hold all the room with their
- * long polls for ever.
- */
-function takesTurn(shard: Shard, leaderId: number): boolean {
-  shard.waitingForRoom.add(leaderId)
-  const [first] = shard.waitingForRoom
-  if (first !== leaderId || !bufferHasRoom(shard)) return false
-  leaveQueue(shard, leaderId)
-  return true
-}
-
-function leaveQueue(shard: Shard, leaderId: number): void {
-  shard.waitingForRoom.delete(leaderId)
-  wakeNextInQueue(shard)
+async function woken(shard: Shard, signal: Signal, untilMs: number | null): Promise<void> {
+  if (untilMs === null) return signal.wait()
+  const interrupted = new AbortController()
+  const waitMs = Math.max(0, untilMs - shard.clock.nowMs())
+  await Promise.race([shard.clock.wait(waitMs, interrupted.signal), signal.wait()])
+  interrupted.abort()
 }
 
 function isLed(run: PartitionRun, leaderId: number): boolean {
   return run.phase.kind === 'copying' && run.phase.source.leaderId === leaderId
-}
-
-function hasRoom(shard: Shard, run: PartitionRun): boolean {
-  return run.pending.bytes < shard.flow.budgets.partitionFetchBytesMax
-}
-
-/** Room for one more answer beside what is buffered and what is already on its way. */
-function bufferHasRoom(shard: Shard): boolean {
-  const { fetchBytesMax, bufferBytesMax } = shard.flow.budgets
-  const expected = shard.fetchesInFlight * fetchBytesMax
-  const buffered = bufferedBytes(shard)
-  return buffered + expected === 0 || buffered + expected + fetchBytesMax <= bufferBytesMax
 }
 
 /** What the next request asks of one partition. */
@@ -107,6 +74,7 @@ type NextFetch = {
   readonly offset: SourceOffset
   readonly epoch: number | null
   readonly fetchShare: FetchShare
+  readonly targetLeaderId: number
 }
 
 function nextFetch(run: PartitionRun): NextFetch[] {
@@ -114,44 +82,51 @@ function nextFetch(run: PartitionRun): NextFetch[] {
   if (phase.kind !== 'copying' || state.kind !== 'replicating') return []
   const { offset, epoch, share: fetchShare } = phase.nextFetch
   const { sourceTopicId: topicId } = state.position
-  return [{ run, topicId, leaderEpoch: phase.source.leaderEpoch, offset, epoch, fetchShare }]
+  const { leaderEpoch } = phase.source
+  const { leaderId: targetLeaderId } = phase.target
+  return [{ run, topicId, leaderEpoch, offset, epoch, fetchShare, targetLeaderId }]
 }
 
 async function fetchOnce(
   shard: Shard,
-  from: { readonly leaderId: number; readonly session: FetchSession | null },
-  positions: readonly NextFetch[],
+  from: {
+    readonly leaderId: number
+    readonly session: FetchSession | null
+    readonly signal: Signal
+  },
+  { asked, maxBytes, maxWaitMs, inFlight }: Extract<Turn<NextFetch>, { kind: 'fetch' }>,
 ): Promise<void> {
-  const { budgets } = shard.flow
   const { leaderId, session } = from
-  const runs = positions.map(({ run }) => run)
-  const askFor = bytesToAskFor(
-    positions.map(({ fetchShare }) => fetchShare),
-    budgets,
+  const runs = asked.map(({ candidate }) => candidate.run)
+  const byTopic = Map.groupBy(asked, ({ candidate }) => candidate.topicId)
+  const byName = new Map(
+    asked.map(({ candidate }) => [identity(candidate.topicId, candidate.run.key), candidate]),
   )
-  const byTopic = Map.groupBy(positions, each => each.topicId)
-  const byName = new Map(positions.map(each => [identity(each.topicId, each.run.key), each]))
   const topics = [...byTopic].map(([topicId, each]) => ({
     topicId,
-    partitions: each.map(({ run, leaderEpoch, offset, epoch, fetchShare }) => ({
-      partition: run.key.partition,
-      currentLeaderEpoch: leaderEpoch,
-      fetchOffset: offset,
-      lastFetchedEpoch: epoch,
-      partitionMaxBytes: askFor(fetchShare),
-    })),
+    partitions: each.map(
+      ({ candidate: { run, leaderEpoch, offset, epoch }, partitionMaxBytes }) => ({
+        partition: run.key.partition,
+        currentLeaderEpoch: leaderEpoch,
+        fetchOffset: offset,
+        lastFetchedEpoch: epoch,
+        partitionMaxBytes,
+      }),
+    ),
   }))
-  shard.fetchesInFlight += 1
+  shard.fetching.set(leaderId, inFlight)
   shard.fetchTurn += 1
   const turn = shard.fetchTurn
   try {
-    const answer = await shard.source.fetch(leaderId, {
-      maxWaitMs: budgets.fetchWaitMs,
+    const request = {
+      maxWaitMs,
       minBytes: 1,
-      maxBytes: budgets.fetchBytesMax,
-      isolationLevel: 'read-committed',
+      maxBytes,
+      isolationLevel: 'read-committed' as const,
       ...(session === null ? { topics } : session.next(topics)),
-    })
+    }
+    const admit = (bytes: number) => admitAnswer(shard, from, bytes)
+    const answer = await shard.source.fetch(leaderId, request, admit)
     // The broker no longer knows the fetch session: the next request opens another one at once.
     if (session?.answered(answer) === 'start-again') return
     if (answer.errorCode !== 0) {
@@ -186,8 +161,8 @@ async function fetchOnce(
     const because = { outcome: 'unobserved' as const, detail: failure.detail, failure }
     for (const run of runs) observeAgain(shard, run, because)
   } finally {
-    shard.fetchesInFlight -= 1
-    wakeNextInQueue(shard)
+    shard.fetching.delete(leaderId)
+    roomGrew(shard)
   }
 }
 
