@@ -26,8 +26,9 @@ export type FramedSocket = {
    * takes longer than the time-out; a time-out destroys the socket, because the responses that
    * follow would be taken for those of the wrong requests.
    *
-   * `admit` is told the length of the response before memory is allocated for it. Until its promise
-   * resolves no more is read from the socket, and no time-out runs: TCP makes the broker wait.
+   * `admit` is told the length of the response before memory is allocated for it. Until its
+   * promise resolves no more is read from the socket, and no time-out runs: TCP makes the broker
+   * wait.
    */
   exchange(pieces: readonly Buffer[], admit?: Admit): Promise<Buffer>
   /** Resolves when the socket is closed; requests in flight fail. */

@@ -116,7 +116,7 @@ export function wakeFetching(shard: Shard, run: PartitionRun): void {
   roomGrew(shard)
 }
 
-/** The buffer, or a target broker's share of it, has more room: wakes the loops that wait for it. */
+/** The buffer or the share of a target broker has more room: wakes the loops that wait for it. */
 export function roomGrew(shard: Shard): void {
   for (const leaderId of shard.waitingForShare) shard.fetchLoops.get(leaderId)?.signal.notify()
   wakeNextInQueue(shard)

@@ -3,12 +3,14 @@
 // configs, ACLs or groups; for those the target's broker defaults apply.
 
 import type { FlowConfig } from '../../core/config/config.ts'
+import { topicChangesInFlightMax } from '../../core/config/defaults.ts'
 import { targetTopicName } from '../../core/config/topic-selection.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
 import type { TopicAdmin } from '../../io/admin/topic-admin.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import { ReplicatorError } from '../../io/failure/replicator-error.ts'
 import type { Log } from '../../io/log.ts'
+import { concurrently } from '../concurrently.ts'
 import type { ExistingTopic, FoundTopics } from '../observe/flow-topics.ts'
 import { describe } from '../observe/logs.ts'
 
@@ -74,8 +76,14 @@ async function changeTopics(
     }
   }
   const admin = openTargetAdmin()
-  for (const topic of missing) await attempt(topic, () => admin.createTopic(topic), 'Created')
-  for (const topic of narrow) await attempt(topic, () => admin.widenTopic(topic), 'Widened')
+  // Side by side, or one topic whose leaders do not answer would use up the time of all others.
+  const inFlightMax = topicChangesInFlightMax
+  await concurrently(missing, inFlightMax, topic =>
+    attempt(topic, () => admin.createTopic(topic), 'Created'),
+  )
+  await concurrently(narrow, inFlightMax, topic =>
+    attempt(topic, () => admin.widenTopic(topic), 'Widened'),
+  )
   return { observationFailures, warnings }
 }
 
