@@ -1,9 +1,8 @@
-// Owns how the buffer of a run is divided, so that no broker waits for another one. One part, the
-// size of a Fetch response, is kept for the source brokers: each may always ask for its share of
-// that part, whatever the others do. The rest is for the target brokers that have work: a broker
-// that does not answer holds its share of the rest, and no more. All that is buffered, in flight or
-// kept never exceeds the buffer. Does not own how a response is divided among partitions
-// (fetch-share.ts).
+// Owns how the buffer of a run is divided, so that no broker waits for another one. A sixth is kept
+// for the source brokers: each may always ask for its part of that sixth, whatever the others do.
+// The rest is for the target brokers that have work: a broker that does not answer holds its share
+// of the rest, and no more. All that is buffered, asked for or kept never exceeds the buffer. Does
+// not own how a response is divided among partitions (fetch-share.ts).
 //
 //   bufferBytesMax  [ kept for source brokers | target broker 1 | target broker 2 | ... ]
 //
@@ -14,8 +13,8 @@ import type { Budgets } from '../config/defaults.ts'
 
 type BufferBudgets = Pick<Budgets, 'fetchBytesMax' | 'bufferBytesMax'>
 
-/** A third of the buffer, because one response of three is being received. */
-const KEPT_SHARE = 3
+/** A sixth of the buffer: enough for records that arrive, and a backlog has all of the rest. */
+const KEPT_SHARE = 6
 
 function bytesKept({ fetchBytesMax, bufferBytesMax }: BufferBudgets): number {
   return Math.min(fetchBytesMax, Math.floor(bufferBytesMax / KEPT_SHARE))
@@ -28,14 +27,18 @@ export function bytesKeptFor(sourceBrokers: number, budgets: BufferBudgets): num
   return Math.max(1, Math.floor(bytesKept(budgets) / sourceBrokers))
 }
 
-/** Bytes that the partitions of one target broker may hold, of `busy` brokers that have work. */
+/**
+ * Bytes that the partitions of one target broker may hold, of `busy` brokers that have work.
+ * Whichever brokers hang, what is kept is left for the last one that does not.
+ */
 export function targetShare(
   brokers: { readonly all: number; readonly busy: number },
   budgets: BufferBudgets,
 ): number {
   if (brokers.all <= 1) return Number.POSITIVE_INFINITY
   const shared = budgets.bufferBytesMax - bytesKept(budgets)
-  return Math.max(1, Math.floor(shared / Math.max(1, brokers.busy)))
+  const sharing = Math.max(1, Math.min(brokers.busy, brokers.all - 1))
+  return Math.max(1, Math.floor(shared / sharing))
 }
 
 /**

@@ -19,7 +19,7 @@ describe('what a source broker is asked for', () => {
     const othersAsked = Array(8).fill(0)
     const ask = { ...now, sourceBrokers: 9, othersAsked }
     expect(bytesOfFetch(ask, budgets)).toBe(4 * MIB)
-    expect(bytesOfFetch({ ...ask, isBehind: false }, budgets)).toBe(Math.floor((4 * MIB) / 9))
+    expect(bytesOfFetch({ ...ask, isBehind: false }, budgets)).toBe(Math.floor((2 * MIB) / 9))
   })
 
   test('a lone source broker is asked for a whole response or for none', () => {
@@ -79,9 +79,10 @@ describe('what a source broker is asked for', () => {
 describe('what a target broker may hold', () => {
   test('a target broker without others has the whole buffer, and others share what is not kept', () => {
     expect(targetShare({ all: 1, busy: 1 }, budgets)).toBe(Number.POSITIVE_INFINITY)
-    expect(targetShare({ all: 3, busy: 1 }, budgets)).toBe(8 * MIB)
-    expect(targetShare({ all: 3, busy: 2 }, budgets)).toBe(4 * MIB)
-    expect(targetShare({ all: 3, busy: 0 }, budgets)).toBe(8 * MIB)
+    expect(targetShare({ all: 3, busy: 1 }, budgets)).toBe(10 * MIB)
+    expect(targetShare({ all: 3, busy: 2 }, budgets)).toBe(5 * MIB)
+    expect(targetShare({ all: 3, busy: 3 }, budgets)).toBe(5 * MIB)
+    expect(targetShare({ all: 3, busy: 0 }, budgets)).toBe(10 * MIB)
   })
 
   test('all target brokers that hang leave room for a request to every source broker', () => {
