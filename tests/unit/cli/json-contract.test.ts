@@ -110,7 +110,7 @@ describe('The JSON contract', () => {
       evidence: {},
     })
     expect(Object.keys(report)).toEqual(documentedKeys('incidents', 'incidents'))
-    expect(topLevelKeys('incidents')).toEqual(['incidents', 'unreadable'])
+    expect(topLevelKeys('incidents')).toEqual(['incidents', 'leftOut', 'unreadable'])
     expect(report).toMatchObject({ expectedOffset: '0', lostRecordsMax: '9007199254740993' })
   })
 })
