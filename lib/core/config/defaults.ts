@@ -32,6 +32,8 @@ export const clusterDefaults = {
 } as const
 
 export const flowDefaults = {
+  // A quarter of a year, for reviews; an open incident is kept for as long as it is open.
+  incidentsKeptDays: 90,
   // A topic is left out only where the configuration says so.
   exclude: [],
   // Flows in both directions cannot form a circle, and the name says where a record comes from.
@@ -256,9 +258,6 @@ export const notifiedIncidentsMax = 50
 
 /** Notifications of a flow in one tick; the next tick sends the others. */
 export const notificationsMax = 10
-
-/** Ninety days, ms: an ended incident is kept so long; then DynamoDB deletes its row by itself. */
-export const incidentKeptMs = 90 * 24 * 60 * 60 * 1000
 
 /** Attempts to end an incident whose row another process changes at the same time. */
 export const incidentWriteAttemptsMax = 5
