@@ -2,6 +2,7 @@
 // commander adds the name of the argument.
 
 import { InvalidArgumentError } from 'commander'
+import { brokerProblem } from '../lib/core/config/broker-address.ts'
 
 /** A parser of whole decimal numbers in a range, for commander. */
 export function wholeNumber(min: number, max: number): (text: string) => number {
@@ -10,6 +11,17 @@ export function wholeNumber(min: number, max: number): (text: string) => number 
     if (value >= min && value <= max) return value
     throw new InvalidArgumentError(`Expected a whole number from ${min} to ${max}.`)
   }
+}
+
+/** A date, or a date with a time, in UTC unless it has an offset: Unix time, ms. */
+export function time(text: string): number {
+  const isDate = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?$/.test(
+    text,
+  )
+  const hasZone = /(Z|[+-]\d{2}:\d{2})$/.test(text.slice(10))
+  const value = isDate ? Date.parse(text.includes('T') && !hasZone ? `${text}Z` : text) : Number.NaN
+  if (!Number.isNaN(value)) return value
+  throw new InvalidArgumentError('Expected a time such as 2026-03-01 or 2026-03-01T12:00Z.')
 }
 
 /** Kafka's rule for names (org.apache.kafka.common.internals.Topic). */
@@ -41,11 +53,7 @@ export function resumePoint(text: string): 'log-start' | bigint {
 /** `host:port`, or several with commas between them. */
 export function brokerList(text: string): string[] {
   const brokers = text.split(',').map(part => part.trim())
-  if (brokers.every(isAddress)) return brokers
-  throw new InvalidArgumentError('Expected host:port, or several with commas between them.')
-}
-
-function isAddress(text: string): boolean {
-  const [, port] = /^[^\s:/]+:(\d{1,5})$|^\[[^\s\]]+\]:(\d{1,5})$/.exec(text) ?? []
-  return port !== undefined && Number(port) >= 1 && Number(port) <= 65_535
+  const accepted = brokers.map(brokerProblem).find(each => each !== null)
+  if (accepted === undefined) return brokers
+  throw new InvalidArgumentError(`Expected ${accepted}, or several with commas between them.`)
 }

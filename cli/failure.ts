@@ -58,7 +58,7 @@ function failed(text: string): Failure {
 
 /** The error and its hint as two sentences, whether or not the error ends with a full stop. */
 function sentences(message: string, hint: string): string {
-  const end = /[.!?]\s*$/.test(message) ? '' : '.'
+  const end = /[.!?]$/.test(message.trimEnd()) ? '' : '.'
   return `${message}${end} ${hint.charAt(0).toUpperCase()}${hint.slice(1)}`
 }
 
@@ -71,5 +71,9 @@ function clusterOf(error: Error): string {
 }
 
 function oneLine(text: string): string {
-  return text.replace(/\s*\n\s*/g, ' ').trim()
+  return text
+    .split('\n')
+    .map(line => line.trim())
+    .join(' ')
+    .trim()
 }

@@ -27,6 +27,8 @@ const budgetsSchema = flowSchema.shape.budgets.unwrap()
 /** Why a key has no default, or none of one line; defaults.ts has the reasons of all others. */
 const reasonsWithoutDefault: Readonly<Record<string, string>> = {
   sasl: 'Brokers without SASL need none; a broker that requires it refuses the connection.',
+  insecure: 'A password or a token in the clear is read by everyone on the way.',
+  watch: 'One identity for all functions is enough where nobody asks for two.',
   budgets: 'See below.',
 }
 

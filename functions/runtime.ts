@@ -56,7 +56,8 @@ export async function startRuntime(env: NodeJS.ProcessEnv, emitter: Emitter): Pr
     open(flow) {
       const known = flows.get(flow.name)
       if (known !== undefined) return known
-      const opened = openFlow({ config, flow, client, table, log })
+      const as = emitter === 'watch' ? { as: emitter } : {}
+      const opened = openFlow({ config, flow, client, table, log, ...as })
       flows.set(flow.name, opened)
       return opened
     },

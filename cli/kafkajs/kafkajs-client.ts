@@ -2,7 +2,9 @@
 // the drills and the tests, on clusters without TLS and SASL. Does not own the wording of failures
 // (kafkajs-failure.ts).
 
-import type { Kafka } from 'kafkajs'
+import { connect } from 'node:net'
+import type { ISocketFactory, Kafka } from 'kafkajs'
+import { parseBroker } from '../../lib/core/config/broker-address.ts'
 import { kafkajs } from './load-kafkajs.ts'
 
 const CONNECT_TIMEOUT_MS = 5_000
@@ -18,12 +20,41 @@ export function createKafkaJs(
   clientId: string,
   retries: number = DEFAULT_RETRIES,
 ): Kafka {
+  const { brokers, socketFactory } = withNamedHosts(cluster.brokers)
   return new kafkajs.Kafka({
     clientId,
-    brokers: [...cluster.brokers],
+    brokers,
+    socketFactory,
     connectionTimeout: CONNECT_TIMEOUT_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
     retry: { retries, initialRetryTime: RETRY_WAIT_MS, maxRetryTime: RETRY_WAIT_MS_MAX },
     logLevel: kafkajs.logLevel.NOTHING,
   })
+}
+
+const KEEP_ALIVE_MS = 60_000
+
+/**
+ * kafkajs splits an address at its first colon, so an IPv6 address is given to it as a name that
+ * only its own sockets know.
+ */
+function withNamedHosts(given: readonly string[]): {
+  readonly brokers: string[]
+  readonly socketFactory: ISocketFactory
+} {
+  const hosts = new Map<string, string>()
+  const brokers = given.map((broker, index) => {
+    const { host, port } = parseBroker(broker)
+    if (!host.includes(':')) return broker
+    hosts.set(`broker-${index}.invalid`, host)
+    return `broker-${index}.invalid:${port}`
+  })
+  return {
+    brokers,
+    socketFactory: ({ host, port, onConnect }) => {
+      const socket = connect({ host: hosts.get(host) ?? host, port }, onConnect)
+      socket.setKeepAlive(true, KEEP_ALIVE_MS)
+      return socket
+    },
+  }
 }

@@ -19,6 +19,7 @@ export const incidentKinds = [
   'record-too-large',
   'authorization-denied',
   'unreachable',
+  'topic-refused',
 ] as const
 
 export type IncidentKind = (typeof incidentKinds)[number]
@@ -64,7 +65,8 @@ export type PartitionScope = {
 }
 
 /**
- * True for a permission to read or write that is missing: observing the cluster does not detect it.
+ * True for a Fetch or Produce that was denied or not answered: a cluster that can be observed does
+ * not show that this is over.
  */
 export function wasFoundCopying({ evidence }: Incident): boolean {
   return evidence.found === 'copying'
@@ -91,6 +93,17 @@ export function isOpenFor(incident: Incident, scope: PartitionScope): boolean {
     (incident.topic === null || incident.topic === scope.topic) &&
     (incident.partition === null || incident.partition === scope.partition)
   )
+}
+
+/**
+ * As `isOpenFor`, for incidents of the partition's standby topic too: a standby topic that does not
+ * answer is an incident that names the standby topic.
+ */
+export function concernsPartition(
+  incident: Incident,
+  { targetTopic, ...scope }: PartitionScope & { readonly targetTopic: string },
+): boolean {
+  return isOpenFor(incident, scope) || isOpenFor(incident, { ...scope, topic: targetTopic })
 }
 
 /**

@@ -4,6 +4,7 @@
 import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
+import { asWatch } from '../core/config/cluster-config.ts'
 import type { ClusterConfig, Config, FlowConfig } from '../core/config/config.ts'
 import { createTopicAdmin } from '../io/admin/topic-admin.ts'
 import { systemClock } from '../io/clock.ts'
@@ -11,16 +12,18 @@ import { openCluster } from '../io/cluster/cluster.ts'
 import type { TopicConfigReader } from '../io/cluster/topic-config.ts'
 import type { Log } from '../io/log.ts'
 import { createCheckpointStore } from '../io/table/checkpoint-store.ts'
+import { createIncidentHistory, type IncidentHistory } from '../io/table/incident-history.ts'
 import { createIncidentStore } from '../io/table/incident-store.ts'
 import { createNotificationStore, type NotificationStore } from '../io/table/notification-store.ts'
 import type { RunOnceDeps } from './operate/run-once.ts'
 
 export type OpenFlow = {
-  readonly deps: RunOnceDeps
-  /** For `watch` alone: the source's topic configs, and which notifications were sent. */
+  /** `sourceConfigs`: for `watch` and `gapless status`, which tell the headroom. */
+  readonly deps: RunOnceDeps & { readonly sourceConfigs: TopicConfigReader }
+  /** For `watch` alone: which notifications were sent, and the history of incidents. */
   readonly watching: {
-    readonly sourceConfigs: TopicConfigReader
     readonly notifications: NotificationStore
+    readonly history: IncidentHistory
   }
   readonly close: () => Promise<void>
 }
@@ -32,17 +35,26 @@ export function openFlow(input: {
   readonly client: DynamoDBClient
   readonly table: string
   readonly log: Log
+  /** `watch`: with the identity that a cluster has for the watch function, where it has one. */
+  readonly as?: 'watch'
 }): OpenFlow {
-  const { config, flow, client, table, log } = input
+  const { config, flow, client, table, log, as } = input
   const { requestTimeoutMs } = flow.budgets
-  const open = (name: string) =>
-    openCluster({ name, config: clusterOf(config, name), requestTimeoutMs })
+  const open = (name: string) => {
+    const cluster = clusterOf(config, name)
+    return openCluster({
+      name,
+      config: as === 'watch' ? asWatch(cluster) : cluster,
+      requestTimeoutMs,
+    })
+  }
   const source = open(flow.from)
   const target = open(flow.to)
   return {
     deps: {
       source,
       target,
+      sourceConfigs: source,
       checkpoints: createCheckpointStore(client, table),
       incidents: createIncidentStore(client, table),
       clock: systemClock,
@@ -51,8 +63,8 @@ export function openFlow(input: {
       openTargetAdmin: () => createTopicAdmin(target),
     },
     watching: {
-      sourceConfigs: source,
       notifications: createNotificationStore(client, table),
+      history: createIncidentHistory(client, table),
     },
     close: async () => {
       await Promise.all([source.close(), target.close()])

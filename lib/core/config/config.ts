@@ -2,10 +2,15 @@
 // and defaults. docs/CONFIG.md and the schema for editors are made from it. Does not own the file,
 // the environment, or line numbers (io/config/config-file.ts).
 
+import { distance as levenshtein } from 'fastest-levenshtein'
 import { z } from 'zod'
-import { about, clusterSchema, text } from './cluster-config.ts'
+import { about, clusterSchema, object, text } from './cluster-config.ts'
+import type { ConfigProblem } from './config-problem.ts'
+import { crossChecks, localStage, type ReadableConfig, sameClusters } from './cross-checks.ts'
 import type { Policies } from './defaults.ts'
 import { type Budgets, budgetDefaults, flowDefaults, policyDefaults } from './defaults.ts'
+import { type NamedRules, rivalsOf } from './flow-conflicts.ts'
+import { patternProblem } from './topic-pattern.ts'
 import { parseSelector, type TopicRules } from './topic-selection.ts'
 
 const MINUTE_MS = 60_000
@@ -22,7 +27,7 @@ const count = (min: number, max: number) =>
 const oneOf = <const T extends readonly [string, ...string[]]>(...values: T) =>
   z.enum(values, values.join(' | '))
 
-const budgets = z.strictObject(
+const budgets = object(
   {
     leaseMs: about(
       'How long a partition stays reserved for an invocation that crashed.',
@@ -68,16 +73,19 @@ const budgets = z.strictObject(
   'named limits, see docs/CONFIG.md',
 )
 
-const selector = text('a topic name, or a pattern between slashes').transform((value, context) => {
+const selectorForm = 'a topic name, or a pattern between slashes'
+const selector = text(selectorForm).transform((value, context) => {
   const parsed = parseSelector(value)
   if (parsed === null) {
-    context.addIssue({ code: 'custom', message: 'a topic name, or a pattern between slashes' })
+    const problem = patternProblem(value.slice(1, -1))
+    const message = problem === null ? selectorForm : `${selectorForm} ${problem}`
+    context.addIssue({ code: 'custom', message })
     return z.NEVER
   }
   return parsed
 })
 
-const flow = z.strictObject(
+const flow = object(
   {
     name: about(
       'Identifies the flow in checkpoints, incidents and metrics. Do not change it: a flow finds its checkpoints by it.',
@@ -124,7 +132,7 @@ const flow = z.strictObject(
 )
 
 /** The schema of gapless.yml. */
-export const configSchema = z.strictObject(
+export const configSchema = object(
   {
     clusters: about(
       'The Kafka clusters, by name.',
@@ -143,13 +151,16 @@ export const configSchema = z.strictObject(
 )
 
 export type ClusterConfig = z.output<typeof clusterSchema>
-export type Config = z.output<typeof configSchema>
-export type FlowConfig = Config['flows'][number] & TopicRules & Policies & { budgets: Budgets }
-
-export type ConfigPath = readonly (string | number)[]
-
-/** A refused value: its path, and the form that would be accepted there. */
-export type ConfigProblem = { readonly path: ConfigPath; readonly accepted: string }
+export type FlowConfig = z.output<typeof flow> &
+  TopicRules &
+  Policies & {
+    budgets: Budgets
+    /** Other flows that may write into a topic of the same target (run/observe/rivals.ts). */
+    rivals?: readonly NamedRules[]
+  }
+export type Config = Omit<z.output<typeof configSchema>, 'flows'> & {
+  readonly flows: readonly FlowConfig[]
+}
 
 export type ParsedConfig =
   | { readonly kind: 'valid'; readonly config: Config }
@@ -157,58 +168,89 @@ export type ParsedConfig =
 
 /**
  * Checks a parsed document. Unknown keys are refused: a misspelt policy must not fall back to its
- * default unnoticed.
+ * default unnoticed. All problems are found at once: a wrong value hides no other check.
+ * @param stage the stage of the deployment, whose name forbids what is for drills only
  */
-export function parseConfig(document: unknown): ParsedConfig {
+export function parseConfig(document: unknown, stage: string = localStage): ParsedConfig {
   const parsed = configSchema.safeParse(document)
-  if (!parsed.success) {
-    return { kind: 'invalid', problems: parsed.error.issues.flatMap(problemsOf) }
+  const problems = [
+    ...(parsed.error?.issues ?? []).flatMap(problemsOf),
+    ...crossChecks(readableParts(document), stage),
+  ]
+  return parsed.success && problems.length === 0
+    ? { kind: 'valid', config: deepFreeze(withNeighbours(parsed.data)) }
+    : { kind: 'invalid', problems }
+}
+
+/** Tells each flow the names of all clusters, and the flows that may write into its topics. */
+function withNeighbours({ clusters, flows }: z.output<typeof configSchema>): Config {
+  const isOneCluster = sameClusters(clusters)
+  const names = Object.keys(clusters)
+  const known = flows.map(each => ({ ...each, clusters: names }))
+  return {
+    clusters,
+    flows: known.map(each => ({ ...each, rivals: rivalsOf(each, known, isOneCluster) })),
   }
-  const problems = crossChecks(parsed.data)
-  return problems.length > 0
-    ? { kind: 'invalid', problems }
-    : { kind: 'valid', config: deepFreeze(parsed.data) }
+}
+
+/** The parts of a document that the schema accepts, each one for itself. */
+function readableParts(document: unknown): ReadableConfig {
+  const { clusters, flows } = isObject(document) ? document : {}
+  const budgetsOf = (value: unknown) =>
+    isObject(value) ? readable(budgets.shape, value) : value === undefined ? budgetDefaults : {}
+  return {
+    clusters: Object.fromEntries(
+      Object.entries(isObject(clusters) ? clusters : {}).map(([name, value]) => [
+        name,
+        readable(clusterSchema.shape, value),
+      ]),
+    ),
+    flows: (Array.isArray(flows) ? flows : []).map(value => ({
+      ...readable(flow.shape, value),
+      budgets: budgetsOf(isObject(value) ? value.budgets : undefined),
+    })),
+  }
+}
+
+/** The values of an object that the schemas of their keys accept. */
+function readable<S extends Readonly<Record<string, z.ZodType>>>(
+  shape: S,
+  value: unknown,
+): { [K in keyof S]?: z.output<S[K]> } {
+  const given = isObject(value) ? value : {}
+  const found = Object.entries(shape).flatMap(([key, schema]) => {
+    const parsed = schema.safeParse(given[key])
+    return parsed.success && parsed.data !== undefined ? [[key, parsed.data]] : []
+  })
+  return Object.fromEntries(found)
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function problemsOf(issue: z.core.$ZodIssue): ConfigProblem[] {
   const path = issue.path.filter(part => typeof part !== 'symbol')
   if (issue.code === 'unrecognized_keys') {
-    return issue.keys.map(key => ({
-      path: [...path, key],
-      accepted: `no such key; known keys: see docs/CONFIG.md`,
-    }))
+    return issue.keys.map(key => ({ path: [...path, key], accepted: noSuchKey(key, issue) }))
   }
   return [{ path, accepted: issue.message }]
 }
 
-function crossChecks({ clusters, flows }: Config): ConfigProblem[] {
-  const problems: ConfigProblem[] = []
-  for (const [name, { tls, sasl }] of Object.entries(clusters)) {
-    if (sasl?.mechanism !== 'aws-msk-iam' || tls !== false) continue
-    const accepted = 'true: MSK takes aws-msk-iam over TLS only'
-    problems.push({ path: ['clusters', name, 'tls'], accepted })
-  }
-  const names = Object.keys(clusters).join(' | ')
-  const seen = new Set<string>()
-  flows.forEach((each, index) => {
-    const at = (key: string, accepted: string) =>
-      problems.push({ path: ['flows', index, key], accepted })
-    if (!(each.from in clusters)) at('from', names)
-    if (!(each.to in clusters)) at('to', names)
-    if (each.from === each.to) at('to', `another cluster than "${each.from}"`)
-    if (seen.has(each.name)) at('name', 'a name no other flow has')
-    seen.add(each.name)
-    const { leaseMs, requestTimeoutMs, checkpointIntervalMs } = each.budgets
-    // A Produce request that outlives the lease could be acknowledged to a former owner.
-    if (requestTimeoutMs >= leaseMs) at('budgets', 'requestTimeoutMs below leaseMs')
-    if (checkpointIntervalMs * 2 > leaseMs)
-      at('budgets', 'checkpointIntervalMs at most leaseMs / 2')
-  })
-  return problems
+/** The text of such an issue is the list of the keys that its object may have. */
+function noSuchKey(key: string, { message }: z.core.$ZodIssue): string {
+  const known = message.split(' | ')
+  const distance = (other: string) => levenshtein(key.toLowerCase(), other.toLowerCase())
+  const nearest = known.toSorted((left, right) => distance(left) - distance(right))[0] ?? ''
+  // Two swapped letters are a distance of 2, and so are any two words of two letters.
+  const away = distance(nearest)
+  const isNear =
+    away <= Math.max(2, nearest.length / 3) && away < Math.min(key.length, nearest.length)
+  return `no such key; ${isNear ? `did you mean "${nearest}"? ` : ''}known keys: see docs/CONFIG.md`
 }
 
 function deepFreeze<T>(value: T): T {
-  if (typeof value === 'object' && value !== null && !(value instanceof RegExp)) {
+  if (typeof value === 'object' && value !== null) {
     for (const inner of Object.values(value)) deepFreeze(inner)
     Object.freeze(value)
   }

@@ -83,6 +83,15 @@ export const budgetDefaults: Budgets = {
 /** How far, ms, another clock may be ahead: a lease dated further ahead counts as expired. */
 export const clockSkewMsMax = 30_000
 
+/** Characters of a topic pattern: four times the longest topic name. */
+export const patternCharactersMax = 1_000
+
+/** Instructions of a compiled topic pattern: matching takes up to so many steps a character. */
+export const patternStepsMax = 1_000
+
+/** Topics that one line of `status` names as left out; the JSON has all of them. */
+export const leftOutNamesMax = 5
+
 /** Produce requests in flight per broker, of any size: batches a broker remembers (KAFKA-5494). */
 export const eagerRequestsMax = 5
 
@@ -173,6 +182,21 @@ export const behindMsMin = 60_000
 /** A partition with records to copy that no worker checkpointed for so long, ms, is stalled. */
 export const stalledAfterMs = 5 * 60_000
 
+/** How far, ms, a timestamp may be ahead of our clock and still be an age: the skew of clocks. */
+export const timestampSkewMsMax = 60_000
+
+/** A timestamp that is older, ms, than this day when gapless first looks is event time, no age. */
+export const backlogAgeMsMax = 24 * 60 * 60 * 1000
+
+/** Log ends of the source in a checkpoint, with the time each was seen: its row stays small. */
+export const logEndMarksMax = 6
+
+/** A checkpoint gets another log end so often, ms: finer than any threshold on an age. */
+export const logEndMarkIntervalMs = 10_000
+
+/** Share of retention.bytes from which a short lag is a danger: less is usual for small topics. */
+export const bytesBehindShareMax = 0.5
+
 /** Batches that a tick of watch reads for their age, the partition copied longest ago first. */
 export const oldestReadsMax = 256
 
@@ -196,6 +220,21 @@ export const notifiedIncidentsMax = 50
 
 /** Notifications of a flow in one tick; the next tick sends the others. */
 export const notificationsMax = 10
+
+/** Ninety days, ms: an ended incident is kept so long; then DynamoDB deletes its row by itself. */
+export const incidentKeptMs = 90 * 24 * 60 * 60 * 1000
+
+/** Attempts to end an incident whose row another process changes at the same time. */
+export const incidentWriteAttemptsMax = 5
+
+/** Rows of ended incidents of an earlier version that a tick moves to the history. */
+export const movedIncidentsMax = 25
+
+/** Incidents that `gapless incidents` shows without --limit, the newest ones. */
+export const shownIncidentsMax = 200
+
+/** Partitions that the incident of an outage names; others are named as these are copied again. */
+export const stoppedPartitionsMax = 32
 
 /** Partitions of a shard that are recovered at once: after a crash it is all of them. */
 export const recoveriesAtOnceMax = 4

@@ -119,6 +119,15 @@ export function incidentLines(incident: Incident): LogLine[] {
             `for ${name} at offset ${found}: ${evidence(incident, 'detail')}. ${after(incident)}${without(incident)}`,
         },
       ]
+    case 'topic-refused':
+      return [
+        {
+          level: 'error',
+          text:
+            `Topic refused: cluster ${evidence(incident, 'cluster')} cannot have topic ${name}, flow ` +
+            `${incident.flow}: ${evidence(incident, 'detail')}. Nothing of it is copied until then.`,
+        },
+      ]
     case 'authorization-denied':
     case 'unreachable':
       return [

@@ -5,7 +5,7 @@
 
 import type { Incident } from '../incident.ts'
 import { type TargetOffset, targetOffset } from '../offset.ts'
-import { type Detected, partitionIncident } from './partition-incident.ts'
+import { type Detected, partitionIncident } from '../partition-incident.ts'
 import { type Drift, type PartitionState, type Position, positionOf } from './partition-state.ts'
 
 export type FoundBeyond = {

@@ -5,10 +5,15 @@
 
 import type { Incident } from '../incident.ts'
 import { offsetsBetween, type SourceOffset, type TargetOffset, targetOffset } from '../offset.ts'
+import {
+  type Detected,
+  type DetectedUnderPolicy,
+  partitionIncident,
+} from '../partition-incident.ts'
 import type { Divergence, SourceObservation, TargetObservation, Unclear } from './decision.ts'
 import { driftAfter, driftIncident } from './drift.ts'
 import { lastEpochOf } from './epoch-history.ts'
-import { type Detected, type DetectedUnderPolicy, partitionIncident } from './partition-incident.ts'
+import type { UnobservedReason } from './observation.ts'
 import type { Position } from './partition-state.ts'
 
 /** Retention removed `[position, log start)` from the source before it was copied. */
@@ -209,6 +214,11 @@ export function unreachable(input: Unanswered): Incident {
   return unobserved('unreachable', input, {})
 }
 
+/** A topic that the standby cannot have: its partitions are not copied. */
+export function topicRefused(input: Unanswered): Incident {
+  return unobserved('topic-refused', input, {})
+}
+
 /** A cluster, or a topic of it, that denies a permission to `principal`; null: not known. */
 export function authorizationDenied(
   input: Unanswered & { readonly principal?: string | null },
@@ -236,7 +246,7 @@ function refusedBatch(
 
 /** One incident per episode: the id names when the episode began. */
 function unobserved(
-  kind: 'unreachable' | 'authorization-denied',
+  kind: UnobservedReason,
   { flow, cluster, topic, detail, detectedAtMs, foundCopying = false }: Unanswered,
   principal: { readonly principal?: string },
 ): Incident {

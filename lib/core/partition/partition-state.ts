@@ -15,6 +15,7 @@
 
 import type { SourceOffset, TargetOffset } from '../offset.ts'
 import type { EpochHistory } from './epoch-history.ts'
+import type { LogEndMarks } from './record-age.ts'
 
 /**
  * Where replication stands. Everything below `nextSourceOffset` is on the target or in an incident.
@@ -35,8 +36,12 @@ export type Position = {
    * The source's log end when last observed: bounds from below what a reset or deletion removed.
    */
   readonly lastSeenLogEndOffset: SourceOffset | null
+  /** When runs saw where the source's log ended; absent where no run has written it yet. */
+  readonly logEnds?: LogEndMarks
   /** Largest timestamp of the last copied batch, Unix time, ms; null before the first one. */
   readonly lastTimestampMs: bigint | null
+  /** Age of the last batch when the target acknowledged it, ms; null or absent: not known. */
+  readonly lastLatencyMs?: number | null
   /**
    * How often the position was moved backwards, 0 to 2^31-1. Between two rewinds offsets only grow,
    * so this number and an offset together name one moment.

@@ -6,7 +6,8 @@
 //   state         kind of PartitionState        incidentId    of a waiting or halted state
 //   sourceTopicId, targetTopicId                nextSourceOffset, nextTargetOffset
 //   epochs        leader epochs copied, as epoch:sourceOffset:targetOffset, comma separated
-//   lastSeenLogEndOffset, lastTimestampMs                     absent until known, like epochs
+//   logEnds       log ends of the source and when runs saw them, as offset@ms, comma separated
+//   lastSeenLogEndOffset, lastTimestampMs, lastLatencyMs      absent until known, like epochs
 //   producerId, producerEpoch, nextSequence, producerAssignedAtMs, fencing    absent until known
 //   drift         the episode of foreign records on the target; absent while there is none
 //   targetTopic   name of the topic on the target
@@ -26,6 +27,7 @@ import {
   type Producer,
   positionOf,
 } from '../partition/partition-state.ts'
+import { readLogEnds, writeLogEnds } from '../partition/record-age.ts'
 import { byTopicAndPartition } from '../topic-partition.ts'
 import {
   type Attribute,
@@ -92,7 +94,9 @@ function positionAttributes(position: Position | null): Record<string, Attribute
     // An attribute of rows that were written before `epochs` existed.
     lastEpoch: null,
     lastSeenLogEndOffset: numberAttribute(position?.lastSeenLogEndOffset),
+    logEnds: textAttribute(writeLogEnds(position?.logEnds ?? [])),
     lastTimestampMs: numberAttribute(position?.lastTimestampMs),
+    lastLatencyMs: numberAttribute(position?.lastLatencyMs),
     rewinds: numberAttribute(position?.rewinds),
     producerId: numberAttribute(position?.producer?.producerId),
     producerEpoch: numberAttribute(position?.producer?.producerEpoch),
@@ -225,11 +229,24 @@ function readPosition(read: RowReader): Position {
     lastSeenLogEndOffset: read.optional('lastSeenLogEndOffset', name =>
       sourceOffset(read.offset(name)),
     ),
+    ...readSeen(read),
     lastTimestampMs: read.optional('lastTimestampMs', read.integer),
     // Absent in rows written before rewinds were counted.
     rewinds: read.optional('rewinds', read.number) ?? 0,
     producer: read.optional('producerId', () => readProducer(read)),
     ...read.optional('drift', () => readDriftOf(read)),
+  }
+}
+
+/** Absent in rows that were written before ages were told by our clock. */
+function readSeen(read: RowReader): Pick<Position, 'logEnds' | 'lastLatencyMs'> {
+  const text = read.optional('logEnds', read.text)
+  const logEnds = text === null ? null : readLogEnds(text)
+  if (text !== null && logEnds === null) throw read.corrupt('logEnds', 'offset@ms, ...')
+  const lastLatencyMs = read.optional('lastLatencyMs', read.number)
+  return {
+    ...(logEnds === null ? {} : { logEnds }),
+    ...(lastLatencyMs === null ? {} : { lastLatencyMs }),
   }
 }
 

@@ -2,7 +2,7 @@
 // incident is detected again or ends. Does not own how attributes are read (row.ts), nor the
 // requests (io/table/incident-store.ts).
 //
-//   pk            the flow                      sk            incident/<id>
+//   pk            the flow                      sk            incident/<id>, see incident-moves.ts
 //   kind          the literal of IncidentKind
 //   topic, partition              absent when the incident covers a whole cluster or a whole topic
 //   resolution    how the incident ended; absent while it is open. The first resolution is kept:
@@ -34,6 +34,7 @@ import {
 } from './row.ts'
 
 export const incidentPrefix = 'incident/'
+export const endedPrefix = 'ended-incident/'
 
 export type IncidentKey = { readonly flow: string; readonly id: string }
 
@@ -103,12 +104,13 @@ export function endingAttributes(ending: IncidentEnding): Row {
 export function readIncident(row: StoredRow): Incident {
   const read = rowReader(row)
   const key = read.text('sk')
-  if (!key.startsWith(incidentPrefix)) throw read.corrupt('sk', `${incidentPrefix}<id>`)
+  const prefix = [incidentPrefix, endedPrefix].find(each => key.startsWith(each))
+  if (prefix === undefined) throw read.corrupt('sk', `${incidentPrefix}<id>`)
   const kind = readKind(read)
   const offset = (name: string) => readOffset(kind, read.offset(name))
   return {
     flow: read.text('pk'),
-    id: key.slice(incidentPrefix.length),
+    id: key.slice(prefix.length),
     kind,
     topic: read.optional('topic', read.text),
     partition: read.optional('partition', read.number),
@@ -141,7 +143,8 @@ export function readIncidents(rows: readonly StoredRow[]): ListedIncidents {
       incidents.push(readIncident(row))
     } catch (error) {
       if (!(error instanceof CorruptRowError)) throw error
-      const id = rowReader(row).text('sk').slice(incidentPrefix.length)
+      const key = rowReader(row).text('sk')
+      const id = key.slice((key.startsWith(endedPrefix) ? endedPrefix : incidentPrefix).length)
       corrupt.push({ id, detail: error.message })
     }
   }

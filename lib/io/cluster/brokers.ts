@@ -4,6 +4,7 @@
 // what is asked (cluster.ts, admin/).
 
 import { type Connection, metadataV12 } from '@platformatic/kafka'
+import { parseBroker } from '../../core/config/broker-address.ts'
 import type { ClusterConfig } from '../../core/config/config.ts'
 import { type Clock, momentOf, msSince, systemClock } from '../clock.ts'
 import { BrokerFailure } from '../failure/broker-failure.ts'
@@ -49,7 +50,7 @@ export function createBrokers(input: {
 }): Brokers {
   const { cluster, config, connections, clock = systemClock } = input
   const known = new Map<number, Address>()
-  const bootstrap = config.brokers.map(addressFrom)
+  const bootstrap = config.brokers.map(parseBroker)
 
   const onAny = async <T>(request: Request<T>): Promise<T> => {
     const failures: BrokerFailure[] = []
@@ -102,9 +103,4 @@ export function createBrokers(input: {
       }
     },
   }
-}
-
-function addressFrom(broker: string): Address {
-  const colon = broker.lastIndexOf(':')
-  return { host: broker.slice(0, colon), port: Number(broker.slice(colon + 1)) }
 }

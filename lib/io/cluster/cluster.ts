@@ -86,6 +86,8 @@ export type Cluster = TransactionCoordinator & {
     leaderId: number,
     at: { readonly topic: string; readonly partition: number },
   ) => Promise<ActiveProducers>
+  /** The id that the cluster states in Metadata; null where it states none. */
+  readonly clusterId?: () => Promise<string | null>
   /** Describes the named topics, or with null every topic the principal may see. */
   describeTopics(names: readonly string[] | null): Promise<TopicDescription[]>
   /**
@@ -136,6 +138,7 @@ export function openCluster(input: {
   const memory = createBufferPool()
   const connections = createConnections(name, config, requestTimeoutMs, { security, memory })
   const brokers = createBrokers({ cluster: name, config, connections })
+  let clusterId: string | null = null
   const throttle = createFetchThrottle(name, systemClock)
   const exchange = async <T>(
     leaderId: number,
@@ -147,7 +150,15 @@ export function openCluster(input: {
     brokers,
     bootstrap: config.brokers,
     identity: () => describeIdentity(config, security.principal()),
-    describeTopics: async names => (await brokers.readMetadata(names)).topics.map(describe),
+    async clusterId() {
+      clusterId ??= (await brokers.readMetadata([])).clusterId ?? null
+      return clusterId
+    },
+    async describeTopics(names) {
+      const answer = await brokers.readMetadata(names)
+      clusterId = answer.clusterId ?? null
+      return answer.topics.map(describe)
+    },
     async listOffsets(leaderId, point, partitions) {
       const isolation = point === 'last-stable' ? READ_COMMITTED : READ_UNCOMMITTED
       const topics = listOffsetsTopics(partitions, timestamps[point])

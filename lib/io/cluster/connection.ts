@@ -4,6 +4,7 @@
 
 import { isIP } from 'node:net'
 import { Connection, ResponseError } from '@platformatic/kafka'
+import { brokerText } from '../../core/config/broker-address.ts'
 import type { ClusterConfig } from '../../core/config/config.ts'
 import { systemClock } from '../clock.ts'
 import { brokerFailure } from '../failure/broker-failure.ts'
@@ -15,6 +16,7 @@ import {
 import { saslOptions } from '../security/sasl-exchange.ts'
 import { type BufferPool, createBufferPool } from './buffer-pool.ts'
 import { type DataConnection, openDataConnection } from './data-connection.ts'
+import { foreignAnswer } from './framed-socket.ts'
 
 const CLIENT_ID = 'gapless'
 const CONNECT_TIMEOUT_MS = 5_000
@@ -81,7 +83,7 @@ export function createConnections(
       if (error instanceof ResponseError && error.response !== undefined) return error.response
       throw brokerFailure({
         cluster: name,
-        address: `${host}:${port}`,
+        address: brokerText({ host, port }),
         identity: describeIdentity(config, security.principal()),
         hasAnswered: link?.hasAnswered ?? false,
         error: link?.broken() ?? error,
@@ -202,7 +204,19 @@ async function connectControl(input: Opening): Promise<Link<Connection>> {
   connection.on('error', error => {
     broken ??= error
   })
-  await connection.connect(host, port)
+  const connecting = connection.connect(host, port)
+  // The library waits for the end of a frame that an HTTP server never sends.
+  connection.socket.once('data', (begin: Buffer) => {
+    const foreign = foreignAnswer(begin)
+    if (foreign === null) return
+    broken ??= foreign
+    connection.socket.destroy()
+  })
+  try {
+    await connecting
+  } catch (error) {
+    throw broken ?? error
+  }
   return linkOf(connection, retirement.atMs, () => broken)
 }
 

@@ -167,10 +167,9 @@ export function createFrameReader({
   let frame: Buffer | null = null
   let frameBytes = 0
   const begin = (): Buffer | Error => {
-    const length = head.readInt32BE(0)
     headBytes = 0
     frameBytes = 0
-    return length < 0 || length > ANSWER_BYTES_MAX ? notKafka(head) : allocate(length)
+    return foreignAnswer(head) ?? allocate(head.readInt32BE(0))
   }
   return {
     take(bytes, bytesCount) {
@@ -199,8 +198,31 @@ export function createFrameReader({
   }
 }
 
-/** A TLS listener answers bytes that are no handshake with an alert: 0x15, version 3.x. */
+/** What begins with these four bytes in place of the length of a frame. */
+const FOREIGN: Readonly<Record<string, string>> = {
+  HTTP: 'an HTTP server answers there, and no Kafka broker; correct the port',
+  'SSH-': 'an SSH server answers there, and no Kafka broker; correct the port',
+}
+
+/**
+ * What answers in place of a broker, by the first bytes of a connection; null when they may begin a
+ * frame. A TLS listener answers bytes that are no handshake with an alert: 0x15, version 3.x.
+ */
+export function foreignAnswer(head: Buffer): Error | null {
+  if (head.length < LENGTH_BYTES) return null
+  const length = head.readInt32BE(0)
+  return length < 0 || length > ANSWER_BYTES_MAX ? notKafka(head) : null
+}
+
 function notKafka(head: Buffer): Error {
-  const isAlert = head[0] === 0x15 && head[1] === 0x03
-  return new Error(isAlert ? 'Broker requires TLS.' : `a response of ${head.readInt32BE(0)} bytes`)
+  if (head[0] === 0x15 && head[1] === 0x03) return new Error('Broker requires TLS.')
+  const begin = head.toString('latin1', 0, LENGTH_BYTES)
+  const known = FOREIGN[begin]
+  if (known !== undefined) return new Error(known)
+  // Four printable characters are a length beyond all bounds.
+  return /^[ -~]{4}$/.test(begin)
+    ? new Error(
+        `no Kafka broker answers there, but text that begins with "${begin}"; correct the port`,
+      )
+    : new Error(`a response of ${head.readInt32BE(0)} bytes`)
 }

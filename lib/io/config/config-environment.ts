@@ -6,7 +6,7 @@
 //   $${                the two characters "${"
 
 import { type Document, isPair, isScalar, isSeq, type Node, Scalar, visit } from 'yaml'
-import type { ConfigPath } from '../../core/config/config.ts'
+import type { ConfigPath } from '../../core/config/config-problem.ts'
 
 export type Environment = Readonly<Record<string, string | undefined>>
 

@@ -1,17 +1,16 @@
-// Loads gapless.yml into a Config: owns reading the file, parsing its YAML, and the errors about
-// both. Does not own the keys (core/config/config.ts), `${NAME}` (config-environment.ts), or line
-// numbers (config-origin.ts).
+// Loads gapless.yml into a Config: owns parsing its YAML, and the errors about the whole file. Does
+// not own where the text comes from (config-text.ts), the keys (core/config/config.ts), `${NAME}`
+// (config-environment.ts), or line numbers (config-origin.ts).
 
-import { createReadStream } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { type Document, LineCounter, parseDocument } from 'yaml'
 import { isPemText } from '../../core/config/cluster-config.ts'
 import { type Config, parseConfig } from '../../core/config/config.ts'
+import type { ConfigPath } from '../../core/config/config-problem.ts'
+import { localStage } from '../../core/config/cross-checks.ts'
 import { type Environment, substituteEnvironment } from './config-environment.ts'
 import { createOrigins, describeProblem } from './config-origin.ts'
-
-/** A configuration has kilobytes; a larger file was named by mistake. */
-const CONFIG_BYTES_MAX = 1024 * 1024
+import { type ConfigRequests, isReference, readConfigText } from './config-text.ts'
 
 /** More lines would push the first one off the screen, which is often the cause of the others. */
 const PROBLEM_LINES_MAX = 20
@@ -35,18 +34,28 @@ export class ConfigError extends Error {
   }
 }
 
-/** The path of the configuration: `GAPLESS_CONFIG`, else gapless.yml in the working directory. */
+/**
+ * Where the configuration is: `GAPLESS_CONFIG`, a path or a reference to AWS (`ssm:/name`,
+ * `s3://bucket/key`), else gapless.yml in the working directory.
+ */
 export function configPath(env: Environment): string {
   return env.GAPLESS_CONFIG || 'gapless.yml'
 }
 
 /**
  * Reads a configuration, replaces its variables and checks it. TLS files are named relative to the
- * folder of the configuration.
+ * folder of the configuration; where it comes from AWS, to the working directory. `GAPLESS_STAGE`
+ * is the stage whose checks apply.
  * @throws ConfigError naming file, line, key, value and what is accepted.
  */
-export async function loadConfig(path: string, env: Environment): Promise<Config> {
-  const text = await readBounded(path)
+export async function loadConfig(
+  path: string,
+  env: Environment,
+  requests?: ConfigRequests,
+): Promise<Config> {
+  const read = await readConfigText(path, requests)
+  if (read.kind === 'refused') throw new ConfigError([read.reason], { cause: read.cause })
+  const { text } = read
   const lines = new LineCounter()
   // The pretty errors of the library span several lines.
   const document = parseDocument(text, {
@@ -61,44 +70,24 @@ export async function loadConfig(path: string, env: Environment): Promise<Config
   }
   const origins = createOrigins({ path, document, lines })
   const substituted = substituteEnvironment(document, env)
-  if (substituted.problems.length > 0) {
-    throw new ConfigError(
-      substituted.problems.map(({ path: key, reason }) => origins.explain(key, reason)),
-    )
-  }
   const value = toValue(path, document)
-  const parsed = parseConfig(withTlsFilesIn(dirname(path), value))
-  if (parsed.kind === 'valid') return parsed.config
-  throw new ConfigError(
-    parsed.problems.map(problem =>
+  const folder = isReference(path) ? '.' : dirname(path)
+  const parsed = parseConfig(withTlsFilesIn(folder, value), env.GAPLESS_STAGE || localStage)
+  const unset = substituted.problems.map(({ path: key, reason }) => origins.explain(key, reason))
+  if (parsed.kind === 'valid' && unset.length === 0) return parsed.config
+  const wrong = (parsed.kind === 'valid' ? [] : parsed.problems)
+    // A value that a variable is missing in is wrong only for that.
+    .filter(problem => !substituted.problems.some(each => isWithin(each.path, problem.path)))
+    .map(problem =>
       describeProblem({ problem, document: value, origins, variables: substituted.variables }),
-    ),
-  )
+    )
+  throw new ConfigError([...unset, ...wrong])
 }
 
-async function readBounded(path: string): Promise<string> {
-  try {
-    const chunks: Buffer[] = []
-    // `end` is inclusive: one byte more than accepted shows that a file is too large.
-    for await (const chunk of createReadStream(path, { end: CONFIG_BYTES_MAX })) chunks.push(chunk)
-    const bytes = Buffer.concat(chunks)
-    if (bytes.length <= CONFIG_BYTES_MAX) return bytes.toString('utf8')
-  } catch (cause) {
-    throw new ConfigError([unreadable(path, cause)], { cause })
-  }
-  throw new ConfigError([
-    `${path}: larger than ${CONFIG_BYTES_MAX} bytes, so it is no configuration of gapless; ` +
-      `set GAPLESS_CONFIG to the path of one`,
-  ])
-}
-
-function unreadable(path: string, cause: unknown): string {
-  const code = cause instanceof Error && 'code' in cause ? cause.code : undefined
-  const remedy = 'set GAPLESS_CONFIG to the path of one (docs/CONFIG.md shows the smallest)'
-  if (code === 'ENOENT') return `${path}: no such file; write a configuration there, or ${remedy}`
-  if (code === 'EISDIR') return `${path}: a directory, not a configuration; ${remedy}`
-  if (code === 'EACCES') return `${path}: permission denied; make it readable, or ${remedy}`
-  return `${path}: cannot be read (${String(code ?? cause)}); ${remedy}`
+/** True when one of the paths is a part of the other one. */
+function isWithin(one: ConfigPath, other: ConfigPath): boolean {
+  const length = Math.min(one.length, other.length)
+  return one.slice(0, length).every((part, index) => String(part) === String(other[index]))
 }
 
 /**

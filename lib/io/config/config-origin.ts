@@ -13,7 +13,8 @@ import {
   type Node,
 } from 'yaml'
 import { isPemText } from '../../core/config/cluster-config.ts'
-import type { ConfigPath, ConfigProblem } from '../../core/config/config.ts'
+import type { ConfigPath, ConfigProblem } from '../../core/config/config-problem.ts'
+import { redactUrls } from '../../core/redact-url.ts'
 
 export type Origins = {
   /** `file:line: key reason` */
@@ -76,7 +77,10 @@ function foundText(path: ConfigPath, found: Found): string {
       ? `is ${MASK} without quotes around it`
       : `is ${MASK}`
   }
-  const text = JSON.stringify(found.value, (key, value) => (isSecret(key, value) ? MASK : value))
+  const text = JSON.stringify(found.value, (key, value) => {
+    if (isSecret(key, value)) return MASK
+    return typeof value === 'string' ? redactUrls(value) : value
+  })
   const short =
     text.length > VALUE_CHARACTERS_MAX ? `${text.slice(0, VALUE_CHARACTERS_MAX)}…` : text
   return `is ${short}`

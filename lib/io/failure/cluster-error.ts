@@ -31,14 +31,14 @@ export function clusterError(input: {
   readonly cause?: unknown
 }): ReplicatorError {
   const { failure, where, operation, brokers, identity, cause } = input
-  const { kind, errorName, detail } = failure
+  const { kind, detail } = failure
   // The detail of a refused handshake names the identity already.
   const isNamed = identity === undefined || detail.includes(identity)
   const by = kind === 'denied' && !isNamed ? ` by ${identity}` : ''
   return new ReplicatorError({
     code: codes[kind],
     message: `${where}: could not ${operation}${by}: ${withoutPeriod(detail)}.`,
-    hint: hintFor(kind, errorName, brokers),
+    hint: hintFor(failure, brokers),
     cause,
   })
 }
@@ -49,11 +49,7 @@ const codes: Readonly<Record<ClusterFailure['kind'], ReplicatorErrorCode>> = {
   refused: 'cluster-refused',
 }
 
-function hintFor(
-  kind: ClusterFailure['kind'],
-  errorName: string | null,
-  brokers: readonly string[],
-): string {
+function hintFor({ kind, errorName, detail }: ClusterFailure, brokers: readonly string[]): string {
   if (kind === 'unreachable') return `Check that a Kafka broker answers at ${brokers.join(', ')}.`
   switch (errorName) {
     case 'TOPIC_AUTHORIZATION_FAILED':
@@ -62,6 +58,9 @@ function hintFor(
     case 'INVALID_REPLICATION_FACTOR':
       return "Start more brokers, or lower the cluster's default.replication.factor."
     case 'INVALID_TOPIC_EXCEPTION':
+      // Topic.hasCollision: metrics cannot tell `.` from `_`.
+      if (/collide/i.test(detail))
+        return 'Kafka allows no two topics whose names differ in . and _ only: exclude one of them, or rename it.'
       return 'Topic names are 1 to 249 of the characters a-z A-Z 0-9 . _ - only.'
     case 'INVALID_CONFIG':
       return 'Correct the configs: the broker log names the one it refuses.'

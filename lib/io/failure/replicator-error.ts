@@ -20,6 +20,8 @@ export type ReplicatorErrorCode =
   | 'cluster-denied'
   /** The cluster refused the operation. */
   | 'cluster-refused'
+  /** Source and target of a flow are one and the same cluster. */
+  | 'one-cluster'
   /** SNS refused a notification. */
   | 'notification-refused'
   /** The partition's state allows no resume, or its log lacks the offset to resume at. */

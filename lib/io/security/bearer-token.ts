@@ -2,6 +2,7 @@
 // tokens of Amazon MSK (msk-token.ts) nor how a token is sent to a broker (sasl-exchange.ts).
 
 import type { ClientCredentials } from '../../core/config/cluster-config.ts'
+import { redactUrls } from '../../core/redact-url.ts'
 import { CredentialError } from '../failure/credential-error.ts'
 
 /**
@@ -31,6 +32,7 @@ export async function fetchToken(from: ResolvedCredentials, nowMs: number): Prom
     grant_type: 'client_credentials',
     ...(scope ? { scope } : {}),
   })
+  const where = `token endpoint ${redactUrls(url)}`
   let answer: { status: number; body: string }
   try {
     const response = await fetch(url, {
@@ -46,14 +48,14 @@ export async function fetchToken(from: ResolvedCredentials, nowMs: number): Prom
     })
     answer = { status: response.status, body: await response.text() }
   } catch (error) {
-    throw new CredentialError(`token endpoint ${url} does not answer (${reasonOf(error)})`, false)
+    throw new CredentialError(`${where} does not answer (${reasonOf(error)})`, false)
   }
   const fields = fieldsOf(answer.body)
   const { access_token: token, expires_in: seconds } = fields
   if (answer.status !== 200 || typeof token !== 'string' || token === '') {
     const code = errorCode(fields)
     const said = `answered ${answer.status}${code === null ? '' : ` ${code}`} and no token`
-    throw new CredentialError(`token endpoint ${url} ${said}`, answer.status < 500)
+    throw new CredentialError(`${where} ${said}`, answer.status < 500)
   }
   const lifeMs = typeof seconds === 'number' && seconds > 0 ? seconds * 1_000 : 0
   return { token, freshUntilMs: nowMs + lifeMs * FRESH_SHARE }

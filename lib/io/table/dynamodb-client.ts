@@ -2,6 +2,7 @@
 // requests (table-request.ts).
 
 import { DynamoDBClient, type DynamoDBClientConfig } from '@aws-sdk/client-dynamodb'
+import { redactUrls } from '../../core/redact-url.ts'
 import { ReplicatorError } from '../failure/replicator-error.ts'
 
 /**
@@ -64,7 +65,7 @@ function endpointOf(env: AwsEnvironment): string | null {
     if (/^https?:\/\//.test(value) && URL.canParse(value)) return value
     throw new ReplicatorError({
       code: 'table-unreachable',
-      message: `${name} is ${JSON.stringify(value)}, expected a URL such as http://127.0.0.1:4566.`,
+      message: `${name} is ${JSON.stringify(redactUrls(value))}, expected a URL such as http://127.0.0.1:4566.`,
       hint: `Correct ${name}, or unset it to use AWS.`,
     })
   }

@@ -1,13 +1,13 @@
 // Owns the interfaces to durable state: checkpoints with their leases, and incidents. One
 // implementation writes to DynamoDB (checkpoint-store.ts, incident-store.ts); the tests have one in
-// memory. Every write is one conditional write of one item, so it works on every emulator and costs
-// one request; only an incident is stored in a transaction that also checks a lease.
+// memory. A checkpoint is one conditional write of one item, so it works on every emulator and
+// costs one request; only incidents are stored in transactions.
 
 import type { Incident, Resolution } from '../../core/incident.ts'
 import type { SourceOffset } from '../../core/offset.ts'
 import type { PartitionState } from '../../core/partition/partition-state.ts'
 import type { Checkpoint, ListedCheckpoints, PartitionKey } from '../../core/row/checkpoint.ts'
-import type { ListedIncidents } from '../../core/row/incident-row.ts'
+import type { IncidentKey, ListedIncidents } from '../../core/row/incident-row.ts'
 
 export type Acquisition =
   | {
@@ -71,11 +71,12 @@ export type CheckpointStore = {
 
 export type IncidentStore = {
   /**
-   * Stores an incident. When it is detected again under the same id (after a crash between storing
-   * it and moving past it), its evidence and resolution are updated and the time of its first
-   * detection stays. `overtaken`: another owner has acquired the lease under which the incident was
-   * detected, and nothing was stored. Otherwise a run that was frozen would, when it wakes, record
-   * an incident from an outdated position.
+   * Stores an incident: an open one among the open ones, an ended one in the history, from which it
+   * expires after `incidentKeptMs`. When it is detected again under the same id (after a crash
+   * between storing it and moving past it), its evidence and resolution are updated and the time of
+   * its first detection stays. `overtaken`: another owner has acquired the lease under which the
+   * incident was detected, and nothing was stored. Otherwise a run that was frozen would, when it
+   * wakes, record an incident from an outdated position.
    */
   record(incident: Incident, foundUnder?: LeaseOf): Promise<'recorded' | 'overtaken'>
   /** Ends an open incident. An incident that has ended already keeps its resolution. */
@@ -90,4 +91,6 @@ export type IncidentStore = {
   }): Promise<void>
   /** Lists the incidents of a flow. A corrupt row is listed apart and hides none of the others. */
   list(flow: string, which: 'open' | 'all'): Promise<ListedIncidents>
+  /** The incident with this id, open or ended, as a list of one; empty when there is none. */
+  find(key: IncidentKey): Promise<ListedIncidents>
 }

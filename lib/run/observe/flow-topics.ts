@@ -2,7 +2,12 @@
 // own the topics of the target (run/plan/standby-topics.ts).
 
 import type { FlowConfig } from '../../core/config/config.ts'
-import { namedTopics, selects } from '../../core/config/topic-selection.ts'
+import {
+  invalidNameText,
+  isLeftOut,
+  namedTopics,
+  selects,
+} from '../../core/config/topic-selection.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
 import type { TopicPartition } from '../../core/topic-partition.ts'
 import type { Cluster, TopicDescription } from '../../io/cluster/cluster.ts'
@@ -15,6 +20,8 @@ export type FoundTopics = {
   readonly partitions: readonly TopicPartition[]
   readonly observationFailures: readonly ObservationFailure[]
   readonly warnings: readonly string[]
+  /** Topics that a pattern leaves out as copies, by the prefix of a cluster in their names. */
+  readonly leftOut: readonly string[]
 }
 
 /**
@@ -27,7 +34,7 @@ export async function findTopics(
   flow: FlowConfig,
   rows: readonly Pick<TopicPartition, 'topic'>[],
 ): Promise<FoundTopics> {
-  const nothing = { found: [], partitions: [], warnings: [] }
+  const nothing = { found: [], partitions: [], warnings: [], leftOut: [] }
   const listed = await describe(source, null)
   if ('kind' in listed)
     return { ...nothing, observationFailures: [{ ...listed, cluster: source.name }] }
@@ -42,6 +49,7 @@ export async function findTopics(
   const found = selected.filter(topic => topic.kind === 'exists')
   return {
     found,
+    leftOut: [...listed.keys()].filter(name => isLeftOut(flow, name)).sort(),
     partitions: found.flatMap(({ name, partitions }) =>
       partitions.map(({ partition }) => ({ topic: name, partition })),
     ),
@@ -65,6 +73,9 @@ function failuresOf(source: Cluster, topic: TopicDescription): ObservationFailur
       return [{ ...about, reason: 'authorization-denied', detail }]
     }
     case 'unknown': {
+      if (topic.errorName === 'INVALID_TOPIC_EXCEPTION') {
+        return [{ ...about, reason: 'topic-refused', detail: invalidNameText(topic.name) }]
+      }
       const detail = `metadata of topic ${topic.name} answered ${topic.errorName}`
       return [{ ...about, reason: 'unreachable', detail }]
     }

@@ -3,6 +3,7 @@
 // Does not own what a view means (core/partition/decide.ts).
 
 import { assert } from '../../core/assert.ts'
+import { invalidNameText } from '../../core/config/topic-selection.ts'
 import type { Leader, Unobserved, UnobservedReason } from '../../core/partition/observation.ts'
 import { dispositionOf } from '../../core/replicate/error-disposition.ts'
 import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
@@ -124,7 +125,10 @@ function locate(
     case 'denied':
       return unknown('authorization-denied', 'TOPIC_AUTHORIZATION_FAILED on Describe')
     case 'unknown':
-      return unknown('unreachable', `metadata answered ${topic.errorName}`)
+      // The name is longer than Kafka allows: the cluster answers, and no retry changes the answer.
+      return topic.errorName === 'INVALID_TOPIC_EXCEPTION'
+        ? unknown('topic-refused', invalidNameText(wanted.topic))
+        : unknown('unreachable', `metadata answered ${topic.errorName}`)
     case 'exists': {
       const found = topic.partitions.find(each => each.partition === wanted.partition)
       if (found === undefined) return { kind: 'missing', topicId: topic.topicId }

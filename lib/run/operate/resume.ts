@@ -15,6 +15,7 @@ import {
 } from '../../core/offset.ts'
 import { targetUnclear, topicReset } from '../../core/partition/incidents.ts'
 import type { PartitionState, Position } from '../../core/partition/partition-state.ts'
+import type { ListedIncidents } from '../../core/row/incident-row.ts'
 import type { TopicPartition } from '../../core/topic-partition.ts'
 import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
@@ -96,6 +97,8 @@ async function endIncident(deps: ResumeDeps, held: Held, incident: Incident): Pr
   await deps.incidents.resolve({ flow, id, resolution: 'resumed', nowMs })
 }
 
+const nothing: ListedIncidents = { incidents: [], corrupt: [] }
+
 async function choosePosition(
   deps: ResumeDeps,
   input: {
@@ -115,7 +118,7 @@ async function choosePosition(
   const incidentId = 'incidentId' in state ? state.incidentId : null
   const onTarget = { topic: targetTopicName(flow, at.topic), partition: at.partition }
   const [{ incidents, corrupt }, source, target] = await Promise.all([
-    deps.incidents.list(flow.name, 'all'),
+    incidentId === null ? nothing : deps.incidents.find({ flow: flow.name, id: incidentId }),
     look(deps.source, at, ['log-start', 'log-end']),
     look(deps.target, onTarget, ['log-start', 'log-end']),
   ])

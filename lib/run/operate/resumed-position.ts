@@ -33,6 +33,8 @@ export function nextPosition(input: Starting & { readonly target: SeenLog }): Po
     rewinds: position.rewinds + (isBefore(nextSourceOffset, position.nextSourceOffset) ? 1 : 0),
     nextTargetOffset: targetOffset(pointOf(target, 'log-end')),
     lastSeenLogEndOffset: sourceOffset(pointOf(source, 'log-end')),
+    // The log ends that were seen of a recreated topic's predecessor say nothing of its records.
+    logEnds: source.topicId === position.sourceTopicId ? (position.logEnds ?? []) : [],
     epochs: historyAt(nextSourceOffset, input),
     // Forces a new producer epoch: under the old one, the target could take records that are copied
     // again for a retry of batches it has, and drop them.

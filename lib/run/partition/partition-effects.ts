@@ -9,6 +9,7 @@ import { incidentLines, recoveredFromResetLine } from '../../core/monitoring/inc
 import { decide } from '../../core/partition/decide.ts'
 import type { Decision, PartitionEvent } from '../../core/partition/decision.ts'
 import { driftToStore } from '../../core/partition/drift.ts'
+import { measuredState } from '../../core/partition/measured-state.ts'
 import { type PartitionState, positionOf } from '../../core/partition/partition-state.ts'
 import { leaseUntilMs } from '../../core/replicate/budget.ts'
 import type { RunEvent } from '../../core/replicate/run-event.ts'
@@ -20,11 +21,10 @@ import type { Shard } from './shard-run.ts'
 
 /** The decision of the core about an event of this partition, now. */
 export function decideFor(shard: Shard, run: PartitionRun, event: PartitionEvent): Decision {
-  return decide(run.state, event, {
-    scope: run.key,
-    policies: shard.flow,
-    nowMs: shard.clock.nowMs(),
-  })
+  const nowMs = shard.clock.nowMs()
+  const decision = decide(run.state, event, { scope: run.key, policies: shard.flow, nowMs })
+  const seen = { event, lastLogEnd: run.seenLogEnd, nowMs }
+  return { ...decision, state: measuredState(run.state, decision.state, seen) }
 }
 
 /**

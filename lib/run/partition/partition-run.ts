@@ -14,6 +14,7 @@ import {
   positionOf,
   sequenceAfter,
 } from '../../core/partition/partition-state.ts'
+import type { LogEndMark } from '../../core/partition/record-age.ts'
 import type { CopiedBatch } from '../../core/replicate/copied-batch.ts'
 import { firstPhase, type Outcome, type RunPhase } from '../../core/replicate/run-phase.ts'
 import type { PartitionKey } from '../../core/row/checkpoint.ts'
@@ -77,6 +78,8 @@ export type PartitionRun = {
    */
   targetIsRead: boolean
   readonly pending: PendingQueue
+  /** The source's log end as the last fetch told it; null before. Written by fetch-answer.ts. */
+  seenLogEnd: LogEndMark | null
   /** How often damaged bytes were fetched behind a position. Written by `isDamagedForGood`. */
   damage: { readonly behind: SourceOffset | null; readonly fetches: number } | null
   /** Written by partition-effects.ts and produce-loop.ts. */
@@ -110,6 +113,7 @@ export function createPartitionRun(
       hasFailed: false,
     },
     pending: createPendingQueue(),
+    seenLogEnd: null,
     damage: null,
     counts: { recordsReplicated: 0n, bytesReplicated: 0n, incidents: [] },
   }
@@ -134,8 +138,13 @@ export function reportOf({ key, phase, state, counts }: PartitionRun): Partition
 }
 
 /** The failure that ended the run of a partition, for the incident about it; none: []. */
-export function failureOf({ phase }: PartitionRun): readonly ObservationFailure[] {
-  return phase.kind === 'stopped' && phase.end.failure !== undefined ? [phase.end.failure] : []
+export function failureOf({ phase, key, state }: PartitionRun): readonly ObservationFailure[] {
+  if (phase.kind !== 'stopped' || phase.end.failure === undefined) return []
+  const { failure } = phase.end
+  if (failure.foundCopying !== true) return [failure]
+  const { topic, partition } = key
+  const nextSourceOffset = positionOf(state)?.nextSourceOffset ?? null
+  return [{ ...failure, stoppedAt: { topic, partition, nextSourceOffset } }]
 }
 
 /** A Fetch, a Produce or an InitProducerId of this partition that a cluster denied. */

@@ -4,6 +4,7 @@
 // not with partitions.
 
 import type { FlowConfig } from '../../core/config/config.ts'
+import { leftOutText } from '../../core/config/topic-selection.ts'
 import { type Incident, isOpenFor } from '../../core/incident.ts'
 import { needsRecovery } from '../../core/partition/crash-recovery.ts'
 import { decide } from '../../core/partition/decide.ts'
@@ -17,6 +18,7 @@ import { partitionName, type TopicPartition } from '../../core/topic-partition.t
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { CheckpointStore } from '../../io/table/stores.ts'
 import { observeBoth, onTarget } from '../observe/both-clusters.ts'
+import { type ContestedTopics, readContested } from '../observe/contested-topics.ts'
 import {
   type FlowPartition,
   lagOf,
@@ -27,7 +29,14 @@ import { findTopics } from '../observe/flow-topics.ts'
 import type { LogView, LogViews } from '../observe/logs.ts'
 import { observedEvent } from '../observe/observed-event.ts'
 import { compareSettings, settingsTexts } from '../observe/standby-settings.ts'
-import { reportUnobserved, resolveAnswered, type UnobservedDeps } from '../observe/unobserved.ts'
+import { assertTwoClusters } from '../observe/two-clusters.ts'
+import {
+  reportUnobserved,
+  resolveAnswered,
+  resolveStopped,
+  type SeenAgain,
+  type UnobservedDeps,
+} from '../observe/unobserved.ts'
 import { ensureTargetTopics, type StandbyTopicsDeps } from './standby-topics.ts'
 import { reportStandbyLosses } from './standby-truncations.ts'
 
@@ -68,21 +77,27 @@ export type Plan = {
 export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> {
   const listed = await deps.checkpoints.list(flow.name)
   const topics = await findTopics(deps.source, flow, [...listed.checkpoints, ...listed.corrupt])
-  const ensured = await ensureTargetTopics(deps, flow, topics.found)
+  const unidentified = await assertTwoClusters(deps, flow)
   const partitions = listPartitions(flow, topics.partitions, listed)
-  const [{ sources, targets }, settings] = await Promise.all([
+  const names = [...new Set(partitions.map(each => each.topic))]
+  const contested = await readContested(deps.checkpoints, flow, names, listed)
+  const free = topics.found.filter(each => contested.of(each.name) === null)
+  const ensured = await ensureTargetTopics(deps, flow, free)
+  const [{ sources, targets, failures }, settings] = await Promise.all([
     observeBoth(deps, flow, partitions),
     compareSettings(
       deps,
       flow,
-      topics.found.map(each => each.name),
+      free.map(each => each.name),
     ),
   ])
-  const context = { flow, sources, targets, nowMs: deps.clock.nowMs() }
+  const context = { flow, contested, sources, targets, nowMs: deps.clock.nowMs() }
   const planned = partitions.map(each => planPartition(context, each))
   const observationFailures = [
     ...topics.observationFailures,
+    ...contested.observationFailures,
     ...ensured.observationFailures,
+    ...failures,
     ...partitions.flatMap(each => [
       ...failureOf(deps.source, sources.of(each)),
       ...failureOf(deps.target, targets.of(onTarget(flow, each))),
@@ -94,7 +109,10 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
   const isBlind = observationFailures.some(
     each => each.topic === null && each.cluster === deps.source.name,
   )
-  if (!isBlind) await resolveAnswered(deps, flow.name, open, observationFailures)
+  if (!isBlind) {
+    await resolveAnswered(deps, flow.name, open, observationFailures)
+    await resolveStopped(deps, open, planned.map(seenAgain))
+  }
   sayHalted(deps, planned, open, flow.name)
   const truncations = await reportStandbyLosses(deps, { ...context, partitions, settings, open })
   for (const { row } of partitions) {
@@ -109,13 +127,17 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
     observationFailures,
     workers: new Set(partitions.flatMap(each => holderOf(each, context))).size,
     warnings: [
-      ...topics.warnings,
-      ...ensured.warnings,
-      ...listed.unnamed.map(unnamedText),
-      ...settingsTexts(settings, flow.name),
-      ...truncations,
+      ...[...unidentified, ...topics.warnings, ...ensured.warnings],
+      ...[...leftOutText(topics.leftOut), ...listed.unnamed.map(unnamedText)],
+      ...[...settingsTexts(settings, flow.name), ...truncations],
     ],
   }
+}
+
+function seenAgain({ topic, partition, kind, state }: PartitionPlan): SeenAgain {
+  // A partition whose topic is gone may be work all the same: its last owner released no lease.
+  const isIdle = kind === 'idle' || kind === 'absent' || state.kind === 'waiting'
+  return { topic, partition, state, isIdle }
 }
 
 function holderOf({ row }: FlowPartition, { flow, nowMs }: PlanContext): string[] {
@@ -142,13 +164,14 @@ function failureOf(cluster: Cluster, view: LogView): ObservationFailure[] {
 
 type PlanContext = {
   readonly flow: FlowConfig
+  readonly contested: ContestedTopics
   readonly sources: LogViews
   readonly targets: LogViews
   readonly nowMs: number
 }
 
 function planPartition(context: PlanContext, planned: FlowPartition): PartitionPlan {
-  const { flow, sources, targets, nowMs } = context
+  const { flow, contested, sources, targets, nowMs } = context
   const { topic, partition, row, topicIsKnown } = planned
   const at = { topic, partition }
   const source = sources.of(at)
@@ -166,6 +189,8 @@ function planPartition(context: PlanContext, planned: FlowPartition): PartitionP
   }
   // No observation ends a halt: only `gapless resume` does.
   if (state.kind === 'halted') return { ...known, kind: 'halted' }
+  const refused = contested.of(topic)
+  if (refused !== null) return { ...known, kind: 'unobserved', detail: refused }
   if (source.kind === 'unobserved') return { ...known, kind: 'unobserved', detail: source.detail }
   const target = targets.of(onTarget(flow, at))
   const event = eventOf(source, target, topicIsKnown)

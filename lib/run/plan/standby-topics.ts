@@ -175,5 +175,10 @@ function failureOf(
   }
   if (error.code === 'cluster-denied') return { ...about, reason: 'authorization-denied' }
   if (error.code === 'cluster-unreachable') return { ...about, reason: 'unreachable' }
+  if (error.code === 'cluster-refused') {
+    // The hint stands in the incident, too, because the line of an incident has no other place.
+    const detail = `${about.detail}; ${error.hint.replace(/\.$/, '')}`
+    return { ...about, detail, reason: 'topic-refused' }
+  }
   return null
 }

@@ -17,7 +17,7 @@ import type { Leader, Unobserved } from '../../core/partition/observation.ts'
 import { positionOf } from '../../core/partition/partition-state.ts'
 import { initialShare } from '../../core/replicate/fetch-share.ts'
 import { untried } from '../../core/replicate/patience.ts'
-import type { Observing, RetryReason } from '../../core/replicate/run-phase.ts'
+import { type Observing, type RetryReason, retryReasonOf } from '../../core/replicate/run-phase.ts'
 import { askPartition } from '../compare/partition-reader.ts'
 import { concurrently } from '../concurrently.ts'
 import { type LogView, observeLogs } from '../observe/logs.ts'
@@ -265,7 +265,8 @@ function startCopying(
 function goOnSending(shard: Shard, run: PartitionRun, target: LogView): void {
   const nowMs = shard.clock.nowMs()
   if (target.kind === 'unobserved') {
-    const failure = { ...target, cluster: shard.target.name }
+    // A Produce failed before, and only a Produce shows that the outage is over.
+    const failure = { ...target, cluster: shard.target.name, foundCopying: true }
     return observeLater(shard, run, { outcome: 'unobserved', detail: target.detail, failure })
   }
   if (target.kind === 'missing') {
@@ -288,7 +289,9 @@ function goOnSending(shard: Shard, run: PartitionRun, target: LogView): void {
 }
 
 function tryLater(shard: Shard, run: PartitionRun, cluster: string, view: Unobserved): void {
-  const failure = { ...view, cluster }
+  // An observation that follows a failed Fetch or Produce fails for the same outage.
+  const foundCopying = retryReasonOf(run.phase)?.failure?.foundCopying === true
+  const failure = { ...view, cluster, ...(foundCopying ? { foundCopying } : {}) }
   observeLater(shard, run, { outcome: 'unobserved', detail: `${cluster}: ${view.detail}`, failure })
 }
 

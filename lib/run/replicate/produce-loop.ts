@@ -199,8 +199,6 @@ function acknowledge(
   happened(shard, run, { kind: 'acknowledged' })
   run.counts.recordsReplicated += BigInt(recordsCount)
   run.counts.bytesReplicated += BigInt(batch.bytes.length)
-  // A batch without timestamps has no age.
-  if (maxTimestamp >= 0n) shard.meter?.copied(shard.clock.nowMs() - Number(maxTimestamp))
   const decision = decideFor(shard, run, {
     kind: 'acknowledged',
     baseOffset,
@@ -210,6 +208,9 @@ function acknowledge(
     earlierEpochs: batch.earlierEpochs ?? [],
     maxTimestampMs: maxTimestamp,
   })
+  const latencyMs =
+    decision.state.kind === 'replicating' ? decision.state.position.lastLatencyMs : null
+  if (latencyMs != null) shard.meter?.copied(latencyMs)
   move(shard, run, decision)
   const stop = decision.commands.find(command => command.kind === 'stop')
   if (stop !== undefined) {
@@ -292,7 +293,8 @@ function leftOut(shard: Shard, { targetTopic }: PartitionRun): ObservationFailur
 }
 
 /** The answer to a Produce was lost: the target may have appended the batch. */
-function lost(shard: Shard, { run }: Sent, failure: ObservationFailure): void {
+function lost(shard: Shard, { run }: Sent, found: ObservationFailure): void {
+  const failure = { ...found, foundCopying: true }
   run.pending.answered()
   run.pending.doubt()
   if (run.phase.kind === 'stopped') return

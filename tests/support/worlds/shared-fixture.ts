@@ -7,11 +7,15 @@ import { inject } from 'vitest'
 import { openFlowFixture, type SharedFlowFixture } from './flow-fixture.ts'
 import type { SharedWorld } from './shared-world.ts'
 
-/** Waits until the clusters run: 2 to 6 s on an idle machine where no other file asked before. */
-export async function openSharedFixture(): Promise<SharedFlowFixture> {
+/**
+ * Waits until the clusters run: 2 to 6 s on an idle machine where no other file asked before.
+ * `isOneCluster`: the source is the standby, too.
+ */
+export async function openSharedFixture(isOneCluster = false): Promise<SharedFlowFixture> {
   const response = await fetch(inject('sharedWorldUrl'))
   const text = await response.text()
   if (!response.ok) throw new Error(`the shared clusters did not start: ${text}`)
   const world = JSON.parse(text) as SharedWorld
-  return openFlowFixture({ ...world, table: `gapless-${randomUUID()}` })
+  const target = isOneCluster ? world.source : world.target
+  return openFlowFixture({ ...world, target, table: `gapless-${randomUUID()}` })
 }

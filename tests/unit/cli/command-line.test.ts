@@ -156,7 +156,7 @@ describe.concurrent('A wrong configuration', () => {
       'error: bad.yml:2: flows[0].from is missing; accepted: the name of a cluster',
       'error: bad.yml:2: flows[0].to is missing; accepted: the name of a cluster',
       'error: bad.yml:2: flows[0].topics is missing; accepted: a list of topics',
-      'error: bad.yml:2: flows[0].nam is not accepted: no such key; known keys: see docs/CONFIG.md',
+      'error: bad.yml:2: flows[0].nam is not accepted: no such key; did you mean "name"? known keys: see docs/CONFIG.md',
     ])
   })
 

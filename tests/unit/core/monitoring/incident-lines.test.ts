@@ -7,7 +7,7 @@ import {
 } from '../../../../lib/core/monitoring/incident-lines.ts'
 import { sourceOffset, targetOffset } from '../../../../lib/core/offset.ts'
 import { decide } from '../../../../lib/core/partition/decide.ts'
-import { standbyTruncated } from '../../../../lib/core/partition/standby-incident.ts'
+import { standbyTruncated } from '../../../../lib/core/standby/standby-incident.ts'
 import {
   type EventCase,
   eventCases,
@@ -144,6 +144,7 @@ test('every incident that the core raises is said with every number in it', () =
     'authorization-denied',
     'unreachable',
     'standby-truncated',
+    'topic-refused',
   ]
   expect(kinds).toEqual(new Set(incidentKinds.filter(each => !others.includes(each))))
 })

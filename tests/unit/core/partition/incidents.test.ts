@@ -15,7 +15,7 @@ import {
   unreachable,
   unsupportedBatch,
 } from '../../../../lib/core/partition/incidents.ts'
-import { standbyTruncated } from '../../../../lib/core/partition/standby-incident.ts'
+import { standbyTruncated } from '../../../../lib/core/standby/standby-incident.ts'
 import { tablePosition } from '../../../support/contracts/transition-table.ts'
 
 const scope = { flow: 'flow', topic: 'orders', partition: 7 }

@@ -1,8 +1,9 @@
-// Connections to a broker that never answers, once they are closed.
+// Connections to what is no broker: it never answers, or speaks another protocol.
 
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
-import { afterEach, expect, test } from 'vitest'
+import { metadataV12, Writer } from '@platformatic/kafka'
+import { afterEach, expect, onTestFinished, test } from 'vitest'
 import { createConnections } from '../../../../lib/io/cluster/connection.ts'
 
 const sockets: Socket[] = []
@@ -34,4 +35,63 @@ test('a request after the connections were closed opens no new one, which would 
     message: expect.stringContaining('closed'),
   })
   expect(sockets).toHaveLength(1)
+})
+
+/** What the first request to a server says that answers every connection with `answer`. */
+async function complaintAbout(
+  answer: string,
+  plane: 'call' | 'exchange',
+  isSpokenFirst: boolean,
+): Promise<string> {
+  const other = createServer(socket => {
+    socket.on('error', () => undefined)
+    sockets.push(socket)
+    if (isSpokenFirst) socket.write(answer)
+    else socket.once('data', () => socket.write(answer))
+  })
+  onTestFinished(() => void other.close())
+  other.listen(0, '127.0.0.1')
+  await once(other, 'listening')
+  const address = { host: '127.0.0.1', port: (other.address() as AddressInfo).port }
+  const brokers = [`127.0.0.1:${address.port}`]
+  const connections = createConnections('primary', { brokers, tls: false }, 5_000)
+  const asked =
+    plane === 'call'
+      ? connections.call(address, on => metadataV12.api.async(on, [], false, false))
+      : connections.exchange(address, on =>
+          on.exchange({ key: 3, version: 12 }, Writer.create(), bytes => bytes),
+        )
+  const failure = await asked.then(
+    () => 'answered',
+    error => (error as Error).message,
+  )
+  await connections.close()
+  return failure.replace(`127.0.0.1:${address.port}`, 'BROKER')
+}
+
+const http = 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n'
+const noHttp = 'broker BROKER: an HTTP server answers there, and no Kafka broker; correct the port'
+const noSsh = 'broker BROKER: an SSH server answers there, and no Kafka broker; correct the port'
+const alert = '\u0015\u0003\u0003\u0000\u0002\u0002\u0050'
+
+test.each<[string, string, 'call' | 'exchange', boolean, string]>([
+  ['an HTTP server', http, 'call', false, noHttp],
+  ['an HTTP server, with batches', http, 'exchange', false, noHttp],
+  ['an SSH server', 'SSH-2.0-OpenSSH_9.6\r\n', 'call', true, noSsh],
+  ['an SSH server, with batches', 'SSH-2.0-OpenSSH_9.6\r\n', 'exchange', false, noSsh],
+  ['a TLS listener', alert, 'call', false, 'broker BROKER: Broker requires TLS.'],
+  ['a TLS listener, with batches', alert, 'exchange', false, 'broker BROKER: Broker requires TLS.'],
+])('%s in place of a broker is named at once', async (_case, answer, plane, isFirst, complaint) => {
+  expect(await complaintAbout(answer, plane, isFirst)).toBe(complaint)
+})
+
+test('an IPv6 address is connected without its brackets, and named with them', async () => {
+  server.listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const connections = createConnections('primary', { brokers: ['[::1]:1'], tls: false }, 1_000)
+  const refused = connections.call({ host: '::1', port: 1 }, async () => 'connected')
+  await expect(refused).rejects.toMatchObject({
+    message: expect.stringMatching(/^broker \[::1\]:1: connect E\w+ ::1:1/),
+  })
+  await connections.close()
 })

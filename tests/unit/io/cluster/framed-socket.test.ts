@@ -50,6 +50,16 @@ describe('createFrameReader', () => {
     expect(take('15030300020250')?.message).toBe('Broker requires TLS.')
     expect(take('ffffffff00')?.message).toBe('a response of -1 bytes')
     expect(take('7fffffff00')?.message).toBe('a response of 2147483647 bytes')
+    const said = (text: string) => take(Buffer.from(text).toString('hex'))?.message
+    expect(said('HTTP/1.1 400 Bad Request')).toBe(
+      'an HTTP server answers there, and no Kafka broker; correct the port',
+    )
+    expect(said('SSH-2.0-OpenSSH')).toBe(
+      'an SSH server answers there, and no Kafka broker; correct the port',
+    )
+    expect(said('220 smtp.example.com')).toBe(
+      'no Kafka broker answers there, but text that begins with "220 "; correct the port',
+    )
   })
 })
 

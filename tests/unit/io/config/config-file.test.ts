@@ -55,9 +55,9 @@ describe('A valid configuration', () => {
     const config = await load(valid)
     expect(config.clusters.primary).toEqual({ brokers: ['127.0.0.1:9092'], tls: false })
     expect(config.flows[0]).toMatchObject({ naming: 'prefix', onTruncation: 'halt' })
-    expect(config.flows[0]?.topics).toEqual([
+    expect(config.flows[0]?.topics).toMatchObject([
       { kind: 'name', name: 'commit-log' },
-      { kind: 'pattern', pattern: /^(?:^orders\..*)$/ },
+      { kind: 'pattern', pattern: '^orders\\..*' },
     ])
     expect(Object.isFrozen(config.flows[0])).toBe(true)
   })
@@ -124,7 +124,9 @@ ${valid.slice(valid.indexOf('flows:'))}`
 
   test('a password of digits from the environment stays a text', async () => {
     const config = await load(
-      withPrimary('"b:1", sasl: { mechanism: plain, username: u, password: "${PW}" }'),
+      withPrimary(
+        '"b:1", insecure: true, sasl: { mechanism: plain, username: u, password: "${PW}" }',
+      ),
       { PW: '12345' },
     )
     expect(config.clusters.primary?.sasl).toMatchObject({ password: '12345' })
@@ -132,7 +134,9 @@ ${valid.slice(valid.indexOf('flows:'))}`
 
   test('a second dollar sign escapes a variable, and the value of a variable never adds keys', async () => {
     const config = await load(
-      withPrimary('"b:1", sasl: { mechanism: plain, username: "$${U}", password: "${PW}" }'),
+      withPrimary(
+        '"b:1", insecure: true, sasl: { mechanism: plain, username: "$${U}", password: "${PW}" }',
+      ),
       { PW: 'x", evil: "1\n  evil: 2' },
     )
     expect(config.clusters.primary?.sasl).toMatchObject({
@@ -331,6 +335,123 @@ test('no secret is ever printed, whatever else is wrong around it', async () => 
   )
 })
 
+describe('Problems that hide no others', () => {
+  test('wrong keys, wrong values, unset variables and what contradicts each other are reported at once', async () => {
+    const text = `clusters:
+  primary: { brokers: ["PLAINTEXT://b1:9092"], sasl: { mechanism: aws-msk-iam, region: r } }
+  standby: { brokers: ["b2:9092"], tsl: true }
+flows:
+  - { name: one, from: primary, to: standbi, topics: ["orders"], onTruncaton: continue }
+  - { name: one, from: primary, to: primary, topics: ["\${TOPIC}"], naming: prefx }
+  - name: two
+    from: primary
+    to: standby
+    topics: [orders]
+    budgets: { leaseMs: 10000, workersMax: 0 }
+  - { name: three, from: primary, to: standby, topics: ["/ord.*/", "/(a)\\\\1/"] }
+  - { name: four, from: primary, to: standby, topics: ["/o.*/"], exclude: [orders2] }
+`
+    expect(await linesOf(text)).toEqual([
+      'gapless.yml:6: flows[1].topics[0] uses ${TOPIC}, which is not set in the environment',
+      'gapless.yml:2: clusters.primary.brokers[0] is "PLAINTEXT://b1:9092"; accepted: host:port without PLAINTEXT://, here: b1:9092',
+      'gapless.yml:3: clusters.standby.tsl is not accepted: no such key; did you mean "tls"? known keys: see docs/CONFIG.md',
+      'gapless.yml:5: flows[0].onTruncaton is not accepted: no such key; did you mean "onTruncation"? known keys: see docs/CONFIG.md',
+      'gapless.yml:6: flows[1].naming is "prefx"; accepted: prefix | identity',
+      'gapless.yml:11: flows[2].budgets.workersMax is 0; accepted: a whole number from 1 to 1000',
+      'gapless.yml:12: flows[3].topics[1] is "/(a)\\\\1/"; accepted: a topic name, or a pattern between slashes ' +
+        'without look-around and back references (RE2 syntax); exclude leaves topics out',
+      'gapless.yml:2: clusters.primary.tls is missing; accepted: true: MSK takes aws-msk-iam over TLS only',
+      'gapless.yml:5: flows[0].to is "standbi"; accepted: primary | standby',
+      'gapless.yml:6: flows[1].to is "primary"; accepted: another cluster than "primary"',
+      'gapless.yml:6: flows[1].name is "one"; accepted: a name no other flow has',
+      'gapless.yml:11: flows[2].budgets is {"leaseMs":10000,"workersMax":0}; accepted: requestTimeoutMs below leaseMs',
+      'gapless.yml:13: flows[4].topics is ["/o.*/"]; accepted: topics that flow "two" does not write: both would write ' +
+        'primary.orders on standby; exclude it from one',
+    ])
+  })
+
+  test.each([
+    ['onTrunkation', 'onTruncation'],
+    ['toppics', 'topics'],
+    ['Naming', 'naming'],
+    ['frm', 'from'],
+    ['startfrom', 'startFrom'],
+    ['budget', 'budgets'],
+  ])('a misspelt key %s is told the key %s', async (key, known) => {
+    const lines = await linesOf(`${valid}    ${key}: 1\n`)
+    expect(lines).toEqual([
+      `gapless.yml:9: flows[0].${key} is not accepted: no such key; did you mean "${known}"? known keys: see docs/CONFIG.md`,
+    ])
+  })
+})
+
+describe('Credentials and certificates', () => {
+  const withPrimary = (fields: string) =>
+    valid.replace('["127.0.0.1:9092"]', () => `["b:1"], ${fields}`)
+  const plain = 'sasl: { mechanism: plain, username: u, password: canary }'
+  const token = 'sasl: { mechanism: oauthbearer, token: canary }'
+  const watchPlain = `watch: { ${plain} }`
+
+  test.each([
+    [
+      plain,
+      'sasl.mechanism is "plain"; accepted: tls for this mechanism, which sends the password as it is',
+    ],
+    [
+      token,
+      'sasl.mechanism is "oauthbearer"; accepted: tls for this mechanism, which sends the token as it is',
+    ],
+    [
+      watchPlain,
+      'watch.sasl.mechanism is "plain"; accepted: tls for this mechanism, which sends the password as it is',
+    ],
+  ])(
+    'credentials in the clear are refused unless insecure allows them: %s',
+    async (fields, line) => {
+      const more = '; or insecure: true, to allow that'
+      expect(await linesOf(withPrimary(fields))).toEqual([
+        `gapless.yml:2: clusters.primary.${line}${more}`,
+      ])
+      await expect(load(withPrimary(`${fields}, insecure: true`))).resolves.toBeDefined()
+      await expect(load(withPrimary(`${fields}, tls: true`))).resolves.toBeDefined()
+      expect(await linesOf(withPrimary(`${fields}, insecure: false`))).toHaveLength(1)
+    },
+  )
+
+  test.each([
+    'tls: { rejectUnauthorized: false }',
+    'watch: { tls: { rejectUnauthorized: false } }',
+  ])(
+    'a certificate that nobody verifies is refused outside of the local stage: %s',
+    async fields => {
+      const text = withPrimary(fields)
+      const key = fields.startsWith('watch') ? 'watch.tls' : 'tls'
+      expect(await linesOf(text, { GAPLESS_STAGE: 'prod' })).toEqual([
+        `gapless.yml:2: clusters.primary.${key}.rejectUnauthorized is false; accepted: true: this is stage prod, and false is for the stage local only`,
+      ])
+      await expect(load(text, { GAPLESS_STAGE: 'local' })).resolves.toBeDefined()
+      await expect(load(text, {})).resolves.toBeDefined()
+    },
+  )
+
+  test.each([
+    ['brokers: ["user:canary@b1:9092"]', 'clusters.c.brokers[0] is "***@b1:9092"'],
+    [
+      'brokers: ["SASL_SSL://user:canary@b1:9092"]',
+      'clusters.c.brokers[0] is "SASL_SSL://***@b1:9092"',
+    ],
+    ['brokers: [b:1], tls: "https://h/?canary"', 'clusters.c.tls is "https://h/?***"'],
+    [
+      'brokers: [b:1], tls: true, sasl: { mechanism: oauthbearer, token: { url: "https://u:canary@h/?canary", clientId: a, clientSecret: b } }',
+      'clusters.c.sasl.token.url is ***',
+    ],
+  ])('a secret within an address is never printed: %s', async (fields, line) => {
+    const lines = await linesOf(valid.replace('clusters:\n', `clusters:\n  c: { ${fields} }\n`))
+    expect(lines).toEqual([expect.stringContaining(line)])
+    expect(lines.join()).not.toContain('canary')
+  })
+})
+
 describe('Secrets by reference', () => {
   const withPrimary = (fields: string) =>
     valid.replace('["127.0.0.1:9092"]', () => `["b:1"], ${fields}`)
@@ -354,7 +475,9 @@ describe('Secrets by reference', () => {
 
   test('the token of oauthbearer may be the credentials that fetch one', async () => {
     const token = '{ url: "https://id.example.com/token", clientId: a, clientSecret: { ssm: /b } }'
-    const config = await load(withPrimary(`sasl: { mechanism: oauthbearer, token: ${token} }`))
+    const config = await load(
+      withPrimary(`tls: true, sasl: { mechanism: oauthbearer, token: ${token} }`),
+    )
     expect(config.clusters.primary?.sasl).toMatchObject({
       token: { url: 'https://id.example.com/token', clientSecret: { ssm: '/b' } },
     })

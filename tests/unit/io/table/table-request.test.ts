@@ -66,10 +66,10 @@ describe('updateRow', () => {
 
   test('a request to the table that is throttled once is sent again and succeeds', async () => {
     const answers = [refusal('ThrottlingException'), { status: 200, body: {} }]
-    const { server, incidents } = await storesAnswered(
+    const { server, checkpoints } = await storesAnswered(
       () => answers.shift() ?? refusal('InternalServerError', 500),
     )
-    await incidents.record(truncation())
+    expect(await checkpoints.save(saved)).toBe('saved')
     expect(server.requests).toEqual(['UpdateItem', 'UpdateItem'])
   })
 

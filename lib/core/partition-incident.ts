@@ -1,7 +1,7 @@
 // Owns the frame of an incident about one partition: its id and its scope. Does not own what each
-// kind says (incidents.ts, drift.ts).
+// kind says (partition/incidents.ts, partition/drift.ts, standby/standby-incident.ts).
 
-import type { Incident, IncidentKind, PartitionScope } from '../incident.ts'
+import type { Incident, IncidentKind, PartitionScope } from './incident.ts'
 
 /** Which partition an incident is about, and when it was detected. */
 export type Detected = { readonly scope: PartitionScope; readonly nowMs: number }
