@@ -1,8 +1,13 @@
 // Runs the loops of lib/run for the commands and turns their results into the JSON contract. No
-// other file of cli/ starts a loop. Flows run one after the other, because they usually share their
-// clusters.
+// other file of cli/ starts a loop. Flows run side by side: one that fails or hangs is reported,
+// and keeps no other one from its turn.
 
 import type { FlowConfig } from '../lib/core/config/config.ts'
+import { flowRunsInFlightMax } from '../lib/core/config/defaults.ts'
+import { errorText } from '../lib/core/error-text.ts'
+import { systemClock } from '../lib/io/clock.ts'
+import { ReplicatorError } from '../lib/io/failure/replicator-error.ts'
+import { eachFlow, type FlowOutcome, sideBySide } from '../lib/run/each-flow.ts'
 import type { OpenFlow } from '../lib/run/open-flow.ts'
 import {
   type FlowStatusReport,
@@ -20,13 +25,15 @@ export async function readStatus(
   flows: readonly FlowConfig[],
 ): Promise<StatusReport> {
   const { readFlowStatus } = await import('../lib/run/operate/status.ts')
-  const reports: FlowStatusReport[] = []
-  for (const flow of flows) {
-    reports.push(
-      reportFlowStatus(await withFlow(context, flow, deps => readFlowStatus(deps, flow))),
-    )
+  const outcomes = await eachFlow(flows, systemClock, (flow, inTime) =>
+    withFlow(context, flow, deps => inTime(readFlowStatus(deps, flow))),
+  )
+  return {
+    flows: reportsOf(outcomes, reportFlowStatus, (name, detail): FlowStatusReport => {
+      const lists = { warnings: [], losses: [], leftOut: [], problems: [] }
+      return { name, partitions: [], unobserved: [detail], ...lists, openIncidents: 0 }
+    }),
   }
-  return { flows: reports }
 }
 
 /** Aborting `interrupted` ends the run early, with every acknowledged record checkpointed. */
@@ -37,26 +44,32 @@ export async function runOnce(
 ): Promise<RunReport> {
   const { runFlowOnce } = await import('../lib/run/operate/run-once.ts')
   const startedMs = performance.now()
-  const reports: RunReport['flows'][number][] = []
+  const outcomes = await sideBySide(flows, flowRunsInFlightMax, async flow =>
+    interrupted.aborted
+      ? null
+      : withFlow(context, flow, deps => runFlowOnce(deps, flow, interrupted)),
+  )
   let records = 0n
   let bytes = 0n
-  for (const flow of flows) {
-    if (interrupted.aborted) break
-    const run = await withFlow(context, flow, deps => runFlowOnce(deps, flow, interrupted))
-    for (const { recordsReplicated, bytesReplicated } of run.partitions) {
-      records += recordsReplicated
-      bytes += bytesReplicated
-    }
-    reports.push({
-      name: run.name,
-      partitions: run.partitions.map(reportPartitionRun),
-      warnings: run.warnings,
-      unobserved: [
-        ...new Set(run.observationFailures.map(({ cluster, detail }) => `${cluster}: ${detail}`)),
-      ],
-      failures: run.failures,
-    })
-  }
+  const reports = reportsOf(
+    outcomes,
+    (run): RunReport['flows'][number] | null => {
+      if (run === null) return null
+      for (const { recordsReplicated, bytesReplicated } of run.partitions) {
+        records += recordsReplicated
+        bytes += bytesReplicated
+      }
+      const unobserved = run.observationFailures.map(each => `${each.cluster}: ${each.detail}`)
+      return {
+        name: run.name,
+        partitions: run.partitions.map(reportPartitionRun),
+        warnings: run.warnings,
+        unobserved: [...new Set(unobserved)],
+        failures: run.failures,
+      }
+    },
+    (name, detail) => ({ name, partitions: [], warnings: [], unobserved: [], failures: [detail] }),
+  ).filter(each => each !== null)
   return {
     flows: reports,
     recordsReplicated: String(records),
@@ -87,6 +100,27 @@ export async function resumePartition(
     nextSourceOffset: String(resumed.position.nextSourceOffset),
     skippedOffsets: String(resumed.skippedOffsets),
   }
+}
+
+/**
+ * A report for every flow, also for those that failed.
+ * @throws the failure of the first flow where all of them failed: its hint says what to do.
+ */
+function reportsOf<T, R>(
+  outcomes: readonly FlowOutcome<T>[],
+  report: (value: T) => R,
+  failed: (name: string, detail: string) => R,
+): R[] {
+  const [first] = outcomes
+  if (first?.kind === 'failed' && outcomes.every(each => each.kind === 'failed')) throw first.error
+  return outcomes.map(each =>
+    each.kind === 'done' ? report(each.value) : failed(each.flow.name, textWithHint(each.error)),
+  )
+}
+
+function textWithHint(error: unknown): string {
+  const hint = error instanceof ReplicatorError ? ` ${error.hint}` : ''
+  return `${errorText(error)}${hint}`
 }
 
 async function withFlow<T>(

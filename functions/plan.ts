@@ -7,7 +7,9 @@ import middy from '@middy/core'
 import type { FlowConfig } from '../lib/core/config/config.ts'
 import { errorText } from '../lib/core/error-text.ts'
 import { newWorkersMax, packShards } from '../lib/core/replicate/shard-packing.ts'
+import { systemClock } from '../lib/io/clock.ts'
 import { createFunctionInvoker, invocationOf } from '../lib/io/function-invoker.ts'
+import { eachFlow, type InTime } from '../lib/run/each-flow.ts'
 import { type PartitionWork, type Plan, planFlow, workOf } from '../lib/run/plan/plan.ts'
 import { planMetrics } from '../lib/run/replicate/run-metrics.ts'
 import type { ShardEvent } from './replicate.ts'
@@ -30,25 +32,28 @@ async function run(): Promise<PlanAnswer> {
   const { config, metrics } = await runtime
   const flows: PlanAnswer['flows'][number][] = []
   const failures: string[] = []
-  for (const flow of config.flows) {
-    const before = failures.length
-    try {
-      flows.push(await tick(flow, failures))
-    } catch (error) {
-      // A flow whose table or cluster fails must not keep the others from their tick. The failure
-      // is thrown below.
-      failures.push(`flow ${flow.name}: ${errorText(error)}`)
-    }
-    metrics.flow(flow.name, planMetrics({ errors: failures.length - before }))
+  for (const outcome of await eachFlow(config.flows, systemClock, tick)) {
+    const { name } = outcome.flow
+    const failed = outcome.kind === 'done' ? outcome.value.failed : [errorText(outcome.error)]
+    failures.push(...failed.map(detail => `flow ${name}: ${detail}`))
+    metrics.flow(name, planMetrics({ errors: failed.length }))
+    if (outcome.kind === 'done') flows.push(outcome.value.answer)
   }
   metrics.heartbeat()
   if (failures.length > 0) throw new Error(failures.join('; '))
   return { flows }
 }
 
-async function tick(flow: FlowConfig, failures: string[]): Promise<PlanAnswer['flows'][number]> {
+type Ticked = {
+  readonly answer: PlanAnswer['flows'][number]
+  /** Workers that could not be invoked, or failed, one sentence each. */
+  readonly failed: readonly string[]
+}
+
+async function tick(flow: FlowConfig, inTime: InTime): Promise<Ticked> {
   const { log, open } = await runtime
-  const plan = await planFlow(open(flow).deps, flow)
+  // Invoking is not part of it: on the local stage it lasts as long as the workers do.
+  const plan = await inTime(planFlow(open(flow).deps, flow))
   for (const text of plan.warnings) log({ level: 'warn', text })
   const workersMax = newWorkersMax(flow.budgets, plan.workers)
   const { shards, deferred } = packShards(workOf(plan, flow.mode), { ...flow.budgets, workersMax })
@@ -57,17 +62,18 @@ async function tick(flow: FlowConfig, failures: string[]): Promise<PlanAnswer['f
     log({ level: 'warn', text })
   }
   const outcomes = await Promise.all(shards.map(shard => invoke(eventOf(flow, shard))))
-  for (const outcome of outcomes) {
-    if (outcome.kind === 'failed') failures.push(`flow ${flow.name}: ${outcome.detail}`)
-  }
   const count = (kind: Plan['partitions'][number]['kind']) =>
     plan.partitions.filter(each => each.kind === kind).length
-  return {
+  const answer = {
     name: flow.name,
     partitions: plan.partitions.length,
     shards: shards.length,
     halted: count('halted'),
     unobserved: count('unobserved'),
+  }
+  return {
+    answer,
+    failed: outcomes.flatMap(each => (each.kind === 'failed' ? [each.detail] : [])),
   }
 }
 

@@ -8,6 +8,8 @@ import middy from '@middy/core'
 import type { FlowConfig } from '../lib/core/config/config.ts'
 import { errorText } from '../lib/core/error-text.ts'
 import { createNotify } from '../lib/io/alert-topic.ts'
+import { systemClock } from '../lib/io/clock.ts'
+import { eachFlow } from '../lib/run/each-flow.ts'
 import { notifyIncidents } from '../lib/run/watch/notify.ts'
 import { watchFlow } from '../lib/run/watch/watch.ts'
 import { topicMetrics, watchMetrics } from '../lib/run/watch/watch-metrics.ts'
@@ -31,19 +33,15 @@ async function run(): Promise<WatchAnswer> {
   const { config, metrics } = await runtime
   const flows: WatchAnswer['flows'][number][] = []
   const failures: string[] = []
-  // Concurrently: a cluster that does not answer must not delay the other flows.
-  await Promise.all(
-    config.flows.map(async flow => {
-      try {
-        flows.push(await look(flow))
-      } catch (error) {
-        // A flow that fails must not keep the others unobserved. The failure is thrown below.
-        const detail = errorText(error)
-        failures.push(`flow ${flow.name}: ${detail}`)
-        metrics.flow(flow.name, { Errors: 1 })
-      }
-    }),
-  )
+  const looked = await eachFlow(config.flows, systemClock, (flow, inTime) => inTime(look(flow)))
+  for (const outcome of looked) {
+    if (outcome.kind === 'done') {
+      flows.push(outcome.value)
+      continue
+    }
+    failures.push(`flow ${outcome.flow.name}: ${errorText(outcome.error)}`)
+    metrics.flow(outcome.flow.name, { Errors: 1 })
+  }
   metrics.heartbeat()
   if (failures.length > 0) throw new Error(failures.join('; '))
   return { flows }

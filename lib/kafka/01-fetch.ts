@@ -276,3 +276,16 @@ function skipSnapshotId(wire: WireReader): void {
   wire.readInt32('snapshot_id.epoch')
   wire.readTaggedFields('snapshot_id')
 }
+
+/** Headers, session and the topic id of one topic (FetchResponse.json); an upper bound. */
+const ANSWERED_TOPIC_BYTES = 64
+/** Offsets, epochs and tags of a partition, without its aborted transactions; an upper bound. */
+const ANSWERED_PARTITION_BYTES = 128
+
+/** Bytes of the response to a request for these partitions that are no records. */
+export function answerOverheadBytes(topics: FetchRequest['topics']): number {
+  return topics.reduce(
+    (sum, { partitions }) => sum + partitions.length * ANSWERED_PARTITION_BYTES,
+    (topics.length + 1) * ANSWERED_TOPIC_BYTES,
+  )
+}

@@ -56,7 +56,7 @@ export function openFlow(input: {
       target,
       sourceConfigs: source,
       checkpoints: createCheckpointStore(client, table),
-      incidents: createIncidentStore(client, table),
+      incidents: createIncidentStore(client, table, flow.incidentsKeptDays),
       clock: systemClock,
       log,
       owner: newOwner(),
@@ -64,7 +64,7 @@ export function openFlow(input: {
     },
     watching: {
       notifications: createNotificationStore(client, table),
-      history: createIncidentHistory(client, table),
+      history: createIncidentHistory(client, table, flow.incidentsKeptDays),
     },
     close: async () => {
       await Promise.all([source.close(), target.close()])

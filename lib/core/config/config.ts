@@ -126,6 +126,10 @@ const flow = object(
       '`batch`: an invocation ends when it has caught up. `continuous`: it copies until its deadline and hands over.',
       oneOf('batch', 'continuous').default(flowDefaults.mode),
     ),
+    incidentsKeptDays: about(
+      'For how many days incidents are kept after they ended; then DynamoDB deletes them by itself.',
+      count(1, 3_650).default(flowDefaults.incidentsKeptDays),
+    ),
     budgets: about('Limits on time, memory and parallelism.', budgets.prefault({})),
   },
   '{ name, from, to, topics, … }',

@@ -32,6 +32,8 @@ export const clusterDefaults = {
 } as const
 
 export const flowDefaults = {
+  // A quarter of a year, for reviews; an open incident is kept for as long as it is open.
+  incidentsKeptDays: 90,
   // A topic is left out only where the configuration says so.
   exclude: [],
   // Flows in both directions cannot form a circle, and the name says where a record comes from.
@@ -104,6 +106,12 @@ export const worthwhileRequestBytes = 8 * KIB
 /** Batches in the smallest share of a Fetch: the batch that is cut off at its end is wasted. */
 export const shareBatchesMin = 8
 
+/** A Fetch waits so long, ms, for idle partitions while others of the broker wait for room. */
+export const crowdedFetchWaitMs = 20
+
+/** After so many times `fetchWaitMs` without an answer, a Fetch keeps no room on the target. */
+export const lateFetchWaits = 2
+
 /** Attempts to observe a partition again after a refused Fetch or Produce; then its run ends. */
 export const observationAttemptsMax = 6
 
@@ -130,6 +138,36 @@ export const retryBackoffMs = 100
 
 /** For how long, ms, a tick retries partitions that did not answer: leader elections are short. */
 export const lookAgainMsMax = 2_000
+
+/** Until a connection is open, ms, its TLS handshake included; a close broker needs a few. */
+export const connectMsMax = 5_000
+
+/** Answer to a request without batches, ms, also where `requestTimeoutMs` is longer. */
+export const controlRequestMsMax = 15_000
+
+/** The next broker is asked beside one that has not answered for so long, ms (RFC 8305). */
+export const nextBrokerMs = 500
+
+/** Until any broker of a cluster has answered, ms: one connection and one request. */
+export const anyBrokerMsMax = 20_000
+
+/** The same where no broker answered lately, ms: a tick asks a cluster several times. */
+export const silentClusterMsMax = 5_000
+
+/** A broker that did not answer is asked after the others for so long, ms: a tick. */
+export const silentBrokerMs = 60_000
+
+/** Time of `plan` and `watch` for all flows, ms: they end before the next tick begins. */
+export const tickMsMax = 50_000
+
+/** Flows that are observed at the same time: each has two clusters with a few connections. */
+export const flowsInFlightMax = 32
+
+/** Flows that `run --once` copies at the same time: each has a buffer of its own. */
+export const flowRunsInFlightMax = 4
+
+/** Standby topics that are created or widened at the same time, per flow. */
+export const topicChangesInFlightMax = 8
 
 /** How often a continuous run looks for a deleted topic, ms. */
 export const returnPollMs = 500
@@ -220,9 +258,6 @@ export const notifiedIncidentsMax = 50
 
 /** Notifications of a flow in one tick; the next tick sends the others. */
 export const notificationsMax = 10
-
-/** Ninety days, ms: an ended incident is kept so long; then DynamoDB deletes its row by itself. */
-export const incidentKeptMs = 90 * 24 * 60 * 60 * 1000
 
 /** Attempts to end an incident whose row another process changes at the same time. */
 export const incidentWriteAttemptsMax = 5

@@ -16,6 +16,19 @@ export function drainDeadlineMs(input: {
   return nowMs + Math.max(remainingMs - reserveMs, remainingMs / 2)
 }
 
+/**
+ * How long one of `flows` may take in a tick, ms. With more flows than are in flight at once, all
+ * of them get a part of the time, even if each one hangs.
+ */
+export function flowMsMax(input: {
+  readonly flows: number
+  readonly flowsInFlightMax: number
+  readonly tickMsMax: number
+}): number {
+  const rounds = Math.max(1, Math.ceil(input.flows / input.flowsInFlightMax))
+  return Math.floor(input.tickMsMax / rounds)
+}
+
 export function leaseUntilMs(nowMs: number, { leaseMs }: Pick<Budgets, 'leaseMs'>): number {
   return nowMs + leaseMs
 }

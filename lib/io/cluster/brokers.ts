@@ -8,6 +8,7 @@ import { parseBroker } from '../../core/config/broker-address.ts'
 import type { ClusterConfig } from '../../core/config/config.ts'
 import { type Clock, momentOf, msSince, systemClock } from '../clock.ts'
 import { BrokerFailure } from '../failure/broker-failure.ts'
+import { createAnyBroker } from './any-broker.ts'
 import type { Address, Connections } from './connection.ts'
 
 /** One request of the client library. */
@@ -17,7 +18,10 @@ export type MetadataResponse = Awaited<ReturnType<typeof metadataV12.api.async>>
 
 /** Every function throws `BrokerFailure` when none of the brokers it asks answers. */
 export type Brokers = {
-  /** Asks the brokers that Metadata named, then the bootstrap addresses, until one answers. */
+  /**
+   * Asks the brokers that Metadata named and the bootstrap addresses, until one answers. The
+   * request may be sent to several brokers. Ends within `anyBrokerMsMax`.
+   */
   onAny<T>(request: Request<T>): Promise<T>
   /** The address of a broker that the last Metadata response named; throws for another one. */
   addressOf(brokerId: number): Address
@@ -52,23 +56,20 @@ export function createBrokers(input: {
   const known = new Map<number, Address>()
   const bootstrap = config.brokers.map(parseBroker)
 
-  const onAny = async <T>(request: Request<T>): Promise<T> => {
-    const failures: BrokerFailure[] = []
-    for (const address of [...known.values(), ...bootstrap]) {
-      try {
-        return await connections.call(address, request)
-      } catch (error) {
-        if (!(error instanceof BrokerFailure)) throw error
-        failures.push(error)
-      }
-    }
-    throw failures.find(failure => failure.reason === 'authorization-denied') ?? failures.at(-1)
-  }
+  const anyBroker = createAnyBroker({ cluster, connections, clock })
+  const onAny = <T>(request: Request<T>): Promise<T> =>
+    anyBroker.ask([...known.values(), ...bootstrap], request)
   const addressOf = (brokerId: number): Address => {
     const address = known.get(brokerId)
     if (address !== undefined) return address
     const detail = `broker ${brokerId} is not in the cluster's metadata`
     throw new BrokerFailure({ reason: 'unreachable', cluster, detail })
+  }
+  /** Another broker where the controller does not answer: it forwards, or refuses at once. */
+  const changing = (controllerId: number): Address => {
+    const named = addressOf(controllerId)
+    if (!anyBroker.isSilent(named)) return named
+    return [...known.values()].find(each => !anyBroker.isSilent(each)) ?? named
   }
   const readMetadata = async (topics: readonly string[] | null) => {
     const requested = topics === null ? null : [...topics]
@@ -90,7 +91,7 @@ export function createBrokers(input: {
         const { controllerId } = await readMetadata([])
         let waitMs = CONTROLLER_RETRY_MS
         try {
-          const response = await connections.call(addressOf(controllerId), request)
+          const response = await anyBroker.askOne(changing(controllerId), request)
           const askedMs = retryAfterMs(response)
           if (askedMs === null) return response
           waitMs = Math.max(askedMs, waitMs)

@@ -12,6 +12,7 @@ import {
   produceApi,
 } from '../../kafka/00-produce.ts'
 import {
+  answerOverheadBytes,
   decodeFetchResponse,
   encodeFetchRequest,
   type FetchRequest,
@@ -28,6 +29,7 @@ import { createBufferPool } from './buffer-pool.ts'
 import { createConnections } from './connection.ts'
 import type { DataConnection } from './data-connection.ts'
 import { createFetchThrottle } from './fetch-throttle.ts'
+import type { Admit } from './framed-socket.ts'
 import { createTopicConfigReader, type TopicConfigReader } from './topic-config.ts'
 import {
   createTransactionCoordinator,
@@ -99,7 +101,8 @@ export type Cluster = TransactionCoordinator & {
     point: LogPoint,
     partitions: readonly LeaderPartition[],
   ): Promise<ListedOffset[]>
-  fetch(leaderId: number, request: FetchRequest): Promise<FetchResponse>
+  /** `admit` is asked for room before a response with so many bytes of records is read. */
+  fetch(leaderId: number, request: FetchRequest, admit?: Admit): Promise<FetchResponse>
   produce(leaderId: number, request: ProduceRequest): Promise<ProduceResponse>
   close(): Promise<void>
 }
@@ -177,15 +180,21 @@ export function openCluster(input: {
         })),
       )
     },
-    async fetch(leaderId, request) {
+    async fetch(leaderId, request, admit) {
       const topics = request.topics.map(topic => ({
         ...topic,
         topicId: uuidFromTopicId(topic.topicId),
       }))
       await throttle.over(leaderId)
       const encoded = encodeFetchRequest({ ...request, topics, ...sessionOf(request) })
+      const overhead = answerOverheadBytes(topics)
       const answer = await exchange(leaderId, on =>
-        on.exchange(fetchApi, encoded, decodeFetchResponse),
+        on.exchange(
+          fetchApi,
+          encoded,
+          decodeFetchResponse,
+          bytes => admit?.(Math.max(0, bytes - overhead)) ?? null,
+        ),
       )
       if (answer.throttleTimeMs !== undefined) throttle.begins(leaderId, answer.throttleTimeMs)
       const partitions = answer.partitions.map(each => ({

@@ -6,6 +6,7 @@ import { isIP } from 'node:net'
 import { Connection, ResponseError } from '@platformatic/kafka'
 import { brokerText } from '../../core/config/broker-address.ts'
 import type { ClusterConfig } from '../../core/config/config.ts'
+import { connectMsMax, controlRequestMsMax } from '../../core/config/defaults.ts'
 import { systemClock } from '../clock.ts'
 import { brokerFailure } from '../failure/broker-failure.ts'
 import {
@@ -19,7 +20,6 @@ import { type DataConnection, openDataConnection } from './data-connection.ts'
 import { foreignAnswer } from './framed-socket.ts'
 
 const CLIENT_ID = 'gapless'
-const CONNECT_TIMEOUT_MS = 5_000
 /** Our own bounds on requests in flight are lower (core/config/defaults.ts). */
 const REQUESTS_IN_FLIGHT_MAX = 64
 
@@ -193,8 +193,8 @@ async function connectControl(input: Opening): Promise<Link<Connection>> {
   const retirement = createRetirement()
   let broken: Error | null = null
   const connection = new Connection(CLIENT_ID, {
-    connectTimeout: CONNECT_TIMEOUT_MS,
-    requestTimeout: input.requestTimeoutMs,
+    connectTimeout: connectMsMax,
+    requestTimeout: Math.min(input.requestTimeoutMs, controlRequestMsMax),
     maxInflights: REQUESTS_IN_FLIGHT_MAX,
     // An IP address is no server name (RFC 6066); Node still checks the certificate against it.
     ...(tls === null ? {} : { tls, tlsServerName: isIP(host) === 0 }),
@@ -228,7 +228,7 @@ async function connectData(input: Opening): Promise<Link<DataConnection>> {
     clientId: CLIENT_ID,
     limited: retirement.limited,
     allocate: input.memory.allocate,
-    connectTimeoutMs: CONNECT_TIMEOUT_MS,
+    connectTimeoutMs: connectMsMax,
     requestTimeoutMs: input.requestTimeoutMs,
   })
   return linkOf(connection, retirement.atMs, () => null)

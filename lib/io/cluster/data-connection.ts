@@ -11,7 +11,7 @@ import {
 } from '@platformatic/kafka'
 import type { SaslCredentials, TlsOptions } from '../security/cluster-security.ts'
 import { saslOptions } from '../security/sasl-exchange.ts'
-import { type FramedSocket, openFramedSocket } from './framed-socket.ts'
+import { type Admit, type FramedSocket, openFramedSocket } from './framed-socket.ts'
 
 /** Smaller pieces of a request are concatenated: writing one costs more than copying it. */
 const PIECE_BYTES_MIN = 4 * 1024
@@ -21,7 +21,13 @@ export type Api = { readonly key: number; readonly version: number }
 
 export type DataConnection = Pick<FramedSocket, 'isConnected' | 'close'> & {
   /** Sends `api` in a flexible version (KIP-482). `decode` gets the body of the response. */
-  exchange<T>(api: Api, body: Writer, decode: (bytes: Buffer) => T): Promise<T>
+  exchange<T>(
+    api: Api,
+    body: Writer,
+    decode: (bytes: Buffer) => T,
+    /** See `FramedSocket.exchange`. */
+    admit?: Admit,
+  ): Promise<T>
 }
 
 /** Calls `limited` with the session lifetime, ms, when the broker states one (KIP-368). */
@@ -43,11 +49,12 @@ export async function openDataConnection(input: {
     api: Api,
     body: Writer,
     isFlexible: { request: boolean; answer: boolean },
+    admit?: Admit,
   ) => {
     correlationId = (correlationId + 1) & 0x7fff_ffff
     const mine = correlationId
     const header = headerOf(api, mine, clientId, isFlexible.request)
-    const answer = await socket.exchange(framed(header, body.buffers))
+    const answer = await socket.exchange(framed(header, body.buffers), admit)
     const theirs = answer.readInt32BE(0)
     if (theirs !== mine) {
       await socket.close()
@@ -68,8 +75,8 @@ export async function openDataConnection(input: {
   return {
     isConnected: socket.isConnected,
     close: socket.close,
-    exchange: async (api, body, decode) =>
-      decode(await send(api, body, { request: true, answer: true })),
+    exchange: async (api, body, decode, admit) =>
+      decode(await send(api, body, { request: true, answer: true }, admit)),
   }
 }
 

@@ -25,14 +25,22 @@ export type FramedSocket = {
    * answers the requests of a connection in order. Rejects when the socket breaks or the response
    * takes longer than the time-out; a time-out destroys the socket, because the responses that
    * follow would be taken for those of the wrong requests.
+   *
+   * `admit` is told the length of the response before memory is allocated for it. Until its
+   * promise resolves no more is read from the socket, and no time-out runs: TCP makes the broker
+   * wait.
    */
-  exchange(pieces: readonly Buffer[]): Promise<Buffer>
+  exchange(pieces: readonly Buffer[], admit?: Admit): Promise<Buffer>
   /** Resolves when the socket is closed; requests in flight fail. */
   close(): Promise<void>
 }
 
+/** Null: there is memory for a response of so many bytes now. */
+export type Admit = (bytesCount: number) => Promise<void> | null
+
 type Exchange = {
-  readonly deadlineMs: number
+  deadlineMs: number
+  readonly admit: Admit | undefined
   readonly answered: PromiseWithResolvers<Buffer>
 }
 
@@ -51,13 +59,21 @@ export async function openFramedSocket(input: {
   const frames = createFrameReader({
     allocate,
     deliver: answer => waiting.shift()?.answered.resolve(answer),
+    admit: bytesCount => waiting[0]?.admit?.(bytesCount) ?? null,
+    goesOn(wrong, waitedMs) {
+      for (const each of waiting) each.deadlineMs += waitedMs
+      if (wrong !== null) return void socket.destroy(wrong)
+      watch()
+      if (!frames.isWaiting()) socket.resume()
+    },
   })
   const onread: OnReadOpts = {
     buffer: Buffer.allocUnsafeSlow(READ_BYTES),
     callback(bytesCount, buffer) {
       const wrong = frames.take(buffer as Buffer, bytesCount)
       if (wrong !== null) socket.destroy(wrong)
-      return wrong === null
+      // Returning false pauses the socket.
+      return wrong === null && !frames.isWaiting()
     },
   }
   const socket = await connected(input, onread)
@@ -73,19 +89,22 @@ export async function openFramedSocket(input: {
     }
   })
   const watch = () => {
+    clearTimeout(timer ?? undefined)
     const [first] = waiting
-    timer = first === undefined ? null : setTimeout(expire, first.deadlineMs - performance.now())
+    const isTimed = first !== undefined && !frames.isWaiting()
+    timer = isTimed ? setTimeout(expire, first.deadlineMs - performance.now()) : null
   }
   const expire = () => {
     const [first] = waiting
     // Timers fire a fraction of a millisecond early, and the request that this timer was set for
     // may have been answered meanwhile.
-    if (first === undefined || first.deadlineMs - performance.now() > 1) return watch()
+    const isTimed = first !== undefined && !frames.isWaiting()
+    if (!isTimed || first.deadlineMs - performance.now() > 1) return watch()
     socket.destroy(new TimeoutError('Request timed out', { canRetry: true }))
   }
   return {
     isConnected: () => !socket.destroyed && socket.writable,
-    exchange(pieces) {
+    exchange(pieces, admit) {
       if (socket.destroyed || !socket.writable) {
         return Promise.reject(new NetworkError('Connection closed'))
       }
@@ -93,7 +112,7 @@ export async function openFramedSocket(input: {
         return Promise.reject(new Error(`more than ${REQUESTS_IN_FLIGHT_MAX} requests in flight`))
       }
       const answered = Promise.withResolvers<Buffer>()
-      waiting.push({ deadlineMs: performance.now() + requestTimeoutMs, answered })
+      waiting.push({ deadlineMs: performance.now() + requestTimeoutMs, admit, answered })
       if (timer === null) watch()
       socket.cork()
       for (const piece of pieces) socket.write(piece)
@@ -155,47 +174,86 @@ async function connected(
 export function createFrameReader({
   allocate,
   deliver,
+  admit = () => null,
+  goesOn = () => undefined,
 }: {
   readonly allocate: (bytesCount: number) => Buffer
   readonly deliver: (frame: Buffer) => void
+  readonly admit?: Admit
+  /** Called when a frame was admitted after `waitedMs`; with an error when no more can be read. */
+  readonly goesOn?: (wrong: Error | null, waitedMs: number) => void
 }): {
   /** Returns the error after which the rest of the stream cannot be read, or null. */
   take(bytes: Buffer, bytesCount: number): Error | null
+  /** True while a frame is not admitted: what arrives meanwhile is kept. */
+  isWaiting(): boolean
 } {
   const head = Buffer.alloc(LENGTH_BYTES)
   let headBytes = 0
   let frame: Buffer | null = null
   let frameBytes = 0
-  const begin = (): Buffer | Error => {
+  // Bytes behind a frame that is not admitted; null: none waits. A TLS socket may deliver a little
+  // after it was paused.
+  let kept: Buffer[] | null = null
+  const begin = (length: number) => {
     headBytes = 0
     frameBytes = 0
-    return foreignAnswer(head) ?? allocate(head.readInt32BE(0))
+    frame = allocate(length)
   }
-  return {
-    take(bytes, bytesCount) {
-      let at = 0
-      // The loop ends: every pass takes at least one byte.
-      while (at < bytesCount) {
-        if (frame === null) {
-          const end = Math.min(bytesCount, at + LENGTH_BYTES - headBytes)
-          headBytes += bytes.copy(head, headBytes, at, end)
-          at = end
-          if (headBytes < LENGTH_BYTES) break
-          const begun = begin()
-          if (begun instanceof Error) return begun
-          frame = begun
-        }
-        const taken = bytes.copy(frame, frameBytes, at, bytesCount)
-        frameBytes += taken
-        at += taken
-        if (frameBytes < frame.length) break
-        const whole = frame
-        frame = null
-        deliver(whole)
+  const deliverWhole = () => {
+    if (frame === null || frameBytes < frame.length) return
+    const whole = frame
+    frame = null
+    deliver(whole)
+  }
+  const waitFor = async (admitted: Promise<void>, length: number) => {
+    const sinceMs = performance.now()
+    try {
+      await admitted
+    } catch (error) {
+      return goesOn(error instanceof Error ? error : new Error(String(error)), 0)
+    }
+    const arrived = kept ?? []
+    kept = null
+    begin(length)
+    deliverWhole()
+    let wrong: Error | null = null
+    for (const piece of arrived) wrong ??= take(piece, piece.length)
+    goesOn(wrong, performance.now() - sinceMs)
+  }
+  const take = (bytes: Buffer, bytesCount: number): Error | null => {
+    let at = 0
+    // The loop ends: every pass takes at least one byte.
+    while (at < bytesCount) {
+      if (kept !== null) {
+        kept.push(Buffer.from(bytes.subarray(at, bytesCount)))
+        break
       }
-      return null
-    },
+      if (frame === null) {
+        const end = Math.min(bytesCount, at + LENGTH_BYTES - headBytes)
+        headBytes += bytes.copy(head, headBytes, at, end)
+        at = end
+        if (headBytes < LENGTH_BYTES) break
+        const length = head.readInt32BE(0)
+        const foreign = foreignAnswer(head)
+        if (foreign !== null) return foreign
+        const admitted = admit(length)
+        if (admitted === null) begin(length)
+        else {
+          kept = []
+          void waitFor(admitted, length)
+          continue
+        }
+      }
+      if (frame === null) break
+      const taken = bytes.copy(frame, frameBytes, at, bytesCount)
+      frameBytes += taken
+      at += taken
+      deliverWhole()
+    }
+    return null
   }
+  return { take, isWaiting: () => kept !== null }
 }
 
 /** What begins with these four bytes in place of the length of a frame. */

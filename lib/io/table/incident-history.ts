@@ -3,7 +3,7 @@
 // incidents (incident-store.ts).
 
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
-import { incidentKeptMs, movedIncidentsMax } from '../../core/config/defaults.ts'
+import { flowDefaults, movedIncidentsMax } from '../../core/config/defaults.ts'
 import type { Incident } from '../../core/incident.ts'
 import { hasEnded, idOf, moveEndedWrites } from '../../core/row/incident-moves.ts'
 import {
@@ -42,7 +42,14 @@ export type IncidentHistory = {
   moveEnded(flow: string, nowMs: number): Promise<number>
 }
 
-export function createIncidentHistory(client: DynamoDBClient, table: string): IncidentHistory {
+const dayMs = 24 * 60 * 60 * 1000
+
+export function createIncidentHistory(
+  client: DynamoDBClient,
+  table: string,
+  keptDays: number = flowDefaults.incidentsKeptDays,
+): IncidentHistory {
+  const keepMs = keptDays * dayMs
   const target = { client, table }
   return {
     async newest({ flows, which, sinceMs, limit }) {
@@ -75,7 +82,7 @@ export function createIncidentHistory(client: DynamoDBClient, table: string): In
       const ended = rows.filter(hasEnded).slice(0, movedIncidentsMax)
       for (const row of ended) {
         const key = { flow, id: idOf(row) }
-        const writes = moveEndedWrites(key, row, { nowMs, keepMs: incidentKeptMs })
+        const writes = moveEndedWrites(key, row, { nowMs, keepMs })
         // Refused when the row has changed since: the next tick moves it.
         await writeTogether(target, purpose, writes.map(tableWrite))
       }

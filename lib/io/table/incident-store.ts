@@ -3,7 +3,7 @@
 // (core/row/incident-moves.ts) nor the attributes of an incident (core/row/incident-row.ts).
 
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
-import { incidentKeptMs, incidentWriteAttemptsMax } from '../../core/config/defaults.ts'
+import { flowDefaults, incidentWriteAttemptsMax } from '../../core/config/defaults.ts'
 import type { Incident } from '../../core/incident.ts'
 import { checkpointKey } from '../../core/row/checkpoint.ts'
 import {
@@ -35,8 +35,15 @@ import {
 } from './table-request.ts'
 import { namesOf, updateExpression, valuesOf } from './update-expression.ts'
 
-export function createIncidentStore(client: DynamoDBClient, table: string): IncidentStore {
-  const target = { client, table }
+const dayMs = 24 * 60 * 60 * 1000
+
+/** `keptDays`: for how long ended incidents are kept (`incidentsKeptDays` of their flow). */
+export function createIncidentStore(
+  client: DynamoDBClient,
+  table: string,
+  keptDays: number = flowDefaults.incidentsKeptDays,
+): IncidentStore {
+  const target = { client, table, keepMs: keptDays * dayMs }
   return {
     record: (incident, foundUnder) => recordIncident(target, incident, foundUnder),
     resolve: input => resolveIncident(target, input),
@@ -45,8 +52,10 @@ export function createIncidentStore(client: DynamoDBClient, table: string): Inci
   }
 }
 
+type KeepingTarget = TableTarget & { readonly keepMs: number }
+
 async function recordIncident(
-  target: TableTarget,
+  target: KeepingTarget,
   incident: Incident,
   foundUnder: LeaseOf | undefined,
 ): ReturnType<IncidentStore['record']> {
@@ -57,7 +66,7 @@ async function recordIncident(
     // An open incident is updated where it is, whether or not it is there.
     incident.resolution === 'open' ? null : getRow(target, purpose, incidentKey(incident)),
   ])
-  const writes = recordWrites(incident, { open, ended }, incidentKeptMs)
+  const writes = recordWrites(incident, { open, ended }, target.keepMs)
   const outcome = await writeTogether(target, purpose, [...lease, ...writes.map(tableWrite)])
   // Only the lease has a condition.
   return outcome.kind === 'written' ? 'recorded' : 'overtaken'
@@ -75,7 +84,7 @@ function isHeld({ key, fence }: LeaseOf): TableWrite {
 }
 
 async function resolveIncident(
-  target: TableTarget,
+  target: KeepingTarget,
   input: Parameters<IncidentStore['resolve']>[0],
 ): Promise<void> {
   const purpose = `resolving incident ${input.id} of flow ${input.flow}`
@@ -84,7 +93,7 @@ async function resolveIncident(
     // The incident has ended already, perhaps by our own first attempt, or an operator deleted the
     // row. Either way no such incident is open any more, as asked for.
     if (open === null || hasEnded(open)) return
-    const writes = endWrites(input, open, { ending: input, keepMs: incidentKeptMs })
+    const writes = endWrites(input, open, { ending: input, keepMs: target.keepMs })
     const outcome = await writeTogether(target, purpose, writes.map(tableWrite))
     if (outcome.kind === 'written') return
     // The incident was detected again or notified in between: its row is read anew.

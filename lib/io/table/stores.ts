@@ -72,7 +72,7 @@ export type CheckpointStore = {
 export type IncidentStore = {
   /**
    * Stores an incident: an open one among the open ones, an ended one in the history, from which it
-   * expires after `incidentKeptMs`. When it is detected again under the same id (after a crash
+   * expires after `incidentsKeptDays`. When it is detected again under the same id (after a crash
    * between storing it and moving past it), its evidence and resolution are updated and the time of
    * its first detection stays. `overtaken`: another owner has acquired the lease under which the
    * incident was detected, and nothing was stored. Otherwise a run that was frozen would, when it

@@ -74,7 +74,8 @@ export async function resumePartition(
   let resumed: Resumed
   try {
     const keepLease = createLeaseKeeper(deps, flow, { held, state })
-    resumed = await choosePosition(deps, { ...input, keepLease }, state)
+    const isLeftBehind = !taken.cleanHandOver && known.state.kind !== 'halted'
+    resumed = await choosePosition(deps, { ...input, keepLease, isLeftBehind }, state)
     // The incident names every offset that is passed over before the position passes over it. A
     // crash from here on leaves the partition halted, and the same command can be given again.
     for (const incident of resumed.incidents) await endIncident(deps, held, incident)
@@ -105,20 +106,15 @@ async function choosePosition(
     readonly at: TopicPartition
     readonly from: ResumeFrom
     readonly keepLease: () => Promise<void>
+    /** True when the last run left its lease behind, and the partition was not halted either. */
+    readonly isLeftBehind: boolean
   },
   state: PartitionState,
 ): Promise<Resumed> {
   const { flow, at } = input
   const nowMs = deps.clock.nowMs()
-  if (state.kind === 'unstarted') {
-    throw refuse(at, 'is unstarted, not halted', 'Nothing to resume; see: gapless status')
-  }
-  if (state.kind !== 'halted' && input.from === null) {
-    const hint =
-      'A tick goes on by itself; see: gapless status. To move it nevertheless, without comparing both ' +
-      'logs: --from OFFSET (of the source), or --from log-start'
-    throw refuse(at, `is ${state.kind}, not halted`, hint)
-  }
+  const mayMove = state.kind === 'halted' || (input.isLeftBehind && input.from !== null)
+  if (state.kind === 'unstarted' || !mayMove) throw refuseMoving(at, state.kind)
   const incidentId = 'incidentId' in state ? state.incidentId : null
   const onTarget = { topic: targetTopicName(flow, at.topic), partition: at.partition }
   const [{ incidents, corrupt }, source, target] = await Promise.all([
@@ -167,6 +163,18 @@ function lastInCommon({ nextSourceOffset }: Position, incident: Incident | null)
   if (incident?.kind !== 'log-diverged') return nextSourceOffset
   const parted = sourceOffset(incident.foundOffset ?? 0n)
   return isBefore(parted, nextSourceOffset) ? parted : nextSourceOffset
+}
+
+/**
+ * A partition that is not halted goes on by itself, and an offset that was meant for a halt which
+ * another operator has ended meanwhile would repeat records. Only where runs end without releasing
+ * their lease, time and again, may an operator move it, and must say to where.
+ */
+function refuseMoving(at: TopicPartition, kind: PartitionState['kind']): Error {
+  const orTo =
+    'where no tick does because its runs always fail: --from OFFSET (of the source), or --from log-start'
+  const hint = `A tick goes on by itself; see: gapless status. To move it, ${orTo}`
+  return refuse(at, `is ${kind}, not halted`, hint)
 }
 
 /**

@@ -57,15 +57,27 @@ export type Shard = ReplicateDeps & {
   readonly started: Set<Promise<void>>
   /** Recoveries that read both logs, a few at a time. */
   readonly recoveries: ReadingTurns
-  fetchesInFlight: number
+  /** The fetch in flight to each source broker. */
+  readonly fetching: Map<number, FetchInFlight>
   /**
    * Source brokers whose next fetch waits for room in the buffer, in the order of their arrival.
    */
   readonly waitingForRoom: Set<number>
+  /** Source brokers with partitions that wait until their target broker's share has room. */
+  readonly waitingForShare: Set<number>
   /** The number of the last fetch, so that each partition is the first of a request in turn. */
   fetchTurn: number
   /** How often a partition began to be copied: the number of the last attempt. */
   copyAttempts: number
+}
+
+/** What the answer to a fetch may bring into the buffer. */
+export type FetchInFlight = {
+  readonly bytes: number
+  /** When the request was sent, Unix time, ms. */
+  readonly sentAtMs: number
+  /** Bytes that partitions which are behind may bring, by id of their target broker. */
+  readonly toTargets: ReadonlyMap<number, number>
 }
 
 /** Requests in flight to a target broker, and the partitions that have something to send to it. */
@@ -82,9 +94,10 @@ export function createShard(
     allStopped: Promise.withResolvers<void>(),
     ended: new AbortController(),
     started: new Set(),
-    recoveries: createReadingTurns(() => wakeNextInQueue(shard)),
-    fetchesInFlight: 0,
+    recoveries: createReadingTurns(() => roomGrew(shard)),
+    fetching: new Map(),
     waitingForRoom: new Set(),
+    waitingForShare: new Set(),
     fetchTurn: 0,
     copyAttempts: 0,
   }
@@ -99,11 +112,9 @@ export function closeIfDone(shard: Shard): void {
   shard.observer.notify()
 }
 
-/** Bytes fetched and not yet acknowledged, over all partitions, and those of the recoveries. */
-export function bufferedBytes({ runs, recoveries, flow }: Shard): number {
-  const bothSides = 2 * recoveryFetchBytes(flow.budgets)
-  const recovering = recoveries.underWay * bothSides
-  return runs.reduce((sum, run) => sum + run.pending.bytes, recovering)
+/** Bytes of both logs that the recoveries under way may hold. */
+export function recoveringBytes({ recoveries, flow }: Shard): number {
+  return recoveries.underWay * 2 * recoveryFetchBytes(flow.budgets)
 }
 
 /** Wakes the observe loop and every fetch loop. */
@@ -116,6 +127,12 @@ export function wakeLoops(shard: Shard): void {
 export function wakeFetching(shard: Shard, run: PartitionRun): void {
   const exchange = exchangeOf(run.phase)
   if (exchange !== null) shard.fetchLoops.get(exchange.source.leaderId)?.signal.notify()
+  roomGrew(shard)
+}
+
+/** The buffer or the share of a target broker has more room: wakes the loops that wait for it. */
+export function roomGrew(shard: Shard): void {
+  for (const leaderId of shard.waitingForShare) shard.fetchLoops.get(leaderId)?.signal.notify()
   wakeNextInQueue(shard)
 }
 

@@ -4,6 +4,7 @@
 // later changes of configs, nor ACLs or groups.
 
 import type { FlowConfig } from '../../core/config/config.ts'
+import { topicChangesInFlightMax } from '../../core/config/defaults.ts'
 import { targetTopicName } from '../../core/config/topic-selection.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
 import { cautiousConfigs, standbyConfigs } from '../../core/standby/topic-configs.ts'
@@ -12,6 +13,7 @@ import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { TopicConfig } from '../../io/cluster/topic-config.ts'
 import { ReplicatorError } from '../../io/failure/replicator-error.ts'
 import type { Log } from '../../io/log.ts'
+import { concurrently } from '../concurrently.ts'
 import type { ExistingTopic, FoundTopics } from '../observe/flow-topics.ts'
 import { describe, unobserved } from '../observe/logs.ts'
 import { createStandbyTopic, type NewTopic } from './create-standby-topic.ts'
@@ -90,17 +92,19 @@ async function changeTopics(
   }
   if (designed.topics.length === 0 && narrow.length === 0) return { observationFailures, warnings }
   const admin = openTargetAdmin()
-  for (const topic of designed.topics) {
-    await attempt(topic, () => createStandbyTopic(admin, topic), 'Created')
-  }
-  for (const topic of narrow) {
+  // Side by side, or one topic whose leaders do not answer would use up the time of all others.
+  const inFlightMax = topicChangesInFlightMax
+  await concurrently(designed.topics, inFlightMax, topic =>
+    attempt(topic, () => createStandbyTopic(admin, topic), 'Created'),
+  )
+  await concurrently(narrow, inFlightMax, topic => {
     const { name, partitions } = topic
     const widen = async () => {
       await admin.widenTopic({ name, partitions })
       return []
     }
-    await attempt(topic, widen, 'Widened')
-  }
+    return attempt(topic, widen, 'Widened')
+  })
   return { observationFailures, warnings }
 }
 

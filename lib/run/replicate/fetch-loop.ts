@@ -4,20 +4,17 @@
 
 import type { LogLine } from '../../core/monitoring/incident-lines.ts'
 import type { SourceOffset } from '../../core/offset.ts'
-import {
-  bytesToAskFor,
-  type FetchShare,
-  longestWaitingFirst,
-} from '../../core/replicate/fetch-share.ts'
+import type { FetchShare } from '../../core/replicate/fetch-share.ts'
 import { type Patience, patientFetch } from '../../core/replicate/patience.ts'
-import type { FetchedPartition, FetchRequest } from '../../kafka/01-fetch.ts'
+import type { FetchedPartition, FetchRequest, FetchResponse } from '../../kafka/01-fetch.ts'
 import { errorName } from '../../kafka/error-codes.ts'
 import { createFetchSession, type FetchSession } from '../../kafka/fetch-session.ts'
 import { unobserved } from '../observe/logs.ts'
+import { admitAnswer, endTurns, type Turn, takeTurn } from '../partition/buffer-turn.ts'
 import { createCountedBuffer } from '../partition/counted-buffer.ts'
 import { abandon, guarded } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
-import { bufferedBytes, type Shard, wakeNextInQueue } from '../partition/shard-run.ts'
+import { roomGrew, type Shard } from '../partition/shard-run.ts'
 import { createSignal, type Signal } from '../partition/signal.ts'
 import {
   admitAnswer,
@@ -56,24 +53,22 @@ async function fetchWhileLed(shard: Shard, leaderId: number, signal: Signal): Pr
     for (;;) {
       const led = shard.runs.filter(run => isLed(run, leaderId))
       if (led.length === 0) return
-      const withRoom = led.filter(run => hasRoom(shard, run))
-      if (withRoom.length > 0 && takesTurn(shard, leaderId)) {
-        const positions = longestWaitingFirst(withRoom.flatMap(nextFetch))
-        const throttledMs = await fetchOnce(shard, { leaderId, session }, positions)
-        if (throttledMs === 0) continue
-        if (!hasToldOfQuota) shard.log(throttledLine(shard, leaderId, throttledMs))
-        hasToldOfQuota = true
-        // The broker reads nothing from this connection until then (KIP-219).
-        await shard.clock.wait(throttledMs, shard.ended.signal)
-      } else {
-        if (withRoom.length === 0) leaveQueue(shard, leaderId)
-        await signal.wait()
+      const turn = takeTurn(shard, leaderId, led.flatMap(nextFetch))
+      if (turn.kind === 'wait') {
+        await woken(shard, signal, turn.untilMs)
+        continue
       }
+      const throttledMs = await fetchOnce(shard, { leaderId, session, signal }, turn)
+      if (throttledMs === 0) continue
+      if (!hasToldOfQuota) shard.log(throttledLine(shard, leaderId, throttledMs))
+      hasToldOfQuota = true
+      // The broker reads nothing from this connection until then (KIP-219).
+      await shard.clock.wait(throttledMs, shard.ended.signal)
     }
   } finally {
     // Removed in the very step in which the loop ends, so that the next caller starts another loop.
     shard.fetchLoops.delete(leaderId)
-    leaveQueue(shard, leaderId)
+    endTurns(shard, leaderId)
   }
 }
 
@@ -85,38 +80,16 @@ function throttledLine(shard: Shard, leaderId: number, forMs: number): LogLine {
   return { level: 'warn', text }
 }
 
-/**
- * True when an answer of this broker fits into the buffer and no other broker has waited longer for
- * room. Without this order, brokers that have nothing to send could hold all the room with their
- * long polls for ever.
- */
-function takesTurn(shard: Shard, leaderId: number): boolean {
-  shard.waitingForRoom.add(leaderId)
-  const [first] = shard.waitingForRoom
-  if (first !== leaderId || !bufferHasRoom(shard)) return false
-  leaveQueue(shard, leaderId)
-  return true
-}
-
-function leaveQueue(shard: Shard, leaderId: number): void {
-  shard.waitingForRoom.delete(leaderId)
-  wakeNextInQueue(shard)
+async function woken(shard: Shard, signal: Signal, untilMs: number | null): Promise<void> {
+  if (untilMs === null) return signal.wait()
+  const interrupted = new AbortController()
+  const waitMs = Math.max(0, untilMs - shard.clock.nowMs())
+  await Promise.race([shard.clock.wait(waitMs, interrupted.signal), signal.wait()])
+  interrupted.abort()
 }
 
 function isLed(run: PartitionRun, leaderId: number): boolean {
   return run.phase.kind === 'copying' && run.phase.source.leaderId === leaderId
-}
-
-function hasRoom(shard: Shard, run: PartitionRun): boolean {
-  return run.pending.bytes < shard.flow.budgets.partitionFetchBytesMax
-}
-
-/** Room for one more answer beside what is buffered and what is already on its way. */
-function bufferHasRoom(shard: Shard): boolean {
-  const { fetchBytesMax, bufferBytesMax } = shard.flow.budgets
-  const expected = shard.fetchesInFlight * fetchBytesMax
-  const buffered = bufferedBytes(shard)
-  return buffered + expected === 0 || buffered + expected + fetchBytesMax <= bufferBytesMax
 }
 
 /** What the next request asks of one partition. */
@@ -129,6 +102,7 @@ type NextFetch = {
   readonly fetchShare: FetchShare
   readonly patience: Patience
   readonly attempt: number
+  readonly targetLeaderId: number
 }
 
 function nextFetch(run: PartitionRun): NextFetch[] {
@@ -136,8 +110,12 @@ function nextFetch(run: PartitionRun): NextFetch[] {
   if (phase.kind !== 'copying' || state.kind !== 'replicating') return []
   const { share: fetchShare, ...next } = phase.nextFetch
   const { sourceTopicId: topicId } = state.position
-  return [{ run, topicId, leaderEpoch: phase.source.leaderEpoch, ...next, fetchShare }]
+  const { leaderEpoch } = phase.source
+  const { leaderId: targetLeaderId } = phase.target
+  return [{ run, topicId, leaderEpoch, ...next, fetchShare, targetLeaderId }]
 }
+
+type FetchTurn = Extract<Turn<NextFetch>, { kind: 'fetch' }>
 
 /** The longest wait that a partition of the request has patience for. */
 function waitMsOf(shard: Shard, positions: readonly NextFetch[]): number {
@@ -160,27 +138,33 @@ function isAwaited({ run, offset, attempt }: NextFetch, leaderId: number): boole
 /** One Fetch. Returns for how long the broker throttles the next one, ms. */
 async function fetchOnce(
   shard: Shard,
-  from: { readonly leaderId: number; readonly session: FetchSession | null },
-  positions: readonly NextFetch[],
+  from: {
+    readonly leaderId: number
+    readonly session: FetchSession | null
+    readonly signal: Signal
+  },
+  next: FetchTurn,
 ): Promise<number> {
-  const { budgets } = shard.flow
   const { leaderId, session } = from
+  const positions = next.asked.map(({ candidate }) => candidate)
   const runs = positions.map(({ run }) => run)
-  const byName = new Map(positions.map(each => [identity(each.topicId, each.run.key), each]))
-  shard.fetchesInFlight += 1
+  shard.fetching.set(leaderId, next.inFlight)
   shard.fetchTurn += 1
   const turn = shard.fetchTurn
-  const waitMs = shard.isContinuous ? budgets.fetchWaitMs : waitMsOf(shard, positions)
+  const { maxWaitMs } = next
+  const waitMs = shard.isContinuous ? maxWaitMs : Math.max(maxWaitMs, waitMsOf(shard, positions))
   const askedAtMs = shard.clock.nowMs()
   try {
-    const topics = topicsOf(shard, positions)
-    const answer = await shard.source.fetch(leaderId, {
+    const topics = topicsOf(next)
+    const request = {
       maxWaitMs: waitMs,
       minBytes: 1,
-      maxBytes: budgets.fetchBytesMax,
-      isolationLevel: 'read-committed',
+      maxBytes: next.maxBytes,
+      isolationLevel: 'read-committed' as const,
       ...(session === null ? { topics } : session.next(topics)),
-    })
+    }
+    const admit = (bytes: number) => admitAnswer(shard, from, bytes)
+    const answer = await shard.source.fetch(leaderId, request, admit)
     // The broker no longer knows the fetch session: the next request opens another one at once.
     if (session?.answered(answer) === 'start-again') return 0
     const { throttleTimeMs = 0 } = answer
@@ -189,59 +173,75 @@ async function fetchOnce(
       for (const run of runs) observeAgain(shard, run, { outcome: 'failed', detail })
       return throttleTimeMs
     }
-    const memory = createCountedBuffer(() => answer.release?.())
-    const isEmpty = answer.partitions.every(each => each.records === null)
     const tookMs = shard.clock.nowMs() - askedAtMs
-    const empty = isEmpty ? { tookMs, waitMs, first: runs[0] } : null
-    for (const fetched of answer.partitions) {
-      const name = identity(fetched.topicId, fetched)
-      const asked = byName.get(name)
-      byName.delete(name)
-      if (asked === undefined || !isAwaited(asked, leaderId)) continue
-      const admitting = admitted(shard, asked, fetched)
-      const admission = admitting instanceof Promise ? await admitting : admitting
-      // The run may have ended or moved while a large batch was opened.
-      if (!isAwaited(asked, leaderId)) continue
-      const about = { turn, memory, admission, empty }
-      guarded(shard, asked.run, () => takeFetched(shard, asked.run, fetched, about))
-    }
-    memory.release()
-    sendWhatIsReady(shard, runs)
-    const isThrottled = throttleTimeMs > 0 && answer.partitions.length === 0
-    for (const left of byName.values()) {
-      // In a fetch session (KIP-227), a partition missing from the response has no new data. A
-      // response without records says so of all of them. A throttled one says it of none.
-      if (isEmpty && (session !== null || isThrottled)) sourceAnswered(shard, left.run)
-      else if (isAwaited(left, leaderId)) {
-        broughtNothing(shard, left.run, { empty, turn, end: null })
-      }
-    }
+    await takeAnswer(shard, from, { answer, positions, turn, waited: { tookMs, waitMs } })
     return throttleTimeMs
   } catch (error) {
     session?.failed()
     notAnswered(shard, runs, error)
     return 0
   } finally {
-    shard.fetchesInFlight -= 1
-    wakeNextInQueue(shard)
+    shard.fetching.delete(leaderId)
+    roomGrew(shard)
   }
 }
 
-function topicsOf(shard: Shard, positions: readonly NextFetch[]): FetchRequest['topics'] {
-  const askFor = bytesToAskFor(
-    positions.map(({ fetchShare }) => fetchShare),
-    shard.flow.budgets,
-  )
-  const byTopic = Map.groupBy(positions, each => each.topicId)
+/** What an answer without an error brings to each partition that the request asked for. */
+async function takeAnswer(
+  shard: Shard,
+  { leaderId, session }: { readonly leaderId: number; readonly session: FetchSession | null },
+  asked: {
+    readonly answer: FetchResponse
+    readonly positions: readonly NextFetch[]
+    readonly turn: number
+    readonly waited: { readonly tookMs: number; readonly waitMs: number }
+  },
+): Promise<void> {
+  const { answer, positions, turn } = asked
+  const { throttleTimeMs = 0 } = answer
+  const runs = positions.map(({ run }) => run)
+  const byName = new Map(positions.map(each => [identity(each.topicId, each.run.key), each]))
+  const memory = createCountedBuffer(() => answer.release?.())
+  const isEmpty = answer.partitions.every(each => each.records === null)
+  const empty = isEmpty ? { ...asked.waited, first: runs[0] } : null
+  for (const fetched of answer.partitions) {
+    const name = identity(fetched.topicId, fetched)
+    const awaited = byName.get(name)
+    byName.delete(name)
+    if (awaited === undefined || !isAwaited(awaited, leaderId)) continue
+    const admitting = admitted(shard, awaited, fetched)
+    const admission = admitting instanceof Promise ? await admitting : admitting
+    // The run may have ended or moved while a large batch was opened.
+    if (!isAwaited(awaited, leaderId)) continue
+    const about = { turn, memory, admission, empty }
+    guarded(shard, awaited.run, () => takeFetched(shard, awaited.run, fetched, about))
+  }
+  memory.release()
+  sendWhatIsReady(shard, runs)
+  const isThrottled = throttleTimeMs > 0 && answer.partitions.length === 0
+  for (const left of byName.values()) {
+    // In a fetch session (KIP-227), a partition missing from the response has no new data. A
+    // response without records says so of all of them. A throttled one says it of none.
+    if (isEmpty && (session !== null || isThrottled)) sourceAnswered(shard, left.run)
+    else if (isAwaited(left, leaderId)) {
+      broughtNothing(shard, left.run, { empty, turn, end: null })
+    }
+  }
+}
+
+function topicsOf({ asked }: FetchTurn): FetchRequest['topics'] {
+  const byTopic = Map.groupBy(asked, ({ candidate }) => candidate.topicId)
   return [...byTopic].map(([topicId, each]) => ({
     topicId,
-    partitions: each.map(({ run, leaderEpoch, offset, epoch, fetchShare }) => ({
-      partition: run.key.partition,
-      currentLeaderEpoch: leaderEpoch,
-      fetchOffset: offset,
-      lastFetchedEpoch: epoch,
-      partitionMaxBytes: askFor(fetchShare),
-    })),
+    partitions: each.map(
+      ({ candidate: { run, leaderEpoch, offset, epoch }, partitionMaxBytes }) => ({
+        partition: run.key.partition,
+        currentLeaderEpoch: leaderEpoch,
+        fetchOffset: offset,
+        lastFetchedEpoch: epoch,
+        partitionMaxBytes,
+      }),
+    ),
   }))
 }
 

@@ -33,12 +33,7 @@ import {
 } from '../partition/partition-effects.ts'
 import { deniedCopying, isDamagedForGood, type PartitionRun } from '../partition/partition-run.ts'
 import type { PendingBatch } from '../partition/pending-queue.ts'
-import {
-  type ProduceLane,
-  type Shard,
-  wakeFetching,
-  wakeNextInQueue,
-} from '../partition/shard-run.ts'
+import { type ProduceLane, roomGrew, type Shard, wakeFetching } from '../partition/shard-run.ts'
 import { coalesceUnsent } from './coalesce-unsent.ts'
 import { afterFlush, runIfFlushed } from './once-flushed.ts'
 import { type Halt, haltAt, splitFirst, wholeFirst } from './split-batch.ts'
@@ -218,7 +213,7 @@ function acknowledge(
     // and the target may hold the batches that are still in flight.
     run.pending.abandon()
     afterFlush(shard, run, { kind: 'stop', end: { outcome: stop.outcome, detail: null } })
-    return wakeNextInQueue(shard)
+    return roomGrew(shard)
   }
   wakeFetching(shard, run)
   runIfFlushed(shard, run)
@@ -287,7 +282,7 @@ function recoverFromOurselves(shard: Shard, run: PartitionRun, detail: string): 
   run.pending.clear()
   const because = { outcome: 'failed' as const, detail }
   afterFlush(shard, run, { kind: 'observe', outOfRange: false, targetIsKnown: false, because })
-  wakeNextInQueue(shard)
+  roomGrew(shard)
 }
 
 function leftOut(shard: Shard, { targetTopic }: PartitionRun): ObservationFailure {

@@ -17,7 +17,7 @@ import type { RecordBatch } from '../../kafka/record-batch.ts'
 import { splitBatch } from '../../kafka/repack.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import type { PendingBatch } from '../partition/pending-queue.ts'
-import { type Shard, wakeNextInQueue } from '../partition/shard-run.ts'
+import { roomGrew, type Shard } from '../partition/shard-run.ts'
 import { afterFlush } from './once-flushed.ts'
 
 /** `[offset, nextOffset)` of the source, which the target will never take. */
@@ -33,7 +33,7 @@ export function haltAt(shard: Shard, run: PartitionRun, halt: Halt & RefusedOffs
   if (run.state.kind !== 'replicating') return
   run.pending.clear()
   afterFlush(shard, run, { kind: 'refused', ...halt })
-  wakeNextInQueue(shard)
+  roomGrew(shard)
 }
 
 /**

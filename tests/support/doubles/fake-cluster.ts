@@ -122,10 +122,16 @@ export function createFakeCluster(input: {
         }
         return { topic, partition, answer: { kind: 'offset', offset: offset[point] } }
       }),
-    fetch: async (leaderId, request) => {
+    fetch: async (leaderId, request, admit) => {
       // A broker that throttles a connection reads nothing from it until then (KIP-219).
       const mutedMs = (mutedUntilMs.get(leaderId) ?? 0) - clock.nowMs()
       if (mutedMs > 0) await clock.wait(mutedMs)
+      // A broker's answer waits in the network until there is room for it.
+      const admitted = async (answer: FetchResponse): Promise<FetchResponse> => {
+        const bytes = answer.partitions.reduce((sum, each) => sum + (each.records?.length ?? 0), 0)
+        await admit?.(bytes)
+        return spoilt(answer)
+      }
       const opened = sessions.open(leaderId, request)
       if (opened.kind === 'refused') return opened.answer
       const asked = { ...request, topics: opened.topics }
@@ -145,9 +151,9 @@ export function createFakeCluster(input: {
       // once.
       const isIdle = answer.every(each => each.records === null && each.errorCode === 0)
       const diverged = answer.some(each => each.divergingEpoch !== null)
-      if (!isIdle || diverged) return spoilt(opened.answer(answer))
+      if (!isIdle || diverged) return admitted(opened.answer(answer))
       await clock.wait(request.maxWaitMs)
-      return spoilt(opened.answer(fetchFrom(topics, leaderId, asked)))
+      return admitted(opened.answer(fetchFrom(topics, leaderId, asked)))
     },
     produce: async (leaderId, request) => ({
       throttleTimeMs: 0,

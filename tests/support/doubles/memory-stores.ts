@@ -2,7 +2,6 @@
 // the same codecs, and pass the same contract (store-contract.ts). Each call is one atomic step,
 // like an UpdateItem.
 
-import { incidentKeptMs } from '../../../lib/core/config/defaults.ts'
 import { leaseBelievedUntilMs } from '../../../lib/core/replicate/budget.ts'
 import {
   checkpointKey,
@@ -41,6 +40,8 @@ export function createMemoryStores(): StoresUnderTest {
     putRow: async row => rows.put(row),
   }
 }
+
+const keepMs = 90 * 24 * 60 * 60 * 1000
 
 type Rows = ReturnType<typeof createRows>
 
@@ -148,13 +149,13 @@ function createIncidents(rows: Rows): IncidentStore {
       }
       const open = rows.get(incidentKey(incident)) ?? null
       const ended = rows.get(endedIncidentKey(incident)) ?? null
-      rows.write(recordWrites(incident, { open, ended }, incidentKeptMs))
+      rows.write(recordWrites(incident, { open, ended }, keepMs))
       return 'recorded'
     },
     resolve: async input => {
       const row = rows.get(incidentKey(input))
       if (row === undefined || hasEnded(row)) return
-      rows.write(endWrites(input, row, { ending: input, keepMs: incidentKeptMs }))
+      rows.write(endWrites(input, row, { ending: input, keepMs }))
     },
     list: async (flow, which) => {
       const open = rows.list(flow, incidentPrefix)

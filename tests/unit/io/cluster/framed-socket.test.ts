@@ -41,6 +41,51 @@ describe('createFrameReader', () => {
     )
   })
 
+  test('a frame that is not admitted at once is read once it is, in order, and no memory is allocated for it before', async () => {
+    const bytes = fc.array(fc.uint8Array({ maxLength: 60 }), { minLength: 1, maxLength: 8 })
+    const cuts = fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 60 })
+    const waits = fc.array(fc.boolean(), { minLength: 1, maxLength: 8 })
+    await fc.assert(
+      fc.asyncProperty(bytes, cuts, waits, async (frames, lengths, waitsFor) => {
+        const stream = framed(frames)
+        const delivered: string[] = []
+        let admitted = 0
+        let asked = 0
+        let goOn = Promise.withResolvers<void>()
+        const reader = createFrameReader({
+          allocate(bytesCount) {
+            admitted += 1
+            expect(admitted).toBe(asked)
+            return Buffer.alloc(bytesCount)
+          },
+          deliver: frame => delivered.push(frame.toString('hex')),
+          admit() {
+            asked += 1
+            return (waitsFor[asked % waitsFor.length] ?? false) ? Promise.resolve() : null
+          },
+          goesOn(wrong) {
+            expect(wrong).toBeNull()
+            goOn.resolve()
+          },
+        })
+        const reused = Buffer.alloc(40)
+        let at = 0
+        for (let turn = 0; at < stream.length; turn += 1) {
+          const taken = stream.copy(reused, 0, at, at + (lengths[turn % lengths.length] ?? 1))
+          goOn = Promise.withResolvers()
+          expect(reader.take(reused, taken)).toBeNull()
+          reused.fill(0xff)
+          at += taken
+          while (reader.isWaiting()) {
+            await goOn.promise
+            goOn = Promise.withResolvers()
+          }
+        }
+        expect(delivered).toEqual(frames.map(each => Buffer.from(each).toString('hex')))
+      }),
+    )
+  })
+
   test('bytes that are no frame of Kafka are reported as a TLS listener or as an impossible length', () => {
     const take = (hex: string) =>
       createFrameReader({ allocate: Buffer.alloc, deliver: () => undefined }).take(
@@ -119,6 +164,38 @@ describe('openFramedSocket', () => {
       })
     }
     expect(socket.isConnected()).toBe(false)
+  })
+
+  test('a response that is not admitted leaves its bytes with the broker, and outlasts the time-out', async () => {
+    const requestTimeoutMs = 2_000
+    const socket = await open(requestTimeoutMs)
+    const peer = await accepted
+    const room = Promise.withResolvers<void>()
+    const announced = Promise.withResolvers<number>()
+    const large = Buffer.alloc(20_000_000, 'x')
+    const answers = [
+      socket.exchange([Buffer.from('large')], bytesCount => {
+        announced.resolve(bytesCount)
+        return room.promise
+      }),
+      socket.exchange([Buffer.from('behind it')]),
+    ]
+    peer.write(framed([large, Buffer.from('second')]))
+    expect(await announced.promise).toBe(large.length)
+    // A request that was sent later, on another connection, times out meanwhile.
+    const otherPeer = once(server, 'connection').then(([each]) => each as Socket)
+    const other = await open(requestTimeoutMs)
+    await expect(other.exchange([Buffer.from('never')])).rejects.toThrow('Connection closed')
+    ;(await otherPeer).destroy()
+    expect(socket.isConnected()).toBe(true)
+    expect(peer.writableLength).toBeGreaterThan(large.length / 2)
+
+    room.resolve()
+
+    const [first, second] = await Promise.all(answers)
+    expect(first?.equals(large)).toBe(true)
+    expect(String(second)).toBe('second')
+    await socket.close()
   })
 
   test('a peer that disconnects in the middle of a response fails the requests in flight', async () => {

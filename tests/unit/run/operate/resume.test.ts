@@ -74,3 +74,16 @@ test('a last write whose answer is lost is not undone by another one', async () 
   expect(left?.state).toMatchObject({ kind: 'replicating', position: { nextSourceOffset: 4n } })
   expect(left?.lease.untilMs).toBeNull()
 })
+
+test('an offset that was meant for a halt which another operator has ended moves nothing', async () => {
+  const world = await divergedWorld()
+  await resume(world)
+  await world.run('orders')
+  const before = (await world.checkpoint('orders'))?.state
+
+  const from = 4n
+  const second = resumePartition({ ...world, owner: 'second' }, { flow: world.flow, at, from })
+
+  await expect(second).rejects.toMatchObject({ message: 'orders-0 is replicating, not halted' })
+  expect((await world.checkpoint('orders'))?.state).toEqual(before)
+})

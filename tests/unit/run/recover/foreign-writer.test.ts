@@ -165,6 +165,29 @@ test('a table restored from an older backup repeats no record, although others w
   expect(oursIn(world)).toEqual(payloads(world.sourceLog('orders')))
 })
 
+test('foreign records before a run and during it are one incident', async () => {
+  const world = ordersWorld()
+  await begin(world)
+  for (let tick = 0; tick < 3; tick += 1) {
+    const target = world.targetLog('orders')
+    const append = () => target.write({ recordsCount: 1, payload: Buffer.from(FOREIGN) })
+    append()
+    let produced = 0
+    world.target.control('produce', (serve, ...args) => {
+      produced += 1
+      if (produced === 1) append()
+      return serve(...args)
+    })
+    writeBatches(world.sourceLog('orders'), 2)
+    await world.run('orders')
+    world.target.control('produce', null)
+  }
+  expect(oursIn(world)).toEqual(payloads(world.sourceLog('orders')))
+  expect(await world.storedIncidents()).toMatchObject([
+    { kind: 'target-drifted', evidence: { foreignRecordsMax: '6' } },
+  ])
+})
+
 test('a second episode of foreign records is a second incident', async () => {
   const world = ordersWorld()
   await begin(world)
