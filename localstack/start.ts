@@ -55,7 +55,7 @@ async function demonstrate(session: Session, view: StartView, options: Options):
   }
 }
 
-/** Two of these commands would copy the same topics on two schedules, and each count the other's. */
+/** Two of these commands would copy the same topics on two schedules. */
 async function lockStart(settings: StackSettings): Promise<{ release: () => Promise<void> }> {
   const lock = await tryLock(join(settings.directory, 'start.lock'))
   if ('release' in lock) return lock
