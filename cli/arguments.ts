@@ -13,6 +13,17 @@ export function wholeNumber(min: number, max: number): (text: string) => number 
   }
 }
 
+/** A date, or a date with a time, in UTC unless it has an offset: Unix time, ms. */
+export function time(text: string): number {
+  const isDate = /^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2})?)?$/.test(
+    text,
+  )
+  const hasZone = /(Z|[+-]\d{2}:\d{2})$/.test(text.slice(10))
+  const value = isDate ? Date.parse(text.includes('T') && !hasZone ? `${text}Z` : text) : Number.NaN
+  if (!Number.isNaN(value)) return value
+  throw new InvalidArgumentError('Expected a time such as 2026-03-01 or 2026-03-01T12:00Z.')
+}
+
 /** Kafka's rule for names (org.apache.kafka.common.internals.Topic). */
 export function topicName(text: string): string {
   if (/^[a-zA-Z0-9._-]{1,249}$/.test(text) && text !== '.' && text !== '..') return text

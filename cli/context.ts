@@ -7,7 +7,8 @@ import type { TopicAdmin } from '../lib/io/admin/topic-admin.ts'
 import type { Cluster } from '../lib/io/cluster/cluster.ts'
 import type { Environment } from '../lib/io/config/config-environment.ts'
 import type { Log } from '../lib/io/log.ts'
-import type { CheckpointStore, IncidentStore } from '../lib/io/table/stores.ts'
+import type { IncidentHistory } from '../lib/io/table/incident-history.ts'
+import type { CheckpointStore } from '../lib/io/table/stores.ts'
 import { UsageError } from './exit-code.ts'
 
 const DEFAULT_TABLE = 'gapless'
@@ -29,7 +30,7 @@ export type Context = {
   flows(name: string | null): Promise<readonly FlowConfig[]>
   dynamoDb(): Promise<DynamoDBClient>
   checkpoints(): Promise<CheckpointStore>
-  incidents(): Promise<IncidentStore>
+  incidents(): Promise<IncidentHistory>
   cluster(name: string): Promise<Cluster>
   topicAdmin(name: string): Promise<TopicAdmin>
   /** Closes every client that the command opened. */
@@ -84,8 +85,8 @@ export function createContext(env: Environment): Context {
       return createCheckpointStore(await dynamoDb(), table)
     }),
     incidents: once(async () => {
-      const { createIncidentStore } = await import('../lib/io/table/incident-store.ts')
-      return createIncidentStore(await dynamoDb(), table)
+      const { createIncidentHistory } = await import('../lib/io/table/incident-history.ts')
+      return createIncidentHistory(await dynamoDb(), table)
     }),
     cluster: openCluster,
     async topicAdmin(name) {

@@ -3,6 +3,7 @@
 // clusters.
 
 import type { FlowConfig } from '../lib/core/config/config.ts'
+import type { OpenFlow } from '../lib/run/open-flow.ts'
 import {
   type FlowStatusReport,
   type ResumeReport,
@@ -12,7 +13,6 @@ import {
   type StatusReport,
 } from '../lib/run/operate/report.ts'
 import type { ResumeFrom } from '../lib/run/operate/resume.ts'
-import type { RunOnceDeps } from '../lib/run/operate/run-once.ts'
 import type { Context } from './context.ts'
 
 export async function readStatus(
@@ -92,7 +92,7 @@ export async function resumePartition(
 async function withFlow<T>(
   context: Context,
   flow: FlowConfig,
-  run: (deps: RunOnceDeps) => Promise<T>,
+  run: (deps: OpenFlow['deps']) => Promise<T>,
 ): Promise<T> {
   const { openFlow } = await import('../lib/run/open-flow.ts')
   const config = await context.config()

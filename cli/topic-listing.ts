@@ -68,24 +68,34 @@ async function readOffsets(cluster: Cluster, topics: readonly ExistingTopic[], p
     }
   }
   for (const [leaderId, partitions] of byLeader) {
-    const failure = await listInto(offsets, problems, () =>
+    const unanswered = new Set(partitions.map(each => keyOf(each.topic, each.partition)))
+    const failure = await listInto({ offsets, problems, unanswered }, () =>
       cluster.listOffsets(leaderId, point, partitions),
     )
     if (failure !== null) problems.push(`${partitions.length} partitions: ${failure}`)
+    else {
+      // An offset that nobody answered must not pass for one that nobody asked for.
+      for (const key of unanswered) problems.push(`partition ${key}: left out of ListOffsets`)
+    }
   }
   return { offsets, problems }
 }
 
 /** Returns the failure of one broker instead of throwing it: other brokers may still answer. */
 async function listInto(
-  offsets: Map<string, string>,
-  problems: string[],
+  into: {
+    readonly offsets: Map<string, string>
+    readonly problems: string[]
+    readonly unanswered: Set<string>
+  },
   list: () => ReturnType<Cluster['listOffsets']>,
 ): Promise<string | null> {
   try {
     for (const { topic, partition, answer } of await list()) {
-      if (answer.kind === 'offset') offsets.set(keyOf(topic, partition), String(answer.offset))
-      else problems.push(`partition ${topic}:${partition}: ${answer.errorName}`)
+      const key = keyOf(topic, partition)
+      into.unanswered.delete(key)
+      if (answer.kind === 'offset') into.offsets.set(key, String(answer.offset))
+      else into.problems.push(`partition ${key}: ${answer.errorName}`)
     }
     return null
   } catch (error) {

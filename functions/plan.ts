@@ -6,7 +6,7 @@ import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware'
 import middy from '@middy/core'
 import type { FlowConfig } from '../lib/core/config/config.ts'
 import { errorText } from '../lib/core/error-text.ts'
-import { packShards } from '../lib/core/replicate/shard-packing.ts'
+import { newWorkersMax, packShards } from '../lib/core/replicate/shard-packing.ts'
 import { createFunctionInvoker, invocationOf } from '../lib/io/function-invoker.ts'
 import { type PartitionWork, type Plan, planFlow, workOf } from '../lib/run/plan/plan.ts'
 import { planMetrics } from '../lib/run/replicate/run-metrics.ts'
@@ -50,9 +50,10 @@ async function tick(flow: FlowConfig, failures: string[]): Promise<PlanAnswer['f
   const { log, open } = await runtime
   const plan = await planFlow(open(flow).deps, flow)
   for (const text of plan.warnings) log({ level: 'warn', text })
-  const { shards, deferred } = packShards(workOf(plan, flow.mode), flow.budgets)
+  const workersMax = newWorkersMax(flow.budgets, plan.workers)
+  const { shards, deferred } = packShards(workOf(plan, flow.mode), { ...flow.budgets, workersMax })
   if (deferred.length > 0) {
-    const text = `${deferred.length} partitions of flow ${flow.name} wait for the next tick: raise workersMax`
+    const text = `${deferred.length} partitions of flow ${flow.name} wait for the next tick, because ${plan.workers} workers run: raise workersMax`
     log({ level: 'warn', text })
   }
   const outcomes = await Promise.all(shards.map(shard => invoke(eventOf(flow, shard))))

@@ -59,6 +59,7 @@ async function look(flow: FlowConfig): Promise<WatchAnswer['flows'][number]> {
   }
   const about = { stage, flow: flow.name }
   const told = notify === null ? 0 : await notifyIncidents({ ...watching, notify }, about)
+  await watching.history.moveEnded(flow.name, deps.clock.nowMs())
   return {
     name: flow.name,
     partitions: health.partitions.length,

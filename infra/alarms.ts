@@ -118,6 +118,15 @@ export const alarms: readonly Alarm[] = [
     run: 'gapless status (each setting, with the command that mends it)',
   },
   {
+    id: 'hung-transaction',
+    metric: 'HungTransactions',
+    ...standing,
+    ...quiet,
+    means:
+      'A transaction on the source has been open for 20 minutes. Nothing behind it is replicated.',
+    run: 'the logs of watch name it; kafka-transactions.sh find-hanging, then abort, on the source',
+  },
+  {
     id: 'lag',
     metric: 'LagSeconds',
     statistic: 'Maximum',
@@ -248,7 +257,7 @@ export function alarmArn(name: string): string {
   return `arn:\${AWS::Partition}:cloudwatch:\${AWS::Region}:\${AWS::AccountId}:alarm:${name}`
 }
 
-export function alarmName({ id }: Alarm, stage: string): string {
+export function alarmName({ id }: Pick<Alarm, 'id'>, stage: string): string {
   return `gapless-${stage}-${id}`
 }
 

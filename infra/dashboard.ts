@@ -10,6 +10,7 @@ import {
   metricService,
 } from '../lib/core/monitoring/metric.ts'
 import { alarmArn, alarmName, alarms, type Resource } from './alarms.ts'
+import { functionAlarms } from './function-alarms.ts'
 
 type Line = { readonly metric: MetricName; readonly statistic: string; readonly set?: DimensionSet }
 type Graph = { readonly title: string; readonly lines: readonly Line[] }
@@ -53,6 +54,7 @@ export const graphs: readonly Graph[] = [
       maxOf('UnnoticedDifferences'),
       maxOf('StalledPartitions'),
       maxOf('LossyStandbySettings'),
+      maxOf('HungTransactions'),
     ],
   },
   { title: 'Records replicated, by flow', lines: [{ ...sumOf('RecordsReplicated'), set: 'flow' }] },
@@ -87,7 +89,7 @@ export function dashboardResources({
       properties: {
         title: `gapless ${stage}`,
         alarms: [
-          ...alarms.map(each => alarmName(each, stage)),
+          ...[...alarms, ...functionAlarms].map(each => alarmName(each, stage)),
           `gapless-${stage}-data-at-risk`,
         ].map(alarmArn),
       },

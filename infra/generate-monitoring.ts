@@ -1,4 +1,4 @@
-// Writes infra/alarms.yml and infra/dashboard.yml: `npm run monitoring`. A unit test fails while
+// Writes the alarms and the dashboard of infra/: `npm run monitoring`. A unit test fails while
 // one of the files is not up to date.
 
 import { writeFileSync } from 'node:fs'
@@ -6,12 +6,14 @@ import { join } from 'node:path'
 import { stringify } from 'yaml'
 import { alarmResources, type Resource } from './alarms.ts'
 import { dashboardResources } from './dashboard.ts'
+import { functionAlarmResources } from './function-alarms.ts'
 
 const stage = `\${sls:stage}`
 
 /** The text of each generated file of this folder. */
 export const monitoringFiles: Readonly<Record<string, string>> = {
   'alarms.yml': document('infra/alarms.ts', alarmResources({ stage })),
+  'function-alarms.yml': document('infra/function-alarms.ts', functionAlarmResources({ stage })),
   'dashboard.yml': document('infra/dashboard.ts', dashboardResources({ stage })),
 }
 

@@ -1,45 +1,61 @@
 // `gapless incidents`: lists the incidents of every flow, oldest first.
 
 import type { Command } from 'commander'
+import { shownIncidentsMax } from '../../lib/core/config/defaults.ts'
 import { corruptIncidentText } from '../../lib/core/row/incident-row.ts'
 import {
   type IncidentReport,
   type IncidentsReport,
   reportIncident,
 } from '../../lib/run/operate/report.ts'
+import { time, wholeNumber } from '../arguments.ts'
 import type { CommandLine } from '../command-line.ts'
 import { exitCode } from '../exit-code.ts'
 
-type Options = { json?: true; flow?: string; open?: true }
+type Options = {
+  json?: true
+  flow?: string
+  open?: true
+  all?: true
+  limit: number
+  since?: number
+}
 
 export function addIncidentsCommand(program: Command, cli: CommandLine): void {
   program
     .command('incidents')
     .summary('list the incidents: truncations, resets, divergences and refusals')
     .description(
-      'Lists the incidents of every flow, oldest first. What each kind means: docs/INCIDENTS.md.',
+      'Lists the newest incidents of every flow, oldest first. What each kind means: docs/INCIDENTS.md.',
     )
     .option('--json', 'print JSON (docs/CLI.md)')
     .option('--flow <name>', 'only this flow')
     .option('--open', 'only incidents that no policy and no operator has resolved')
+    .option('--limit <count>', 'the newest ones, so many', wholeNumber(1, 1e9), shownIncidentsMax)
+    .option('--all', 'all of them, however many')
+    .option('--since <time>', 'only those detected since: 2026-03-01, 2026-03-01T12:00Z', time)
     .action(
       cli.action(async (context, options: Options) => {
         const flows = await context.flows(options.flow ?? null)
-        const store = await context.incidents()
+        const history = await context.incidents()
         const which = options.open ? 'open' : 'all'
-        const lists = await Promise.all(flows.map(flow => store.list(flow.name, which)))
-        const incidents = lists
-          .flatMap(list => list.incidents)
-          .sort((left, right) => left.detectedAtMs - right.detectedAtMs)
-          .map(reportIncident)
-        const unreadable = lists.flatMap(({ corrupt }, index) =>
-          corrupt.map(each => `${flows[index]?.name}: ${corruptIncidentText(each)}`),
-        )
+        const newest = await history.newest({
+          flows: flows.map(each => each.name),
+          which,
+          sinceMs: options.since ?? 0,
+          limit: options.all ? Number.POSITIVE_INFINITY : options.limit,
+        })
+        const { leftOut } = newest
+        const incidents = newest.incidents.map(reportIncident)
+        const unreadable = newest.corrupt.map(each => `${each.flow}: ${corruptIncidentText(each)}`)
         context.print(
           options.json
-            ? JSON.stringify({ incidents, unreadable } satisfies IncidentsReport)
+            ? JSON.stringify({ incidents, leftOut, unreadable } satisfies IncidentsReport)
             : await renderIncidents(incidents, which),
         )
+        if (leftOut > 0) {
+          context.note(`${leftOut} older incidents are left out: --limit, --since or --all`)
+        }
         for (const what of unreadable) context.note(`error: ${what}`)
         return unreadable.length > 0 ? exitCode.failed : exitCode.ok
       }),

@@ -1,10 +1,12 @@
-// `gapless status`: shows the checkpoint of every partition beside the logs of both clusters.
+// `gapless status`: shows the checkpoint of every partition beside the logs of both clusters, and
+// ends well only when both sides of every partition were seen and nothing is wrong.
 
 import type { Command } from 'commander'
 import type {
   FlowStatusReport,
   PartitionStatus,
   StatusReport,
+  StatusState,
 } from '../../lib/run/operate/report.ts'
 import type { CommandLine } from '../command-line.ts'
 import { type ExitCode, exitCode } from '../exit-code.ts'
@@ -17,8 +19,9 @@ export function addStatusCommand(program: Command, cli: CommandLine): void {
     .command('status')
     .summary('show state, position and lag of every partition')
     .description(
-      'Compares the checkpoints with both clusters. Exit code 3 when a partition is halted, 1 when one ' +
-        'could not be observed, or when the standby loses what the source keeps.',
+      'Compares the checkpoints with both clusters. Exit code 3 when a partition is halted, 1 when ' +
+        'anything else is wrong, could not be observed, or is lost by the standby; 0 only when all was ' +
+        'observed and is well.',
     )
     .option('--json', 'print JSON (docs/CLI.md)')
     .option('--flow <name>', 'only this flow')
@@ -27,8 +30,9 @@ export function addStatusCommand(program: Command, cli: CommandLine): void {
         const flows = await context.flows(options.flow ?? null)
         const report = await readStatus(context, flows)
         context.print(options.json ? JSON.stringify(report) : await renderStatus(report))
-        for (const { name, unobserved, warnings } of report.flows) {
+        for (const { name, unobserved, warnings, problems } of report.flows) {
           for (const what of unobserved) context.note(`error: ${name}: cannot observe ${what}`)
+          for (const what of problems) context.note(`error: ${name}: ${what}`)
           for (const what of warnings) context.note(`warning: ${name}: ${what}`)
         }
         return statusExitCode(report)
@@ -36,13 +40,36 @@ export function addStatusCommand(program: Command, cli: CommandLine): void {
     )
 }
 
-/** Halted outranks unobserved: a halt is certain, and waits for an operator. */
+/** Whether a partition in this state is well, as far as its state alone says. */
+const isWell: Record<StatusState, boolean> = {
+  unstarted: true,
+  replicating: true,
+  // The incident of the deleted topic is open, and counts as such.
+  waiting: true,
+  halted: false,
+  unobserved: false,
+  'standby-unobserved': false,
+  stalled: false,
+  truncated: false,
+  reset: false,
+  diverged: false,
+  deleted: false,
+  returned: false,
+  'standby-missing': false,
+  'standby-reset': false,
+  'standby-cut': false,
+  'standby-truncated': false,
+}
+
+/** Halted outranks all else: a halt is certain, and waits for an operator. */
 export function statusExitCode({ flows }: StatusReport): ExitCode {
   const states = new Set(flows.flatMap(flow => flow.partitions.map(each => each.state)))
   if (states.has('halted')) return exitCode.halted
-  const isBlind = states.has('unobserved') || flows.some(flow => flow.unobserved.length > 0)
-  const loses = flows.some(({ losses = [] }) => losses.length > 0)
-  return isBlind || loses ? exitCode.failed : exitCode.ok
+  const hasFault = flows.some(
+    ({ unobserved, problems, openIncidents, losses = [] }) =>
+      unobserved.length + problems.length + losses.length + openIncidents > 0,
+  )
+  return hasFault || [...states].some(each => !isWell[each]) ? exitCode.failed : exitCode.ok
 }
 
 export async function renderStatus({ flows }: StatusReport): Promise<string> {
@@ -61,6 +88,7 @@ export async function renderStatus({ flows }: StatusReport): Promise<string> {
         { head: 'LOG START', align: 'right', cell: each => each.sourceLogStartOffset },
         { head: 'LOG END', align: 'right', cell: each => each.sourceLogEndOffset },
         { head: 'LAG', align: 'right', cell: each => each.lagRecords },
+        { head: 'HEADROOM', align: 'right', cell: each => headroomText(each.headroomMs) },
         { head: 'LATENCY', align: 'right', cell: each => latencyText(each.latencyMs) },
         { head: 'OPEN INCIDENTS', align: 'right', cell: each => String(each.openIncidents) },
         { head: 'UPDATED', cell: each => each.updatedAt },
@@ -73,11 +101,13 @@ export async function renderStatus({ flows }: StatusReport): Promise<string> {
 }
 
 function summarize(
-  { partitions, unobserved }: FlowStatusReport,
+  { partitions, unobserved, openIncidents }: FlowStatusReport,
   groupDigits: (digits: bigint) => string,
 ): string {
+  const incidents = openIncidents === 0 ? '' : `; open incidents: ${openIncidents}`
   if (partitions.length === 0) {
-    return unobserved.length > 0 ? 'unknown' : 'no partitions (does a topic of this flow exist?)'
+    const none = 'no partitions (does a topic of this flow exist?)'
+    return (unobserved.length > 0 ? 'unknown' : none) + incidents
   }
   const counts = [...Map.groupBy(partitions, each => each.state)]
     .map(([state, each]) => `${each.length} ${state}`)
@@ -90,9 +120,20 @@ function summarize(
     unknown === 0
       ? `lag ${lag} records`
       : `lag ${lag} records, unknown for ${unknown} of ${partitions.length} partitions`
-  return `${counts}; ${lagText}`
+  return `${counts}; ${lagText}${incidents}`
 }
 
 function latencyText(latencyMs: number | null): string | null {
   return latencyMs === null ? null : `${latencyMs} ms`
+}
+
+/** In whole units that a person compares with a retention: seconds, minutes, hours, days. */
+function headroomText(headroomMs: PartitionStatus['headroomMs']): string | null {
+  if (headroomMs === null || headroomMs === 'unlimited') return headroomMs
+  const seconds = headroomMs / 1000
+  if (seconds < 120) return `${Math.floor(seconds)} s`
+  if (seconds < 2 * 3600) return `${Math.floor(seconds / 60)} min`
+  return seconds < 48 * 3600
+    ? `${Math.floor(seconds / 3600)} h`
+    : `${Math.floor(seconds / 86_400)} d`
 }

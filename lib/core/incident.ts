@@ -13,6 +13,7 @@ export const incidentKinds = [
   'target-drifted',
   'target-reset',
   'target-not-empty',
+  'target-unclear',
   'standby-truncated',
   'unsupported-batch',
   'record-too-large',
@@ -64,7 +65,8 @@ export type PartitionScope = {
 }
 
 /**
- * True for a permission to read or write that is missing: observing the cluster does not detect it.
+ * True for a Fetch or Produce that was denied or not answered: a cluster that can be observed does
+ * not show that this is over.
  */
 export function wasFoundCopying({ evidence }: Incident): boolean {
   return evidence.found === 'copying'
@@ -74,6 +76,7 @@ const aboutTarget: ReadonlySet<IncidentKind> = new Set([
   'target-drifted',
   'target-reset',
   'target-not-empty',
+  'target-unclear',
   'standby-truncated',
 ])
 
@@ -90,6 +93,17 @@ export function isOpenFor(incident: Incident, scope: PartitionScope): boolean {
     (incident.topic === null || incident.topic === scope.topic) &&
     (incident.partition === null || incident.partition === scope.partition)
   )
+}
+
+/**
+ * As `isOpenFor`, for incidents of the partition's standby topic too: a standby topic that does not
+ * answer is an incident that names the standby topic.
+ */
+export function concernsPartition(
+  incident: Incident,
+  { targetTopic, ...scope }: PartitionScope & { readonly targetTopic: string },
+): boolean {
+  return isOpenFor(incident, scope) || isOpenFor(incident, { ...scope, topic: targetTopic })
 }
 
 /**

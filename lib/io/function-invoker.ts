@@ -7,6 +7,13 @@ import { errorText } from '../core/error-text.ts'
 
 const invokeAttemptsMax = 3
 
+/**
+ * Three attempts of either end within the ten seconds that a worker keeps in reserve. Lambda
+ * accepts an asynchronous invocation in tens of milliseconds.
+ */
+const connectTimeoutMs = 1_000
+const acceptTimeoutMs = 2_000
+
 export type InvocationType = 'Event' | 'RequestResponse'
 
 export type InvocationOutcome =
@@ -53,7 +60,14 @@ export function createFunctionInvoker(input: {
   // work. An invocation that arrives twice is harmless: the second worker finds the leases taken.
   const client = new LambdaClient({
     maxAttempts: invokeAttemptsMax,
-    requestHandler: { requestTimeout: 0 },
+    requestHandler: {
+      connectionTimeout: connectTimeoutMs,
+      // The answer to an awaited invocation takes as long as the worker runs.
+      requestTimeout: invocationType === 'Event' ? acceptTimeoutMs : 0,
+      // Without this option a time-out is only a warning, and an endpoint that does not answer
+      // would be awaited until Lambda ends the function.
+      throwOnRequestTimeout: true,
+    },
   })
   return async payload => {
     const command = new InvokeCommand({

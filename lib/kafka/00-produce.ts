@@ -59,6 +59,12 @@ export type ProducedPartition = {
   readonly logStartOffset: bigint | null
   /** The broker's own text, and its reason for refusing the first such record (KIP-467). */
   readonly errorMessage: string | null
+  /**
+   * Index in the batch of the first record that the broker refuses, from 0 on (KIP-467,
+   * LogValidator.processRecordErrors). The records before it are valid; there may be more such
+   * records behind it. Left out where the broker names none; not checked against the batch.
+   */
+  readonly refusedRecord?: number
 }
 
 export type ProduceResponse = {
@@ -117,12 +123,16 @@ function decodePartition(wire: WireReader, topic: string): ProducedPartition {
     const batchIndex = wire.readInt32('batch_index')
     const why = wire.readCompactString('batch_index_error_message')
     wire.readTaggedFields('record_errors')
-    return `record ${batchIndex} of the batch: ${why ?? 'no reason given'}`
+    return { batchIndex, why: `record ${batchIndex} of the batch: ${why ?? 'no reason given'}` }
   })
   const summary = wire.readCompactString('error_message')
   wire.readTaggedFields('partition_responses')
   // A broker refuses a batch as a whole, so the first record error is enough to report.
-  const errorMessage = [summary, recordErrors[0]].filter(part => part != null).join('; ') || null
+  const first = recordErrors.reduce<(typeof recordErrors)[number] | null>(
+    (least, each) => (least !== null && least.batchIndex <= each.batchIndex ? least : each),
+    null,
+  )
+  const errorMessage = [summary, first?.why].filter(part => part != null).join('; ') || null
   return {
     topic,
     partition,
@@ -131,5 +141,6 @@ function decodePartition(wire: WireReader, topic: string): ProducedPartition {
     logAppendTimeMs,
     logStartOffset,
     errorMessage,
+    ...(first === null ? {} : { refusedRecord: first.batchIndex }),
   }
 }

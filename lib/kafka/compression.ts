@@ -1,18 +1,29 @@
 // Owns compressing and decompressing the records of a batch. The decompressed size is bounded
 // before memory is allocated for it. Does not own the records inside (record.ts, legacy-batch.ts).
 //
-// gzip and zstd are Node's own, which take a bound. Snappy and LZ4 are the client library's, which
-// take none, so the size is computed from the block first: a Snappy block begins with its size, and
-// an LZ4 frame tells how large its blocks may be.
+// A producer writes the records as one frame, but each format lets frames follow each other:
+// members of gzip, frames of zstd and LZ4, streams of Xerial's framing. Consumers differ in what
+// they read of a second frame (Kafka's LZ4 reader ignores it, the one of zstd-jni reads on). Here
+// every frame is decompressed, and a byte that belongs to none is an error, because records of a
+// frame that nobody read would be missing on the standby without a word.
 //
-// Source: Kafka's SnappyInputStream (Xerial's framing, or none), Lz4BlockInputStream; the format
-// descriptions of Snappy ("format_description.txt") and LZ4 ("lz4_Frame_format.md").
+// gzip and zstd are Node's own, which take a bound. Snappy and LZ4 are the client library's, which
+// take none, so the size is told from the frames first (compressed-frames.ts).
+//
+// Source: Kafka's Lz4BlockInputStream, ZstdCompression, GzipInputStream, SnappyInputStream
+// (Xerial's framing, or none).
 
 import zlib from 'node:zlib'
 import { compressionsAlgorithms } from '@platformatic/kafka'
+import {
+  damagedFrame,
+  framesMax,
+  lz4Frames,
+  skippableEnd,
+  snappyBlocks,
+} from './compressed-frames.ts'
 import { DecodeError } from './decode-error.ts'
 import type { CompressionCodec } from './record-batch-layout.ts'
-import { createWireReader } from './wire-reader.ts'
 
 /**
  * Bytes. A batch has at most 1 MiB unless max.message.bytes was raised. The bound is 128 times as
@@ -20,33 +31,33 @@ import { createWireReader } from './wire-reader.ts'
  */
 export const decompressedBytesMax = 128 * 2 ** 20
 
-/** Throws DecodeError when the bytes are damaged, or exceed `bytesMax` once decompressed. */
+/**
+ * Decompresses all frames. Throws DecodeError when the bytes are damaged, hold more than
+ * `framesMax` frames, or exceed `bytesMax` once decompressed.
+ */
 export function decompress(
   codec: CompressionCodec,
   bytes: Buffer,
   bytesMax = decompressedBytesMax,
 ): Buffer {
-  const options = { maxOutputLength: bytesMax }
   try {
     switch (codec) {
       case 'none':
         return bytes
       case 'gzip':
-        return zlib.gunzipSync(bytes, options)
+        return inflateAll(codec, bytes, bytesMax, zlib.gunzipSync)
       case 'zstd':
-        return zlib.zstdDecompressSync(bytes, options)
+        return inflateAll(codec, bytes, bytesMax, zlib.zstdDecompressSync)
       case 'snappy':
-        checkSize(codec, snappySize(bytes), bytesMax)
-        return compressionsAlgorithms.snappy.decompressSync(bytes)
+        return openAll(codec, snappyBlocks(bytes), bytesMax)
       case 'lz4':
-        checkSize(codec, lz4SizeMax(bytes), bytesMax)
-        return compressionsAlgorithms.lz4.decompressSync(bytes)
+        return openAll(codec, lz4Frames(bytes), bytesMax)
     }
   } catch (error) {
     if (error instanceof DecodeError) throw error
     // Every error of these libraries (of zlib, a trap of WebAssembly) is caused by the bytes, which
     // are their only input.
-    throw damaged(codec, error instanceof Error ? error.message : String(error))
+    throw damagedFrame(codec, error instanceof Error ? error.message : String(error))
   }
 }
 
@@ -55,78 +66,60 @@ export function compress(codec: CompressionCodec, bytes: Buffer): Buffer {
   return compressionsAlgorithms[codec].compressSync(bytes)
 }
 
-function checkSize(codec: CompressionCodec, size: number, bytesMax: number): void {
-  if (size > bytesMax) throw damaged(codec, `${size} bytes inside, at most ${bytesMax} are opened`)
-}
+/** What Node answers with `info`; its types know only the bytes. */
+type Inflated = { readonly buffer: Buffer; readonly engine: { readonly bytesWritten: number } }
 
-const XERIAL_MAGIC = Buffer.from([0x82, 0x53, 0x4e, 0x41, 0x50, 0x50, 0x59, 0x00])
-/** Magic, version and oldest compatible version. */
-const XERIAL_HEADER_BYTES = 16
-
-/** The decompressed size in bytes: the sum of the sizes at the head of each block. */
-function snappySize(bytes: Buffer): number {
-  if (!bytes.subarray(0, XERIAL_MAGIC.length).equals(XERIAL_MAGIC)) return snappyBlockSize(bytes)
-  const reader = createWireReader({ api: 'Snappy', version: 1, bytes })
-  reader.skipBytes('header', XERIAL_HEADER_BYTES)
-  let size = 0
-  // Ends: every block takes at least the four bytes of its length.
-  while (reader.position < bytes.length) {
-    size += snappyBlockSize(reader.readBytes('block', reader.readInt32('blockLength')))
-  }
-  return size
-}
-
-/** An unsigned varint of at most 32 bits. */
-function snappyBlockSize(block: Buffer): number {
-  let size = 0
-  for (let index = 0; index < 5; index++) {
-    const byte = block[index]
-    if (byte === undefined) break
-    size += (byte & 0x7f) * 2 ** (7 * index)
-    if (byte < 0x80) return size
-  }
-  throw damaged('snappy', 'a block that does not say its size')
-}
-
-const LZ4_MAGIC = 0x184d2204
-/** A byte of a compressed block becomes at most 255 bytes. */
-const LZ4_RATIO_MAX = 255
-const LZ4_UNCOMPRESSED_BIT = 0x8000_0000
-
-/** The largest decompressed size, in bytes, that the blocks of all frames allow. */
-function lz4SizeMax(bytes: Buffer): number {
-  const reader = createWireReader({ api: 'LZ4', version: 1, bytes })
-  const readUInt32 = (field: string) => reader.readBytes(field, 4).readUInt32LE()
-  let size = 0
-  // Both loops end: a frame and a block have at least four bytes each (magic, length).
-  while (reader.position < bytes.length) {
-    const magic = readUInt32('magic')
-    if (magic !== LZ4_MAGIC) throw damaged('lz4', `a frame that begins with ${magic}`)
-    const flags = reader.readInt8('flags')
-    const sizeCode = (reader.readInt8('blockDescriptor') >> 4) & 0x07
-    if (sizeCode < 4) throw damaged('lz4', `blocks of size code ${sizeCode}, not 4 to 7`)
-    const blockMax = 2 ** (8 + 2 * sizeCode)
-    const has = (bit: number) => (flags & bit) !== 0
-    reader.skipBytes('contentSize, dictionaryId', (has(0x08) ? 8 : 0) + (has(0x01) ? 4 : 0))
-    reader.skipBytes('headerChecksum', 1)
-    for (;;) {
-      const encoded = readUInt32('blockLength')
-      if (encoded === 0) break
-      const length = encoded % LZ4_UNCOMPRESSED_BIT
-      size += Math.min(blockMax, encoded === length ? length * LZ4_RATIO_MAX : length)
-      reader.skipBytes('block', length + (has(0x10) ? 4 : 0))
+/** Calls `inflate`, which ends behind a frame of its own choice, until no byte is left. */
+function inflateAll(
+  codec: CompressionCodec,
+  bytes: Buffer,
+  bytesMax: number,
+  inflate: (bytes: Buffer, options: zlib.ZlibOptions & zlib.ZstdOptions) => Buffer,
+): Buffer {
+  const parts: Buffer[] = []
+  let left = bytesMax
+  let at = 0
+  // Ends: every pass takes at least one byte, or leaves the loop with an error.
+  for (let frames = 0; at < bytes.length || frames === 0; frames += 1) {
+    requireFew(codec, frames)
+    const skipTo = codec === 'zstd' ? skippableEnd(codec, bytes, at) : null
+    if (skipTo !== null) {
+      at = skipTo
+      continue
     }
-    reader.skipBytes('contentChecksum', has(0x04) ? 4 : 0)
+    // Node takes no bound of 0 bytes.
+    const options = { maxOutputLength: Math.max(left, 1), info: true }
+    const inflated = inflate(bytes.subarray(at), options) as unknown as Inflated
+    const { bytesWritten: bytesRead } = inflated.engine
+    if (bytesRead <= 0) throw damagedFrame(codec, `no frame at byte ${at}`)
+    left -= inflated.buffer.length
+    requireSize(codec, bytesMax - left, bytesMax)
+    parts.push(inflated.buffer)
+    at += bytesRead
   }
-  return size
+  const [only] = parts
+  return parts.length === 1 && only !== undefined ? only : Buffer.concat(parts)
 }
 
-function damaged(codec: CompressionCodec, found: string): DecodeError {
-  return new DecodeError({
-    api: 'RecordBatch',
-    version: 2,
-    field: `${codec} records`,
-    at: 0,
-    found,
-  })
+/** Decompresses parts whose sizes, or bounds of them, are known. */
+function openAll(
+  codec: 'lz4' | 'snappy',
+  parts: Iterable<{ readonly bytes: Buffer; readonly sizeMax: number }>,
+  bytesMax: number,
+): Buffer {
+  const compressed = [...parts]
+  const sizeMax = compressed.reduce((sum, part) => sum + part.sizeMax, 0)
+  requireSize(codec, sizeMax, bytesMax)
+  const opened = compressed.map(part => compressionsAlgorithms[codec].decompressSync(part.bytes))
+  const [only] = opened
+  return opened.length === 1 && only !== undefined ? only : Buffer.concat(opened)
+}
+
+function requireFew(codec: CompressionCodec, frames: number): void {
+  if (frames >= framesMax) throw damagedFrame(codec, `more than ${framesMax} frames`)
+}
+
+function requireSize(codec: CompressionCodec, size: number, bytesMax: number): void {
+  if (size <= bytesMax) return
+  throw damagedFrame(codec, `${size} bytes inside, at most ${bytesMax} are opened`)
 }

@@ -22,6 +22,7 @@ import { packRecords, type SourceRecord } from './repack.ts'
 import { createWireReader, type WireReader } from './wire-reader.ts'
 
 const ATTRIBUTES_AT = 17
+const TIMESTAMP_AT = 18
 const CODEC_MASK = 0x07
 const LOG_APPEND_TIME_BIT = 0x08
 const NO_TIMESTAMP = -1n
@@ -32,6 +33,14 @@ const codecs: readonly CompressionCodec[] = ['none', 'gzip', 'snappy', 'lz4']
 /** Whether the entry holds a compressed set of records; otherwise it is one record. */
 export function isCompressed({ bytes }: LegacyBatch): boolean {
   return (bytes.readInt8(ATTRIBUTES_AT) & CODEC_MASK) !== 0
+}
+
+/**
+ * The timestamp of an entry, ms; -1n in magic 0, which has none. That of a compressed entry is the
+ * largest of its records (KIP-32).
+ */
+export function legacyTimestamp({ magic, bytes }: LegacyBatch): bigint {
+  return magic === 0 ? NO_TIMESTAMP : bytes.readBigInt64BE(TIMESTAMP_AT)
 }
 
 /**

@@ -49,16 +49,19 @@ export function repackBatch(
 }
 
 /**
- * Splits a batch into two with half of its records each, the first one taking the odd record; null
- * for a single record. The position behind the first half is the second half's `baseOffset`. The
- * batch may have been stamped or repacked. Throws DecodeError when it is damaged.
+ * Splits a batch in front of the record at `index`, by default into halves, the first one taking
+ * the odd record; null when one part would be empty. The position behind the first part is the
+ * second one's `baseOffset`. The batch may have been stamped or repacked. Throws DecodeError when
+ * it is damaged.
  */
-export function splitBatch(batch: RecordBatch): readonly [RecordBatch, RecordBatch] | null {
+export function splitBatch(
+  batch: RecordBatch,
+  index = Math.ceil(batch.recordsCount / 2),
+): readonly [RecordBatch, RecordBatch] | null {
   const records = readSourceRecords(batch)
-  const middle = Math.ceil(records.length / 2)
   const codec = compressionCodec(batch)
-  const first = packRecords(records.slice(0, middle), batch, codec)
-  const second = packRecords(records.slice(middle), batch, codec)
+  const first = packRecords(records.slice(0, index), batch, codec)
+  const second = packRecords(records.slice(index), batch, codec)
   return first === null || second === null ? null : [first, second]
 }
 

@@ -1,6 +1,7 @@
 // Owns opening what the loops of one flow need: both clusters, the stores, the administration of
 // standby topics. Used alike by the functions and the command line.
 
+import { randomUUID } from 'node:crypto'
 import { hostname } from 'node:os'
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { asWatch } from '../core/config/cluster-config.ts'
@@ -11,21 +12,21 @@ import { openCluster } from '../io/cluster/cluster.ts'
 import type { TopicConfigReader } from '../io/cluster/topic-config.ts'
 import type { Log } from '../io/log.ts'
 import { createCheckpointStore } from '../io/table/checkpoint-store.ts'
+import { createIncidentHistory, type IncidentHistory } from '../io/table/incident-history.ts'
 import { createIncidentStore } from '../io/table/incident-store.ts'
 import { createNotificationStore, type NotificationStore } from '../io/table/notification-store.ts'
 import type { RunOnceDeps } from './operate/run-once.ts'
 
 export type OpenFlow = {
-  readonly deps: RunOnceDeps
-  /** For `watch` alone: the source's topic configs, and which notifications were sent. */
+  /** `sourceConfigs`: for `watch` and `gapless status`, which tell the headroom. */
+  readonly deps: RunOnceDeps & { readonly sourceConfigs: TopicConfigReader }
+  /** For `watch` alone: which notifications were sent, and the history of incidents. */
   readonly watching: {
-    readonly sourceConfigs: TopicConfigReader
     readonly notifications: NotificationStore
+    readonly history: IncidentHistory
   }
   readonly close: () => Promise<void>
 }
-
-let opened = 0
 
 /** Makes no connection yet: each one is opened when it is first needed. */
 export function openFlow(input: {
@@ -53,6 +54,7 @@ export function openFlow(input: {
     deps: {
       source,
       target,
+      sourceConfigs: source,
       checkpoints: createCheckpointStore(client, table),
       incidents: createIncidentStore(client, table),
       clock: systemClock,
@@ -61,8 +63,8 @@ export function openFlow(input: {
       openTargetAdmin: () => createTopicAdmin(target),
     },
     watching: {
-      sourceConfigs: source,
       notifications: createNotificationStore(client, table),
+      history: createIncidentHistory(client, table),
     },
     close: async () => {
       await Promise.all([source.close(), target.close()])
@@ -70,10 +72,13 @@ export function openFlow(input: {
   }
 }
 
-/** A unique lease owner: machine, process and time, for the person who reads a lease. */
+/**
+ * A lease owner. The random part makes the name unique: a store takes an equal name for the same
+ * run whose answer was lost, and containers may share host name, process id and time. The part
+ * before it (host, process, Unix time in ms) is for the person who reads a lease.
+ */
 export function newOwner(): string {
-  opened += 1
-  return `${hostname()}/${process.pid}/${systemClock.nowMs()}-${opened}`
+  return `${hostname()}/${process.pid}/${systemClock.nowMs()}/${randomUUID()}`
 }
 
 function clusterOf(config: Config, name: string): ClusterConfig {

@@ -1,5 +1,6 @@
 // Reads a partition with kafkajs, a client that has no code in common with the replicator.
 
+import { randomUUID } from 'node:crypto'
 import type { Admin, Kafka, KafkaMessage } from 'kafkajs'
 import { StackError } from '../processes/stack-error.ts'
 
@@ -13,8 +14,6 @@ export type ReadFrom = {
 /** Short, because a consumer that is told to stop waits for the fetch under way. */
 const fetchWaitMs = 100
 const readDeadlineMs = 60_000
-
-let readers = 0
 
 /** The log end offset of a partition; null where the topic or partition does not exist. */
 export async function readLogEnd(
@@ -47,9 +46,8 @@ async function consume(
   range: ReadFrom & { readonly start: bigint; readonly end: bigint },
 ): Promise<KafkaMessage[]> {
   const { topic, partition, start, end } = range
-  readers += 1
   const consumer = kafka.consumer({
-    groupId: `gapless-reader-${process.pid}-${readers}`,
+    groupId: `gapless-reader-${randomUUID()}`,
     maxWaitTimeInMs: fetchWaitMs,
   })
   const read: KafkaMessage[] = []

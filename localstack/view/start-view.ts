@@ -126,7 +126,7 @@ function digits(value: bigint | null): string | null {
   return value === null ? null : groupDigits(value)
 }
 
-/** From the last copied record's timestamp to the checkpoint behind it. */
+/** From the last copied record's timestamp to its acknowledgement. */
 function latencyText(latencyMs: number | null): string | null {
   if (latencyMs === null) return null
   return latencyMs < 1_000 ? `${latencyMs} ms` : `${(latencyMs / 1_000).toFixed(1)} s`

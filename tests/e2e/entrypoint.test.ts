@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { packageFunctions } from '../../infra/package.ts'
+import { authorizationDenied, unreachable } from '../../lib/core/partition/incidents.ts'
 import { createDynamoDbClient } from '../../lib/io/table/dynamodb-client.ts'
 import { createIncidentStore } from '../../lib/io/table/incident-store.ts'
 import { createTable } from '../../lib/io/table/table.ts'
@@ -210,6 +211,7 @@ describe('the roles of the template', () => {
       { name: 'unreachable-role', from: 'nowhere' },
     ])
     lambda = stage.lambda
+    await openIncidents('halted-role')
     await createTopic(connectTo(primary), 'followed-role.log', { partitions: 1 })
     await haltByTruncation(lambda, 'halted-role')
     await lambda.invoke(names.watch, {})
@@ -264,6 +266,20 @@ test('a function whose configuration is missing fails its start and names the fi
     },
   })
 })
+
+/**
+ * Opens two incidents that are over: `plan` ends the one when the cluster answers, and a worker the
+ * other when it copies; `watch` tells of both.
+ */
+async function openIncidents(flow: string): Promise<void> {
+  const client = createDynamoDbClient(aws.env)
+  const incidents = createIncidentStore(client, table)
+  const about = { flow, cluster: 'primary', detail: 'no answer', detectedAtMs: 1 }
+  await incidents.record(unreachable({ ...about, topic: null }))
+  const denied = { ...about, topic: `${flow}.log`, foundCopying: true }
+  await incidents.record(authorizationDenied(denied))
+  client.destroy()
+}
 
 /** The outcomes of a flow's workers, once `count` of them have ended. */
 async function workersOf(lambda: ScratchLambda, flow: string, count: number): Promise<Outcome[]> {

@@ -6,6 +6,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { listFunctions } from '../../infra/bundle.ts'
+import { stateAttributes } from '../../lib/core/row/checkpoint.ts'
+import { incidentChange } from '../../lib/core/row/incident-row.ts'
+import { replicating, truncation } from '../support/contracts/store-examples.ts'
 import { root } from '../support/source-tree.ts'
 import {
   actionsOf,
@@ -16,6 +19,9 @@ import {
   statementsOf,
   type Template,
 } from '../support/stack-template.ts'
+
+const exampleKey = 'arn:aws:kms:eu-central-1:123456789012:key/0123abcd-0123-0123-0123-0123456789ab'
+const exampleParameter = 'arn:aws:ssm:eu-central-1:123456789012:parameter/gapless/config'
 
 let prod: Template
 let local: Template
@@ -33,6 +39,10 @@ beforeAll(async () => {
       securityGroupIds: 'sg-0123456789abcdef0',
       replicateConcurrency: '7',
       logRetentionDays: '30',
+      encryption: 'customer',
+      kmsKeyArn: exampleKey,
+      configAccess: 'ssm',
+      configArn: exampleParameter,
     }),
   ])
 })
@@ -124,12 +134,54 @@ test('a worker that invokes the next one is no runaway loop', () => {
   expect(prod.resources.ReplicateLambdaFunction?.Properties.RecursiveLoop).toBe('Allow')
 })
 
+test('an invocation of workers that runs away is capped, and an alarm sees it', () => {
+  expect(prod.resources.ReplicateLambdaFunction?.Properties).toMatchObject({
+    ReservedConcurrentExecutions: 20,
+  })
+  expect(prod.resources.ReplicateInvocationsAlarm?.Properties).toMatchObject({
+    Namespace: 'AWS/Lambda',
+    MetricName: 'Invocations',
+    Threshold: 20,
+  })
+})
+
+test('every function has alarms on its errors, throttles and time-outs, and the queue has one', () => {
+  const alarms = prod.ofType('AWS::CloudWatch::Alarm').map(([, { Properties }]) => Properties)
+  const text = JSON.stringify(alarms)
+  for (const [name, { Properties }] of prod.ofType('AWS::Lambda::Function')) {
+    const about = alarms.filter(each => JSON.stringify(each).includes(`{"Ref":"${name}"}`))
+    const metrics = about.map(each => JSON.stringify(each).match(/"MetricName":"(\w+)"/)?.[1])
+    expect(metrics).toEqual(expect.arrayContaining(['Errors', 'Throttles', 'Duration']))
+    expect(text).toContain(`longest / (10 * ${Properties.Timeout})`)
+  }
+  expect(prod.resources.FailuresQueueAlarm?.Properties).toMatchObject({
+    Namespace: 'AWS/SQS',
+    Dimensions: [{ Name: 'QueueName', Value: { 'Fn::GetAtt': ['FailuresQueue', 'QueueName'] } }],
+    AlarmActions: [{ Ref: 'AlertTopic' }],
+  })
+})
+
+test('the queue of failures and the alert topic refuse whoever does not use TLS', () => {
+  for (const name of ['FailuresQueuePolicy', 'AlertTopicPolicy']) {
+    const refusal = expect.objectContaining({
+      Effect: 'Deny',
+      Principal: '*',
+      Condition: { Bool: { 'aws:SecureTransport': 'false' } },
+    })
+    expect(prod.resources[name]?.Properties, name).toMatchObject({
+      PolicyDocument: { Statement: expect.arrayContaining([refusal]) },
+    })
+  }
+})
+
 test('the table outlives the stack', () => {
   expect(prod.resources.CheckpointTable).toMatchObject({
     DeletionPolicy: 'Retain',
     UpdateReplacePolicy: 'Retain',
     Properties: {
       TableName: 'gapless-prod',
+      DeletionProtectionEnabled: true,
+      TimeToLiveSpecification: { AttributeName: 'expiresAtS', Enabled: true },
       PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true },
       SSESpecification: { SSEEnabled: true },
     },
@@ -163,12 +215,58 @@ describe('what functions may do', () => {
     }
   })
 
+  test('the role of a function can be given to that function of this account, and to nothing else', () => {
+    for (const [, { Properties }] of prod.ofType('AWS::Lambda::Function')) {
+      const { Statement } = roleOf(prod, Properties).Properties.AssumeRolePolicyDocument as {
+        Statement: unknown
+      }
+      const arn = `arn:\${AWS::Partition}:lambda:\${AWS::Region}:\${AWS::AccountId}:function`
+      expect(Statement).toEqual([
+        {
+          Effect: 'Allow',
+          Principal: { Service: 'lambda.amazonaws.com' },
+          Action: 'sts:AssumeRole',
+          Condition: {
+            StringEquals: { 'aws:SourceAccount': { Ref: 'AWS::AccountId' } },
+            ArnEquals: {
+              'aws:SourceArn': { 'Fn::Sub': `${arn}:${Properties.FunctionName}` },
+            },
+          },
+        },
+      ])
+    }
+  })
+
+  test('plan and watch may write the attributes of an incident, and none of a checkpoint', () => {
+    const { set, setIfAbsent, remove } = incidentChange(truncation())
+    const ofIncidents = [...Object.keys({ ...set, ...setIfAbsent }), ...remove]
+    const names = new Set(['pk', 'sk', 'told', 'expiresAtS', ...ofIncidents])
+    for (const name of ['PlanRole', 'WatchRole']) {
+      const role = prod.resources[name]
+      if (role === undefined) throw new Error(`no role ${name}`)
+      const writes = statementsOf(role).filter(each =>
+        /dynamodb:(?!Query|GetItem)/.test(actionsOf([each]).join()),
+      )
+      expect(writes.map(each => [each.Action, Object.values(each.Condition ?? {})[0]])).toEqual([
+        ['dynamodb:UpdateItem', { 'dynamodb:Attributes': expect.any(Array) }],
+        ['dynamodb:DeleteItem', { 'dynamodb:EnclosingOperation': 'TransactWriteItems' }],
+      ])
+      const condition = Object.values(writes[0]?.Condition ?? {})[0] as Record<string, string[]>
+      expect(new Set(condition['dynamodb:Attributes'])).toEqual(names)
+    }
+    const { present, absent } = stateAttributes(replicating)
+    const ofCheckpoints = [...Object.keys(present), ...absent, 'owner', 'fence', 'leaseUntilMs']
+    expect(ofCheckpoints.filter(each => names.has(each))).toEqual([])
+  })
+
   test('no function may create, delete or scan a table', () => {
     const tableActions = rolesOf(prod)
       .flatMap(([, role]) => actionsOf(statementsOf(role)))
       .filter(action => action.startsWith('dynamodb:'))
     expect([...new Set(tableActions)].toSorted()).toEqual([
       'dynamodb:ConditionCheckItem',
+      'dynamodb:DeleteItem',
+      'dynamodb:GetItem',
       'dynamodb:Query',
       'dynamodb:UpdateItem',
     ])
@@ -196,6 +294,33 @@ describe('the parameters of a stage', () => {
       ReservedConcurrentExecutions: 7,
     })
     expect(closed.resources.PlanLogGroup?.Properties.RetentionInDays).toBe(30)
+  })
+
+  test('with a key of the customer the table, the queue, the alert topic and every log are encrypted with it', () => {
+    const { CheckpointTable, FailuresQueue, AlertTopic } = closed.resources
+    expect(CheckpointTable?.Properties.SSESpecification).toEqual({
+      SSEEnabled: true,
+      SSEType: 'KMS',
+      KMSMasterKeyId: exampleKey,
+    })
+    expect(FailuresQueue?.Properties).toMatchObject({ KmsMasterKeyId: exampleKey })
+    expect(FailuresQueue?.Properties).not.toHaveProperty('SqsManagedSseEnabled')
+    expect(AlertTopic?.Properties).toMatchObject({ KmsMasterKeyId: exampleKey })
+    const logs = closed.ofType('AWS::Logs::LogGroup')
+    expect(logs.map(([, { Properties }]) => Properties.KmsKeyId)).toEqual(
+      logs.map(() => exampleKey),
+    )
+    expect(prod.resources.KeyAccess).toBeUndefined()
+    expect(JSON.stringify(closed.resources.KeyAccess)).toContain('kms:GenerateDataKey')
+  })
+
+  test('a configuration outside of the image may be read by the functions, and no other one', () => {
+    expect(prod.resources.ConfigurationAccess).toBeUndefined()
+    const access = closed.resources.ConfigurationAccess?.Properties
+    expect(access?.Roles).toHaveLength(closed.ofType('AWS::Lambda::Function').length)
+    expect(JSON.stringify(access)).toContain(
+      `"Action":"ssm:GetParameter","Resource":"${exampleParameter}"`,
+    )
   })
 
   test('two stages share nothing', () => {

@@ -1,6 +1,7 @@
 // Owns the requests of an owner as plain data: comparable, repeatable, readable. Times that nothing
 // compares within a day are set to one value (when a row was last written, when a producer was
-// assigned), so that histories differ only where the difference can matter.
+// assigned) or left out (when a log end was seen, how old a batch was), so that histories differ
+// only where the difference can matter.
 
 import type { Incident } from '../../lib/core/incident.ts'
 import { positionOf } from '../../lib/core/partition/partition-state.ts'
@@ -46,12 +47,11 @@ export function canonical(call: Call): Call {
   if (call.kind !== 'save') return copyOf(call)
   const { input } = call
   const { state } = input
-  const position = positionOf(state)
-  const producer = position?.producer
-  if (state.kind === 'unstarted' || position === null || producer == null) {
-    return { ...call, input: { ...input, nowMs: STARTED_AT_MS } }
-  }
-  const same = { ...position, producer: { ...producer, assignedAtMs: STARTED_AT_MS } }
+  if (state.kind === 'unstarted') return { ...call, input: { ...input, nowMs: STARTED_AT_MS } }
+  const { logEnds, lastLatencyMs, ...position } = state.position
+  const { producer } = position
+  const assigned = producer === null ? null : { ...producer, assignedAtMs: STARTED_AT_MS }
+  const same = { ...position, producer: assigned }
   return { ...call, input: { ...input, nowMs: STARTED_AT_MS, state: { ...state, position: same } } }
 }
 

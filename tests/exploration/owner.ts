@@ -122,6 +122,7 @@ export async function startOwner(input: {
       record: (incident, foundUnder) => park({ kind: 'record', incident, foundUnder }),
       resolve: async ({ id }) => wrong(`an incident that ended: ${id}`),
       list: async () => ({ incidents: [], corrupt: [] }),
+      find: async () => ({ incidents: [], corrupt: [] }),
     },
   }
   const happens = async (nowMs: number, event: () => void) => {

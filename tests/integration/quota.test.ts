@@ -52,16 +52,25 @@ test('under a fetch quota of the source a partition whose owner died comes back,
   }
   const killed = { moment: 'produce-acknowledged', nth: 30 } as const
   await runUntilKilled(world, { ...killed, flow: flow.name, topics: ['limited'], overrides })
+  // Another flow uses the quota up, so that the reads of the recovery are throttled too.
+  await world.createTopic('busy')
+  const others = records(0, 1_500, 'other')
+  await world.produceInBatches('busy', others)
   await limitFetches(8_000)
 
-  const next = await world.run(flow)
+  const [next, beside] = await Promise.all([
+    world.run(flow),
+    world.run(world.flow(['busy'], { budgets: shortLeases })),
+  ])
 
   expect(outcomesOf(next)).toEqual(['drained', 'drained'])
-  expect(next.incidents).toEqual([])
-  expect(textsOf(next)).toContainEqual(
-    expect.stringMatching(/^Broker \d+ of primary throttles the fetches of flow \S+ by a quota/),
-  )
+  expect(outcomesOf(beside)).toEqual(['drained'])
+  expect([...next.incidents, ...beside.incidents]).toEqual([])
   for (const [partition, each] of written.entries()) {
     expect(await world.readStandby('limited', partition)).toEqual(each)
   }
+  expect(await world.readStandby('busy')).toEqual(others)
+  expect([...textsOf(next), ...textsOf(beside)]).toContainEqual(
+    expect.stringMatching(/^Broker \d+ of primary throttles the fetches of flow \S+ by a quota/),
+  )
 })

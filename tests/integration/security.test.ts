@@ -64,13 +64,13 @@ beforeAll(async () => {
   await createTable(client, table)
   for (const principal of ['User:gapless', 'User:CN=gapless']) {
     await grant(primary.kafka, principal, [
-      { on: 'prefix', name: 'open-', operations: ['DESCRIBE', 'READ'] },
+      { on: 'prefix', name: 'open-', operations: ['DESCRIBE', 'DESCRIBE_CONFIGS', 'READ'] },
     ])
     await grant(standby.kafka, principal, [
       {
         on: 'prefix',
         name: 'primary.open-',
-        operations: ['CREATE', 'DESCRIBE', 'READ', 'WRITE', 'ALTER'],
+        operations: ['CREATE', 'DESCRIBE', 'DESCRIBE_CONFIGS', 'READ', 'WRITE', 'ALTER'],
       },
       { on: 'transactional-ids', name: 'gapless/', operations: ['DESCRIBE', 'WRITE'] },
     ])
@@ -159,6 +159,7 @@ describe('a flow replicates with the permissions of docs/SECURITY.md', () => {
     const result = await run(configured(topic, { primary: access, standby: access }))
 
     expect(result.lines).toEqual([expect.stringContaining('Created standby topic')])
+    expect(result.report.warnings).toEqual([])
     expect(result.report.partitions.map(each => each.outcome)).toEqual(['drained'])
     expect(result.incidents).toEqual([])
     expect(await standbyHas(topic)).toEqual(all)

@@ -1,12 +1,21 @@
 // The stores' contract on a real DynamoDB, the creation of its table, and answers that are lost.
 
 import { randomUUID } from 'node:crypto'
-import { CreateTableCommand, type DynamoDBClient, PutItemCommand } from '@aws-sdk/client-dynamodb'
+import {
+  CreateTableCommand,
+  DescribeTimeToLiveCommand,
+  type DynamoDBClient,
+  PutItemCommand,
+  QueryCommand,
+} from '@aws-sdk/client-dynamodb'
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
+import { movedIncidentsMax } from '../../lib/core/config/defaults.ts'
+import { incidentChange, incidentKey, incidentPrefix } from '../../lib/core/row/incident-row.ts'
 import type { Row } from '../../lib/core/row/row.ts'
 import { ReplicatorError } from '../../lib/io/failure/replicator-error.ts'
 import { createCheckpointStore } from '../../lib/io/table/checkpoint-store.ts'
 import { createDynamoDbClient, requestAttemptsMax } from '../../lib/io/table/dynamodb-client.ts'
+import { createIncidentHistory } from '../../lib/io/table/incident-history.ts'
 import { createIncidentStore } from '../../lib/io/table/incident-store.ts'
 import { createNotificationStore } from '../../lib/io/table/notification-store.ts'
 import { createTable, tableShape } from '../../lib/io/table/table.ts'
@@ -79,7 +88,103 @@ describe('who was told of an incident', () => {
   })
 })
 
+describe('the history of incidents', () => {
+  const { flow, detectedAtMs } = truncation()
+  const rowsRead = async (table: string) => {
+    const { ScannedCount } = await client.send(
+      new QueryCommand({
+        TableName: table,
+        KeyConditionExpression: 'pk = :flow AND begins_with(sk, :prefix)',
+        ExpressionAttributeValues: { ':flow': { S: flow }, ':prefix': { S: incidentPrefix } },
+      }),
+    )
+    return ScannedCount
+  }
+
+  test('the open incidents are found by their key alone, however many have ended', async () => {
+    const { table, incidents } = await createStores()
+    for (let each = 0; each < 20; each += 1) {
+      await incidents.record(truncation({ id: `policy-${each}`, resolution: 'continued' }))
+      await incidents.record(truncation({ id: `operator-${each}` }))
+      const id = `operator-${each}`
+      await incidents.resolve({ flow, id, resolution: 'resumed', nowMs: detectedAtMs + 1 })
+    }
+    await incidents.record(truncation())
+    expect((await incidents.list(flow, 'open')).incidents).toEqual([truncation()])
+    expect(await rowsRead(table)).toBe(1)
+    expect((await incidents.list(flow, 'all')).incidents).toHaveLength(41)
+  })
+
+  test('an incident that is detected and ended by several at once is kept once', async () => {
+    const { incidents } = await createStores()
+    const { id } = truncation()
+    for (let round = 0; round < 5; round += 1) {
+      await incidents.record(truncation())
+      const end = () =>
+        incidents.resolve({ flow, id, resolution: 'recovered', nowMs: detectedAtMs })
+      await Promise.all([end(), incidents.record(truncation()), end()])
+      expect((await incidents.list(flow, 'all')).incidents).toHaveLength(1)
+    }
+  })
+
+  test('incidents that an earlier version ended in place are moved to the history, some in each tick', async () => {
+    const { table, incidents, putRow } = await createStores()
+    const history = createIncidentHistory(client, table)
+    const count = movedIncidentsMax + 5
+    for (let each = 0; each < count; each += 1) {
+      const ended = truncation({ id: `old-${each}`, resolution: 'recovered' })
+      const { set, setIfAbsent } = incidentChange(ended)
+      await putRow({ ...incidentKey(ended), ...setIfAbsent, ...set })
+    }
+    await incidents.record(truncation())
+    expect(await history.moveEnded(flow, detectedAtMs)).toBe(movedIncidentsMax)
+    expect(await history.moveEnded(flow, detectedAtMs)).toBe(5)
+    expect(await history.moveEnded(flow, detectedAtMs)).toBe(0)
+    expect(await rowsRead(table)).toBe(1)
+    expect((await incidents.list(flow, 'all')).incidents).toHaveLength(count + 1)
+  })
+
+  test('the newest incidents are read page by page, and the older ones are counted', async () => {
+    const { table, incidents } = await createStores()
+    // Three pages of 1 MB.
+    const detail = 'x'.repeat(12_000)
+    for (let each = 0; each < 200; each += 1) {
+      const atMs = detectedAtMs + each
+      const evidence = { detail }
+      const resolution = each === 7 ? 'open' : 'continued'
+      await incidents.record(
+        truncation({ id: `${each}`, detectedAtMs: atMs, evidence, resolution }),
+      )
+    }
+    const { newest } = createIncidentHistory(client, table)
+    const all = { flows: [flow, 'another'], which: 'all', sinceMs: 0, limit: 3 } as const
+    const last = await newest(all)
+    expect(last.incidents.map(each => each.id)).toEqual(['197', '198', '199'])
+    expect(last).toMatchObject({ leftOut: 197, corrupt: [] })
+    const since = await newest({ ...all, sinceMs: detectedAtMs + 198 })
+    expect(since).toMatchObject({ incidents: [{ id: '198' }, { id: '199' }], leftOut: 0 })
+    expect(await newest({ ...all, which: 'open' })).toMatchObject({ incidents: [{ id: '7' }] })
+  })
+})
+
 describe('the table', () => {
+  test('a table lets ended incidents expire, also one that was created before they did', async () => {
+    const table = `gapless-${randomUUID()}`
+    const timeToLive = async () => {
+      const asked = new DescribeTimeToLiveCommand({ TableName: table })
+      return (await client.send(asked)).TimeToLiveDescription
+    }
+    await client.send(new CreateTableCommand({ TableName: table, ...tableShape }))
+    expect(await timeToLive()).not.toMatchObject({ TimeToLiveStatus: 'ENABLED' })
+    for (const _ of [1, 2]) {
+      await createTable(client, table)
+      expect(await timeToLive()).toMatchObject({
+        TimeToLiveStatus: 'ENABLED',
+        AttributeName: 'expiresAtS',
+      })
+    }
+  })
+
   test('a table is created once: a second creation finds it, with its rows', async () => {
     const table = `gapless-${randomUUID()}`
     expect(await createTable(client, table)).toBe('created')

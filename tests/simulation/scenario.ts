@@ -56,7 +56,27 @@ export type Scenario = {
   readonly lifetimeMsMax: number
   readonly workersMax: number
   readonly events: readonly WorldEvent[]
+  readonly standby: Standby
 }
+
+/** What the standby does to our batches, and who else writes there. */
+export type Standby = {
+  readonly changes: StandbyChange
+  /** A foreign writer appends behind one in so many requests to the standby; 0: there is none. */
+  readonly foreignOneIn: number
+}
+
+export const standbyChanges = [
+  'nothing',
+  'stamps-append-time',
+  'writes-append-time',
+  'recompresses',
+  'stamps-and-recompresses',
+] as const
+export type StandbyChange = (typeof standbyChanges)[number]
+
+/** A standby that keeps our batches, and to which nobody else writes steadily. */
+export const faithful: Standby = { changes: 'nothing', foreignOneIn: 0 }
 
 const never = 0
 
@@ -135,6 +155,17 @@ export function drawScenario(seed: number): Scenario {
     events,
     emptyOneIn: chance.pick([never, never, 20, 4, 2]),
     throttledOneIn: chance.pick([never, never, 20, 4]),
+    standby: drawStandby(seed),
+  }
+}
+
+/** Drawn apart from the rest, so that the rest of a story stays as it is without these. */
+function drawStandby(seed: number): Standby {
+  const chance = createChance(seed * 2 + 1_000_003)
+  for (let each = 0; each < 5; each += 1) chance.integer(0, 1)
+  return {
+    changes: chance.oneIn(2) ? 'nothing' : chance.pick(standbyChanges),
+    foreignOneIn: chance.pick([never, never, never, 1, 3]),
   }
 }
 

@@ -4,6 +4,7 @@
 //
 //   node tests/soak/chaos.ts [--kills 100] [--seed S]
 //     [--victim function|zombie|broker|table|any] [--no-exactly-once]
+//     [--standby as-sent|LogAppendTime|recompress] [--quotas]
 
 import { mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -13,6 +14,7 @@ import { groupDigits, renderTable } from '../../cli/terminal/table.ts'
 import { endStarted, removeStarted } from '../../localstack/scratch/brokers.ts'
 import { type ChaosReport, runChaos } from '../support/chaos/chaos.ts'
 import { activities, type Victim } from '../support/chaos/kills.ts'
+import { standbySettings } from '../support/chaos/standby-settings.ts'
 import type { Struck } from '../support/chaos/strike.ts'
 import { startFlowFixture } from '../support/worlds/flow-fixture.ts'
 
@@ -32,6 +34,8 @@ const { values } = parseArgs({
     kills: { type: 'string', default: '100' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     victim: { type: 'string', default: 'any' },
+    standby: { type: 'string', default: 'as-sent' },
+    quotas: { type: 'boolean', default: false },
     'exactly-once': { type: 'boolean', default: true },
   },
   allowNegative: true,
@@ -43,6 +47,10 @@ const victims = chosen[values.victim]
 if (!Number.isInteger(kills) || kills < 1) throw new Error('--kills takes a whole number from 1')
 if (!Number.isInteger(seed)) throw new Error('--seed takes a whole number')
 if (victims === undefined) throw new Error(`--victim takes ${Object.keys(chosen).join(', ')}`)
+
+const standby = standbySettings.find(each => each === values.standby)
+if (standby === undefined) throw new Error(`--standby takes ${standbySettings.join(', ')}`)
+const { quotas } = values
 
 const exactlyOnce = values['exactly-once']
 const startedMs = performance.now()
@@ -57,6 +65,8 @@ try {
     kills,
     seed,
     victims,
+    standby,
+    quotas,
     onLine: (process, line) => note(`${process}: ${line}`),
     onStrike: ({ kill, underWay }, nth) => {
       const { victim, afterMs, freeze, frozenMs } = kill
@@ -81,7 +91,8 @@ async function keepForAnalysis(): Promise<void> {
   const file = join(await mkdtemp(join(tmpdir(), 'gapless-chaos-')), 'transcript.txt')
   await writeFile(file, transcript.join('\n'))
   const flags = `--kills ${kills} --seed ${seed} --victim ${values.victim}`
-  const more = exactlyOnce ? '' : ' --no-exactly-once'
+  const setting = `--standby ${standby}${quotas ? ' --quotas' : ''}`
+  const more = ` ${setting}${exactlyOnce ? '' : ' --no-exactly-once'}`
   console.error(`Failed. Again: node tests/soak/chaos.ts ${flags}${more}`)
   console.error(`The transcript of every process: ${file}`)
   console.error(`The logs of both clusters and the table: ${dirs.join(', ')}`)

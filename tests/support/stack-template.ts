@@ -29,6 +29,7 @@ export type Statement = {
   readonly Effect: string
   readonly Action: string | readonly string[]
   readonly Resource: unknown
+  readonly Condition?: Readonly<Record<string, unknown>>
 }
 
 /** The environment of a machine with Node and without AWS settings. */

@@ -80,6 +80,9 @@ export const budgetDefaults: Budgets = {
   workersMax: 10,
 }
 
+/** How far, ms, another clock may be ahead: a lease dated further ahead counts as expired. */
+export const clockSkewMsMax = 30_000
+
 /** Characters of a topic pattern: four times the longest topic name. */
 export const patternCharactersMax = 1_000
 
@@ -104,10 +107,7 @@ export const shareBatchesMin = 8
 /** Attempts to observe a partition again after a refused Fetch or Produce; then its run ends. */
 export const observationAttemptsMax = 6
 
-/**
- * Answers in a row that may bring no record below the end of a log: 16 s of patient fetches with
- * the waits below. What is silent for longer is reported, and asked again by the next run.
- */
+/** Answers in a row that may bring no record below a log's end: 16 s of the waits below. */
 export const emptyAnswersMax = 6
 
 /** Wait of the first patient fetch, ms, doubling each time: remote.fetch.max.wait.ms of brokers. */
@@ -152,11 +152,20 @@ export const coalescedBytesMax = 64 * KIB
 /** The largest coalesced batch when decompressed, bytes; more stays in separate batches. */
 export const coalescedContentBytesMax = MIB
 
+/** Attempts of a request to the table that conflicts with a transaction, the first included. */
+export const conflictAttemptsMax = 6
+
+/** Wait, ms, before the second of them, doubling each time, up to twice as long by chance. */
+export const conflictBackoffMs = 20
+
 /** Concurrent conditional writes: the SDK keeps 50 sockets, and a larger burst is no faster. */
 export const tableWritesInFlightMax = 32
 
 /** From invoking a successor to the deadline, ms: its cold start, connections and producer id. */
 export const handOverLeadMs = 5_000
+
+/** How long, ms, a worker waits for an invocation to be accepted: it ends within `reserveMs`. */
+export const invocationAcceptedMsMax = 5_000
 
 /** How often a successor asks for the lease, ms: a fifth of the gap that a hand-over may take. */
 export const handOverPollMs = 200
@@ -173,11 +182,35 @@ export const behindMsMin = 60_000
 /** A partition with records to copy that no worker checkpointed for so long, ms, is stalled. */
 export const stalledAfterMs = 5 * 60_000
 
+/** How far, ms, a timestamp may be ahead of our clock and still be an age: the skew of clocks. */
+export const timestampSkewMsMax = 60_000
+
+/** A timestamp that is older, ms, than this day when gapless first looks is event time, no age. */
+export const backlogAgeMsMax = 24 * 60 * 60 * 1000
+
+/** Log ends of the source in a checkpoint, with the time each was seen: its row stays small. */
+export const logEndMarksMax = 6
+
+/** A checkpoint gets another log end so often, ms: finer than any threshold on an age. */
+export const logEndMarkIntervalMs = 10_000
+
+/** Share of retention.bytes from which a short lag is a danger: less is usual for small topics. */
+export const bytesBehindShareMax = 0.5
+
 /** Batches that a tick of watch reads for their age, the partition copied longest ago first. */
 export const oldestReadsMax = 256
 
 /** Concurrent requests of watch for these batches, per flow. */
 export const oldestReadsInFlightMax = 8
+
+/** Age of a hung transaction, ms: 5 minutes above the default of transaction.max.timeout.ms. */
+export const hungTransactionMsMin = 20 * 60_000
+
+/** Partitions with an open transaction that a tick of watch asks about. */
+export const hungReadsMax = 32
+
+/** Record time counts as age only in a log whose newest record is dated so near our clock, ms. */
+export const recordTimeSkewMsMax = 10 * 60_000
 
 /** Lagging topics with metrics of their own, the worst first: each metric costs money. */
 export const measuredTopicsMax = 10
@@ -187,6 +220,30 @@ export const notifiedIncidentsMax = 50
 
 /** Notifications of a flow in one tick; the next tick sends the others. */
 export const notificationsMax = 10
+
+/** Ninety days, ms: an ended incident is kept so long; then DynamoDB deletes its row by itself. */
+export const incidentKeptMs = 90 * 24 * 60 * 60 * 1000
+
+/** Attempts to end an incident whose row another process changes at the same time. */
+export const incidentWriteAttemptsMax = 5
+
+/** Rows of ended incidents of an earlier version that a tick moves to the history. */
+export const movedIncidentsMax = 25
+
+/** Incidents that `gapless incidents` shows without --limit, the newest ones. */
+export const shownIncidentsMax = 200
+
+/** Partitions that the incident of an outage names; others are named as these are copied again. */
+export const stoppedPartitionsMax = 32
+
+/** Partitions of a shard that are recovered at once: after a crash it is all of them. */
+export const recoveriesAtOnceMax = 4
+
+/** The part of the buffer, one in so many, for all recoveries: copying goes on in the others. */
+export const recoveryBufferParts = 2
+
+/** Fetches that look for records of ours behind a clean hand-over; more is a recovery. */
+export const foreignFetchesMax = 64
 
 /** Leader epochs in a checkpoint: its row stays below 1 KB, one write unit of DynamoDB. */
 export const epochHistoryMax = 16
@@ -207,7 +264,7 @@ export const lossySettingsSaidMax = 20
 export const refusedConfigsMax = 8
 
 /** How far a clock of a broker may be from ours, ms, when an age is compared with a retention. */
-export const clockSkewMsMax = 5 * 60_000
+export const brokerClockSkewMsMax = 5 * 60_000
 
 /** Partitions of a flow whose standby a tick searches for lost records, the largest loss first. */
 export const standbyLossesReadMax = 64

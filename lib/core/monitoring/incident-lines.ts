@@ -95,6 +95,18 @@ export function incidentLines(incident: Incident): LogLine[] {
             'both logs to find where to go on; --from log-start appends everything the source holds)',
         },
       ]
+    case 'target-unclear':
+      return [
+        {
+          level: 'critical',
+          text:
+            `CRITICAL: Standby does not show how far ${name} was copied. Standby offsets [${expected}, ${found}) ` +
+            `were written after the last checkpoint, and ${unclearWhy(incident)}. Recognized up to source offset ` +
+            `${evidence(incident, 'nextSourceOffset')}; records from there on may be on the standby. ${after(incident)} ` +
+            '(copies from that offset on, so records may come twice); to leave out what is there already: ' +
+            `gapless resume ${resumeName(incident)} --from OFFSET (of the source)`,
+        },
+      ]
     case 'standby-truncated':
       return [{ level: 'critical', text: standbyTruncatedText(incident) }]
     case 'unsupported-batch':
@@ -104,7 +116,7 @@ export function incidentLines(incident: Incident): LogLine[] {
           level: 'error',
           text:
             `${incident.kind === 'record-too-large' ? 'Record too large for the standby' : 'Record batch cannot be copied'} ` +
-            `for ${name} at offset ${found}: ${evidence(incident, 'detail')}. ${after(incident)}`,
+            `for ${name} at offset ${found}: ${evidence(incident, 'detail')}. ${after(incident)}${without(incident)}`,
         },
       ]
     case 'topic-refused':
@@ -176,6 +188,14 @@ function standbyRange({ evidence: facts }: Incident): string {
     : `, within standby offsets [${from}, ${to})`
 }
 
+function unclearWhy(incident: Incident): string {
+  const { goneFrom, goneTo, unmatchedRecords = '0' } = incident.evidence
+  const isGone = goneFrom !== undefined && goneTo !== undefined
+  const gone = isGone ? [`[${goneFrom}, ${goneTo}) are deleted there`] : []
+  const own = `${unmatchedRecords} records of gapless in them match no record of the source`
+  return [...gone, ...(unmatchedRecords === '0' && isGone ? [] : [own])].join(', ')
+}
+
 function standbyTruncatedText(incident: Incident): string {
   const { expectedOffset: expected, foundOffset: found, evidence: facts } = incident
   const { onlyOnSourceFrom: from, onlyOnSourceTo: to, onlyOnSourceToIs: how } = facts
@@ -196,6 +216,14 @@ function after(incident: Incident): string {
     return `Policy continues at offset ${incident.foundOffset}.`
   }
   return `The partition is halted; to go on: gapless resume ${resumeName(incident)}`
+}
+
+/** How to pass over what is refused; nothing where its end is not known. */
+function without(incident: Incident): string {
+  const { refusedFrom: from, refusedTo: to } = incident.evidence
+  if (incident.resolution === 'continued' || from === undefined || to === undefined) return ''
+  const what = BigInt(to) - BigInt(from) === 1n ? `offset ${from}` : `offsets [${from}, ${to})`
+  return ` (tries it again); to go on without ${what}: gapless resume ${resumeName(incident)} --from ${to}`
 }
 
 function principalOf({ evidence: { principal } }: Incident): string {

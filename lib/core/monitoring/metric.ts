@@ -55,7 +55,7 @@ export const metrics = {
   RecordsReplicated: counted('records that the standby acknowledged'),
   BytesReplicated: counted('bytes of their batches', 'Bytes'),
   ReplicationLatency: timed(
-    "from a batch's newest timestamp to the standby's acknowledgement, of up to 99 batches a line",
+    "from a batch's newest timestamp, where it can be one, to the acknowledgement, of up to 99 batches a line",
   ),
   RecoveryTime: timed(
     "from the detection of a reset to the first checkpoint in the new topic's log",
@@ -78,7 +78,7 @@ export const metrics = {
     unit: 'Seconds',
     by: ['watch'],
     sets: perTopic,
-    says: 'age of the oldest record that is not replicated, of the partition that is worst off',
+    says: 'age, by our clock, of the oldest record that is not replicated, of the partition that is worst off',
   },
   TruncationHeadroomSeconds: {
     unit: 'Seconds',
@@ -97,6 +97,9 @@ export const metrics = {
   ),
   StalledPartitions: watched(
     'partitions with records to copy whose checkpoint has not been written for minutes',
+  ),
+  HungTransactions: watched(
+    'transactions of the source that never end, behind which nothing is replicated',
   ),
   Heartbeat: {
     unit: 'Count',

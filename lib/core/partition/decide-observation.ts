@@ -16,6 +16,7 @@ import {
   type PartitionEvent,
   type SourceObservation,
 } from './decision.ts'
+import { withoutDrift } from './drift.ts'
 import { logDiverged, logTruncated, targetNotEmpty, targetReset, topicReset } from './incidents.ts'
 import type { PartitionState, Position } from './partition-state.ts'
 
@@ -92,7 +93,9 @@ function check(state: Left, observed: Observed, context: DecideContext): Decisio
     return halted(position, targetReset(position, found, context))
   }
   if (source.topicId !== position.sourceTopicId) return reset(position, source, context)
-  const seen = { ...position, lastSeenLogEndOffset: source.logEndOffset }
+  // Nothing was appended since the last run: the episode of foreign records is over.
+  const known = observed.isFirstLook === true ? withoutDrift(position) : position
+  const seen = { ...known, lastSeenLogEndOffset: source.logEndOffset }
   return checkSameTopic(seen, observed, context)
 }
 

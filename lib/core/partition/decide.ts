@@ -18,12 +18,14 @@ import {
   type PartitionEvent,
   type PartitionEventKind,
 } from './decision.ts'
+import { driftAfter } from './drift.ts'
 import { historyAfter, historyBefore } from './epoch-history.ts'
 import {
   logDiverged,
   recordTooLarge,
   targetDrifted,
   targetReset,
+  targetUnclear,
   topicDeleted,
   topicReset,
   unsupportedBatch,
@@ -54,6 +56,8 @@ export function decide(
       return whileReplicating(state, position =>
         moved({ ...position, producer: event.producer }, [{ kind: 'save-checkpoint' }]),
       )
+    case 'foreign-records':
+      return decideOnForeignRecords(state, event, context)
     case 'recovered-from-crash':
       return decideOnRecovery(state, event, context)
     case 'skipped':
@@ -159,11 +163,40 @@ function decideOnAcknowledgement(
     const found = { topicId: position.targetTopicId, targetOffset: baseOffset }
     return halted(position, targetReset(position, found, context))
   }
-  const drift = { targetOffset: baseOffset, foreignRecords: null }
+  const found = { targetOffset: baseOffset, foreignRecords: null }
+  const drifted: Position = { ...next, drift: driftAfter(position, found) }
+  // The incident of an episode is stored at once when it begins, and updated with each checkpoint:
+  // a writer that appends between any two of our batches would cost two writes a batch.
+  if (position.drift !== undefined) return moved(drifted)
   return {
-    ...moved(next, [{ kind: 'save-checkpoint' }]),
-    incidents: [targetDrifted(position, drift, context)],
+    ...moved(drifted, [{ kind: 'save-checkpoint' }]),
+    incidents: [targetDrifted(position, found, context)],
   }
+}
+
+/** Goes on behind records that another producer appended after a clean hand-over. */
+function decideOnForeignRecords(
+  state: PartitionState,
+  { upTo: targetOffset, foreignRecords }: EventOf<'foreign-records'>,
+  context: DecideContext,
+): Decision {
+  assert(
+    state.kind === 'replicating' || state.kind === 'waiting',
+    `looked for foreign records while ${state.kind}`,
+  )
+  const { position } = state
+  assert(!isBefore(targetOffset, position.nextTargetOffset), 'the target was anchored backwards')
+  if (targetOffset === position.nextTargetOffset) return { state, incidents: [], commands: [] }
+  const found = { targetOffset, foreignRecords }
+  const anchored: Position = { ...position, nextTargetOffset: targetOffset }
+  const commands: Command[] = [{ kind: 'save-checkpoint' }]
+  // Markers of transactions that wrote nothing.
+  if (foreignRecords === 0n) {
+    return { state: { ...state, position: anchored }, incidents: [], commands }
+  }
+  const drifted = { ...anchored, drift: driftAfter(position, found) }
+  const incidents = [targetDrifted(position, found, context)]
+  return { state: { ...state, position: drifted }, incidents, commands }
 }
 
 /** The epoch history once the offset span `by.span` lies before the position. */
@@ -205,11 +238,27 @@ function decideOnRecovery(
     lastTimestampMs: event.maxTimestampMs ?? position.lastTimestampMs,
     producer: event.producer,
   }
-  const { foreignRecords, foundTargetOffset: targetOffset } = event
-  const drift = targetDrifted(position, { targetOffset, foreignRecords }, context)
+  const { foreignRecords, foundTargetOffset: targetOffset, unclear } = event
+  const found = { targetOffset, foreignRecords }
+  const hasDrifted = foreignRecords > 0n
+  const drifts = hasDrifted ? [targetDrifted(position, found, context)] : []
+  const recovered = hasDrifted ? { ...next, drift: driftAfter(position, found) } : next
+  if (unclear !== undefined) {
+    const { nextSourceOffset } = next
+    const range = { ...unclear, upTo: targetOffset, nextSourceOffset }
+    const incident = targetUnclear(position, range, context)
+    const halting = halted(recovered, incident)
+    const ended: Command[] =
+      state.kind === 'waiting' ? [{ kind: 'resolve-incident', id: state.incidentId }] : []
+    return {
+      ...halting,
+      incidents: [...drifts, incident],
+      commands: [...ended, ...halting.commands],
+    }
+  }
   return {
-    state: { ...state, position: next },
-    incidents: foreignRecords > 0n ? [drift] : [],
+    state: { ...state, position: recovered },
+    incidents: drifts,
     commands: [{ kind: 'save-checkpoint' }],
   }
 }

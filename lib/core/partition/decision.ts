@@ -36,6 +36,15 @@ export type PartitionEvent =
       readonly fetchWasOutOfRange: boolean
       /** True when another partition of the topic has a checkpoint: this one was added later. */
       readonly topicIsKnown: boolean
+      /** True for the first look of a run: only such a look ends an episode of foreign records. */
+      readonly isFirstLook?: boolean
+    }
+  /** The target was read up to `upTo`, and holds nothing of ours beyond the position. */
+  | {
+      readonly kind: 'foreign-records'
+      readonly upTo: TargetOffset
+      /** null: only the offsets are known, which bound them. */
+      readonly foreignRecords: bigint | null
     }
   /** The source answered that the topic does not exist, or that it has fewer partitions. */
   | { readonly kind: 'source-missing'; readonly recreatedAs: string | null }
@@ -66,6 +75,8 @@ export type PartitionEvent =
       readonly kind: 'refused'
       readonly as: 'unsupported-batch' | 'record-too-large'
       readonly offset: SourceOffset
+      /** Behind the refused offsets; left out where it is not known. */
+      readonly nextOffset?: SourceOffset
       readonly detail: string
     }
 
@@ -100,6 +111,15 @@ export type CrashRecovery = {
   readonly nextTargetOffset: TargetOffset
   /** Records there that match none of the source's next records: another producer wrote them. */
   readonly foreignRecords: bigint
+  /** Why the target does not show how far the previous owner copied. Left out: it does. */
+  readonly unclear?: Unclear
+}
+
+export type Unclear = {
+  /** Records of our producer that the source does not hold and compaction cannot have removed. */
+  readonly unmatchedRecords: bigint
+  /** Target offsets that were deleted before they could be read, `[from, to)`; null: none. */
+  readonly gone: { readonly from: TargetOffset; readonly to: TargetOffset } | null
 }
 
 export type PartitionEventKind = PartitionEvent['kind']

@@ -1,20 +1,20 @@
 // Owns what an incident of each kind says: one function per kind, with the id, the offsets and the
-// evidence of that kind. Only standby-incident.ts creates another one. Does not own when it is
+// evidence of that kind. standby-incident.ts and drift.ts create others. Does not own when it is
 // raised (decide.ts, decide-observation.ts; run/observe/unobserved.ts) nor how it is worded
 // (monitoring/incident-lines.ts).
 
-import type { Incident, IncidentKind, PartitionScope } from '../incident.ts'
+import type { Incident } from '../incident.ts'
 import { offsetsBetween, type SourceOffset, type TargetOffset, targetOffset } from '../offset.ts'
-import type { Divergence, SourceObservation, TargetObservation } from './decision.ts'
+import {
+  type Detected,
+  type DetectedUnderPolicy,
+  partitionIncident,
+} from '../partition-incident.ts'
+import type { Divergence, SourceObservation, TargetObservation, Unclear } from './decision.ts'
+import { driftAfter, driftIncident } from './drift.ts'
 import { lastEpochOf } from './epoch-history.ts'
 import type { UnobservedReason } from './observation.ts'
 import type { Position } from './partition-state.ts'
-
-/** Which partition an incident is about, and when it was detected. */
-export type Detected = { readonly scope: PartitionScope; readonly nowMs: number }
-
-/** For the kinds that a policy may move past: `continued` when it does. */
-type DetectedUnderPolicy = Detected & Pick<Incident, 'resolution'>
 
 /** Retention removed `[position, log start)` from the source before it was copied. */
 export function logTruncated(
@@ -112,22 +112,7 @@ export function targetDrifted(
   found: { readonly targetOffset: TargetOffset; readonly foreignRecords: bigint | null },
   detected: Detected,
 ): Incident {
-  const { targetTopicId, nextTargetOffset } = position
-  const { targetOffset: foundOffset, foreignRecords } = found
-  return partitionIncident(
-    'target-drifted',
-    { ...detected, resolution: 'continued' },
-    {
-      occurrence: [targetTopicId, nextTargetOffset],
-      expectedOffset: nextTargetOffset,
-      foundOffset,
-      lostRecordsMax: 0n,
-      evidence:
-        foreignRecords === null
-          ? { foreignRecordsMax: String(foundOffset - nextTargetOffset) }
-          : { foreignRecords: String(foreignRecords) },
-    },
-  )
+  return driftIncident(position, driftAfter(position, found), detected)
 }
 
 /** The target topic was recreated, or its log is shorter than the target once acknowledged. */
@@ -169,7 +154,39 @@ export function targetNotEmpty(
   })
 }
 
-type Refused = { readonly offset: SourceOffset; readonly detail: string }
+/**
+ * The target does not show how far a dead owner copied: going on could copy records twice without a
+ * word. `upTo` is where the target's log ended; `[expectedOffset, foundOffset)` is unclear.
+ */
+export function targetUnclear(
+  { targetTopicId, nextTargetOffset }: Position,
+  found: Unclear & {
+    readonly upTo: TargetOffset
+    /** Behind the last source record that is on the target. */
+    readonly nextSourceOffset: SourceOffset
+  },
+  detected: Detected,
+): Incident {
+  const { upTo, nextSourceOffset, unmatchedRecords, gone } = found
+  return partitionIncident('target-unclear', detected, {
+    occurrence: [targetTopicId, nextTargetOffset],
+    expectedOffset: nextTargetOffset,
+    foundOffset: upTo,
+    lostRecordsMax: 0n,
+    evidence: {
+      nextSourceOffset: String(nextSourceOffset),
+      unmatchedRecords: String(unmatchedRecords),
+      ...(gone === null ? {} : { goneFrom: String(gone.from), goneTo: String(gone.to) }),
+    },
+  })
+}
+
+type Refused = {
+  readonly offset: SourceOffset
+  /** The refused offsets are `[offset, nextOffset)`; left out where their end is not known. */
+  readonly nextOffset?: SourceOffset
+  readonly detail: string
+}
 
 /** A batch that cannot be copied, for example because it is damaged. */
 export function unsupportedBatch(at: Position, batch: Refused, detected: Detected): Incident {
@@ -210,34 +227,20 @@ export function authorizationDenied(
   return unobserved('authorization-denied', input, principal === null ? {} : { principal })
 }
 
-type Draft = Pick<Incident, 'expectedOffset' | 'foundOffset' | 'lostRecordsMax' | 'evidence'> & {
-  /** Tells this occurrence from another one of the same kind in the same partition. */
-  readonly occurrence: readonly (string | bigint)[]
-}
-
-/** The id names the cause and not the time: a cause found twice (a crash between) is one row. */
-export function partitionIncident(
-  kind: IncidentKind,
-  { scope, nowMs, resolution = 'open' }: Detected & Partial<DetectedUnderPolicy>,
-  { occurrence, ...draft }: Draft,
-): Incident {
-  const { flow, topic, partition } = scope
-  const id = [kind, topic, partition, ...occurrence].join(':')
-  return { ...draft, kind, resolution, detectedAtMs: nowMs, flow, topic, partition, id }
-}
-
 function refusedBatch(
   kind: 'unsupported-batch' | 'record-too-large',
   position: Position,
-  { offset, detail }: Refused,
+  { offset, nextOffset, detail }: Refused,
   detected: Detected,
 ): Incident {
+  const refused =
+    nextOffset === undefined ? {} : { refusedFrom: String(offset), refusedTo: String(nextOffset) }
   return partitionIncident(kind, detected, {
     occurrence: [...generationOf(position), offset],
     expectedOffset: position.nextSourceOffset,
     foundOffset: offset,
     lostRecordsMax: 0n,
-    evidence: { detail },
+    evidence: { detail, ...refused },
   })
 }
 

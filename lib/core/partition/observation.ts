@@ -2,6 +2,8 @@
 // that a cluster or a topic could not be observed. Does not own how a cluster is observed
 // (run/observe/logs.ts) nor what follows from it (decide.ts).
 
+import type { TopicPartition } from '../topic-partition.ts'
+
 /** The leader of a partition, and its leader epoch (KIP-320). */
 export type Leader = { readonly leaderId: number; readonly leaderEpoch: number }
 
@@ -17,9 +19,14 @@ export type Unobserved = {
   readonly detail: string
 }
 
+/** Where copying of a partition stopped; offset null: it has no position yet. */
+export type StoppedAt = TopicPartition & { readonly nextSourceOffset: bigint | null }
+
 /** What could not be observed, and in which cluster. */
 export type ObservationFailure = Unobserved & {
   readonly cluster: string
-  /** A denied Fetch, Produce or InitProducerId: describing the topic does not show the denial. */
+  /** A Fetch, Produce or InitProducerId failed: describing a topic does not show that. */
   readonly foundCopying?: boolean
+  /** The partition whose copying failed. */
+  readonly stoppedAt?: StoppedAt
 }

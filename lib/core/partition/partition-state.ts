@@ -15,6 +15,7 @@
 
 import type { SourceOffset, TargetOffset } from '../offset.ts'
 import type { EpochHistory } from './epoch-history.ts'
+import type { LogEndMarks } from './record-age.ts'
 
 /**
  * Where replication stands. Everything below `nextSourceOffset` is on the target or in an incident.
@@ -35,8 +36,12 @@ export type Position = {
    * The source's log end when last observed: bounds from below what a reset or deletion removed.
    */
   readonly lastSeenLogEndOffset: SourceOffset | null
+  /** When runs saw where the source's log ended; absent where no run has written it yet. */
+  readonly logEnds?: LogEndMarks
   /** Largest timestamp of the last copied batch, Unix time, ms; null before the first one. */
   readonly lastTimestampMs: bigint | null
+  /** Age of the last batch when the target acknowledged it, ms; null or absent: not known. */
+  readonly lastLatencyMs?: number | null
   /**
    * How often the position was moved backwards, 0 to 2^31-1. Between two rewinds offsets only grow,
    * so this number and an offset together name one moment.
@@ -44,6 +49,24 @@ export type Position = {
   readonly rewinds: number
   /** The producer that last wrote to the target; null before the first record was sent. */
   readonly producer: Producer | null
+  /** Left out: the target held no foreign records when it was last looked at. */
+  readonly drift?: Drift
+}
+
+/**
+ * Foreign records on the target since a look that found none: one episode, and one incident,
+ * however often the writer appends.
+ */
+export type Drift = {
+  /** Where our next record was expected when the episode began; the incident's id holds it. */
+  readonly expectedOffset: TargetOffset
+  /** Where the target stood instead. */
+  readonly foundOffset: TargetOffset
+  /** The last target offset that was found in place of the expected one. */
+  readonly lastFoundOffset: TargetOffset
+  /** Foreign records so far; an upper bound unless every one was counted. */
+  readonly foreignRecords: bigint
+  readonly isCounted: boolean
 }
 
 /** The idempotent producer (KIP-98) of one partition, which the next owner keeps using. */

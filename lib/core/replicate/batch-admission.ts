@@ -33,7 +33,12 @@ export type Admission = {
   /** The offset of the next fetch. */
   readonly nextFetchOffset: SourceOffset
   /** The damaged batch at `nextFetchOffset`; null when no batch was refused. */
-  readonly refusal: { readonly offset: SourceOffset; readonly detail: string } | null
+  readonly refusal: {
+    readonly offset: SourceOffset
+    /** Behind the damaged batch; left out where its header cannot be read. */
+    readonly nextOffset?: SourceOffset
+    readonly detail: string
+  } | null
 }
 
 type Fetched = Pick<FetchedPartition, 'records' | 'abortedTransactions'>
@@ -119,7 +124,7 @@ function sort(
     const passed = isData ? pass(entry, at) : null
     if (passed instanceof DecodeError) {
       const detail = `batch up to ${next}: ${passed.message}`
-      const refusal = { offset: at, detail }
+      const refusal = { offset: at, nextOffset: next, detail }
       return { skipped, copied, nextFetchOffset: at, refusal }
     }
     const last = copied.at(-1)

@@ -1,7 +1,7 @@
 // Owns the arithmetic of time within an invocation and a lease. The clock is an argument. Does not
 // own the durations (config/defaults.ts).
 
-import type { Budgets } from '../config/defaults.ts'
+import { type Budgets, budgetDefaults, clockSkewMsMax } from '../config/defaults.ts'
 
 /**
  * When copying must end so that the last checkpoint is stored in time, in ms of `nowMs`'s clock.
@@ -34,9 +34,24 @@ export function isCheckpointDue(
   return input.hasMoved || leftMs < (leaseMs + checkpointIntervalMs) / 2
 }
 
-/** Whether the owner of this lease may still be writing. */
-export function isLeaseLive(untilMs: number | null, nowMs: number): boolean {
-  return untilMs !== null && untilMs > nowMs
+/**
+ * The latest end of a lease that is believed: a lease that was acquired or renewed right now by a
+ * clock that is ahead by no more than `clockSkewMsMax`.
+ */
+export function leaseBelievedUntilMs(nowMs: number, budgets: Pick<Budgets, 'leaseMs'>): number {
+  return leaseUntilMs(nowMs, budgets) + clockSkewMsMax
+}
+
+/**
+ * Whether the owner of this lease may still be writing. The end of the lease was dated by the
+ * owner's clock: a lease that ends later than any is believed to end does not count.
+ */
+export function isLeaseLive(
+  untilMs: number | null,
+  nowMs: number,
+  budgets: Pick<Budgets, 'leaseMs'> = budgetDefaults,
+): boolean {
+  return untilMs !== null && untilMs > nowMs && untilMs <= leaseBelievedUntilMs(nowMs, budgets)
 }
 
 /** The wait before attempt `attempt` (from 0), which doubles each time. Without jitter. */

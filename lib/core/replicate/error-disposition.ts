@@ -104,6 +104,17 @@ export function mayHaveAppended(errorName: string): boolean {
   return appendedOrNot.has(errorName)
 }
 
+/**
+ * Errors of a Produce that are about single records, which the answer names (KIP-467): a missing
+ * key where the target's topic is compacted, a timestamp beyond message.timestamp.before.max.ms or
+ * after.max.ms. The other records of the batch are copied around them.
+ */
+const aboutRecords: ReadonlySet<string> = new Set(['INVALID_RECORD', 'INVALID_TIMESTAMP'])
+
+export function isAboutRecords(errorName: string): boolean {
+  return aboutRecords.has(errorName)
+}
+
 export function dispositionOf(request: 'fetch' | 'produce', errorName: string): Disposition {
   const table = request === 'fetch' ? whenFetching : whenProducing
   return table[errorName] ?? 'fail'

@@ -5,7 +5,12 @@
 // requests with a batch of each; a response that one partition fills becomes a request per batch.
 // Does not own the limits (config/defaults.ts).
 
-import { type Budgets, shareBatchesMin } from '../config/defaults.ts'
+import {
+  type Budgets,
+  recoveriesAtOnceMax,
+  recoveryBufferParts,
+  shareBatchesMin,
+} from '../config/defaults.ts'
 
 /** The fetch state of a partition, learned from the responses so far. */
 export type FetchShare = {
@@ -63,4 +68,16 @@ export function shareAfter(
   if (bytes === 0) return { ...before, isBehind }
   const shareMin = lastBatchBytes === null ? before.shareMin : lastBatchBytes * shareBatchesMin
   return { isBehind, lastFetchTurn: turn, shareMin }
+}
+
+/**
+ * Limit of one Fetch of a recovery, bytes: all recoveries at once, which hold one answer of each
+ * side, fit into their part of the buffer. A larger first batch is answered all the same (KIP-74).
+ */
+export function recoveryFetchBytes({
+  bufferBytesMax,
+  fetchBytesMax,
+}: Pick<Budgets, 'bufferBytesMax' | 'fetchBytesMax'>): number {
+  const share = Math.floor(bufferBytesMax / recoveryBufferParts / (2 * recoveriesAtOnceMax))
+  return Math.max(1, Math.min(share, fetchBytesMax))
 }

@@ -63,6 +63,8 @@ export type AfterFlush =
       readonly kind: 'refused'
       readonly as: 'unsupported-batch' | 'record-too-large'
       readonly offset: SourceOffset
+      /** Behind the refused offsets; left out where it is not known. */
+      readonly nextOffset?: SourceOffset
       readonly detail: string
     }
 

@@ -19,6 +19,18 @@ export type Packing<W extends Work> = {
 }
 
 /**
+ * How many workers a tick may start while `running` workers hold leases of the flow. A worker of
+ * continuous mode is followed by another one for as long as its partitions copy, so without this
+ * bound a few partitions that lose their leases one by one end up with a worker each, and those use
+ * up the concurrency of all flows. One more is always allowed, up to twice `workersMax`, because
+ * partitions without a lease would wait for ever where all workers are busy with others.
+ */
+export function newWorkersMax({ workersMax }: ShardLimits, running: number): number {
+  if (running < workersMax) return workersMax - running
+  return running < 2 * workersMax ? 1 : 0
+}
+
+/**
  * Packs the most lagging partitions first, each into the shard with the least lag that has room, so
  * that workers finish at about the same time. The same input gives the same shards.
  */

@@ -6,8 +6,10 @@
 //   state         kind of PartitionState        incidentId    of a waiting or halted state
 //   sourceTopicId, targetTopicId                nextSourceOffset, nextTargetOffset
 //   epochs        leader epochs copied, as epoch:sourceOffset:targetOffset, comma separated
-//   lastSeenLogEndOffset, lastTimestampMs                     absent until known, like epochs
+//   logEnds       log ends of the source and when runs saw them, as offset@ms, comma separated
+//   lastSeenLogEndOffset, lastTimestampMs, lastLatencyMs      absent until known, like epochs
 //   producerId, producerEpoch, nextSequence, producerAssignedAtMs, fencing    absent until known
+//   drift         the episode of foreign records on the target; absent while there is none
 //   targetTopic   name of the topic on the target
 //   owner         the run that holds, or last held, the lease
 //   fence         number of the lease; every acquisition adds one, so a zombie's number is stale
@@ -17,6 +19,7 @@
 //   updatedAtMs   time of the owner's last write
 
 import { type SourceOffset, sourceOffset, type TargetOffset, targetOffset } from '../offset.ts'
+import { readDrift, writeDrift } from '../partition/drift.ts'
 import { type EpochHistory, readEpochs, writeEpochs } from '../partition/epoch-history.ts'
 import {
   type PartitionState,
@@ -24,6 +27,7 @@ import {
   type Producer,
   positionOf,
 } from '../partition/partition-state.ts'
+import { readLogEnds, writeLogEnds } from '../partition/record-age.ts'
 import { byTopicAndPartition } from '../topic-partition.ts'
 import {
   type Attribute,
@@ -90,13 +94,16 @@ function positionAttributes(position: Position | null): Record<string, Attribute
     // An attribute of rows that were written before `epochs` existed.
     lastEpoch: null,
     lastSeenLogEndOffset: numberAttribute(position?.lastSeenLogEndOffset),
+    logEnds: textAttribute(writeLogEnds(position?.logEnds ?? [])),
     lastTimestampMs: numberAttribute(position?.lastTimestampMs),
+    lastLatencyMs: numberAttribute(position?.lastLatencyMs),
     rewinds: numberAttribute(position?.rewinds),
     producerId: numberAttribute(position?.producer?.producerId),
     producerEpoch: numberAttribute(position?.producer?.producerEpoch),
     nextSequence: numberAttribute(position?.producer?.nextSequence),
     producerAssignedAtMs: numberAttribute(position?.producer?.assignedAtMs),
     fencing: textAttribute(position?.producer?.fencing),
+    drift: textAttribute(position?.drift === undefined ? null : writeDrift(position.drift)),
   }
 }
 
@@ -184,6 +191,15 @@ export function leaseWasFree(row: StoredRow): boolean {
   return rowReader(row).number('previousLeaseUntilMs') === 0
 }
 
+/**
+ * How far ahead of `nowMs`, the time of the acquisition, the lease ended that the present owner
+ * replaced; null when that lease had been released or had expired.
+ */
+export function leaseDatedAheadMs(row: StoredRow, nowMs: number): number | null {
+  const untilMs = rowReader(row).number('previousLeaseUntilMs')
+  return untilMs > nowMs ? untilMs - nowMs : null
+}
+
 function readState(read: RowReader): PartitionState {
   const kind = read.text('state')
   switch (kind) {
@@ -213,11 +229,31 @@ function readPosition(read: RowReader): Position {
     lastSeenLogEndOffset: read.optional('lastSeenLogEndOffset', name =>
       sourceOffset(read.offset(name)),
     ),
+    ...readSeen(read),
     lastTimestampMs: read.optional('lastTimestampMs', read.integer),
     // Absent in rows written before rewinds were counted.
     rewinds: read.optional('rewinds', read.number) ?? 0,
     producer: read.optional('producerId', () => readProducer(read)),
+    ...read.optional('drift', () => readDriftOf(read)),
   }
+}
+
+/** Absent in rows that were written before ages were told by our clock. */
+function readSeen(read: RowReader): Pick<Position, 'logEnds' | 'lastLatencyMs'> {
+  const text = read.optional('logEnds', read.text)
+  const logEnds = text === null ? null : readLogEnds(text)
+  if (text !== null && logEnds === null) throw read.corrupt('logEnds', 'offset@ms, ...')
+  const lastLatencyMs = read.optional('lastLatencyMs', read.number)
+  return {
+    ...(logEnds === null ? {} : { logEnds }),
+    ...(lastLatencyMs === null ? {} : { lastLatencyMs }),
+  }
+}
+
+function readDriftOf(read: RowReader): Pick<Position, 'drift'> {
+  const drift = readDrift(read.text('drift'))
+  if (drift === null) throw read.corrupt('drift', 'expected:found:lastFound:records:counted|bound')
+  return { drift }
 }
 
 /** A row written before there were `epochs` holds only the epoch of the last batch. */

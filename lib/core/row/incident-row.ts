@@ -2,7 +2,7 @@
 // incident is detected again or ends. Does not own how attributes are read (row.ts), nor the
 // requests (io/table/incident-store.ts).
 //
-//   pk            the flow                      sk            incident/<id>
+//   pk            the flow                      sk            incident/<id>, see incident-moves.ts
 //   kind          the literal of IncidentKind
 //   topic, partition              absent when the incident covers a whole cluster or a whole topic
 //   resolution    how the incident ended; absent while it is open. The first resolution is kept:
@@ -12,6 +12,7 @@
 //   expectedOffset, foundOffset, lostRecordsMax      absent where they have no meaning
 //   evidence      a flat JSON object of strings
 
+import { cutText } from '../cut-text.ts'
 import {
   type Incident,
   type IncidentKind,
@@ -33,6 +34,7 @@ import {
 } from './row.ts'
 
 export const incidentPrefix = 'incident/'
+export const endedPrefix = 'ended-incident/'
 
 export type IncidentKey = { readonly flow: string; readonly id: string }
 
@@ -61,7 +63,7 @@ export function incidentChange(incident: Incident): IncidentChange {
     expectedOffset: numberAttribute(incident.expectedOffset),
     foundOffset: numberAttribute(incident.foundOffset),
     lostRecordsMax: numberAttribute(incident.lostRecordsMax),
-    evidence: { S: JSON.stringify(incident.evidence) },
+    evidence: { S: JSON.stringify(boundedEvidence(incident)) },
   })
   const detectedAtMs: Attribute = { N: String(incident.detectedAtMs) }
   if (incident.resolution === 'open') {
@@ -70,6 +72,15 @@ export function incidentChange(incident: Incident): IncidentChange {
   }
   const ending: Row = { resolution: { S: incident.resolution }, resolvedAtMs: detectedAtMs }
   return { set: present, setIfAbsent: { detectedAtMs, ...ending }, remove: absent }
+}
+
+/** DynamoDB refuses an item of more than 400 KB, and an incident has less than ten facts. */
+const FACT_BYTES_MAX = 16 * 1024
+
+/** An incident whose row DynamoDB refused as too large would never be stored. */
+function boundedEvidence({ evidence }: Incident): Incident['evidence'] {
+  const facts = Object.entries(evidence)
+  return Object.fromEntries(facts.map(([name, value]) => [name, cutText(value, FACT_BYTES_MAX)]))
 }
 
 export type IncidentEnding = {
@@ -93,12 +104,13 @@ export function endingAttributes(ending: IncidentEnding): Row {
 export function readIncident(row: StoredRow): Incident {
   const read = rowReader(row)
   const key = read.text('sk')
-  if (!key.startsWith(incidentPrefix)) throw read.corrupt('sk', `${incidentPrefix}<id>`)
+  const prefix = [incidentPrefix, endedPrefix].find(each => key.startsWith(each))
+  if (prefix === undefined) throw read.corrupt('sk', `${incidentPrefix}<id>`)
   const kind = readKind(read)
   const offset = (name: string) => readOffset(kind, read.offset(name))
   return {
     flow: read.text('pk'),
-    id: key.slice(incidentPrefix.length),
+    id: key.slice(prefix.length),
     kind,
     topic: read.optional('topic', read.text),
     partition: read.optional('partition', read.number),
@@ -131,7 +143,8 @@ export function readIncidents(rows: readonly StoredRow[]): ListedIncidents {
       incidents.push(readIncident(row))
     } catch (error) {
       if (!(error instanceof CorruptRowError)) throw error
-      const id = rowReader(row).text('sk').slice(incidentPrefix.length)
+      const key = rowReader(row).text('sk')
+      const id = key.slice((key.startsWith(endedPrefix) ? endedPrefix : incidentPrefix).length)
       corrupt.push({ id, detail: error.message })
     }
   }

@@ -4,7 +4,7 @@
 // slower, because it deletes whole segments. Does not own the reading of records
 // (run/compare/standby-loss.ts) nor the incident (partition/incidents.ts).
 
-import { clockSkewMsMax } from '../config/defaults.ts'
+import { brokerClockSkewMsMax } from '../config/defaults.ts'
 import { laterOf, type SourceOffset, sourceOffset, type TargetOffset } from '../offset.ts'
 import type { Position } from '../partition/partition-state.ts'
 import type { Retention } from '../watch/retention.ts'
@@ -87,7 +87,7 @@ export function mayBeDeleted(
     return true
   if (retention.ms === null) return false
   if (timestampMs === null) return 'unknown'
-  return BigInt(Math.floor(nowMs - timestampMs)) + BigInt(clockSkewMsMax) >= retention.ms
+  return BigInt(Math.floor(nowMs - timestampMs)) + BigInt(brokerClockSkewMsMax) >= retention.ms
 }
 
 /** Source offsets `[from, to)`, which the source holds and the standby does not. */

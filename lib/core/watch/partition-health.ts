@@ -1,13 +1,24 @@
-// Owns the health of one partition, which the watch function derives from both logs and the
-// checkpoint. It shares no decision with the functions `plan` and `replicate`, so a fault there
+// Owns the health of one partition, which `watch` and `gapless status` derive from both logs and
+// the checkpoint. It shares no decision with the functions `plan` and `replicate`, so a fault there
 // does not hide itself. A log that could not be observed makes the partition unobserved, never
 // healthy, and gives no number. Does not own any decision about replication (partition/decide.ts).
 
-import { behindMsMin, stalledAfterMs } from '../config/defaults.ts'
+import { type Budgets, clockSkewMsMax, stalledAfterMs } from '../config/defaults.ts'
 import { type PartitionState, positionOf, stateOf } from '../partition/partition-state.ts'
+import {
+  type AgeBounds,
+  ageBounds,
+  type LogEndMarks,
+  recordAgeMs,
+} from '../partition/record-age.ts'
 import { isLeaseLive } from '../replicate/budget.ts'
 import { partitionName } from '../topic-partition.ts'
-import { headroomMs, type OldestBatch, type TopicRetention } from './retention.ts'
+import {
+  type Headroom,
+  headroomOfBatch,
+  type OldestBatch,
+  type TopicRetention,
+} from './retention.ts'
 
 export type WatchedSource =
   | {
@@ -39,6 +50,8 @@ export type WatchedRow =
       readonly state: PartitionState
       readonly updatedAtMs: number
       readonly leaseUntilMs: number | null
+      /** The flow's, which bound how far ahead a lease may be dated; absent: the defaults. */
+      readonly budgets?: Pick<Budgets, 'leaseMs'>
     }
   | { readonly kind: 'corrupt'; readonly detail: string }
 
@@ -103,22 +116,33 @@ export function partitionHealth(input: {
   const difference = differenceOf(stateOf(row), source, target)
   if (source.kind !== 'seen' || from === null) return { ...nothing, difference, isStalled: false }
   const lagRecords = source.logEnd > from ? source.logEnd - from : 0n
-  const lagMs = lagMsOf(lagRecords, oldest, nowMs)
+  const bounds = ageBounds(logEndsOf(row, source), from, nowMs)
+  const lagMs = lagMsOf(lagRecords, oldest, { bounds, nowMs })
+  const headroom = headroomOf({ lagRecords, lagMs, oldest, retention, nowMs })
   return {
-    unobserved,
+    unobserved: [...unobserved, ...unknownAt({ from, lagMs, oldest, headroom })],
     isHalted,
     difference,
     isStalled: lagMs !== null && isStalled(row, source, { from, lagMs, nowMs }),
     lagRecords,
     lagMs,
-    headroomMs: headroomOf({ lagRecords, lagMs, oldest, retention, nowMs }),
+    headroomMs: headroom.ms,
   }
 }
 
-function lagMsOf(lagRecords: bigint, oldest: Oldest, nowMs: number): number | null {
+/** The log ends that runs saw of this very topic. */
+export function logEndsOf(row: WatchedRow, { topicId }: Pick<Seen, 'topicId'>): LogEndMarks {
+  const position = row.kind === 'checkpoint' ? positionOf(row.state) : null
+  return position?.sourceTopicId === topicId ? (position.logEnds ?? []) : []
+}
+
+function lagMsOf(
+  lagRecords: bigint,
+  oldest: Oldest,
+  { bounds, nowMs }: { readonly bounds: AgeBounds; readonly nowMs: number },
+): number | null {
   if (lagRecords === 0n || oldest.kind === 'none') return 0
-  // A producer's clock may be ahead.
-  return oldest.kind === 'batch' ? Math.max(0, nowMs - oldest.timestampMs) : null
+  return oldest.kind === 'batch' ? recordAgeMs(oldest.timestampMs, bounds, nowMs) : null
 }
 
 function headroomOf(input: {
@@ -127,13 +151,33 @@ function headroomOf(input: {
   readonly oldest: Oldest
   readonly retention: TopicRetention
   readonly nowMs: number
-}): PartitionHealth['headroomMs'] {
+}): Headroom {
   const { lagRecords, lagMs, oldest, retention, nowMs } = input
-  if (lagMs === null) return null
-  // So short a lag is records on their way, which even a short retention does not endanger.
-  if (lagMs < behindMsMin || oldest.kind !== 'batch') return 'unlimited'
-  if (retention.kind === 'unobserved') return null
-  return headroomMs({ retention: retention.retention, oldest, lagRecords, nowMs }) ?? 'unlimited'
+  if (lagRecords === 0n || oldest.kind === 'none') return { ms: 'unlimited', uncomputed: [] }
+  if (retention.kind !== 'known' || oldest.kind === 'unobserved')
+    return { ms: null, uncomputed: [] }
+  return headroomOfBatch({
+    retention: retention.retention,
+    oldest,
+    lagRecords,
+    ageMs: lagMs,
+    nowMs,
+  })
+}
+
+/** What an observed batch does not tell, for operators. */
+function unknownAt(found: {
+  readonly from: bigint
+  readonly lagMs: number | null
+  readonly oldest: Oldest
+  readonly headroom: Headroom
+}): string[] {
+  const { from, lagMs, oldest, headroom } = found
+  if (oldest.kind !== 'batch') return []
+  const first = `the first record that is not replicated (offset ${from})`
+  const age = `the age of ${first} is not known: no timestamp that can be one, and no run has seen the log before it`
+  const limits = `when ${headroom.uncomputed.join(' and ')} may delete ${first} is not known`
+  return [...(lagMs === null ? [age] : []), ...(headroom.uncomputed.length > 0 ? [limits] : [])]
 }
 
 /** A halted or waiting partition has an incident; every other one is expected to progress. */
@@ -146,7 +190,9 @@ function isStalled(
   if (source.lastStable <= at.from || at.lagMs < stalledAfterMs) return false
   if (row.kind === 'absent') return true
   if (row.state.kind === 'halted' || row.state.kind === 'waiting') return false
-  if (isLeaseLive(row.leaseUntilMs, at.nowMs)) return false
+  if (isLeaseLive(row.leaseUntilMs, at.nowMs, row.budgets)) return false
+  // The time of the write is of another clock, and one that is far ahead says nothing.
+  if (row.updatedAtMs > at.nowMs + clockSkewMsMax) return true
   return at.nowMs - row.updatedAtMs >= stalledAfterMs
 }
 
@@ -183,6 +229,17 @@ function differenceOf(
   return nextTargetOffset > target.logEnd
     ? { kind: 'standby-cut', position: nextTargetOffset, logEnd: target.logEnd }
     : null
+}
+
+/** The sentence about a partition with work that no run does, with the command to run next. */
+export function stalledText(
+  lagRecords: bigint | null,
+  at: { readonly flow: string; readonly topic: string; readonly partition: number },
+): string {
+  return (
+    `${partitionName(at)}: ${lagRecords} offsets behind, and no run has worked on it for ` +
+    `minutes. Do plan and replicate run? See: gapless status --flow ${at.flow}`
+  )
 }
 
 /** The sentence about a difference that operators read, with the commands to run next. */

@@ -4,11 +4,15 @@
 // which it moves (Kafka's UnifiedLog.deleteOldSegments). Does not own reading the records
 // (run/watch/oldest-records.ts).
 
+import { behindMsMin, bytesBehindShareMax } from '../config/defaults.ts'
+
 /** The settings of a source topic that delete records; null means no limit. */
 export type Retention = { readonly ms: bigint | null; readonly bytes: bigint | null }
 
-/** The retention of a topic, or the reason why it could not be observed. */
+/** The retention of a topic, or the reason why it is not known. */
 export type TopicRetention =
+  /** Whoever looks needs no headroom. */
+  | { readonly kind: 'not-asked' }
   | { readonly kind: 'known'; readonly retention: Retention }
   | { readonly kind: 'unobserved'; readonly detail: string }
 
@@ -34,8 +38,11 @@ function readLimit(text: string | undefined): bigint | null | undefined {
 
 /** The first batch that is not replicated. */
 export type OldestBatch = {
-  /** Its newest timestamp (Unix time, ms): its segment is not deleted before that is due. */
-  readonly timestampMs: number
+  /**
+   * Its newest timestamp (Unix time, ms): its segment is not deleted before that is due, however
+   * far ahead it is. Null: the batch has none, and the broker goes by the date of the segment file.
+   */
+  readonly timestampMs: number | null
   /** Bytes of the batch per offset; null when it was not measured. */
   readonly bytesPerOffset: number | null
 }
@@ -43,36 +50,79 @@ export type OldestBatch = {
 /** A shorter window would turn a short burst into a lasting rate. */
 const rateWindowMsMin = 60_000
 
+type Prediction = {
+  readonly retention: Retention
+  readonly oldest: OldestBatch
+  readonly lagRecords: bigint
+  /** The age of the batch by our clock, ms; by default that of its timestamp. */
+  readonly ageMs?: number | null
+  readonly nowMs: number
+}
+
 /**
  * The earliest time, in ms from now, at which retention may delete the oldest batch that is not
- * replicated: 0 when that may happen at any moment, null when retention never deletes it.
+ * replicated: 0 when that may happen at any moment, null when no limit is set or can be computed.
  *
  * By time, a segment is deleted when its newest timestamp is older than retention.ms, oldest
  * segment first. By size, it is deleted when the bytes behind it reach retention.bytes; the
  * `lagRecords` offsets written since the batch give the rate.
  */
-export function headroomMs(input: {
-  readonly retention: Retention
-  readonly oldest: OldestBatch
-  readonly lagRecords: bigint
-  readonly nowMs: number
-}): number | null {
-  const { retention, oldest, lagRecords, nowMs } = input
-  const ageMs = nowMs - oldest.timestampMs
-  const byTime = retention.ms === null ? null : Number(retention.ms) - ageMs
-  const left = [byTime, bySizeMs(retention.bytes, oldest, { lagRecords, ageMs })]
-  const known = left.filter(each => each !== null)
+export function headroomMs(input: Prediction): number | null {
+  const known = [byTimeMs(input), bySizeMs(input)].filter(each => each !== null)
   return known.length === 0 ? null : Math.max(0, Math.min(...known))
 }
 
-function bySizeMs(
-  limitBytes: bigint | null,
-  { bytesPerOffset }: OldestBatch,
-  { lagRecords, ageMs }: { readonly lagRecords: bigint; readonly ageMs: number },
-): number | null {
-  if (limitBytes === null || bytesPerOffset === null) return null
-  const behindBytes = Number(lagRecords) * bytesPerOffset
-  if (behindBytes === 0) return null
-  const bytesPerMs = behindBytes / Math.max(ageMs, rateWindowMsMin)
-  return Math.round((Number(limitBytes) - behindBytes) / bytesPerMs)
+export type Headroom = {
+  /** `unlimited`: no limit is set, or none endangers the batch. Null: not known. */
+  readonly ms: number | 'unlimited' | null
+  /** The settings that limit the log and say nothing of this batch. */
+  readonly uncomputed: readonly string[]
+}
+
+/** The headroom of a partition whose first batch that is not replicated was seen. */
+export function headroomOfBatch(input: Prediction): Headroom {
+  const { ageMs = null } = input
+  // So short a lag is records on their way, which even a short retention does not endanger, unless
+  // they fill half of what it keeps.
+  if (ageMs !== null && ageMs < behindMsMin && !isNearSizeLimit(input)) {
+    return { ms: 'unlimited', uncomputed: [] }
+  }
+  const uncomputed = uncomputedLimits(input)
+  return { ms: headroomMs(input) ?? (uncomputed.length === 0 ? 'unlimited' : null), uncomputed }
+}
+
+/** The limits that are set and cannot be computed for this batch, as the topic's settings. */
+function uncomputedLimits(input: Prediction): string[] {
+  const { retention } = input
+  return [
+    ...(retention.ms !== null && byTimeMs(input) === null ? ['retention.ms'] : []),
+    ...(retention.bytes !== null && behindBytes(input) === null ? ['retention.bytes'] : []),
+  ]
+}
+
+/** Whether the bytes behind the batch use up so much of retention.bytes that time says nothing. */
+function isNearSizeLimit(input: Pick<Prediction, 'retention' | 'oldest' | 'lagRecords'>) {
+  const bytes = behindBytes(input)
+  const limit = input.retention.bytes
+  return limit !== null && bytes !== null && bytes >= Number(limit) * bytesBehindShareMax
+}
+
+function byTimeMs({ retention, oldest, ageMs = null, nowMs }: Prediction): number | null {
+  if (retention.ms === null) return null
+  if (oldest.timestampMs !== null) return Number(retention.ms) - (nowMs - oldest.timestampMs)
+  // The file is not older than its records.
+  return ageMs === null ? null : Number(retention.ms) - ageMs
+}
+
+function bySizeMs(input: Prediction): number | null {
+  const bytes = behindBytes(input)
+  if (input.retention.bytes === null || bytes === null || bytes === 0) return null
+  const { oldest, nowMs } = input
+  const ageMs = input.ageMs ?? (oldest.timestampMs === null ? 0 : nowMs - oldest.timestampMs)
+  const bytesPerMs = bytes / Math.max(ageMs, rateWindowMsMin)
+  return Math.round((Number(input.retention.bytes) - bytes) / bytesPerMs)
+}
+
+function behindBytes({ oldest, lagRecords }: Pick<Prediction, 'oldest' | 'lagRecords'>) {
+  return oldest.bytesPerOffset === null ? null : Number(lagRecords) * oldest.bytesPerOffset
 }

@@ -6,7 +6,7 @@
 import { type Connection, metadataV12 } from '@platformatic/kafka'
 import { parseBroker } from '../../core/config/broker-address.ts'
 import type { ClusterConfig } from '../../core/config/config.ts'
-import { type Clock, systemClock } from '../clock.ts'
+import { type Clock, momentOf, msSince, systemClock } from '../clock.ts'
 import { BrokerFailure } from '../failure/broker-failure.ts'
 import type { Address, Connections } from './connection.ts'
 
@@ -82,8 +82,9 @@ export function createBrokers(input: {
     addressOf,
     readMetadata,
     async onController(request, retryAfterMs) {
-      const deadlineMs = clock.nowMs() + CONTROLLER_DEADLINE_MS
-      const canWait = (waitMs: number) => clock.nowMs() + waitMs < deadlineMs
+      const startedAt = momentOf(clock)
+      const canWait = (waitMs: number) =>
+        msSince(clock, startedAt) + waitMs < CONTROLLER_DEADLINE_MS
       // The loop ends: a request has a time-out, and no attempt begins after the deadline.
       while (true) {
         const { controllerId } = await readMetadata([])

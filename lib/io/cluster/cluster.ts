@@ -22,6 +22,7 @@ import { errorName } from '../../kafka/error-codes.ts'
 import { topicIdFromUuid, uuidFromTopicId } from '../../kafka/topic-id.ts'
 import { systemClock } from '../clock.ts'
 import { createClusterSecurity, describeIdentity } from '../security/cluster-security.ts'
+import { type ActiveProducers, describeProducers } from './active-producers.ts'
 import { type Brokers, createBrokers } from './brokers.ts'
 import { createBufferPool } from './buffer-pool.ts'
 import { createConnections } from './connection.ts'
@@ -80,6 +81,11 @@ export type Cluster = TransactionCoordinator & {
   readonly readTopicConfigs?: TopicConfigReader['readTopicConfigs']
   /** Our principal there, as far as it is known: `User:gapless`. */
   readonly principal?: () => string | null
+  /** The active producers of a partition that broker `leaderId` leads; only `watch` asks. */
+  readonly describeProducers?: (
+    leaderId: number,
+    at: { readonly topic: string; readonly partition: number },
+  ) => Promise<ActiveProducers>
   /** The id that the cluster states in Metadata; null where it states none. */
   readonly clusterId?: () => Promise<string | null>
   /** Describes the named topics, or with null every topic the principal may see. */
@@ -194,6 +200,8 @@ export function openCluster(input: {
       exchange(leaderId, on =>
         on.exchange(produceApi, encodeProduceRequest(request), decodeProduceResponse),
       ),
+    describeProducers: (leaderId, at) =>
+      describeProducers(request => connections.call(brokers.addressOf(leaderId), request), at),
     ...createTopicConfigReader(brokers.onAny),
     ...createTransactionCoordinator({
       cluster: name,

@@ -13,13 +13,15 @@
 //   late      A save that arrives after a newer one of the same owner is refused, because the row's
 //             `writes` is higher by then.
 
-import { type DynamoDBClient, GetItemCommand } from '@aws-sdk/client-dynamodb'
+import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { assert } from '../../core/assert.ts'
+import { leaseBelievedUntilMs } from '../../core/replicate/budget.ts'
 import {
   type Checkpoint,
   checkpointKey,
   checkpointPrefix,
   type ListedCheckpoints,
+  leaseDatedAheadMs,
   leaseWasFree,
   type PartitionKey,
   readCheckpoint,
@@ -29,7 +31,7 @@ import {
 } from '../../core/row/checkpoint.ts'
 import type { Row } from '../../core/row/row.ts'
 import type { CheckpointStore } from './stores.ts'
-import { listRows, sendTo, type TableTarget, updateRow } from './table-request.ts'
+import { getRow, listRows, type TableTarget, updateRow } from './table-request.ts'
 import { namesOf, updateExpression, valuesOf } from './update-expression.ts'
 
 export function createCheckpointStore(client: DynamoDBClient, table: string): CheckpointStore {
@@ -48,16 +50,8 @@ async function listCheckpoints(target: TableTarget, flow: string): Promise<Liste
 }
 
 async function getCheckpoint(target: TableTarget, key: PartitionKey): Promise<Checkpoint | null> {
-  const command = new GetItemCommand({
-    TableName: target.table,
-    Key: checkpointKey(key),
-    ConsistentRead: true,
-  })
-  const purpose = `reading the checkpoint of ${nameOf(key)}`
-  const { Item } = await sendTo(target, { operation: 'GetItem', purpose }, () =>
-    target.client.send(command),
-  )
-  return Item === undefined ? null : readCheckpoint(Item)
+  const row = await getRow(target, `reading the checkpoint of ${nameOf(key)}`, checkpointKey(key))
+  return row === null ? null : readCheckpoint(row)
 }
 
 // DynamoDB evaluates the right sides against the row before the update: previousLeaseUntilMs
@@ -89,13 +83,15 @@ async function acquireLease(
     Key: checkpointKey(key),
     UpdateExpression: acquireExpression,
     // The condition is also true when there is no row.
-    ConditionExpression: 'attribute_not_exists(#leaseUntilMs) OR #leaseUntilMs <= :nowMs',
+    ConditionExpression:
+      'attribute_not_exists(#leaseUntilMs) OR #leaseUntilMs <= :nowMs OR #leaseUntilMs > :believedUntilMs',
     ExpressionAttributeNames: acquireNames,
     ExpressionAttributeValues: valuesOf({
       owner: { S: owner },
       leaseUntilMs: { N: String(nowMs + leaseMs) },
       targetTopic: { S: targetTopic },
       nowMs: { N: String(nowMs) },
+      believedUntilMs: { N: String(leaseBelievedUntilMs(nowMs, { leaseMs })) },
       free: { N: '0' },
       one: { N: '1' },
       unstarted: { S: 'unstarted' },
@@ -112,10 +108,12 @@ async function acquireLease(
       return { kind: 'held', owner: holder.owner, untilMs: holder.untilMs }
     }
   }
+  const datedAheadMs = leaseDatedAheadMs(row, nowMs)
   return {
     kind: 'acquired',
     checkpoint: readCheckpoint(row),
     cleanHandOver: leaseWasFree(row),
+    ...(datedAheadMs === null ? {} : { datedAheadMs }),
   }
 }
 

@@ -1,13 +1,13 @@
 // Owns the interfaces to durable state: checkpoints with their leases, and incidents. One
 // implementation writes to DynamoDB (checkpoint-store.ts, incident-store.ts); the tests have one in
-// memory. Every write is one conditional write of one item, so it works on every emulator and costs
-// one request; only an incident is stored in a transaction that also checks a lease.
+// memory. A checkpoint is one conditional write of one item, so it works on every emulator and
+// costs one request; only incidents are stored in transactions.
 
 import type { Incident, Resolution } from '../../core/incident.ts'
 import type { SourceOffset } from '../../core/offset.ts'
 import type { PartitionState } from '../../core/partition/partition-state.ts'
 import type { Checkpoint, ListedCheckpoints, PartitionKey } from '../../core/row/checkpoint.ts'
-import type { ListedIncidents } from '../../core/row/incident-row.ts'
+import type { IncidentKey, ListedIncidents } from '../../core/row/incident-row.ts'
 
 export type Acquisition =
   | {
@@ -16,6 +16,12 @@ export type Acquisition =
       readonly checkpoint: Checkpoint
       /** True when the lease was never held, or its last owner released it. */
       readonly cleanHandOver: boolean
+      /**
+       * Present when the lease was taken from an owner whose clock is far ahead: how long, ms, the
+       * lease would still have run by our clock. That owner may be alive, and sends for as long as
+       * the lease lasts by its own clock, or until it finds out that its fence is stale.
+       */
+      readonly datedAheadMs?: number
     }
   /** Another owner's lease is live until `untilMs` (Unix time, ms). */
   | { readonly kind: 'held'; readonly owner: string; readonly untilMs: number }
@@ -31,6 +37,9 @@ export type CheckpointStore = {
   /**
    * Acquires the lease of a partition when it was never held, was released, or has expired; creates
    * the row in state `unstarted` when there is none. The fence grows by one with every acquisition.
+   * A lease that ends more than `leaseMs` and `clockSkewMsMax` from `nowMs` counts as expired: the
+   * clock that dated it is wrong, or `nowMs` is. Its owner may still be alive. That owner can store
+   * nothing any more, because every write checks the fence, and the hand-over is not clean.
    * `owner` is unique to a run: the owner of a live lease that acquires it again gets the same
    * lease, because the first response was lost.
    */
@@ -62,11 +71,12 @@ export type CheckpointStore = {
 
 export type IncidentStore = {
   /**
-   * Stores an incident. When it is detected again under the same id (after a crash between storing
-   * it and moving past it), its evidence and resolution are updated and the time of its first
-   * detection stays. `overtaken`: another owner has acquired the lease under which the incident was
-   * detected, and nothing was stored. Otherwise a run that was frozen would, when it wakes, record
-   * an incident from an outdated position.
+   * Stores an incident: an open one among the open ones, an ended one in the history, from which it
+   * expires after `incidentKeptMs`. When it is detected again under the same id (after a crash
+   * between storing it and moving past it), its evidence and resolution are updated and the time of
+   * its first detection stays. `overtaken`: another owner has acquired the lease under which the
+   * incident was detected, and nothing was stored. Otherwise a run that was frozen would, when it
+   * wakes, record an incident from an outdated position.
    */
   record(incident: Incident, foundUnder?: LeaseOf): Promise<'recorded' | 'overtaken'>
   /** Ends an open incident. An incident that has ended already keeps its resolution. */
@@ -81,4 +91,6 @@ export type IncidentStore = {
   }): Promise<void>
   /** Lists the incidents of a flow. A corrupt row is listed apart and hides none of the others. */
   list(flow: string, which: 'open' | 'all'): Promise<ListedIncidents>
+  /** The incident with this id, open or ended, as a list of one; empty when there is none. */
+  find(key: IncidentKey): Promise<ListedIncidents>
 }

@@ -1,6 +1,10 @@
 // Owns the error for an operator when DynamoDB cannot be used: what each error of the SDK means,
 // and what to check next. The SDK has retried by then whatever is worth a retry.
 
+import {
+  TransactionCanceledException,
+  TransactionConflictException,
+} from '@aws-sdk/client-dynamodb'
 import { ReplicatorError, type ReplicatorErrorCode } from '../failure/replicator-error.ts'
 
 type TableErrorCode = Extract<ReplicatorErrorCode, `table-${string}`>
@@ -44,12 +48,35 @@ const codeOfName: Readonly<Record<string, TableErrorCode>> = {
   ProvisionedThroughputExceededException: 'table-overloaded',
   RequestLimitExceeded: 'table-overloaded',
   LimitExceededException: 'table-overloaded',
+  TransactionConflictException: 'table-overloaded',
+  TransactionInProgressException: 'table-overloaded',
+}
+
+/** Why a transaction was canceled that may succeed when it is sent again; nothing was written. */
+const passingReasons: readonly (string | undefined)[] = [
+  'TransactionConflict',
+  'ThrottlingError',
+  'ProvisionedThroughputExceeded',
+]
+
+/**
+ * True when a request met a transaction on the same row, or was throttled as a part of one: the SDK
+ * repeats neither. A condition that does not hold is none of both.
+ */
+export function isConflict(error: unknown): boolean {
+  if (error instanceof TransactionConflictException) return true
+  if (!(error instanceof TransactionCanceledException)) return false
+  const codes = (error.CancellationReasons ?? []).map(each => each.Code)
+  return (
+    !codes.includes('ConditionalCheckFailed') && codes.some(code => passingReasons.includes(code))
+  )
 }
 
 function codeOf(error: unknown): TableErrorCode {
   if (!(error instanceof Error)) return 'table-refused'
   const named = codeOfName[error.name]
   if (named !== undefined) return named
+  if (isConflict(error)) return 'table-overloaded'
   // The SDK gives this error no name of its own.
   if (error.message === 'Region is missing') return 'table-unreachable'
   const status = statusOf(error)

@@ -7,10 +7,12 @@ import {
   type BillingMode,
   CreateTableCommand,
   DescribeTableCommand,
+  DescribeTimeToLiveCommand,
   type DynamoDBClient,
   type KeySchemaElement,
   ResourceInUseException,
   type TableDescription,
+  UpdateTimeToLiveCommand,
 } from '@aws-sdk/client-dynamodb'
 import { ReplicatorError } from '../failure/replicator-error.ts'
 import { describeEndpoint } from './dynamodb-client.ts'
@@ -21,7 +23,7 @@ export const tableShape: {
   readonly AttributeDefinitions: AttributeDefinition[]
   readonly BillingMode: BillingMode
 } = {
-  // pk is the flow; sk is checkpoint/<topic>/<partition> or incident/<id>.
+  // pk is the flow; sk is checkpoint/<topic>/<partition>, or a key of incident-moves.ts.
   KeySchema: [
     { AttributeName: 'pk', KeyType: 'HASH' },
     { AttributeName: 'sk', KeyType: 'RANGE' },
@@ -58,6 +60,7 @@ export async function createTable(
     }
   })
   const description = await waitUntilActive(target)
+  await expireIncidents(target)
   if (keysOf(description) !== keysOf(tableShape)) {
     throw new ReplicatorError({
       code: 'table-refused',
@@ -68,6 +71,32 @@ export async function createTable(
     })
   }
   return created
+}
+
+/**
+ * DynamoDB deletes a row some time after the moment in this attribute (Unix time, s), up to days
+ * later; only ended incidents have one. Nothing reads the attribute.
+ */
+export const timeToLive = { AttributeName: 'expiresAtS', Enabled: true } as const
+
+async function expireIncidents(target: TableTarget): Promise<void> {
+  const { client, table: TableName } = target
+  const purpose = 'letting ended incidents expire'
+  const described = await sendTo(target, { operation: 'DescribeTimeToLive', purpose }, () =>
+    client.send(new DescribeTimeToLiveCommand({ TableName })),
+  )
+  const status = described.TimeToLiveDescription?.TimeToLiveStatus
+  if (status === 'ENABLED' || status === 'ENABLING') return
+  const command = new UpdateTimeToLiveCommand({ TableName, TimeToLiveSpecification: timeToLive })
+  await sendTo(target, { operation: 'UpdateTimeToLive', purpose }, async () => {
+    try {
+      await client.send(command)
+    } catch (error) {
+      // Another process that creates the table at the same time was faster.
+      const isEnabled = error instanceof Error && /already enabled/i.test(error.message)
+      if (!isEnabled) throw error
+    }
+  })
 }
 
 async function waitUntilActive(target: TableTarget): Promise<TableDescription> {

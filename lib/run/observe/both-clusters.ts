@@ -9,11 +9,12 @@ import {
   retryBackoffMs,
 } from '../../core/config/defaults.ts'
 import { targetTopicName } from '../../core/config/topic-selection.ts'
+import type { ObservationFailure } from '../../core/partition/observation.ts'
 import { backoffMs } from '../../core/replicate/budget.ts'
 import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
-import type { Clock } from '../../io/clock.ts'
+import { type Clock, momentOf, msSince } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
-import { type LogViews, observeLogs } from './logs.ts'
+import { describe, type LogViews, observeLogs } from './logs.ts'
 
 export type BothSides = {
   readonly source: Cluster
@@ -21,18 +22,32 @@ export type BothSides = {
   readonly clock: Clock
 }
 
-/** The logs of these partitions, and those of their standby partitions (see `onTarget`). */
+/**
+ * The logs of these partitions, and those of their standby partitions (see `onTarget`). `failures`:
+ * a standby that no partition asks is asked all the same, because a flow without partitions must
+ * not be called well while its standby is down. The source was asked for its topics.
+ */
 export async function observeBoth(
   { source, target, clock }: BothSides,
   flow: FlowConfig,
   partitions: readonly TopicPartition[],
-): Promise<{ readonly sources: LogViews; readonly targets: LogViews }> {
+): Promise<{
+  readonly sources: LogViews
+  readonly targets: LogViews
+  readonly failures: readonly ObservationFailure[]
+}> {
   const standby = partitions.map(each => onTarget(flow, each))
   const [sources, targets] = await Promise.all([
     observePatiently(clock, source, partitions, ['log-start', 'last-stable', 'log-end']),
     observePatiently(clock, target, standby, ['log-start', 'log-end']),
   ])
-  return { sources, targets }
+  const failures = partitions.length === 0 ? await silenceOf(target) : []
+  return { sources, targets, failures }
+}
+
+async function silenceOf(cluster: Cluster): Promise<ObservationFailure[]> {
+  const answer = await describe(cluster, [])
+  return 'kind' in answer ? [{ ...answer, cluster: cluster.name }] : []
 }
 
 /** The standby partition that a source partition is copied to. */
@@ -50,7 +65,7 @@ async function observePatiently(
   partitions: readonly TopicPartition[],
   points: Parameters<typeof observeLogs>[2],
 ): Promise<LogViews> {
-  const startedAtMs = clock.nowMs()
+  const startedAt = momentOf(clock)
   let views = await observeLogs(cluster, partitions, points)
   for (let attempt = 0; attempt < observationAttemptsMax; attempt += 1) {
     const before = views
@@ -59,7 +74,7 @@ async function observePatiently(
       return view.kind === 'unobserved' && view.reason === 'unreachable'
     })
     const waitMs = backoffMs(attempt, retryBackoffMs)
-    if (unanswered.length === 0 || clock.nowMs() + waitMs - startedAtMs > lookAgainMsMax) break
+    if (unanswered.length === 0 || msSince(clock, startedAt) + waitMs > lookAgainMsMax) break
     await clock.wait(waitMs)
     const again = await observeLogs(cluster, unanswered, points)
     const names = new Set(unanswered.map(partitionName))

@@ -11,7 +11,7 @@ type Observed = Extract<PartitionEvent, { kind: 'observed' }>
 export function observedEvent(
   source: SeenLog,
   target: SeenLog,
-  found: Pick<Observed, 'cleanHandOver' | 'fetchWasOutOfRange' | 'topicIsKnown'>,
+  found: Pick<Observed, 'cleanHandOver' | 'fetchWasOutOfRange' | 'topicIsKnown' | 'isFirstLook'>,
 ): Observed {
   const targetStart = target.offsets.get('log-start')
   return {

@@ -7,7 +7,7 @@ import { targetTopicName } from '../../core/config/topic-selection.ts'
 import type { PartitionState } from '../../core/partition/partition-state.ts'
 import type { PartitionKey } from '../../core/row/checkpoint.ts'
 import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
-import type { Clock } from '../../io/clock.ts'
+import { type Clock, momentOf, msSince } from '../../io/clock.ts'
 import { ReplicatorError } from '../../io/failure/replicator-error.ts'
 import type { Acquisition, CheckpointStore } from '../../io/table/stores.ts'
 
@@ -47,11 +47,11 @@ export function createLeaseKeeper(
   { budgets: { leaseMs } }: FlowConfig,
   { held, state }: { readonly held: Held; readonly state: PartitionState },
 ): () => Promise<void> {
-  let renewedAtMs = clock.nowMs()
+  let renewedAt = momentOf(clock)
   return async () => {
-    const nowMs = clock.nowMs()
-    if (nowMs - renewedAtMs < leaseMs / 3) return
-    renewedAtMs = nowMs
+    if (msSince(clock, renewedAt) < leaseMs / 3) return
+    renewedAt = momentOf(clock)
+    const { nowMs } = renewedAt
     const lease = { kind: 'renew' as const, untilMs: nowMs + leaseMs }
     held.writes += 1
     const { key, fence, writes: write } = held

@@ -4,14 +4,12 @@
 
 import type { Incident } from '../../core/incident.ts'
 import { positionOf } from '../../core/partition/partition-state.ts'
+import type { ShownState } from '../../core/watch/shown-state.ts'
 import type { PartitionReport } from '../partition/partition-run.ts'
 import type { FlowStatus, PartitionStatus as ObservedPartition } from './status.ts'
 
-/**
- * `unobserved`: the partition could not be observed just now; its offsets are those of the
- * checkpoint.
- */
-export type StatusState = 'unstarted' | 'replicating' | 'waiting' | 'halted' | 'unobserved'
+/** As in core/watch/shown-state.ts; offsets beside `unobserved` are those of the checkpoint. */
+export type StatusState = ShownState
 
 export type PartitionStatus = {
   readonly topic: string
@@ -29,6 +27,10 @@ export type PartitionStatus = {
   /** ISO 8601, when the checkpoint was last written; null when there is none. */
   readonly updatedAt: string | null
   readonly latencyMs: number | null
+  /** Age of the first record that is not replicated. */
+  readonly lagMs: number | null
+  /** Until retention may delete a record that is not replicated. */
+  readonly headroomMs: number | 'unlimited' | null
 }
 
 export type FlowStatusReport = {
@@ -42,6 +44,9 @@ export type FlowStatusReport = {
   readonly losses: readonly string[]
   /** Topics that a pattern leaves out as copies, by the prefix of a cluster in their names. */
   readonly leftOut: readonly string[]
+  readonly openIncidents: number
+  /** What is wrong and no incident says, one sentence each. */
+  readonly problems: readonly string[]
 }
 
 export type StatusReport = { readonly flows: readonly FlowStatusReport[] }
@@ -110,6 +115,8 @@ export type IncidentReport = {
 
 export type IncidentsReport = {
   readonly incidents: readonly IncidentReport[]
+  /** How many older incidents are left out by --limit. */
+  readonly leftOut: number
   /** Incidents whose rows cannot be read, one sentence each. */
   readonly unreadable: readonly string[]
 }
@@ -158,6 +165,8 @@ export function reportFlowStatus(flow: FlowStatus): FlowStatusReport {
     warnings: flow.warnings,
     losses: flow.losses,
     leftOut: flow.leftOut,
+    openIncidents: flow.openIncidents,
+    problems: flow.problems,
   }
 }
 
@@ -177,6 +186,8 @@ function reportPartitionStatus(partition: ObservedPartition): PartitionStatus {
     openIncidents: partition.openIncidents,
     updatedAt: updatedAtMs === null ? null : new Date(updatedAtMs).toISOString(),
     latencyMs: partition.latencyMs,
+    lagMs: partition.lagMs,
+    headroomMs: partition.headroomMs,
   }
 }
 

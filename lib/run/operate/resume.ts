@@ -1,10 +1,10 @@
-// Owns `gapless resume`: an operator moves a halted partition past its incident. The command takes
-// the lease like any run, so it cannot collide with one, and stores the new position with the
-// release.
+// Owns `gapless resume`: an operator moves a halted partition past its incident, or any other one
+// to an offset, because no state may be without a way out. The command takes the lease like any
+// run, so it cannot collide with one, and stores the new position with the release.
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { targetTopicName } from '../../core/config/topic-selection.ts'
-import { type Incident, isAboutTarget } from '../../core/incident.ts'
+import { type Incident, isAboutTarget, type PartitionScope } from '../../core/incident.ts'
 import {
   isBefore,
   laterOf,
@@ -13,9 +13,9 @@ import {
   sourceOffset,
   targetOffset,
 } from '../../core/offset.ts'
-import { historyBefore } from '../../core/partition/epoch-history.ts'
-import { topicReset } from '../../core/partition/incidents.ts'
+import { targetUnclear, topicReset } from '../../core/partition/incidents.ts'
 import type { PartitionState, Position } from '../../core/partition/partition-state.ts'
+import type { ListedIncidents } from '../../core/row/incident-row.ts'
 import type { TopicPartition } from '../../core/topic-partition.ts'
 import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
@@ -31,6 +31,7 @@ import {
   releaseLease,
   takeLease,
 } from './operator-lease.ts'
+import { nextPosition, type ResumeFrom } from './resumed-position.ts'
 
 export type ResumeDeps = {
   readonly source: Cluster
@@ -41,11 +42,7 @@ export type ResumeDeps = {
   readonly owner: string
 }
 
-/**
- * Where to go on: `null` lets the incident decide; an offset is used as given when the log holds
- * it.
- */
-export type ResumeFrom = 'log-start' | bigint | null
+export type { ResumeFrom }
 
 export type Resumed = {
   /**
@@ -99,6 +96,8 @@ async function endIncident(deps: ResumeDeps, held: Held, incident: Incident): Pr
   await deps.incidents.resolve({ flow, id, resolution: 'resumed', nowMs })
 }
 
+const nothing: ListedIncidents = { incidents: [], corrupt: [] }
+
 async function choosePosition(
   deps: ResumeDeps,
   input: {
@@ -110,28 +109,41 @@ async function choosePosition(
   state: PartitionState,
 ): Promise<Resumed> {
   const { flow, at } = input
-  if (state.kind !== 'halted') {
-    throw refuse(at, `is ${state.kind}, not halted`, 'Nothing to resume; see: gapless status')
+  const nowMs = deps.clock.nowMs()
+  if (state.kind === 'unstarted') {
+    throw refuse(at, 'is unstarted, not halted', 'Nothing to resume; see: gapless status')
   }
+  if (state.kind !== 'halted' && input.from === null) {
+    const hint =
+      'A tick goes on by itself; see: gapless status. To move it nevertheless, without comparing both ' +
+      'logs: --from OFFSET (of the source), or --from log-start'
+    throw refuse(at, `is ${state.kind}, not halted`, hint)
+  }
+  const incidentId = 'incidentId' in state ? state.incidentId : null
   const onTarget = { topic: targetTopicName(flow, at.topic), partition: at.partition }
   const [{ incidents, corrupt }, source, target] = await Promise.all([
-    deps.incidents.list(flow.name, 'all'),
+    incidentId === null ? nothing : deps.incidents.find({ flow: flow.name, id: incidentId }),
     look(deps.source, at, ['log-start', 'log-end']),
     look(deps.target, onTarget, ['log-start', 'log-end']),
   ])
-  const hidden = corrupt.find(each => each.id === state.incidentId)
+  const hidden = corrupt.find(each => each.id === incidentId)
   if (hidden !== undefined) {
     // The passed offsets could not be stored in such an incident.
     throw refuse(at, 'is halted by an incident that cannot be read', `${hidden.detail}. Repair it`)
   }
-  const incident = incidents.find(each => each.id === state.incidentId) ?? null
-  const isAsked = input.from === null && isTargetNotEmpty(state.incidentId)
+  const incident =
+    incidentId === null
+      ? movedByHand(state.position, { target, scope: { flow: flow.name, ...at }, nowMs })
+      : (incidents.find(each => each.id === incidentId) ?? null)
+  const isAsked = input.from === null && incidentId !== null && isTargetNotEmpty(incidentId)
   const found = isAsked ? await findBehindTarget(deps, input, { source, target }) : null
   const from = found?.nextSourceOffset ?? input.from
   const position = nextPosition({ at, from, incident, position: state.position, source, target })
   const { nextSourceOffset } = position
   const isSameLog = position.sourceTopicId === state.position.sourceTopicId
-  const stood = isSameLog ? lastInCommon(state.position, incident) : nextSourceOffset
+  const stood = isSameLog
+    ? passedFrom(lastInCommon(state.position, incident), incident, nextSourceOffset)
+    : nextSourceOffset
   // Offsets whose records the standby holds are not passed over.
   const passed = found?.missing ?? { from: stood, to: nextSourceOffset }
   const skippedOffsets = offsetsBetween(passed.from, passed.to)
@@ -142,7 +154,7 @@ async function choosePosition(
   // The halting incident is about a log that is gone, so its offsets stay as they are.
   const before = incident === null || incident.kind === 'topic-reset' ? [] : [open(incident)]
   const renewed = { topicId: source.topicId, nextSourceOffset }
-  const context = { scope: { flow: flow.name, ...at }, nowMs: deps.clock.nowMs() }
+  const context = { scope: { flow: flow.name, ...at }, nowMs }
   const reset = topicReset(state.position, renewed, { ...context, resolution: 'open' })
   return { position, skippedOffsets, incidents: [...before, reset] }
 }
@@ -155,6 +167,35 @@ function lastInCommon({ nextSourceOffset }: Position, incident: Incident | null)
   if (incident?.kind !== 'log-diverged') return nextSourceOffset
   const parted = sourceOffset(incident.foundOffset ?? 0n)
   return isBefore(parted, nextSourceOffset) ? parted : nextSourceOffset
+}
+
+/**
+ * The incident that names what an operator passes over, or repeats, in a partition that no incident
+ * has halted. The standby is not compared.
+ */
+function movedByHand(
+  position: Position,
+  { target, ...detected }: { target: SeenLog; scope: PartitionScope; nowMs: number },
+): Incident {
+  const upTo = targetOffset(pointOf(target, 'log-end'))
+  const { nextSourceOffset } = position
+  const found = { upTo, nextSourceOffset, unmatchedRecords: 0n, gone: null }
+  return targetUnclear(position, found, detected)
+}
+
+/**
+ * Where the offsets begin that are passed over. A refused record may lie behind offsets without a
+ * record, which are not lost: everything in front of it was copied.
+ */
+function passedFrom(
+  stood: SourceOffset,
+  incident: Incident | null,
+  next: SourceOffset,
+): SourceOffset {
+  const refused = incident?.evidence.refusedFrom
+  if (refused === undefined) return stood
+  const from = laterOf(stood, sourceOffset(BigInt(refused)))
+  return isBefore(from, next) ? from : stood
 }
 
 /** Tells the kind by the id, because an operator may have deleted the incident's row. */
@@ -233,66 +274,4 @@ async function look(
         'try again when it answers',
       )
   }
-}
-
-function nextPosition(input: Starting & { readonly target: SeenLog }): Position {
-  const { position, source, target } = input
-  const nextSourceOffset = startingOffset(input)
-  return {
-    ...position,
-    sourceTopicId: source.topicId,
-    targetTopicId: target.topicId,
-    nextSourceOffset,
-    rewinds: position.rewinds + (isBefore(nextSourceOffset, position.nextSourceOffset) ? 1 : 0),
-    nextTargetOffset: targetOffset(pointOf(target, 'log-end')),
-    lastSeenLogEndOffset: sourceOffset(pointOf(source, 'log-end')),
-    epochs: historyAt(nextSourceOffset, input),
-    // Forces a new producer epoch: under the old one, the target could take records that are copied
-    // again for a retry of batches it has, and drop them.
-    producer: position.producer === null ? null : { ...position.producer, assignedAtMs: 0 },
-  }
-}
-
-/** The known epochs before `offset`; none where they would be those of another log. */
-function historyAt(
-  offset: SourceOffset,
-  { position, incident, source }: Pick<Starting, 'position' | 'incident' | 'source'>,
-): Position['epochs'] {
-  if (source.topicId !== position.sourceTopicId) return []
-  if (incident?.kind !== 'log-diverged') {
-    return offset === position.nextSourceOffset ? position.epochs : []
-  }
-  const { foundOffset } = incident
-  const isCommon = foundOffset !== null && offset <= foundOffset
-  return isCommon ? historyBefore(position.epochs, offset) : []
-}
-
-type Starting = {
-  readonly at: TopicPartition
-  readonly from: ResumeFrom
-  readonly incident: Incident | null
-  readonly position: Position
-  readonly source: SeenLog
-}
-
-function startingOffset(input: Starting): SourceOffset {
-  const { at, from, incident, position, source } = input
-  const start = sourceOffset(pointOf(source, 'log-start'))
-  const end = sourceOffset(pointOf(source, 'log-end'))
-  if (from === 'log-start') return start
-  if (from !== null) {
-    if (from < start || from > end) {
-      const why = `holds offsets ${start} to ${end} on the source, not ${from}`
-      throw refuse(at, why, `choose one of them, or --from log-start`)
-    }
-    return sourceOffset(from)
-  }
-  if (source.topicId !== position.sourceTopicId) return start
-  if (incident?.kind === 'log-diverged') {
-    if (incident.foundOffset !== null) return laterOf(start, sourceOffset(incident.foundOffset))
-    // Going on at the position would skip records of the new log that were never copied.
-    const why = `diverged on the source at offset ${incident.evidence.divergesAtOrBefore ?? end} or earlier; leader epochs no longer tell where`
-    throw refuse(at, why, `Choose where to go on: --from log-start, or --from OFFSET`)
-  }
-  return laterOf(start, position.nextSourceOffset)
 }

@@ -54,13 +54,17 @@ export async function runFlowOnce(
   const failures = new Set<string>()
   const patienceEndsMs = deps.clock.nowMs() + LEASE_WAIT_MS_MAX
   let warnings: readonly string[] = []
+  let runs = 0
   for (let pass = 0; pass < PASSES_MAX && !interrupted.aborted; pass += 1) {
     const plan = await planFlow(deps, flow)
     warnings = plan.warnings
     observationFailures.splice(0, observationFailures.length, ...plan.observationFailures)
     const { shards, deferred } = packShards(workOf(plan), flow.budgets)
     for (const partitions of shards) {
-      const report = await replicateShard(deps, { flow, partitions, interrupted })
+      runs += 1
+      // Under one name, a run would take a lease that an earlier one left to expire for its own.
+      const owner = `${deps.owner}/${runs}`
+      const report = await replicateShard({ ...deps, owner }, { flow, partitions, interrupted })
       observationFailures.push(...report.observationFailures)
       for (const failure of report.failures) failures.add(failure)
       merge(reports, report)

@@ -2,11 +2,9 @@
 // settings of its topics, and the open incidents `standby-truncated`. Does not own the comparison
 // (observe/standby-settings.ts) nor the search for lost records (compare/standby-losses.ts).
 
-import type { FlowConfig } from '../../core/config/config.ts'
 import type { Incident } from '../../core/incident.ts'
 import {
-  compareSettings,
-  type SettingsDeps,
+  type StandbySettings,
   settingsTexts,
   truncatedWarning,
 } from '../observe/standby-settings.ts'
@@ -18,16 +16,13 @@ export type StandbyWarnings = {
   readonly losses: readonly string[]
 }
 
-/** Never throws when a cluster refuses or does not answer. */
-export async function readStandbyWarnings(
-  deps: SettingsDeps,
-  flow: FlowConfig,
-  { topics, open }: { readonly topics: readonly string[]; readonly open: readonly Incident[] },
-): Promise<StandbyWarnings> {
-  const settings = await compareSettings(deps, flow, topics)
+export function standbyWarnings(
+  settings: StandbySettings,
+  { flow, open }: { readonly flow: string; readonly open: readonly Incident[] },
+): StandbyWarnings {
   const truncated = open.filter(({ kind }) => kind === 'standby-truncated').map(truncatedWarning)
   const losing = settings.lossy.filter(each => each.severity === 'loses')
-  const all = settingsTexts(settings, flow.name, Number.POSITIVE_INFINITY)
+  const all = settingsTexts(settings, flow, Number.POSITIVE_INFINITY)
   return {
     warnings: [...all, ...truncated],
     losses: [...[...losing, ...settings.unknown].map(each => each.text), ...truncated],

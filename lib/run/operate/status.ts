@@ -1,43 +1,34 @@
-// Owns `gapless status`: checkpoints beside the source's logs as they are now. Reads only, takes no
-// lease, and shows what cannot be observed as unobserved. The shape is a contract (docs/CLI.md).
+// Owns `gapless status`: the checkpoints beside the logs of both clusters as they are now, seen by
+// the same look as `watch` (run/watch/audit.ts). Reads only, takes no lease, and calls no partition
+// well of which one side was not seen. The shape is a contract (docs/CLI.md). Does not own the
+// state that a partition is shown in (core/watch/shown-state.ts).
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { leftOutText, targetTopicName } from '../../core/config/topic-selection.ts'
-import { type Incident, isOpenFor } from '../../core/incident.ts'
+import { concernsPartition, type Incident } from '../../core/incident.ts'
 import { transactionalIdPrefix } from '../../core/partition/crash-recovery.ts'
-import {
-  type PartitionState,
-  type PartitionStateKind,
-  positionOf,
-  stateOf,
-} from '../../core/partition/partition-state.ts'
+import { positionOf, stateOf } from '../../core/partition/partition-state.ts'
 import { corruptIncidentText } from '../../core/row/incident-row.ts'
-import type { TopicPartition } from '../../core/topic-partition.ts'
-import type { Cluster } from '../../io/cluster/cluster.ts'
-import type { CheckpointStore, IncidentStore } from '../../io/table/stores.ts'
+import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
+import { differenceText, stalledText } from '../../core/watch/partition-health.ts'
+import { type ShownState, shownState } from '../../core/watch/shown-state.ts'
 import { readContested } from '../observe/contested-topics.ts'
+import { type FlowPartition, lagOf, unnamedText } from '../observe/flow-partitions.ts'
+import { pointOf } from '../observe/logs.ts'
 import {
-  type FlowPartition,
-  lagOf,
-  listPartitions,
-  unnamedText,
-} from '../observe/flow-partitions.ts'
-import { findTopics } from '../observe/flow-topics.ts'
-import { type LogView, observeLogs, pointOf } from '../observe/logs.ts'
-import { assertTwoClusters } from '../observe/two-clusters.ts'
-import { readStandbyWarnings } from './standby-warnings.ts'
+  type AuditDeps,
+  type AuditedPartition,
+  auditFlow,
+  type FlowAudit,
+  standbyDetail,
+} from '../watch/audit.ts'
+import { standbyWarnings } from './standby-warnings.ts'
 
-export type StatusDeps = {
-  readonly source: Cluster
-  readonly target: Cluster
-  readonly checkpoints: CheckpointStore
-  readonly incidents: IncidentStore
-}
+export type StatusDeps = AuditDeps
 
 export type PartitionStatus = TopicPartition & {
   readonly targetTopic: string
-  /** `unobserved`: the source did not answer, or the row of the table cannot be read. */
-  readonly state: PartitionStateKind | 'unobserved'
+  readonly state: ShownState
   readonly nextSourceOffset: bigint | null
   readonly nextTargetOffset: bigint | null
   readonly sourceLogStartOffset: bigint | null
@@ -46,8 +37,11 @@ export type PartitionStatus = TopicPartition & {
   readonly topicId: string | null
   readonly openIncidents: number
   readonly updatedAtMs: number | null
-  /** From the last copied record's timestamp to the checkpoint that says it was copied. */
+  /** Age of the last copied record when the standby acknowledged it; null: not known. */
   readonly latencyMs: number | null
+  /** Age of the first record that is not replicated; null where it is not known. */
+  readonly lagMs: number | null
+  readonly headroomMs: number | 'unlimited' | null
 }
 
 export type FlowStatus = {
@@ -61,6 +55,10 @@ export type FlowStatus = {
   readonly losses: readonly string[]
   /** Topics that a pattern leaves out as copies, by the prefix of a cluster in their names. */
   readonly leftOut: readonly string[]
+  /** Open incidents of the flow, those that cannot be read among them. */
+  readonly openIncidents: number
+  /** What is wrong and no incident says, one sentence each. */
+  readonly problems: readonly string[]
 }
 
 /**
@@ -68,44 +66,67 @@ export type FlowStatus = {
  * `ReplicatorError` when both clusters are one.
  */
 export async function readFlowStatus(deps: StatusDeps, flow: FlowConfig): Promise<FlowStatus> {
-  const listed = await deps.checkpoints.list(flow.name)
-  const topics = await findTopics(deps.source, flow, [...listed.checkpoints, ...listed.corrupt])
-  const unidentified = await assertTwoClusters(deps, flow)
-  const partitions = listPartitions(flow, topics.partitions, listed)
+  const audit = await auditFlow(deps, flow)
+  const { listed, partitions, open, topics, unidentified } = audit
   const names = [...new Set(partitions.map(each => each.topic))]
   const contested = await readContested(deps.checkpoints, flow, names, listed)
-  const views = await observeLogs(deps.source, partitions, ['log-start', 'log-end'])
-  const { incidents: open, corrupt: hidden } = await deps.incidents.list(flow.name, 'open')
-  const silent = partitions.flatMap(each => {
-    const view = views.of(each)
-    return view.kind === 'unobserved' ? [`${deps.source.name}: ${view.detail}`] : []
-  })
-  const found = topics.observationFailures.map(each => `${each.cluster}: ${each.detail}`)
   const refused = contested.observationFailures.map(
     ({ cluster, topic, detail }) => `${cluster}, topic ${topic}: ${detail}`,
   )
-  const corrupt = partitions.flatMap(({ row }) => (row.kind === 'corrupt' ? [row.detail] : []))
-  const unnamed = listed.unnamed.map(unnamedText)
-  const existing = topics.found.map(each => each.name)
-  const standby = await readStandbyWarnings(deps, flow, { topics: existing, open })
+  const standby = standbyWarnings(audit.settings, { flow: flow.name, open: open.incidents })
   return {
     name: flow.name,
-    partitions: partitions.map(each =>
-      partitionStatus({ flow, partition: each, view: views.of(each), open }),
-    ),
-    unobserved: [
-      ...new Set([
-        ...[...found, ...refused, ...silent, ...corrupt, ...unnamed],
-        ...hidden.map(corruptIncidentText),
-      ]),
-    ],
+    partitions: partitions.map(each => partitionStatus(flow, each, open.incidents)),
+    unobserved: [...new Set([...unobservedOf(deps, audit), ...refused])],
     warnings: [
-      ...[...unidentified, ...unfencedWarnings(flow, partitions), ...standby.warnings],
-      ...leftOutText(topics.leftOut),
+      ...[...topics.warnings, ...unidentified, ...unfencedWarnings(flow, partitions)],
+      ...[...standby.warnings, ...leftOutText(topics.leftOut)],
     ],
     losses: standby.losses,
     leftOut: topics.leftOut,
+    openIncidents: open.incidents.length + open.corrupt.length,
+    problems: [...partitions.flatMap(each => problemsOf(flow, each)), ...audit.hungTexts],
   }
+}
+
+function unobservedOf(deps: StatusDeps, audit: FlowAudit): string[] {
+  const { partitions, observationFailures, listed, open } = audit
+  return [
+    ...new Set([
+      ...observationFailures.map(each => `${each.cluster}: ${each.detail}`),
+      ...partitions.flatMap(each => unobservedAt(deps, each)),
+      ...listed.unnamed.map(unnamedText),
+      ...open.corrupt.map(corruptIncidentText),
+    ]),
+  ]
+}
+
+/** One sentence for all partitions of a cluster that does not answer, so that it comes once. */
+function unobservedAt(
+  deps: StatusDeps,
+  { topic, partition, row, source, target, health }: AuditedPartition,
+): string[] {
+  const sentences = new Map<string, string>()
+  if (row.kind === 'corrupt') sentences.set(row.detail, row.detail)
+  if (source.kind === 'unobserved') {
+    sentences.set(source.detail, `${deps.source.name}: ${source.detail}`)
+  }
+  if (target.kind === 'unobserved') {
+    const known = standbyDetail(topic, target.detail)
+    sentences.set(known, `${deps.target.name}: ${target.detail}`)
+  }
+  // What is about the whole topic names it already, and is the same sentence for each partition.
+  const named = (detail: string) =>
+    detail.includes(topic) ? detail : `${partitionName({ topic, partition })}: ${detail}`
+  return health.unobserved.map(each => sentences.get(each) ?? `${deps.source.name}: ${named(each)}`)
+}
+
+function problemsOf(flow: FlowConfig, { health, ...at }: AuditedPartition): string[] {
+  const about = { flow: flow.name, ...at }
+  return [
+    ...(health.difference === null ? [] : [differenceText(health.difference, about)]),
+    ...(health.isStalled ? [stalledText(health.lagRecords, about)] : []),
+  ]
 }
 
 /** One line for all partitions whose producer cannot be fenced; none where all can be. */
@@ -124,39 +145,33 @@ function unfencedWarnings(flow: FlowConfig, partitions: readonly FlowPartition[]
   ]
 }
 
-function partitionStatus(input: {
-  readonly flow: FlowConfig
-  readonly partition: FlowPartition
-  readonly view: LogView
-  readonly open: readonly Incident[]
-}): PartitionStatus {
-  const { flow, partition, view, open } = input
-  const { row } = partition
+function partitionStatus(
+  flow: FlowConfig,
+  partition: AuditedPartition,
+  open: readonly Incident[],
+): PartitionStatus {
+  const { row, health, source, target } = partition
   const at = { topic: partition.topic, partition: partition.partition }
   const checkpoint = row.kind === 'checkpoint' ? row : null
   const state = row.kind === 'corrupt' ? null : stateOf(row)
   const position = state === null ? null : positionOf(state)
-  const seen = view.kind === 'seen' ? view : null
-  const lastMs = position?.lastTimestampMs ?? null
+  const seen = source.kind === 'seen' ? source : null
+  const targetTopic = checkpoint?.targetTopic ?? targetTopicName(flow, at.topic)
+  const scope = { flow: flow.name, ...at, targetTopic }
   return {
     ...at,
-    targetTopic: checkpoint?.targetTopic ?? targetTopicName(flow, at.topic),
-    state: shownState(state, view),
+    targetTopic,
+    state: shownState({ state, health, source: source.kind, target: target.kind }),
     nextSourceOffset: position?.nextSourceOffset ?? null,
     nextTargetOffset: position?.nextTargetOffset ?? null,
     sourceLogStartOffset: seen === null ? null : pointOf(seen, 'log-start'),
     sourceLogEndOffset: seen === null ? null : pointOf(seen, 'log-end'),
-    lagRecords: lagOf(partition, view),
+    lagRecords: lagOf(partition, source),
     topicId: position?.sourceTopicId ?? seen?.topicId ?? null,
-    openIncidents: open.filter(each => isOpenFor(each, { flow: flow.name, ...at })).length,
+    openIncidents: open.filter(each => concernsPartition(each, scope)).length,
     updatedAtMs: checkpoint?.updatedAtMs ?? null,
-    latencyMs:
-      lastMs === null || checkpoint === null ? null : checkpoint.updatedAtMs - Number(lastMs),
+    latencyMs: position?.lastLatencyMs ?? null,
+    lagMs: health.lagMs,
+    headroomMs: health.headroomMs,
   }
-}
-
-/** `halted` is shown even if the source does not answer; every other state needs its answer. */
-function shownState(state: PartitionState | null, view: LogView): PartitionStatus['state'] {
-  if (state === null) return 'unobserved'
-  return view.kind === 'unobserved' && state.kind !== 'halted' ? 'unobserved' : state.kind
 }

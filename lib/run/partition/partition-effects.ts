@@ -4,24 +4,27 @@
 // it. Does not own the phases (advance.ts).
 
 import { errorText } from '../../core/error-text.ts'
+import type { Incident } from '../../core/incident.ts'
 import { incidentLines, recoveredFromResetLine } from '../../core/monitoring/incident-lines.ts'
 import { decide } from '../../core/partition/decide.ts'
 import type { Decision, PartitionEvent } from '../../core/partition/decision.ts'
+import { driftToStore } from '../../core/partition/drift.ts'
+import { measuredState } from '../../core/partition/measured-state.ts'
 import { type PartitionState, positionOf } from '../../core/partition/partition-state.ts'
 import { leaseUntilMs } from '../../core/replicate/budget.ts'
 import type { RunEvent } from '../../core/replicate/run-event.ts'
 import { type RunEnd, targetIsKnown } from '../../core/replicate/run-phase.ts'
+import { momentOf } from '../../io/clock.ts'
 import { advance } from './advance.ts'
 import type { PartitionRun } from './partition-run.ts'
 import type { Shard } from './shard-run.ts'
 
 /** The decision of the core about an event of this partition, now. */
 export function decideFor(shard: Shard, run: PartitionRun, event: PartitionEvent): Decision {
-  return decide(run.state, event, {
-    scope: run.key,
-    policies: shard.flow,
-    nowMs: shard.clock.nowMs(),
-  })
+  const nowMs = shard.clock.nowMs()
+  const decision = decide(run.state, event, { scope: run.key, policies: shard.flow, nowMs })
+  const seen = { event, lastLogEnd: run.seenLogEnd, nowMs }
+  return { ...decision, state: measuredState(run.state, decision.state, seen) }
 }
 
 /**
@@ -41,11 +44,10 @@ export async function perform(shard: Shard, run: PartitionRun, decision: Decisio
   if (decision.incidents.length > 0 || decision.commands.length > 0) {
     await inOrder(shard, run, async () => {
       for (const incident of decision.incidents) {
-        const { key, fence } = run
-        const recorded = await shard.incidents.record(incident, { key, fence })
-        if (recorded === 'overtaken') return loseLease(shard, run)
-        run.counts.incidents.push(incident)
-        for (const line of incidentLines(incident)) shard.log(line)
+        if (!(await record(shard, run, incident))) return
+        if (incident.kind === 'target-drifted') {
+          run.durable.storedDrift = positionOf(decision.state)?.drift
+        }
       }
       for (const command of decision.commands) {
         if (command.kind === 'resolve-incident') await resolve(shard, run, command.id)
@@ -121,6 +123,38 @@ async function inOrder(
   await durable.tail
 }
 
+/** False when another run has the lease: nothing was stored. */
+async function record(shard: Shard, run: PartitionRun, incident: Incident): Promise<boolean> {
+  const { key, fence, counts } = run
+  const recorded = await shard.incidents.record(incident, { key, fence })
+  if (recorded === 'overtaken') {
+    loseLease(shard, run)
+    return false
+  }
+  const known = counts.incidents.findIndex(each => each.id === incident.id)
+  // An update of an incident is one row, one entry of the report, and no further line in the log.
+  if (known >= 0) counts.incidents[known] = incident
+  else {
+    counts.incidents.push(incident)
+    for (const line of incidentLines(incident)) shard.log(line)
+  }
+  return true
+}
+
+/** Stores what is new of an episode of foreign records, before the position that lies beyond it. */
+async function recordDrift(
+  shard: Shard,
+  run: PartitionRun,
+  state: PartitionState,
+): Promise<boolean> {
+  const detected = { scope: run.key, nowMs: shard.clock.nowMs() }
+  const incident = driftToStore(state, run.durable.storedDrift, detected)
+  if (incident === null) return true
+  if (!(await record(shard, run, incident))) return false
+  run.durable.storedDrift = positionOf(state)?.drift
+  return true
+}
+
 async function resolve(shard: Shard, run: PartitionRun, id: string): Promise<void> {
   const nowMs = shard.clock.nowMs()
   await shard.incidents.resolve({ flow: run.key.flow, id, resolution: 'recovered', nowMs })
@@ -129,7 +163,9 @@ async function resolve(shard: Shard, run: PartitionRun, id: string): Promise<voi
 async function renew(shard: Shard, run: PartitionRun, state: PartitionState): Promise<void> {
   // The last write of a run may have been made or be next in line: a released lease is not renewed.
   if (run.phase.kind === 'stopped') return
-  const nowMs = shard.clock.nowMs()
+  if (!(await recordDrift(shard, run, state))) return
+  const leasedAt = momentOf(shard.clock)
+  const { nowMs } = leasedAt
   const untilMs = leaseUntilMs(nowMs, shard.flow.budgets)
   const saved = await shard.checkpoints.save({
     key: run.key,
@@ -141,6 +177,7 @@ async function renew(shard: Shard, run: PartitionRun, state: PartitionState): Pr
   })
   if (saved === 'lease-lost') return loseLease(shard, run)
   run.durable.leaseUntilMs = untilMs
+  run.durable.leasedAt = leasedAt
   run.durable.storedState = state
   sayRecovered(shard, run)
 }
@@ -149,6 +186,7 @@ async function renew(shard: Shard, run: PartitionRun, state: PartitionState): Pr
 async function saveLast(shard: Shard, run: PartitionRun, state: PartitionState): Promise<void> {
   // With a Produce unanswered, or a dead owner's records not looked for, the target may hold more
   // than the checkpoint says. The lease then runs out, which tells the next owner to recover.
+  if (!(await recordDrift(shard, run, state))) return
   const isClean = targetIsKnown(run.phase) && !run.pending.mayBeOnTarget
   const saved = await shard.checkpoints.save({
     key: run.key,
@@ -178,7 +216,7 @@ function sayRecovered(shard: Shard, run: PartitionRun): void {
   const { resetFoundAtMs } = run.durable
   if (resetFoundAtMs === null || position === null || run.state.kind !== 'replicating') return
   run.durable.resetFoundAtMs = null
-  shard.meter?.recovered(shard.clock.nowMs() - resetFoundAtMs)
+  shard.meter?.recovered(Math.max(0, shard.clock.nowMs() - resetFoundAtMs))
   const { nextSourceOffset } = position
   shard.log(recoveredFromResetLine({ ...run.key, nextSourceOffset }))
 }

@@ -9,13 +9,16 @@ import type { Incident } from '../../core/incident.ts'
 import type { SourceOffset } from '../../core/offset.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
 import {
+  type Drift,
   type PartitionState,
   positionOf,
   sequenceAfter,
 } from '../../core/partition/partition-state.ts'
+import type { LogEndMark } from '../../core/partition/record-age.ts'
 import type { CopiedBatch } from '../../core/replicate/copied-batch.ts'
 import { firstPhase, type Outcome, type RunPhase } from '../../core/replicate/run-phase.ts'
 import type { PartitionKey } from '../../core/row/checkpoint.ts'
+import type { Moment } from '../../io/clock.ts'
 import { stampForProduce } from '../../kafka/produce-stamp.ts'
 import type { CountedBuffer } from './counted-buffer.ts'
 import { createPendingQueue, type PendingQueue } from './pending-queue.ts'
@@ -40,11 +43,16 @@ export type PartitionReport = CopiedSoFar & {
 export type DurableWrites = {
   /** How many writes of the checkpoint this run has begun. */
   count: number
+  /** The end of the lease as the row has it: Unix time, ms. */
   leaseUntilMs: number
+  /** When the request that acquired or renewed the lease was sent. */
+  leasedAt: Moment
   /** The state as the table has it. */
   storedState: PartitionState
   /** When a reset was found whose new position the next checkpoint stores; null: no reset. */
   resetFoundAtMs: number | null
+  /** The episode of foreign records as its incident has it. */
+  storedDrift: Drift | undefined
   /** Ends with the last write that was begun. */
   tail: Promise<void>
   /** True once a write failed: none follows. */
@@ -56,12 +64,22 @@ export type PartitionRun = {
   readonly targetTopic: string
   readonly fence: number
   readonly topicIsKnown: boolean
+  /** True when the lease was taken from an owner whose clock is far ahead: it may be alive. */
+  readonly previousMayBeAlive: boolean
   /** Written by partition-effects.ts. */
   state: PartitionState
   /** Written by advance.ts. */
   phase: RunPhase
   readonly durable: DurableWrites
+  /**
+   * True once nothing of an earlier owner can lie on the target beyond the position, whatever is
+   * appended there: the checkpoint may be older than the records (a restored table). Written by
+   * the observe loop and by recover/.
+   */
+  targetIsRead: boolean
   readonly pending: PendingQueue
+  /** The source's log end as the last fetch told it; null before. Written by fetch-answer.ts. */
+  seenLogEnd: LogEndMark | null
   /** How often damaged bytes were fetched behind a position. Written by `isDamagedForGood`. */
   damage: { readonly behind: SourceOffset | null; readonly fetches: number } | null
   /** Written by partition-effects.ts and produce-loop.ts. */
@@ -70,24 +88,32 @@ export type PartitionRun = {
 
 /** A run of a partition whose lease was just acquired: both logs are looked at first. */
 export function createPartitionRun(
-  leased: Pick<PartitionRun, 'key' | 'targetTopic' | 'fence' | 'topicIsKnown' | 'state'> & {
+  leased: Pick<
+    PartitionRun,
+    'key' | 'targetTopic' | 'fence' | 'topicIsKnown' | 'previousMayBeAlive' | 'state'
+  > & {
     readonly cleanHandOver: boolean
     readonly leaseUntilMs: number
+    readonly leasedAt: Moment
   },
 ): PartitionRun {
-  const { cleanHandOver, leaseUntilMs, ...known } = leased
+  const { cleanHandOver, leaseUntilMs, leasedAt, ...known } = leased
   return {
     ...known,
     phase: firstPhase(cleanHandOver),
+    targetIsRead: false,
     durable: {
       count: 0,
       leaseUntilMs,
+      leasedAt,
       storedState: known.state,
       resetFoundAtMs: null,
+      storedDrift: positionOf(known.state)?.drift,
       tail: Promise.resolve(),
       hasFailed: false,
     },
     pending: createPendingQueue(),
+    seenLogEnd: null,
     damage: null,
     counts: { recordsReplicated: 0n, bytesReplicated: 0n, incidents: [] },
   }
@@ -112,8 +138,13 @@ export function reportOf({ key, phase, state, counts }: PartitionRun): Partition
 }
 
 /** The failure that ended the run of a partition, for the incident about it; none: []. */
-export function failureOf({ phase }: PartitionRun): readonly ObservationFailure[] {
-  return phase.kind === 'stopped' && phase.end.failure !== undefined ? [phase.end.failure] : []
+export function failureOf({ phase, key, state }: PartitionRun): readonly ObservationFailure[] {
+  if (phase.kind !== 'stopped' || phase.end.failure === undefined) return []
+  const { failure } = phase.end
+  if (failure.foundCopying !== true) return [failure]
+  const { topic, partition } = key
+  const nextSourceOffset = positionOf(state)?.nextSourceOffset ?? null
+  return [{ ...failure, stoppedAt: { topic, partition, nextSourceOffset } }]
 }
 
 /** A Fetch, a Produce or an InitProducerId of this partition that a cluster denied. */

@@ -3,12 +3,14 @@
 // runs in one process share nothing.
 
 import type { FlowConfig } from '../../core/config/config.ts'
+import { recoveryFetchBytes } from '../../core/replicate/fetch-share.ts'
 import { exchangeOf } from '../../core/replicate/run-phase.ts'
 import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { Log } from '../../io/log.ts'
 import type { CheckpointStore, IncidentStore } from '../../io/table/stores.ts'
 import type { CopiedSoFar, PartitionRun } from './partition-run.ts'
+import { createReadingTurns, type ReadingTurns } from './reading-turns.ts'
 import { createSignal, type Signal } from './signal.ts'
 
 export type ReplicateDeps = {
@@ -18,7 +20,7 @@ export type ReplicateDeps = {
   readonly incidents: IncidentStore
   readonly clock: Clock
   readonly log: Log
-  /** The name of this run in leases: unique, and readable (host, process, time). */
+  /** The name of this run in leases: unique to the run (run/open-flow.ts). */
   readonly owner: string
 }
 
@@ -53,6 +55,8 @@ export type Shard = ReplicateDeps & {
   readonly ended: AbortController
   /** Work beside the loops that may write to the target or to the table, until it has ended. */
   readonly started: Set<Promise<void>>
+  /** Recoveries that read both logs, a few at a time. */
+  readonly recoveries: ReadingTurns
   fetchesInFlight: number
   /**
    * Source brokers whose next fetch waits for room in the buffer, in the order of their arrival.
@@ -70,7 +74,7 @@ export type ProduceLane = { inFlight: number; readonly ready: Set<PartitionRun> 
 export function createShard(
   input: ReplicateDeps & Pick<Shard, 'flow' | 'isContinuous' | 'meter' | 'runs' | 'isComplete'>,
 ): Shard {
-  return {
+  const shard: Shard = {
     ...input,
     observer: createSignal(),
     fetchLoops: new Map(),
@@ -78,11 +82,13 @@ export function createShard(
     allStopped: Promise.withResolvers<void>(),
     ended: new AbortController(),
     started: new Set(),
+    recoveries: createReadingTurns(() => wakeNextInQueue(shard)),
     fetchesInFlight: 0,
     waitingForRoom: new Set(),
     fetchTurn: 0,
     copyAttempts: 0,
   }
+  return shard
 }
 
 /** Ends the run when its last partition has stopped and no more partitions can be acquired. */
@@ -93,9 +99,11 @@ export function closeIfDone(shard: Shard): void {
   shard.observer.notify()
 }
 
-/** Bytes fetched and not yet acknowledged, over all partitions. */
-export function bufferedBytes(shard: Shard): number {
-  return shard.runs.reduce((sum, run) => sum + run.pending.bytes, 0)
+/** Bytes fetched and not yet acknowledged, over all partitions, and those of the recoveries. */
+export function bufferedBytes({ runs, recoveries, flow }: Shard): number {
+  const bothSides = 2 * recoveryFetchBytes(flow.budgets)
+  const recovering = recoveries.underWay * bothSides
+  return runs.reduce((sum, run) => sum + run.pending.bytes, recovering)
 }
 
 /** Wakes the observe loop and every fetch loop. */

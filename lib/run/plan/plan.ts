@@ -30,7 +30,13 @@ import type { LogView, LogViews } from '../observe/logs.ts'
 import { observedEvent } from '../observe/observed-event.ts'
 import { compareSettings, settingsTexts } from '../observe/standby-settings.ts'
 import { assertTwoClusters } from '../observe/two-clusters.ts'
-import { reportUnobserved, resolveAnswered, type UnobservedDeps } from '../observe/unobserved.ts'
+import {
+  reportUnobserved,
+  resolveAnswered,
+  resolveStopped,
+  type SeenAgain,
+  type UnobservedDeps,
+} from '../observe/unobserved.ts'
 import { ensureTargetTopics, type StandbyTopicsDeps } from './standby-topics.ts'
 import { reportStandbyLosses } from './standby-truncations.ts'
 
@@ -58,6 +64,8 @@ export type Plan = {
   readonly flow: string
   readonly partitions: readonly PartitionPlan[]
   readonly observationFailures: readonly ObservationFailure[]
+  /** Owners that hold a lease of the flow now: each of them is a worker. */
+  readonly workers: number
   /** Sentences for operators about conditions that are no failures yet. */
   readonly warnings: readonly string[]
 }
@@ -75,7 +83,7 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
   const contested = await readContested(deps.checkpoints, flow, names, listed)
   const free = topics.found.filter(each => contested.of(each.name) === null)
   const ensured = await ensureTargetTopics(deps, flow, free)
-  const [{ sources, targets }, settings] = await Promise.all([
+  const [{ sources, targets, failures }, settings] = await Promise.all([
     observeBoth(deps, flow, partitions),
     compareSettings(
       deps,
@@ -89,6 +97,7 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
     ...topics.observationFailures,
     ...contested.observationFailures,
     ...ensured.observationFailures,
+    ...failures,
     ...partitions.flatMap(each => [
       ...failureOf(deps.source, sources.of(each)),
       ...failureOf(deps.target, targets.of(onTarget(flow, each))),
@@ -100,7 +109,10 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
   const isBlind = observationFailures.some(
     each => each.topic === null && each.cluster === deps.source.name,
   )
-  if (!isBlind) await resolveAnswered(deps, flow.name, open, observationFailures)
+  if (!isBlind) {
+    await resolveAnswered(deps, flow.name, open, observationFailures)
+    await resolveStopped(deps, open, planned.map(seenAgain))
+  }
   sayHalted(deps, planned, open, flow.name)
   const truncations = await reportStandbyLosses(deps, { ...context, partitions, settings, open })
   for (const { row } of partitions) {
@@ -113,12 +125,25 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
     flow: flow.name,
     partitions: planned,
     observationFailures,
+    workers: new Set(partitions.flatMap(each => holderOf(each, context))).size,
     warnings: [
       ...[...unidentified, ...topics.warnings, ...ensured.warnings],
       ...[...leftOutText(topics.leftOut), ...listed.unnamed.map(unnamedText)],
       ...[...settingsTexts(settings, flow.name), ...truncations],
     ],
   }
+}
+
+function seenAgain({ topic, partition, kind, state }: PartitionPlan): SeenAgain {
+  // A partition whose topic is gone may be work all the same: its last owner released no lease.
+  const isIdle = kind === 'idle' || kind === 'absent' || state.kind === 'waiting'
+  return { topic, partition, state, isIdle }
+}
+
+function holderOf({ row }: FlowPartition, { flow, nowMs }: PlanContext): string[] {
+  if (row.kind !== 'checkpoint') return []
+  const { owner, untilMs } = row.lease
+  return isLeaseLive(untilMs, nowMs, flow.budgets) ? [owner] : []
 }
 
 /** A partition that a worker is to run. */
@@ -159,7 +184,7 @@ function planPartition(context: PlanContext, planned: FlowPartition): PartitionP
   const lease = row.kind === 'checkpoint' ? row.lease : null
   const heldUntilMs = lease?.untilMs ?? null
   const known = { ...common, state, heldUntilMs }
-  if (lease !== null && isLeaseLive(heldUntilMs, nowMs)) {
+  if (lease !== null && isLeaseLive(heldUntilMs, nowMs, flow.budgets)) {
     return { ...known, kind: 'busy', detail: `leased by ${lease.owner}` }
   }
   // No observation ends a halt: only `gapless resume` does.

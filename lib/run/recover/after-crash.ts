@@ -4,11 +4,12 @@
 // that follows (core/partition/decide.ts).
 
 import { observationAttemptsMax } from '../../core/config/defaults.ts'
-import { isBefore, laterOf, targetOffset } from '../../core/offset.ts'
+import { isBefore, laterOf, type TargetOffset, targetOffset } from '../../core/offset.ts'
 import { canCompare, transactionalId } from '../../core/partition/crash-recovery.ts'
 import type { CrashRecovery, SourceObservation } from '../../core/partition/decision.ts'
 import type { Leader } from '../../core/partition/observation.ts'
 import { type Position, type Producer, positionOf } from '../../core/partition/partition-state.ts'
+import { recoveryFetchBytes } from '../../core/replicate/fetch-share.ts'
 import { targetIsKnown } from '../../core/replicate/run-phase.ts'
 import { partitionName } from '../../core/topic-partition.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
@@ -20,11 +21,13 @@ import {
 } from '../../kafka/record-batch.ts'
 import { createCandidates } from '../compare/candidates.ts'
 import { type Candidates, createComparison } from '../compare/comparison.ts'
-import { createLogReader, type OnePartition, readBatches } from '../compare/partition-reader.ts'
+import { ownBatch } from '../compare/found-record.ts'
+import { createLogReader, readBatches } from '../compare/partition-reader.ts'
 import { decideFor, perform, saveCheckpoint } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
 import { assignProducer, mayFence, patiently } from './producer-identity.ts'
+import { readableRange, sourceOf, targetOf } from './target-range.ts'
 
 export type Both = {
   readonly source: SourceObservation
@@ -50,9 +53,14 @@ export async function recoverFromCrash(
   if (producer === null || !(await fencePreviousProducer(shard, run, { left, producer }))) {
     return false
   }
-  const found = await lookThrough(shard, run, { ...seen, left, producer })
+  const found = await shard.recoveries.take(shard.ended.signal, async () =>
+    run.phase.kind === 'recovering'
+      ? await lookThrough(shard, run, { ...seen, left, producer })
+      : null,
+  )
   // The deadline may have passed meanwhile: the next owner compares again.
-  if (run.phase.kind !== 'recovering') return false
+  if (found === null || run.phase.kind !== 'recovering') return false
+  run.targetIsRead = true
   const decision = decideFor(shard, run, { kind: 'recovered-from-crash', ...found })
   say(shard, run, { found, left })
   await perform(shard, run, decision)
@@ -72,9 +80,11 @@ async function fencePreviousProducer(
     producer.fencing === 'transactional-id' && left.producer?.producerId === producer.producerId
   // With another producer id (the old one expired, its epochs were used up, or the coordinator
   // never knew it) nothing fences the old producer. Its lease has expired, so after one request
-  // timeout every request it sent was answered or dropped.
-  const { requestTimeoutMs } = shard.flow.budgets
-  if (!isFence) await shard.clock.wait(requestTimeoutMs, shard.ended.signal)
+  // timeout every request it sent was answered or dropped. An owner whose lease was taken because
+  // its clock is ahead may go on until its next checkpoint is refused, a lease later at the latest.
+  const { requestTimeoutMs, leaseMs } = shard.flow.budgets
+  const waitMs = requestTimeoutMs + (run.previousMayBeAlive ? leaseMs : 0)
+  if (!isFence) await shard.clock.wait(waitMs, shard.ended.signal)
   if (producer.fencing === 'none') return mayFence(shard, run)
   const { targetTopic: topic, key } = run
   const id = transactionalId({ ...key, topic })
@@ -93,33 +103,42 @@ type Look = Both & { readonly left: Position; readonly producer: Producer }
 async function lookThrough(shard: Shard, run: PartitionRun, look: Look): Promise<CrashRecovery> {
   const { left, producer, source } = look
   const from = laterOf(left.nextSourceOffset, source.logStartOffset)
-  // A position beyond the observed end of the source: the log has diverged.
-  const endsAtLeast = source.lastStableOffset
-  const range = { from, mayBeOutOfRange: isBefore(source.logEndOffset, from), endsAtLeast }
-  const comparison = createComparison(
-    canCompare(left, source)
-      ? createCandidates(sourceOf(shard, run, look), range)
-      : nothingToCompare,
-  )
+  const range = await readableRange(shard, run, left)
+  const fetchBytesMax = recoveryFetchBytes(shard.flow.budgets)
+  const at = { position: left, leader: look.sourceLeader, fetchBytesMax }
+  // A position beyond the observed end of the source: the log has diverged, which the fetch behind
+  // this recovery detects. Nothing is comparable there, as in a recreated topic.
+  const isDiverged = isBefore(source.logEndOffset, from)
+  const isComparable = canCompare(left, source)
+  const candidates = isComparable
+    ? createCandidates(sourceOf(shard, run, at), {
+        from,
+        mayBeOutOfRange: isDiverged,
+        endsAtLeast: source.lastStableOffset,
+      })
+    : null
+  const basis = { position: left.nextSourceOffset, readableFrom: from }
+  const comparison = createComparison(candidates ?? nothingToCompare, basis)
   let foreignRecords = 0n
-  let unreadableRecords = 0n
+  // Where the target has lost records, the comparison begins at the first one of ours that is left.
+  let isLost = range.gone !== null
   const visit = async (batch: RecordBatch): Promise<void> => {
-    const { unmatchedRecords, wasReadable } = await comparison.match(batch)
-    // Records of ours without a match were copied, and are gone from the source since.
-    const isOwn = batch.producerId === left.producer?.producerId
-    if (!isOwn) foreignRecords += BigInt(unmatchedRecords)
-    else if (!wasReadable) unreadableRecords += BigInt(unmatchedRecords)
+    const own = ownBatch(batch, left.producer)
+    if (isLost && own !== null) isLost = !(await comparison.seek(batch, own))
+    const { unmatchedRecords } = await comparison.match(batch, own)
+    if (own === null) foreignRecords += BigInt(unmatchedRecords)
   }
-  const ends = await readTarget(shard, run, { look, visit })
-  // Damaged batches may hold source records that are now copied a second time, so they are reported
-  // as foreign. They are not reported where the source lost those records anyway.
-  const isGone = !canCompare(left, source) || isBefore(left.nextSourceOffset, source.logStartOffset)
+  const ends = await readTarget(shard, run, { look, visit, from: range.from })
+  const unmatchedRecords =
+    candidates === null || isDiverged ? 0n : await comparison.unexplained(candidates.at())
+  const isUnclear = unmatchedRecords > 0n || (isLost && isComparable && !isDiverged)
   const nothing = { nextSourceOffset: left.nextSourceOffset, epoch: null, maxTimestampMs: null }
   return {
     ...(comparison.reached() ?? nothing),
     ...ends,
     producer,
-    foreignRecords: foreignRecords + (isGone ? 0n : unreadableRecords),
+    foreignRecords,
+    ...(isUnclear ? { unclear: { unmatchedRecords, gone: range.gone } } : {}),
   }
 }
 
@@ -127,25 +146,21 @@ const nothingToCompare: Candidates = { first: async () => null, take: () => unde
 
 /**
  * Reads the target from the checkpoint to the fence's marker, behind which no batch of an earlier
- * owner can appear; without a fence, to the high watermark.
+ * owner can appear; without a fence, to the high watermark of the first answer.
  */
 async function readTarget(
   shard: Shard,
   run: PartitionRun,
-  { look, visit }: { readonly look: Look; readonly visit: (batch: RecordBatch) => Promise<void> },
+  by: {
+    readonly look: Look
+    readonly from: TargetOffset
+    readonly visit: (batch: RecordBatch) => Promise<void>
+  },
 ): Promise<Pick<CrashRecovery, 'foundTargetOffset' | 'nextTargetOffset'>> {
-  const { left, producer, targetLeader } = look
-  const { fetchBytesMax, fetchWaitMs: waitMs, requestTimeoutMs } = shard.flow.budgets
-  const at: OnePartition = {
-    cluster: shard.target,
-    clock: shard.clock,
-    topic: run.targetTopic,
-    topicId: left.targetTopicId,
-    partition: run.key.partition,
-    leader: targetLeader,
-    fetchBytesMax,
-    requestTimeoutMs,
-  }
+  const { left: position, producer, targetLeader: leader } = by.look
+  const { fetchWaitMs: waitMs } = shard.flow.budgets
+  const fetchBytesMax = recoveryFetchBytes(shard.flow.budgets)
+  const at = targetOf(shard, run, { position, leader, fetchBytesMax })
   const range = {
     isolation: 'read-uncommitted' as const,
     waitMs,
@@ -153,9 +168,11 @@ async function readTarget(
     // The coordinator writes the marker after it has answered.
     answersAtEndMax: observationAttemptsMax,
   }
-  const reader = createLogReader(at, { ...range, from: left.nextTargetOffset }, readBatches)
-  let found = left.nextTargetOffset
+  const reader = createLogReader(at, { ...range, from: by.from }, readBatches)
+  let found = by.from
   let next = found
+  // Without a fence: a steady writer moves the end, and nothing of ours lies beyond the first one.
+  let end: bigint | null = null
   for (
     let part = await reader.next();
     part !== null && run.phase.kind !== 'stopped';
@@ -165,10 +182,10 @@ async function readTarget(
       next = targetOffset(nextOffsetAfter(batch))
       if (isMarkerOf(batch, producer)) return { foundTargetOffset: found, nextTargetOffset: next }
       found = next
-      if (!isControlBatch(batch) && batch.recordsCount > 0) await visit(batch)
+      if (!isControlBatch(batch) && batch.recordsCount > 0) await by.visit(batch)
     }
-    const isAtEnd = part.highWatermark !== null && next >= part.highWatermark
-    if (producer.fencing === 'none' && isAtEnd) {
+    end ??= part.highWatermark
+    if (producer.fencing === 'none' && end !== null && next >= end) {
       return { foundTargetOffset: found, nextTargetOffset: next }
     }
   }
@@ -185,18 +202,13 @@ function isMarkerOf(batch: RecordBatch, { producerId, producerEpoch, fencing }: 
   )
 }
 
-function sourceOf(shard: Shard, run: PartitionRun, { left, sourceLeader }: Look): OnePartition {
-  const { fetchBytesMax, requestTimeoutMs } = shard.flow.budgets
-  const { topic, partition } = run.key
-  const at = { topic, topicId: left.sourceTopicId, partition, leader: sourceLeader }
-  return { cluster: shard.source, clock: shard.clock, ...at, fetchBytesMax, requestTimeoutMs }
-}
-
 function say(
   shard: Shard,
   run: PartitionRun,
   { found, left }: { readonly found: CrashRecovery; readonly left: Position },
 ): void {
+  // The incident says so in more words.
+  if (found.unclear !== undefined) return
   const already = found.nextSourceOffset > left.nextSourceOffset
   const wasClean = targetIsKnown(run.phase)
   if (wasClean && !already) return

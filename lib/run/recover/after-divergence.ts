@@ -19,6 +19,7 @@ import {
 } from '../../core/partition/epoch-history.ts'
 import type { Leader } from '../../core/partition/observation.ts'
 import { type Position, positionOf } from '../../core/partition/partition-state.ts'
+import { recoveryFetchBytes } from '../../core/replicate/fetch-share.ts'
 import type { FetchedPartition } from '../../kafka/01-fetch.ts'
 import { isControlBatch } from '../../kafka/record-batch.ts'
 import { createCandidates } from '../compare/candidates.ts'
@@ -32,6 +33,7 @@ import {
 import { decideFor, perform } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
+import { sourceOf, targetOf } from './target-range.ts'
 
 export function divergingAnswer(fetched: FetchedPartition): DivergingAnswer {
   const { divergingEpoch, logStartOffset } = fetched
@@ -58,22 +60,17 @@ export async function takeDivergence(
   const { answer, leaders } = found
   const position = positionOf(run.state)
   if (position === null) return
-  const source: OnePartition = {
-    cluster: shard.source,
-    clock: shard.clock,
-    topic: run.key.topic,
-    topicId: position.sourceTopicId,
-    partition: run.key.partition,
-    leader: leaders.source,
-    fetchBytesMax: shard.flow.budgets.fetchBytesMax,
-    requestTimeoutMs: shard.flow.budgets.requestTimeoutMs,
-  }
-  const divergencePoint = await locate(source, { position, answer })
-  const target = targetOf(shard, run, { position, leader: leaders.target })
-  const onlyOnTarget = await locateOnTarget({ source, target, position, divergencePoint })
+  const fetchBytesMax = recoveryFetchBytes(shard.flow.budgets)
+  const source = sourceOf(shard, run, { position, leader: leaders.source, fetchBytesMax })
+  const target = targetOf(shard, run, { position, leader: leaders.target, fetchBytesMax })
+  const located = await shard.recoveries.take(shard.ended.signal, async () => {
+    const divergencePoint = await locate(source, { position, answer })
+    const onlyOnTarget = await locateOnTarget({ source, target, position, divergencePoint })
+    return { divergencePoint, onlyOnTarget }
+  })
   // The deadline may have passed meanwhile: the next run detects the same divergence.
-  if (run.phase.kind !== 'recovering') return
-  const divergence: Divergence = { ...answer, divergencePoint, onlyOnTarget }
+  if (located === null || run.phase.kind !== 'recovering') return
+  const divergence: Divergence = { ...answer, ...located }
   await perform(shard, run, decideFor(shard, run, { kind: 'diverged', ...divergence }))
 }
 
@@ -181,14 +178,4 @@ async function findEnd(
     }
   }
   return null
-}
-
-function targetOf(
-  shard: Shard,
-  { key, targetTopic: topic }: PartitionRun,
-  { position, leader }: { readonly position: Position; readonly leader: Leader },
-): OnePartition {
-  const at = { topic, topicId: position.targetTopicId, partition: key.partition, leader }
-  const { fetchBytesMax, requestTimeoutMs } = shard.flow.budgets
-  return { cluster: shard.target, clock: shard.clock, ...at, fetchBytesMax, requestTimeoutMs }
 }

@@ -4,6 +4,7 @@
 // (after-crash.ts).
 
 import {
+  clockSkewMsMax,
   observationAttemptsMax,
   producerAgeMsMax,
   retryBackoffMs,
@@ -13,6 +14,7 @@ import type { Position, Producer } from '../../core/partition/partition-state.ts
 import { backoffMs } from '../../core/replicate/budget.ts'
 import type { NotYet } from '../../io/cluster/transaction-coordinator.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
+import { holdsLease } from '../partition/own-lease.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
 
@@ -21,7 +23,10 @@ import type { Shard } from '../partition/shard-run.ts'
  * the coordinator may soon forget it (transactional.id.expiration.ms), and with it the fence.
  */
 export function needsProducer({ producer }: Position, nowMs: number): boolean {
-  return producer === null || nowMs - producer.assignedAtMs > producerAgeMsMax
+  if (producer === null) return true
+  const ageMs = nowMs - producer.assignedAtMs
+  // Another clock dated the assignment: one that lies ahead would keep the producer for ever.
+  return ageMs > producerAgeMsMax || ageMs < -clockSkewMsMax
 }
 
 /**
@@ -29,8 +34,8 @@ export function needsProducer({ producer }: Position, nowMs: number): boolean {
  * whose lease has run out (its process may have been frozen), would fence the present owner. Asked
  * right before each request that fences.
  */
-export function mayFence({ clock }: Shard, { phase, durable }: PartitionRun): boolean {
-  return phase.kind !== 'stopped' && clock.nowMs() < durable.leaseUntilMs
+export function mayFence({ clock }: Shard, run: PartitionRun): boolean {
+  return run.phase.kind !== 'stopped' && holdsLease(clock, run)
 }
 
 /**

@@ -7,6 +7,7 @@ import { leaseUntilMs } from '../../core/replicate/budget.ts'
 import type { Outcome } from '../../core/replicate/run-phase.ts'
 import type { PartitionKey } from '../../core/row/checkpoint.ts'
 import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
+import { momentOf } from '../../io/clock.ts'
 import type { Acquisition } from '../../io/table/stores.ts'
 import {
   createPartitionRun,
@@ -30,13 +31,15 @@ export type Leased =
 
 /** One conditional write. Never throws: a table that does not answer is a report that says so. */
 export async function acquire(
-  { checkpoints, clock, owner }: Pick<ReplicateDeps, 'checkpoints' | 'clock' | 'owner'>,
+  deps: Pick<ReplicateDeps, 'checkpoints' | 'clock' | 'owner' | 'log'>,
   flow: Shard['flow'],
   { topic, partition, topicIsKnown }: Assigned,
 ): Promise<Leased> {
   const key = { flow: flow.name, topic, partition }
   const targetTopic = targetTopicName(flow, topic)
-  const nowMs = clock.nowMs()
+  const { checkpoints, owner } = deps
+  const leasedAt = momentOf(deps.clock)
+  const { nowMs } = leasedAt
   const { leaseMs } = flow.budgets
   let acquired: Acquisition
   try {
@@ -52,7 +55,8 @@ export async function acquire(
     const detail = `${partitionName(key)} is leased by ${holder} for another ${leftS} s`
     return { kind: 'held', report: withoutRun(key, 'lease-held', detail), owner: holder, untilMs }
   }
-  const { checkpoint, cleanHandOver } = acquired
+  const { checkpoint, cleanHandOver, datedAheadMs = null } = acquired
+  if (datedAheadMs !== null) deps.log({ level: 'warn', text: datedAheadText(key, datedAheadMs) })
   const run = createPartitionRun({
     key,
     targetTopic,
@@ -60,9 +64,20 @@ export async function acquire(
     topicIsKnown,
     cleanHandOver,
     leaseUntilMs: leaseUntilMs(nowMs, flow.budgets),
+    leasedAt,
+    previousMayBeAlive: datedAheadMs !== null,
     state: checkpoint.state,
   })
   return { kind: 'run', run }
+}
+
+function datedAheadText(key: PartitionKey, datedAheadMs: number): string {
+  const aheadS = Math.round(datedAheadMs / 1000)
+  return (
+    `The lease of ${partitionName(key)} (flow ${key.flow}) was to end in ${aheadS} s, later than any lease ` +
+    'that a right clock dates, so it counts as expired and the partition is recovered. Compare the clock of ' +
+    'this machine, and of the machine that the lease names, with a time server.'
+  )
 }
 
 function withoutRun(

@@ -58,6 +58,10 @@ export function takeFetched(
   if (fetched.divergingEpoch !== null) {
     return afterFlush(shard, run, { kind: 'diverged', answer: divergingAnswer(fetched) })
   }
+  const { highWatermark } = fetched
+  if (highWatermark !== null) {
+    run.seenLogEnd = { offset: highWatermark, seenAtMs: shard.clock.nowMs() }
+  }
   const admission = admitBatches(fetched, phase.nextFetch.offset)
   const { copied, skipped, nextFetchOffset: offset, refusal } = admission
   if (skipped !== null) skip(shard, run, skipped)

@@ -210,7 +210,8 @@ async function fetchOnce(
     return throttleTimeMs
   } catch (error) {
     session?.failed()
-    const failure = { ...unobserved(error, null), cluster: shard.source.name }
+    const found = { cluster: shard.source.name, foundCopying: true }
+    const failure = { ...unobserved(error, null), ...found }
     const because = { outcome: 'unobserved' as const, detail: failure.detail, failure }
     for (const run of runs) observeAgain(shard, run, because)
     return 0

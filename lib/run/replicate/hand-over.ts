@@ -6,7 +6,7 @@
 // leases are free. It acquires partitions one by one as they are released: a partition whose last
 // batch is acknowledged late holds up no other.
 
-import { tableWritesInFlightMax } from '../../core/config/defaults.ts'
+import { invocationAcceptedMsMax, tableWritesInFlightMax } from '../../core/config/defaults.ts'
 import {
   type HandOver,
   handOverAtMs,
@@ -44,7 +44,26 @@ export async function handOverInTime(
     hasStopped: run.phase.kind === 'stopped',
   }))
   const handOver = planHandOver({ owner: shard.owner, deadlineMs, partitions })
-  if (handOver !== null) await invokeSuccessor(handOver)
+  if (handOver !== null) await accepted(shard, invokeSuccessor(handOver))
+}
+
+/**
+ * Resolves when the invocation was accepted or has failed, or after `invocationAcceptedMsMax`: the
+ * run waits for this before it ends, and an endpoint that never answers would keep it until Lambda
+ * ends the function. The next tick hands out partitions without a successor.
+ */
+async function accepted(shard: Shard, invocation: Promise<void>): Promise<void> {
+  const answered = new AbortController()
+  const answer = invocation.finally(() => answered.abort())
+  await Promise.race([answer, shard.clock.wait(invocationAcceptedMsMax, answered.signal)])
+  if (answered.signal.aborted) return answer
+  answer.catch(() => undefined)
+  shard.log({
+    level: 'warn',
+    text:
+      `The invocation of the successor for flow ${shard.flow.name} was not accepted within ` +
+      `${invocationAcceptedMsMax / 1000} s. Check the network path to Lambda. The next tick hands the partitions out.`,
+  })
 }
 
 /**

@@ -17,7 +17,7 @@ import type { Leader, Unobserved } from '../../core/partition/observation.ts'
 import { positionOf } from '../../core/partition/partition-state.ts'
 import { initialShare } from '../../core/replicate/fetch-share.ts'
 import { untried } from '../../core/replicate/patience.ts'
-import type { Observing, RetryReason } from '../../core/replicate/run-phase.ts'
+import { type Observing, type RetryReason, retryReasonOf } from '../../core/replicate/run-phase.ts'
 import { askPartition } from '../compare/partition-reader.ts'
 import { concurrently } from '../concurrently.ts'
 import { type LogView, observeLogs } from '../observe/logs.ts'
@@ -27,6 +27,7 @@ import { abandon, decideFor, finish, happened, perform } from '../partition/part
 import type { PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
 import { recoverFromCrash } from '../recover/after-crash.ts'
+import { lookBeyond, passForeignRecords } from '../recover/foreign-records.ts'
 import { assignProducer, needsProducer } from '../recover/producer-identity.ts'
 import { fetchFrom } from './fetch-loop.ts'
 import { attemptFailed, recoverBeside } from './once-flushed.ts'
@@ -102,17 +103,26 @@ async function takeViews(
     const detail = `standby topic ${run.targetTopic} has no partition ${run.key.partition}; the next tick creates it`
     return finish(shard, run, { outcome: 'failed', detail })
   }
-  const { targetIsKnown: cleanHandOver, fetchWasOutOfRange } = phase
-  const found = { cleanHandOver, fetchWasOutOfRange, topicIsKnown: run.topicIsKnown }
-  const observed = observedEvent(source, target, found)
+  const { targetIsKnown: cleanHandOver, fetchWasOutOfRange, because } = phase
+  const { topicIsKnown } = run
+  const isFirstLook = because === null
+  const found = { cleanHandOver, fetchWasOutOfRange, topicIsKnown, isFirstLook }
+  let observed = observedEvent(source, target, found)
   const leaders = { source: source.leader, target: target.leader }
   advance(shard, run, { kind: 'both-observed' })
   if (needsRecovery(run.state, observed)) {
-    const seen = { source: observed.source, sourceLeader: leaders.source }
-    advance(shard, run, { kind: 'recovery-started' })
-    return recoverBeside(shard, run, () =>
-      recoverFromCrash(shard, run, { ...seen, targetLeader: leaders.target }),
-    )
+    const { logEndOffset } = observed.target
+    if (!cleanHandOver || !run.targetIsRead) {
+      const seen = { source: observed.source, sourceLeader: leaders.source, logEndOffset }
+      const both = { ...seen, targetLeader: leaders.target }
+      advance(shard, run, { kind: 'recovery-started' })
+      return recoverBeside(shard, run, () =>
+        cleanHandOver ? lookBeyond(shard, run, both) : recoverFromCrash(shard, run, both),
+      )
+    }
+    await passForeignRecords(shard, run, logEndOffset)
+    observed = { ...observed, isFirstLook: false }
+    if (run.phase.kind !== 'observing') return
   }
   const decided = decideFor(shard, run, observed)
   const decision = shard.isContinuous ? continuously(decided) : decided
@@ -121,7 +131,10 @@ async function takeViews(
   await perform(shard, run, decision)
   // The partition begins on an empty target, or its position is known: records found beyond the
   // position from here on are not ours.
-  if (decision.state.kind === 'replicating') advance(shard, run, { kind: 'target-known' })
+  if (decision.state.kind === 'replicating') {
+    run.targetIsRead = true
+    advance(shard, run, { kind: 'target-known' })
+  }
   const fetch = decision.commands.find(command => command.kind === 'fetch')
   if (fetch === undefined || run.phase.kind !== 'observing') return
   if (await ensureProducer(shard, run)) startCopying(shard, run, { ...observed, leaders, fetch })
@@ -251,7 +264,8 @@ function startCopying(
 function goOnSending(shard: Shard, run: PartitionRun, target: LogView): void {
   const nowMs = shard.clock.nowMs()
   if (target.kind === 'unobserved') {
-    const failure = { ...target, cluster: shard.target.name }
+    // A Produce failed before, and only a Produce shows that the outage is over.
+    const failure = { ...target, cluster: shard.target.name, foundCopying: true }
     return observeLater(shard, run, { outcome: 'unobserved', detail: target.detail, failure })
   }
   if (target.kind === 'missing') {
@@ -274,7 +288,9 @@ function goOnSending(shard: Shard, run: PartitionRun, target: LogView): void {
 }
 
 function tryLater(shard: Shard, run: PartitionRun, cluster: string, view: Unobserved): void {
-  const failure = { ...view, cluster }
+  // An observation that follows a failed Fetch or Produce fails for the same outage.
+  const foundCopying = retryReasonOf(run.phase)?.failure?.foundCopying === true
+  const failure = { ...view, cluster, ...(foundCopying ? { foundCopying } : {}) }
   observeLater(shard, run, { outcome: 'unobserved', detail: `${cluster}: ${view.detail}`, failure })
 }
 

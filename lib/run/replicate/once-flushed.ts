@@ -95,11 +95,11 @@ export function recoverBeside(shard: Shard, run: PartitionRun, work: () => Promi
  */
 export function attemptFailed(shard: Shard, run: PartitionRun, error: unknown): void {
   const cluster = error instanceof BrokerFailure ? error.cluster : shard.target.name
-  const failure = { ...unobserved(error, null), cluster }
+  // The cluster may be observed all the same while such a request is not answered.
+  const failure = { ...unobserved(error, null), cluster, foundCopying: true }
   const detail = `${cluster}: ${failure.detail}`
   if (failure.reason === 'authorization-denied') {
-    const denied = { ...failure, foundCopying: true }
-    const end = { outcome: 'unobserved' as const, detail, failure: denied }
+    const end = { outcome: 'unobserved' as const, detail, failure }
     return happened(shard, run, { kind: 'stop', end })
   }
   const because = { outcome: 'unobserved' as const, detail, failure }

@@ -13,12 +13,17 @@ import {
 } from '../../core/config/defaults.ts'
 import { targetOffset } from '../../core/offset.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
-import { dispositionOf, mayHaveAppended } from '../../core/replicate/error-disposition.ts'
+import {
+  dispositionOf,
+  isAboutRecords,
+  mayHaveAppended,
+} from '../../core/replicate/error-disposition.ts'
 import { exchangeOf, type RetryReason } from '../../core/replicate/run-phase.ts'
 import { partitionName } from '../../core/topic-partition.ts'
 import type { ProducedPartition } from '../../kafka/00-produce.ts'
 import { errorName } from '../../kafka/error-codes.ts'
 import { unobserved } from '../observe/logs.ts'
+import { holdsLease } from '../partition/own-lease.ts'
 import {
   abandonOnError,
   decideFor,
@@ -36,7 +41,7 @@ import {
 } from '../partition/shard-run.ts'
 import { coalesceUnsent } from './coalesce-unsent.ts'
 import { afterFlush, runIfFlushed } from './once-flushed.ts'
-import { splitFirst } from './split-batch.ts'
+import { type Halt, haltAt, splitFirst, wholeFirst } from './split-batch.ts'
 
 type Sent = { readonly run: PartitionRun; readonly batch: PendingBatch }
 
@@ -97,14 +102,13 @@ function hasTurn({ inFlight, ready }: ProduceLane): boolean {
 /** At most one batch per partition: a broker refuses more in one request. */
 function takeBatches(shard: Shard, leaderId: number, ready: Set<PartitionRun>): Sent[] {
   const sent: Sent[] = []
-  const nowMs = shard.clock.nowMs()
   let bytes = 0
   for (const run of [...ready]) {
     if (sendsTo(run) !== leaderId || !run.pending.hasUnsent()) {
       ready.delete(run)
       continue
     }
-    if (nowMs >= run.durable.leaseUntilMs) {
+    if (!holdsLease(shard.clock, run)) {
       // The fence would refuse our checkpoint. Sending nothing spares the target the duplicates.
       ready.delete(run)
       const detail = 'the lease ran out before it could be renewed'
@@ -179,7 +183,7 @@ function takeAnswer(shard: Shard, { run, batch }: Sent, produced: ProducedPartit
   const said = produced.errorMessage === null ? '' : ` (${produced.errorMessage})`
   const detail = `Produce to ${run.targetTopic}-${run.key.partition} answered ${error}${said}`
   // The refusal of a later batch follows from that of an earlier one, whose answer decides.
-  if (isFirst) refused(shard, run, error, detail)
+  if (isFirst) refused(shard, run, { error, detail, record: produced.refusedRecord ?? null })
   else sendAgain(shard, run, { outcome: 'failed', detail })
 }
 
@@ -195,8 +199,6 @@ function acknowledge(
   happened(shard, run, { kind: 'acknowledged' })
   run.counts.recordsReplicated += BigInt(recordsCount)
   run.counts.bytesReplicated += BigInt(batch.bytes.length)
-  // A batch without timestamps has no age.
-  if (maxTimestamp >= 0n) shard.meter?.copied(shard.clock.nowMs() - Number(maxTimestamp))
   const decision = decideFor(shard, run, {
     kind: 'acknowledged',
     baseOffset,
@@ -206,6 +208,9 @@ function acknowledge(
     earlierEpochs: batch.earlierEpochs ?? [],
     maxTimestampMs: maxTimestamp,
   })
+  const latencyMs =
+    decision.state.kind === 'replicating' ? decision.state.position.lastLatencyMs : null
+  if (latencyMs != null) shard.meter?.copied(latencyMs)
   move(shard, run, decision)
   const stop = decision.commands.find(command => command.kind === 'stop')
   if (stop !== undefined) {
@@ -219,7 +224,14 @@ function acknowledge(
   runIfFlushed(shard, run)
 }
 
-function refused(shard: Shard, run: PartitionRun, error: string, detail: string): void {
+type Refusal = {
+  readonly error: string
+  readonly detail: string
+  /** Index in the batch of the first record that the target refuses; null: it named none. */
+  readonly record: number | null
+}
+
+function refused(shard: Shard, run: PartitionRun, { error, detail, record }: Refusal): void {
   switch (dispositionOf('produce', error)) {
     case 'observe':
     case 'observe-out-of-range':
@@ -234,35 +246,32 @@ function refused(shard: Shard, run: PartitionRun, error: string, detail: string)
     case 'recover':
       return recoverFromOurselves(shard, run, detail)
     case 'halt-too-large':
-      if (!splitFirst(run)) return haltAt(shard, run, 'record-too-large', detail)
-      // Ends: every half is smaller, down to a single record.
-      happened(shard, run, { kind: 'progressed' })
-      return sendAgain(shard, run, { outcome: 'failed', detail })
-    case 'halt-unsupported':
+      return splitOrHalt(shard, run, { as: 'record-too-large', detail, record: null })
+    case 'halt-unsupported': {
       // Damaged on the way, perhaps: the batch is fetched again before the partition halts at it.
-      return error === 'CORRUPT_MESSAGE' && !isDamagedForGood(run)
-        ? recoverFromOurselves(shard, run, detail)
-        : haltAt(shard, run, 'unsupported-batch', detail)
+      if (error === 'CORRUPT_MESSAGE' && !isDamagedForGood(run)) {
+        return recoverFromOurselves(shard, run, detail)
+      }
+      const halt = { as: 'unsupported-batch', detail } as const
+      if (isAboutRecords(error)) return splitOrHalt(shard, run, { ...halt, record })
+      return haltAt(shard, run, { ...halt, ...wholeFirst(run) })
+    }
     case 'fail':
       return happened(shard, run, { kind: 'stop', end: { outcome: 'failed', detail } })
   }
 }
 
-/**
- * The target will never take the first batch. Every batch before it is acknowledged, so the
- * partition halts at it.
- */
-function haltAt(
+/** Copies the records around those that the target never takes, and halts at the first of them. */
+function splitOrHalt(
   shard: Shard,
   run: PartitionRun,
-  as: 'record-too-large' | 'unsupported-batch',
-  detail: string,
+  { record, ...halt }: Halt & Pick<Refusal, 'record'>,
 ): void {
-  if (run.state.kind !== 'replicating') return
-  const offset = run.state.position.nextSourceOffset
-  run.pending.clear()
-  afterFlush(shard, run, { kind: 'refused', as, offset, detail })
-  wakeNextInQueue(shard)
+  const never = splitFirst(run, record)
+  if (never !== null) return haltAt(shard, run, { ...halt, ...never })
+  // Ends: every part is smaller, down to a single record.
+  happened(shard, run, { kind: 'progressed' })
+  sendAgain(shard, run, { outcome: 'failed', detail: halt.detail })
 }
 
 /**
@@ -284,7 +293,8 @@ function leftOut(shard: Shard, { targetTopic }: PartitionRun): ObservationFailur
 }
 
 /** The answer to a Produce was lost: the target may have appended the batch. */
-function lost(shard: Shard, { run }: Sent, failure: ObservationFailure): void {
+function lost(shard: Shard, { run }: Sent, found: ObservationFailure): void {
+  const failure = { ...found, foundCopying: true }
   run.pending.answered()
   run.pending.doubt()
   if (run.phase.kind === 'stopped') return

@@ -33,8 +33,7 @@ export function createRunMeter(
     send({ ...since, Errors: errors, ...times })
   }
   return {
-    // The clock of a producer may be ahead of ours.
-    copied: latencyMs => latencies.add(Math.max(0, latencyMs)),
+    copied: latencyMs => latencies.add(latencyMs),
     recovered: tookMs => recoveries.add(Math.max(0, tookMs)),
     tell: partitions => tell(partitions, 0),
     end({ partitions, failures }) {

@@ -5,6 +5,7 @@
 import { metricsIntervalMs, tableWritesInFlightMax } from '../../core/config/defaults.ts'
 import { isCheckpointDue } from '../../core/replicate/budget.ts'
 import { concurrently } from '../concurrently.ts'
+import { leaseLeftMs } from '../partition/own-lease.ts'
 import { finish, guarded, happened, saveCheckpoint } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import { type RunMeter, type Shard, wakeLoops } from '../partition/shard-run.ts'
@@ -17,8 +18,10 @@ export async function saveRegularly(shard: Shard): Promise<void> {
   while (!ended.aborted) {
     await shard.clock.wait(budgets.checkpointIntervalMs, ended)
     const nowMs = shard.clock.nowMs()
-    const due = shard.runs.filter(({ phase, state, durable: { leaseUntilMs, storedState } }) => {
-      const hasMoved = state !== storedState
+    const due = shard.runs.filter(run => {
+      const { phase, state, durable } = run
+      const hasMoved = state !== durable.storedState
+      const leaseUntilMs = nowMs + leaseLeftMs(shard.clock, run)
       return phase.kind !== 'stopped' && isCheckpointDue({ nowMs, leaseUntilMs, hasMoved }, budgets)
     })
     const saved = ended.aborted ? [] : due

@@ -16,6 +16,7 @@ import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { TopicConfig, TopicConfigReader } from '../../io/cluster/topic-config.ts'
 import { DecodeError } from '../../kafka/decode-error.ts'
+import { legacyTimestamp } from '../../kafka/legacy-batch.ts'
 import { readRecordBatches } from '../../kafka/record-batch.ts'
 import { askPartition, type OnePartition } from '../compare/partition-reader.ts'
 import { isLogEnd } from '../compare/unread-end.ts'
@@ -79,14 +80,15 @@ async function ask(at: OnePartition, position: ReadPosition, waitMs: number) {
 function ageOf(position: ReadPosition, records: Buffer): Oldest {
   const [first] = readRecordBatches(records).batches
   if (first === undefined) return unread(position, 'the answer holds no whole batch')
-  // For such a batch retention uses the segment file's date, which no client can read.
-  if (first.kind === 'legacy' || first.maxTimestamp < 0n) {
-    return unread(position, 'its oldest batch has no readable timestamp')
-  }
+  const isLegacy = first.kind === 'legacy'
+  const newest = isLegacy ? legacyTimestamp(first) : first.maxTimestamp
+  const offsets = isLegacy
+    ? Number(first.lastOffset - position.from) + 1
+    : first.lastOffsetDelta + 1
   return {
     kind: 'batch',
-    timestampMs: Number(first.maxTimestamp),
-    bytesPerOffset: first.bytes.length / (first.lastOffsetDelta + 1),
+    timestampMs: newest < 0n ? null : Number(newest),
+    bytesPerOffset: first.bytes.length / Math.max(1, offsets),
   }
 }
 

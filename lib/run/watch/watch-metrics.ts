@@ -10,7 +10,7 @@ import type { FlowHealth, WatchedPartition } from './watch.ts'
 const UNLIMITED_SECONDS = 365 * 24 * 3600
 
 export function watchMetrics(health: FlowHealth): MetricValues {
-  const { partitions, unobserved, openIncidents, lossySettings } = health
+  const { partitions, unobserved, openIncidents, lossySettings, hung = [] } = health
   const count = (is: (each: WatchedPartition) => boolean) => partitions.filter(is).length
   return {
     // If no partition could be observed, emit no lag instead of 0.
@@ -21,6 +21,7 @@ export function watchMetrics(health: FlowHealth): MetricValues {
     UnnoticedDifferences: count(each => each.difference !== null),
     ...(lossySettings === undefined ? {} : { LossyStandbySettings: lossySettings.length }),
     StalledPartitions: count(each => each.isStalled),
+    HungTransactions: hung.length,
     Errors: 0,
   }
 }

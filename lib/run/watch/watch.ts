@@ -1,48 +1,20 @@
-// Owns one observation of a flow by `watch`: checkpoints and incidents first, then both logs, so
-// that the table's side of the comparison can only be older. Writes to no cluster and to no
-// checkpoint, takes no lease, and shares no code with the decisions of a run. Does not own the
-// health of a partition (core/watch/partition-health.ts).
+// Owns what `watch` makes of one look at a flow (audit.ts): the health that it tells.
+// Writes to no cluster and to no checkpoint, takes no lease, and shares no code with the decisions
+// of a run.
 
 import type { FlowConfig } from '../../core/config/config.ts'
-import { oldestReadsMax } from '../../core/config/defaults.ts'
-import type { Incident } from '../../core/incident.ts'
-import { positionOf } from '../../core/partition/partition-state.ts'
 import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
+import type { HungTransaction } from '../../core/watch/hung-transaction.ts'
 import {
-  type Difference,
   differenceText,
-  firstUnreplicated,
-  type Oldest,
   type PartitionHealth,
-  partitionHealth,
-  type WatchedRow,
-  type WatchedSource,
-  type WatchedTarget,
+  stalledText,
 } from '../../core/watch/partition-health.ts'
-import { readRetention, type TopicRetention } from '../../core/watch/retention.ts'
-import type { Clock } from '../../io/clock.ts'
-import type { Cluster } from '../../io/cluster/cluster.ts'
-import type { TopicConfigReader } from '../../io/cluster/topic-config.ts'
 import type { Log } from '../../io/log.ts'
-import type { CheckpointStore, IncidentStore } from '../../io/table/stores.ts'
-import { findStandbyLosses } from '../compare/standby-losses.ts'
-import { observeBoth, onTarget } from '../observe/both-clusters.ts'
-import { type FlowPartition, listPartitions } from '../observe/flow-partitions.ts'
-import { findTopics } from '../observe/flow-topics.ts'
-import { type LogView, type LogViews, pointOf } from '../observe/logs.ts'
-import { compareSettings, type StandbySettings } from '../observe/standby-settings.ts'
-import { assertTwoClusters } from '../observe/two-clusters.ts'
-import { type ReadPosition, readOldest, readRetentions } from './oldest-records.ts'
+import type { StandbySettings } from '../observe/standby-settings.ts'
+import { type AuditDeps, auditFlow } from './audit.ts'
 
-export type WatchDeps = {
-  readonly source: Cluster
-  readonly target: Cluster
-  readonly sourceConfigs: TopicConfigReader
-  readonly checkpoints: CheckpointStore
-  readonly incidents: IncidentStore
-  readonly clock: Clock
-  readonly log: Log
-}
+export type WatchDeps = AuditDeps & { readonly log: Log }
 
 export type WatchedPartition = TopicPartition & PartitionHealth
 
@@ -54,6 +26,8 @@ export type FlowHealth = {
   readonly openIncidents: number
   /** Settings of standby topics that lose what the source keeps; left out: not compared. */
   readonly lossySettings?: readonly string[]
+  /** Transactions of the source that never end. */
+  readonly hung: readonly HungTransaction[]
 }
 
 /**
@@ -61,41 +35,17 @@ export type FlowHealth = {
  * does not.
  */
 export async function watchFlow(deps: WatchDeps, flow: FlowConfig): Promise<FlowHealth> {
-  const listed = await deps.checkpoints.list(flow.name)
-  const { incidents, corrupt } = await deps.incidents.list(flow.name, 'open')
-  const topics = await findTopics(deps.source, flow, [...listed.checkpoints, ...listed.corrupt])
-  for (const text of await assertTwoClusters(deps, flow)) deps.log({ level: 'warn', text })
-  const partitions = listPartitions(flow, topics.partitions, listed)
-  const names = [...new Set(partitions.map(each => each.topic))]
-  const [{ sources, targets }, settings] = await Promise.all([
-    observeBoth(deps, flow, partitions),
-    compareSettings(deps, flow, names),
-  ])
-  const retentions = await retentionsOf(deps, names, settings)
-  const oldest = await ageOfUnreplicated(deps, partitions, sources)
-  const nowMs = deps.clock.nowMs()
-  const look = { flow, partitions, sources, targets, settings, open: incidents, nowMs }
-  const lost = await findStandbyLosses(deps, look)
-  const watched = partitions.map(each => {
-    const { topic, partition } = each
-    const health = partitionHealth({
-      row: rowOf(each),
-      source: watchedSource(sources.of(each)),
-      target: watchedTarget(each, targets.of(onTarget(flow, each))),
-      retention: retentions.get(topic) ?? unknownRetention,
-      oldest: oldest(each),
-      nowMs,
-    })
-    const loss = lost.found.find(one => one.topic === topic && one.partition === partition)
-    return { topic, partition, ...health, difference: health.difference ?? lossDifference(loss) }
-  })
-  const seen = new Set(watched.map(each => each.topic))
+  const audit = await auditFlow(deps, flow)
+  const { partitions, observationFailures, open, settings, hung } = audit
+  for (const text of audit.unidentified) deps.log({ level: 'warn', text })
+  for (const text of audit.hungTexts) deps.log({ level: 'error', text })
+  const seen = new Set(partitions.map(each => each.topic))
   const health = {
     flow: flow.name,
-    partitions: watched,
+    partitions: partitions.map(({ topic, partition, health }) => ({ topic, partition, ...health })),
     unobserved: [
-      ...topics.observationFailures
-        .filter(({ topic }) => (topic === null ? watched.length === 0 : !seen.has(topic)))
+      ...observationFailures
+        .filter(({ topic }) => (topic === null ? partitions.length === 0 : !seen.has(topic)))
         .map(({ cluster, detail }) => `${cluster}: ${detail}`),
       // Unknown settings of the source are unobserved at each partition, as its retention.
       ...settings.unknown
@@ -103,104 +53,17 @@ export async function watchFlow(deps: WatchDeps, flow: FlowConfig): Promise<Flow
         .map(each => each.text),
     ],
     // An incident that cannot be read counts as open.
-    openIncidents: incidents.length + corrupt.length,
+    openIncidents: open.incidents.length + open.corrupt.length,
     ...(settings.wereCompared ? { lossySettings: losing(settings) } : {}),
+    hung,
   }
   logHealth(deps, health)
   return health
 }
 
-/** From the settings that were read already; only topics without them are asked for again. */
-async function retentionsOf(
-  { sourceConfigs }: WatchDeps,
-  topics: readonly string[],
-  { ofSource }: StandbySettings,
-): Promise<ReadonlyMap<string, TopicRetention>> {
-  const known = new Map<string, TopicRetention>()
-  for (const [topic, values] of ofSource) {
-    const retention = readRetention(values)
-    if (retention !== null) known.set(topic, { kind: 'known', retention })
-  }
-  const others = topics.filter(topic => !known.has(topic))
-  return new Map([...known, ...(await readRetentions(sourceConfigs, others))])
-}
-
 /** Settings that only put records at risk are warnings of `plan` and of the status. */
 function losing({ lossy }: StandbySettings): string[] {
   return lossy.filter(each => each.severity === 'loses').map(each => each.text)
-}
-
-function lossDifference(loss: Incident | undefined): Difference | null {
-  if (loss === undefined) return null
-  const { onlyOnSourceFrom = '', onlyOnSourceTo = '' } = loss.evidence
-  return { kind: 'standby-truncated', from: onlyOnSourceFrom, to: onlyOnSourceTo }
-}
-
-const unknownRetention: TopicRetention = { kind: 'unobserved', detail: 'its retention is unknown' }
-
-function rowOf({ row }: FlowPartition): WatchedRow {
-  if (row.kind !== 'checkpoint') return row
-  const { state, updatedAtMs, lease } = row
-  return { kind: 'checkpoint', state, updatedAtMs, leaseUntilMs: lease.untilMs }
-}
-
-function watchedSource(view: LogView): WatchedSource {
-  if (view.kind !== 'seen') return view
-  return {
-    kind: 'seen',
-    topicId: view.topicId,
-    logStart: pointOf(view, 'log-start'),
-    lastStable: pointOf(view, 'last-stable'),
-    logEnd: pointOf(view, 'log-end'),
-  }
-}
-
-function watchedTarget({ topic }: TopicPartition, view: LogView): WatchedTarget {
-  if (view.kind === 'unobserved') {
-    return { kind: 'unobserved', detail: `standby of ${topic}: ${view.detail}` }
-  }
-  if (view.kind === 'missing') return { kind: 'missing' }
-  return { kind: 'seen', topicId: view.topicId, logEnd: pointOf(view, 'log-end') }
-}
-
-/**
- * The age of the first record that is not replicated. Read from the source for as many partitions
- * as a tick can afford. The others get the timestamp of their newest copied record. That record is
- * not younger, so lag looks larger and headroom smaller than they are.
- */
-async function ageOfUnreplicated(
-  deps: WatchDeps,
-  partitions: readonly FlowPartition[],
-  sources: LogViews,
-): Promise<(partition: FlowPartition) => Oldest> {
-  const behind: (ReadPosition & { readonly copiedMs: number | null })[] = []
-  for (const each of partitions) {
-    const view = sources.of(each)
-    const from = firstUnreplicated(rowOf(each), watchedSource(view))
-    if (view.kind !== 'seen' || from === null || from >= pointOf(view, 'log-end')) continue
-    const { topic, partition } = each
-    behind.push({ topic, partition, view, from, copiedMs: copiedMsOf(each, view.topicId) })
-  }
-  behind.sort((left, right) => (left.copiedMs ?? 0) - (right.copiedMs ?? 0))
-  const read = await readOldest(deps, behind.slice(0, oldestReadsMax))
-  const bounds = new Map(behind.map(each => [partitionName(each), each.copiedMs]))
-  return each => {
-    const name = partitionName(each)
-    const bound = bounds.get(name)
-    const found = read.get(name)
-    if (bound === undefined) return { kind: 'none' }
-    if (found !== undefined) return found
-    if (bound !== null) return { kind: 'batch', timestampMs: bound, bytesPerOffset: null }
-    const detail = `the age of its oldest record is not known: more than ${oldestReadsMax} are behind`
-    return { kind: 'unobserved', detail }
-  }
-}
-
-/** Newest timestamp of what was copied of this very topic; null where nothing was. */
-function copiedMsOf({ row }: FlowPartition, topicId: string): number | null {
-  const position = row.kind === 'checkpoint' ? positionOf(row.state) : null
-  if (position === null || position.sourceTopicId !== topicId) return null
-  return position.lastTimestampMs === null ? null : Number(position.lastTimestampMs)
 }
 
 /** Lines of one kind in one tick; what is more is counted. */
@@ -213,7 +76,9 @@ function logHealth(
   const differences = partitions.flatMap(each =>
     each.difference === null ? [] : [differenceText(each.difference, { flow, ...each })],
   )
-  const stalled = partitions.filter(each => each.isStalled).map(each => stalledText(flow, each))
+  const stalled = partitions
+    .filter(each => each.isStalled)
+    .map(each => stalledText(each.lagRecords, { flow, ...each }))
   const silent = partitions.flatMap(each =>
     each.unobserved.map(detail => `${partitionName(each)} of flow ${flow}: unobserved, ${detail}`),
   )
@@ -228,13 +93,6 @@ function logHealth(
     .flatMap(each => (typeof each.headroomMs === 'number' ? [{ each, ms: each.headroomMs }] : []))
     .sort((left, right) => left.ms - right.ms)[0]
   if (closest !== undefined) log({ level: 'warn', text: closestText(flow, closest) })
-}
-
-function stalledText(flow: string, at: WatchedPartition): string {
-  return (
-    `${partitionName(at)}: ${at.lagRecords} offsets behind, and no run has worked on it for ` +
-    `minutes. Do plan and replicate run? See: gapless status --flow ${flow}`
-  )
 }
 
 function closestText(flow: string, { each, ms }: { each: WatchedPartition; ms: number }): string {

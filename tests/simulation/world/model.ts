@@ -69,15 +69,20 @@ export type Model = {
   readonly deletedGenerations: Set<string>
   readonly incidents: Map<string, Incident>
   readonly isFaulty: () => boolean
+  /** False: the standby's topic has LogAppendTime. */
+  readonly keepsTimestamps: boolean
 }
 
-export function createModel(partitions: number, isFaulty: () => boolean): Model {
+export function createModel(
+  partitions: number,
+  world: Pick<Model, 'isFaulty' | 'keepsTimestamps'>,
+): Model {
   return {
     tracks: Array.from({ length: partitions }, (_, partition) => createTrack(partition)),
     generations: [],
     deletedGenerations: new Set(),
     incidents: new Map(),
-    isFaulty,
+    ...world,
   }
 }
 

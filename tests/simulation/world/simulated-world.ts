@@ -6,11 +6,18 @@ import { BrokerFailure } from '../../../lib/io/failure/broker-failure.ts'
 import { bodyOf, writeRecords } from '../../../lib/kafka/record.ts'
 import type { ReplicateDeps } from '../../../lib/run/partition/shard-run.ts'
 import type { ReplicateReport } from '../../../lib/run/replicate/replicate.ts'
+import {
+  type BatchChange,
+  both,
+  recompresses,
+  stampsAppendTime,
+  writesAppendTime,
+} from '../../support/doubles/changing-broker.ts'
 import { createFakeCluster } from '../../support/doubles/fake-cluster.ts'
 import { createMemoryStores } from '../../support/doubles/memory-stores.ts'
 import { createChance } from '../../support/seeded-chance.ts'
 import { checkStandby, FOREIGN } from '../invariants.ts'
-import type { Scenario } from '../scenario.ts'
+import type { Scenario, StandbyChange } from '../scenario.ts'
 import type { Figures, Injected } from '../simulation.ts'
 import { createTrace } from '../trace.ts'
 import { createModel } from './model.ts'
@@ -25,6 +32,13 @@ const TARGET = `primary.${TOPIC}`
 const WEEK_MS = 8 * 24 * 60 * 60 * 1000
 const FREEZE_MS_MAX = 25_000
 
+const changesOf: Record<StandbyChange, BatchChange | null> = {
+  nothing: null,
+  'stamps-append-time': stampsAppendTime,
+  'writes-append-time': writesAppendTime,
+  recompresses: recompresses('gzip'),
+  'stamps-and-recompresses': both(recompresses('gzip'), stampsAppendTime),
+}
 const calmWeather = { troubleOneIn: 0, emptyOneIn: 0, throttledOneIn: 0 }
 
 export type SimulatedWorld = ReturnType<typeof createSimulatedWorld>
@@ -38,7 +52,14 @@ export function createSimulatedWorld(
   const trace = createTrace(clock, keepsTrace)
   const { say } = trace
   const source = createFakeCluster({ name: 'primary', clock, brokers: scenario.sourceBrokers })
-  const target = createFakeCluster({ name: 'standby', clock, brokers: scenario.targetBrokers })
+  const { changes, foreignOneIn } = scenario.standby
+  const change = changesOf[changes]
+  const target = createFakeCluster({
+    name: 'standby',
+    clock,
+    brokers: scenario.targetBrokers,
+    ...(change === null ? {} : { change }),
+  })
   target.createTopic(TARGET, scenario.partitions)
   const stores = createMemoryStores()
   const { dangers, troubleOneIn, latencyMsMax, emptyOneIn, throttledOneIn, flow } = scenario
@@ -47,7 +68,8 @@ export function createSimulatedWorld(
     troubleOneIn + emptyOneIn + throttledOneIn > 0 ||
     injected !== null ||
     latencyMsMax * 2 >= requestTimeoutMs
-  const model = createModel(scenario.partitions, isFaulty)
+  const keepsTimestamps = change === null || changes === 'recompresses'
+  const model = createModel(scenario.partitions, { isFaulty, keepsTimestamps })
   const history = createSourceHistory({ source, topic: TOPIC, model, chance, say })
   const processes = new Map<SimulatedProcess, Promise<void>>()
   const planned = new Map<string, { readonly nth: number; readonly strike: Strike }[]>()
@@ -67,9 +89,19 @@ export function createSimulatedWorld(
   const lookAtStandby = (by: SimulatedProcess | null) => {
     check(() => {
       for (const track of model.tracks) {
-        checkStandby(track, standbyLog(track.partition), by?.name ?? null)
+        checkStandby(model, track, standbyLog(track.partition), by?.name ?? null)
       }
     })
+  }
+  // Numbers of its own, so that the story is the same without the foreign writer.
+  const foreign = createChance(scenario.seed * 2 + 1_000_005)
+  const writeForeign = (partition: number): void => {
+    const text = `${FOREIGN} ${clock.nowMs()}`
+    const body = bodyOf(null, Buffer.from(text))
+    const record = { attributes: 0, timestampDelta: 0n, offsetDelta: 0, body }
+    standbyLog(partition).write({ recordsCount: 1, payload: writeRecords([record]) })
+    say(`standby ${partition}: a foreign writer appends`)
+    lookAtStandby(null)
   }
   const weather = (): Weather =>
     isCalm
@@ -83,6 +115,12 @@ export function createSimulatedWorld(
       counts.steps += 1
       say(`${by.name}: ${cluster} ${what}`)
       if (cluster === target.name) lookAtStandby(by)
+      // Also when the faults are over: a fail-over goes on.
+      if (cluster === target.name && foreignOneIn > 0 && foreign.oneIn(foreignOneIn)) {
+        const partition = foreign.integer(0, scenario.partitions - 1)
+        // In front of the first record of gapless, every story would begin with a halt.
+        if ((model.tracks[partition]?.copiedCount ?? 0) > 0) writeForeign(partition)
+      }
     },
     week: () => weeks,
     lostAnswer: () => {
@@ -187,14 +225,7 @@ export function createSimulatedWorld(
       return checkpoints.filter(each => each.state.kind === 'halted').map(each => each.partition)
     },
     incidents: (): readonly Incident[] => [...model.incidents.values()],
-    writeForeign(partition: number): void {
-      const text = `${FOREIGN} ${clock.nowMs()}`
-      const body = bodyOf(null, Buffer.from(text))
-      const record = { attributes: 0, timestampDelta: 0n, offsetDelta: 0, body }
-      standbyLog(partition).write({ recordsCount: 1, payload: writeRecords([record]) })
-      say(`standby ${partition}: a foreign writer appends`)
-      lookAtStandby(null)
-    },
+    writeForeign,
     /**
      * No process outlives a week, and brokers forget producers that have not written for a week.
      */

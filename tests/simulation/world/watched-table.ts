@@ -104,6 +104,7 @@ export function reachTable(
         }),
       resolve: request => ask('resolve', () => stores.incidents.resolve(request)),
       list: (flow, which) => ask('list of incidents', () => stores.incidents.list(flow, which)),
+      find: key => ask('incident', () => stores.incidents.find(key)),
     },
   }
 }

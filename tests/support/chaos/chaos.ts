@@ -11,10 +11,15 @@ import { keepRunning, type Tally } from './child.ts'
 import { describeSurroundings } from './evidence.ts'
 import { drawKills, type Kill, type KillOrder } from './kills.ts'
 import { type ChaosProducers, type ChaosTopic, startProducers } from './producers.ts'
+import { prepareStandby, removeQuotas, type StandbySetting, setQuotas } from './standby-settings.ts'
 import { type Scene, type Struck, strike } from './strike.ts'
 import { auditSource, compare, type Fate, type Findings, seenIn } from './verdict.ts'
 
 export type ChaosOptions = KillOrder & {
+  /** What the standby topics are created with. Default: gapless creates them. */
+  readonly standby?: StandbySetting
+  /** True: every client is throttled. Default false. */
+  readonly quotas?: boolean
   readonly onStrike?: (struck: Struck, nth: number) => void
   /** A line that the nth process wrote. */
   readonly onLine?: (nth: number, line: string) => void
@@ -57,6 +62,9 @@ const overrides = {
 /** `world` needs a durable table when the table is a victim. Every call needs a new world. */
 export async function runChaos(world: FlowFixture, options: ChaosOptions): Promise<ChaosReport> {
   for (const { name, partitions } of topics) await world.createTopic(name, { partitions })
+  const { standby = 'as-sent', quotas = false } = options
+  await prepareStandby(world, topics, standby)
+  if (quotas) await setQuotas(world)
   const names = topics.map(({ name }) => name)
   const flow = world.flow(names, overrides)
   const backlog = createBacklog(BACKLOG_RECORDS_MAX)
@@ -87,10 +95,11 @@ export async function runChaos(world: FlowFixture, options: ChaosOptions): Promi
   } finally {
     await Promise.all([producers.stop(), child.stop()])
   }
+  if (quotas) await removeQuotas(world)
   const unfinished = await drain(world, flow)
   const { incidents } = await world.incidents.list(flow.name, 'all')
   return {
-    ...(await compareSides(world, producers.fates)),
+    ...(await compareSides(world, producers.fates, { withTimestamp: standby !== 'LogAppendTime' })),
     falseAlarms: incidents.filter(({ kind }) => kind !== 'unreachable').map(describeIncident),
     unfinished: stalled === null ? unfinished : [stalled, ...unfinished],
     failures: child.failures,
@@ -153,6 +162,7 @@ async function drain(
 async function compareSides(
   world: FlowFixture,
   fates: ChaosProducers['fates'],
+  compared: { readonly withTimestamp: boolean },
 ): Promise<Pick<ChaosReport, 'partitions' | 'sourceFaults' | 'contradicted' | 'evidence'>> {
   const partitions = new Map<string, Findings>()
   const evidence: string[] = []
@@ -171,12 +181,14 @@ async function compareSides(
         const end = ends.get(BigInt(source[index]?.offset ?? -1)) ?? 'open'
         return { ...each, end }
       })
-      const standby = seenIn(await world.readAll('standby', `primary.${topic}`, partition, read))
+      const copied = await world.readAll('standby', `primary.${topic}`, partition, read)
       const known = fates.get(`${topic}-${partition}`) ?? new Map()
       const audit = auditSource(log, known)
       sourceFaults.push(...audit.faults)
       contradicted += audit.contradicted
-      const findings = compare(audit.committed, standby)
+      const contents = new Map(seenIn(source, compared).map(each => [each.key, each]))
+      const committed = audit.committed.map(each => contents.get(each.key) ?? each)
+      const findings = compare(committed, seenIn(copied, compared))
       partitions.set(`${topic}-${partition}`, findings)
       const { firstHole } = findings
       const missing = source.find(each => firstHole !== null && String(each.key) === firstHole)

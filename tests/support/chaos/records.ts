@@ -37,8 +37,11 @@ export function recordOf(at: RecordKey): Message {
   return { key, value, headers, timestamp }
 }
 
-/** A hash of key, value, headers in their order, and timestamp. */
-export function fingerprintOf(record: Message | KafkaMessage): string {
+/** A hash of key, value, headers in their order, and timestamp, unless the standby replaces it. */
+export function fingerprintOf(
+  record: Message | KafkaMessage,
+  { withTimestamp = true }: { readonly withTimestamp?: boolean } = {},
+): string {
   const hash = createHash('sha1')
   const add = (bytes: Buffer | string | null | undefined) => {
     // The length first: otherwise bytes could move from one field to the next without a change.
@@ -53,7 +56,7 @@ export function fingerprintOf(record: Message | KafkaMessage): string {
       add(each)
     }
   }
-  add(record.timestamp)
+  if (withTimestamp) add(record.timestamp)
   return hash.digest('base64')
 }
 

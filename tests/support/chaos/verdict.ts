@@ -34,10 +34,14 @@ export type Findings = {
 
 const EXAMPLES_MAX = 5
 
-export function seenIn(read: readonly KafkaMessage[]): Seen[] {
+/** `withTimestamp` false: the standby's time takes the place of the record's. */
+export function seenIn(
+  read: readonly KafkaMessage[],
+  options: { readonly withTimestamp?: boolean } = {},
+): Seen[] {
   return read.map(each => ({
     key: each.key?.toString() ?? 'no key',
-    fingerprint: fingerprintOf(each),
+    fingerprint: fingerprintOf(each, options),
   }))
 }
 

@@ -3,7 +3,7 @@
 import { beforeEach, describe, expect, test } from 'vitest'
 import { sourceOffset, targetOffset } from '../../../lib/core/offset.ts'
 import { unreachable } from '../../../lib/core/partition/incidents.ts'
-import { incidentKey } from '../../../lib/core/row/incident-row.ts'
+import { incidentChange, incidentKey } from '../../../lib/core/row/incident-row.ts'
 import { actionsOn, leaseMs, t0 } from './lease-actions.ts'
 import type { StoresUnderTest } from './store-contract.ts'
 import { largestOffset, partitionKey, truncation } from './store-examples.ts'
@@ -181,6 +181,50 @@ export function incidentContract(create: () => Promise<StoresUnderTest>): void {
     test('an incident that was never stored cannot be resolved', async () => {
       await stores.incidents.resolve({ flow, id, resolution: 'resumed', nowMs })
       expect(await list()).toEqual([])
+    })
+  })
+
+  describe('finding an incident', () => {
+    test('an incident is found by its id while it is open and when it has ended, and no other one is', async () => {
+      await stores.incidents.record(truncation())
+      await stores.incidents.record(truncation({ id: 'other' }))
+      expect(await stores.incidents.find({ flow, id })).toEqual({
+        incidents: [truncation()],
+        corrupt: [],
+      })
+      await stores.incidents.resolve({ flow, id, resolution: 'resumed', nowMs: detectedAtMs + 1 })
+      expect((await stores.incidents.find({ flow, id })).incidents).toEqual([
+        truncation({ resolution: 'resumed' }),
+      ])
+      expect((await stores.incidents.find({ flow, id: 'none' })).incidents).toEqual([])
+    })
+  })
+
+  describe('an incident that an earlier version ended in place', () => {
+    const endedInPlace = () => {
+      const { set, setIfAbsent } = incidentChange(truncation({ resolution: 'recovered' }))
+      return stores.putRow({ ...incidentKey({ flow, id }), ...setIfAbsent, ...set })
+    }
+
+    test('an incident that an earlier version ended in place is listed as ended, and not among the open ones', async () => {
+      await endedInPlace()
+      expect(await list('all')).toEqual([truncation({ resolution: 'recovered' })])
+      expect(await listAll('open')).toEqual({ incidents: [], corrupt: [] })
+    })
+
+    test('an incident that an earlier version ended in place keeps its resolution when it is resolved or detected again', async () => {
+      await endedInPlace()
+      await stores.incidents.resolve({ flow, id, resolution: 'resumed', nowMs: detectedAtMs + 1 })
+      expect(await list('all')).toEqual([truncation({ resolution: 'recovered' })])
+      const again = truncation({ resolution: 'continued', detectedAtMs: detectedAtMs + 2 })
+      await stores.incidents.record(again)
+      expect(await list('all')).toEqual([truncation({ resolution: 'recovered' })])
+    })
+
+    test('an incident that an earlier version ended in place is open again when it is detected open', async () => {
+      await endedInPlace()
+      await stores.incidents.record(truncation({ detectedAtMs: detectedAtMs + 1 }))
+      expect(await list('open')).toEqual([truncation()])
     })
   })
 

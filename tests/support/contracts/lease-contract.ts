@@ -1,6 +1,7 @@
 // The part of the stores' contract about leases (store-contract.ts).
 
 import { beforeEach, describe, expect, test } from 'vitest'
+import { clockSkewMsMax } from '../../../lib/core/config/defaults.ts'
 import type { Acquisition } from '../../../lib/io/table/stores.ts'
 import { actionsOn, leaseMs, t0 } from './lease-actions.ts'
 import type { StoresUnderTest } from './store-contract.ts'
@@ -69,6 +70,47 @@ export function leaseContract(create: () => Promise<StoresUnderTest>): void {
       const refused = await acquire({ owner: 'run-2', nowMs: t0 + leaseMs })
       expect(refused).toEqual({ kind: 'held', owner: 'run-1', untilMs: t0 + 2 * leaseMs })
     })
+
+    test.each([
+      ['an hour', 60 * 60_000],
+      ['a year', 365 * 24 * 60 * 60_000],
+      ['a millisecond more than the greatest skew', clockSkewMsMax + 1],
+    ])(
+      'a lease that was dated by a clock that is ahead by %s is acquired at once, and the hand-over is not clean',
+      async (_, aheadMs) => {
+        await acquire({ nowMs: t0 + aheadMs })
+        const taken = await acquire({ owner: 'run-2', nowMs: t0 })
+        expect(taken).toMatchObject({
+          kind: 'acquired',
+          cleanHandOver: false,
+          datedAheadMs: aheadMs + leaseMs,
+          checkpoint: { lease: { owner: 'run-2', fence: 2, untilMs: t0 + leaseMs } },
+        })
+        expect(await save({ fence: 1, lease: { kind: 'release' } })).toBe('lease-lost')
+      },
+    )
+
+    test('a lease that was dated by a clock that is ahead by the greatest skew is believed', async () => {
+      await acquire({ nowMs: t0 + clockSkewMsMax })
+      const untilMs = t0 + clockSkewMsMax + leaseMs
+      const refused = await acquire({ owner: 'run-2', nowMs: t0 })
+      expect(refused).toEqual({ kind: 'held', owner: 'run-1', untilMs })
+    })
+
+    test.each([0, 1, clockSkewMsMax / 2, clockSkewMsMax, 2 * clockSkewMsMax, 10 ** 12])(
+      'whoever asks for a lease that a dead owner dated %s ms ahead has it a lease and the greatest skew later',
+      async aheadMs => {
+        for (const askedMs of [0, leaseMs, clockSkewMsMax, leaseMs + clockSkewMsMax]) {
+          const key = partitionKey({ topic: `asked-after-${askedMs}` })
+          await acquire({ key, nowMs: t0 + aheadMs })
+          const first = await acquire({ key, owner: 'run-2', nowMs: t0 + askedMs })
+          if (first.kind === 'acquired') continue
+          const nowMs = t0 + askedMs + leaseMs + clockSkewMsMax
+          expect(first.untilMs).toBeLessThanOrEqual(nowMs)
+          expect(await acquire({ key, owner: 'run-2', nowMs })).toMatchObject({ kind: 'acquired' })
+        }
+      },
+    )
 
     test('an owner that acquires again after a lost answer gets the lease it has', async () => {
       const first = await acquire()

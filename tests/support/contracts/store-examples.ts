@@ -23,7 +23,12 @@ export const fullPosition: Position = {
     },
   ],
   lastSeenLogEndOffset: sourceOffset(largestOffset - 2n),
+  logEnds: [
+    { offset: 1n, seenAtMs: 1_700_000_000_000 },
+    { offset: largestOffset, seenAtMs: 1_700_000_060_000 },
+  ],
   lastTimestampMs: 2n ** 63n - 1n,
+  lastLatencyMs: 70,
   rewinds: 2 ** 31 - 1,
   producer: {
     producerId: 4000n,
@@ -34,9 +39,13 @@ export const fullPosition: Position = {
   },
 }
 
+function withoutMeasures({ logEnds, lastLatencyMs, ...position }: Position): Position {
+  return position
+}
+
 /** The state before the first batch: only the start offset is known. */
 export const firstPosition: Position = {
-  ...fullPosition,
+  ...withoutMeasures(fullPosition),
   nextSourceOffset: sourceOffset(0n),
   nextTargetOffset: targetOffset(0n),
   epochs: [],

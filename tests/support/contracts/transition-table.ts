@@ -5,7 +5,7 @@
 import type { Policies } from '../../../lib/core/config/defaults.ts'
 import type { IncidentKind, Resolution } from '../../../lib/core/incident.ts'
 import { sourceOffset, targetOffset } from '../../../lib/core/offset.ts'
-import type { Command, PartitionEvent } from '../../../lib/core/partition/decision.ts'
+import type { Command, PartitionEvent, Unclear } from '../../../lib/core/partition/decision.ts'
 import type {
   PartitionState,
   PartitionStateKind,
@@ -116,7 +116,15 @@ const nextProducer: Producer = {
   fencing: 'transactional-id',
 }
 
-function recovered({ next, foreign = 0n }: { next: bigint; foreign?: bigint }): Case {
+function recovered({
+  next,
+  foreign = 0n,
+  unclear,
+}: {
+  next: bigint
+  foreign?: bigint
+  unclear?: Unclear
+}): Case {
   return {
     event: {
       kind: 'recovered-from-crash',
@@ -127,8 +135,13 @@ function recovered({ next, foreign = 0n }: { next: bigint; foreign?: bigint }): 
       foundTargetOffset: on(55n),
       nextTargetOffset: on(56n),
       foreignRecords: foreign,
+      ...(unclear === undefined ? {} : { unclear }),
     },
   }
+}
+
+function foreign(upTo: bigint, foreignRecords: bigint | null): Case {
+  return { event: { kind: 'foreign-records', upTo: on(upTo), foreignRecords } }
 }
 
 const goOnTruncated = { onTruncation: 'continue' } as const
@@ -254,6 +267,20 @@ export const eventCases = {
   'recovered from a crash, some found': recovered({ next: 110n }),
   'recovered from a crash, foreign records found': recovered({ next: 110n, foreign: 3n }),
   'recovered from a crash, backwards': recovered({ next: 90n }),
+  'recovered from a crash, records of ours without a match': recovered({
+    next: 110n,
+    unclear: { unmatchedRecords: 2n, gone: null },
+  }),
+  'recovered from a crash, the target has lost records': recovered({
+    next: 100n,
+    foreign: 3n,
+    unclear: { unmatchedRecords: 0n, gone: { from: on(40n), to: on(45n) } },
+  }),
+  'foreign records, counted': foreign(47n, 3n),
+  'foreign records, bounded by their offsets': foreign(47n, null),
+  'foreign offsets without a record': foreign(47n, 0n),
+  'foreign records, none': foreign(40n, 0n),
+  'foreign records, backwards': foreign(39n, 0n),
 
   skipped: { event: { kind: 'skipped', nextSourceOffset: at(120n), epoch: 4 } },
   'skipped nothing': { event: { kind: 'skipped', nextSourceOffset: at(100n), epoch: 4 } },
@@ -376,6 +403,13 @@ const unstarted: Record<EventCase, Expected> = {
   'recovered from a crash, some found': 'never',
   'recovered from a crash, foreign records found': 'never',
   'recovered from a crash, backwards': 'never',
+  'recovered from a crash, records of ours without a match': 'never',
+  'recovered from a crash, the target has lost records': 'never',
+  'foreign records, counted': 'never',
+  'foreign records, bounded by their offsets': 'never',
+  'foreign offsets without a record': 'never',
+  'foreign records, none': 'never',
+  'foreign records, backwards': 'never',
   skipped: 'never',
   'skipped nothing': 'never',
   'skipped backwards': 'never',
@@ -454,6 +488,23 @@ const replicating: Record<EventCase, Expected> = {
   'recovered from a crash, some found': then('replicating', 110n, ['save']),
   'recovered from a crash, foreign records found': then('replicating', 110n, ['save'], [drifted]),
   'recovered from a crash, backwards': 'never',
+  'recovered from a crash, records of ours without a match': then(
+    'halted',
+    110n,
+    ['save', 'stop halted'],
+    ['target-unclear open'],
+  ),
+  'recovered from a crash, the target has lost records': then(
+    'halted',
+    100n,
+    ['save', 'stop halted'],
+    [drifted, 'target-unclear open'],
+  ),
+  'foreign records, counted': then('replicating', 100n, ['save'], [drifted]),
+  'foreign records, bounded by their offsets': then('replicating', 100n, ['save'], [drifted]),
+  'foreign offsets without a record': then('replicating', 100n, ['save']),
+  'foreign records, none': then('replicating', 100n, []),
+  'foreign records, backwards': 'never',
   skipped: then('replicating', 120n, []),
   'skipped nothing': then('replicating', 100n, []),
   'skipped backwards': 'never',
@@ -543,6 +594,23 @@ const waiting: Record<EventCase, Expected> = {
   'recovered from a crash, some found': then('waiting', 110n, ['save']),
   'recovered from a crash, foreign records found': then('waiting', 110n, ['save'], [drifted]),
   'recovered from a crash, backwards': 'never',
+  'recovered from a crash, records of ours without a match': then(
+    'halted',
+    110n,
+    ['resolve', 'save', 'stop halted'],
+    ['target-unclear open'],
+  ),
+  'recovered from a crash, the target has lost records': then(
+    'halted',
+    100n,
+    ['resolve', 'save', 'stop halted'],
+    [drifted, 'target-unclear open'],
+  ),
+  'foreign records, counted': then('waiting', 100n, ['save'], [drifted]),
+  'foreign records, bounded by their offsets': then('waiting', 100n, ['save'], [drifted]),
+  'foreign offsets without a record': then('waiting', 100n, ['save']),
+  'foreign records, none': then('waiting', 100n, []),
+  'foreign records, backwards': 'never',
   skipped: 'never',
   'skipped nothing': 'never',
   'skipped backwards': 'never',
@@ -613,6 +681,13 @@ const halted: Record<EventCase, Expected> = {
   'recovered from a crash, some found': 'never',
   'recovered from a crash, foreign records found': 'never',
   'recovered from a crash, backwards': 'never',
+  'recovered from a crash, records of ours without a match': 'never',
+  'recovered from a crash, the target has lost records': 'never',
+  'foreign records, counted': 'never',
+  'foreign records, bounded by their offsets': 'never',
+  'foreign offsets without a record': 'never',
+  'foreign records, none': 'never',
+  'foreign records, backwards': 'never',
   skipped: 'never',
   'skipped nothing': 'never',
   'skipped backwards': 'never',

@@ -25,14 +25,16 @@ import type {
   FetchResponse,
 } from '../../../lib/kafka/01-fetch.ts'
 import { type ErrorName, errorCode } from '../../../lib/kafka/error-codes.ts'
-import { readRecordBatches } from '../../../lib/kafka/record-batch.ts'
+import { type RecordBatch, readRecordBatches } from '../../../lib/kafka/record-batch.ts'
+import type { BatchChange } from './changing-broker.ts'
 import { createFakeFetchSessions } from './fake-fetch-sessions.ts'
 import { createFakeLog, type FakeLog } from './fake-log.ts'
 
 type Requests = Pick<
   Cluster,
   'describeTopics' | 'listOffsets' | 'fetch' | 'produce' | 'initProducerId' | 'writeAbortMarker'
->
+> &
+  Required<Pick<Cluster, 'describeProducers'>>
 export type RequestName = keyof Requests
 type Serve<K extends RequestName> = (...args: Parameters<Requests[K]>) => ReturnType<Requests[K]>
 
@@ -46,7 +48,12 @@ export type Control<K extends RequestName> = (
 ) => ReturnType<Requests[K]>
 
 type Topic = { readonly topicId: string; readonly logs: readonly FakePartition[] }
-type FakePartition = { readonly log: FakeLog; leaderId: number }
+type FakePartition = {
+  readonly log: FakeLog
+  leaderId: number
+  /** False: as brokers before KIP-467, which refuse a batch and name no record. */
+  readonly namesRecords: boolean
+}
 
 type EmptyAnswers = {
   readonly afterMs: number
@@ -74,8 +81,13 @@ export function createFakeCluster(input: {
   readonly clock: Clock
   readonly brokers?: number
   readonly batchBytesMax?: number
+  readonly namesRecords?: boolean
+  /** What its brokers make of the batches that they append; left out: nothing. */
+  readonly change?: BatchChange
 }) {
-  const { name, clock, brokers = 1, batchBytesMax = 1024 * 1024 } = input
+  const { name, clock, brokers = 1, batchBytesMax = 1024 * 1024, namesRecords = true } = input
+  const { change } = input
+  const changed = change && ((batch: RecordBatch) => change(batch, clock.nowMs()))
   const topics = new Map<string, Topic>()
   const controls = new Map<RequestName, unknown>()
   const sessions = createFakeFetchSessions()
@@ -152,6 +164,16 @@ export function createFakeCluster(input: {
         )
       }),
     }),
+    describeProducers: async (leaderId, { topic, partition }) => {
+      const found = partitionOf(topic, partition)
+      const error = found === null ? null : leaderError(found, leaderId, null)
+      if (found === null) return { kind: 'error', errorName: 'UNKNOWN_TOPIC_OR_PARTITION' }
+      if (error !== null) return { kind: 'error', errorName: error }
+      const producers = [...found.log.ongoing()].map(([producerId, transactionStartOffset]) => {
+        return { producerId, producerEpoch: 0, transactionStartOffset }
+      })
+      return { kind: 'described', producers }
+    },
     initProducerId: async transactionalId => {
       const known = transactionalId === null ? undefined : transactional.get(transactionalId)
       if (known === undefined) producers += 1n
@@ -185,6 +207,7 @@ export function createFakeCluster(input: {
     fetch: on('fetch'),
     produce: on('produce'),
     initProducerId: on('initProducerId'),
+    describeProducers: on('describeProducers'),
     writeAbortMarker: on('writeAbortMarker'),
     close: async () => undefined,
 
@@ -198,8 +221,9 @@ export function createFakeCluster(input: {
       const number = String(topicsCreated).padStart(12, '0')
       const topicId = `${name.padEnd(8, '0').slice(0, 8)}-0000-4000-8000-${number}`
       const logs = Array.from({ length: partitions }, (_, partition) => ({
-        log: createFakeLog({ batchBytesMax }),
+        log: createFakeLog({ batchBytesMax, ...(changed === undefined ? {} : { changed }) }),
         leaderId: 1 + (partition % brokers),
+        namesRecords,
       }))
       topics.set(topic, { topicId, logs })
       return topicId
@@ -333,7 +357,10 @@ function produceTo(
   if (batch?.kind !== 'v2' || batches.length !== 1 || trailingBytes > 0)
     return answer('INVALID_RECORD')
   const appended = found.log.append(batch)
-  return appended.kind === 'appended' ? answer('NONE', appended.baseOffset) : answer(appended.error)
+  if (appended.kind === 'appended') return answer('NONE', appended.baseOffset)
+  const [first] = found.namesRecords ? (appended.recordErrors ?? []) : []
+  const refused = answer(appended.error)
+  return first === undefined ? refused : { ...refused, refusedRecord: first }
 }
 
 function fetchFrom(
@@ -350,7 +377,9 @@ function fetchFrom(
       const error = leaderError(found, leaderId, position.currentLeaderEpoch)
       if (error !== null) return fetched(topicId, position, error)
       const isEmpty = bytesLeft === request.maxBytes
-      const answer = fetchOne(topicId, found.log, position, { bytesLeft, isEmpty })
+      const isUncommitted = request.isolationLevel === 'read-uncommitted'
+      const room = { bytesLeft, isEmpty, isUncommitted }
+      const answer = fetchOne(topicId, found.log, position, room)
       bytesLeft -= answer.records?.length ?? 0
       return answer
     }),
@@ -362,7 +391,11 @@ function fetchOne(
   topicId: string,
   log: FakeLog,
   position: FetchPosition,
-  answer: { readonly bytesLeft: number; readonly isEmpty: boolean },
+  answer: {
+    readonly bytesLeft: number
+    readonly isEmpty: boolean
+    readonly isUncommitted: boolean
+  },
 ): FetchedPartition {
   const { fetchOffset, lastFetchedEpoch, partitionMaxBytes } = position
   if (lastFetchedEpoch !== null) {
@@ -380,13 +413,14 @@ function fetchOne(
   // The first batch of an answer is returned whatever its size, further ones as far as they fit
   // (ReplicaManager.readFromLog).
   const bytesMax = Math.min(answer.bytesLeft, partitionMaxBytes)
-  const records = log.read(fetchOffset, bytesMax, { atLeastOne: answer.isEmpty })
+  const { isEmpty: atLeastOne, isUncommitted } = answer
+  const records = log.read(fetchOffset, bytesMax, { atLeastOne, isUncommitted })
   return {
     ...fetched(topicId, position, 'NONE'),
     highWatermark: log.logEnd,
     lastStableOffset: log.lastStable(),
     logStartOffset: log.logStart,
-    abortedTransactions: log.abortedFrom(fetchOffset),
+    abortedTransactions: isUncommitted ? [] : log.abortedFrom(fetchOffset),
     records,
   }
 }

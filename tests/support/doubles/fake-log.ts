@@ -4,8 +4,10 @@
 // lists what is not implemented.
 
 import type { AbortedTransaction } from '../../../lib/kafka/aborted-transactions.ts'
+import { decompress } from '../../../lib/kafka/compression.ts'
 import { readRecords, writeRecords } from '../../../lib/kafka/record.ts'
 import {
+  compressionCodec,
   hasHoles,
   hasLogAppendTime,
   isControlBatch,
@@ -26,12 +28,24 @@ export type FakeErrorName =
   | 'CORRUPT_MESSAGE'
   | 'INVALID_PRODUCER_EPOCH'
   | 'INVALID_RECORD'
+  | 'INVALID_TIMESTAMP'
   | 'MESSAGE_TOO_LARGE'
   | 'OUT_OF_ORDER_SEQUENCE_NUMBER'
 
 export type Appended =
   | { readonly kind: 'appended'; readonly baseOffset: bigint }
-  | { readonly kind: 'refused'; readonly error: FakeErrorName }
+  | {
+      readonly kind: 'refused'
+      readonly error: FakeErrorName
+      /** Indexes in the batch of the records that were refused, in order (KIP-467). */
+      readonly recordErrors?: readonly number[]
+    }
+
+/** What a topic refuses of a record, as its settings say. */
+export type RecordCheck = (record: {
+  readonly timestamp: bigint
+  readonly hasKey: boolean
+}) => 'INVALID_RECORD' | 'INVALID_TIMESTAMP' | null
 
 type Ended = AbortedTransaction & { readonly lastOffset: bigint; readonly isAborted: boolean }
 type EpochEntry = { readonly epoch: number; readonly start: bigint }
@@ -53,7 +67,12 @@ const SEQUENCE_MAX = 2 ** 31 - 1
 type Remembered = { readonly first: number; readonly last: number; readonly baseOffset: bigint }
 type ProducerEntry = { epoch: number; remembered: Remembered[] }
 
-export function createFakeLog(options: { readonly batchBytesMax: number }) {
+export function createFakeLog(options: {
+  readonly batchBytesMax: number
+  /** What the broker makes of the batches that it appends; left out: nothing. */
+  readonly changed?: (batch: RecordBatch) => Buffer
+}) {
+  const { changed = ({ bytes }) => Buffer.from(bytes) } = options
   let batches: RecordBatch[] = []
   let logStart = 0n
   let logEnd = 0n
@@ -63,6 +82,7 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
   let ended: Ended[] = []
   const producers = new Map<bigint, ProducerEntry>()
   const ongoing = new Map<bigint, bigint>()
+  let check: RecordCheck | null = null
 
   const lastStable = () => [...ongoing.values()].reduce((min, at) => (at < min ? at : min), logEnd)
 
@@ -102,6 +122,8 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
       return batches
     },
     lastStable,
+    /** The producers with an open transaction, and where each one begins. */
+    ongoing: (): ReadonlyMap<bigint, bigint> => ongoing,
 
     /** Appends any batch unchecked, as another producer's: any header, any payload. */
     write(fields: BatchFields = {}): bigint {
@@ -186,6 +208,10 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
       })
     },
 
+    /** From now on a Produce with a record that `isRefused` names is refused; null: none is. */
+    refuseRecords(isRefused: RecordCheck | null): void {
+      check = isRefused
+    },
     /** A Produce of one batch, with a leader's checks. */
     append(batch: RecordBatch): Appended {
       if (batch.bytes.length > options.batchBytesMax) return refused('MESSAGE_TOO_LARGE')
@@ -195,6 +221,9 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
       if (isControlBatch(batch) || hasHoles(batch) || hasLogAppendTime(batch)) {
         return refused('INVALID_RECORD')
       }
+      // LogValidator checks the records before ProducerAppendInfo checks the sequence.
+      const invalid = check === null ? null : invalidRecords(batch, check)
+      if (invalid !== null) return invalid
       const { producerId } = batch
       if (producerId === null) return refused('INVALID_RECORD')
       const epoch = batch.bytes.readInt16BE(51)
@@ -212,20 +241,24 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
       }
       // A broker accepts any first sequence from a producer that it has no state for
       // (ProducerAppendInfo.checkSequence).
-      const baseOffset = store(Buffer.from(batch.bytes))
+      const baseOffset = store(changed(batch))
       const before = known === undefined || epoch > known.epoch ? [] : known.remembered
       const remembered = [...before, { first, last, baseOffset }]
       producers.set(producerId, { epoch, remembered: remembered.slice(-REMEMBERED_MAX) })
       return { kind: 'appended', baseOffset }
     },
 
-    /** Whole batches from the one that holds `fetchOffset`, below the last stable offset. */
+    /**
+     * Whole batches from the one that holds `fetchOffset`, below the last stable offset; with
+     * `isUncommitted` those of open transactions too.
+     */
     read(
       fetchOffset: bigint,
       bytesMax: number,
-      { atLeastOne }: { readonly atLeastOne: boolean },
+      how: { readonly atLeastOne: boolean; readonly isUncommitted?: boolean },
     ): Buffer | null {
-      const end = lastStable()
+      const { atLeastOne, isUncommitted = false } = how
+      const end = isUncommitted ? logEnd : lastStable()
       const taken: Buffer[] = []
       let bytes = 0
       for (const batch of batches) {
@@ -263,6 +296,18 @@ export function createFakeLog(options: { readonly batchBytesMax: number }) {
 
 function refused(error: FakeErrorName): Appended {
   return { kind: 'refused', error }
+}
+
+/** LogValidator.processRecordErrors: all indexes, and one error, that of timestamps first. */
+function invalidRecords(batch: RecordBatch, check: RecordCheck): Appended | null {
+  const payload = decompress(compressionCodec(batch), recordBytes(batch))
+  const errors = readRecords(payload, batch).map(({ timestampDelta, body }) =>
+    check({ timestamp: batch.baseTimestamp + timestampDelta, hasKey: body.readUInt8(0) !== 1 }),
+  )
+  const recordErrors = errors.flatMap((error, index) => (error === null ? [] : [index]))
+  if (recordErrors.length === 0) return null
+  const error = errors.includes('INVALID_TIMESTAMP') ? 'INVALID_TIMESTAMP' : 'INVALID_RECORD'
+  return { kind: 'refused', error, recordErrors }
 }
 
 /** A batch after MemoryRecords.filterTo: the same frame, fewer records. */

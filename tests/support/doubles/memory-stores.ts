@@ -2,9 +2,12 @@
 // the same codecs, and pass the same contract (store-contract.ts). Each call is one atomic step,
 // like an UpdateItem.
 
+import { incidentKeptMs } from '../../../lib/core/config/defaults.ts'
+import { leaseBelievedUntilMs } from '../../../lib/core/replicate/budget.ts'
 import {
   checkpointKey,
   checkpointPrefix,
+  leaseDatedAheadMs,
   leaseWasFree,
   readCheckpoint,
   readCheckpoints,
@@ -12,9 +15,15 @@ import {
   stateAttributes,
 } from '../../../lib/core/row/checkpoint.ts'
 import {
-  endingAttributes,
-  endings,
-  incidentChange,
+  endedIncidentKey,
+  endWrites,
+  hasEnded,
+  idOf,
+  type RowWrite,
+  recordWrites,
+} from '../../../lib/core/row/incident-moves.ts'
+import {
+  endedPrefix,
   incidentKey,
   incidentPrefix,
   readIncidents,
@@ -42,17 +51,28 @@ function createRows() {
   const put = (row: StoredRow): void => {
     rows.set(keyOf(row), row)
   }
+  const update = (
+    key: Row,
+    { set = {}, setIfAbsent = {}, remove = [] }: UpdateParts,
+  ): StoredRow => {
+    const removed = new Set(remove)
+    const kept = Object.entries({ ...setIfAbsent, ...get(key) }).filter(
+      ([name]) => !removed.has(name),
+    )
+    const row = { ...Object.fromEntries(kept), ...set, ...key }
+    put(row)
+    return row
+  }
   return {
     get,
     put,
-    update(key: Row, { set = {}, setIfAbsent = {}, remove = [] }: UpdateParts): StoredRow {
-      const removed = new Set(remove)
-      const kept = Object.entries({ ...setIfAbsent, ...get(key) }).filter(
-        ([name]) => !removed.has(name),
-      )
-      const row = { ...Object.fromEntries(kept), ...set, ...key }
-      put(row)
-      return row
+    update,
+    /** No row changes between a read and a write here, so no condition is looked at. */
+    write(writes: readonly RowWrite[]): void {
+      for (const { key, ...write } of writes) {
+        if (write.kind === 'update') update(key, write)
+        else rows.delete(keyOf(key))
+      }
     },
     list: (flow: string, prefix: string): StoredRow[] =>
       [...rows.values()].filter(row => row.pk?.S === flow && row.sk?.S?.startsWith(prefix)),
@@ -70,7 +90,11 @@ function createCheckpoints(rows: Rows): CheckpointStore {
       const before = rows.get(checkpointKey(key)) ?? {}
       const leaseUntilMs = rowReader(before).optional('leaseUntilMs', rowReader(before).number)
       let row = before
-      if (leaseUntilMs === null || leaseUntilMs <= nowMs) {
+      const isExpired =
+        leaseUntilMs === null ||
+        leaseUntilMs <= nowMs ||
+        leaseUntilMs > leaseBelievedUntilMs(nowMs, { leaseMs })
+      if (isExpired) {
         const fence = rowReader(before).optional('fence', rowReader(before).number) ?? 0
         row = rows.update(checkpointKey(key), {
           set: {
@@ -90,10 +114,12 @@ function createCheckpoints(rows: Rows): CheckpointStore {
           return { kind: 'held', owner: holder.owner, untilMs: leaseUntilMs }
         }
       }
+      const datedAheadMs = leaseDatedAheadMs(row, nowMs)
       return {
         kind: 'acquired',
         checkpoint: readCheckpoint(row),
         cleanHandOver: leaseWasFree(row),
+        ...(datedAheadMs === null ? {} : { datedAheadMs }),
       }
     },
     save: async ({ key, fence, write, state, nowMs, lease }) => {
@@ -120,18 +146,26 @@ function createIncidents(rows: Rows): IncidentStore {
         const row = rows.get(checkpointKey(foundUnder.key))
         if (row?.fence?.N !== String(foundUnder.fence)) return 'overtaken'
       }
-      rows.update(incidentKey(incident), incidentChange(incident))
+      const open = rows.get(incidentKey(incident)) ?? null
+      const ended = rows.get(endedIncidentKey(incident)) ?? null
+      rows.write(recordWrites(incident, { open, ended }, incidentKeptMs))
       return 'recorded'
     },
     resolve: async input => {
       const row = rows.get(incidentKey(input))
-      if (row === undefined || row.resolution !== undefined) return
-      rows.update(incidentKey(input), { set: endingAttributes(input) })
+      if (row === undefined || hasEnded(row)) return
+      rows.write(endWrites(input, row, { ending: input, keepMs: incidentKeptMs }))
     },
     list: async (flow, which) => {
-      const isOver = ({ resolution }: StoredRow) => endings.some(each => each === resolution?.S)
-      const listed = rows.list(flow, incidentPrefix)
-      return readIncidents(which === 'all' ? listed : listed.filter(row => !isOver(row)))
+      const open = rows.list(flow, incidentPrefix)
+      if (which === 'open') return readIncidents(open.filter(row => !hasEnded(row)))
+      const ids = new Set(open.map(idOf))
+      const ended = rows.list(flow, endedPrefix).filter(row => !ids.has(idOf(row)))
+      return readIncidents([...open, ...ended])
+    },
+    find: async key => {
+      const row = rows.get(incidentKey(key)) ?? rows.get(endedIncidentKey(key))
+      return readIncidents(row === undefined ? [] : [row])
     },
   }
 }

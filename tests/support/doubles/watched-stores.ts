@@ -5,7 +5,12 @@ import { positionOf } from '../../../lib/core/partition/partition-state.ts'
 import type { CheckpointStore, IncidentStore } from '../../../lib/io/table/stores.ts'
 
 export type StoreCall =
-  | { readonly kind: 'incident'; readonly id: string; readonly incident: string }
+  | {
+      readonly kind: 'incident'
+      readonly id: string
+      readonly incident: string
+      readonly foreignRecordsMax: string | null
+    }
   | { readonly kind: 'resolved'; readonly id: string }
   | {
       readonly kind: 'checkpoint'
@@ -45,7 +50,12 @@ export function watchStores(
   const incidents: IncidentStore = {
     ...stores.incidents,
     record: async (incident, foundUnder) => {
-      const call: StoreCall = { kind: 'incident', id: incident.id, incident: incident.kind }
+      const call: StoreCall = {
+        kind: 'incident',
+        id: incident.id,
+        incident: incident.kind,
+        foreignRecordsMax: incident.evidence.foreignRecordsMax ?? null,
+      }
       await fault(call)
       const recorded = await stores.incidents.record(incident, foundUnder)
       if (recorded === 'recorded') calls.push(call)

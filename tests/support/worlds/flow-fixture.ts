@@ -183,7 +183,8 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
     async status(flow: FlowConfig): Promise<FlowStatus> {
       const opened = open(flow, () => undefined)
       try {
-        return await readFlowStatus(opened.deps, flow)
+        const { deps, sourceConfigs } = opened
+        return await readFlowStatus({ ...deps, sourceConfigs }, flow)
       } finally {
         await opened.close()
       }

@@ -11,6 +11,7 @@ import {
   replicate,
 } from '../../../lib/run/replicate/replicate.ts'
 import type { BatchFields } from '../../unit/kafka/batches.ts'
+import type { BatchChange } from '../doubles/changing-broker.ts'
 import { createFakeCluster } from '../doubles/fake-cluster.ts'
 import type { FakeLog } from '../doubles/fake-log.ts'
 import { createMemoryStores } from '../doubles/memory-stores.ts'
@@ -28,9 +29,13 @@ export function createWorld(
     readonly sourceBrokers?: number
     readonly targetBrokers?: number
     readonly targetBatchBytesMax?: number
+    /** What the standby makes of the batches that it appends; left out: nothing. */
+    readonly targetChange?: BatchChange
+    readonly targetNamesRecords?: boolean
   } = {},
 ) {
   const { sourceBrokers = 1, targetBrokers = 1, targetBatchBytesMax = 1024 * 1024 } = options
+  const { targetNamesRecords: namesRecords = true } = options
   const clock = createVirtualClock()
   const source = createFakeCluster({ name: 'primary', clock, brokers: sourceBrokers })
   const target = createFakeCluster({
@@ -38,6 +43,8 @@ export function createWorld(
     clock,
     brokers: targetBrokers,
     batchBytesMax: targetBatchBytesMax,
+    ...(options.targetChange === undefined ? {} : { change: options.targetChange }),
+    namesRecords,
   })
   const { checkpoints, incidents } = createMemoryStores()
   const lines: LogLine[] = []

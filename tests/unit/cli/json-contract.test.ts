@@ -58,16 +58,21 @@ describe('The JSON contract', () => {
           openIncidents: 0,
           updatedAtMs: 0,
           latencyMs: null,
+          lagMs: null,
+          headroomMs: null,
         },
       ],
       unobserved: [],
       warnings: [],
       losses: [],
       leftOut: ['eu.orders'],
+      openIncidents: 0,
+      problems: [],
     })
     const lists = ['partitions', 'unobserved', 'warnings', 'losses', 'leftOut']
-    expect(Object.keys(unknown)).toEqual(['name', ...lists])
-    expect(topLevelKeys('status')).toEqual(['flows', ...lists])
+    const outer = [...lists, 'openIncidents', 'problems']
+    expect(Object.keys(unknown)).toEqual(['name', ...outer])
+    expect(topLevelKeys('status')).toEqual(['flows', ...outer])
     const [partition] = unknown.partitions
     expect(Object.keys(partition ?? {})).toEqual(documentedKeys('status', 'partitions'))
     expect(partition).toMatchObject({
@@ -110,7 +115,7 @@ describe('The JSON contract', () => {
       evidence: {},
     })
     expect(Object.keys(report)).toEqual(documentedKeys('incidents', 'incidents'))
-    expect(topLevelKeys('incidents')).toEqual(['incidents', 'unreadable'])
+    expect(topLevelKeys('incidents')).toEqual(['incidents', 'leftOut', 'unreadable'])
     expect(report).toMatchObject({ expectedOffset: '0', lostRecordsMax: '9007199254740993' })
   })
 })

@@ -3,6 +3,7 @@ import { renderRun, runExitCode } from '../../../cli/commands/run.ts'
 import { renderStatus, statusExitCode } from '../../../cli/commands/status.ts'
 import { renderTopics } from '../../../cli/commands/topics.ts'
 import type {
+  FlowStatusReport,
   PartitionRunReport,
   PartitionStatus,
   RunOutcome,
@@ -25,6 +26,8 @@ const partition: PartitionStatus = {
   openIncidents: 0,
   updatedAt: '2026-01-02T03:04:05.678Z',
   latencyMs: 17,
+  lagMs: 70_000,
+  headroomMs: 7_300_000,
 }
 
 const unobserved: PartitionStatus = {
@@ -35,12 +38,19 @@ const unobserved: PartitionStatus = {
   sourceLogEndOffset: null,
   lagRecords: null,
   latencyMs: null,
+  lagMs: null,
+  headroomMs: null,
 }
 
-function statusOf(partitions: PartitionStatus[], notObserved: string[] = []): StatusReport {
+function statusOf(
+  partitions: PartitionStatus[],
+  notObserved: string[] = [],
+  more: Partial<FlowStatusReport> = {},
+): StatusReport {
   const warnings = ['a warning, without effect on the exit code']
   const flow = { name: 'primary-to-standby', partitions, unobserved: notObserved, warnings }
-  return { flows: [{ ...flow, losses: [], leftOut: ['eu.orders'] }] }
+  const outer = { losses: [], leftOut: ['eu.orders'], openIncidents: 0, problems: [] }
+  return { flows: [{ ...flow, ...outer, ...more }] }
 }
 
 describe('gapless status', () => {
@@ -52,12 +62,13 @@ describe('gapless status', () => {
     const cells = lines.slice(1).map(line => line.split(/ {2,}/))
     expect(cells[1]).toEqual([
       ...['commit-log:0', 'primary.commit-log', 'replicating', '1000', '990', '10', '2500'],
-      ...['1500', '17 ms', '0', '2026-01-02T03:04:05.678Z'],
+      ...['1500', '2 h', '17 ms', '0', '2026-01-02T03:04:05.678Z'],
     ])
     expect(cells[2]?.slice(2)).toEqual([
       'unobserved',
       '1000',
       '990',
+      '-',
       '-',
       '-',
       '-',
@@ -80,6 +91,14 @@ describe('gapless status', () => {
     [['unobserved', 'halted'], [], 3],
     [[], ['primary: broker b:1'], 1],
     [['halted'], ['standby: broker b:1'], 3],
+    [['standby-unobserved', 'replicating'], [], 1],
+    [['truncated'], [], 1],
+    [['reset'], [], 1],
+    [['standby-missing'], [], 1],
+    [['standby-reset'], [], 1],
+    [['standby-cut'], [], 1],
+    [['stalled'], [], 1],
+    [['standby-cut', 'halted'], [], 3],
   ])(
     'status of partitions in states %j, with %j unobserved, ends with exit code %i',
     (states, notObserved, code) => {

@@ -58,7 +58,7 @@ function printed(emitter: Emitter, send: (sink: ReturnType<typeof emfSink>) => v
 }
 
 const nothingSeen = {
-  ...{ flow: 'orders', partitions: [], unobserved: [], openIncidents: 0 },
+  ...{ flow: 'orders', partitions: [], unobserved: [], openIncidents: 0, hung: [] },
   lossySettings: [],
 }
 

@@ -7,7 +7,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { createFunctionInvoker } from '../../../lib/io/function-invoker.ts'
 
 /** What the server does with each request, in order; the last entry repeats. */
-let answers: ('accept' | 'hang-up' | 'throttle' | 'refuse')[] = []
+let answers: ('accept' | 'hang-up' | 'throttle' | 'refuse' | 'no-answer')[] = []
 let asked = 0
 
 const server = createServer((request, response) => {
@@ -15,6 +15,7 @@ const server = createServer((request, response) => {
   asked += 1
   request.resume()
   request.once('end', () => {
+    if (how === 'no-answer') return
     if (how === 'hang-up') return void request.socket.destroy()
     const status = { accept: 202, throttle: 429, refuse: 400 }[how ?? 'accept']
     const error = { throttle: 'TooManyRequestsException', refuse: 'InvalidRequestContentException' }
@@ -78,3 +79,14 @@ test('an invocation whose connection always breaks fails after a few attempts', 
   expect(await invoke({})).toMatchObject({ kind: 'failed' })
   expect(asked).toBe(3)
 })
+
+test('an endpoint that takes connections and never answers fails an invocation after a few attempts', async () => {
+  const invoke = createFunctionInvoker({ functionName: 'worker', invocationType: 'Event' })
+  answers = ['no-answer']
+
+  expect(await invoke({})).toEqual({
+    kind: 'failed',
+    detail: expect.stringMatching(/^cannot invoke worker: /),
+  })
+  expect(asked).toBe(3)
+}, 60_000)

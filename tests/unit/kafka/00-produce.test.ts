@@ -74,6 +74,7 @@ describe('decodeProduceResponse', () => {
         logAppendTimeMs: null,
         logStartOffset: null,
         errorMessage: 'One or more records have been rejected; record 2 of the batch: no key',
+        refusedRecord: 2,
       },
       {
         topic: 'primary.commit-log',
@@ -89,6 +90,21 @@ describe('decodeProduceResponse', () => {
 
   test("a Produce response that Kafka's own classes wrote is decoded field by field", () => {
     expect(decodeProduceResponse(responseByKafka)).toEqual(expected)
+  })
+
+  test('the first refused record of a batch is the one with the smallest index', () => {
+    // Index 2, the reason, no tagged fields. One more record error stands in front of it.
+    const named = Buffer.from('00000002076e6f206b657900', 'hex')
+    const at = responseByKafka.indexOf(named)
+    const seventh = Buffer.from(named)
+    seventh.writeInt32BE(7, 0)
+    const several = Buffer.concat([
+      responseByKafka.subarray(0, at - 1),
+      Buffer.of(1 + 3),
+      seventh,
+      responseByKafka.subarray(at),
+    ])
+    expect(decodeProduceResponse(several)).toEqual(expected)
   })
 
   test('a Produce response cut off at any byte, or with bytes behind it, is refused', () => {

@@ -117,6 +117,7 @@ describe('decodeFetchResponse', () => {
   const nothing = { abortedTransactions: [], divergingEpoch: null, currentLeader: null }
   const unknown = { highWatermark: null, lastStableOffset: null, logStartOffset: null }
   const expected = {
+    throttleTimeMs: 7,
     errorCode: 0,
     sessionId: null,
     partitions: [

@@ -6,6 +6,12 @@ import { compress, decompress } from '../../../lib/kafka/compression.ts'
 import { DecodeError } from '../../../lib/kafka/decode-error.ts'
 import { codecs } from './record-bytes.ts'
 
+// Made at once: the library throws for empty input as soon as its WebAssembly memory has grown.
+const emptyFrames = {
+  lz4: compress('lz4', Buffer.alloc(0)),
+  zstd: compress('zstd', Buffer.alloc(0)),
+}
+
 const packed = codecs.filter(codec => codec !== 'none')
 
 describe.each(packed)('%s', codec => {
@@ -72,3 +78,90 @@ describe('framings of other producers', () => {
     expect(() => decompress('snappy', Buffer.from('ffffffff0f00', 'hex'))).toThrow(/at most/)
   })
 })
+
+/** Frames that hold nothing, which the formats of LZ4 and zstd allow between frames. */
+const skippable = fc.tuple(fc.nat(15), fc.uint8Array({ maxLength: 40 })).map(([kind, content]) => {
+  const head = Buffer.alloc(8)
+  head.writeUInt32LE(0x184d2a50 + kind, 0)
+  head.writeUInt32LE(content.length, 4)
+  return { content: Buffer.alloc(0), frame: Buffer.concat([head, content]) }
+})
+
+/** A stream of Xerial's framing with one block, header included. */
+function xerial(content: Buffer): Buffer {
+  const block = compress('snappy', content)
+  const length = Buffer.alloc(4)
+  length.writeInt32BE(block.length)
+  return Buffer.concat([Buffer.from('82534e41505059000000000100000001', 'hex'), length, block])
+}
+
+const framed = ['gzip', 'lz4', 'zstd', 'snappy'] as const
+
+describe.each(framed)('frames of %s that follow each other', codec => {
+  const frame = fc
+    .tuple(fc.integer({ min: 1, max: 3000 }), fc.nat(255))
+    .map(([size, seed]) => Buffer.alloc(size, Uint8Array.from([seed, 1, seed ^ 0x55, 7])))
+    .map(content => {
+      return { content, frame: codec === 'snappy' ? xerial(content) : compress(codec, content) }
+    })
+  const isSkipping = codec === 'lz4' || codec === 'zstd'
+  const frames = fc.array(isSkipping ? fc.oneof(frame, skippable) : frame, {
+    minLength: 1,
+    maxLength: 6,
+  })
+  const whole = (parts: readonly { frame: Buffer }[]) =>
+    Buffer.concat(parts.map(each => each.frame))
+  const contents = (parts: readonly { content: Buffer }[]) =>
+    Buffer.concat(parts.map(each => each.content))
+
+  test('all of them are decompressed, whatever their number and sizes', () => {
+    fc.assert(
+      fc.property(frames, parts => {
+        expect(decompress(codec, whole(parts)).equals(contents(parts))).toBe(true)
+      }),
+      { numRuns: 200 },
+    )
+  })
+
+  test('the bound counts all of them', () => {
+    fc.assert(
+      fc.property(frames, parts => {
+        const size = contents(parts).length
+        fc.pre(size > 1)
+        expect(() => decompress(codec, whole(parts), size - 1)).toThrow(DecodeError)
+        if (codec !== 'lz4') expect(decompress(codec, whole(parts), size)).toHaveLength(size)
+      }),
+      { numRuns: 100 },
+    )
+  })
+
+  test('a cut last frame, or bytes behind it that are no frame, are refused', () => {
+    const garbage = fc.oneof(
+      fc.uint8Array({ minLength: 1, maxLength: 40 }).map(bytes => {
+        // The first byte of no format.
+        return Buffer.from([0x11, ...bytes])
+      }),
+      fc.integer({ min: 1, max: 40 }).map(size => Buffer.alloc(size)),
+    )
+    fc.assert(
+      fc.property(frames, frame, garbage, fc.nat(), (parts, last, tail, cut) => {
+        const cutOff = last.frame.subarray(0, 1 + (cut % (last.frame.length - 1)))
+        // Xerial's framing is whole behind its header, and may end there.
+        const isWhole = codec === 'snappy' && cutOff.length === 16
+        const ends = isWhole ? [tail] : [cutOff, tail]
+        for (const end of ends) {
+          expect(() => decompress(codec, Buffer.concat([whole(parts), end]))).toThrow(DecodeError)
+        }
+      }),
+      { numRuns: 200 },
+    )
+  })
+})
+
+test.each(['lz4', 'zstd'] as const)(
+  'thousands of empty frames of %s are refused, because each takes time',
+  codec => {
+    const many = Buffer.concat(Array.from({ length: 5000 }, () => emptyFrames[codec]))
+    expect(() => decompress(codec, many)).toThrow(/more than 1024 frames/)
+  },
+)

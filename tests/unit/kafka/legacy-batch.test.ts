@@ -136,6 +136,25 @@ describe.each(magics)('records of format %i', magic => {
 })
 
 describe('a set of format 1', () => {
+  test.each(['gzip', 'lz4'] as const)(
+    'records of a set in several frames of %s are all read, and a frame that is cut off halts',
+    codec => {
+      const records = testRecords(100n, 5)
+      const inner = records.map(each => legacyEntry(1, { ...each, offset: each.offset - 100n }))
+      const frames = [inner.slice(0, 2), inner.slice(2)].map(each =>
+        compressionsAlgorithms[codec].compressSync(Buffer.concat(each)),
+      )
+      const setOf = (value: Buffer) => {
+        const attributes = codec === 'gzip' ? 1 : 3
+        return entriesOf(legacyEntry(1, { offset: 104n, key: null, value, attributes }))
+      }
+
+      expect(repacked(setOf(Buffer.concat(frames)))?.records).toEqual(asLegacy(1, records))
+      const cut = Buffer.concat(frames).subarray(0, -1)
+      expect(() => repacked(setOf(cut))).toThrow(DecodeError)
+    },
+  )
+
   test('a set of format 1 with LogAppendTime has the append time in every record', () => {
     const records = testRecords(100n, 3)
     const set = legacySet(1, records, 'gzip', { appendTime: 1_800_000_000_000n })

@@ -23,6 +23,8 @@ const partition: PartitionStatus = {
   openIncidents: 0,
   updatedAtMs: 1_700_000_000_000,
   latencyMs: 1_240,
+  lagMs: 1_240,
+  headroomMs: 'unlimited',
 }
 
 const snapshot: Snapshot = {

@@ -7,7 +7,7 @@ import {
 } from '../../../../lib/core/monitoring/incident-lines.ts'
 import { sourceOffset, targetOffset } from '../../../../lib/core/offset.ts'
 import { decide } from '../../../../lib/core/partition/decide.ts'
-import { standbyTruncated } from '../../../../lib/core/partition/standby-incident.ts'
+import { standbyTruncated } from '../../../../lib/core/standby/standby-incident.ts'
 import {
   type EventCase,
   eventCases,
@@ -78,6 +78,7 @@ describe('a line about an incident', () => {
     'log-diverged',
     'target-reset',
     'target-not-empty',
+    'target-unclear',
     'unsupported-batch',
     'record-too-large',
   ]
@@ -89,7 +90,8 @@ describe('a line about an incident', () => {
 
   test.each(halting)('a line about a %s that was passed names no command', kind => {
     const said = texts(incident(kind, { resolution: 'continued' }))
-    if (kind !== 'target-reset') expect(said.join('\n')).not.toContain('gapless resume')
+    const asksMore = kind === 'target-reset' || kind === 'target-unclear'
+    if (!asksMore) expect(said.join('\n')).not.toContain('gapless resume')
   })
 
   test.each(incidentKinds)(

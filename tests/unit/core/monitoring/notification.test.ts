@@ -38,6 +38,45 @@ describe('a notification', () => {
   })
 })
 
+describe('a notification that would be too large', () => {
+  const SNS_BYTES_MAX = 256 * 1024
+  const huge = (bytes: number, change: Partial<Incident> = {}) =>
+    truncation({
+      kind: 'unreachable',
+      topic: null,
+      partition: null,
+      evidence: { cluster: 'primary', detail: '🦊'.repeat(bytes / 4) },
+      ...change,
+    })
+
+  test('a notification of incidents with details of any length is one that SNS takes', () => {
+    for (const bytes of [4 * 1024, 64 * 1024, 1024 * 1024]) {
+      const { text } = notificationOf(about, Array(50).fill(huge(bytes)))
+      expect(Buffer.byteLength(text)).toBeLessThan(SNS_BYTES_MAX)
+      expect(text).toContain('bytes left out')
+      expect(text).toContain('gapless incidents --flow primary-to-standby')
+    }
+  })
+
+  test('a detail is cut in a notification, and the command behind it stays', () => {
+    const batch = huge(64 * 1024, { kind: 'unsupported-batch', topic: 'orders', partition: 0 })
+    expect(notificationOf(about, [batch]).text).toContain('gapless resume orders:0')
+  })
+
+  test('incidents that do not fit into a notification are counted', () => {
+    const many = Array.from({ length: 200 }, () => huge(64 * 1024))
+    const { subject, text } = notificationOf(about, many)
+    expect(Buffer.byteLength(text)).toBeLessThan(SNS_BYTES_MAX)
+    expect(text).toMatch(/\n\d+ more incidents do not fit in here\.\n/)
+    expect(subject).toContain('200 incidents')
+  })
+
+  test('a subject holds no character that SNS refuses', () => {
+    const { subject } = notificationOf(about, [truncation({ topic: 'Ü\nx' })])
+    expect(subject).toMatch(/^[\x20-\x7e]{1,100}$/)
+  })
+})
+
 test('another resolution or another range of an incident is another told state', () => {
   const changes: Partial<Incident>[] = [
     { resolution: 'resumed' },

@@ -98,6 +98,7 @@ describe('the transition table', () => {
       skipped: true,
       'producer-assigned': true,
       'recovered-from-crash': true,
+      'foreign-records': true,
       refused: true,
     }
     expect(new Set(cases.map(([, { event }]) => event.kind))).toEqual(new Set(Object.keys(wanted)))
@@ -177,6 +178,53 @@ describe('what an acknowledgement stores', () => {
     const { state, incidents } = decide(tableStates.replicating, event, contextWith())
     expect(positionOf(state)).toMatchObject({ nextSourceOffset: 110n, nextTargetOffset: 57n })
     expect(incidents[0]?.evidence).toEqual({ foreignRecordsMax: '7' })
+  })
+})
+
+describe('an episode of foreign records', () => {
+  const acknowledgedAt = (baseOffset: bigint, nextSourceOffset: bigint): PartitionEvent => ({
+    kind: 'acknowledged',
+    baseOffset: targetOffset(baseOffset),
+    recordsCount: 1,
+    nextSourceOffset: sourceOffset(nextSourceOffset),
+    epoch: 4,
+    maxTimestampMs: 0n,
+  })
+
+  test('a writer that appends between any two batches is one incident, stored when the episode begins', () => {
+    let state: PartitionState = tableStates.replicating
+    const stored: string[] = []
+    const commands: CommandText[] = []
+    for (let each = 1n; each <= 50n; each += 1n) {
+      const event = acknowledgedAt(tablePosition.nextTargetOffset + 3n * each, 100n + each)
+      const decision = decide(state, event, contextWith())
+      stored.push(...decision.incidents.map(({ id }) => id))
+      commands.push(...decision.commands.map(textOf))
+      state = decision.state
+    }
+    expect(stored).toEqual(['target-drifted:orders:7:target-1:40'])
+    expect(commands).toEqual(['save'])
+    // 50 times 3 offsets, less the record of ours before each of the others.
+    expect(positionOf(state)?.drift).toEqual({
+      expectedOffset: 40n,
+      foundOffset: 43n,
+      lastFoundOffset: 190n,
+      foreignRecords: 101n,
+      isCounted: false,
+    })
+  })
+
+  test('an episode of foreign records ends with the first look of a run that finds none', () => {
+    const begun = decide(tableStates.replicating, acknowledgedAt(47n, 110n), contextWith()).state
+    const { event }: { event: PartitionEvent } = eventCases['in range']
+    if (event.kind !== 'observed') throw new Error('no observation')
+    const target = { ...event.target, logEndOffset: targetOffset(48n) }
+    const look = (isFirstLook: boolean) =>
+      decide(begun, { ...event, target, isFirstLook }, contextWith()).state
+    expect(positionOf(look(false))?.drift).toBeDefined()
+    expect(positionOf(look(true))?.drift).toBeUndefined()
+    const again = decide(look(true), acknowledgedAt(60n, 120n), contextWith())
+    expect(again.incidents.map(({ id }) => id)).toEqual(['target-drifted:orders:7:target-1:48'])
   })
 })
 

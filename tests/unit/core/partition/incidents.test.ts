@@ -9,12 +9,13 @@ import {
   targetDrifted,
   targetNotEmpty,
   targetReset,
+  targetUnclear,
   topicDeleted,
   topicReset,
   unreachable,
   unsupportedBatch,
 } from '../../../../lib/core/partition/incidents.ts'
-import { standbyTruncated } from '../../../../lib/core/partition/standby-incident.ts'
+import { standbyTruncated } from '../../../../lib/core/standby/standby-incident.ts'
 import { tablePosition } from '../../../support/contracts/transition-table.ts'
 
 const scope = { flow: 'flow', topic: 'orders', partition: 7 }
@@ -107,6 +108,11 @@ describe('each kind of incident keeps its id, its offsets and its evidence', () 
     offsets: readonly [expected: bigint | null, found: bigint | null, lostMax: bigint | null],
     evidence: Record<string, string>,
   ]
+  const unclear = {
+    upTo: targetOffset(47n),
+    nextSourceOffset: sourceOffset(123n),
+    unmatchedRecords: 2n,
+  }
   const rows: readonly Row[] = [
     [
       'log-truncated',
@@ -204,6 +210,24 @@ describe('each kind of incident keeps its id, its offsets and its evidence', () 
       },
     ],
     [
+      'target-unclear because records of ours match nothing',
+      targetUnclear(position, { ...unclear, gone: null }, detected),
+      'target-1:40',
+      [40n, 47n, 0n],
+      { nextSourceOffset: '123', unmatchedRecords: '2' },
+    ],
+    [
+      'target-unclear because the target has lost records',
+      targetUnclear(
+        position,
+        { ...unclear, gone: { from: targetOffset(40n), to: targetOffset(44n) } },
+        detected,
+      ),
+      'target-1:40',
+      [40n, 47n, 0n],
+      { nextSourceOffset: '123', unmatchedRecords: '2', goneFrom: '40', goneTo: '44' },
+    ],
+    [
       'standby-truncated with an exact range',
       standbyTruncated(position, { ...loss, to: sourceOffset(60n), isExact: true }, detected),
       'topic-1:target-1',
@@ -223,6 +247,13 @@ describe('each kind of incident keeps its id, its offsets and its evidence', () 
       'topic-1:130',
       [120n, 130n, 0n],
       { detail: 'why' },
+    ],
+    [
+      'unsupported-batch of known offsets',
+      unsupportedBatch(position, { ...batch, nextOffset: sourceOffset(131n) }, detected),
+      'topic-1:130',
+      [120n, 130n, 0n],
+      { detail: 'why', refusedFrom: '130', refusedTo: '131' },
     ],
     [
       'record-too-large',

@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { clockSkewMsMax } from '../../../../lib/core/config/defaults.ts'
 import {
   backoffMs,
   drainDeadlineMs,
@@ -36,6 +37,12 @@ describe('a lease', () => {
     expect(untilMs).toBe(21_000)
     expect(isLeaseLive(untilMs, 20_999)).toBe(true)
     expect(isLeaseLive(untilMs, 21_000)).toBe(false)
+  })
+
+  test('a lease is not live when it ends later than a whole lease and the greatest skew of a clock', () => {
+    const untilMs = 1_000 + 20_000 + clockSkewMsMax
+    expect(isLeaseLive(untilMs, 1_000, { leaseMs: 20_000 })).toBe(true)
+    expect(isLeaseLive(untilMs + 1, 1_000, { leaseMs: 20_000 })).toBe(false)
   })
 
   test('a released lease is not live', () => {

@@ -73,6 +73,15 @@ describe('an incident', () => {
     expect(ended.set).not.toHaveProperty('resolution')
   })
 
+  test('an incident whose facts are longer than DynamoDB takes is stored with what is left out counted', () => {
+    const detail = 'x'.repeat(2 ** 20)
+    const row = rowOf(truncation({ evidence: { cluster: 'primary', detail } }))
+    expect(Buffer.byteLength(JSON.stringify(row))).toBeLessThan(400_000)
+    const { evidence } = readIncident(row)
+    expect(evidence.cluster).toBe('primary')
+    expect(evidence.detail).toMatch(/^x+… \(\d+ bytes left out\)$/)
+  })
+
   test('a repeated detection overwrites the evidence and never the time of the first detection', () => {
     const { set, setIfAbsent } = incidentChange(truncation())
     expect(setIfAbsent).toHaveProperty('detectedAtMs')

@@ -84,7 +84,8 @@ describe('lag and headroom', () => {
     ['of records on their way are no danger', batch(MINUTE - 1), aDay, MINUTE - 1, 'unlimited'],
     ['of old records are what retention leaves', batch(10 * HOUR), aDay, 10 * HOUR, 14 * HOUR],
     ['of records that are due', batch(30 * HOUR), aDay, 30 * HOUR, 0],
-    ['of a clock that is ahead', batch(-HOUR), aDay, 0, 'unlimited'],
+    ['of a clock that is a little ahead', batch(-MINUTE), aDay, 0, 'unlimited'],
+    ['of a timestamp ahead, of no known age', batch(-HOUR), aDay, null, 25 * HOUR],
     ['of offsets without any batch', { kind: 'none' as const }, aDay, 0, 'unlimited'],
     ['of an age nobody knows', unseen, aDay, null, null],
     ['without a known retention', batch(10 * HOUR), unseen, 10 * HOUR, null],
@@ -93,6 +94,61 @@ describe('lag and headroom', () => {
       lagRecords: 50n,
       lagMs,
       headroomMs,
+    })
+  })
+
+  const bytes = (limit: bigint, ms: bigint | null = null) => {
+    return { kind: 'known' as const, retention: { ms, bytes: limit } }
+  }
+  /** As the row of a partition that had caught up `agoMs` ago. */
+  const caughtUp = (agoMs: number) =>
+    row({
+      kind: 'replicating',
+      position: { ...position, logEnds: [{ offset: 100n, seenAtMs: nowMs - agoMs }] },
+    })
+
+  // 50 offsets of 10 bytes are behind.
+  test.each<[string, number, number, ReturnType<typeof bytes>, number, number | 'unlimited']>([
+    ['dated ahead near retention.bytes', -HOUR * 9e6, HOUR, bytes(501n), HOUR, 7_200],
+    ['in microseconds near retention.bytes', -nowMs * 999, HOUR, bytes(501n), HOUR, 7_200],
+    ['that fill retention.bytes in seconds', 1_000, 1_000, bytes(501n), 1_000, 120],
+    ['of event time on their way', 5e7 * HOUR, 3_000, bytes(10_000n, 24n), 3_000, 'unlimited'],
+    ['of event time behind for long', 900 * HOUR, HOUR, aDay as never, HOUR, 0],
+  ])(
+    'records %s have the age and the headroom that our clock and retention tell',
+    (_, ageMs, caughtUpMs, retention, lagMs, headroomMs) => {
+      const found = audit({
+        row: caughtUp(caughtUpMs),
+        source: behind,
+        oldest: batch(ageMs),
+        retention,
+      })
+      expect(found).toMatchObject({ lagMs, headroomMs, unobserved: [] })
+    },
+  )
+
+  test('records without a timestamp have the age that our clock tells, and the headroom that follows from it', () => {
+    const oldest = { kind: 'batch' as const, timestampMs: null, bytesPerOffset: 10 }
+    const known = audit({ row: caughtUp(HOUR), source: behind, oldest })
+    expect(known).toMatchObject({ lagMs: HOUR, headroomMs: 23 * HOUR, unobserved: [] })
+    const unknown = audit({ source: behind, oldest })
+    expect(unknown).toMatchObject({ lagMs: null, headroomMs: null })
+    expect(unknown.unobserved).toEqual([
+      expect.stringContaining('the age of the first record'),
+      expect.stringContaining('when retention.ms may delete'),
+    ])
+  })
+
+  test('a limit that cannot be computed is unobserved, and the headroom never unlimited', () => {
+    const oldest = { kind: 'batch' as const, timestampMs: nowMs - HOUR, bytesPerOffset: null }
+    expect(audit({ source: behind, oldest, retention: bytes(501n) })).toMatchObject({
+      headroomMs: null,
+      unobserved: [expect.stringContaining('when retention.bytes may delete')],
+    })
+    const both = bytes(501n, BigInt(3 * HOUR))
+    expect(audit({ source: behind, oldest, retention: both })).toMatchObject({
+      headroomMs: 2 * HOUR,
+      unobserved: [expect.stringContaining('when retention.bytes may delete')],
     })
   })
 
@@ -189,6 +245,16 @@ describe('a partition is stalled', () => {
       'not when somebody holds its lease',
       { row: row(replicating, { ...untouched, leaseUntilMs: nowMs + 1 }) },
       false,
+    ],
+    [
+      'when nobody touched it and its lease was dated by a clock that is an hour ahead',
+      { row: row(replicating, { ...untouched, leaseUntilMs: nowMs + 60 * MINUTE }) },
+      true,
+    ],
+    [
+      'when the last write was dated by a clock that is an hour ahead, so that its age is unknown',
+      { row: row(replicating, { updatedAtMs: nowMs + 60 * MINUTE }) },
+      true,
     ],
     ['not when it is halted', { row: row(halted, untouched) }, false],
     [

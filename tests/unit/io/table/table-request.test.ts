@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
+import { conflictAttemptsMax } from '../../../../lib/core/config/defaults.ts'
 import { ReplicatorError } from '../../../../lib/io/failure/replicator-error.ts'
 import { createCheckpointStore } from '../../../../lib/io/table/checkpoint-store.ts'
 import {
@@ -65,10 +66,10 @@ describe('updateRow', () => {
 
   test('a request to the table that is throttled once is sent again and succeeds', async () => {
     const answers = [refusal('ThrottlingException'), { status: 200, body: {} }]
-    const { server, incidents } = await storesAnswered(
+    const { server, checkpoints } = await storesAnswered(
       () => answers.shift() ?? refusal('InternalServerError', 500),
     )
-    await incidents.record(truncation())
+    expect(await checkpoints.save(saved)).toBe('saved')
     expect(server.requests).toEqual(['UpdateItem', 'UpdateItem'])
   })
 
@@ -95,6 +96,79 @@ describe('updateRow', () => {
       message: expect.stringMatching(/GetItem .*ECONNREFUSED 127\.0\.0\.1/),
       hint: `Check that DynamoDB listens at ${server.endpoint} (AWS_ENDPOINT_URL).`,
     })
+  })
+})
+
+const canceled = (...codes: string[]): ScriptedAnswer => ({
+  status: 400,
+  body: {
+    __type: 'com.amazonaws.dynamodb.v20120810#TransactionCanceledException',
+    message: 'Transaction cancelled',
+    CancellationReasons: codes.map(Code => ({ Code })),
+  },
+})
+
+describe('a request that meets a transaction of another client', () => {
+  const foundUnder = { key: partitionKey(), fence: 1 }
+
+  test('an update that conflicts with a transaction is sent again and succeeds', async () => {
+    const answers = [refusal('TransactionConflictException'), { status: 200, body: {} }]
+    const { server, checkpoints } = await storesAnswered(
+      () => answers.shift() ?? refusal('InternalServerError', 500),
+    )
+    expect(await checkpoints.save(saved)).toBe('saved')
+    expect(server.requests).toEqual(['UpdateItem', 'UpdateItem'])
+  })
+
+  test.each([['TransactionConflict'], ['ThrottlingError'], ['ProvisionedThroughputExceeded']])(
+    'a transaction that is canceled with %s is sent again and succeeds',
+    async reason => {
+      let canceledTimes = 0
+      const { server, incidents } = await storesAnswered(operation => {
+        if (operation !== 'TransactWriteItems') return { status: 200, body: {} }
+        canceledTimes += 1
+        return canceledTimes <= 2 ? canceled('None', reason) : { status: 200, body: {} }
+      })
+      expect(await incidents.record(truncation(), foundUnder)).toBe('recorded')
+      expect(server.requests.filter(each => each === 'TransactWriteItems')).toHaveLength(3)
+    },
+  )
+
+  test.each([
+    [['ConditionalCheckFailed', 'None']],
+    [['ConditionalCheckFailed', 'TransactionConflict']],
+  ])('a transaction whose condition does not hold is not sent again (%j)', async codes => {
+    const { server, incidents } = await storesAnswered(operation =>
+      operation === 'TransactWriteItems' ? canceled(...codes) : { status: 200, body: {} },
+    )
+    expect(await incidents.record(truncation(), foundUnder)).toBe('overtaken')
+    expect(server.requests.filter(each => each === 'TransactWriteItems')).toHaveLength(1)
+  })
+
+  test('a row that always conflicts is asked a bounded number of times, and the error says that nothing was lost', async () => {
+    const { server, incidents } = await storesAnswered(operation =>
+      operation === 'TransactWriteItems'
+        ? canceled('None', 'TransactionConflict')
+        : { status: 200, body: {} },
+    )
+    await expect(incidents.record(truncation(), foundUnder)).rejects.toMatchObject({
+      code: 'table-overloaded',
+      hint: expect.stringContaining('Nothing was lost'),
+    })
+    const sent = server.requests.filter(each => each === 'TransactWriteItems')
+    expect(sent).toHaveLength(conflictAttemptsMax)
+  })
+
+  test('a transaction that is refused for another reason fails at once', async () => {
+    const { server, incidents } = await storesAnswered(operation =>
+      operation === 'TransactWriteItems'
+        ? canceled('None', 'ValidationError')
+        : { status: 200, body: {} },
+    )
+    await expect(incidents.record(truncation(), foundUnder)).rejects.toMatchObject({
+      code: 'table-refused',
+    })
+    expect(server.requests.filter(each => each === 'TransactWriteItems')).toHaveLength(1)
   })
 })
 

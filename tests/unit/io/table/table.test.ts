@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises'
 import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
-import { tableShape } from '../../../../lib/io/table/table.ts'
+import { tableShape, timeToLive } from '../../../../lib/io/table/table.ts'
 
 async function readResource() {
   const text = await readFile(new URL('../../../../infra/table.yml', import.meta.url), 'utf8')
@@ -14,14 +14,15 @@ describe('infra/table.yml', () => {
     expect({ KeySchema, AttributeDefinitions, BillingMode }).toEqual(tableShape)
   })
 
-  test('the table of the stack outlives it, can be restored to a point in time, and is encrypted', async () => {
+  test('the table of the stack outlives it, can be restored to a point in time, and lets ended incidents expire', async () => {
     expect(await readResource()).toMatchObject({
       Type: 'AWS::DynamoDB::Table',
       DeletionPolicy: 'Retain',
       UpdateReplacePolicy: 'Retain',
       Properties: {
         PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true },
-        SSESpecification: { SSEEnabled: true },
+        DeletionProtectionEnabled: true,
+        TimeToLiveSpecification: timeToLive,
       },
     })
   })

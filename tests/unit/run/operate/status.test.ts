@@ -1,8 +1,218 @@
-// The warning of the status about producers that cannot be fenced.
+// The status over clusters in memory: that both sides are asked, what each difference is called,
+// and the warning about producers that cannot be fenced.
 
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
+import { statusExitCode } from '../../../../cli/commands/status.ts'
+import type { TopicConfigReader } from '../../../../lib/io/cluster/topic-config.ts'
+import { reportUnobserved } from '../../../../lib/run/observe/unobserved.ts'
+import { reportFlowStatus } from '../../../../lib/run/operate/report.ts'
+import { resumePartition } from '../../../../lib/run/operate/resume.ts'
 import { readFlowStatus } from '../../../../lib/run/operate/status.ts'
-import { createWorld, writeBatches } from '../../../support/worlds/replicate-world.ts'
+import { watchFlow } from '../../../../lib/run/watch/watch.ts'
+import { connectionLost } from '../../../support/doubles/fake-cluster.ts'
+import {
+  batchOf,
+  createWorld,
+  type World,
+  writeBatches,
+} from '../../../support/worlds/replicate-world.ts'
+
+const DAY = 24 * 3_600_000
+
+const aWeek: TopicConfigReader = {
+  readTopicConfigs: async topics => {
+    const values = new Map([
+      ['cleanup.policy', 'delete'],
+      ['retention.ms', String(7 * DAY)],
+      ['retention.bytes', '-1'],
+    ])
+    return new Map(topics.map(topic => [topic, { kind: 'read', values }]))
+  },
+}
+
+/** Topic `orders` with five copied records; nothing runs after that. */
+async function replicatedWorld() {
+  const world = createWorld()
+  world.createTopic('orders')
+  writeBatches(world.sourceLog('orders'), 5)
+  await world.run('orders')
+  return world
+}
+
+async function look(world: World, sourceConfigs: TopicConfigReader = aWeek) {
+  const status = await readFlowStatus({ ...world, sourceConfigs }, world.flow)
+  const exitCode = statusExitCode({ flows: [reportFlowStatus(status)] })
+  return { ...status, exitCode, states: status.partitions.map(each => each.state) }
+}
+
+describe('the status of a flow', () => {
+  test('a flow of which both sides were seen and that has caught up is well', async () => {
+    const { states, exitCode, unobserved, problems } = await look(await replicatedWorld())
+    expect([states, exitCode, unobserved, problems]).toEqual([['replicating'], 0, [], []])
+  })
+
+  const faults: [string, (world: World) => void, string][] = [
+    [
+      'a standby that does not answer',
+      ({ target }) => target.control('describeTopics', () => Promise.reject(connectionLost('s'))),
+      'standby-unobserved',
+    ],
+    [
+      'a standby leader that does not answer ListOffsets',
+      ({ target }) => target.control('listOffsets', () => Promise.reject(connectionLost('s'))),
+      'standby-unobserved',
+    ],
+    [
+      'a source that does not answer',
+      ({ source }) => source.control('listOffsets', () => Promise.reject(connectionLost('p'))),
+      'unobserved',
+    ],
+    [
+      'records deleted at the source before they were copied',
+      world => {
+        writeBatches(world.sourceLog('orders'), 3)
+        world.sourceLog('orders').deleteBefore(7n)
+      },
+      'truncated',
+    ],
+    ['a topic that was recreated', ({ source }) => source.createTopic('orders'), 'reset'],
+    ['a topic that was deleted', ({ source }) => source.deleteTopic('orders'), 'deleted'],
+    [
+      'a standby topic that was recreated',
+      ({ target }) => target.createTopic('primary.orders'),
+      'standby-reset',
+    ],
+    [
+      'a standby topic that was deleted',
+      ({ target }) => target.deleteTopic('primary.orders'),
+      'standby-missing',
+    ],
+  ]
+  test.each(faults)(
+    '%s is in the status before any run sees it, with exit code 1',
+    async (...of) => {
+      const [, fault, state] = of
+      const world = await replicatedWorld()
+      fault(world)
+      const before = await world.checkpoint('orders')
+
+      const { states, exitCode, unobserved, problems } = await look(world)
+
+      expect([states, exitCode]).toEqual([[state], 1])
+      expect([...unobserved, ...problems]).toHaveLength(1)
+      expect(await world.checkpoint('orders')).toEqual(before)
+      expect(await world.storedIncidents()).toEqual([])
+    },
+  )
+
+  test.each(faults)('%s is nothing that watch sees and the status does not', async (...of) => {
+    const world = await replicatedWorld()
+    of[1](world)
+    const deps = { ...world, sourceConfigs: aWeek, log: () => undefined }
+    const [watched] = (await watchFlow(deps, world.flow)).partitions
+    const isFaulty = watched?.difference !== null || watched.unobserved.length > 0
+    expect([isFaulty, (await look(world)).exitCode]).toEqual([true, 1])
+  })
+
+  test('a flow without partitions is not well while its standby does not answer', async () => {
+    const world = createWorld()
+    world.target.control('describeTopics', () => Promise.reject(connectionLost('standby')))
+    const { exitCode, unobserved } = await look(world)
+    expect(exitCode).toBe(1)
+    expect(unobserved).toEqual([expect.stringMatching(/^standby: /)])
+  })
+
+  test('an open incident of any part of the flow is not well, also of a standby topic', async () => {
+    const world = await replicatedWorld()
+    const failure = {
+      ...{ kind: 'unobserved' as const, reason: 'unreachable' as const, detail: 'no leader' },
+      ...{ cluster: 'standby', topic: 'primary.orders' },
+    }
+    await reportUnobserved({ ...world, log: () => undefined }, world.flow.name, [failure])
+    const { exitCode, openIncidents, partitions } = await look(world)
+    expect([exitCode, openIncidents, partitions[0]?.openIncidents]).toEqual([1, 1, 1])
+  })
+
+  test('a partition that no run works on is stalled', async () => {
+    const world = await replicatedWorld()
+    writeBatches(world.sourceLog('orders'), 1)
+    world.clock.jump(3_600_000)
+    const { states, exitCode, problems } = await look(world)
+    expect([states, exitCode]).toEqual([['stalled'], 1])
+    expect(problems).toEqual([expect.stringContaining('no run has worked on it')])
+  })
+
+  test('a topic that the flow names and the source does not have is a warning', async () => {
+    const world = createWorld({ flow: { topics: ['orders', 'payments'] } })
+    world.createTopic('orders')
+    const { warnings, exitCode } = await look(world)
+    expect(warnings).toEqual([expect.stringContaining('payments')])
+    expect(exitCode).toBe(0)
+  })
+
+  test('the status tells the headroom, and null where no retention is known', async () => {
+    const world = await replicatedWorld()
+    const nowMs = BigInt(world.clock.nowMs())
+    const fields = { baseTimestamp: nowMs, maxTimestamp: nowMs }
+    world.sourceLog('orders').write(batchOf(1, fields))
+    world.clock.jump(2 * DAY)
+    expect((await look(world)).partitions[0]).toMatchObject({
+      lagMs: 2 * DAY,
+      headroomMs: 5 * DAY,
+    })
+    const refusing = { readTopicConfigs: () => Promise.reject(connectionLost('primary')) }
+    const blind = await look(world, refusing)
+    expect(blind.partitions[0]).toMatchObject({ lagMs: 2 * DAY, headroomMs: null })
+    expect([blind.exitCode, blind.unobserved.length]).toEqual([1, 1])
+  })
+})
+
+describe('the latency in the status', () => {
+  const latencyOf = async (world: World) => (await look(world)).partitions[0]?.latencyMs
+
+  async function worldWithRecord(timestampMs: (nowMs: number) => bigint) {
+    const world = await replicatedWorld()
+    const at = timestampMs(world.clock.nowMs())
+    world.sourceLog('orders').write(batchOf(1, { baseTimestamp: at, maxTimestamp: at }))
+    world.clock.jump(2_000)
+    await world.run('orders')
+    return world
+  }
+
+  test('the latency is that of the last acknowledgement, however long nothing happens', async () => {
+    const world = await worldWithRecord(nowMs => BigInt(nowMs))
+    expect(await latencyOf(world)).toBe(2_000)
+    world.clock.jump(DAY)
+    await world.run('orders')
+    expect(await latencyOf(world)).toBe(2_000)
+  })
+
+  test('a refused resume changes no latency', async () => {
+    const world = await worldWithRecord(nowMs => BigInt(nowMs))
+    writeBatches(world.sourceLog('orders'), 2)
+    world.sourceLog('orders').deleteBefore(8n)
+    await world.run('orders')
+    world.clock.jump(DAY)
+    const at = { topic: 'orders', partition: 0 }
+    const input = { flow: world.flow, at, from: 999n }
+    await expect(resumePartition({ ...world, owner: 'operator' }, input)).rejects.toThrow('999')
+    expect(await latencyOf(world)).toBe(2_000)
+  })
+
+  test.each<[string, (nowMs: number) => bigint]>([
+    ['none', () => -1n],
+    ['the smallest there is', () => -(2n ** 63n)],
+    ['the largest there is', () => 2n ** 63n - 1n],
+    ['in microseconds', nowMs => BigInt(nowMs) * 1_000n],
+  ])('a timestamp that is %s gives no latency', async (_, timestampMs) => {
+    expect(await latencyOf(await worldWithRecord(timestampMs))).toBeNull()
+  })
+
+  test('event time of years ago is no latency of years', async () => {
+    const world = await worldWithRecord(nowMs => BigInt(nowMs - 6 * 365 * DAY))
+    expect(await latencyOf(world)).toBeLessThanOrEqual(2_000)
+  })
+})
 
 const denied = async () => ({
   kind: 'denied' as const,

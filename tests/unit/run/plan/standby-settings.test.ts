@@ -98,7 +98,7 @@ function settled(
 }
 
 describe('a standby topic that a tick creates', () => {
-  test('it has the configs of its source topic', async () => {
+  test('a standby topic that a tick creates has the configs of its source topic', async () => {
     const { world, plan, created } = settled({ source: { orders: { 'retention.ms': '-1' } } })
     world.source.createTopic('orders', 2)
     const { warnings } = await plan()
@@ -111,7 +111,7 @@ describe('a standby topic that a tick creates', () => {
     expect(warnings.join('\n')).not.toContain('created without')
   })
 
-  test('it keeps everything while the configs of its source topic may not be read', async () => {
+  test('a new standby topic keeps everything while the configs of its source topic may not be read', async () => {
     const { world, plan, created } = settled({ source: { orders: denied('orders') } })
     world.source.createTopic('orders')
     const { warnings } = await plan()
@@ -119,7 +119,7 @@ describe('a standby topic that a tick creates', () => {
     expect(warnings[0]).toContain('Grant DescribeConfigs')
   })
 
-  test('it is not created while its source does not answer', async () => {
+  test('a standby topic is not created while its source does not answer', async () => {
     const { world, deps, plan, created } = settled()
     world.source.createTopic('orders')
     deps.source.readTopicConfigs = () => Promise.reject(connectionLost('primary'))
@@ -144,7 +144,7 @@ describe('a standby topic whose settings lose what the source keeps', () => {
   const lossy = { source: { orders: { 'retention.ms': '-1' } } }
   const named = expect.stringContaining('standby topic primary.orders on standby has retention.ms=')
 
-  test('it is named on every tick, by the status and by watch, with one request per side', async () => {
+  test('a lossy setting is named on every tick, by the status and by watch, with one request per side', async () => {
     const { world, plan, status, watch, requests } = settled(lossy)
     world.createTopic('orders')
     for (let tick = 0; tick < 2; tick += 1) expect((await plan()).warnings).toEqual([named])

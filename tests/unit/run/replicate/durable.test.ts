@@ -420,13 +420,21 @@ describe('an incident', () => {
     expect(foreign).toBeGreaterThan(4)
     // The target offset minus the source offset tells how many drifts the position has passed.
     let recorded = 0n
+    let updates = 0
     for (const call of watched.calls) {
-      if (call.kind === 'incident') recorded += 1n
+      if (call.kind === 'incident') {
+        updates += 1
+        recorded = BigInt(call.foreignRecordsMax ?? 0) / 2n
+      }
       if (call.kind !== 'checkpoint' || call.nextSourceOffset === null) continue
       const passed = ((call.nextTargetOffset ?? 0n) - call.nextSourceOffset) / 2n
       expect(passed).toBeLessThanOrEqual(recorded)
     }
     expect(recorded).toBe(BigInt(foreign))
+    // One episode is one row, and no update of the row is without a checkpoint.
+    expect(await world.storedIncidents()).toHaveLength(1)
+    const checkpoints = watched.calls.filter(({ kind }) => kind === 'checkpoint').length
+    expect(updates).toBeLessThanOrEqual(checkpoints)
   })
 })
 

@@ -248,7 +248,7 @@ describe('a source that throttles fetches by a quota', () => {
     const world = ordersWorld()
     await dieAfterCopying(world)
     const before = payloads(world.targetLog('orders'))
-    world.source.throttleFetches({ times: 5, throttleTimeMs: 4_000 })
+    world.source.throttleFetches({ times: 7, throttleTimeMs: 4_000 })
 
     const report = await world.run('orders')
 

@@ -132,3 +132,21 @@ test('a successor whose predecessor never releases its lease gives up after a bo
   await running.ended
   await Promise.all(running.successors)
 })
+
+test('a run whose successor cannot be invoked, because no endpoint answers, ends at its deadline with a warning', async () => {
+  const world = createWorld()
+  world.createTopic('orders')
+  const deadlineMs = world.clock.nowMs() + RUN_MS
+
+  const report = await world.run('orders', {
+    isContinuous: true,
+    deadlineMs,
+    invokeSuccessor: () => new Promise<void>(() => undefined),
+  })
+
+  expect(report.partitions).toMatchObject([{ outcome: 'deadline' }])
+  expect(world.clock.nowMs()).toBeLessThanOrEqual(deadlineMs + world.flow.budgets.reserveMs)
+  expect(world.lines.map(each => each.text)).toContainEqual(
+    expect.stringMatching(/^The invocation of the successor for flow flow was not accepted within/),
+  )
+})

@@ -12,16 +12,14 @@ import { batchOf, createWorld, writeBatches } from '../../../support/worlds/repl
 const HOUR = 3_600_000
 const DAY = 24 * HOUR
 
-const aWeek: TopicConfigReader = {
+const keeping = (configs: Record<string, string>): TopicConfigReader => ({
   readTopicConfigs: async topics => {
-    const values = new Map([
-      ['cleanup.policy', 'delete'],
-      ['retention.ms', String(7 * DAY)],
-      ['retention.bytes', '-1'],
-    ])
+    const week = { 'cleanup.policy': 'delete', 'retention.ms': String(7 * DAY) }
+    const values = new Map(Object.entries({ ...week, 'retention.bytes': '-1', ...configs }))
     return new Map(topics.map(topic => [topic, { kind: 'read', values }]))
   },
-}
+})
+const aWeek = keeping({})
 
 /** Topic `orders`, of which five records are copied; none of these functions replicates more. */
 async function replicatedWorld(sourceConfigs: TopicConfigReader = aWeek) {
@@ -55,6 +53,7 @@ const healthy = {
   UnobservedPartitions: 0,
   UnnoticedDifferences: 0,
   StalledPartitions: 0,
+  HungTransactions: 0,
   Errors: 0,
 }
 
@@ -69,7 +68,8 @@ describe('the watch function', () => {
 
   test('watch reports the age of the oldest record that is not replicated, and when retention may delete it', async () => {
     const world = await replicatedWorld()
-    world.write(2 * DAY)
+    world.write()
+    world.clock.jump(2 * DAY)
     world.write()
     const audit = await world.watch()
     const behind = {
@@ -83,6 +83,46 @@ describe('the watch function', () => {
       'orders-0 of flow flow is closest to a truncation: retention may delete records that are not ' +
         'replicated in 432000 s; 2 offsets behind.',
     )
+  })
+
+  test('records of event time that are seconds behind are seconds behind, and no alarm', async () => {
+    const world = await replicatedWorld()
+    for (const _ of [1, 2]) world.write(6 * 365 * DAY)
+    world.clock.jump(3_000)
+    expect(watchMetrics(await world.watch())).toEqual({
+      ...healthy,
+      LagRecords: 2,
+      LagSeconds: 3,
+    })
+  })
+
+  test.each([
+    ['a century ahead', -100 * 365 * DAY],
+    ['in microseconds', -1_700_000_000_000 * 999],
+  ])('records with timestamps %s are as far behind as our clock says', async (_, ageMs) => {
+    const world = await replicatedWorld(keeping({ 'retention.bytes': '500' }))
+    for (let each = 0; each < 5; each += 1) world.write(ageMs)
+    world.clock.jump(HOUR)
+    const values = watchMetrics(await world.watch())
+    expect(values).toMatchObject({
+      ...{ LagRecords: 5, LagSeconds: HOUR / 1000, StalledPartitions: 1 },
+      UnobservedPartitions: 0,
+    })
+    expect(values.TruncationHeadroomSeconds).toBeLessThan(HOUR / 1000)
+  })
+
+  test('a partition that is copied slowly is behind since a run first saw its next record', async () => {
+    const world = await replicatedWorld()
+    for (let each = 0; each < 5; each += 1) world.write(-DAY)
+    world.target.control('produce', () => Promise.reject(connectionLost('standby')))
+    await world.run('orders')
+    const sinceMs = world.clock.nowMs()
+    world.target.control('produce', null)
+    world.clock.jump(HOUR)
+    const { LagSeconds } = watchMetrics(await world.watch())
+    const agoS = (world.clock.nowMs() - sinceMs) / 1000
+    expect(LagSeconds).toBeGreaterThanOrEqual(agoS)
+    expect(LagSeconds).toBeLessThan(agoS + 60)
   })
 
   test('watch detects a truncation without an incident, and a partition that no run works on', async () => {
@@ -165,7 +205,8 @@ describe('a log that could not be observed', () => {
       readTopicConfigs: async topics =>
         new Map(topics.map(topic => [topic, { kind: 'unobserved', detail }])),
     })
-    world.write(DAY)
+    world.write()
+    world.clock.jump(DAY)
     const values = watchMetrics(await world.watch())
     expect(values).toMatchObject({ UnobservedPartitions: 1, LagSeconds: DAY / 1000 })
     expect(values).not.toHaveProperty('TruncationHeadroomSeconds')
@@ -212,7 +253,7 @@ test('only the topics that are furthest behind have metrics of their own', () =>
     lagMs: index * HOUR,
     headroomMs: 'unlimited' as const,
   }))
-  const audit = { flow: 'flow', partitions, unobserved: [], openIncidents: 0 }
+  const audit = { flow: 'flow', partitions, unobserved: [], openIncidents: 0, hung: [] }
   const topics = topicMetrics(audit).map(each => each.topic)
   expect(topics).toEqual(
     partitions

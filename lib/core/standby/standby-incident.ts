@@ -4,8 +4,9 @@
 
 import type { Incident } from '../incident.ts'
 import { offsetsBetween, type SourceOffset, type TargetOffset, targetOffset } from '../offset.ts'
-import { type Detected, generationOf, partitionIncident } from './incidents.ts'
-import type { Position } from './partition-state.ts'
+import { generationOf } from '../partition/incidents.ts'
+import type { Position } from '../partition/partition-state.ts'
+import { type Detected, partitionIncident } from '../partition-incident.ts'
 
 /**
  * The target deleted records that were copied and that the source still holds. One incident for a

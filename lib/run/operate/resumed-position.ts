@@ -1,0 +1,87 @@
+// Owns the position at which a partition goes on after `gapless resume`: what the operator says, or
+// what the incident implies. Does not own the command (resume.ts).
+
+import type { Incident } from '../../core/incident.ts'
+import {
+  isBefore,
+  laterOf,
+  type SourceOffset,
+  sourceOffset,
+  targetOffset,
+} from '../../core/offset.ts'
+import { withoutDrift } from '../../core/partition/drift.ts'
+import { historyBefore } from '../../core/partition/epoch-history.ts'
+import type { Position } from '../../core/partition/partition-state.ts'
+import type { TopicPartition } from '../../core/topic-partition.ts'
+import { pointOf, type SeenLog } from '../observe/logs.ts'
+import { refuse } from './operator-lease.ts'
+
+/**
+ * Where to go on: `null` lets the incident decide; an offset is used as given when the log holds
+ * it.
+ */
+export type ResumeFrom = 'log-start' | bigint | null
+
+export function nextPosition(input: Starting & { readonly target: SeenLog }): Position {
+  const { position, source, target } = input
+  const nextSourceOffset = startingOffset(input)
+  return {
+    ...withoutDrift(position),
+    sourceTopicId: source.topicId,
+    targetTopicId: target.topicId,
+    nextSourceOffset,
+    rewinds: position.rewinds + (isBefore(nextSourceOffset, position.nextSourceOffset) ? 1 : 0),
+    nextTargetOffset: targetOffset(pointOf(target, 'log-end')),
+    lastSeenLogEndOffset: sourceOffset(pointOf(source, 'log-end')),
+    // The log ends that were seen of a recreated topic's predecessor say nothing of its records.
+    logEnds: source.topicId === position.sourceTopicId ? (position.logEnds ?? []) : [],
+    epochs: historyAt(nextSourceOffset, input),
+    // Forces a new producer epoch: under the old one, the target could take records that are copied
+    // again for a retry of batches it has, and drop them.
+    producer: position.producer === null ? null : { ...position.producer, assignedAtMs: 0 },
+  }
+}
+
+/** The known epochs before `offset`; none where they would be those of another log. */
+function historyAt(
+  offset: SourceOffset,
+  { position, incident, source }: Pick<Starting, 'position' | 'incident' | 'source'>,
+): Position['epochs'] {
+  if (source.topicId !== position.sourceTopicId) return []
+  if (incident?.kind !== 'log-diverged') {
+    return offset === position.nextSourceOffset ? position.epochs : []
+  }
+  const { foundOffset } = incident
+  const isCommon = foundOffset !== null && offset <= foundOffset
+  return isCommon ? historyBefore(position.epochs, offset) : []
+}
+
+type Starting = {
+  readonly at: TopicPartition
+  readonly from: ResumeFrom
+  readonly incident: Incident | null
+  readonly position: Position
+  readonly source: SeenLog
+}
+
+function startingOffset(input: Starting): SourceOffset {
+  const { at, from, incident, position, source } = input
+  const start = sourceOffset(pointOf(source, 'log-start'))
+  const end = sourceOffset(pointOf(source, 'log-end'))
+  if (from === 'log-start') return start
+  if (from !== null) {
+    if (from < start || from > end) {
+      const why = `holds offsets ${start} to ${end} on the source, not ${from}`
+      throw refuse(at, why, `choose one of them, or --from log-start`)
+    }
+    return sourceOffset(from)
+  }
+  if (source.topicId !== position.sourceTopicId) return start
+  if (incident?.kind === 'log-diverged') {
+    if (incident.foundOffset !== null) return laterOf(start, sourceOffset(incident.foundOffset))
+    // Going on at the position would skip records of the new log that were never copied.
+    const why = `diverged on the source at offset ${incident.evidence.divergesAtOrBefore ?? end} or earlier; leader epochs no longer tell where`
+    throw refuse(at, why, `Choose where to go on: --from log-start, or --from OFFSET`)
+  }
+  return laterOf(start, position.nextSourceOffset)
+}

@@ -1,0 +1,88 @@
+// Owns what follows where the target ends beyond the checkpoint although the last owner released
+// its lease: another producer writes there (a fail-over does, all the time), or the table was
+// restored from an older backup. One look at the producer ids tells the two apart. Foreign records
+// are passed over at once and not recovered from: a writer that appends between any two steps of a
+// run would make the run recover for ever. Does not own the recovery (after-crash.ts).
+
+import { foreignFetchesMax } from '../../core/config/defaults.ts'
+import { type TargetOffset, targetOffset } from '../../core/offset.ts'
+import { type Position, positionOf } from '../../core/partition/partition-state.ts'
+import { recoveryFetchBytes } from '../../core/replicate/fetch-share.ts'
+import { isControlBatch } from '../../kafka/record-batch.ts'
+import { createLogReader, readBatches } from '../compare/partition-reader.ts'
+import { decideFor, perform } from '../partition/partition-effects.ts'
+import type { PartitionRun } from '../partition/partition-run.ts'
+import type { Shard } from '../partition/shard-run.ts'
+import { type Both, recoverFromCrash } from './after-crash.ts'
+import { readableRange, targetOf } from './target-range.ts'
+
+/**
+ * Looks at the target between the checkpoint and `logEndOffset`, and passes over what others wrote.
+ * Recovers the partition where a record of ours is there, and where a look does not tell. Returns
+ * and throws as `recoverFromCrash` does.
+ */
+export async function lookBeyond(
+  shard: Shard,
+  run: PartitionRun,
+  seen: Both & { readonly logEndOffset: TargetOffset },
+): Promise<boolean> {
+  const left = positionOf(run.state)
+  if (left === null) return false
+  const found = await shard.recoveries.take(shard.ended.signal, () => look(shard, run, left, seen))
+  if (found === null || run.phase.kind !== 'recovering') return false
+  if (found === 'ours') return recoverFromCrash(shard, run, seen)
+  run.targetIsRead = true
+  await perform(shard, run, decideFor(shard, run, { kind: 'foreign-records', ...found }))
+  return true
+}
+
+/**
+ * The target holds nothing of ours beyond the position, and yet ends beyond the position: another
+ * producer has appended since the target was read.
+ */
+export async function passForeignRecords(
+  shard: Shard,
+  run: PartitionRun,
+  upTo: TargetOffset,
+): Promise<void> {
+  const event = { kind: 'foreign-records' as const, upTo, foreignRecords: null }
+  await perform(shard, run, decideFor(shard, run, event))
+}
+
+type Foreign = { readonly upTo: TargetOffset; readonly foreignRecords: bigint | null }
+
+/** `ours`: the target holds a record of ours, or may hold one that the look did not reach. */
+async function look(
+  shard: Shard,
+  run: PartitionRun,
+  position: Position,
+  { targetLeader: leader, logEndOffset: to }: Both & { readonly logEndOffset: TargetOffset },
+): Promise<Foreign | 'ours'> {
+  // A checkpoint without a producer says nothing of whose records these are.
+  if (position.producer === null) return 'ours'
+  const { producerId } = position.producer
+  const { from, gone } = await readableRange(shard, run, position)
+  const fetchBytesMax = recoveryFetchBytes(shard.flow.budgets)
+  const range = {
+    from,
+    to,
+    isolation: 'read-uncommitted' as const,
+    waitMs: 0,
+    // Retention of the target goes on meanwhile: the next attempt begins at its log start.
+    mayBeOutOfRange: false,
+    fetchesMax: foreignFetchesMax,
+  }
+  const at = targetOf(shard, run, { position, leader, fetchBytesMax })
+  const reader = createLogReader(at, range, readBatches)
+  let upTo: bigint = from
+  let foreignRecords = 0n
+  for (let part = await reader.next(); part !== null; part = await reader.next()) {
+    for (const batch of part.batches) {
+      if (batch.producerId === producerId) return 'ours'
+      if (!isControlBatch(batch)) foreignRecords += BigInt(batch.recordsCount)
+    }
+    upTo = part.next
+  }
+  if (upTo < to) return 'ours'
+  return { upTo: targetOffset(upTo), foreignRecords: gone === null ? foreignRecords : null }
+}
