@@ -17,7 +17,7 @@ import type { PartitionRun } from '../partition/partition-run.ts'
 import { roomGrew, type Shard } from '../partition/shard-run.ts'
 import { createSignal, type Signal } from '../partition/signal.ts'
 import {
-  admitAnswer,
+  admitFetched,
   broughtNothing,
   observeAgain,
   sourceAnswered,
@@ -257,13 +257,13 @@ function admitted(
   shard: Shard,
   { run, offset }: NextFetch,
   fetched: FetchedPartition,
-): ReturnType<typeof admitAnswer> {
+): ReturnType<typeof admitFetched> {
   const failed = (error: unknown): null => {
     abandon(shard, run, error)
     return null
   }
   try {
-    const admission = admitAnswer(shard, fetched, offset)
+    const admission = admitFetched(shard, fetched, offset)
     return admission instanceof Promise ? admission.catch(failed) : admission
   } catch (error) {
     return failed(error)
