@@ -141,7 +141,7 @@ describe('gapless init', () => {
     })
     expect(await gapless('incidents', '--json')).toEqual({
       code: 0,
-      stdout: '{"incidents":[],"unreadable":[]}\n',
+      stdout: '{"incidents":[],"leftOut":0,"unreadable":[]}\n',
       stderr: '',
     })
     expect((await gapless('incidents')).stdout).toBe('No incidents.\n')
