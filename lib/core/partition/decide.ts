@@ -25,7 +25,6 @@ import {
   recordTooLarge,
   targetDrifted,
   targetReset,
-  targetUnclear,
   topicDeleted,
   topicReset,
   unsupportedBatch,
@@ -36,6 +35,7 @@ import {
   type Producer,
   sequenceAfter,
 } from './partition-state.ts'
+import { targetUnclear } from './unclear-incident.ts'
 
 /** The next state, the incidents to store before it, and what to do, in this order. */
 export function decide(

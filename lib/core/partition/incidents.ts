@@ -10,7 +10,7 @@ import {
   type DetectedUnderPolicy,
   partitionIncident,
 } from '../partition-incident.ts'
-import type { Divergence, SourceObservation, TargetObservation, Unclear } from './decision.ts'
+import type { Divergence, SourceObservation, TargetObservation } from './decision.ts'
 import { driftAfter, driftIncident } from './drift.ts'
 import { lastEpochOf } from './epoch-history.ts'
 import type { UnobservedReason } from './observation.ts'
@@ -150,33 +150,6 @@ export function targetNotEmpty(
       targetLogEndOffset: String(logEndOffset),
       topicId: position.sourceTopicId,
       logStartOffset: String(position.nextSourceOffset),
-    },
-  })
-}
-
-/**
- * The target does not show how far a dead owner copied: going on could copy records twice without a
- * word. `upTo` is where the target's log ended; `[expectedOffset, foundOffset)` is unclear.
- */
-export function targetUnclear(
-  { targetTopicId, nextTargetOffset }: Position,
-  found: Unclear & {
-    readonly upTo: TargetOffset
-    /** Behind the last source record that is on the target. */
-    readonly nextSourceOffset: SourceOffset
-  },
-  detected: Detected,
-): Incident {
-  const { upTo, nextSourceOffset, unmatchedRecords, gone } = found
-  return partitionIncident('target-unclear', detected, {
-    occurrence: [targetTopicId, nextTargetOffset],
-    expectedOffset: nextTargetOffset,
-    foundOffset: upTo,
-    lostRecordsMax: 0n,
-    evidence: {
-      nextSourceOffset: String(nextSourceOffset),
-      unmatchedRecords: String(unmatchedRecords),
-      ...(gone === null ? {} : { goneFrom: String(gone.from), goneTo: String(gone.to) }),
     },
   })
 }

@@ -4,9 +4,9 @@
 // that follows (core/partition/decide.ts).
 
 import { observationAttemptsMax } from '../../core/config/defaults.ts'
-import { isBefore, laterOf, type TargetOffset, targetOffset } from '../../core/offset.ts'
+import { isBefore, laterOf, targetOffset } from '../../core/offset.ts'
 import { canCompare, transactionalId } from '../../core/partition/crash-recovery.ts'
-import type { CrashRecovery, SourceObservation } from '../../core/partition/decision.ts'
+import type { CrashRecovery, SourceObservation, Unclear } from '../../core/partition/decision.ts'
 import type { Leader } from '../../core/partition/observation.ts'
 import { type Position, type Producer, positionOf } from '../../core/partition/partition-state.ts'
 import { recoveryFetchBytes } from '../../core/replicate/fetch-share.ts'
@@ -22,12 +22,11 @@ import {
 import { createCandidates } from '../compare/candidates.ts'
 import { type Candidates, createComparison } from '../compare/comparison.ts'
 import { ownBatch } from '../compare/found-record.ts'
-import { createLogReader, readBatches } from '../compare/partition-reader.ts'
 import { decideFor, perform, saveCheckpoint } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
 import { assignProducer, mayFence, patiently } from './producer-identity.ts'
-import { readableRange, sourceOf, targetOf } from './target-range.ts'
+import { readBeyond, sourceOf, targetOf } from './target-range.ts'
 
 export type Both = {
   readonly source: SourceObservation
@@ -103,7 +102,6 @@ type Look = Both & { readonly left: Position; readonly producer: Producer }
 async function lookThrough(shard: Shard, run: PartitionRun, look: Look): Promise<CrashRecovery> {
   const { left, producer, source } = look
   const from = laterOf(left.nextSourceOffset, source.logStartOffset)
-  const range = await readableRange(shard, run, left)
   const fetchBytesMax = recoveryFetchBytes(shard.flow.budgets)
   const at = { position: left, leader: look.sourceLeader, fetchBytesMax }
   // A position beyond the observed end of the source: the log has diverged, which the fetch behind
@@ -121,15 +119,20 @@ async function lookThrough(shard: Shard, run: PartitionRun, look: Look): Promise
   const pause = () => shard.clock.wait(0)
   const comparison = createComparison(candidates ?? nothingToCompare, basis, pause)
   let foreignRecords = 0n
-  // Where the target has lost records, the comparison begins at the first one of ours that is left.
-  let isLost = range.gone !== null
+  let gone: Unclear['gone'] = null
+  // Where the target has lost records, the comparison goes on at the first one of ours behind them.
+  let isLost = false
+  const onGone = ({ from, to }: NonNullable<Unclear['gone']>): void => {
+    gone = { from: gone?.from ?? from, to }
+    isLost = true
+  }
   const visit = async (batch: RecordBatch): Promise<void> => {
     const own = ownBatch(batch, left.producer)
     if (isLost && own !== null) isLost = !(await comparison.seek(batch, own))
     const { unmatchedRecords } = await comparison.match(batch, own)
     if (own === null) foreignRecords += BigInt(unmatchedRecords)
   }
-  const ends = await readTarget(shard, run, { look, visit, from: range.from })
+  const ends = await readTarget(shard, run, { look, visit, onGone })
   const unmatchedRecords =
     candidates === null || isDiverged ? 0n : await comparison.unexplained(candidates.at())
   const isUnclear = unmatchedRecords > 0n || (isLost && isComparable && !isDiverged)
@@ -139,7 +142,7 @@ async function lookThrough(shard: Shard, run: PartitionRun, look: Look): Promise
     ...ends,
     producer,
     foreignRecords,
-    ...(isUnclear ? { unclear: { unmatchedRecords, gone: range.gone } } : {}),
+    ...(isUnclear ? { unclear: { unmatchedRecords, gone } } : {}),
   }
 }
 
@@ -154,8 +157,8 @@ async function readTarget(
   run: PartitionRun,
   by: {
     readonly look: Look
-    readonly from: TargetOffset
     readonly visit: (batch: RecordBatch) => Promise<void>
+    readonly onGone: (gone: NonNullable<Unclear['gone']>) => void
   },
 ): Promise<Pick<CrashRecovery, 'foundTargetOffset' | 'nextTargetOffset'>> {
   const { left: position, producer, targetLeader: leader } = by.look
@@ -165,20 +168,20 @@ async function readTarget(
   const range = {
     isolation: 'read-uncommitted' as const,
     waitMs,
-    mayBeOutOfRange: false,
     // The coordinator writes the marker after it has answered.
     answersAtEndMax: observationAttemptsMax,
   }
-  const reader = createLogReader(at, { ...range, from: by.from }, readBatches)
-  let found = by.from
+  let found = position.nextTargetOffset
   let next = found
   // Without a fence: a steady writer moves the end, and nothing of ours lies beyond the first one.
   let end: bigint | null = null
-  for (
-    let part = await reader.next();
-    part !== null && run.phase.kind !== 'stopped';
-    part = await reader.next()
-  ) {
+  const onGone: typeof by.onGone = gone => {
+    found = gone.to
+    next = gone.to
+    by.onGone(gone)
+  }
+  for await (const part of readBeyond(at, { ...range, from: found }, onGone)) {
+    if (run.phase.kind === 'stopped') break
     for (const batch of part.batches) {
       next = targetOffset(nextOffsetAfter(batch))
       if (isMarkerOf(batch, producer)) return { foundTargetOffset: found, nextTargetOffset: next }

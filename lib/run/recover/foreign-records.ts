@@ -9,12 +9,11 @@ import { type TargetOffset, targetOffset } from '../../core/offset.ts'
 import { type Position, positionOf } from '../../core/partition/partition-state.ts'
 import { recoveryFetchBytes } from '../../core/replicate/fetch-share.ts'
 import { isControlBatch } from '../../kafka/record-batch.ts'
-import { createLogReader, readBatches } from '../compare/partition-reader.ts'
 import { decideFor, perform } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
 import { type Both, recoverFromCrash } from './after-crash.ts'
-import { readableRange, targetOf } from './target-range.ts'
+import { readBeyond, targetOf } from './target-range.ts'
 
 /**
  * Looks at the target between the checkpoint and `logEndOffset`, and passes over what others wrote.
@@ -61,22 +60,25 @@ async function look(
   // A checkpoint without a producer says nothing of whose records these are.
   if (position.producer === null) return 'ours'
   const { producerId } = position.producer
-  const { from, gone } = await readableRange(shard, run, position)
+  const { nextTargetOffset: from } = position
   const fetchBytesMax = recoveryFetchBytes(shard.flow.budgets)
   const range = {
     from,
     to,
     isolation: 'read-uncommitted' as const,
     waitMs: 0,
-    // Retention of the target goes on meanwhile: the next attempt begins at its log start.
-    mayBeOutOfRange: false,
     fetchesMax: foreignFetchesMax,
   }
   const at = targetOf(shard, run, { position, leader, fetchBytesMax })
-  const reader = createLogReader(at, range, readBatches)
   let upTo: bigint = from
   let foreignRecords = 0n
-  for (let part = await reader.next(); part !== null; part = await reader.next()) {
+  let isCounted = true
+  const onGone = (gone: { readonly to: bigint }) => {
+    // The last owner released its lease, so these were not ours.
+    upTo = gone.to
+    isCounted = false
+  }
+  for await (const part of readBeyond(at, range, onGone)) {
     for (const batch of part.batches) {
       if (batch.producerId === producerId) return 'ours'
       if (!isControlBatch(batch)) foreignRecords += BigInt(batch.recordsCount)
@@ -84,5 +86,5 @@ async function look(
     upTo = part.next
   }
   if (upTo < to) return 'ours'
-  return { upTo: targetOffset(upTo), foreignRecords: gone === null ? foreignRecords : null }
+  return { upTo: targetOffset(upTo), foreignRecords: isCounted ? foreignRecords : null }
 }

@@ -1,44 +1,63 @@
-// Owns reading the target of one partition beyond a checkpoint: from the log start where retention
-// of the target has passed the checkpoint. Does not own what the records there mean
+// Owns reading the target of one partition beyond a checkpoint, also where retention of the target
+// has passed the checkpoint or passes the reading. Does not own what the records there mean
 // (after-crash.ts, foreign-records.ts).
 
-import { laterOf, type TargetOffset, targetOffset } from '../../core/offset.ts'
+import { observationAttemptsMax } from '../../core/config/defaults.ts'
+import { targetOffset } from '../../core/offset.ts'
 import type { Unclear } from '../../core/partition/decision.ts'
 import type { Leader } from '../../core/partition/observation.ts'
 import type { Position } from '../../core/partition/partition-state.ts'
 import { partitionName } from '../../core/topic-partition.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
-import type { OnePartition } from '../compare/partition-reader.ts'
+import type { FetchedPartition } from '../../kafka/01-fetch.ts'
+import type { RecordBatch } from '../../kafka/record-batch.ts'
+import {
+  createLogReader,
+  type LogPart,
+  type LogRange,
+  type OnePartition,
+  readBatches,
+} from '../compare/partition-reader.ts'
 import { observeLogs, pointOf } from '../observe/logs.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
 
-export type TargetRange = {
-  readonly from: TargetOffset
-  /** Target offsets behind the checkpoint that are deleted already; null: none. */
-  readonly gone: Unclear['gone']
-}
+type Gone = NonNullable<Unclear['gone']>
 
 /**
- * Where the target can be read beyond the checkpoint. Asked anew in each attempt, because retention
- * goes on meanwhile. Throws `BrokerFailure` when the target does not answer.
+ * The answers of a reading, in order. `onGone` names the offsets that are deleted in front of the
+ * next answer. The log start is asked for only then: a recovery has enough requests to make. Throws
+ * `BrokerFailure` when the target does not answer.
  */
-export async function readableRange(
-  { target }: Shard,
-  { targetTopic: topic, key }: PartitionRun,
-  { nextTargetOffset }: Position,
-): Promise<TargetRange> {
-  const at = { topic, partition: key.partition }
-  const view = (await observeLogs(target, [at], ['log-start'])).of(at)
-  if (view.kind !== 'seen') {
-    const why = view.kind === 'unobserved' ? view.detail : 'it is missing'
-    const detail = `the log start of ${partitionName(at)} is not known: ${why}`
-    const reason = view.kind === 'unobserved' ? view.reason : 'unreachable'
-    throw new BrokerFailure({ reason, cluster: target.name, detail })
+export async function* readBeyond(
+  at: OnePartition,
+  range: Omit<LogRange, 'mayBeOutOfRange'>,
+  onGone: (gone: Gone) => void,
+): AsyncGenerator<LogPart<RecordBatch> & Pick<FetchedPartition, 'highWatermark'>> {
+  let { from } = range
+  for (let restarts = 0; restarts <= observationAttemptsMax; restarts += 1) {
+    const reader = createLogReader(at, { ...range, from, mayBeOutOfRange: true }, readBatches)
+    for (let part = await reader.next(); part !== null; part = await reader.next()) {
+      from = part.next
+      yield part
+    }
+    if (range.to !== undefined && from >= range.to) return
+    // The end of the log, or an offset that is deleted by now.
+    const start = await logStartOf(at)
+    if (start <= from) return
+    onGone({ from: targetOffset(from), to: targetOffset(start) })
+    from = start
   }
-  const start = targetOffset(pointOf(view, 'log-start'))
-  const from = laterOf(nextTargetOffset, start)
-  return { from, gone: from === nextTargetOffset ? null : { from: nextTargetOffset, to: from } }
+}
+
+async function logStartOf({ cluster, topic, topicId, partition }: OnePartition): Promise<bigint> {
+  const at = { topic, partition }
+  const view = (await observeLogs(cluster, [at], ['log-start'])).of(at)
+  if (view.kind === 'seen' && view.topicId === topicId) return pointOf(view, 'log-start')
+  const why = view.kind === 'unobserved' ? view.detail : 'the topic is another one, or missing'
+  const detail = `the log start of ${partitionName(at)} is not known: ${why}`
+  const reason = view.kind === 'unobserved' ? view.reason : 'unreachable'
+  throw new BrokerFailure({ reason, cluster: cluster.name, detail })
 }
 
 /** `fetchBytesMax`: the share of the buffer that one recovery may hold of each side. */

@@ -105,7 +105,6 @@ async function takeViews(
   }
   const { targetIsKnown: cleanHandOver, fetchWasOutOfRange, because } = phase
   const { topicIsKnown } = run
-  // The look behind a recovery finds the position where that recovery has put it.
   const isFirstLook = because === null && !run.targetIsRead
   const found = { cleanHandOver, fetchWasOutOfRange, topicIsKnown, isFirstLook }
   let observed = observedEvent(source, target, found)

@@ -9,12 +9,12 @@ import {
   targetDrifted,
   targetNotEmpty,
   targetReset,
-  targetUnclear,
   topicDeleted,
   topicReset,
   unreachable,
   unsupportedBatch,
 } from '../../../../lib/core/partition/incidents.ts'
+import { targetUnclear } from '../../../../lib/core/partition/unclear-incident.ts'
 import { standbyTruncated } from '../../../../lib/core/standby/standby-incident.ts'
 import { tablePosition } from '../../../support/contracts/transition-table.ts'
 

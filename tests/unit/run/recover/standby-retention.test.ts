@@ -116,6 +116,34 @@ describe('a crash, and then retention of the standby past the checkpoint', () =>
     ])
   })
 
+  test('retention of the standby that passes a recovery while it reads hides none of the records behind', async () => {
+    const world = ordersWorld()
+    const source = world.sourceLog('orders')
+    writeNumbered(source, 6)
+    await world.run('orders')
+    for (const from of [6, 9, 12]) {
+      source.write(batchWith(numbered(from, 3)))
+      source.elect()
+    }
+    await world.run('orders', { deps: dead(world) })
+    const target = world.targetLog('orders')
+    let fetches = 0
+    world.target.control('fetch', async (serve, leaderId, request) => {
+      fetches += 1
+      // The first answer has one batch; the second one is gone before it is asked for.
+      if (fetches === 2) target.deleteBefore(12n)
+      return serve(leaderId, fetches === 1 ? { ...request, maxBytes: 1 } : request)
+    })
+    await world.clock.wait(world.flow.budgets.leaseMs + 1)
+    writeNumbered(source, 3, { from: 15 })
+
+    const report = await world.run('orders')
+
+    expect(fetches).toBeGreaterThan(2)
+    expect(report.partitions).toMatchObject([{ outcome: 'drained', recordsReplicated: 3n }])
+    expect(await world.storedIncidents()).toEqual([])
+  })
+
   test('records that compaction removed from the standby before a recovery are not copied again', async () => {
     const world = ordersWorld()
     const source = world.sourceLog('orders')
