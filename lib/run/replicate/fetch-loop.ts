@@ -17,9 +17,9 @@ import type { PartitionRun } from '../partition/partition-run.ts'
 import { roomGrew, type Shard } from '../partition/shard-run.ts'
 import { createSignal, type Signal } from '../partition/signal.ts'
 import {
-  admitAnswer,
   broughtNothing,
   observeAgain,
+  sortAnswer,
   sourceAnswered,
   takeFetched,
 } from './fetch-answer.ts'
@@ -257,13 +257,13 @@ function admitted(
   shard: Shard,
   { run, offset }: NextFetch,
   fetched: FetchedPartition,
-): ReturnType<typeof admitAnswer> {
+): ReturnType<typeof sortAnswer> {
   const failed = (error: unknown): null => {
     abandon(shard, run, error)
     return null
   }
   try {
-    const admission = admitAnswer(shard, fetched, offset)
+    const admission = sortAnswer(shard, fetched, offset)
     return admission instanceof Promise ? admission.catch(failed) : admission
   } catch (error) {
     return failed(error)
