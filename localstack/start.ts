@@ -2,6 +2,7 @@
 // to the standby, as a first look at gapless. Ctrl-C stops the processes that were started here,
 // and no others.
 
+import { join } from 'node:path'
 import { Command } from 'commander'
 import { describeFailure, describeStack } from '../cli/failure.ts'
 import { systemClock } from '../lib/io/clock.ts'
@@ -12,10 +13,16 @@ import {
   serviceNames,
 } from './engine/stack-settings.ts'
 import { chooseLambdaPort, type Invocation, type OfflineFunctions } from './offline.ts'
+import { tryLock } from './processes/folder-lock.ts'
 import { StackError } from './processes/stack-error.ts'
 import { runSession, type Session, type SessionEnd } from './session.ts'
 import { type Arrival, createArrival, eventCount, produceAwaited } from './view/awaited-events.ts'
-import { commitLogTopic, loadCommitLogFlow, openCommitLogWatch } from './view/commit-log-watch.ts'
+import {
+  type CommitLogFlow,
+  commitLogTopic,
+  loadCommitLogFlow,
+  openCommitLogWatch,
+} from './view/commit-log-watch.ts'
 import { createStartView, type StartView } from './view/start-view.ts'
 
 const lookEveryMs = 1_000
@@ -40,11 +47,49 @@ async function demonstrate(session: Session, view: StartView, options: Options):
   // Read before anything is started, so that an error in them costs no start.
   const flow = await loadCommitLogFlow(settings)
   const port = await chooseLambdaPort()
+  const lock = await lockStart(settings)
+  try {
+    return await demonstrateAlone({ session, view, options, flow, port, startedMs })
+  } finally {
+    await lock.release()
+  }
+}
+
+/** Two of these commands would copy the same topics on two schedules. */
+async function lockStart(settings: StackSettings): Promise<{ release: () => Promise<void> }> {
+  const lock = await tryLock(join(settings.directory, 'start.lock'))
+  if ('release' in lock) return lock
+  throw new StackError(
+    `npm start runs already on the stack in ${settings.directory} (${lock.heldBy}).`,
+    'Stop it with Ctrl-C, or give this one a stack of its own: GAPLESS_STACK_DIR, GAPLESS_PRIMARY_PORT, ' +
+      'GAPLESS_STANDBY_PORT and GAPLESS_AWS_PORT.',
+  )
+}
+
+async function demonstrateAlone(input: {
+  readonly session: Session
+  readonly view: StartView
+  readonly options: Options
+  readonly flow: CommitLogFlow
+  readonly port: number
+  readonly startedMs: number
+}): Promise<number> {
+  const { session, view, options, flow, port, startedMs } = input
+  const { settings, signal } = session
   const started = await session.startStack({ topics: true })
   if (started.length === 0) view.say('The stack is up already, and will be left running.')
   const watch = await openCommitLogWatch(settings, flow)
   try {
     const functions = await startTicking(session, view, port)
+    const first = functions.invoke('plan').then(invocation => sayIfFailed(invocation, view))
+    // Rejects when the functions' process dies, which the session reports.
+    first.catch(() => undefined)
+    // A worker of a continuous flow copies until its deadline, 15 minutes later, and this stage
+    // awaits it: what it copies is seen on the standby meanwhile.
+    const isContinuous = flow.config.flows.some(each => each.mode === 'continuous')
+    if (isContinuous)
+      view.say('A flow is continuous: its worker goes on copying between the ticks.')
+    else await first
     const standbyStart = await watch.readStandbyEnd()
     const keys = await produceAwaited(settings, view.say, signal)
     if (signal.aborted) return 0
@@ -81,7 +126,6 @@ async function startTicking(
   const functions = await session.startFunctions({ port })
   view.say(`The functions: ${functions.endpoint} (pid ${functions.pid}), log ${functions.logFile}`)
   view.say('Invoking "plan" for the first tick; the schedule invokes it every minute from now on.')
-  sayIfFailed(await functions.invoke('plan'), view)
   return functions
 }
 

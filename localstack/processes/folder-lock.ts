@@ -7,7 +7,7 @@
 // start after a SIGKILL would wait, and an owner that is stopped for 10 s would lose its lock.
 
 import { mkdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { identifyProcess, isRunning, type ProcessIdentity } from './os-process.ts'
 import { type Report, StackError } from './stack-error.ts'
@@ -32,6 +32,26 @@ export async function withLock<T>(
   } finally {
     await rm(options.path, { recursive: true, force: true })
   }
+}
+
+/**
+ * Takes the lock at `path` without waiting. Returns its release, or the owner that holds the lock
+ * (`pid 123`).
+ */
+export async function tryLock(
+  path: string,
+): Promise<{ readonly release: () => Promise<void> } | { readonly heldBy: string }> {
+  await mkdir(dirname(path), { recursive: true })
+  // Twice: a stale lock is removed first.
+  for (let attempt = 0; attempt < 2; attempt += 1) {
+    if (await createLock(path)) {
+      return { release: () => rm(path, { recursive: true, force: true }) }
+    }
+    const owner = await readOwner(path)
+    if (owner !== 'stale') return { heldBy: owner }
+    await rm(path, { recursive: true, force: true })
+  }
+  return { heldBy: 'another process' }
 }
 
 async function acquireLock(options: { path: string; report: Report }): Promise<void> {

@@ -64,6 +64,7 @@ export async function createLocalStage() {
   }
   const script = (name: string, args: readonly string[]) => run(process.execPath, [name, ...args])
   return {
+    directory,
     ports,
     run,
     /** `npm start` without npm, so that signals reach only its process. */

@@ -1,6 +1,8 @@
 // `npm start` as a newcomer uses it: without a stack, which it starts and stops; on a running
 // stack, which it leaves running; ended by Ctrl-C; and when the functions die.
 
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { isPortOpen } from '../../localstack/processes/ports.ts'
 import { createLocalStage, type LocalStage, living, pidsIn } from './local-stage.ts'
@@ -48,6 +50,42 @@ describe('on a stack that runs', () => {
     expect(command.output()).toMatch(/Stopped the functions \(pid \d+\)/)
     expect(living(pidsIn(command.output()))).toEqual([])
     expect(living(stackPids)).toEqual(stackPids)
+  })
+
+  test('a second npm start on the same stack is refused, and the first goes on', async () => {
+    const first = stage.start([])
+    await first.says(allArrived)
+    const second = stage.run('env', [
+      'GAPLESS_LAMBDA_PORT=',
+      process.execPath,
+      'localstack/start.ts',
+    ])
+
+    expect(await second.ended).toBe(1)
+    expect(second.output().trim()).toMatch(
+      new RegExp(
+        `^npm start runs already on the stack in \\S+/stack \\(pid ${first.pid}\\)\\. Stop it with Ctrl-C, or give this one ` +
+          'a stack of its own: GAPLESS_STACK_DIR, GAPLESS_PRIMARY_PORT, GAPLESS_STANDBY_PORT and GAPLESS_AWS_PORT\\.$',
+      ),
+    )
+    first.signal('SIGINT')
+    expect(await first.ended, first.output()).toBe(0)
+  })
+
+  test('npm start shows a continuous flow arrive, although its worker does not end', async () => {
+    const config = join(stage.directory, 'continuous.yml')
+    const text = await readFile(join(import.meta.dirname, '../../gapless.yml'), 'utf8')
+    await writeFile(config, text.replace('mode: batch', 'mode: continuous'))
+
+    const command = stage.run('env', [
+      `GAPLESS_CONFIG=${config}`,
+      ...[process.execPath, 'localstack/start.ts', '--exit-when-caught-up'],
+    ])
+
+    expect({ code: await command.ended, output: command.output() }).toMatchObject({
+      code: 0,
+      output: expect.stringMatching(allArrived),
+    })
   })
 
   test('npm start ends with one line when the functions die, and leaves the stack', async () => {

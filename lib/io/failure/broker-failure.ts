@@ -41,16 +41,20 @@ export function brokerFailure(input: {
   if (error instanceof BrokerFailure) return error
   const refused = isRefused(error)
   const said = innermostText(error)
-  const text =
-    !hasAnswered && CLOSED_UNANSWERED.test(said)
-      ? `${said}; check that tls and sasl are what its listener speaks`
-      : said
+  const text = hasAnswered ? said : unansweredText(said)
   return new BrokerFailure({
     reason: refused ? 'authorization-denied' : 'unreachable',
     cluster,
     detail: `broker ${address}: ${refused ? `${identity} was refused: ` : ''}${text}`,
     cause: error,
   })
+}
+
+function unansweredText(said: string): string {
+  const check = 'check that tls and sasl are what its listener speaks'
+  // The text of framed-socket.ts and of the client library about an alert of TLS.
+  if (/requires TLS/.test(said)) return `Connection closed; ${check}: it speaks TLS, so set tls`
+  return CLOSED_UNANSWERED.test(said) ? `${said}; ${check}` : said
 }
 
 function causesOf(error: unknown): Error[] {

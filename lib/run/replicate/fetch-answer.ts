@@ -32,7 +32,7 @@ import { afterFlush } from './once-flushed.ts'
  * returns; where batches are opened, a large one takes several turns, and the run of the partition
  * may end or move meanwhile. Null for an answer without batches to sort.
  */
-export function sortAnswer(
+export function admitFetched(
   shard: Shard,
   fetched: FetchedPartition,
   fetchOffset: SourceOffset,
@@ -45,7 +45,7 @@ export function sortAnswer(
 export type FetchAnswer = {
   readonly turn: number
   readonly memory: CountedBuffer
-  /** What `sortAnswer` made of the partition's part; null: an error, or a divergence. */
+  /** What `admitFetched` made of the partition's part; null: an error, or a divergence. */
   readonly admission: Admission | null
   /**
    * Null: the response carries records, of this partition or of others whose records may have left

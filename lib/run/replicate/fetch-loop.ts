@@ -17,9 +17,9 @@ import type { PartitionRun } from '../partition/partition-run.ts'
 import { roomGrew, type Shard } from '../partition/shard-run.ts'
 import { createSignal, type Signal } from '../partition/signal.ts'
 import {
+  admitFetched,
   broughtNothing,
   observeAgain,
-  sortAnswer,
   sourceAnswered,
   takeFetched,
 } from './fetch-answer.ts'
@@ -257,13 +257,13 @@ function admitted(
   shard: Shard,
   { run, offset }: NextFetch,
   fetched: FetchedPartition,
-): ReturnType<typeof sortAnswer> {
+): ReturnType<typeof admitFetched> {
   const failed = (error: unknown): null => {
     abandon(shard, run, error)
     return null
   }
   try {
-    const admission = sortAnswer(shard, fetched, offset)
+    const admission = admitFetched(shard, fetched, offset)
     return admission instanceof Promise ? admission.catch(failed) : admission
   } catch (error) {
     return failed(error)

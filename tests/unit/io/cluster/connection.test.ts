@@ -72,6 +72,8 @@ async function complaintAbout(
 const http = 'HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n'
 const noHttp = 'broker BROKER: an HTTP server answers there, and no Kafka broker; correct the port'
 const noSsh = 'broker BROKER: an SSH server answers there, and no Kafka broker; correct the port'
+const noTls =
+  'broker BROKER: Connection closed; check that tls and sasl are what its listener speaks: it speaks TLS, so set tls'
 const alert = '\u0015\u0003\u0003\u0000\u0002\u0002\u0050'
 
 test.each<[string, string, 'call' | 'exchange', boolean, string]>([
@@ -79,8 +81,8 @@ test.each<[string, string, 'call' | 'exchange', boolean, string]>([
   ['an HTTP server, with batches', http, 'exchange', false, noHttp],
   ['an SSH server', 'SSH-2.0-OpenSSH_9.6\r\n', 'call', true, noSsh],
   ['an SSH server, with batches', 'SSH-2.0-OpenSSH_9.6\r\n', 'exchange', false, noSsh],
-  ['a TLS listener', alert, 'call', false, 'broker BROKER: Broker requires TLS.'],
-  ['a TLS listener, with batches', alert, 'exchange', false, 'broker BROKER: Broker requires TLS.'],
+  ['a TLS listener', alert, 'call', false, noTls],
+  ['a TLS listener, with batches', alert, 'exchange', false, noTls],
 ])('%s in place of a broker is named at once', async (_case, answer, plane, isFirst, complaint) => {
   expect(await complaintAbout(answer, plane, isFirst)).toBe(complaint)
 })
