@@ -1,10 +1,10 @@
-// Owns the incident that halts a partition after a crash, where the target does not show how far the
-// dead owner copied. Does not own how that is found out (run/recover/after-crash.ts).
+// Owns the incident that halts a partition after a crash, where the target does not show how far
+// the dead owner copied. Does not own how that is found out (run/recover/after-crash.ts).
 
 import type { Incident } from '../incident.ts'
 import type { SourceOffset, TargetOffset } from '../offset.ts'
+import { type Detected, partitionIncident } from '../partition-incident.ts'
 import type { Unclear } from './decision.ts'
-import { type Detected, partitionIncident } from './partition-incident.ts'
 import type { Position } from './partition-state.ts'
 
 /**

@@ -8,13 +8,13 @@ import { incidentLines } from '../../core/monitoring/incident-lines.ts'
 import { authorizationDenied, topicRefused, unreachable } from '../../core/partition/incidents.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
 import type { PartitionState } from '../../core/partition/partition-state.ts'
+import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
 import {
   hasMovedFrom,
   saying,
   stoppedBy,
   withStopped,
-} from '../../core/partition/stopped-partitions.ts'
-import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
+} from '../../core/watch/stopped-partitions.ts'
 import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { Log } from '../../io/log.ts'

@@ -6,9 +6,9 @@
 
 import { stoppedPartitionsMax } from '../config/defaults.ts'
 import type { Incident } from '../incident.ts'
+import type { StoppedAt } from '../partition/observation.ts'
+import { type PartitionState, positionOf } from '../partition/partition-state.ts'
 import { partitionName } from '../topic-partition.ts'
-import type { StoppedAt } from './observation.ts'
-import { type PartitionState, positionOf } from './partition-state.ts'
 
 /** Partitions by name, each with the position at which its copying stopped. */
 export type StoppedPartitions = ReadonlyMap<string, string>
