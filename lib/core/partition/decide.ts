@@ -8,6 +8,7 @@
 
 import { assert } from '../assert.ts'
 import { isBefore, type TargetOffset, targetOffsetAfter } from '../offset.ts'
+import { targetUnclear } from '../standby/unclear-incident.ts'
 import { decideOnObservation } from './decide-observation.ts'
 import {
   type Command,
@@ -35,7 +36,6 @@ import {
   type Producer,
   sequenceAfter,
 } from './partition-state.ts'
-import { targetUnclear } from './unclear-incident.ts'
 
 /** The next state, the incidents to store before it, and what to do, in this order. */
 export function decide(

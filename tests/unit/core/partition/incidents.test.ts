@@ -14,8 +14,8 @@ import {
   unreachable,
   unsupportedBatch,
 } from '../../../../lib/core/partition/incidents.ts'
-import { targetUnclear } from '../../../../lib/core/partition/unclear-incident.ts'
 import { standbyTruncated } from '../../../../lib/core/standby/standby-incident.ts'
+import { targetUnclear } from '../../../../lib/core/standby/unclear-incident.ts'
 import { tablePosition } from '../../../support/contracts/transition-table.ts'
 
 const scope = { flow: 'flow', topic: 'orders', partition: 7 }

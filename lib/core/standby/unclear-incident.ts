@@ -1,11 +1,11 @@
-// Owns the incident that halts a partition after a crash, where the target does not show how far the
-// dead owner copied. Does not own how that is found out (run/recover/after-crash.ts).
+// Owns the incident that halts a partition after a crash, where the target does not show how far
+// the dead owner copied. Does not own how that is found out (run/recover/after-crash.ts).
 
 import type { Incident } from '../incident.ts'
 import type { SourceOffset, TargetOffset } from '../offset.ts'
-import type { Unclear } from './decision.ts'
-import { type Detected, partitionIncident } from './partition-incident.ts'
-import type { Position } from './partition-state.ts'
+import type { Unclear } from '../partition/decision.ts'
+import type { Position } from '../partition/partition-state.ts'
+import { type Detected, partitionIncident } from '../partition-incident.ts'
 
 /**
  * The target does not show how far a dead owner copied: going on could copy records twice without a
