@@ -8,7 +8,6 @@
 
 import { assert } from '../assert.ts'
 import { isBefore, type TargetOffset, targetOffsetAfter } from '../offset.ts'
-import { targetUnclear } from '../standby/unclear-incident.ts'
 import { decideOnObservation } from './decide-observation.ts'
 import {
   type Command,
@@ -19,7 +18,7 @@ import {
   type PartitionEvent,
   type PartitionEventKind,
 } from './decision.ts'
-import { driftAfter } from './drift.ts'
+import { driftAfter, targetUnclear } from './drift.ts'
 import { historyAfter, historyBefore } from './epoch-history.ts'
 import {
   logDiverged,

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Incident } from '../../../../lib/core/incident.ts'
 import { sourceOffset, targetOffset } from '../../../../lib/core/offset.ts'
+import { targetUnclear } from '../../../../lib/core/partition/drift.ts'
 import {
   authorizationDenied,
   logDiverged,
@@ -15,7 +16,6 @@ import {
   unsupportedBatch,
 } from '../../../../lib/core/partition/incidents.ts'
 import { standbyTruncated } from '../../../../lib/core/standby/standby-incident.ts'
-import { targetUnclear } from '../../../../lib/core/standby/unclear-incident.ts'
 import { tablePosition } from '../../../support/contracts/transition-table.ts'
 
 const scope = { flow: 'flow', topic: 'orders', partition: 7 }
