@@ -1,8 +1,8 @@
-// Owns what is said of records on the target, beyond the checkpoint, that are not copies: an episode
-// of foreign records, and records that leave unclear how far a dead owner copied. A fail-over is
-// another producer that writes to the standby partition, record after record. One episode is one
-// incident, whose row is updated and not repeated; the position carries what is known of it. Does
-// not own when such records are looked for (crash-recovery.ts, run/recover).
+// Owns what is said of records on the target, beyond the checkpoint, that are not copies: foreign
+// records, and records that leave unclear how far a dead owner copied. A fail-over is another
+// producer that writes to the standby partition, record after record. One episode of it is one
+// incident, whose row is updated and not repeated; the position carries what is known of the
+// episode. Does not own when such records are looked for (crash-recovery.ts, run/recover).
 
 import type { Incident } from '../incident.ts'
 import { type SourceOffset, type TargetOffset, targetOffset } from '../offset.ts'
