@@ -18,7 +18,7 @@ import {
   type PartitionEvent,
   type PartitionEventKind,
 } from './decision.ts'
-import { driftAfter } from './drift.ts'
+import { driftAfter, targetUnclear } from './drift.ts'
 import { historyAfter, historyBefore } from './epoch-history.ts'
 import {
   logDiverged,
@@ -35,7 +35,6 @@ import {
   type Producer,
   sequenceAfter,
 } from './partition-state.ts'
-import { targetUnclear } from './unclear-incident.ts'
 
 /** The next state, the incidents to store before it, and what to do, in this order. */
 export function decide(

@@ -1,11 +1,13 @@
-// Owns an episode of foreign records on the target: another producer writes to the standby
-// partition, which is what a fail-over does, record after record. One episode is one incident,
-// whose row is updated and not repeated; the position carries what is known of the episode. Does
-// not own when foreign records are looked for (crash-recovery.ts).
+// Owns what is said of records on the target, beyond the checkpoint, that are not copies: foreign
+// records, and records that leave unclear how far a dead owner copied. A fail-over is another
+// producer that writes to the standby partition, record after record. One episode of it is one
+// incident, whose row is updated and not repeated; the position carries what is known of the
+// episode. Does not own when such records are looked for (crash-recovery.ts, run/recover).
 
 import type { Incident } from '../incident.ts'
-import { type TargetOffset, targetOffset } from '../offset.ts'
+import { type SourceOffset, type TargetOffset, targetOffset } from '../offset.ts'
 import { type Detected, partitionIncident } from '../partition-incident.ts'
+import type { Unclear } from './decision.ts'
 import { type Drift, type PartitionState, type Position, positionOf } from './partition-state.ts'
 
 export type FoundBeyond = {
@@ -98,4 +100,31 @@ export function readDrift(text: string): Drift | null {
     foreignRecords: BigInt(records),
     isCounted: how === 'counted',
   }
+}
+
+/**
+ * The target does not show how far a dead owner copied: going on could copy records twice without a
+ * word. `upTo` is where the target's log ended; `[expectedOffset, foundOffset)` is unclear.
+ */
+export function targetUnclear(
+  { targetTopicId, nextTargetOffset }: Position,
+  found: Unclear & {
+    readonly upTo: TargetOffset
+    /** Behind the last source record that is on the target. */
+    readonly nextSourceOffset: SourceOffset
+  },
+  detected: Detected,
+): Incident {
+  const { upTo, nextSourceOffset, unmatchedRecords, gone } = found
+  return partitionIncident('target-unclear', detected, {
+    occurrence: [targetTopicId, nextTargetOffset],
+    expectedOffset: nextTargetOffset,
+    foundOffset: upTo,
+    lostRecordsMax: 0n,
+    evidence: {
+      nextSourceOffset: String(nextSourceOffset),
+      unmatchedRecords: String(unmatchedRecords),
+      ...(gone === null ? {} : { goneFrom: String(gone.from), goneTo: String(gone.to) }),
+    },
+  })
 }

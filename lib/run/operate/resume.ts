@@ -13,9 +13,9 @@ import {
   sourceOffset,
   targetOffset,
 } from '../../core/offset.ts'
+import { targetUnclear } from '../../core/partition/drift.ts'
 import { topicReset } from '../../core/partition/incidents.ts'
 import type { PartitionState, Position } from '../../core/partition/partition-state.ts'
-import { targetUnclear } from '../../core/partition/unclear-incident.ts'
 import type { ListedIncidents } from '../../core/row/incident-row.ts'
 import type { TopicPartition } from '../../core/topic-partition.ts'
 import type { Clock } from '../../io/clock.ts'

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Incident } from '../../../../lib/core/incident.ts'
 import { sourceOffset, targetOffset } from '../../../../lib/core/offset.ts'
+import { targetUnclear } from '../../../../lib/core/partition/drift.ts'
 import {
   authorizationDenied,
   logDiverged,
@@ -14,7 +15,6 @@ import {
   unreachable,
   unsupportedBatch,
 } from '../../../../lib/core/partition/incidents.ts'
-import { targetUnclear } from '../../../../lib/core/partition/unclear-incident.ts'
 import { standbyTruncated } from '../../../../lib/core/standby/standby-incident.ts'
 import { tablePosition } from '../../../support/contracts/transition-table.ts'
 
