@@ -70,6 +70,11 @@ test('an alarm tells that retention comes near records that are not replicated, 
 
   expect(latest(sent, 'TruncationHeadroomSeconds')).toBeLessThan(HOUR_S)
   expect(latest(sent, 'TruncationHeadroomSeconds')).toBeGreaterThan(HOUR_S / 2)
+  expect(sent.filter(each => each.dimensions.topic === topic).map(each => each.name)).toEqual([
+    'LagRecords',
+    'LagSeconds',
+    'TruncationHeadroomSeconds',
+  ])
   await untilTold(stage, 'ALARM: "gapless-local-headroom"', /lengthen retention\.ms/)
   expect(await functions.invoke('plan')).toMatchObject({ kind: 'succeeded' })
   await functions.invoke('watch')
@@ -99,16 +104,9 @@ test('a truncation is seen, measured, alarmed and told, with offsets and the com
   expect(latest(before, 'UnnoticedDifferences')).toBe(1)
   expect(latest(before, 'LagRecords')).toBe(10)
   expect(latest(before, 'HaltedPartitions')).toBe(0)
-  // The records are one hour old, and the broker keeps them for a week.
-  expect(latest(before, 'LagSeconds')).toBeGreaterThanOrEqual(HOUR_S)
-  expect(latest(before, 'LagSeconds')).toBeLessThan(2 * HOUR_S)
-  expect(latest(before, 'TruncationHeadroomSeconds')).toBeGreaterThan(WEEK_S - 2 * HOUR_S)
-  expect(latest(before, 'TruncationHeadroomSeconds')).toBeLessThan(WEEK_S)
-  expect(before.filter(each => each.dimensions.topic === topic).map(each => each.name)).toEqual([
-    'LagRecords',
-    'LagSeconds',
-    'TruncationHeadroomSeconds',
-  ])
+  // They were written a moment ago, which the log ends in the checkpoint tell.
+  expect(latest(before, 'LagSeconds')).toBeLessThan(HOUR_S)
+  expect(latest(before, 'TruncationHeadroomSeconds')).toBeGreaterThan(WEEK_S)
 
   await functions.invoke('plan')
   await functions.invoke('watch')

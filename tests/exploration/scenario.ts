@@ -2,6 +2,7 @@
 // bounds. Every other choice is explored.
 
 import type { FlowConfig } from '../../lib/core/config/config.ts'
+import { clockSkewMsMax } from '../../lib/core/config/defaults.ts'
 import type { Clock } from '../../lib/io/clock.ts'
 import { createFakeCluster, type FakeCluster } from '../support/doubles/fake-cluster.ts'
 import { flowOf } from '../support/worlds/parsed-flow.ts'
@@ -68,8 +69,11 @@ export const longForm: Readonly<Record<string, Bounds>> = {
 /**
  * Time passes in steps as long as a lease: within a lease no comparison of times changes its
  * result. A renewal is due after half of a lease, and comes when another owner may have the lease.
+ * A lease is no longer than the skew of clocks that is believed: otherwise a request that arrives a
+ * step late takes a live lease for one of a wrong clock, which multiplies the states by more than
+ * four.
  */
-export const TICK_MS = 120_000
+export const TICK_MS = clockSkewMsMax
 
 export const flow: FlowConfig = flowOf({
   topics: [TOPIC],
