@@ -9,6 +9,7 @@ import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import type { Config } from '../lib/core/config/config.ts'
 import { ConfigError, loadConfig } from '../lib/io/config/config-file.ts'
+import { isReference } from '../lib/io/config/config-text.ts'
 import { bundleFunctions } from './bundle.ts'
 import { PackageError, runServerlessPackage } from './serverless-package.ts'
 
@@ -23,7 +24,10 @@ export type Packaging = {
   readonly stage: string
   /** ACCOUNT.dkr.ecr.REGION.amazonaws.com/NAME@sha256:DIGEST; null before the image is built. */
   readonly image: string | null
-  /** The configuration that goes into the image. */
+  /**
+   * The configuration that goes into the image. Where the parameter `config` refers to AWS: a local
+   * copy, which is checked and whose certificates go into the image.
+   */
   readonly config: string
   /** NAME=VALUE, which replace the values of the stage in serverless.yml. */
   readonly params: readonly string[]
@@ -56,11 +60,13 @@ export async function packageFunctions(input: Packaging): Promise<Packaged> {
     env: process.env,
   })
   // Read with the variables of the functions and none of this shell, as the functions will read it.
-  const parsed = await loadConfig(config, await readVariables(template))
+  const variables = await readVariables(template)
+  const parsed = await loadConfig(config, variables)
   await mkdir(context, { recursive: true })
   const files = await bundleFunctions(context)
   await cp(join(import.meta.dirname, 'functions.Dockerfile'), join(context, 'Dockerfile'))
-  await cp(config, join(context, 'gapless.yml'))
+  // With a reference the functions read it from AWS: a copy in the image would only be older.
+  if (!isReference(variables.GAPLESS_CONFIG ?? '')) await cp(config, join(context, 'gapless.yml'))
   await copyCertificates(parsed, { from: dirname(config), to: context })
   const brokers = Object.values(parsed.clusters).flatMap(cluster => cluster.brokers)
   return {

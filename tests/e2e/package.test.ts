@@ -50,6 +50,15 @@ test('a configuration that the functions could not use is refused with its line'
   await expect(pack({ config })).rejects.toThrow(/^[^\n]*variable\.yml:1: [^\n]*HOME[^\n]*$/)
 })
 
+test('a configuration that the functions read from AWS is checked, and is no part of the image', async () => {
+  const config = writeConfig('remote.yml', { tls: { ca: 'certificates/ca.pem' } })
+  const configArn = 'arn:aws:ssm:us-east-1:000000000000:parameter/gapless/prod'
+  const params = ['config=ssm:/gapless/prod', 'configAccess=ssm', `configArn=${configArn}`]
+  await pack({ config, params })
+  expect(existsSync(join(directory, 'image', 'gapless.yml'))).toBe(false)
+  expect(existsSync(join(directory, 'image', 'plan.mjs'))).toBe(true)
+})
+
 test('a certificate that would not be in the image is refused', async () => {
   const config = writeConfig('outside.yml', { tls: { ca: '/etc/hostname' } })
   await expect(pack({ config })).rejects.toThrow(
@@ -57,9 +66,9 @@ test('a certificate that would not be in the image is refused', async () => {
   )
 })
 
-function pack(input: { image?: string; config?: string }) {
-  const { image = null, config = writeConfig('gapless.yml', {}) } = input
-  return packageFunctions({ stage: 'prod', image, config, params: [], directory })
+function pack(input: { image?: string; config?: string; params?: readonly string[] }) {
+  const { image = null, config = writeConfig('gapless.yml', {}), params = [] } = input
+  return packageFunctions({ stage: 'prod', image, config, params, directory })
 }
 
 function run(args: readonly string[]) {
