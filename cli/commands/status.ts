@@ -66,7 +66,7 @@ export function statusExitCode({ flows }: StatusReport): ExitCode {
   const states = new Set(flows.flatMap(flow => flow.partitions.map(each => each.state)))
   if (states.has('halted')) return exitCode.halted
   const hasFault = flows.some(
-    ({ unobserved, problems, openIncidents, losses = [] }) =>
+    ({ unobserved, problems, openIncidents, losses }) =>
       unobserved.length + problems.length + losses.length + openIncidents > 0,
   )
   return hasFault || [...states].some(each => !isWell[each]) ? exitCode.failed : exitCode.ok

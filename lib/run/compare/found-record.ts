@@ -47,11 +47,11 @@ export function* openFoundRecords(
   // so the producer's timestamps can be read without the bit.
   const attributes = batch.attributes & ~LOG_APPEND_TIME_BIT
   const records = yield* openInSlices({ ...batch, attributes })
+  const index = own?.index ?? null
   const found = (record: SourceRecord): FoundRecord => {
     const { timestamp: createTime, offset } = record
     // Another broker may write the append time into each record.
     const isReplaced = createTime === appendTime
-    const index = own === null || own.index === null ? null : own.index
     return {
       ...record,
       timestamp: appendTime ?? createTime,

@@ -8,7 +8,7 @@ import { standbyLossesReadMax, standbyLossReadsInFlightMax } from '../../core/co
 import { type Incident, isOpenFor } from '../../core/incident.ts'
 import { positionOf } from '../../core/partition/partition-state.ts'
 import { standbyTruncated } from '../../core/standby/standby-incident.ts'
-import { partitionName } from '../../core/topic-partition.ts'
+import { byTopicAndPartition, type TopicPartition } from '../../core/topic-partition.ts'
 import { readRetention } from '../../core/watch/retention.ts'
 import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
@@ -130,19 +130,20 @@ async function withoutAccepted(
   flow: FlowConfig,
   found: readonly Incident[],
 ): Promise<Incident[]> {
-  if (found.length === 0) return []
-  const { incidents: all } = await incidents.list(flow.name, 'all')
-  return found
-    .filter(({ id, foundOffset }) => {
-      const stored = all.find(each => each.id === id)
-      const isAccepted = stored?.resolution === 'resumed'
-      return !isAccepted || (stored?.foundOffset ?? 0n) < (foundOffset ?? 0n)
-    })
-    .sort((left, right) => (partitionText(left) < partitionText(right) ? -1 : 1))
+  const left: Incident[] = []
+  // By key: the history of a flow has no end. At most `standbyLossesReadMax` losses are found.
+  await concurrently(found, standbyLossReadsInFlightMax, async loss => {
+    const { incidents: known } = await incidents.find({ flow: flow.name, id: loss.id })
+    const accepted = known.find(each => each.resolution === 'resumed')
+    const isAccepted =
+      accepted !== undefined && (accepted.foundOffset ?? 0n) >= (loss.foundOffset ?? 0n)
+    if (!isAccepted) left.push(loss)
+  })
+  return left.sort((one, other) => byTopicAndPartition(partitionOf(one), partitionOf(other)))
 }
 
-function partitionText({ topic, partition }: Incident): string {
-  return partitionName({ topic: topic ?? '', partition: partition ?? 0 })
+function partitionOf({ topic, partition }: Incident): TopicPartition {
+  return { topic: topic ?? '', partition: partition ?? 0 }
 }
 
 function undecidedUnlessBug(error: unknown): 'undecided' {

@@ -32,7 +32,7 @@ import { type LogView, pointOf } from '../observe/logs.ts'
 import { compareSettings, type StandbySettings } from '../observe/standby-settings.ts'
 import { assertTwoClusters } from '../observe/two-clusters.ts'
 import { readFirstUnreplicated } from './first-unreplicated.ts'
-import { findHungTransactions } from './hung-transactions.ts'
+import { findHungTransactions, hungText } from './hung-transactions.ts'
 import { readRetentions } from './oldest-records.ts'
 
 export type AuditDeps = {
@@ -87,16 +87,11 @@ export async function auditFlow(deps: AuditDeps, flow: FlowConfig): Promise<Flow
     return { ...each, source, target, watched: watchedOf(flow, each, { source, target }) }
   })
   const oldest = await readFirstUnreplicated(deps, views)
-  const hungTexts: string[] = []
-  const log = ({ text }: { readonly text: string }) => hungTexts.push(text)
-  const hung = await findHungTransactions(
-    { ...deps, log },
-    { flow: flow.name, sources },
-    partitions,
-  )
+  const hung = await findHungTransactions(deps, sources, partitions)
   const nowMs = deps.clock.nowMs()
   const look = { flow, partitions, sources, targets, settings, open: open.incidents, nowMs }
   const lost = await findStandbyLosses(deps, look)
+  const about = { flow: flow.name, cluster: deps.source.name }
   return {
     listed,
     topics,
@@ -111,7 +106,7 @@ export async function auditFlow(deps: AuditDeps, flow: FlowConfig): Promise<Flow
     open,
     settings,
     hung,
-    hungTexts,
+    hungTexts: hung.map(each => hungText(each, about)),
   }
 }
 

@@ -14,7 +14,6 @@ import {
 } from '../../core/watch/hung-transaction.ts'
 import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
-import type { Log } from '../../io/log.ts'
 import { DecodeError } from '../../kafka/decode-error.ts'
 import { readRecordBatches } from '../../kafka/record-batch.ts'
 import { askPartition } from '../compare/partition-reader.ts'
@@ -22,7 +21,7 @@ import { concurrently } from '../concurrently.ts'
 import type { FlowPartition } from '../observe/flow-partitions.ts'
 import { type LogViews, pointOf, type SeenLog, unobserved } from '../observe/logs.ts'
 
-type Deps = { readonly source: Cluster; readonly clock: Clock; readonly log: Log }
+type Deps = { readonly source: Cluster; readonly clock: Clock }
 
 type Pinned = TopicPartition & {
   readonly view: SeenLog
@@ -31,10 +30,10 @@ type Pinned = TopicPartition & {
   readonly reachedAtMs: number | null
 }
 
-/** The hung transactions of a flow, oldest first, each with a line. Throws for no refusal. */
+/** The hung transactions of a flow, oldest first. Throws for no refusal. */
 export async function findHungTransactions(
-  { source, clock, log }: Deps,
-  { flow, sources }: { readonly flow: string; readonly sources: LogViews },
+  { source, clock }: Deps,
+  sources: LogViews,
   partitions: readonly FlowPartition[],
 ): Promise<readonly HungTransaction[]> {
   const found: HungTransaction[] = []
@@ -52,13 +51,15 @@ export async function findHungTransactions(
     const producer = await producerAt(source, each)
     found.push({ topic, partition, lastStable, highWatermark, sinceMs, producer })
   })
-  found.sort((left, right) => left.sinceMs - right.sinceMs)
-  for (const each of found) {
-    const since = new Date(each.sinceMs).toISOString()
-    const text = hungTransactionText(each, { flow, cluster: source.name, since })
-    log({ level: 'error', text })
-  }
-  return found
+  return found.sort((left, right) => left.sinceMs - right.sinceMs)
+}
+
+/** The sentence about a hung transaction that operators read, with the commands to run next. */
+export function hungText(
+  found: HungTransaction,
+  about: { readonly flow: string; readonly cluster: string },
+): string {
+  return hungTransactionText(found, { ...about, since: new Date(found.sinceMs).toISOString() })
 }
 
 function widthOf({ highWatermark, lastStable }: Pinned): bigint {
