@@ -286,18 +286,19 @@ export function checkIncident(model: Model, incident: Incident): void {
       const elections = track.elections.filter(each => each.topicId === topicId)
       const ends = [...elections.map(each => each.end), ...(track.logStarts.get(topicId) ?? [])]
       if (elections.length === 0) throw wrong('no election was unclean')
+      // Where compaction left no record between two offsets, they cannot be told apart.
+      const isSame = (from: bigint, to: bigint) =>
+        !track.records.some(each => isCommon(each, topicId, from, to))
       // The divergence point is unknown: the incident names only an upper bound.
       const { divergesAtOrBefore } = incident.evidence
       if (incident.foundOffset === null && divergesAtOrBefore !== undefined) {
-        if (elections.every(each => each.end > BigInt(divergesAtOrBefore)))
+        const bound = BigInt(divergesAtOrBefore)
+        if (!elections.some(({ end }) => end <= bound || isSame(bound, end)))
           throw wrong(`the logs part behind ${divergesAtOrBefore}`)
         return
       }
       const found = BigInt(incident.foundOffset ?? -1n)
-      // Where compaction left no record between two offsets, they cannot be told apart.
-      const isThere = ends.some(
-        end => end >= found && !track.records.some(each => isCommon(each, topicId, found, end)),
-      )
+      const isThere = ends.some(end => end >= found && isSame(found, end))
       if (!isThere) throw wrong('the logs part elsewhere')
       return
     }
