@@ -1,9 +1,8 @@
 // Owns the invariants that hold at every moment of a simulation, checked right after each request
 // that was served: on every batch that the standby accepts, every checkpoint and every incident
-// that is stored. The numbers are those of docs/SPEC.md. Does not own what must hold at the end
-// (verdict.ts).
+// that is stored. The numbers are those of docs/SPEC.md. Does not own whether an incident is true
+// (true-incidents.ts) nor what must hold at the end (verdict.ts).
 
-import type { Incident } from '../../lib/core/incident.ts'
 import { lastEpochOf } from '../../lib/core/partition/epoch-history.ts'
 import {
   type PartitionState,
@@ -25,18 +24,13 @@ import { isInShadow, type Model, type ModelRecord, type Track } from './world/mo
 export const FOREIGN = 'foreign'
 
 /** Checks the batches that the standby accepted since the last check; `by` sent the request. */
-export function checkStandby(
-  { keepsTimestamps }: Pick<Model, 'keepsTimestamps'>,
-  track: Track,
-  log: FakeLog,
-  by: string | null,
-): void {
+export function checkStandby(model: Model, track: Track, log: FakeLog, by: string | null): void {
   const { batches } = log
   for (; track.standbyBatches < batches.length; track.standbyBatches += 1) {
     const batch = batches[track.standbyBatches]
     if (batch === undefined) return
     if (isControlBatch(batch)) noteMarker(track, by)
-    else if (batch.recordsCount > 0) checkAppended(track, batch, { by, keepsTimestamps })
+    else if (batch.recordsCount > 0) checkAppended(model, track, batch, by)
   }
 }
 
@@ -45,11 +39,8 @@ function noteMarker(track: Track, by: string | null): void {
   if (fence > track.markerFence) track.markerFence = fence
 }
 
-function checkAppended(
-  track: Track,
-  batch: RecordBatch,
-  { by, keepsTimestamps }: { readonly by: string | null; readonly keepsTimestamps: boolean },
-): void {
+function checkAppended(model: Model, track: Track, batch: RecordBatch, by: string | null): void {
+  const { keepsTimestamps } = model
   for (const record of readSourceRecords(batch)) {
     const text = textOf(record.body)
     if (text.startsWith(FOREIGN)) {
@@ -63,9 +54,11 @@ function checkAppended(
     if (keepsTimestamps && known.timestamp !== record.timestamp) {
       throw createViolation('I7', `${at}: timestamp ${record.timestamp}, not ${known.timestamp}`)
     }
-    if (known.copied) throw createViolation('I1', `${at} is copied twice (${by})`)
+    const isSaid = isSaidUnclear(model, track, known)
+    if (known.copied && !isSaid) throw createViolation('I1', `${at} is copied twice (${by})`)
     if (known.fate !== 'committed') throw createViolation('I1', `${at} is ${known.fate}`)
-    if (known.order < track.copiedOrder) throw createViolation('I1', `${at} is copied out of order`)
+    if (known.order < track.copiedOrder && !(known.copied && isSaid))
+      throw createViolation('I1', `${at} is copied out of order`)
     const fence = by === null ? 0 : (track.fences.get(by) ?? 0)
     if (fence < track.markerFence) {
       const what = `${by} with fence ${fence} writes behind the marker of fence ${track.markerFence}`
@@ -87,6 +80,16 @@ function checkAppended(
     track.copiedOrder = known.order
     track.copiedCount += 1
   }
+}
+
+/** An incident said that the standby may hold the record, and an operator went on before it. */
+function isSaidUnclear({ incidents }: Model, track: Track, { offset }: ModelRecord): boolean {
+  return [...incidents.values()].some(
+    ({ kind, partition, evidence }) =>
+      kind === 'target-unclear' &&
+      partition === track.partition &&
+      offset >= BigInt(evidence.nextSourceOffset ?? 0),
+  )
 }
 
 /** The text of a record follows a null key and a length of one byte. */
@@ -261,85 +264,4 @@ function checkRelease(track: Track, { nextTargetOffset }: Position, standby: Fak
     const what = `released at ${nextTargetOffset}, data up to ${track.standbyDataEnd} of ${standby.logEnd}`
     throw createViolation('I16', `partition ${track.partition}: ${what}`)
   }
-}
-
-/** Checks that an incident that was just stored describes an event that really happened. */
-export function checkIncident(model: Model, incident: Incident): void {
-  model.incidents.set(incident.id, incident)
-  const { kind, partition } = incident
-  const wrong = (why: string) => createViolation('I4', `${incident.id} is a false alarm: ${why}`)
-  if (kind === 'unreachable') {
-    if (!model.isFaulty()) throw wrong('no request went wrong')
-    return
-  }
-  const track = partition === null ? undefined : model.tracks[partition]
-  if (track === undefined) throw wrong('it is about no partition')
-  const { topicId = '' } = incident.evidence
-  switch (kind) {
-    case 'log-truncated':
-      return checkTruncation(model, track, incident)
-    case 'topic-reset':
-    case 'topic-deleted':
-      if (!model.deletedGenerations.has(topicId)) throw wrong(`${topicId} was never deleted`)
-      return
-    case 'log-diverged': {
-      const elections = track.elections.filter(each => each.topicId === topicId)
-      const ends = [...elections.map(each => each.end), ...(track.logStarts.get(topicId) ?? [])]
-      if (elections.length === 0) throw wrong('no election was unclean')
-      // Where compaction left no record between two offsets, they cannot be told apart.
-      const isSame = (from: bigint, to: bigint) =>
-        !track.records.some(each => isCommon(each, topicId, from, to))
-      // The divergence point is unknown: the incident names only an upper bound.
-      const { divergesAtOrBefore } = incident.evidence
-      if (incident.foundOffset === null && divergesAtOrBefore !== undefined) {
-        const bound = BigInt(divergesAtOrBefore)
-        if (!elections.some(({ end }) => end <= bound || isSame(bound, end)))
-          throw wrong(`the logs part behind ${divergesAtOrBefore}`)
-        return
-      }
-      const found = BigInt(incident.foundOffset ?? -1n)
-      const isThere = ends.some(end => end >= found && isSame(found, end))
-      if (!isThere) throw wrong('the logs part elsewhere')
-      return
-    }
-    case 'target-unclear':
-      // Records that were copied and not counted yet are on the standby alone.
-      if (track.elections.length === 0) throw wrong('the source lost no record that was copied')
-      return
-    case 'target-drifted':
-    case 'target-not-empty':
-      if (track.foreignRecords === 0) throw wrong('nobody else wrote to the standby')
-      return
-    default:
-      throw wrong('nothing of that kind is ever done here')
-  }
-}
-
-/** True when a record lies between two offsets that a follower of the log would have read. */
-function isCommon(record: ModelRecord, topicId: string, from: bigint, to: bigint): boolean {
-  const isBetween = record.offset >= from && record.offset < to
-  return (
-    record.topicId === topicId &&
-    isBetween &&
-    record.fate === 'committed' &&
-    record.gone !== 'compaction' &&
-    record.gone !== 'election'
-  )
-}
-
-function checkTruncation(model: Model, track: Track, incident: Incident): void {
-  const { expectedOffset, foundOffset, evidence } = incident
-  const starts = track.logStarts.get(evidence.topicId ?? '') ?? []
-  const wrong = (why: string) => createViolation('I11', `${incident.id}: ${why}`)
-  if (expectedOffset === null || foundOffset === null) throw wrong('no range')
-  if (expectedOffset >= foundOffset) throw wrong(`nothing is between ${expectedOffset} and it`)
-  if (!starts.includes(BigInt(foundOffset))) throw wrong(`no log began at ${foundOffset}`)
-  const passed = track.records.find(
-    each =>
-      each.topicId === evidence.topicId &&
-      each.offset < expectedOffset &&
-      isMissing(track, each) &&
-      !isSaidLost(model, track, each),
-  )
-  if (passed !== undefined) throw wrong(`"${passed.text}" below it is lost too`)
 }

@@ -27,6 +27,10 @@ const found: readonly (readonly [number, string])[] = [
   [5_046, 'a resume whose last answer was lost undid itself'],
   [10_023, 'the last write of a run stored a position beyond an incident that could not be stored'],
   [43_372, 'a run that had lost its lease made the range of a stored incident smaller'],
+  [
+    26_881,
+    'records that a standby had stamped anew were copied twice where the source had lost some',
+  ],
   [92_347, 'the bound of a divergence was called wrong where compaction had emptied the log below'],
   [4_467, 'an offset meant for a halt that another operator had ended moved the partition back'],
 ]

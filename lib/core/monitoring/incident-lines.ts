@@ -192,7 +192,7 @@ function unclearWhy(incident: Incident): string {
   const { goneFrom, goneTo, unmatchedRecords = '0' } = incident.evidence
   const isGone = goneFrom !== undefined && goneTo !== undefined
   const gone = isGone ? [`[${goneFrom}, ${goneTo}) are deleted there`] : []
-  const own = `${unmatchedRecords} records of gapless in them match no record of the source`
+  const own = `${unmatchedRecords} records of gapless in them match no record of the source for certain`
   return [...gone, ...(unmatchedRecords === '0' && isGone ? [] : [own])].join(', ')
 }
 

@@ -34,6 +34,8 @@ export function createCopyRules(basis: Basis | null) {
   let matched = 0n
   let pendingOwn = 0n
   let unexplained = 0n
+  /** Our records since the last match that may be copies of the next source record, or not. */
+  let doubtful = 0n
   let replacesTimestamps = false
 
   /** Our records that matched nothing may be those that compaction removed from a hole. */
@@ -59,12 +61,14 @@ export function createCopyRules(basis: Basis | null) {
         replacesTimestamps = true
         return true
       }
+      if (isReplaced && notCopied > wanted.offset - readFrom - matched) doubtful += 1n
       return isReplaced && notCopied <= wanted.offset - readFrom - matched
     },
     noteMatched({ first, last, count }: { first: bigint; last: bigint; count: number }): void {
       explainBy(first - next)
       next = last + 1n
       matched += BigInt(count)
+      doubtful = 0n
     },
     /**
      * True when the source record at `offset` was copied before one of our records with this index,
@@ -82,11 +86,16 @@ export function createCopyRules(basis: Basis | null) {
       readFrom = offset
       next = offset
       matched = 0n
+      doubtful = 0n
     },
-    /** Records of our producer that are on the standby and cannot have been in the source. */
+    /**
+     * Records of our producer on the standby that cannot have been in the source, and those that
+     * equal the next source record where nothing tells a copy of it from a copy of an equal record
+     * that the source has lost: copying that record again may make it a duplicate.
+     */
     unexplained(nextSourceOffset: bigint): bigint {
       explainBy(nextSourceOffset - next)
-      return unexplained
+      return unexplained + doubtful
     },
   }
 }

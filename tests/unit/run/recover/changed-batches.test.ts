@@ -102,6 +102,22 @@ describe.each(changes)('behind a standby that %s', (_, change) => {
   })
 })
 
+test('a partition halts where no timestamp and no sequence tells a copy of the next record from a copy of a lost one', async () => {
+  const world = ordersWorld(writesAppendTime)
+  const source = world.sourceLog('orders')
+  // With a hole, offsets of the source and sequences of the producer no longer say the same.
+  const values = writeNumbered(source, 8, { size: 1 }).slice(5)
+  source.compact(offset => offset >= 5n)
+  await dieAfterCopying(world)
+  source.deleteBefore(1n)
+
+  const report = await recover(world)
+
+  expect(report.partitions).toMatchObject([{ outcome: 'halted', recordsReplicated: 0n }])
+  expect(valuesIn(world.targetLog('orders'))).toEqual(values)
+  expect(await world.storedIncidents()).toMatchObject([{ kind: 'target-unclear' }])
+})
+
 test('a foreign record that equals the next one in all but its time is no copy of it', async () => {
   const world = ordersWorld(stampsAppendTime)
   const values = writeNumbered(world.sourceLog('orders'), 6)
