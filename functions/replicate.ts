@@ -28,6 +28,8 @@ const shard = z.strictObject({
   ),
   /** The owner whose leases this worker waits for; absent when `plan` invoked the worker. */
   predecessor: z.strictObject({ owner: z.string(), releasesAtMs: z.number() }).optional(),
+  /** The id under which this worker was reserved; absent in an event of the version before. */
+  worker: z.string().optional(),
 })
 export type ShardEvent = z.infer<typeof shard>
 

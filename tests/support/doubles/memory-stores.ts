@@ -112,7 +112,7 @@ function createCheckpoints(rows: Rows): CheckpointStore {
       } else {
         const holder = readLeaseHolder(before)
         if (holder.owner !== owner) {
-          return { kind: 'held', owner: holder.owner, untilMs: leaseUntilMs }
+          return { kind: 'held', owner: holder.owner, untilMs: leaseUntilMs, lease: 'own' }
         }
       }
       const datedAheadMs = leaseDatedAheadMs(row, nowMs)
