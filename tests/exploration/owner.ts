@@ -115,6 +115,7 @@ export async function startOwner(input: {
     checkpoints: {
       acquire: asked => park({ kind: 'acquire', input: asked }),
       save: asked => park({ kind: 'save', input: asked }),
+      leave: async () => 'left',
       get: () => Promise.reject(new Error('a run reads no row but the one it leases')),
       list: () => Promise.reject(new Error('a run lists no rows')),
     },

@@ -19,6 +19,7 @@ import { createIncidentHistory } from '../../lib/io/table/incident-history.ts'
 import { createIncidentStore } from '../../lib/io/table/incident-store.ts'
 import { createNotificationStore } from '../../lib/io/table/notification-store.ts'
 import { createTable, tableShape } from '../../lib/io/table/table.ts'
+import { createWorkerStore } from '../../lib/io/table/worker-store.ts'
 import {
   removeStarted,
   type StandInAws,
@@ -26,6 +27,8 @@ import {
 } from '../../localstack/scratch/brokers.ts'
 import { storeContract } from '../support/contracts/store-contract.ts'
 import { partitionKey, replicating, truncation } from '../support/contracts/store-examples.ts'
+import { workerContract } from '../support/contracts/worker-contract.ts'
+import { workerLeaseContract } from '../support/contracts/worker-lease-contract.ts'
 import { loseAnswers } from '../support/doubles/lost-answers.ts'
 
 let aws: StandInAws
@@ -47,6 +50,7 @@ async function createStores() {
   return {
     table,
     checkpoints: createCheckpointStore(client, table),
+    workers: createWorkerStore(client, table),
     incidents: createIncidentStore(client, table),
     putRow: async (row: Row) => {
       await client.send(new PutItemCommand({ TableName: table, Item: row }))
@@ -55,6 +59,8 @@ async function createStores() {
 }
 
 storeContract(createStores)
+describe('workers', () => workerContract(createStores))
+describe('partitions of workers', () => workerLeaseContract(createStores))
 
 describe('who was told of an incident', () => {
   test('the notified state of an incident is kept in its row, and changes nothing else of the incident', async () => {

@@ -73,6 +73,7 @@ export function reachTable(
           }
           return answer
         }),
+      leave: lease => ask(`leave ${lease.key.partition}`, () => stores.checkpoints.leave(lease)),
       save: request =>
         ask(`save ${request.key.partition}`, async () => {
           const { key, fence, state } = request

@@ -6,11 +6,8 @@ import { leaseBelievedUntilMs } from '../../../lib/core/replicate/budget.ts'
 import {
   checkpointKey,
   checkpointPrefix,
-  leaseDatedAheadMs,
-  leaseWasFree,
   readCheckpoint,
   readCheckpoints,
-  readLeaseHolder,
   stateAttributes,
 } from '../../../lib/core/row/checkpoint.ts'
 import {
@@ -27,6 +24,7 @@ import {
   incidentPrefix,
   readIncidents,
 } from '../../../lib/core/row/incident-row.ts'
+import { leaseDatedAheadMs, leaseWasFree, readLeaseHolder } from '../../../lib/core/row/lease.ts'
 import { type Row, rowReader, type StoredRow } from '../../../lib/core/row/row.ts'
 import type { CheckpointStore, IncidentStore } from '../../../lib/io/table/stores.ts'
 import type { UpdateParts } from '../../../lib/io/table/update-expression.ts'
@@ -136,6 +134,11 @@ function createCheckpoints(rows: Rows): CheckpointStore {
         remove: lease.kind === 'release' ? [...absent, 'leaseUntilMs'] : absent,
       })
       return 'saved'
+    },
+    leave: async ({ key, fence }) => {
+      if (rows.get(checkpointKey(key))?.fence?.N !== String(fence)) return 'lease-lost'
+      rows.update(checkpointKey(key), { remove: ['worker'] })
+      return 'left'
     },
   }
 }
