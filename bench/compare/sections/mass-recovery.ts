@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { connectTo, deleteTopic } from '../../../localstack/scratch/topics.ts'
 import { machineMs, waitMs } from '../../part.ts'
 import { countOffsets, findLed, openPlain } from '../../parts/one-broker.ts'
-import { peakMemoryMb, processorMs } from '../../process-usage.ts'
+import { peakMemoryMb } from '../../process-usage.ts'
 import { type Contender, copyOf, type Job, type RunningContender } from '../contenders/contender.ts'
 import { fill } from '../records/backlog.ts'
 import { checksumOf, compareChecksums } from '../records/verify.ts'
@@ -39,6 +39,8 @@ export const massRecoveryCases: readonly CatchUpCase[] = [
 const COPIED_SHARE = 0.5
 const LOOK_MS = 10
 const COPY_MS_MAX = 600_000
+/** The copy is complete when no record arrives for this long. */
+const SETTLED_MS = 5_000
 
 /** Throws where a worker needs more memory than its function has, or a copy is not the source. */
 export async function measureMassRecovery(scene: Scene, say: Say): Promise<MassRecoveryRun[]> {
@@ -65,12 +67,13 @@ async function measureCase(
 ): Promise<MassRecoveryRun> {
   const { partitions, records } = one
   const contender = contendersOf(scene).gapless512
-  const job = await scene.jobFor({ topic, partitions })
+  // A batch run would release the partitions that it has drained before the kill.
+  const job = await scene.jobFor({ topic, partitions }, { follows: true })
   const crashed = await contender.start(job)
   const crashedPeakMemoryMb = await killInTheMiddle(job, crashed, records * COPIED_SHARE)
   const next = await contender.start(job)
-  const peakMemoryMb = await endOf(contender, next)
-  const seconds = (machineMs() - next.startedAtMs) / 1000
+  const { peakMb, endedMs } = await untilCopied(contender, job, next, records)
+  const seconds = (endedMs - next.startedAtMs) / 1000
   const { recoveredPartitions, comparedRecords } = await recoveredBy(job)
   if (recoveredPartitions !== partitions) {
     throw new Error(`${recoveredPartitions} of ${partitions} partitions were recovered; ${job.dir}`)
@@ -81,7 +84,7 @@ async function measureCase(
   await deleteTopic(connectTo(scene.target), copy.topic)
   const peaks = {
     crashedPeakMemoryMb: Math.round(crashedPeakMemoryMb),
-    peakMemoryMb: Math.round(peakMemoryMb),
+    peakMemoryMb: Math.round(peakMb),
   }
   const took = { comparedRecords, seconds: Number(seconds.toFixed(1)) }
   const { name: contenderName } = contender
@@ -94,45 +97,55 @@ async function killInTheMiddle(
   { pid, kill, failed }: RunningContender,
   records: number,
 ): Promise<number> {
-  const cluster = openPlain(job.targetBrokers)
-  const copied = async () => {
-    for (const untilMs = machineMs() + COPY_MS_MAX; machineMs() < untilMs; await waitMs(LOOK_MS)) {
-      const led = await findLed(cluster, copyOf(job))
-      if (led?.partitions.length !== job.partitions) continue
-      if ((await countOffsets(cluster, led)) >= records) return peakMemoryMb(pid)
-    }
-    throw new Error(`${copyOf(job)} has no ${records} records; ${job.dir}`)
-  }
+  const copied = watchCopy(job, copied => copied >= records && peakMemoryMb(pid))
   try {
-    const peak = await Promise.race([copied(), failed])
-    if (peak === null) throw new Error(`${copyOf(job)}: the worker ended before it was killed`)
-    return peak
+    return await Promise.race([copied, failed])
   } finally {
     await kill()
-    await cluster.close()
   }
 }
 
-/** Waits until a worker has copied everything and ended. Returns the peak of its memory, MB. */
-async function endOf(
+/**
+ * Kills the worker once everything is copied and nothing more arrives: the copy has the abort
+ * markers of the recoveries too. Returns the peak of its memory, MB, and when the last record came.
+ */
+async function untilCopied(
   { memoryMaxMb }: Contender,
+  job: Job,
   { pid, kill, failed }: RunningContender,
-): Promise<number> {
-  const ended = async () => {
-    let peakMb = 0
-    for (const untilMs = machineMs() + COPY_MS_MAX; machineMs() < untilMs; await waitMs(LOOK_MS)) {
-      if (processorMs(pid) === null) return peakMb
-      peakMb = peakMemoryMb(pid) ?? peakMb
-      if (memoryMaxMb !== null && peakMb > memoryMaxMb) {
-        throw new Error(`the worker used ${peakMb} MB of memory; its limit is ${memoryMaxMb} MB`)
-      }
+  records: number,
+): Promise<{ readonly peakMb: number; readonly endedMs: number }> {
+  let peakMb = 0
+  let last = { copied: 0, atMs: machineMs() }
+  const ended = watchCopy(job, copied => {
+    peakMb = peakMemoryMb(pid) ?? peakMb
+    if (memoryMaxMb !== null && peakMb > memoryMaxMb) {
+      throw new Error(`the worker used ${peakMb} MB of memory; its limit is ${memoryMaxMb} MB`)
     }
-    throw new Error(`the worker did not end within ${COPY_MS_MAX} ms`)
-  }
+    if (copied !== last.copied) last = { copied, atMs: machineMs() }
+    const isSettled = machineMs() - last.atMs > SETTLED_MS
+    return copied >= records && isSettled && { peakMb, endedMs: last.atMs }
+  })
   try {
-    return await Promise.race([ended(), failed])
+    return await Promise.race([ended, failed])
   } finally {
     await kill()
+  }
+}
+
+/** Looks at the log ends of the copy, added up, until `look` returns something. */
+async function watchCopy<T>(job: Job, look: (copied: number) => T | false | null): Promise<T> {
+  const cluster = openPlain(job.targetBrokers)
+  try {
+    for (const untilMs = machineMs() + COPY_MS_MAX; machineMs() < untilMs; await waitMs(LOOK_MS)) {
+      const led = await findLed(cluster, copyOf(job))
+      if (led?.partitions.length !== job.partitions) continue
+      const found = look(await countOffsets(cluster, led))
+      if (found !== false && found !== null) return found
+    }
+    throw new Error(`${copyOf(job)} is not complete after ${COPY_MS_MAX} ms; ${job.dir}`)
+  } finally {
+    await cluster.close()
   }
 }
 
