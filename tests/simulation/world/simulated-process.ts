@@ -34,7 +34,7 @@ export type Crossings = {
 }
 
 export function createProcess(name: string, world: Clock, crossings: Crossings): SimulatedProcess {
-  // Of this process alone: a promise that outlives the process keeps everything that awaits it.
+  // Each process has its own: a promise that outlives a process keeps everything that awaits it.
   const never = new Promise<never>(() => undefined)
   let isDead = false
   let frozen: AbortController | null = null
