@@ -62,7 +62,7 @@ export async function runFlowOnce(
     const { shards, deferred } = packShards(workOf(plan), flow.budgets)
     for (const partitions of shards) {
       runs += 1
-      // Under one name, a run would take a lease that an earlier one left to expire for its own.
+      // Each run is a worker of its own: the row of an earlier one has ended, which is final.
       const owner = `${deps.owner}/${runs}`
       const report = await replicateShard({ ...deps, owner }, { flow, partitions, interrupted })
       observationFailures.push(...report.observationFailures)
@@ -95,7 +95,8 @@ function replicateShard(
   },
 ): Promise<ReplicateReport> {
   const deadlineMs = deps.clock.nowMs() + PASS_MS_MAX
-  return replicateAndReport(deps, { ...input, deadlineMs, isContinuous: false })
+  const claim = { role: 'command', run: deps.owner, invocation: null, isReserved: false } as const
+  return replicateAndReport(deps, { ...input, claim, deadlineMs, isContinuous: false })
 }
 
 /** Counts add up over passes; the outcome is that of the last pass. */

@@ -4,13 +4,14 @@
 
 import { describe } from 'vitest'
 import type { Row } from '../../../lib/core/row/row.ts'
-import type { CheckpointStore, IncidentStore } from '../../../lib/io/table/stores.ts'
+import type { CheckpointStore, IncidentStore, WorkerStore } from '../../../lib/io/table/stores.ts'
 import { checkpointContract } from './checkpoint-contract.ts'
 import { incidentContract } from './incident-contract.ts'
 import { leaseContract } from './lease-contract.ts'
 
 export type StoresUnderTest = {
   checkpoints: CheckpointStore
+  workers: WorkerStore
   incidents: IncidentStore
   /** Replaces the stored row, without any check of its contents. */
   putRow(row: Row): Promise<void>

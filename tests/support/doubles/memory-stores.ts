@@ -4,8 +4,8 @@
 
 import { leaseBelievedUntilMs } from '../../../lib/core/replicate/budget.ts'
 import {
+  type Checkpoint,
   checkpointKey,
-  checkpointPrefix,
   leaseDatedAheadMs,
   leaseWasFree,
   readCheckpoint,
@@ -28,14 +28,23 @@ import {
   readIncidents,
 } from '../../../lib/core/row/incident-row.ts'
 import { type Row, rowReader, type StoredRow } from '../../../lib/core/row/row.ts'
-import type { CheckpointStore, IncidentStore } from '../../../lib/io/table/stores.ts'
+import { readWorker, workerKey } from '../../../lib/core/row/worker-row.ts'
+import type {
+  CheckpointStore,
+  IncidentStore,
+  LeaseKind,
+  WorkerStore,
+} from '../../../lib/io/table/stores.ts'
 import type { UpdateParts } from '../../../lib/io/table/update-expression.ts'
 import type { StoresUnderTest } from '../contracts/store-contract.ts'
+import { createWorkers } from './memory-workers.ts'
 
 export function createMemoryStores(): StoresUnderTest {
   const rows = createRows()
+  const workers = createWorkers(rows)
   return {
-    checkpoints: createCheckpoints(rows),
+    checkpoints: createCheckpoints(rows, workers),
+    workers,
     incidents: createIncidents(rows),
     putRow: async row => rows.put(row),
   }
@@ -43,7 +52,7 @@ export function createMemoryStores(): StoresUnderTest {
 
 const keepMs = 90 * 24 * 60 * 60 * 1000
 
-type Rows = ReturnType<typeof createRows>
+export type Rows = ReturnType<typeof createRows>
 
 function createRows() {
   const rows = new Map<string, StoredRow>()
@@ -68,6 +77,9 @@ function createRows() {
     get,
     put,
     update,
+    remove(key: Row): void {
+      rows.delete(keyOf(key))
+    },
     /** No row changes between a read and a write here, so no condition is looked at. */
     write(writes: readonly RowWrite[]): void {
       for (const { key, ...write } of writes) {
@@ -80,23 +92,42 @@ function createRows() {
   }
 }
 
-function createCheckpoints(rows: Rows): CheckpointStore {
+function createCheckpoints(rows: Rows, workers: WorkerStore): CheckpointStore {
   return {
-    list: async flow => readCheckpoints(rows.list(flow, checkpointPrefix)),
+    list: async flow => {
+      const listed = readCheckpoints(rows.list(flow, 'checkpoint'))
+      return { ...listed, checkpoints: listed.checkpoints.map(each => joined(rows, each)) }
+    },
     get: async key => {
       const row = rows.get(checkpointKey(key))
-      return row === undefined ? null : readCheckpoint(row)
+      return row === undefined ? null : joined(rows, readCheckpoint(row))
     },
-    acquire: async ({ key, targetTopic, owner, nowMs, leaseMs }) => {
+    acquire: async ({ key, targetTopic, owner, nowMs, leaseMs, lease = 'own' }) => {
       const before = rows.get(checkpointKey(key)) ?? {}
-      const leaseUntilMs = rowReader(before).optional('leaseUntilMs', rowReader(before).number)
-      let row = before
-      const isExpired =
+      const read = rowReader(before)
+      const leaseUntilMs = read.optional('leaseUntilMs', read.number)
+      const isUnderWorker = leaseUntilMs !== null && underWorker(before)
+      const isFree =
         leaseUntilMs === null ||
-        leaseUntilMs <= nowMs ||
-        leaseUntilMs > leaseBelievedUntilMs(nowMs, { leaseMs })
-      if (isExpired) {
-        const fence = rowReader(before).optional('fence', rowReader(before).number) ?? 0
+        (!isUnderWorker &&
+          (leaseUntilMs <= nowMs || leaseUntilMs > leaseBelievedUntilMs(nowMs, { leaseMs })))
+      const holder = isFree ? null : readLeaseHolder(before)
+      const isOurs = holder?.owner === owner && before.worker?.S === workerOf(owner, lease)
+      let row: StoredRow = before
+      if (!isOurs) {
+        if (holder !== null) {
+          const held = { kind: 'held', owner: holder.owner } as const
+          if (!isUnderWorker) return { ...held, untilMs: holder.untilMs ?? 0, lease: 'own' }
+          const end = { flow: key.flow, worker: holder.owner, nowMs, when: 'if-expired' } as const
+          const declared = await workers.declareEnded(end)
+          if (declared.kind === 'live') return { ...held, untilMs: declared.untilMs, lease: 'worker' }
+        }
+        const fence = read.optional('fence', read.number) ?? 0
+        const worker = workerOf(owner, lease)
+        const unset = [
+          ...(worker === undefined ? ['worker'] : []),
+          ...(holder === null ? ['previousWorker'] : []),
+        ]
         row = rows.update(checkpointKey(key), {
           set: {
             owner: { S: owner },
@@ -106,22 +137,28 @@ function createCheckpoints(rows: Rows): CheckpointStore {
             updatedAtMs: { N: String(nowMs) },
             writes: { N: '0' },
             fence: { N: String(fence + 1) },
+            ...(worker === undefined ? {} : { worker: { S: worker } }),
+            ...(holder === null ? {} : { previousWorker: { S: holder.owner } }),
           },
           setIfAbsent: { state: { S: 'unstarted' } },
+          remove: unset,
         })
-      } else {
-        const holder = readLeaseHolder(before)
-        if (holder.owner !== owner) {
-          return { kind: 'held', owner: holder.owner, untilMs: leaseUntilMs }
-        }
       }
-      const datedAheadMs = leaseDatedAheadMs(row, nowMs)
+      const tookFromWorker = row.previousWorker !== undefined
+      const datedAheadMs = tookFromWorker ? null : leaseDatedAheadMs(row, nowMs)
       return {
         kind: 'acquired',
         checkpoint: readCheckpoint(row),
         cleanHandOver: leaseWasFree(row),
         ...(datedAheadMs === null ? {} : { datedAheadMs }),
+        ...(tookFromWorker ? { tookFromWorker } : {}),
       }
+    },
+    leave: async ({ key, fence }) => {
+      const row = rows.get(checkpointKey(key))
+      if (row?.fence?.N !== String(fence)) return 'lease-lost'
+      rows.update(checkpointKey(key), { remove: ['worker'] })
+      return 'left'
     },
     save: async ({ key, fence, write, state, nowMs, lease }) => {
       const row = rows.get(checkpointKey(key))
@@ -138,6 +175,28 @@ function createCheckpoints(rows: Rows): CheckpointStore {
       return 'saved'
     },
   }
+}
+
+/** The worker in a row that `owner` acquires; absent under a lease of its own. */
+function workerOf(owner: string, lease: LeaseKind): string | undefined {
+  return lease === 'worker' ? owner : undefined
+}
+
+/** True where the row of the worker has the time of the lease, not the row of the partition. */
+function underWorker({ worker, owner, fencing }: StoredRow): boolean {
+  return worker !== undefined && worker.S === owner?.S && fencing?.S !== 'none'
+}
+
+/** The checkpoint with the end of its lease as readers see it. */
+function joined(rows: Rows, checkpoint: Checkpoint): Checkpoint {
+  const { flow, lease, updatedAtMs } = checkpoint
+  if (lease.untilMs === null || !underWorker(rows.get(checkpointKey(checkpoint)) ?? {})) {
+    return checkpoint
+  }
+  const row = rows.get(workerKey({ flow, worker: lease.owner }))
+  const worker = row === undefined ? null : readWorker(row)
+  const isEnded = worker === null || worker.endedAtMs !== null
+  return { ...checkpoint, lease: { ...lease, untilMs: isEnded ? updatedAtMs : worker.aliveUntilMs } }
 }
 
 function createIncidents(rows: Rows): IncidentStore {
