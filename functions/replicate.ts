@@ -31,6 +31,8 @@ const shard = z.strictObject({
   worker: z.string().min(1).optional(),
   /** The worker whose leases this one waits for; absent when `plan` invoked the worker. */
   predecessor: z.strictObject({ owner: z.string(), releasesAtMs: z.number() }).optional(),
+  /** The id under which this worker was reserved; absent in an event of the version before. */
+  worker: z.string().optional(),
 })
 export type ShardEvent = z.infer<typeof shard>
 

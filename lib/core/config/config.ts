@@ -33,6 +33,10 @@ const budgets = object(
       'How long a partition stays reserved for an invocation that crashed.',
       count(5_000, 5 * MINUTE_MS).default(budgetDefaults.leaseMs),
     ),
+    workerLeaseMs: about(
+      'How long a worker that crashed still counts as live.',
+      count(1_500, 20_000).default(budgetDefaults.workerLeaseMs),
+    ),
     checkpointIntervalMs: about(
       'How often progress is stored while copying. At most half of `leaseMs`.',
       count(100, MINUTE_MS).default(budgetDefaults.checkpointIntervalMs),

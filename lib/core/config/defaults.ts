@@ -44,6 +44,7 @@ export const flowDefaults = {
 
 export type Budgets = {
   readonly leaseMs: number
+  readonly workerLeaseMs: number
   readonly checkpointIntervalMs: number
   readonly requestTimeoutMs: number
   readonly reserveMs: number
@@ -59,6 +60,9 @@ export const budgetDefaults: Budgets = {
   // A crash costs at most this long. Longer than a Produce request may take, so that a live owner
   // always renews its lease in time.
   leaseMs: 20_000,
+  // A crash costs about this long until another worker goes on. Renewed every 2 s. The fence, not
+  // the clock, makes a worker harmless that went on, so it may be shorter than a request.
+  workerLeaseMs: 6_000,
   // Four chances to renew within a lease, and at most five seconds of records to copy again after a
   // crash.
   checkpointIntervalMs: 5_000,
@@ -84,6 +88,30 @@ export const budgetDefaults: Budgets = {
 
 /** How far, ms, another clock may be ahead: a lease dated further ahead counts as expired. */
 export const clockSkewMsMax = 30_000
+
+/** Renewals of a worker's lease while it lasts: two may fail before another worker goes on. */
+export const workerRenewalsPerLease = 3
+
+/** Until a worker that `plan` reserved has begun, ms: retries of its invocation, a cold start. */
+export const workerStartMsMax = 30_000
+
+/** Partitions that `plan` has given to a running worker and it has not taken: a row of 8 KB. */
+export const assignedPartitionsMax = 100
+
+/** Workers that one write reserves: DynamoDB's transactions have 100 items, one is the roster. */
+export const reservedWorkersMax = 99
+
+/** For how long, ms, the row of a worker that has ended is kept: a person may look for it. */
+export const endedWorkersKeptMs = 60 * 60_000
+
+/** Rows of ended workers that a tick deletes, and that it declares ended before that. */
+export const sweptWorkersMax = 25
+
+/** Workers that a store remembers as ended, so that it looks at each row once. */
+export const endedWorkersRemembered = 1_000
+
+/** A worker that lived so long, ms, is replaced at once when it fails; others by the schedule. */
+export const crashNoticeMinMs = 30_000
 
 /** Characters of a topic pattern: four times the longest topic name. */
 export const patternCharactersMax = 1_000

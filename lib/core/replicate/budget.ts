@@ -72,6 +72,22 @@ export function isLeaseLive(
   return untilMs !== null && untilMs > nowMs && untilMs <= leaseBelievedUntilMs(nowMs, budgets)
 }
 
+/** The facts of a worker's row that tell whether it lives. */
+export type WorkerLease = {
+  readonly renewedAtMs: number
+  readonly aliveUntilMs: number
+  readonly endedAtMs: number | null
+}
+
+/**
+ * Whether a worker lives: it was not declared ended, its lease lasts, and the clock that dated the
+ * lease is not further ahead than clocks may be.
+ */
+export function isWorkerLive(worker: WorkerLease, nowMs: number): boolean {
+  const { renewedAtMs, aliveUntilMs, endedAtMs } = worker
+  return endedAtMs === null && aliveUntilMs > nowMs && renewedAtMs <= nowMs + clockSkewMsMax
+}
+
 /** The wait before attempt `attempt` (from 0), which doubles each time. Without jitter. */
 export function backoffMs(attempt: number, firstMs: number): number {
   return firstMs * 2 ** attempt

@@ -12,6 +12,10 @@
 //   drift         the episode of foreign records on the target; absent while there is none
 //   targetTopic   name of the topic on the target
 //   owner         the run that holds, or last held, the lease
+//   worker        the owner again, where the lease is the worker's (worker-row.ts); absent where
+//                 the row has a lease of its own
+//   previousWorker  the worker from which the present owner took the partition, which had ended;
+//                 absent where it took the partition in another way
 //   fence         number of the lease; every acquisition adds one, so a zombie's number is stale
 //   leaseUntilMs  absent once the owner released the lease, with every sent batch acknowledged
 //   previousLeaseUntilMs   leaseUntilMs when the present owner acquired the lease: 0 when the lease
@@ -41,6 +45,7 @@ import {
   type StoredRow,
   textAttribute,
 } from './row.ts'
+import { isWorkerRow, type ListedWorkers, readWorkers } from './worker-row.ts'
 
 export type PartitionKey = {
   readonly flow: string
@@ -147,10 +152,11 @@ export type ListedCheckpoints = {
   readonly corrupt: readonly CorruptCheckpoint[]
   /** Descriptions of rows whose sort key does not name a partition. */
   readonly unnamed: readonly string[]
-}
+} & ListedWorkers
 
 /** Reads a listing back. A corrupt row hides only its own partition. */
-export function readCheckpoints(rows: readonly StoredRow[]): ListedCheckpoints {
+export function readCheckpoints(listed: readonly StoredRow[]): ListedCheckpoints {
+  const rows = listed.filter(row => !isWorkerRow(row))
   const checkpoints: Checkpoint[] = []
   const corrupt: CorruptCheckpoint[] = []
   const unnamed: string[] = []
@@ -168,6 +174,7 @@ export function readCheckpoints(rows: readonly StoredRow[]): ListedCheckpoints {
     checkpoints: checkpoints.sort(byTopicAndPartition),
     corrupt: corrupt.sort(byTopicAndPartition),
     unnamed,
+    ...readWorkers(listed.filter(isWorkerRow)),
   }
 }
 

@@ -4,14 +4,22 @@
 // incident-row.ts) nor the requests (io/).
 
 /** The attribute types this project writes; assignable to the SDK's `AttributeValue`. */
-export type Attribute = { S: string } | { N: string }
+export type Attribute = { S: string } | { N: string } | { SS: string[] }
 export type Row = Record<string, Attribute>
 
 /**
  * A row as it is stored, by gapless or by hand; the SDK's `AttributeValue` is assignable to it.
  */
 export type StoredRow = Readonly<
-  Record<string, { readonly S?: string; readonly N?: string; readonly BOOL?: boolean }>
+  Record<
+    string,
+    {
+      readonly S?: string
+      readonly N?: string
+      readonly BOOL?: boolean
+      readonly SS?: readonly string[]
+    }
+  >
 >
 
 /** A row in a form that gapless does not write. Its partition or incident cannot proceed. */
@@ -62,6 +70,12 @@ export function rowReader(row: StoredRow) {
     if (value === undefined) throw corrupt(name, 'a string')
     return value
   }
+  /** A set of texts, in alphabetical order. */
+  const texts = (name: string): string[] => {
+    const value = row[name]?.SS
+    if (value === undefined) throw corrupt(name, 'a set of strings')
+    return [...value].sort()
+  }
   const integer = (name: string): bigint => {
     const value = row[name]?.N
     if (value === undefined || !/^-?\d+$/.test(value)) throw corrupt(name, 'an integer')
@@ -81,7 +95,7 @@ export function rowReader(row: StoredRow) {
   }
   const optional = <T>(name: string, readValue: (name: string) => T): T | null =>
     row[name] === undefined ? null : readValue(name)
-  return { text, integer, offset, number, optional, corrupt }
+  return { text, texts, integer, offset, number, optional, corrupt }
 }
 
 function shown(value: unknown): string {

@@ -105,7 +105,7 @@ async function acquireLease(
     assert(holder.untilMs !== null, 'DynamoDB refused a lease that is free')
     // Owners are unique to a run, so our own lease is that of a write whose response was lost.
     if (holder.owner !== owner) {
-      return { kind: 'held', owner: holder.owner, untilMs: holder.untilMs }
+      return { kind: 'held', owner: holder.owner, untilMs: holder.untilMs, lease: 'own' }
     }
   }
   const datedAheadMs = leaseDatedAheadMs(row, nowMs)

@@ -1,13 +1,19 @@
-// Owns the interfaces to durable state: checkpoints with their leases, and incidents. One
-// implementation writes to DynamoDB (checkpoint-store.ts, incident-store.ts); the tests have one in
-// memory. A checkpoint is one conditional write of one item, so it works on every emulator and
-// costs one request; only incidents are stored in transactions.
+// Owns the interfaces to durable state: checkpoints with their leases, workers, and incidents. One
+// implementation writes to DynamoDB (checkpoint-store.ts, worker-store.ts, incident-store.ts); the
+// tests have one in memory. A checkpoint is one conditional write of one item, so it works on every
+// emulator and costs one request; only rare writes, such as incidents, are transactions.
 
 import type { Incident, Resolution } from '../../core/incident.ts'
 import type { SourceOffset } from '../../core/offset.ts'
 import type { PartitionState } from '../../core/partition/partition-state.ts'
 import type { Checkpoint, ListedCheckpoints, PartitionKey } from '../../core/row/checkpoint.ts'
 import type { IncidentKey, ListedIncidents } from '../../core/row/incident-row.ts'
+import type {
+  AssignedPartition,
+  ListedWorkers,
+  WorkerKey,
+  WorkerRole,
+} from '../../core/row/worker-row.ts'
 
 export type Acquisition =
   | {
@@ -22,15 +28,38 @@ export type Acquisition =
        * the lease lasts by its own clock, or until it finds out that its fence is stale.
        */
       readonly datedAheadMs?: number
+      /**
+       * True when the partition was taken from a worker that had ended. That worker may be alive
+       * and send until `leaseMs` after its own last renewal, unless it is fenced.
+       */
+      readonly tookFromWorker?: true
     }
-  /** Another owner's lease is live until `untilMs` (Unix time, ms). */
-  | { readonly kind: 'held'; readonly owner: string; readonly untilMs: number }
+  /**
+   * Another owner's lease is live until `untilMs` (Unix time, ms). `lease`: whose time that is, the
+   * partition's own, or that of the worker which has it.
+   */
+  | {
+      readonly kind: 'held'
+      readonly owner: string
+      readonly untilMs: number
+      readonly lease: LeaseKind
+    }
+
+/**
+ * `own`: the row of the partition has the time of the lease, and each write renews it. `worker`:
+ * the row of the worker has it, for all partitions that the worker holds.
+ */
+export type LeaseKind = 'own' | 'worker'
 
 /** The lease of a partition: valid until another owner acquires it and the fence grows. */
 export type LeaseOf = { readonly key: PartitionKey; readonly fence: number }
 
 export type CheckpointStore = {
-  /** Lists every row of a flow. A corrupt row is listed apart and hides none of the others. */
+  /**
+   * Lists every row of a flow, those of its workers too. A corrupt row is listed apart and hides
+   * none of the others. `lease.untilMs` of a checkpoint is when the lease ends: where it is the
+   * worker's, by the row of the worker, and long ago when that worker has ended.
+   */
   list(flow: string): Promise<ListedCheckpoints>
   /** Throws `CorruptRowError`, as `acquire` does: there is no other row to return. */
   get(key: PartitionKey): Promise<Checkpoint | null>
@@ -49,6 +78,8 @@ export type CheckpointStore = {
     readonly owner: string
     readonly nowMs: number
     readonly leaseMs: number
+    /** `own` by default. With `worker` the owner is the id of a worker that has begun. */
+    readonly lease?: LeaseKind
   }): Promise<Acquisition>
   /**
    * Writes the state and renews or releases the lease, on condition that `fence` is still ours.
@@ -67,6 +98,98 @@ export type CheckpointStore = {
       | { readonly kind: 'renew'; readonly untilMs: number }
       | { readonly kind: 'release' }
   }): Promise<'saved' | 'lease-lost'>
+}
+
+/** `live`: it ends at `untilMs` unless it is renewed. `had-ended`: also when there is no row. */
+export type EndDeclared =
+  | { readonly kind: 'ended-now' }
+  | { readonly kind: 'had-ended' }
+  | { readonly kind: 'live'; readonly untilMs: number }
+
+/** `ended`: it was declared ended, or its row is gone. Both are final. */
+export type Renewal =
+  | { readonly kind: 'renewed'; readonly assigned: readonly AssignedPartition[] }
+  | { readonly kind: 'ended' }
+
+/**
+ * The rows of workers. Each write means the same when it is applied twice. The end of a worker is
+ * declared once and is final: nothing makes its row live again, and an absent row has ended too.
+ */
+export type WorkerStore = {
+  /** The rows of the workers of a flow, and no checkpoint. */
+  list(flow: string): Promise<ListedWorkers>
+  /**
+   * Reserves rows for workers that are about to be invoked, until `untilMs`, on condition that the
+   * roster still has the version that the listing showed. `overtaken`: another tick reserved
+   * workers in between, and nothing was written. At most `reservedWorkersMax` ids.
+   */
+  reserve(input: {
+    readonly flow: string
+    readonly roster: number
+    readonly ids: readonly string[]
+    readonly nowMs: number
+    readonly untilMs: number
+  }): Promise<'reserved' | 'overtaken'>
+  /**
+   * Names the successor of a worker and reserves its row, together. `refused`: the worker has
+   * ended, or it has a successor already.
+   */
+  reserveSuccessor(
+    input: WorkerKey & {
+      readonly successor: string
+      readonly nowMs: number
+      readonly untilMs: number
+    },
+  ): Promise<'reserved' | 'refused'>
+  /**
+   * Begins a run as this worker. With `isReserved` it claims the row that was reserved, otherwise
+   * it creates one. `refused`: another run has claimed it, it was declared ended, or a reserved row
+   * is gone. `run` is unique to the run, so that a repeated sending of its own claim is known.
+   */
+  begin(
+    input: WorkerKey & {
+      readonly isReserved: boolean
+      readonly run: string
+      readonly role: WorkerRole
+      /** Lambda's request id; null elsewhere. */
+      readonly invocation: string | null
+      readonly nowMs: number
+      readonly untilMs: number
+    },
+  ): Promise<'begun' | 'refused'>
+  /**
+   * Renews the lease of all that the worker holds, in one write. `renewal` numbers the renewals of
+   * the run from 1: a first sending that arrives after a later renewal changes nothing. `taken`:
+   * assigned partitions that the worker has seen; they are removed from the answer.
+   */
+  renew(
+    input: WorkerKey & {
+      readonly run: string
+      readonly renewal: number
+      readonly nowMs: number
+      readonly untilMs: number
+      readonly partitions: number
+      readonly taken: readonly AssignedPartition[]
+    },
+  ): Promise<Renewal>
+  /**
+   * Gives partitions to a worker that runs. `refused`: it is not live, has a successor, has not
+   * begun, or has `assignedPartitionsMax` that it has not taken.
+   */
+  assign(
+    input: WorkerKey & {
+      readonly partitions: readonly AssignedPartition[]
+      readonly nowMs: number
+    },
+  ): Promise<'assigned' | 'refused'>
+  /** `if-expired`: only when the lease is over or was dated by a clock that is far ahead. */
+  declareEnded(
+    input: WorkerKey & { readonly nowMs: number; readonly when: 'if-expired' | 'in-any-case' },
+  ): Promise<EndDeclared>
+  /** Deletes the row of a run that ends in order. A row that is not this run's stays. */
+  end(input: WorkerKey & { readonly run: string }): Promise<void>
+  /** Deletes the row of a worker that ended, or whose lease was over, before `endedBeforeMs`. */
+  sweep(input: WorkerKey & { readonly endedBeforeMs: number }): Promise<'swept' | 'kept'>
 }
 
 export type IncidentStore = {

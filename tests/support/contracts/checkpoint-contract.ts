@@ -102,6 +102,9 @@ export function checkpointContract(create: () => Promise<StoresUnderTest>): void
         checkpoints: [],
         corrupt: [],
         unnamed: [],
+        workers: [],
+        roster: 0,
+        corruptWorkers: [],
       })
       expect(await stores.checkpoints.get(partitionKey())).toBeNull()
     })

@@ -58,7 +58,7 @@ export function leaseContract(create: () => Promise<StoresUnderTest>): void {
     test('a lease that another owner holds is refused, with that owner and the time it runs out', async () => {
       await acquire()
       const refused = await acquire({ owner: 'run-2', nowMs: t0 + leaseMs - 1 })
-      expect(refused).toEqual({ kind: 'held', owner: 'run-1', untilMs: t0 + leaseMs })
+      expect(refused).toEqual({ kind: 'held', owner: 'run-1', untilMs: t0 + leaseMs, lease: 'own' })
       expect(await stores.checkpoints.get(partitionKey())).toMatchObject({
         lease: { owner: 'run-1', fence: 1, untilMs: t0 + leaseMs },
       })
@@ -68,7 +68,12 @@ export function leaseContract(create: () => Promise<StoresUnderTest>): void {
       await acquire()
       await save({ fence: 1, lease: { kind: 'renew', untilMs: t0 + 2 * leaseMs } })
       const refused = await acquire({ owner: 'run-2', nowMs: t0 + leaseMs })
-      expect(refused).toEqual({ kind: 'held', owner: 'run-1', untilMs: t0 + 2 * leaseMs })
+      expect(refused).toEqual({
+        kind: 'held',
+        owner: 'run-1',
+        untilMs: t0 + 2 * leaseMs,
+        lease: 'own',
+      })
     })
 
     test.each([
@@ -94,7 +99,7 @@ export function leaseContract(create: () => Promise<StoresUnderTest>): void {
       await acquire({ nowMs: t0 + clockSkewMsMax })
       const untilMs = t0 + clockSkewMsMax + leaseMs
       const refused = await acquire({ owner: 'run-2', nowMs: t0 })
-      expect(refused).toEqual({ kind: 'held', owner: 'run-1', untilMs })
+      expect(refused).toEqual({ kind: 'held', owner: 'run-1', untilMs, lease: 'own' })
     })
 
     test.each([0, 1, clockSkewMsMax / 2, clockSkewMsMax, 2 * clockSkewMsMax, 10 ** 12])(
@@ -165,7 +170,12 @@ export function leaseContract(create: () => Promise<StoresUnderTest>): void {
       const winner = winners[0]?.checkpoint.lease.owner
       expect(losers).toHaveLength(owners.length - 1)
       for (const loser of losers) {
-        expect(loser).toEqual({ kind: 'held', owner: winner, untilMs: t0 + 2 + leaseMs })
+        expect(loser).toEqual({
+          kind: 'held',
+          owner: winner,
+          untilMs: t0 + 2 + leaseMs,
+          lease: 'own',
+        })
       }
       expect(await stores.checkpoints.get(partitionKey())).toMatchObject({
         lease: { owner: winner },
