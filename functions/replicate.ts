@@ -15,7 +15,8 @@ import { createRunMeter } from '../lib/run/replicate/run-metrics.ts'
 import { startRuntime, timeOutByLambda } from './runtime.ts'
 
 const runtime = startRuntime(process.env, 'replicate')
-const startWorker = createFunctionStarter(invocationOf(process.env, 'replicate'))
+const invocation = invocationOf(process.env, 'replicate')
+const startWorker = createFunctionStarter(invocation)
 const startPlan = createFunctionStarter(invocationOf(process.env, 'plan'))
 
 const shard = z.strictObject({
@@ -27,12 +28,13 @@ const shard = z.strictObject({
       topicIsKnown: z.boolean(),
     }),
   ),
-  /** The id under which this worker was reserved; absent where no row could be reserved. */
-  worker: z.string().min(1).optional(),
   /** The worker whose leases this one waits for; absent when `plan` invoked the worker. */
   predecessor: z.strictObject({ owner: z.string(), releasesAtMs: z.number() }).optional(),
-  /** The id under which this worker was reserved; absent in an event of the version before. */
-  worker: z.string().optional(),
+  /**
+   * The id under which this worker was reserved; absent where its predecessor could not reserve
+   * one, and in an event of the version before.
+   */
+  worker: z.string().min(1).optional(),
 })
 export type ShardEvent = z.infer<typeof shard>
 
@@ -83,7 +85,8 @@ async function run(event: unknown, context: Context): Promise<ReplicateAnswer> {
       claim: {
         role: 'worker',
         run: newOwner(),
-        invocation: context.awsRequestId,
+        // Lambda tells `plan` of the failure of asynchronous invocations only.
+        invocation: invocation.invocationType === 'Event' ? context.awsRequestId : null,
         isReserved: worker !== undefined,
       },
       deadlineMs,

@@ -79,6 +79,7 @@ export const flow: FlowConfig = flowOf({
   topics: [TOPIC],
   budgets: {
     leaseMs: TICK_MS,
+    workerLeaseMs: TICK_MS,
     checkpointIntervalMs: TICK_MS / 2,
     reserveMs: TICK_MS,
     requestTimeoutMs: TICK_MS / 2,

@@ -26,7 +26,7 @@ import {
 } from '../../localstack/scratch/brokers.ts'
 import { storeContract } from '../support/contracts/store-contract.ts'
 import { partitionKey, replicating, truncation } from '../support/contracts/store-examples.ts'
-import { loseAnswers } from '../support/doubles/lost-answers.ts'
+import { loseAnswers } from '../support/table/lost-answers.ts'
 
 let aws: StandInAws
 let client: DynamoDBClient

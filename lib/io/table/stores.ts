@@ -98,6 +98,12 @@ export type CheckpointStore = {
       | { readonly kind: 'renew'; readonly untilMs: number }
       | { readonly kind: 'release' }
   }): Promise<'saved' | 'lease-lost'>
+  /**
+   * Puts the row of a partition that its worker stopped without a release under its own lease, so
+   * that the worker's, which goes on, keeps it from nobody. Changes nothing else; `lease-lost` as
+   * in `save`.
+   */
+  leave(lease: LeaseOf): Promise<'left' | 'lease-lost'>
 }
 
 /** `live`: it ends at `untilMs` unless it is renewed. `had-ended`: also when there is no row. */

@@ -203,9 +203,9 @@ async function saveLast(shard: Shard, run: PartitionRun, state: PartitionState):
 }
 
 /**
- * Puts the row of a partition whose run stopped without a release under its own lease, which is over
- * soon. Under the worker's it would be kept from everybody for as long as the worker lives. The
- * caller tries again later where the table does not answer.
+ * Puts the row of a partition whose run stopped without a release under its own lease, which is
+ * over soon. Under the worker's it would be kept from everybody for as long as the worker lives.
+ * The caller tries again later where the table does not answer.
  */
 export async function leave(shard: Shard, run: PartitionRun): Promise<void> {
   const { durable, key, fence } = run

@@ -41,7 +41,7 @@ export function mayFence(shard: Shard, run: PartitionRun): boolean {
 
 /**
  * Waits while the worker's lease is over and its renewal may still be accepted: the table is slow,
- * or the process was frozen. The wait ends when the worker has ended, after `leaseMs` at the latest.
+ * or the process was frozen. The wait ends with the worker, after `leaseMs` at the latest.
  */
 async function untilMayFence(shard: Shard, run: PartitionRun): Promise<boolean> {
   while (!mayFence(shard, run)) {

@@ -101,8 +101,12 @@ export function mayAcquire({ clock, ended, isEnding, deadlineMs, worker }: Shard
   return !isOver && !isEnding && clock.nowMs() < deadlineMs
 }
 
-/** Adds a partition to a run that goes on. One that comes too late is released at once. */
+/**
+ * Adds a partition to a run that goes on. One that comes too late is released at once; behind the
+ * end of the run nobody needs to, because the end of its worker frees it.
+ */
 export function addRun(shard: Shard, run: PartitionRun): void {
+  if (shard.ended.signal.aborted) return
   shard.runs.push(run)
   // The timer of the deadline has ended by now: a lease acquired behind it would never be released.
   if (shard.isEnding) guarded(shard, run, () => endInOrder(shard, run))
@@ -120,7 +124,9 @@ export function takeAssigned(
   unleased: PartitionReport[],
 ): readonly Assigned[] {
   if (!mayAcquire(shard)) return []
-  const kept = shard.runs.filter(each => each.phase.kind !== 'stopped' || each.durable.row === 'held')
+  const kept = shard.runs.filter(
+    each => each.phase.kind !== 'stopped' || each.durable.row === 'held',
+  )
   const known = new Set([...shard.acquiring, ...kept.map(each => partitionName(each.key))])
   const fresh = assigned.filter(each => !known.has(partitionName(each)))
   for (const each of fresh) shard.acquiring.add(partitionName(each))

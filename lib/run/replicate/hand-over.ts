@@ -39,7 +39,10 @@ export type Successor = {
  * delivery of the event finds the row claimed.
  */
 export async function handOverInTime(shard: Shard, successor: Successor): Promise<void> {
-  const { deadlineMs, ended: { signal: ended } } = shard
+  const {
+    deadlineMs,
+    ended: { signal: ended },
+  } = shard
   const nowMs = shard.clock.nowMs()
   await shard.clock.wait(Math.max(0, handOverAtMs({ nowMs, deadlineMs }) - nowMs), ended)
   if (ended.aborted) return
@@ -58,31 +61,37 @@ export async function handOverInTime(shard: Shard, successor: Successor): Promis
 }
 
 /**
- * `refused`: this worker was declared ended, so another one has its partitions handed out. `unknown`:
- * the table did not answer in time. The successor then begins without a row that was reserved.
+ * `refused`: this worker was declared ended, so its partitions are handed out by others.
+ * `unknown`: the table did not answer in time. The successor then begins without a reserved row.
  */
 async function reserveInTime(
   { workers, worker: { flow, worker }, clock, log }: Shard,
   { worker: successor }: Successor,
 ): Promise<'reserved' | 'refused' | 'unknown'> {
   const nowMs = clock.nowMs()
+  const untilMs = nowMs + workerStartMsMax
   const answered = new AbortController()
   const late = `not answered within ${successorReservedMsMax / 1000} s`
-  let why = late
-  const reservation = workers
-    .reserveSuccessor({ flow, worker, successor, nowMs, untilMs: nowMs + workerStartMsMax })
-    .catch(error => {
-      why = errorText(error)
-      return 'unknown' as const
-    })
-    .finally(() => answered.abort())
-  const timeOut = clock.wait(successorReservedMsMax, answered.signal).then(() => 'unknown' as const)
-  const reserved = await Promise.race([reservation, timeOut])
-  if (reserved === 'unknown') {
-    const text = `The row of the successor of worker ${worker} (flow ${flow}) could not be reserved: ${why}`
+  const found: { answer: 'reserved' | 'refused' | 'unknown'; why: string } = {
+    answer: 'unknown',
+    why: late,
+  }
+  // What the table answers is noted before the wait ends.
+  const reservation = workers.reserveSuccessor({ flow, worker, successor, nowMs, untilMs }).then(
+    answer => {
+      found.answer = answer
+    },
+    error => {
+      found.why = errorText(error)
+    },
+  )
+  const settled = reservation.then(() => answered.abort())
+  await Promise.race([settled, clock.wait(successorReservedMsMax, answered.signal)])
+  if (found.answer === 'unknown') {
+    const text = `The row of the successor of worker ${worker} (flow ${flow}) could not be reserved: ${found.why}`
     log({ level: 'warn', text: `${text}. It is invoked all the same.` })
   }
-  return reserved
+  return found.answer
 }
 
 /**

@@ -1,7 +1,7 @@
-// Owns one run over a shard of partitions: claim the row of a worker -> lease -> observe -> decide ->
-// copy -> checkpoint -> release, until each partition is drained or stopped for another reason, or
-// the deadline comes. Partitions fail one by one and are reported; this function rejects only for a
-// bug. The steps are in the files beside this one.
+// Owns one run over a shard of partitions: claim the row of a worker -> lease -> observe -> decide
+// -> copy -> checkpoint -> release, until each partition is drained or stopped for another reason,
+// or the deadline comes. Partitions fail one by one and are reported; this function rejects only
+// for a bug. The steps are in the files beside this one.
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { tableWritesInFlightMax } from '../../core/config/defaults.ts'
@@ -18,7 +18,12 @@ import {
   type PartitionRun,
   reportOf,
 } from '../partition/partition-run.ts'
-import { createShard, type ReplicateDeps, type RunMeter, type Shard } from '../partition/shard-run.ts'
+import {
+  createShard,
+  type ReplicateDeps,
+  type RunMeter,
+  type Shard,
+} from '../partition/shard-run.ts'
 import {
   beginWorker,
   endWorker,
@@ -163,7 +168,8 @@ async function acquireEach(
   await concurrently(input.partitions, tableWritesInFlightMax, async partition => {
     const leased = await acquire(deps, input.flow, partition)
     if (leased.kind === 'run') gathered.runs.push(leased.run)
-    else if (isPredecessors(leased, input)) gathered.awaited.push({ partition, held: leased.report })
+    else if (isPredecessors(leased, input))
+      gathered.awaited.push({ partition, held: leased.report })
     else gathered.unleased.push(leased.report)
     if (leased.kind === 'held') {
       gathered.heldUntilMs = Math.max(gathered.heldUntilMs ?? 0, leased.untilMs)

@@ -8,7 +8,7 @@ import { concurrently } from '../concurrently.ts'
 import { hasOwnLease, leaseLeftMs } from '../partition/own-lease.ts'
 import { finish, guarded, happened, leave, saveCheckpoint } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
-import { type RunMeter, type Shard, wakeLoops } from '../partition/shard-run.ts'
+import { closeIfDone, type RunMeter, type Shard, wakeLoops } from '../partition/shard-run.ts'
 import { runIfFlushed } from './once-flushed.ts'
 
 /**
@@ -32,7 +32,8 @@ export async function saveRegularly(shard: Shard): Promise<void> {
     const stopped = shard.runs.filter(
       run => run.phase.kind === 'stopped' && run.durable.row === 'held',
     )
-    if (!ended.aborted) await concurrently(stopped, tableWritesInFlightMax, run => leave(shard, run))
+    if (!ended.aborted)
+      await concurrently(stopped, tableWritesInFlightMax, run => leave(shard, run))
   }
 }
 
@@ -54,7 +55,10 @@ export async function endAtDeadline(
   shard: Shard,
   { interrupted }: { interrupted?: AbortSignal | undefined },
 ): Promise<void> {
-  const { ended: { signal: ended }, deadlineMs } = shard
+  const {
+    ended: { signal: ended },
+    deadlineMs,
+  } = shard
   const { signal: over } = shard.worker.over
   const early = interrupted === undefined ? [] : [interrupted]
   const endsEarly = AbortSignal.any([ended, over, ...early])
@@ -66,6 +70,9 @@ export async function endAtDeadline(
   await shard.clock.wait(shard.flow.budgets.reserveMs / 2, ended)
   const detail = 'the target did not acknowledge before the end of the invocation'
   await Promise.all(shard.runs.map(run => finish(shard, run, { outcome: 'deadline', detail })))
+  // A lease that is acquired from now on is free again with the end of this worker.
+  shard.acquiring.clear()
+  closeIfDone(shard)
 }
 
 /** Ends the run of a partition at its next acknowledgement, or at once where none is awaited. */

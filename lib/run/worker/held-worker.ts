@@ -184,13 +184,18 @@ export async function endWorker(
   { reserveMs }: Pick<FlowConfig['budgets'], 'reserveMs'>,
 ): Promise<void> {
   const answered = new AbortController()
-  const say = (why: string) => {
-    const text = `The row of worker ${worker} (flow ${flow}) could not be deleted: ${why}. It expires by itself.`
-    log({ level: 'warn', text })
-  }
-  const ending = workers
-    .end({ flow, worker, run })
-    .catch(error => say(errorText(error)))
-    .finally(() => answered.abort())
-  await Promise.race([ending, clock.wait(reserveMs / 4, answered.signal)])
+  const found: { why: string | null } = { why: `not answered within ${reserveMs / 4000} s` }
+  const ending = workers.end({ flow, worker, run }).then(
+    () => {
+      found.why = null
+    },
+    error => {
+      found.why = errorText(error)
+    },
+  )
+  const settled = ending.then(() => answered.abort())
+  await Promise.race([settled, clock.wait(reserveMs / 4, answered.signal)])
+  if (found.why === null) return
+  const text = `The row of worker ${worker} (flow ${flow}) could not be deleted: ${found.why}. It expires by itself.`
+  log({ level: 'warn', text })
 }

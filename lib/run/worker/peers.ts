@@ -1,7 +1,7 @@
 // Owns looking after the other workers of the flow: a worker that stops renewing its lease is
-// declared ended by its peers within seconds, and `plan` is told, so that its partitions do not wait
-// for the schedule. Does not own what ends a worker (io/table/worker-store.ts) nor who gets its
-// partitions (core/replicate).
+// declared ended by its peers within seconds, and `plan` is told, so that its partitions do not
+// wait for the schedule. Does not own what ends a worker (io/table/worker-store.ts) nor who gets
+// its partitions (run/plan).
 
 import { peersLookMs, workerRenewalsPerLease } from '../../core/config/defaults.ts'
 import { errorText } from '../../core/error-text.ts'
@@ -52,7 +52,8 @@ export async function watchPeers(
     } catch (error) {
       // Said once for each outage; the schedule looks after the workers meanwhile.
       const text = `The other workers of flow ${own.flow} could not be looked at: ${errorText(error)}`
-      if (!failed) log({ level: 'warn', text: `${text}. The next look is in ${peersLookMs / 1000} s.` })
+      if (!failed)
+        log({ level: 'warn', text: `${text}. The next look is in ${peersLookMs / 1000} s.` })
       failed = true
     }
   }
@@ -76,7 +77,7 @@ function lookAgain(
   )
 }
 
-/** Of several peers that see the same, one is told that the worker ended now, and only it tells. */
+/** Several peers may see the same: the table tells one that the worker ended now, and it tells. */
 async function giveUp(
   { workers, clock, log }: WorkerDeps,
   { flow, worker }: Worker,

@@ -120,7 +120,8 @@ function createCheckpoints(rows: Rows, workers: WorkerStore): CheckpointStore {
           if (!isUnderWorker) return { ...held, untilMs: holder.untilMs ?? 0, lease: 'own' }
           const end = { flow: key.flow, worker: holder.owner, nowMs, when: 'if-expired' } as const
           const declared = await workers.declareEnded(end)
-          if (declared.kind === 'live') return { ...held, untilMs: declared.untilMs, lease: 'worker' }
+          if (declared.kind === 'live')
+            return { ...held, untilMs: declared.untilMs, lease: 'worker' }
         }
         const fence = read.optional('fence', read.number) ?? 0
         const worker = workerOf(owner, lease)
@@ -196,7 +197,10 @@ function joined(rows: Rows, checkpoint: Checkpoint): Checkpoint {
   const row = rows.get(workerKey({ flow, worker: lease.owner }))
   const worker = row === undefined ? null : readWorker(row)
   const isEnded = worker === null || worker.endedAtMs !== null
-  return { ...checkpoint, lease: { ...lease, untilMs: isEnded ? updatedAtMs : worker.aliveUntilMs } }
+  return {
+    ...checkpoint,
+    lease: { ...lease, untilMs: isEnded ? updatedAtMs : worker.aliveUntilMs },
+  }
 }
 
 function createIncidents(rows: Rows): IncidentStore {
