@@ -14,7 +14,7 @@ import type { Shard } from './shard-run.ts'
 
 type Leased = Pick<PartitionRun, 'durable'>
 
-/** True where the `leaseUntilMs` of the row counts, by what the row says (core/row/checkpoint.ts). */
+/** True where `leaseUntilMs` of the row counts, by what the row says. */
 export function hasOwnLease({ durable }: Leased): boolean {
   return positionOf(durable.storedState)?.producer?.fencing === 'none'
 }
