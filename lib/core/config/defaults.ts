@@ -110,6 +110,12 @@ export const sweptWorkersMax = 25
 /** Workers that a store remembers as ended, so that it looks at each row once. */
 export const endedWorkersRemembered = 1_000
 
+/** For how long, ms, a store goes by its last look at a live worker: successors ask at 200 ms. */
+export const liveWorkerRememberedMs = 1_000
+
+/** Attempts to take a partition whose row another owner changes at the same time. */
+export const acquireAttemptsMax = 3
+
 /** A worker that lived so long, ms, is replaced at once when it fails; others by the schedule. */
 export const crashNoticeMinMs = 30_000
 

@@ -4,13 +4,9 @@
 
 import { leaseBelievedUntilMs } from '../../../lib/core/replicate/budget.ts'
 import {
-  type Checkpoint,
   checkpointKey,
-  leaseDatedAheadMs,
-  leaseWasFree,
   readCheckpoint,
   readCheckpoints,
-  readLeaseHolder,
   stateAttributes,
 } from '../../../lib/core/row/checkpoint.ts'
 import {
@@ -27,6 +23,14 @@ import {
   incidentPrefix,
   readIncidents,
 } from '../../../lib/core/row/incident-row.ts'
+import {
+  isUnderWorker,
+  leaseDatedAheadMs,
+  leaseUnderWorker,
+  leaseWasFree,
+  readLeaseHolder,
+  wasTakenFromWorker,
+} from '../../../lib/core/row/lease.ts'
 import { type Row, rowReader, type StoredRow } from '../../../lib/core/row/row.ts'
 import { readWorker, workerKey } from '../../../lib/core/row/worker-row.ts'
 import type {
@@ -94,22 +98,25 @@ function createRows() {
 
 function createCheckpoints(rows: Rows, workers: WorkerStore): CheckpointStore {
   return {
-    list: async flow => {
-      const listed = readCheckpoints(rows.list(flow, 'checkpoint'))
-      return { ...listed, checkpoints: listed.checkpoints.map(each => joined(rows, each)) }
-    },
+    list: async flow => readCheckpoints(rows.list(flow, 'checkpoint')),
     get: async key => {
       const row = rows.get(checkpointKey(key))
-      return row === undefined ? null : joined(rows, readCheckpoint(row))
+      if (row === undefined) return null
+      const checkpoint = readCheckpoint(row)
+      if (!isUnderWorker(row)) return checkpoint
+      const { flow } = key
+      const worker = rows.get(workerKey({ flow, worker: checkpoint.lease.owner }))
+      const holder = worker === undefined ? null : readWorker(worker)
+      return { ...checkpoint, lease: leaseUnderWorker(checkpoint.lease, holder) }
     },
     acquire: async ({ key, targetTopic, owner, nowMs, leaseMs, lease = 'own' }) => {
       const before = rows.get(checkpointKey(key)) ?? {}
       const read = rowReader(before)
       const leaseUntilMs = read.optional('leaseUntilMs', read.number)
-      const isUnderWorker = leaseUntilMs !== null && underWorker(before)
+      const isWorkers = leaseUntilMs !== null && isUnderWorker(before)
       const isFree =
         leaseUntilMs === null ||
-        (!isUnderWorker &&
+        (!isWorkers &&
           (leaseUntilMs <= nowMs || leaseUntilMs > leaseBelievedUntilMs(nowMs, { leaseMs })))
       const holder = isFree ? null : readLeaseHolder(before)
       const isOurs = holder?.owner === owner && before.worker?.S === workerOf(owner, lease)
@@ -117,7 +124,7 @@ function createCheckpoints(rows: Rows, workers: WorkerStore): CheckpointStore {
       if (!isOurs) {
         if (holder !== null) {
           const held = { kind: 'held', owner: holder.owner } as const
-          if (!isUnderWorker) return { ...held, untilMs: holder.untilMs ?? 0, lease: 'own' }
+          if (!isWorkers) return { ...held, untilMs: holder.untilMs ?? 0, lease: 'own' }
           const end = { flow: key.flow, worker: holder.owner, nowMs, when: 'if-expired' } as const
           const declared = await workers.declareEnded(end)
           if (declared.kind === 'live')
@@ -145,8 +152,8 @@ function createCheckpoints(rows: Rows, workers: WorkerStore): CheckpointStore {
           remove: unset,
         })
       }
-      const tookFromWorker = row.previousWorker !== undefined
-      const datedAheadMs = tookFromWorker ? null : leaseDatedAheadMs(row, nowMs)
+      const tookFromWorker = wasTakenFromWorker(row)
+      const datedAheadMs = leaseDatedAheadMs(row, nowMs)
       return {
         kind: 'acquired',
         checkpoint: readCheckpoint(row),
@@ -154,12 +161,6 @@ function createCheckpoints(rows: Rows, workers: WorkerStore): CheckpointStore {
         ...(datedAheadMs === null ? {} : { datedAheadMs }),
         ...(tookFromWorker ? { tookFromWorker } : {}),
       }
-    },
-    leave: async ({ key, fence }) => {
-      const row = rows.get(checkpointKey(key))
-      if (row?.fence?.N !== String(fence)) return 'lease-lost'
-      rows.update(checkpointKey(key), { remove: ['worker'] })
-      return 'left'
     },
     save: async ({ key, fence, write, state, nowMs, lease }) => {
       const row = rows.get(checkpointKey(key))
@@ -175,32 +176,17 @@ function createCheckpoints(rows: Rows, workers: WorkerStore): CheckpointStore {
       })
       return 'saved'
     },
+    leave: async ({ key, fence }) => {
+      if (rows.get(checkpointKey(key))?.fence?.N !== String(fence)) return 'lease-lost'
+      rows.update(checkpointKey(key), { remove: ['worker'] })
+      return 'left'
+    },
   }
 }
 
 /** The worker in a row that `owner` acquires; absent under a lease of its own. */
 function workerOf(owner: string, lease: LeaseKind): string | undefined {
   return lease === 'worker' ? owner : undefined
-}
-
-/** True where the row of the worker has the time of the lease, not the row of the partition. */
-function underWorker({ worker, owner, fencing }: StoredRow): boolean {
-  return worker !== undefined && worker.S === owner?.S && fencing?.S !== 'none'
-}
-
-/** The checkpoint with the end of its lease as readers see it. */
-function joined(rows: Rows, checkpoint: Checkpoint): Checkpoint {
-  const { flow, lease, updatedAtMs } = checkpoint
-  if (lease.untilMs === null || !underWorker(rows.get(checkpointKey(checkpoint)) ?? {})) {
-    return checkpoint
-  }
-  const row = rows.get(workerKey({ flow, worker: lease.owner }))
-  const worker = row === undefined ? null : readWorker(row)
-  const isEnded = worker === null || worker.endedAtMs !== null
-  return {
-    ...checkpoint,
-    lease: { ...lease, untilMs: isEnded ? updatedAtMs : worker.aliveUntilMs },
-  }
 }
 
 function createIncidents(rows: Rows): IncidentStore {
