@@ -114,7 +114,6 @@ export async function startOwner(input: {
     clock,
     owner: name,
     log: () => undefined,
-    // Every renewal is accepted at once, so the fence alone keeps the owners apart.
     workers: {
       ...createMemoryStores().workers,
       renew: async () => ({ kind: 'renewed', assigned: [] }),

@@ -43,6 +43,7 @@ const taken = {
   state: { S: 'unstarted' },
   targetTopic: { S: 'primary.orders' },
   owner: { S: 'run-1' },
+  worker: { S: 'run-1' },
   fence: { N: '1' },
   leaseUntilMs: { N: '1800000000000' },
   previousLeaseUntilMs: { N: '0' },
