@@ -150,6 +150,7 @@ function takeIfOver(target: TableTarget, input: AcquireInput): Promise<UpdateOut
     names: ['leaseUntilMs', 'worker', 'owner', 'fencing'],
     values: {
       none: { S: 'none' },
+      nowMs: { N: String(nowMs) },
       believedUntilMs: { N: String(leaseBelievedUntilMs(nowMs, { leaseMs })) },
     },
   })
@@ -211,7 +212,7 @@ function take(
     },
     ExpressionAttributeValues: {
       ...update.ExpressionAttributeValues,
-      ...valuesOf({ nowMs: { N: String(nowMs) }, free: { N: '0' }, one: { N: '1' } }),
+      ...valuesOf({ free: { N: '0' }, one: { N: '1' } }),
       ...valuesOf(condition.values),
     },
     ReturnValues: 'ALL_NEW',

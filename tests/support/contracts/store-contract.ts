@@ -8,6 +8,8 @@ import type { CheckpointStore, IncidentStore, WorkerStore } from '../../../lib/i
 import { checkpointContract } from './checkpoint-contract.ts'
 import { incidentContract } from './incident-contract.ts'
 import { leaseContract } from './lease-contract.ts'
+import { workerContract } from './worker-contract.ts'
+import { workerLeaseContract } from './worker-lease-contract.ts'
 
 export type StoresUnderTest = {
   checkpoints: CheckpointStore
@@ -21,5 +23,7 @@ export type StoresUnderTest = {
 export function storeContract(create: () => Promise<StoresUnderTest>): void {
   describe('leases', () => leaseContract(create))
   describe('checkpoints', () => checkpointContract(create))
+  describe('workers', () => workerContract(create))
+  describe('partitions of workers', () => workerLeaseContract(create))
   describe('incidents', () => incidentContract(create))
 }

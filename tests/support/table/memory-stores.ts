@@ -33,22 +33,16 @@ import {
 } from '../../../lib/core/row/lease.ts'
 import { type Row, rowReader, type StoredRow } from '../../../lib/core/row/row.ts'
 import { readWorker, workerKey } from '../../../lib/core/row/worker-row.ts'
-import type {
-  CheckpointStore,
-  IncidentStore,
-  LeaseKind,
-  WorkerStore,
-} from '../../../lib/io/table/stores.ts'
+import type { CheckpointStore, IncidentStore, LeaseKind } from '../../../lib/io/table/stores.ts'
 import type { UpdateParts } from '../../../lib/io/table/update-expression.ts'
 import type { StoresUnderTest } from '../contracts/store-contract.ts'
-import { createWorkers } from './memory-workers.ts'
+import { createWorkers, endWorkerNow } from './memory-workers.ts'
 
 export function createMemoryStores(): StoresUnderTest {
   const rows = createRows()
-  const workers = createWorkers(rows)
   return {
-    checkpoints: createCheckpoints(rows, workers),
-    workers,
+    checkpoints: createCheckpoints(rows),
+    workers: createWorkers(rows),
     incidents: createIncidents(rows),
     putRow: async row => rows.put(row),
   }
@@ -96,7 +90,7 @@ function createRows() {
   }
 }
 
-function createCheckpoints(rows: Rows, workers: WorkerStore): CheckpointStore {
+function createCheckpoints(rows: Rows): CheckpointStore {
   return {
     list: async flow => readCheckpoints(rows.list(flow, 'checkpoint')),
     get: async key => {
@@ -126,7 +120,7 @@ function createCheckpoints(rows: Rows, workers: WorkerStore): CheckpointStore {
           const held = { kind: 'held', owner: holder.owner } as const
           if (!isWorkers) return { ...held, untilMs: holder.untilMs ?? 0, lease: 'own' }
           const end = { flow: key.flow, worker: holder.owner, nowMs, when: 'if-expired' } as const
-          const declared = await workers.declareEnded(end)
+          const declared = endWorkerNow(rows, end)
           if (declared.kind === 'live')
             return { ...held, untilMs: declared.untilMs, lease: 'worker' }
         }

@@ -8,7 +8,6 @@ import {
   assignedText,
   begunAttributes,
   isWorkerRow,
-  readWorker,
   readWorkers,
   renewedAttributes,
   reservedAttributes,
@@ -17,13 +16,46 @@ import {
   type WorkerKey,
   workerKey,
 } from '../../../lib/core/row/worker-row.ts'
-import type { WorkerStore } from '../../../lib/io/table/stores.ts'
+import type { EndDeclared, WorkerStore } from '../../../lib/io/table/stores.ts'
 import type { Rows } from './memory-stores.ts'
+
+/** What a row that cannot be read says: nothing but that its worker has ended. */
+const unreadable: Omit<Worker, keyof WorkerKey> = {
+  role: 'worker',
+  run: null,
+  invocation: null,
+  beganAtMs: 0,
+  renewedAtMs: 0,
+  aliveUntilMs: 0,
+  partitions: 0,
+  assigned: [],
+  successor: null,
+  endedAtMs: 0,
+}
+
+/**
+ * Declares the end of a worker within one step, for an acquisition that asks and takes at once. A
+ * row that cannot be read proves no life.
+ */
+export function endWorkerNow(
+  rows: Rows,
+  { nowMs, when, ...key }: Parameters<WorkerStore['declareEnded']>[0],
+): EndDeclared {
+  const row = rows.get(workerKey(key))
+  if (row === undefined || row.endedAtMs !== undefined) return { kind: 'had-ended' }
+  const found = readWorkers([row]).workers[0]
+  if (when === 'if-expired' && found !== undefined && isWorkerLive(found, nowMs)) {
+    return { kind: 'live', untilMs: found.aliveUntilMs }
+  }
+  rows.update(workerKey(key), { set: { endedAtMs: { N: String(nowMs) } } })
+  return { kind: 'ended-now' }
+}
 
 export function createWorkers(rows: Rows): WorkerStore {
   const read = (key: WorkerKey): Worker | null => {
     const row = rows.get(workerKey(key))
-    return row === undefined ? null : readWorker(row)
+    if (row === undefined) return null
+    return readWorkers([row]).workers[0] ?? { ...unreadable, ...key }
   }
   const set = (key: WorkerKey, attributes: Row) => rows.update(workerKey(key), { set: attributes })
   const setAssigned = (key: WorkerKey, texts: readonly string[]) => {
@@ -35,7 +67,7 @@ export function createWorkers(rows: Rows): WorkerStore {
     reserve: async ({ flow, roster, ids, ...times }) => {
       const key = rosterKey(flow)
       const row = rows.get(key)
-      const version = row === undefined ? 0 : rowReader(row).number('version')
+      const version = row === undefined ? 0 : readWorkers([row]).roster
       if (version !== roster) {
         const isOurs = ids.every(worker => read({ flow, worker }) !== null)
         return version === roster + 1 && isOurs ? 'reserved' : 'overtaken'
@@ -85,16 +117,7 @@ export function createWorkers(rows: Rows): WorkerStore {
       setAssigned(key, [...texts])
       return 'assigned'
     },
-    declareEnded: async ({ flow, worker, nowMs, when }) => {
-      const key = { flow, worker }
-      const known = read(key)
-      if (known === null || known.endedAtMs !== null) return { kind: 'had-ended' }
-      if (when === 'if-expired' && isWorkerLive(known, nowMs)) {
-        return { kind: 'live', untilMs: known.aliveUntilMs }
-      }
-      set(key, { endedAtMs: { N: String(nowMs) } })
-      return { kind: 'ended-now' }
-    },
+    declareEnded: async input => endWorkerNow(rows, input),
     end: async ({ flow, worker, run }) => {
       const key = { flow, worker }
       if (read(key)?.run === run) rows.remove(workerKey(key))
@@ -102,7 +125,7 @@ export function createWorkers(rows: Rows): WorkerStore {
     sweep: async ({ flow, worker, endedBeforeMs }) => {
       const key = { flow, worker }
       const known = read(key)
-      if (known === null) return 'swept'
+      if (known === null) return 'kept'
       if ((known.endedAtMs ?? known.aliveUntilMs) >= endedBeforeMs) return 'kept'
       rows.remove(workerKey(key))
       return 'swept'
