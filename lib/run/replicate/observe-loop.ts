@@ -33,7 +33,7 @@ import { sendWhatIsReady } from './produce-loop.ts'
 export async function observeWhileNeeded(shard: Shard): Promise<void> {
   const looking = new Set<PartitionRun>()
   // Ends with the last partition: each stops at the deadline at the latest.
-  while (!shard.isComplete || shard.runs.some(run => run.phase.kind !== 'stopped')) {
+  while (shard.acquiring.size > 0 || shard.runs.some(run => run.phase.kind !== 'stopped')) {
     const nowMs = shard.clock.nowMs()
     const idle = shard.runs.filter(run => !looking.has(run))
     const due = idle.filter(run => dueMsOf(run.phase) <= nowMs)
