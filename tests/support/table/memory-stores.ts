@@ -38,8 +38,7 @@ import type { UpdateParts } from '../../../lib/io/table/update-expression.ts'
 import type { StoresUnderTest } from '../contracts/store-contract.ts'
 import { createWorkers, endWorkerNow } from './memory-workers.ts'
 
-export function createMemoryStores(): StoresUnderTest {
-  const rows = createRows()
+export function createMemoryStores(rows: Rows = createRows()): StoresUnderTest {
   return {
     checkpoints: createCheckpoints(rows),
     workers: createWorkers(rows),
@@ -52,7 +51,7 @@ const keepMs = 90 * 24 * 60 * 60 * 1000
 
 export type Rows = ReturnType<typeof createRows>
 
-function createRows() {
+export function createRows() {
   const rows = new Map<string, StoredRow>()
   const keyOf = ({ pk, sk }: StoredRow) => JSON.stringify([pk?.S, sk?.S])
   const get = (key: Row): StoredRow | undefined => rows.get(keyOf(key))
