@@ -3,8 +3,13 @@
 // assigned) or left out (when a log end was seen, how old a batch was), so that histories differ
 // only where the difference can matter.
 
+import type {
+  TransactWriteItemsCommandInput,
+  UpdateItemCommandInput,
+} from '@aws-sdk/client-dynamodb'
 import type { Incident } from '../../lib/core/incident.ts'
 import { positionOf } from '../../lib/core/partition/partition-state.ts'
+import type { StoredRow } from '../../lib/core/row/row.ts'
 import type { Cluster } from '../../lib/io/cluster/cluster.ts'
 import type { CheckpointStore, LeaseOf } from '../../lib/io/table/stores.ts'
 
@@ -27,8 +32,21 @@ export type Call =
   | { readonly kind: 'listOffsets'; readonly asked: Parameters<Cluster['listOffsets']> }
   | { readonly kind: 'fetch'; readonly asked: Parameters<Cluster['fetch']> }
   | { readonly kind: 'produce'; readonly asked: Parameters<Cluster['produce']> }
+  /** A request of the stores of lib/io/table: of a lease, or of the row of a worker. */
+  | { readonly kind: 'table'; readonly request: TableRequest }
+  /** Not of an owner: the end of a worker is declared by a notice, or its row is lost. */
+  | { readonly kind: 'end-worker'; readonly worker: string; readonly how: 'declared' | 'lost' }
   /** A request to the source, which never changes: the answer is known, only its moment is not. */
   | { readonly kind: 'fetchSource'; readonly asked: Parameters<Cluster['fetch']> }
+
+export type TableRequest =
+  | { readonly kind: 'update'; readonly input: UpdateItemCommandInput }
+  | { readonly kind: 'transaction'; readonly input: TransactWriteItemsCommandInput }
+
+/** What DynamoDB answers; `refused`: a condition did not hold, and this is the row. */
+export type TableAnswer =
+  | { readonly kind: 'answered'; readonly answer: unknown }
+  | { readonly kind: 'refused'; readonly row: StoredRow | null }
 
 /** True for a call that changes nothing when it is served and its answer is thrown away. */
 export function onlyReads({ kind }: Call): boolean {
@@ -36,7 +54,23 @@ export function onlyReads({ kind }: Call): boolean {
 }
 
 export function isOfTable({ kind }: Call): boolean {
-  return kind === 'acquire' || kind === 'save' || kind === 'record'
+  return kind === 'acquire' || kind === 'save' || kind === 'record' || kind === 'table'
+}
+
+/** The deletion of the row of the own worker, the last request of a run. */
+export function isDeletion(call: Call): boolean {
+  return call.kind === 'table' && call.request.kind === 'transaction'
+}
+
+export function isDeclaration(call: Call): boolean {
+  if (call.kind !== 'table' || call.request.kind !== 'update') return false
+  return call.request.input.ExpressionAttributeValues?.[':endedAtMs'] !== undefined
+}
+
+export function isRenewal(call: Call): boolean {
+  if (call.kind !== 'table' || call.request.kind !== 'update') return false
+  const values = call.request.input.ExpressionAttributeValues ?? {}
+  return values[':renewals'] !== undefined && values[':role'] === undefined
 }
 
 /** The same call, with the times that do not matter made equal. */
@@ -44,6 +78,7 @@ export function canonical(call: Call): Call {
   if (call.kind === 'record') {
     return { ...call, incident: { ...call.incident, detectedAtMs: STARTED_AT_MS } }
   }
+  if (call.kind === 'table') return copyOf({ ...call, request: withoutChance(call.request) })
   if (call.kind !== 'save') return copyOf(call)
   const { input } = call
   const { state } = input
@@ -53,6 +88,16 @@ export function canonical(call: Call): Call {
   const assigned = producer === null ? null : { ...producer, assignedAtMs: STARTED_AT_MS }
   const same = { ...position, producer: assigned }
   return { ...call, input: { ...input, nowMs: STARTED_AT_MS, state: { ...state, position: same } } }
+}
+
+/** The request that declares an end has a random name; nothing compares it here. */
+function withoutChance(request: TableRequest): TableRequest {
+  if (request.kind !== 'update') return request
+  const { input } = request
+  const { ExpressionAttributeValues: values } = input
+  if (values?.[':endedBy'] === undefined) return request
+  const same = { ...values, ':endedBy': { S: 'somebody' } }
+  return { ...request, input: { ...input, ExpressionAttributeValues: same } }
 }
 
 /** Text that is equal for equal values: bigints, buffers and all. */
@@ -81,6 +126,10 @@ export function tell(call: Call): string {
   switch (call.kind) {
     case 'acquire':
       return 'asks for the lease'
+    case 'table':
+      return tellRequest(call.request)
+    case 'end-worker':
+      return `worker ${call.worker} is ${call.how === 'lost' ? 'lost' : 'declared ended'}`
     case 'save': {
       const { state, lease, fence } = call.input
       const position = positionOf(state)
@@ -106,6 +155,19 @@ export function tell(call: Call): string {
       return `produce of epoch ${bytes.readInt16BE(51)}, sequence ${bytes.readInt32BE(53)}`
     }
   }
+}
+
+function tellRequest({ kind, input }: TableRequest): string {
+  if (kind === 'transaction') return 'deletes the row of its worker'
+  const key = input.Key?.sk?.S ?? ''
+  const values = input.ExpressionAttributeValues ?? {}
+  if (values[':endedAtMs'] !== undefined) return `declares the end of ${key}`
+  if (values[':seenFence'] !== undefined) return 'takes the lease from the worker that ended'
+  if (values[':leaseUntilMs'] !== undefined) return 'takes the lease if it is over'
+  const until = Number(values[':aliveUntilMs']?.N)
+  if (values[':role'] !== undefined) return `begins ${key}, until ${seconds(until)}`
+  if (values[':renewals'] !== undefined) return `renews ${key}, until ${seconds(until)}`
+  return `leaves ${key} to a lease of its own`
 }
 
 export function seconds(ms: number): string {

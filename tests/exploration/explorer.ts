@@ -3,7 +3,7 @@
 
 import { type Call, STARTED_AT_MS, textOf } from './call.ts'
 import { createOwnerTree } from './owner-tree.ts'
-import { type Bounds, createSource, TICK_MS } from './scenario.ts'
+import { type Bounds, createSource, flowFor, TICK_MS, workerOf } from './scenario.ts'
 import { type Context, describeStep, type State, type Step, stepsFrom, take } from './steps.ts'
 import { createWorld } from './world.ts'
 import { createWorldGraph } from './world-graph.ts'
@@ -41,25 +41,28 @@ type Visited = { readonly from: number; readonly choice: number }
 export async function openExploration(bounds: Bounds): Promise<{ context: Context; first: State }> {
   const source = createSource(bounds.records)
   const { target } = createWorld(source)
-  const common = { source, target, deadline: bounds.deadline }
+  const flow = flowFor(bounds)
+  const common = { source, target, deadline: bounds.deadline, flow }
   const deeds = bounds.beginning === 'fresh' ? [] : await dieCopying({ ...common, name: 'dead' })
-  const worlds = await createWorldGraph(source, deeds)
+  const worlds = await createWorldGraph(source, flow, deeds)
+  const first = bounds.workers ? workerOf('A', STARTED_AT_MS) : 'A'
   const trees = [
     createOwnerTree({ ...common, name: 'A' }),
-    createOwnerTree({ ...common, name: 'B', predecessor: bounds.handsOver ? 'A' : undefined }),
+    createOwnerTree({ ...common, name: 'B', predecessor: bounds.handsOver ? first : undefined }),
   ] as const
   const context = { bounds, worlds, trees }
-  const idle = { kind: 'idle' as const }
+  const idle = { kind: 'idle' as const, fromMs: STARTED_AT_MS }
   const nothing: State = {
     world: worlds.first,
     nowMs: STARTED_AT_MS,
     owners: [idle, idle],
     strays: [],
+    ends: bounds.ends,
     turn: 'nobody',
   }
   // The first owner is called A.
-  const first = await take(nothing, { kind: 'start', owner: 0 }, context)
-  return { context, first: first ?? nothing }
+  const begun = await take(nothing, { kind: 'start', owner: 0 }, context)
+  return { context, first: begun ?? nothing }
 }
 
 /** Every call of a run up to its death, right after its first record was on the target. */
@@ -172,7 +175,7 @@ async function problemOf(state: State, { worlds, bounds }: Context): Promise<str
     if (it.outcome === 'drained' && !state.world.isComplete) {
       return 'an owner says that all is copied, and it is not'
     }
-    const isExpected = ['drained', 'deadline', 'lease-lost'].includes(it.outcome)
+    const isExpected = ['drained', 'deadline', 'lease-lost', 'lease-held'].includes(it.outcome)
     if (!isExpected && bounds.losses === 0)
       return `an owner ends ${it.outcome}, and nothing was wrong`
   }
@@ -180,13 +183,14 @@ async function problemOf(state: State, { worlds, bounds }: Context): Promise<str
   return closing === null ? null : `a third owner, undisturbed, ${closing}`
 }
 
-function keyOf({ turn, world, nowMs, owners, strays }: State): string {
+function keyOf({ turn, world, nowMs, owners, strays, ends }: State): string {
   const each = owners.map(it => {
     if (it.kind === 'running') {
       return `${it.node.id}:${it.answers.map(answer => answer?.key ?? '').join()}:${it.losses}`
     }
+    if (it.kind === 'idle') return `idle ${it.fromMs}`
     return it.kind === 'ended' ? it.outcome : it.kind
   })
   const late = strays.map(({ owner, call }) => `${owner}${textOf(call)}`)
-  return `${turn}|${world.id}|${nowMs}|${each.join('|')}|${late.join('|')}`
+  return `${turn}|${world.id}|${nowMs}|${ends}|${each.join('|')}|${late.join('|')}`
 }

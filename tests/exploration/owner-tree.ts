@@ -8,6 +8,7 @@
 // the owner knows it. Nothing else of an owner depends on the time, except when an incident was
 // detected, and there is none.
 
+import type { FlowConfig } from '../../lib/core/config/config.ts'
 import type { FakeCluster } from '../support/doubles/fake-cluster.ts'
 import { type Call, copyOf, textOf } from './call.ts'
 import { type Owner, startOwner } from './owner.ts'
@@ -58,6 +59,7 @@ export function createOwnerTree(input: {
   readonly target: FakeCluster
   readonly deadline: number
   readonly predecessor?: string | undefined
+  readonly flow: FlowConfig
 }) {
   const nodes: Inner[] = []
   const roots = new Map<number, Inner>()
@@ -74,7 +76,7 @@ export function createOwnerTree(input: {
     const events =
       parent === null || step === null ? '' : idOf(`${parent.events} ${nameOf(step.event)}`)
     const seen = snapshot(owner)
-    const key = textOf([events, seen, owner.leaseUntilMs()])
+    const key = textOf([events, seen, owner.knowsLease()])
     const known = byKey.get(key)
     if (known !== undefined) return known
     const node = { id: nodes.length, ...seen }

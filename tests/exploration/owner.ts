@@ -5,15 +5,27 @@
 // is held again: topics of both clusters, log ends of the source, the fetch of records to compare,
 // and the list of incidents, which is empty as long as nothing is wrong.
 
+import {
+  type AttributeValue,
+  ConditionalCheckFailedException,
+  TransactionCanceledException,
+  TransactWriteItemsCommand,
+  UpdateItemCommand,
+} from '@aws-sdk/client-dynamodb'
+import type { FlowConfig } from '../../lib/core/config/config.ts'
+import type { StoredRow } from '../../lib/core/row/row.ts'
 import type { Cluster } from '../../lib/io/cluster/cluster.ts'
+import { createCheckpointStore } from '../../lib/io/table/checkpoint-store.ts'
+import { createWorkerStore } from '../../lib/io/table/worker-store.ts'
 import type { FetchResponse } from '../../lib/kafka/01-fetch.ts'
 import type { ReplicateDeps } from '../../lib/run/partition/shard-run.ts'
 import { type ReplicateReport, replicate } from '../../lib/run/replicate/replicate.ts'
 import { answerAnew, type FakeCluster } from '../support/doubles/fake-cluster.ts'
-import { createMemoryStores } from '../support/table/memory-stores.ts'
+import { createMemoryDynamoDb } from '../support/table/memory-dynamodb.ts'
+import { createMemoryStores, createRows } from '../support/table/memory-stores.ts'
 import { claimOf } from '../support/worlds/claim.ts'
-import { type Call, canonical } from './call.ts'
-import { flow, TICK_MS, TOPIC } from './scenario.ts'
+import { type Call, canonical, type TableAnswer, type TableRequest, textOf } from './call.ts'
+import { TICK_MS, TOPIC, workerOf, workersFlow } from './scenario.ts'
 
 export type Timer = { readonly dueMs: number }
 
@@ -24,8 +36,8 @@ export type Owner = {
   report(): ReplicateReport | null
   /** A forbidden event that happened. */
   problem(): string | null
-  /** Until when its lease lasts, as far as the owner knows. */
-  leaseUntilMs(): number
+  /** Until when its leases last, as far as the owner knows. */
+  knowsLease(): string
   /** True when the clock was looked at during the last event. */
   sawTime(): boolean
   /**
@@ -50,14 +62,18 @@ export async function startOwner(input: {
   readonly nowMs: number
   readonly deadline: number
   readonly predecessor?: string | undefined
+  readonly flow: FlowConfig
 }): Promise<Owner> {
-  const { name, source, target, predecessor } = input
+  const { source, target, predecessor, flow } = input
+  const ofWorkers = flow === workersFlow
+  // No two runs are the same worker.
+  const name = ofWorkers ? workerOf(input.name, input.nowMs) : input.name
   const calls = new Map<number, Call>()
   const parked = new Map<number, Parked>()
   const timers = new Map<number, Timer & { readonly wake: () => void }>()
   let now = input.nowMs
   let sawTime = false
-  let leaseUntilMs = 0
+  const known = { leaseUntilMs: 0, workerUntilMs: 0, heldAtMs: 0 }
   let numbers = 0
   let report: ReplicateReport | null = null
   let problem: string | null = null
@@ -108,20 +124,28 @@ export async function startOwner(input: {
         signal?.addEventListener('abort', end)
       }),
   }
+  const client = createMemoryDynamoDb(createRows(), async command => {
+    const answer = await park<TableAnswer>({ kind: 'table', request: requestOf(command) })
+    if (answer.kind === 'answered') return answer.answer
+    throw refusal(command, answer.row)
+  })
+  const rows = createCheckpointStore(client, 'table')
   const deps: ReplicateDeps = {
     source: parkedSource,
     target: parkedTarget,
     clock,
     owner: name,
     log: () => undefined,
-    workers: {
-      ...createMemoryStores().workers,
-      renew: async () => ({ kind: 'renewed', assigned: [] }),
-    },
+    workers: ofWorkers
+      ? createWorkerStore(client, 'table')
+      : {
+          ...createMemoryStores().workers,
+          renew: async () => ({ kind: 'renewed', assigned: [] }),
+        },
     checkpoints: {
-      acquire: asked => park({ kind: 'acquire', input: asked }),
+      acquire: asked => (ofWorkers ? rows.acquire(asked) : park({ kind: 'acquire', input: asked })),
       save: asked => park({ kind: 'save', input: asked }),
-      leave: async () => 'left',
+      leave: asked => (ofWorkers ? rows.leave(asked) : Promise.resolve('left')),
       get: () => Promise.reject(new Error('a run reads no row but the one it leases')),
       list: () => Promise.reject(new Error('a run lists no rows')),
     },
@@ -167,11 +191,11 @@ export async function startOwner(input: {
     report: () => report,
     problem: () => problem,
     sawTime: () => sawTime,
-    leaseUntilMs: () => leaseUntilMs,
+    knowsLease: () => textOf(known),
     answer: (nowMs, number, value) =>
       happens(nowMs, () => {
         const { call, resolve } = take(number)
-        leaseUntilMs = leaseAfter(call) ?? leaseUntilMs
+        noteLease(known, call, value)
         // The same answer object goes to every history that waits for it, so each gets a copy.
         const isFetch = call.kind === 'fetch' || call.kind === 'fetchSource'
         resolve((isFetch ? answerAnew(value as FetchResponse) : value) as never)
@@ -184,10 +208,47 @@ export async function startOwner(input: {
   }
 }
 
-/** Until when the owner holds its lease after this call succeeded; null: the call sets no lease. */
-function leaseAfter(call: Call): number | null {
-  if (call.kind === 'acquire') return call.input.nowMs + call.input.leaseMs
-  return call.kind === 'save' && call.input.lease.kind === 'renew' ? call.input.lease.untilMs : null
+type KnownLease = {
+  /** The end of the lease in the row of the partition. */
+  leaseUntilMs: number
+  /** The end of the worker's lease, by the newest renewal that was accepted. */
+  workerUntilMs: number
+  /** When another worker was last found alive. */
+  heldAtMs: number
+}
+
+function noteLease(known: KnownLease, call: Call, answer: unknown): void {
+  if (call.kind === 'acquire') known.leaseUntilMs = call.input.nowMs + call.input.leaseMs
+  if (call.kind === 'save' && call.input.lease.kind === 'renew') {
+    known.leaseUntilMs = call.input.lease.untilMs
+  }
+  if (call.kind !== 'table' || call.request.kind !== 'update') return
+  const values = call.request.input.ExpressionAttributeValues ?? {}
+  const at = (name: string) => Number(values[name]?.N ?? 0)
+  if ((answer as TableAnswer).kind === 'refused') {
+    if (values[':endedAtMs'] !== undefined) known.heldAtMs = at(':nowMs')
+    return
+  }
+  known.leaseUntilMs = Math.max(known.leaseUntilMs, at(':leaseUntilMs'))
+  known.workerUntilMs = Math.max(known.workerUntilMs, at(':aliveUntilMs'))
+}
+
+function requestOf(command: unknown): TableRequest {
+  if (command instanceof UpdateItemCommand) return { kind: 'update', input: command.input }
+  if (command instanceof TransactWriteItemsCommand) {
+    return { kind: 'transaction', input: command.input }
+  }
+  throw new Error('a run reads no row but those that it writes')
+}
+
+function refusal(command: unknown, row: StoredRow | null): Error {
+  const described = { message: 'The conditional request failed', $metadata: {} }
+  if (command instanceof UpdateItemCommand) {
+    const Item = row as Record<string, AttributeValue> | null
+    return new ConditionalCheckFailedException({ ...described, ...(Item === null ? {} : { Item }) })
+  }
+  const CancellationReasons = [{ Code: 'ConditionalCheckFailed' }]
+  return new TransactionCanceledException({ ...described, CancellationReasons })
 }
 
 function waitFor(owner: string, releasesAtMs: number) {

@@ -4,6 +4,7 @@
 //
 //   node tests/exploration/run.ts [--records 3] [--crashes 1] [--losses 1] [--ticks 1]
 //     [--deadline 9] [--beginning fresh|left-behind] [--hands-over] [--late-table-writes]
+//     [--workers] [--ends 1]
 //     [--states-max 3000000] [--replay 0.2.1]
 
 import { parseArgs } from 'node:util'
@@ -21,6 +22,8 @@ const { values } = parseArgs({
     beginning: { type: 'string', default: 'fresh' },
     'hands-over': { type: 'boolean', default: false },
     'late-table-writes': { type: 'boolean', default: false },
+    workers: { type: 'boolean', default: false },
+    ends: { type: 'string', default: '0' },
     'states-max': { type: 'string', default: '3000000' },
     replay: { type: 'string' },
   },
@@ -56,6 +59,8 @@ function ownBounds(): Bounds {
     beginning: beginningOf(values.beginning),
     handsOver: values['hands-over'],
     lateTableWrites: values['late-table-writes'],
+    workers: values.workers,
+    ends: wholeNumber('ends', values.ends) > 0 ? 1 : 0,
   }
 }
 

@@ -6,6 +6,7 @@ import { clockSkewMsMax } from '../../lib/core/config/defaults.ts'
 import type { Clock } from '../../lib/io/clock.ts'
 import { createFakeCluster, type FakeCluster } from '../support/doubles/fake-cluster.ts'
 import { flowOf } from '../support/worlds/parsed-flow.ts'
+import { STARTED_AT_MS } from './call.ts'
 
 export const TOPIC = 'orders'
 export const TARGET_TOPIC = 'primary.orders'
@@ -35,6 +36,13 @@ export type Bounds = {
   readonly beginning: Beginning
   /** The second owner is the first one's successor, and waits for its lease. */
   readonly handsOver: boolean
+  /**
+   * The partition is under the lease of its worker, with every request of the stores a step;
+   * otherwise it is under a lease of its own.
+   */
+  readonly workers: boolean
+  /** How often a worker that lives is declared ended by a wrong notice, or its row is lost. */
+  readonly ends: 0 | 1
 }
 
 const plain: Bounds = {
@@ -46,6 +54,8 @@ const plain: Bounds = {
   lateTableWrites: false,
   beginning: 'fresh',
   handsOver: false,
+  workers: false,
+  ends: 0,
 }
 
 /** The bounds of the tests: seconds each. */
@@ -54,6 +64,7 @@ export const exhaustive: Readonly<Record<string, Bounds>> = {
   'three records, a crash each': { ...plain, records: 3 },
   'one record, a crash each, and deadlines': { ...plain, records: 1, deadline: 0 },
   'one record, handed over to a successor': { ...plain, records: 1, crashes: 0, handsOver: true },
+  'workers, one record, a crash each': { ...plain, records: 1, workers: true },
 }
 
 /** Together with the bounds above, about a minute of one core. */
@@ -86,12 +97,30 @@ const configured: FlowConfig = flowOf({
 })
 
 /**
- * Partitions are under leases of their own here, and no renewal of a worker is ever due: no
+ * Partitions are under leases of their own, and no renewal of a worker is ever due: no
  * configuration may have a lease so long.
  */
-export const flow: FlowConfig = {
+export const ownLeasesFlow: FlowConfig = {
   ...configured,
   budgets: { ...configured.budgets, workerLeaseMs: 30 * TICK_MS },
+}
+
+/**
+ * Partitions are under the lease of their worker, which is over after one step of time without a
+ * renewal. A worker sends for one step more.
+ */
+export const workersFlow: FlowConfig = {
+  ...configured,
+  budgets: { ...configured.budgets, workerLeaseMs: TICK_MS, leaseMs: 2 * TICK_MS },
+}
+
+export function flowFor({ workers }: Pick<Bounds, 'workers'>): FlowConfig {
+  return workers ? workersFlow : ownLeasesFlow
+}
+
+/** The id of an owner that starts at this time, as a worker. */
+export function workerOf(owner: string, startedAtMs: number): string {
+  return `${owner}@${(startedAtMs - STARTED_AT_MS) / TICK_MS}`
 }
 
 /** A time that passes at once, for waits within a cluster. */

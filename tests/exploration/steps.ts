@@ -8,18 +8,32 @@
 // served later.
 
 import { BrokerFailure } from '../../lib/io/failure/broker-failure.ts'
-import { type Call, isOfTable, onlyReads, STARTED_AT_MS, seconds, tell } from './call.ts'
+import {
+  type Call,
+  isDeclaration,
+  isDeletion,
+  isOfTable,
+  isRenewal,
+  onlyReads,
+  STARTED_AT_MS,
+  seconds,
+  type TableAnswer,
+  tell,
+} from './call.ts'
 import type { Event, OwnerNode, OwnerTree } from './owner-tree.ts'
-import { type Bounds, TICK_MS } from './scenario.ts'
+import { type Bounds, TICK_MS, workerOf } from './scenario.ts'
 import type { Answer, WorldGraph, WorldNode } from './world-graph.ts'
 
 export const OWNERS = [0, 1] as const
 export type OwnerIndex = (typeof OWNERS)[number]
+const names = ['A', 'B'] as const
 
 export type OwnerState =
-  | { readonly kind: 'idle' }
+  /** Starts at `fromMs` or later. */
+  | { readonly kind: 'idle'; readonly fromMs: number }
   | {
       readonly kind: 'running'
+      readonly startedAtMs: number
       readonly node: OwnerNode
       /**
        * For each of its calls, in order: the answer in flight, or null before the call is served.
@@ -47,6 +61,8 @@ export type State = {
   readonly nowMs: number
   readonly owners: readonly [OwnerState, OwnerState]
   readonly strays: readonly Stray[]
+  /** How many ends of living workers may still be declared. */
+  readonly ends: number
 }
 
 export type Step =
@@ -59,6 +75,7 @@ export type Step =
   | { readonly kind: 'repeat'; readonly owner: OwnerIndex; readonly at: number }
   | { readonly kind: 'stray'; readonly at: number }
   | { readonly kind: 'marker' }
+  | { readonly kind: 'end-worker'; readonly call: Extract<Call, { kind: 'end-worker' }> }
   | { readonly kind: 'time'; readonly toMs: number }
 
 export type Context = {
@@ -72,8 +89,9 @@ export function stepsFrom(state: State, { bounds }: Context): Step[] {
   const steps: Step[] = []
   for (const owner of OWNERS) {
     const it = state.owners[owner]
-    if (it.kind === 'idle') steps.push({ kind: 'start', owner })
+    if (it.kind === 'idle' && it.fromMs <= state.nowMs) steps.push({ kind: 'start', owner })
     if (it.kind !== 'running') continue
+    if (state.ends > 0) steps.push(...endings(owner, it))
     steps.push(...servings(owner, it))
     if (state.turn !== 'both' && state.turn !== owner) continue
     steps.push(...arrivals(owner, it, { nowMs: state.nowMs, bounds }))
@@ -90,6 +108,14 @@ export function stepsFrom(state: State, { bounds }: Context): Step[] {
   const toMs = state.nowMs + TICK_MS
   if (toMs <= STARTED_AT_MS + bounds.ticks * TICK_MS) steps.push({ kind: 'time', toMs })
   return steps
+}
+
+/** A wrong notice, and a row that is lost or swept, of a worker that lives. */
+function endings(owner: OwnerIndex, { startedAtMs }: Running): Step[] {
+  const worker = workerOf(names[owner], startedAtMs)
+  return (['declared', 'lost'] as const).map(how => {
+    return { kind: 'end-worker', call: { kind: 'end-worker', worker, how } }
+  })
 }
 
 function servings(owner: OwnerIndex, { node, answers }: Running): Step[] {
@@ -137,7 +163,7 @@ export async function take(state: State, step: Step, context: Context): Promise<
 
 function turnAfter({ turn }: State, step: Step, after: State): Turn {
   if (step.kind === 'time') return 'both'
-  if (step.kind === 'marker' || step.kind === 'stray') return 'nobody'
+  if (step.kind === 'marker' || step.kind === 'stray' || step.kind === 'end-worker') return 'nobody'
   const { owner } = step
   if (after.owners[owner].kind !== 'running') return turn === 'both' && owner === 0 ? 1 : 'nobody'
   // Events of different owners do not influence each other: those of A come first.
@@ -149,17 +175,25 @@ function turnAfter({ turn }: State, step: Step, after: State): Turn {
 async function perform(state: State, step: Step, context: Context): Promise<State | null> {
   switch (step.kind) {
     case 'start': {
-      const node = await context.trees[step.owner].start(state.nowMs)
+      const { world, node } = await begin(state, step.owner, context)
       return withOwner(
-        state,
+        { ...state, world },
         step.owner,
-        await running(state, context, node, [], context.bounds.losses),
+        await running({ ...state, world }, context, node, {
+          kept: [],
+          losses: context.bounds.losses,
+          startedAtMs: state.nowMs,
+        }),
       )
     }
     case 'time':
       return { ...state, nowMs: step.toMs }
     case 'marker':
       return { ...state, world: await context.worlds.appendMarker(state.world.id) }
+    case 'end-worker': {
+      const served = await serve(context, state.world, step.call)
+      return served === 'held' ? null : { ...state, world: served.world, ends: state.ends - 1 }
+    }
     case 'stray': {
       const stray = state.strays[step.at]
       if (stray === undefined) return null
@@ -176,6 +210,57 @@ async function perform(state: State, step: Step, context: Context): Promise<Stat
   }
 }
 
+/**
+ * Starts an owner. Nobody knows its id yet, so its claim of the row of a worker may as well be
+ * answered at once, where no answer is lost.
+ */
+async function begin(
+  { world, nowMs }: State,
+  owner: OwnerIndex,
+  context: Context,
+): Promise<Pick<State, 'world'> & { readonly node: OwnerNode }> {
+  const { bounds, trees } = context
+  const node = await trees[owner].start(nowMs)
+  const [claim] = node.calls
+  if (!bounds.workers || bounds.losses > 0 || claim === undefined) return { world, node }
+  const served = await serve(context, world, claim.call)
+  if (served === 'held') throw new Error('the claim of a row is not answered')
+  const { key, value } = served
+  const event: Event = { kind: 'answer', call: claim.number, key, value }
+  const begun = trees[owner].peek(node.id, nowMs, event)
+  return { world: served.world, node: begun ?? (await trees[owner].grow(node.id, nowMs, event)) }
+}
+
+/**
+ * Serves and answers a renewal of a worker right behind the wait for it, where no answer is lost. A
+ * request that is late equals a wait that ends later, and a worker that does not know yet that it
+ * was renewed only does less.
+ */
+async function renewAtOnce(
+  state: State,
+  owner: OwnerIndex,
+  context: Context,
+): Promise<State | null> {
+  const it = state.owners[owner]
+  if (it.kind !== 'running' || context.bounds.losses > 0) return state
+  const at = it.node.calls.findIndex(({ call }, at) => it.answers[at] === null && isRenewal(call))
+  if (at < 0) return state
+  const served = await takeOwners(state, { kind: 'serve', owner, at }, { it, context })
+  const asked = served?.owners[owner]
+  if (served === null || asked?.kind !== 'running') return null
+  return takeOwners(served, { kind: 'answer', owner, at }, { it: asked, context })
+}
+
+/**
+ * Behind these answers the owner asks the next question without a look at the clock, so an answer
+ * that is late equals a question that is served late.
+ */
+function isAnsweredAtOnce(call: Call, { value }: Answer): boolean {
+  if (call.kind !== 'table') return false
+  if (isDeletion(call)) return true
+  return (value as TableAnswer).kind === 'refused' || isDeclaration(call)
+}
+
 type OwnersStep = Extract<Step, { owner: OwnerIndex }>
 
 async function takeOwners(
@@ -189,11 +274,9 @@ async function takeOwners(
     return withOwner({ ...state, strays }, owner, { kind: 'crashed' })
   }
   if (step.kind === 'wake') {
-    return happen(
-      state,
-      { owner, it, gone: [], event: { kind: 'wake', timer: step.timer } },
-      context,
-    )
+    const event: Event = { kind: 'wake', timer: step.timer }
+    const after = await happen(state, { owner, it, gone: [], event }, context)
+    return renewAtOnce(after, owner, context)
   }
   const asked = it.node.calls[step.at]
   if (asked === undefined) return null
@@ -204,7 +287,10 @@ async function takeOwners(
       const served = await serve(context, state.world, call)
       if (served === 'held') return null
       const answers = it.answers.with(step.at, served)
-      return withOwner({ ...state, world: served.world }, owner, { ...it, answers })
+      const asked: Running = { ...it, answers }
+      const after = withOwner({ ...state, world: served.world }, owner, asked)
+      if (!isAnsweredAtOnce(call, served) || context.bounds.losses > 0) return after
+      return takeOwners(after, { kind: 'answer', owner, at: step.at }, { it: asked, context })
     }
     case 'answer': {
       if (answer === null) return null
@@ -270,7 +356,16 @@ async function happen(
     const answer = it.answers[at] ?? null
     return what.gone.includes(at) || answer === null ? [] : [{ number, answer }]
   })
-  const next = await running(state, context, node, kept, it.losses)
+  const { losses, startedAtMs } = it
+  const next = await running(state, context, node, { kept, losses, startedAtMs })
+  const deletion = node.calls.findIndex(({ call }) => isDeletion(call))
+  if (next.kind === 'running' && deletion >= 0 && next.answers[deletion] === null && losses === 0) {
+    // The last request of a run: a later one equals an earlier request that is answered later.
+    const before = withOwner(state, owner, next)
+    const last = { kind: 'serve', owner, at: deletion } as const
+    const after = await takeOwners(before, last, { it: next, context })
+    if (after !== null) return after
+  }
   if (next.kind !== 'ended' || node.ended === null) return withOwner(state, owner, next)
   const left: Running = { ...it, node, answers: answersOf(node, kept) }
   const strays = [...state.strays, ...straysOf(owner, left, [...node.calls.keys()])]
@@ -287,13 +382,22 @@ async function running(
   state: State,
   context: Context,
   node: OwnerNode,
-  kept: readonly Kept[],
-  losses: number,
+  {
+    kept,
+    losses,
+    startedAtMs,
+  }: {
+    readonly kept: readonly Kept[]
+    readonly losses: number
+    readonly startedAtMs: number
+  },
 ): Promise<OwnerState> {
   if (node.ended !== null) {
     // When another owner holds the lease, the run ends, and the next tick asks again.
     const { outcome } = node.ended
-    return outcome === 'lease-held' ? { kind: 'idle' } : { kind: 'ended', outcome }
+    if (outcome !== 'lease-held') return { kind: 'ended', outcome }
+    // As a worker it is another one, with another id.
+    return { kind: 'idle', fromMs: context.bounds.workers ? startedAtMs + TICK_MS : startedAtMs }
   }
   const answers = answersOf(node, kept)
   for (const [at, { call }] of node.calls.entries()) {
@@ -302,7 +406,7 @@ async function running(
     const served = await serve(context, state.world, call)
     if (served !== 'held') answers[at] = served
   }
-  return { kind: 'running', node, answers, losses }
+  return { kind: 'running', startedAtMs, node, answers, losses }
 }
 
 async function serve({ worlds }: Context, world: WorldNode, call: Call): Promise<Answer | 'held'> {
@@ -314,8 +418,6 @@ function withOwner(state: State, owner: OwnerIndex, it: OwnerState): State {
   return { ...state, owners: owner === 0 ? [it, second] : [first, it] }
 }
 
-const names = ['A', 'B'] as const
-
 /** One line of a counterexample: which owner does what. */
 export function describeStep(state: State, step: Step): string {
   switch (step.kind) {
@@ -323,6 +425,8 @@ export function describeStep(state: State, step: Step): string {
       return `time passes, to ${seconds(step.toMs)}`
     case 'marker':
       return 'the coordinator writes its marker'
+    case 'end-worker':
+      return tell(step.call)
     case 'stray': {
       const stray = state.strays[step.at]
       return stray === undefined ? '' : `served late, of ${names[stray.owner]}: ${tell(stray.call)}`

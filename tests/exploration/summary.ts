@@ -37,6 +37,7 @@ function commandOf(bounds: Bounds): string {
     `--crashes ${crashes} --losses ${losses} --beginning ${beginning}`,
     ...(bounds.handsOver ? ['--hands-over'] : []),
     ...(bounds.lateTableWrites ? ['--late-table-writes'] : []),
+    ...(bounds.workers ? [`--workers --ends ${bounds.ends}`] : []),
   ]
   return `node tests/exploration/run.ts ${flags.join(' ')}`
 }

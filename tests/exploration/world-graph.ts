@@ -3,12 +3,13 @@
 // it. Also closes worlds: from each one, however its owners died, a third, undisturbed owner must
 // end with every record once and in order.
 
+import type { FlowConfig } from '../../lib/core/config/config.ts'
 import { replicate } from '../../lib/run/replicate/replicate.ts'
 import type { FakeCluster } from '../support/doubles/fake-cluster.ts'
 import { createVirtualClock } from '../support/doubles/virtual-clock.ts'
 import { claimOf } from '../support/worlds/claim.ts'
 import { type Call, onlyReads, STARTED_AT_MS, textOf } from './call.ts'
-import { flow, TOPIC } from './scenario.ts'
+import { TOPIC } from './scenario.ts'
 import { createWorld, type World } from './world.ts'
 
 export type WorldNode = {
@@ -37,7 +38,11 @@ const LONG_AFTER_MS = 3_600_000
 
 export type WorldGraph = Awaited<ReturnType<typeof createWorldGraph>>
 
-export async function createWorldGraph(source: FakeCluster, beginning: readonly Call[]) {
+export async function createWorldGraph(
+  source: FakeCluster,
+  flow: FlowConfig,
+  beginning: readonly Call[],
+) {
   const byKey = new Map<string, Inner>()
   const nodes: Inner[] = []
   const closings = new Map<string, string | null>()
@@ -125,14 +130,14 @@ export async function createWorldGraph(source: FakeCluster, beginning: readonly 
       const inner = innerOf(id)
       const known = closings.get(inner.laterKey)
       if (known !== undefined) return known
-      const wrong = await finish(await rebuild(inner.deeds), source)
+      const wrong = await finish(await rebuild(inner.deeds), source, flow)
       closings.set(inner.laterKey, wrong)
       return wrong
     },
   }
 }
 
-async function finish(world: World, source: FakeCluster): Promise<string | null> {
+async function finish(world: World, source: FakeCluster, flow: FlowConfig): Promise<string | null> {
   world.appendMarker()
   const { target, stores } = world
   const clock = createVirtualClock(STARTED_AT_MS + LONG_AFTER_MS)

@@ -3,20 +3,32 @@
 // log, as Kafka's does; until then it gives out no new epoch (the owner waits for
 // CONCURRENT_TRANSACTIONS to end). Checks log and table after every request.
 
+import {
+  ConditionalCheckFailedException,
+  TransactionCanceledException,
+  TransactWriteItemsCommand,
+  UpdateItemCommand,
+} from '@aws-sdk/client-dynamodb'
 import { type PartitionState, positionOf } from '../../lib/core/partition/partition-state.ts'
+import { checkpointKey } from '../../lib/core/row/checkpoint.ts'
+import { isUnderWorker } from '../../lib/core/row/lease.ts'
+import type { StoredRow } from '../../lib/core/row/row.ts'
+import { workerKey } from '../../lib/core/row/worker-row.ts'
 import type { MarkerRequest } from '../../lib/io/cluster/transaction-coordinator.ts'
 import { isControlBatch, producerEpochOf, type RecordBatch } from '../../lib/kafka/record-batch.ts'
 import { readSourceRecords } from '../../lib/kafka/repack.ts'
 import { createFakeCluster, type FakeCluster } from '../support/doubles/fake-cluster.ts'
-import { createMemoryStores } from '../support/table/memory-stores.ts'
-import { type Call, copyOf, STARTED_AT_MS, textOf } from './call.ts'
-import { flow, noTime, TARGET_TOPIC, TOPIC } from './scenario.ts'
+import { serve as serveRequest } from '../support/table/memory-dynamodb.ts'
+import { createMemoryStores, createRows } from '../support/table/memory-stores.ts'
+import { type Call, copyOf, STARTED_AT_MS, type TableAnswer, textOf } from './call.ts'
+import { noTime, ownLeasesFlow, TARGET_TOPIC, TOPIC } from './scenario.ts'
 
 export type Served = { readonly answer: unknown }
 
 export type World = ReturnType<typeof createWorld>
 
-const key = { flow: flow.name, topic: TOPIC, partition: 0 }
+const { name: flowName } = ownLeasesFlow
+const key = { flow: flowName, topic: TOPIC, partition: 0 }
 const transactionOf = ({ producerId, producerEpoch }: MarkerRequest) =>
   `${producerId}/${producerEpoch}`
 
@@ -24,7 +36,8 @@ export function createWorld(source: FakeCluster) {
   const target = createFakeCluster({ name: 'standby', clock: noTime })
   target.createTopic(TARGET_TOPIC)
   const log = target.log(TARGET_TOPIC)
-  const stores = createMemoryStores()
+  const rows = createRows()
+  const stores = createMemoryStores(rows)
   const records = source.log(TOPIC).batches.flatMap(recordsOf)
   let newest: string | null = null
   /** How the present owner found the lease, as the row stores it. */
@@ -53,6 +66,27 @@ export function createWorld(source: FakeCluster) {
     }
     return { answer }
   }
+  const request = async ({ request }: Extract<Call, { kind: 'table' }>): Promise<TableAnswer> => {
+    const command =
+      request.kind === 'update'
+        ? new UpdateItemCommand(request.input)
+        : new TransactWriteItemsCommand(request.input)
+    try {
+      const answer = serveRequest(rows, command) as { readonly Attributes?: StoredRow }
+      const { Attributes: row } = answer
+      return {
+        kind: 'answered',
+        answer: row === undefined ? answer : { Attributes: sameTimes(row) },
+      }
+    } catch (error) {
+      if (error instanceof ConditionalCheckFailedException) {
+        const row = error.Item as StoredRow | undefined
+        return { kind: 'refused', row: row === undefined ? null : sameTimes(row) }
+      }
+      if (error instanceof TransactionCanceledException) return { kind: 'refused', row: null }
+      throw error
+    }
+  }
   const serve = async (call: Call): Promise<Served | 'held'> => {
     switch (call.kind) {
       case 'acquire':
@@ -64,6 +98,15 @@ export function createWorld(source: FakeCluster) {
         // No incident is possible in these explorations.
         if (answer === 'recorded') problem ??= `an incident: ${call.incident.id}`
         return { answer }
+      }
+      case 'table':
+        return { answer: await request(call) }
+      case 'end-worker': {
+        const at = workerKey({ flow: flowName, worker: call.worker })
+        if (rows.get(at) === undefined) return 'held'
+        if (call.how === 'lost') rows.remove(at)
+        else rows.update(at, { set: { endedAtMs: { N: String(STARTED_AT_MS) } } })
+        return { answer: null }
       }
       case 'listOffsets':
         return { answer: await target.listOffsets(...call.asked) }
@@ -120,6 +163,8 @@ export function createWorld(source: FakeCluster) {
         marker,
         wasFree,
         keyOf(await row()),
+        rows.list(flowName, 'checkpoint-worker').map(workerKeyOf).toSorted(),
+        leaseKeyOf(rows.get(checkpointKey(key))),
       ])
     },
     /** The same without times: for an owner that comes much later. */
@@ -136,6 +181,33 @@ type Row = Awaited<ReturnType<ReturnType<typeof createMemoryStores>['checkpoints
 
 function keyOf(row: Row): unknown {
   return row === null ? null : { lease: row.lease, state: sameAge(row.state) }
+}
+
+/** What decides about the lease of a worker. */
+function workerKeyOf({ sk, aliveUntilMs, renewals, endedAtMs }: StoredRow): string {
+  return textOf([sk?.S, aliveUntilMs?.N, renewals?.N, endedAtMs !== undefined])
+}
+
+/** How the present owner has the lease, and how that owner found it. */
+function leaseKeyOf(row: StoredRow | undefined): unknown {
+  if (row === undefined) return null
+  return [row.worker?.S, row.previousWorker?.S, row.previousLeaseUntilMs?.N === '0']
+}
+
+/**
+ * The row of a partition as an owner gets it, without the times that decide nothing: no clock is
+ * wrong here, so a lease that was found was over, or a worker's.
+ */
+function sameTimes(row: StoredRow): StoredRow {
+  const { previousLeaseUntilMs: previous } = row
+  if (previous === undefined) return row
+  const start = { N: String(STARTED_AT_MS) }
+  return {
+    ...row,
+    updatedAtMs: start,
+    previousLeaseUntilMs: previous.N === '0' ? previous : start,
+    ...(isUnderWorker(row) && row.leaseUntilMs !== undefined ? { leaseUntilMs: start } : {}),
+  }
 }
 
 /** All producers here are younger than a day, and their age is used for nothing else. */
