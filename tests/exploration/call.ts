@@ -12,6 +12,7 @@ import { positionOf } from '../../lib/core/partition/partition-state.ts'
 import type { StoredRow } from '../../lib/core/row/row.ts'
 import type { Cluster } from '../../lib/io/cluster/cluster.ts'
 import type { CheckpointStore, LeaseOf } from '../../lib/io/table/stores.ts'
+import type { EndOfWorker } from './scenario.ts'
 
 /** When every exploration begins, Unix time, ms. */
 export const STARTED_AT_MS = 1_700_000_000_000
@@ -35,7 +36,7 @@ export type Call =
   /** A request of the stores of lib/io/table: of a lease, or of the row of a worker. */
   | { readonly kind: 'table'; readonly request: TableRequest }
   /** Not of an owner: the end of a worker is declared by a notice, or its row is lost. */
-  | { readonly kind: 'end-worker'; readonly worker: string; readonly how: 'declared' | 'lost' }
+  | { readonly kind: 'end-worker'; readonly worker: string; readonly how: EndOfWorker }
   /** A request to the source, which never changes: the answer is known, only its moment is not. */
   | { readonly kind: 'fetchSource'; readonly asked: Parameters<Cluster['fetch']> }
 

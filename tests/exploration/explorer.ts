@@ -57,7 +57,7 @@ export async function openExploration(bounds: Bounds): Promise<{ context: Contex
     nowMs: STARTED_AT_MS,
     owners: [idle, idle],
     strays: [],
-    ends: bounds.ends,
+    hasEnded: false,
     turn: 'nobody',
   }
   // The first owner is called A.
@@ -183,7 +183,7 @@ async function problemOf(state: State, { worlds, bounds }: Context): Promise<str
   return closing === null ? null : `a third owner, undisturbed, ${closing}`
 }
 
-function keyOf({ turn, world, nowMs, owners, strays, ends }: State): string {
+function keyOf({ turn, world, nowMs, owners, strays, hasEnded }: State): string {
   const each = owners.map(it => {
     if (it.kind === 'running') {
       return `${it.node.id}:${it.answers.map(answer => answer?.key ?? '').join()}:${it.losses}`
@@ -192,5 +192,5 @@ function keyOf({ turn, world, nowMs, owners, strays, ends }: State): string {
     return it.kind === 'ended' ? it.outcome : it.kind
   })
   const late = strays.map(({ owner, call }) => `${owner}${textOf(call)}`)
-  return `${turn}|${world.id}|${nowMs}|${ends}|${each.join('|')}|${late.join('|')}`
+  return `${turn}|${world.id}|${nowMs}|${hasEnded}|${each.join('|')}|${late.join('|')}`
 }

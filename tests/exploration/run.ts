@@ -4,7 +4,7 @@
 //
 //   node tests/exploration/run.ts [--records 3] [--crashes 1] [--losses 1] [--ticks 1]
 //     [--deadline 9] [--beginning fresh|left-behind] [--hands-over] [--late-table-writes]
-//     [--workers] [--ends 1]
+//     [--workers] [--ends declared|lost]
 //     [--states-max 3000000] [--replay 0.2.1]
 
 import { parseArgs } from 'node:util'
@@ -23,7 +23,7 @@ const { values } = parseArgs({
     'hands-over': { type: 'boolean', default: false },
     'late-table-writes': { type: 'boolean', default: false },
     workers: { type: 'boolean', default: false },
-    ends: { type: 'string', default: '0' },
+    ends: { type: 'string', default: 'never' },
     'states-max': { type: 'string', default: '3000000' },
     replay: { type: 'string' },
   },
@@ -60,7 +60,7 @@ function ownBounds(): Bounds {
     handsOver: values['hands-over'],
     lateTableWrites: values['late-table-writes'],
     workers: values.workers,
-    ends: wholeNumber('ends', values.ends) > 0 ? 1 : 0,
+    ends: endsOf(values.ends),
   }
 }
 
@@ -68,6 +68,11 @@ function wholeNumber(flag: string, text: string): number {
   const number = Number(text)
   if (!Number.isInteger(number) || number < 0) throw new Error(`--${flag} takes a whole number`)
   return number
+}
+
+function endsOf(text: string): Bounds['ends'] {
+  if (text === 'never' || text === 'declared' || text === 'lost') return text
+  throw new Error('--ends takes never, declared or lost')
 }
 
 function beginningOf(text: string): Bounds['beginning'] {

@@ -17,6 +17,8 @@ export type Beginning =
   /** A run died with one record on the target that is in no checkpoint. */
   | 'left-behind'
 
+export type EndOfWorker = 'declared' | 'lost'
+
 export type Bounds = {
   /** Ticks of time from the start of the first owner: nothing wakes after the last one. */
   readonly ticks: number
@@ -41,8 +43,11 @@ export type Bounds = {
    * otherwise it is under a lease of its own.
    */
   readonly workers: boolean
-  /** How often a worker that lives is declared ended by a wrong notice, or its row is lost. */
-  readonly ends: 0 | 1
+  /**
+   * What happens once, at any moment, to the worker of the first owner while it lives: a wrong notice
+   * declares its end, or its row is lost.
+   */
+  readonly ends: 'never' | EndOfWorker
 }
 
 const plain: Bounds = {
@@ -55,7 +60,7 @@ const plain: Bounds = {
   beginning: 'fresh',
   handsOver: false,
   workers: false,
-  ends: 0,
+  ends: 'never',
 }
 
 /** The bounds of the tests: seconds each. */
@@ -65,6 +70,10 @@ export const exhaustive: Readonly<Record<string, Bounds>> = {
   'one record, a crash each, and deadlines': { ...plain, records: 1, deadline: 0 },
   'one record, handed over to a successor': { ...plain, records: 1, crashes: 0, handsOver: true },
   'workers, one record, a crash each': { ...plain, records: 1, workers: true },
+  'workers, one record, the first declared ended while it lives': {
+    ...plain,
+    ...{ records: 1, workers: true, ends: 'declared', ticks: 0 },
+  },
 }
 
 /** Together with the bounds above, about a minute of one core. */

@@ -61,8 +61,8 @@ export type State = {
   readonly nowMs: number
   readonly owners: readonly [OwnerState, OwnerState]
   readonly strays: readonly Stray[]
-  /** How many ends of living workers may still be declared. */
-  readonly ends: number
+  /** True once the first owner's worker has met the end that the bounds allow. */
+  readonly hasEnded: boolean
 }
 
 export type Step =
@@ -91,7 +91,6 @@ export function stepsFrom(state: State, { bounds }: Context): Step[] {
     const it = state.owners[owner]
     if (it.kind === 'idle' && it.fromMs <= state.nowMs) steps.push({ kind: 'start', owner })
     if (it.kind !== 'running') continue
-    if (state.ends > 0) steps.push(...endings(owner, it))
     steps.push(...servings(owner, it))
     if (state.turn !== 'both' && state.turn !== owner) continue
     steps.push(...arrivals(owner, it, { nowMs: state.nowMs, bounds }))
@@ -105,17 +104,15 @@ export function stepsFrom(state: State, { bounds }: Context): Step[] {
     if (call.kind !== 'produce' || !isBehind) steps.push({ kind: 'stray', at })
   }
   if (state.world.hasMarkerToCome) steps.push({ kind: 'marker' })
+  const [first] = state.owners
+  if (bounds.ends !== 'never' && !state.hasEnded && first.kind === 'running') {
+    const worker = workerOf(names[0], first.startedAtMs)
+    const call = { kind: 'end-worker', worker, how: bounds.ends } as const
+    steps.push({ kind: 'end-worker', call })
+  }
   const toMs = state.nowMs + TICK_MS
   if (toMs <= STARTED_AT_MS + bounds.ticks * TICK_MS) steps.push({ kind: 'time', toMs })
   return steps
-}
-
-/** A wrong notice, and a row that is lost or swept, of a worker that lives. */
-function endings(owner: OwnerIndex, { startedAtMs }: Running): Step[] {
-  const worker = workerOf(names[owner], startedAtMs)
-  return (['declared', 'lost'] as const).map(how => {
-    return { kind: 'end-worker', call: { kind: 'end-worker', worker, how } }
-  })
 }
 
 function servings(owner: OwnerIndex, { node, answers }: Running): Step[] {
@@ -192,7 +189,7 @@ async function perform(state: State, step: Step, context: Context): Promise<Stat
       return { ...state, world: await context.worlds.appendMarker(state.world.id) }
     case 'end-worker': {
       const served = await serve(context, state.world, step.call)
-      return served === 'held' ? null : { ...state, world: served.world, ends: state.ends - 1 }
+      return served === 'held' ? null : { ...state, world: served.world, hasEnded: true }
     }
     case 'stray': {
       const stray = state.strays[step.at]
