@@ -15,11 +15,16 @@ import { createCheckpointStore } from '../io/table/checkpoint-store.ts'
 import { createIncidentHistory, type IncidentHistory } from '../io/table/incident-history.ts'
 import { createIncidentStore } from '../io/table/incident-store.ts'
 import { createNotificationStore, type NotificationStore } from '../io/table/notification-store.ts'
+import type { WorkerStore } from '../io/table/stores.ts'
+import { createWorkerStore } from '../io/table/worker-store.ts'
 import type { RunOnceDeps } from './operate/run-once.ts'
 
 export type OpenFlow = {
   /** `sourceConfigs`: for `watch` and `gapless status`, which tell the headroom. */
-  readonly deps: RunOnceDeps & { readonly sourceConfigs: TopicConfigReader }
+  readonly deps: RunOnceDeps & {
+    readonly sourceConfigs: TopicConfigReader
+    readonly workers: WorkerStore
+  }
   /** For `watch` alone: which notifications were sent, and the history of incidents. */
   readonly watching: {
     readonly notifications: NotificationStore
@@ -56,6 +61,7 @@ export function openFlow(input: {
       target,
       sourceConfigs: source,
       checkpoints: createCheckpointStore(client, table),
+      workers: createWorkerStore(client, table),
       incidents: createIncidentStore(client, table, flow.incidentsKeptDays),
       clock: systemClock,
       log,

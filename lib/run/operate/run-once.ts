@@ -3,8 +3,8 @@
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
+import { packShards } from '../../core/plan/shard-packing.ts'
 import type { Outcome } from '../../core/replicate/run-phase.ts'
-import { packShards } from '../../core/replicate/shard-packing.ts'
 import { byTopicAndPartition, partitionName } from '../../core/topic-partition.ts'
 import type { PartitionReport } from '../partition/partition-run.ts'
 import type { ReplicateDeps } from '../partition/shard-run.ts'

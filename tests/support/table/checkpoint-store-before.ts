@@ -1,5 +1,5 @@
-// The requests by which the version before workers acquires, saves and lists checkpoints, expression
-// by expression: for tests of a table that both versions use at once. Knows nothing of workers.
+// The requests by which the version before workers acquires, saves and lists checkpoints, word by
+// word: for tests of a table that both versions use at once. Knows nothing of workers.
 
 import {
   ConditionalCheckFailedException,
