@@ -15,16 +15,12 @@ import { createCheckpointStore } from '../io/table/checkpoint-store.ts'
 import { createIncidentHistory, type IncidentHistory } from '../io/table/incident-history.ts'
 import { createIncidentStore } from '../io/table/incident-store.ts'
 import { createNotificationStore, type NotificationStore } from '../io/table/notification-store.ts'
-import type { WorkerStore } from '../io/table/stores.ts'
 import { createWorkerStore } from '../io/table/worker-store.ts'
 import type { RunOnceDeps } from './operate/run-once.ts'
 
 export type OpenFlow = {
   /** `sourceConfigs`: for `watch` and `gapless status`, which tell the headroom. */
-  readonly deps: RunOnceDeps & {
-    readonly sourceConfigs: TopicConfigReader
-    readonly workers: WorkerStore
-  }
+  readonly deps: RunOnceDeps & { readonly sourceConfigs: TopicConfigReader }
   /** For `watch` alone: which notifications were sent, and the history of incidents. */
   readonly watching: {
     readonly notifications: NotificationStore

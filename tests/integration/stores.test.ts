@@ -27,9 +27,7 @@ import {
 } from '../../localstack/scratch/brokers.ts'
 import { storeContract } from '../support/contracts/store-contract.ts'
 import { partitionKey, replicating, truncation } from '../support/contracts/store-examples.ts'
-import { workerContract } from '../support/contracts/worker-contract.ts'
-import { workerLeaseContract } from '../support/contracts/worker-lease-contract.ts'
-import { loseAnswers } from '../support/doubles/lost-answers.ts'
+import { loseAnswers } from '../support/table/lost-answers.ts'
 
 let aws: StandInAws
 let client: DynamoDBClient
@@ -59,8 +57,6 @@ async function createStores() {
 }
 
 storeContract(createStores)
-describe('workers', () => workerContract(createStores))
-describe('partitions of workers', () => workerLeaseContract(createStores))
 
 describe('who was told of an incident', () => {
   test('the notified state of an incident is kept in its row, and changes nothing else of the incident', async () => {

@@ -16,8 +16,8 @@ import {
 import { actionsOn, leaseMs, t0 } from '../support/contracts/lease-actions.ts'
 import { partitionKey, replicating } from '../support/contracts/store-examples.ts'
 import { workerActionsOn, workerLeaseMs } from '../support/contracts/worker-actions.ts'
-import { loseAnswers } from '../support/doubles/lost-answers.ts'
 import { createStoreBefore } from '../support/table/checkpoint-store-before.ts'
+import { loseAnswers } from '../support/table/lost-answers.ts'
 
 let aws: StandInAws
 let client: DynamoDBClient

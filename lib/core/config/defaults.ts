@@ -239,6 +239,12 @@ export const handOverLeadMs = 5_000
 /** How long, ms, a worker waits for an invocation to be accepted: it ends within `reserveMs`. */
 export const invocationAcceptedMsMax = 5_000
 
+/** How long, ms, a worker waits for the row of its successor: the lead is for the cold start. */
+export const successorReservedMsMax = 1_000
+
+/** How often a worker of continuous mode looks at the other workers, ms: as often as they renew. */
+export const peersLookMs = 2_000
+
 /** How often a successor asks for the lease, ms: a fifth of the gap that a hand-over may take. */
 export const handOverPollMs = 200
 

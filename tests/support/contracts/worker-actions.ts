@@ -4,9 +4,6 @@ import { workerStartMsMax } from '../../../lib/core/config/defaults.ts'
 import type { Worker } from '../../../lib/core/row/worker-row.ts'
 import type { WorkerStore } from '../../../lib/io/table/stores.ts'
 import { t0 } from './lease-actions.ts'
-import type { StoresUnderTest } from './store-contract.ts'
-
-export type WorkerStoresUnderTest = StoresUnderTest & { readonly workers: WorkerStore }
 
 export const workerLeaseMs = 6_000
 

@@ -9,13 +9,13 @@ import {
 } from '../../../lib/core/config/defaults.ts'
 import { rosterKey, workerKey } from '../../../lib/core/row/worker-row.ts'
 import { t0 } from './lease-actions.ts'
-import type { WorkerStoresUnderTest } from './worker-actions.ts'
+import type { StoresUnderTest } from './store-contract.ts'
 import { workerActionsOn, workerLeaseMs } from './worker-actions.ts'
 
 const flow = 'primary-to-standby'
 
-export function workerContract(create: () => Promise<WorkerStoresUnderTest>): void {
-  let stores: WorkerStoresUnderTest
+export function workerContract(create: () => Promise<StoresUnderTest>): void {
+  let stores: StoresUnderTest
   beforeEach(async () => {
     stores = await create()
   })

@@ -5,8 +5,8 @@ import { beforeEach, describe, expect, test } from 'vitest'
 import { clockSkewMsMax } from '../../../lib/core/config/defaults.ts'
 import type { PartitionState } from '../../../lib/core/partition/partition-state.ts'
 import { actionsOn, leaseMs, t0 } from './lease-actions.ts'
+import type { StoresUnderTest } from './store-contract.ts'
 import { fullPosition, partitionKey, replicating } from './store-examples.ts'
-import type { WorkerStoresUnderTest } from './worker-actions.ts'
 import { workerActionsOn, workerLeaseMs } from './worker-actions.ts'
 
 const flow = 'primary-to-standby'
@@ -21,8 +21,8 @@ const unfenced: PartitionState = {
   },
 }
 
-export function workerLeaseContract(create: () => Promise<WorkerStoresUnderTest>): void {
-  let stores: WorkerStoresUnderTest
+export function workerLeaseContract(create: () => Promise<StoresUnderTest>): void {
+  let stores: StoresUnderTest
   beforeEach(async () => {
     stores = await create()
   })
