@@ -16,13 +16,6 @@ import { fetchLambdaRuntime } from '../../localstack/artifacts.ts'
 import { findMissingBuildTools } from '../../localstack/processes/tools.ts'
 import { until } from '../../localstack/processes/until.ts'
 import {
-  removeStarted,
-  type StandInAws,
-  startCluster,
-  startStandInAws,
-  type TestCluster,
-} from '../../localstack/scratch/brokers.ts'
-import {
   type Outcome,
   type ScratchLambda,
   startScratchLambda,
@@ -36,6 +29,8 @@ import {
 import { readPartition } from '../support/kafka/kafkajs-reader.ts'
 import { type Contents, contentsOf, records } from '../support/kafka/records.ts'
 import { actionsOf, readTemplate, statementsOf, templateName } from '../support/stack-template.ts'
+import { openSharedClusters } from '../support/worlds/shared-fixture.ts'
+import type { SharedWorld } from '../support/worlds/shared-world.ts'
 
 type Flow = { readonly name: string } & Record<string, unknown>
 
@@ -59,21 +54,18 @@ let missing: string[] = []
 let directory = ''
 let taskRoot = ''
 let runtime = ''
-let primary: TestCluster
-let standby: TestCluster
-let aws: StandInAws
+let primary: SharedWorld['source']
+let standby: SharedWorld['target']
+let aws: SharedWorld['aws']
 
 beforeAll(async () => {
   missing = await findMissingBuildTools()
   if (missing.length > 0) return
   directory = mkdtempSync(join(tmpdir(), 'gapless-entrypoint-'))
   taskRoot = join(directory, 'image')
-  ;[primary, standby, aws, runtime] = await Promise.all([
-    startCluster('primary'),
-    startCluster('standby'),
-    startStandInAws(),
-    fetchLambdaRuntime(),
-  ])
+  const [clusters, fetched] = await Promise.all([openSharedClusters(), fetchLambdaRuntime()])
+  ;({ source: primary, target: standby, aws } = clusters)
+  runtime = fetched
   const client = createDynamoDbClient(aws.env)
   await createTable(client, table)
   client.destroy()
@@ -83,8 +75,7 @@ beforeAll(async () => {
   ])
   await packageFunctions({ stage: 'prod', image: null, config, params: [], directory })
 }, COMPILE_MS_MAX)
-afterAll(async () => {
-  await removeStarted()
+afterAll(() => {
   if (directory !== '') rmSync(directory, { recursive: true, force: true })
 })
 
