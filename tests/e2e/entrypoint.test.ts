@@ -70,7 +70,7 @@ beforeAll(async () => {
   await createTable(client, table)
   client.destroy()
   const config = writeConfig('config.yml', [
-    { name: 'copied' },
+    { name: 'image-copied' },
     { name: 'unreachable', from: 'nowhere' },
   ])
   await packageFunctions({ stage: 'prod', image: null, config, params: [], directory })
@@ -87,8 +87,8 @@ beforeEach(context => {
 test('a tick plans, its workers copy, and both functions answer with what they did', async () => {
   const lambda = await startLambda({})
   const contents = records(0, 200)
-  await createTopic(connectTo(primary), 'copied.log', { partitions: 1 })
-  await produce('copied.log', contents)
+  await createTopic(connectTo(primary), 'image-copied.log', { partitions: 1 })
+  await produce('image-copied.log', contents)
 
   const outcome = await lambda.invoke(names.plan, {})
 
@@ -96,69 +96,73 @@ test('a tick plans, its workers copy, and both functions answer with what they d
     kind: 'succeeded',
     answer: {
       flows: [
-        { name: 'copied', partitions: 1, shards: 1, halted: 0, unobserved: 0 },
+        { name: 'image-copied', partitions: 1, shards: 1, halted: 0, unobserved: 0 },
         { name: 'unreachable', partitions: 0 },
       ],
     },
   })
-  expect(await workersOf(lambda, 'copied', 1)).toMatchObject([
+  expect(await workersOf(lambda, 'image-copied', 1)).toMatchObject([
     {
       kind: 'succeeded',
-      answer: { partitions: [{ topic: 'copied.log', recordsReplicated: '200' }] },
+      answer: { partitions: [{ topic: 'image-copied.log', recordsReplicated: '200' }] },
     },
   ])
-  expect(contentsOf(await readStandby('copied.log'))).toEqual(contents)
+  expect(contentsOf(await readStandby('image-copied.log'))).toEqual(contents)
 })
 
 test('a worker whose partition halts fails with the sentence, and its process serves the next invocation', async () => {
-  const { lambda } = await startStage([{ name: 'halting' }])
+  const { lambda } = await startStage([{ name: 'image-halting' }])
 
-  const [, halted] = await haltByTruncation(lambda, 'halting')
+  const [, halted] = await haltByTruncation(lambda, 'image-halting')
 
   expect(halted).toEqual({
     kind: 'failed',
     error: {
       errorType: 'Error',
-      errorMessage: '1 of 1 partitions need attention: halting.log-0 halted',
+      errorMessage: '1 of 1 partitions need attention: image-halting.log-0 halted',
     },
   })
   expect(lambda.log(names.replicate)).toContain(
-    'CRITICAL: Log truncation detected for halting.log-0. Expected offset 200, but got 240.',
+    'CRITICAL: Log truncation detected for image-halting.log-0. Expected offset 200, but got 240.',
   )
   const client = createDynamoDbClient(aws.env)
-  const { incidents } = await createIncidentStore(client, table).list('halting', 'all')
+  const { incidents } = await createIncidentStore(client, table).list('image-halting', 'all')
   client.destroy()
   expect(incidents).toMatchObject([{ kind: 'log-truncated', foundOffset: 240n }])
-  expect(await lambda.invoke(names.replicate, { flow: 'halting', partitions: [] })).toMatchObject({
+  expect(
+    await lambda.invoke(names.replicate, { flow: 'image-halting', partitions: [] }),
+  ).toMatchObject({
     kind: 'succeeded',
   })
   expect(lambda.processes(names.replicate)).toBe(1)
 })
 
 test('the watch function tells the alert topic of an incident once', async () => {
-  const { lambda } = await startStage([{ name: 'told' }])
-  await haltByTruncation(lambda, 'told')
+  const { lambda } = await startStage([{ name: 'image-told' }])
+  await haltByTruncation(lambda, 'image-told')
 
   const first = await lambda.invoke(names.watch, {})
   const second = await lambda.invoke(names.watch, {})
 
   const told = (count: number) => {
-    return { kind: 'succeeded', answer: { flows: [{ name: 'told', told: count }] } }
+    return { kind: 'succeeded', answer: { flows: [{ name: 'image-told', told: count }] } }
   }
   expect(first).toMatchObject(told(1))
   expect(second).toMatchObject(told(0))
   expect(lambda.published).toHaveLength(1)
-  expect(lambda.published[0]).toContain('told.log')
+  expect(lambda.published[0]).toContain('image-told.log')
 })
 
 test('a worker refuses an event that makes no sense, and its process serves the next one', async () => {
-  const { lambda } = await startStage([{ name: 'refused' }])
+  const { lambda } = await startStage([{ name: 'image-refused' }])
 
-  expect(await lambda.invoke(names.replicate, { flow: 'refused' })).toMatchObject({
+  expect(await lambda.invoke(names.replicate, { flow: 'image-refused' })).toMatchObject({
     kind: 'failed',
     error: { errorMessage: expect.stringContaining('partitions') },
   })
-  expect(await lambda.invoke(names.replicate, { flow: 'refused', partitions: [] })).toMatchObject({
+  expect(
+    await lambda.invoke(names.replicate, { flow: 'image-refused', partitions: [] }),
+  ).toMatchObject({
     kind: 'succeeded',
   })
   expect(lambda.processes(names.replicate)).toBe(1)
@@ -167,22 +171,22 @@ test('a worker refuses an event that makes no sense, and its process serves the 
 test(
   'a continuous worker invokes its successor before its time is up, and the successor goes on',
   async () => {
-    const { lambda } = await startStage([{ name: 'followed', mode: 'continuous' }])
-    await createTopic(connectTo(primary), 'followed.log', { partitions: 1 })
-    await produce('followed.log', records(0, 20))
+    const { lambda } = await startStage([{ name: 'image-followed', mode: 'continuous' }])
+    await createTopic(connectTo(primary), 'image-followed.log', { partitions: 1 })
+    await produce('image-followed.log', records(0, 20))
 
     await lambda.invoke(names.plan, {})
 
-    expect(await workersOf(lambda, 'followed', 1)).toMatchObject([
+    expect(await workersOf(lambda, 'image-followed', 1)).toMatchObject([
       {
         kind: 'succeeded',
-        answer: { partitions: [{ topic: 'followed.log', recordsReplicated: '20' }] },
+        answer: { partitions: [{ topic: 'image-followed.log', recordsReplicated: '20' }] },
       },
     ])
     expect(lambda.actions(names.replicate)).toContain('lambda:InvokeFunction')
-    await produce('followed.log', records(20, 20))
+    await produce('image-followed.log', records(20, 20))
     await until('the successor has copied what came since', async () => {
-      return (await readStandby('followed.log')).length === 40
+      return (await readStandby('image-followed.log')).length === 40
     })
     expect(lambda.processes(names.replicate)).toBe(2)
   },
@@ -197,14 +201,14 @@ describe('the roles of the template', () => {
   beforeAll(async () => {
     if (missing.length > 0) return
     const stage = await openStage([
-      { name: 'halted-role' },
-      { name: 'followed-role', mode: 'continuous' },
-      { name: 'unreachable-role', from: 'nowhere' },
+      { name: 'image-halted-role' },
+      { name: 'image-followed-role', mode: 'continuous' },
+      { name: 'image-unreachable-role', from: 'nowhere' },
     ])
     lambda = stage.lambda
-    await openIncidents('halted-role')
-    await createTopic(connectTo(primary), 'followed-role.log', { partitions: 1 })
-    await haltByTruncation(lambda, 'halted-role')
+    await openIncidents('image-halted-role')
+    await createTopic(connectTo(primary), 'image-followed-role.log', { partitions: 1 })
+    await haltByTruncation(lambda, 'image-halted-role')
     await lambda.invoke(names.watch, {})
     await until('the worker has invoked its successor', async () => {
       return lambda.actions(names.replicate).includes('lambda:InvokeFunction')
@@ -226,7 +230,7 @@ describe('the roles of the template', () => {
 
 test('an invocation that has not ended in its time is killed, and the next one gets a new process', async () => {
   const hung = await startHungServer()
-  writeConfig('image/hung.yml', [{ name: 'hung' }], hung.address)
+  writeConfig('image/hung.yml', [{ name: 'image-hung' }], hung.address)
   const late = await startLambda({ GAPLESS_CONFIG: 'hung.yml' }, { planTimeoutMs: 1_000 })
 
   expect(await late.invoke(names.plan, {})).toEqual({ kind: 'timed-out' })

@@ -217,7 +217,7 @@ describe('lib/kafka on a real broker', () => {
 
     const [source, target] = await Promise.all([
       readBack('wire.plain', 682),
-      readBack('plain-copy', 682),
+      readBack('wire.plain-copy', 682),
     ])
     expect(target.map(contentOf)).toEqual(source.map(contentOf))
     expect(target.map(each => each.offset)).toEqual(source.map(each => each.offset))
@@ -253,7 +253,7 @@ describe('lib/kafka on a real broker', () => {
     const batches = await copy('wire.ledger', 'wire.ledger-copy')
 
     expect(batches.map(batch => batch.baseOffset)).toEqual([1n, 5n])
-    const target = await readBack('ledger-copy', 2)
+    const target = await readBack('wire.ledger-copy', 2)
     expect(target.map(each => String(each.value))).toEqual(['committed 1', 'committed 2'])
     expect((await readBack('wire.ledger', 2)).map(contentOf)).toEqual(target.map(contentOf))
   })
@@ -279,10 +279,10 @@ describe('lib/kafka on a real broker', () => {
     expect(batch.baseTimestamp).not.toBe(BigInt(timestamp))
     const { producerId, producerEpoch } = await initProducer()
     const owner = { producerId, producerEpoch, baseSequence: 0 }
-    const answer = await produceRaw('compacted-copy', stampForProduce(batch, owner))
+    const answer = await produceRaw('wire.compacted-copy', stampForProduce(batch, owner))
 
     expect(answer).toEqual({ error: 'NONE', baseOffset: 0n })
-    const [copied] = await readBack('compacted-copy', 1)
+    const [copied] = await readBack('wire.compacted-copy', 1)
     expect(copied).toMatchObject({ key: Buffer.from('deleted'), value: null, timestamp })
     const [stored] = await fetchAll(await topicIdOf('wire.compacted-copy'), 1n)
     expect(stored?.attributes).toBe(0)
@@ -302,13 +302,13 @@ describe('lib/kafka on a real broker', () => {
     const damaged = Buffer.from(stamped)
     damaged.writeUInt8(damaged.readUInt8(100) ^ 1, 100)
 
-    expect((await produceRaw('guarded-copy', damaged)).error).toBe('CORRUPT_MESSAGE')
+    expect((await produceRaw('wire.guarded-copy', damaged)).error).toBe('CORRUPT_MESSAGE')
     const stored = { error: 'NONE', baseOffset: 0n }
-    expect(await produceRaw('guarded-copy', stamped)).toEqual(stored)
-    expect(await produceRaw('guarded-copy', stamped)).toEqual(stored)
+    expect(await produceRaw('wire.guarded-copy', stamped)).toEqual(stored)
+    expect(await produceRaw('wire.guarded-copy', stamped)).toEqual(stored)
     expect(await logEndOf('wire.guarded-copy')).toBe(10n)
     const skipped = stampForProduce(batch, { producerId, producerEpoch, baseSequence: 11 })
-    const answer = await produceRaw('guarded-copy', skipped)
+    const answer = await produceRaw('wire.guarded-copy', skipped)
     expect(answer).toEqual({ error: 'OUT_OF_ORDER_SEQUENCE_NUMBER', baseOffset: null })
   })
 
