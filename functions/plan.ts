@@ -16,7 +16,7 @@ import type { ShardEvent } from './replicate.ts'
 import { startRuntime, timeOutByLambda } from './runtime.ts'
 
 const runtime = startRuntime(process.env, 'plan')
-const invoke = createFunctionInvoker(invocationOf(process.env))
+const invoke = createFunctionInvoker(invocationOf(process.env, 'replicate'))
 
 export type PlanAnswer = {
   readonly flows: readonly {

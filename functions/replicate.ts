@@ -2,6 +2,7 @@
 // time is up. When a partition halted or failed, the invocation fails after its last checkpoint:
 // Lambda's own error metric shows it, and no progress is lost.
 
+import { randomUUID } from 'node:crypto'
 import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware'
 import middy from '@middy/core'
 import type { Context } from 'aws-lambda'
@@ -9,13 +10,14 @@ import { z } from 'zod'
 import { drainDeadlineMs } from '../lib/core/replicate/budget.ts'
 import { createFunctionStarter, invocationOf } from '../lib/io/function-invoker.ts'
 import { newOwner } from '../lib/run/open-flow.ts'
-import type { InvokeSuccessor } from '../lib/run/replicate/hand-over.ts'
-import { replicateAndReport } from '../lib/run/replicate/replicate.ts'
+import { type ReplicateInput, replicateAndReport } from '../lib/run/replicate/replicate.ts'
 import { createRunMeter } from '../lib/run/replicate/run-metrics.ts'
 import { startRuntime, timeOutByLambda } from './runtime.ts'
 
 const runtime = startRuntime(process.env, 'replicate')
-const startWorker = createFunctionStarter(invocationOf(process.env))
+const invocation = invocationOf(process.env, 'replicate')
+const startWorker = createFunctionStarter(invocation)
+const startPlan = createFunctionStarter(invocationOf(process.env, 'plan'))
 
 const shard = z.strictObject({
   flow: z.string(),
@@ -26,10 +28,13 @@ const shard = z.strictObject({
       topicIsKnown: z.boolean(),
     }),
   ),
-  /** The owner whose leases this worker waits for; absent when `plan` invoked the worker. */
+  /** The worker whose leases this one waits for; absent when `plan` invoked the worker. */
   predecessor: z.strictObject({ owner: z.string(), releasesAtMs: z.number() }).optional(),
-  /** The id under which this worker was reserved; absent in an event of the version before. */
-  worker: z.string().optional(),
+  /**
+   * The id under which this worker was reserved; absent where its predecessor could not reserve
+   * one, and in an event of the version before.
+   */
+  worker: z.string().min(1).optional(),
 })
 export type ShardEvent = z.infer<typeof shard>
 
@@ -45,7 +50,7 @@ export type ReplicateAnswer = {
 
 async function run(event: unknown, context: Context): Promise<ReplicateAnswer> {
   const { config, log, metrics, open } = await runtime
-  const { flow: name, partitions, predecessor } = shard.parse(event)
+  const { flow: name, partitions, worker, predecessor } = shard.parse(event)
   const flow = config.flows.find(each => each.name === name)
   if (flow === undefined) throw new Error(`no flow ${name} in the configuration of this function`)
   const { deps } = open(flow)
@@ -55,25 +60,40 @@ async function run(event: unknown, context: Context): Promise<ReplicateAnswer> {
     reserveMs: flow.budgets.reserveMs,
   })
   const isContinuous = flow.mode === 'continuous'
-  const invokeSuccessor: InvokeSuccessor = handOver =>
-    startWorker({ flow: name, ...handOver } satisfies ShardEvent, detail =>
+  const warn = (text: string) => log({ level: 'warn', text })
+  const following: Pick<ReplicateInput, 'successor' | 'tellPlan'> = {
+    successor: {
+      worker: randomUUID(),
       // The next tick finds the leases free and hands the partitions out again.
-      log({
-        level: 'warn',
-        text: `The successor for flow ${name} could not be invoked: ${detail}`,
-      }),
-    )
+      invoke: handOver =>
+        startWorker({ flow: name, ...handOver } satisfies ShardEvent, detail =>
+          warn(`The successor for flow ${name} could not be invoked: ${detail}`),
+        ),
+    },
+    // So does the next tick when `plan` cannot be told.
+    tellPlan: ended =>
+      startPlan({ kind: 'worker-ended', ...ended }, detail =>
+        warn(`plan could not be told that worker ${ended.worker} of flow ${name} ended: ${detail}`),
+      ),
+  }
   const meter = createRunMeter(values => metrics.flow(flow.name, values))
   const report = await replicateAndReport(
-    { ...deps, owner: newOwner() },
+    { ...deps, owner: worker ?? randomUUID() },
     {
       flow,
       partitions,
+      claim: {
+        role: 'worker',
+        run: newOwner(),
+        // Lambda tells `plan` of the failure of asynchronous invocations only.
+        invocation: invocation.invocationType === 'Event' ? context.awsRequestId : null,
+        isReserved: worker !== undefined,
+      },
       deadlineMs,
       isContinuous,
       meter,
       predecessor,
-      ...(isContinuous ? { invokeSuccessor } : {}),
+      ...(isContinuous ? following : {}),
     },
   )
   meter.end(report)

@@ -1,4 +1,4 @@
-// Owns invoking the replicate function. In AWS an invocation is asynchronous (`Event`). Where
+// Owns invoking a function. In AWS an invocation is asynchronous (`Event`). Where
 // serverless-offline simulates Lambda in one process, the response is awaited
 // (`RequestResponse`), because an asynchronous invocation that fails would end that process.
 
@@ -24,11 +24,16 @@ export type InvocationOutcome =
 
 export type FunctionInvoker = (payload: unknown) => Promise<InvocationOutcome>
 
-/** Reads from the environment which function to invoke, and how. */
-export function invocationOf(env: NodeJS.ProcessEnv) {
+const functionVariables = {
+  replicate: 'GAPLESS_REPLICATE_FUNCTION',
+  plan: 'GAPLESS_PLAN_FUNCTION',
+} as const
+
+/** Reads from the environment the name of the function to invoke, and how to invoke it. */
+export function invocationOf(env: NodeJS.ProcessEnv, which: keyof typeof functionVariables) {
   const isAwaited = env.GAPLESS_INVOCATION_TYPE === 'RequestResponse'
   return {
-    functionName: env.GAPLESS_REPLICATE_FUNCTION ?? 'gapless-local-replicate',
+    functionName: env[functionVariables[which]] ?? `gapless-local-${which}`,
     invocationType: isAwaited ? ('RequestResponse' as const) : ('Event' as const),
   }
 }

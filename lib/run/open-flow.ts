@@ -15,6 +15,7 @@ import { createCheckpointStore } from '../io/table/checkpoint-store.ts'
 import { createIncidentHistory, type IncidentHistory } from '../io/table/incident-history.ts'
 import { createIncidentStore } from '../io/table/incident-store.ts'
 import { createNotificationStore, type NotificationStore } from '../io/table/notification-store.ts'
+import { createWorkerStore } from '../io/table/worker-store.ts'
 import type { RunOnceDeps } from './operate/run-once.ts'
 
 export type OpenFlow = {
@@ -56,6 +57,7 @@ export function openFlow(input: {
       target,
       sourceConfigs: source,
       checkpoints: createCheckpointStore(client, table),
+      workers: createWorkerStore(client, table),
       incidents: createIncidentStore(client, table, flow.incidentsKeptDays),
       clock: systemClock,
       log,

@@ -10,6 +10,8 @@ import type { FetchResponse } from '../../lib/kafka/01-fetch.ts'
 import type { ReplicateDeps } from '../../lib/run/partition/shard-run.ts'
 import { type ReplicateReport, replicate } from '../../lib/run/replicate/replicate.ts'
 import { answerAnew, type FakeCluster } from '../support/doubles/fake-cluster.ts'
+import { createMemoryStores } from '../support/table/memory-stores.ts'
+import { claimOf } from '../support/worlds/claim.ts'
 import { type Call, canonical } from './call.ts'
 import { flow, TICK_MS, TOPIC } from './scenario.ts'
 
@@ -112,9 +114,14 @@ export async function startOwner(input: {
     clock,
     owner: name,
     log: () => undefined,
+    workers: {
+      ...createMemoryStores().workers,
+      renew: async () => ({ kind: 'renewed', assigned: [] }),
+    },
     checkpoints: {
       acquire: asked => park({ kind: 'acquire', input: asked }),
       save: asked => park({ kind: 'save', input: asked }),
+      leave: async () => 'left',
       get: () => Promise.reject(new Error('a run reads no row but the one it leases')),
       list: () => Promise.reject(new Error('a run lists no rows')),
     },
@@ -142,6 +149,7 @@ export async function startOwner(input: {
     const until = predecessor === undefined ? {} : waitFor(predecessor, now)
     replicate(deps, {
       flow,
+      claim: claimOf(name),
       partitions: [{ topic: TOPIC, partition: 0, topicIsKnown: false }],
       deadlineMs: now + input.deadline * TICK_MS,
       isContinuous: false,

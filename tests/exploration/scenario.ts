@@ -75,7 +75,7 @@ export const longForm: Readonly<Record<string, Bounds>> = {
  */
 export const TICK_MS = clockSkewMsMax
 
-export const flow: FlowConfig = flowOf({
+const configured: FlowConfig = flowOf({
   topics: [TOPIC],
   budgets: {
     leaseMs: TICK_MS,
@@ -84,6 +84,15 @@ export const flow: FlowConfig = flowOf({
     requestTimeoutMs: TICK_MS / 2,
   },
 })
+
+/**
+ * Partitions are under leases of their own here, and no renewal of a worker is ever due: no
+ * configuration may have a lease so long.
+ */
+export const flow: FlowConfig = {
+  ...configured,
+  budgets: { ...configured.budgets, workerLeaseMs: 30 * TICK_MS },
+}
 
 /** A time that passes at once, for waits within a cluster. */
 export const noTime: Clock = { nowMs: () => 0, wait: async () => undefined }

@@ -6,6 +6,7 @@
 import { replicate } from '../../lib/run/replicate/replicate.ts'
 import type { FakeCluster } from '../support/doubles/fake-cluster.ts'
 import { createVirtualClock } from '../support/doubles/virtual-clock.ts'
+import { claimOf } from '../support/worlds/claim.ts'
 import { type Call, onlyReads, STARTED_AT_MS, textOf } from './call.ts'
 import { flow, TOPIC } from './scenario.ts'
 import { createWorld, type World } from './world.ts'
@@ -140,6 +141,7 @@ async function finish(world: World, source: FakeCluster): Promise<string | null>
       source,
       target,
       checkpoints: stores.checkpoints,
+      workers: stores.workers,
       incidents: stores.incidents,
       clock,
       owner: 'third',
@@ -147,6 +149,7 @@ async function finish(world: World, source: FakeCluster): Promise<string | null>
     },
     {
       flow,
+      claim: claimOf('third'),
       partitions: [{ topic: TOPIC, partition: 0, topicIsKnown: false }],
       deadlineMs: clock.nowMs() + LONG_AFTER_MS,
       isContinuous: false,

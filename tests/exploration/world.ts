@@ -8,7 +8,7 @@ import type { MarkerRequest } from '../../lib/io/cluster/transaction-coordinator
 import { isControlBatch, producerEpochOf, type RecordBatch } from '../../lib/kafka/record-batch.ts'
 import { readSourceRecords } from '../../lib/kafka/repack.ts'
 import { createFakeCluster, type FakeCluster } from '../support/doubles/fake-cluster.ts'
-import { createMemoryStores } from '../support/doubles/memory-stores.ts'
+import { createMemoryStores } from '../support/table/memory-stores.ts'
 import { type Call, copyOf, STARTED_AT_MS, textOf } from './call.ts'
 import { flow, noTime, TARGET_TOPIC, TOPIC } from './scenario.ts'
 
@@ -34,7 +34,7 @@ export function createWorld(source: FakeCluster) {
   const row = () => stores.checkpoints.get(key)
 
   const acquire = async (call: Extract<Call, { kind: 'acquire' }>): Promise<Served> => {
-    const answer = await stores.checkpoints.acquire(call.input)
+    const answer = await stores.checkpoints.acquire({ ...call.input, lease: 'own' })
     if (answer.kind === 'held') return { answer }
     const { checkpoint, cleanHandOver } = answer
     wasFree = cleanHandOver

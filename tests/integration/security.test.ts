@@ -40,6 +40,7 @@ import {
   unsignedToken,
 } from '../support/kafka/secure-cluster.ts'
 import { runGapless } from '../support/processes/command-line.ts'
+import { claimOf } from '../support/worlds/claim.ts'
 
 const canary = 'canary-8d0c5b1e'
 const users = { gapless: `${canary}-right`, stranger: `${canary}-other` }
@@ -219,6 +220,7 @@ describe('sessions that the broker limits', () => {
         flow,
         partitions: [{ topic, partition: 0, topicIsKnown: true }],
         deadlineMs: Date.now() + 60_000,
+        claim: claimOf(opened.deps.owner),
         isContinuous: true,
         interrupted: interruption.signal,
       })

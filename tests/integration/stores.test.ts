@@ -19,6 +19,7 @@ import { createIncidentHistory } from '../../lib/io/table/incident-history.ts'
 import { createIncidentStore } from '../../lib/io/table/incident-store.ts'
 import { createNotificationStore } from '../../lib/io/table/notification-store.ts'
 import { createTable, tableShape } from '../../lib/io/table/table.ts'
+import { createWorkerStore } from '../../lib/io/table/worker-store.ts'
 import {
   removeStarted,
   type StandInAws,
@@ -26,7 +27,7 @@ import {
 } from '../../localstack/scratch/brokers.ts'
 import { storeContract } from '../support/contracts/store-contract.ts'
 import { partitionKey, replicating, truncation } from '../support/contracts/store-examples.ts'
-import { loseAnswers } from '../support/doubles/lost-answers.ts'
+import { loseAnswers } from '../support/table/lost-answers.ts'
 
 let aws: StandInAws
 let client: DynamoDBClient
@@ -47,6 +48,7 @@ async function createStores() {
   return {
     table,
     checkpoints: createCheckpointStore(client, table),
+    workers: createWorkerStore(client, table),
     incidents: createIncidentStore(client, table),
     putRow: async (row: Row) => {
       await client.send(new PutItemCommand({ TableName: table, Item: row }))

@@ -32,6 +32,7 @@ function fixed(mode: 'batch' | 'continuous', happens: readonly WorldEvent[]): Sc
       budgets: {
         ...drawn.flow.budgets,
         leaseMs: 5_000,
+        workerLeaseMs: 1_500,
         checkpointIntervalMs: 1_000,
         fetchWaitMs: 500,
       },

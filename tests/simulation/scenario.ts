@@ -138,7 +138,7 @@ export function drawScenario(seed: number): Scenario {
     partitions,
     sourceBrokers: chance.pick([1, 2, 3]),
     targetBrokers: chance.pick([1, 2]),
-    flow: drawFlow(chance),
+    flow: drawFlow(chance, seed),
     troubleOneIn: chance.pick([never, 300, 80, 25, 8]),
     latencyMsMax: chance.pick([0, 2, 20, 300]),
     dangers: {
@@ -169,7 +169,14 @@ function drawStandby(seed: number): Standby {
   }
 }
 
-function drawFlow(chance: Chance): FlowConfig {
+/** Drawn apart, so that the rest of a story stays as it is without it. */
+function drawWorkerLeaseMs(seed: number): number {
+  const chance = createChance(seed * 2 + 1_000_007)
+  for (let each = 0; each < 5; each += 1) chance.integer(0, 1)
+  return chance.pick([1_500, 3_000, 5_000])
+}
+
+function drawFlow(chance: Chance, seed: number): FlowConfig {
   const leaseMs = chance.pick([5_000, 8_000])
   const fetchBytesMax = chance.pick([1024, 4096])
   return flowOf({
@@ -179,6 +186,7 @@ function drawFlow(chance: Chance): FlowConfig {
     onDivergence: chance.pick(['halt', 'continue']),
     budgets: {
       leaseMs,
+      workerLeaseMs: drawWorkerLeaseMs(seed),
       checkpointIntervalMs: chance.pick([500, 1_000, 2_500]),
       requestTimeoutMs: chance.pick([1_000, 3_000]),
       reserveMs: chance.pick([500, 2_000]),

@@ -7,6 +7,7 @@ import type { HandOver, Predecessor } from '../../lib/core/replicate/hand-over.t
 import { ReplicatorError } from '../../lib/io/failure/replicator-error.ts'
 import { type ResumeFrom, resumePartition } from '../../lib/run/operate/resume.ts'
 import { replicateAndReport } from '../../lib/run/replicate/replicate.ts'
+import { claimOf } from '../support/worlds/claim.ts'
 import type { Scenario, WorldEvent } from './scenario.ts'
 import { checkReport, checkVerdict } from './verdict.ts'
 import { createViolation, type Violation } from './violation.ts'
@@ -137,6 +138,8 @@ function happen(world: SimulatedWorld, { kind, partition }: WorldEvent): void {
 type Work = {
   readonly partitions?: readonly { readonly partition: number; readonly topicIsKnown: boolean }[]
   readonly predecessor?: Predecessor
+  /** The row that a predecessor reserved; left out: none did. */
+  readonly worker?: string | undefined
   readonly flow?: FlowConfig
 }
 
@@ -150,27 +153,34 @@ function startWorker(world: SimulatedWorld, work: Work = {}): SimulatedProcess {
   const all = Array.from({ length: scenario.partitions }, (_, partition) => {
     return { partition, topicIsKnown: false }
   })
-  const invokeSuccessor = async ({ partitions, predecessor }: HandOver) => {
+  const invoke = async ({ partitions, predecessor, worker }: HandOver) => {
     await process.cross('before invoking a successor')
     // An asynchronous invocation may be lost, and may be delivered twice.
     const copies = world.isCalm() ? 0 : chance.pick([1, 1, 1, 1, 1, 1, 2, 0])
     for (let copy = 0; copy < copies; copy += 1) {
       clock.wait(chance.integer(0, 1_000)).then(() => {
-        if (!world.isCalm()) startWorker(world, { partitions, predecessor })
+        if (!world.isCalm()) startWorker(world, { partitions, predecessor, worker })
       })
     }
     await process.cross('after invoking a successor')
   }
   world.run(process, async deps => {
-    const { partitions = all, predecessor } = work
-    const report = await replicateAndReport(deps, {
-      flow,
-      partitions: partitions.map(each => ({ ...each, topic: TOPIC })),
-      deadlineMs: clock.nowMs() + lifetimeMs,
-      isContinuous,
-      predecessor,
-      ...(isContinuous ? { invokeSuccessor } : {}),
-    })
+    const { partitions = all, predecessor, worker } = work
+    const owner = worker ?? deps.owner
+    const isReserved = worker !== undefined
+    const claim = claimOf(process.name, { isReserved })
+    const report = await replicateAndReport(
+      { ...deps, owner },
+      {
+        flow,
+        partitions: partitions.map(each => ({ ...each, topic: TOPIC })),
+        deadlineMs: clock.nowMs() + lifetimeMs,
+        isContinuous,
+        predecessor,
+        claim,
+        ...(isContinuous ? { successor: { worker: `successor of ${process.name}`, invoke } } : {}),
+      },
+    )
     world.say(`${process.name} ends: ${report.partitions.map(each => each.outcome).join(', ')}`)
     world.check(() => checkReport(report))
     world.noteReport(process, report)

@@ -110,6 +110,12 @@ export const sweptWorkersMax = 25
 /** Workers that a store remembers as ended, so that it looks at each row once. */
 export const endedWorkersRemembered = 1_000
 
+/** For how long, ms, a store goes by its last look at a live worker: successors ask at 200 ms. */
+export const liveWorkerRememberedMs = 1_000
+
+/** Attempts to take a partition whose row another owner changes at the same time. */
+export const acquireAttemptsMax = 3
+
 /** A worker that lived so long, ms, is replaced at once when it fails; others by the schedule. */
 export const crashNoticeMinMs = 30_000
 
@@ -232,6 +238,12 @@ export const handOverLeadMs = 5_000
 
 /** How long, ms, a worker waits for an invocation to be accepted: it ends within `reserveMs`. */
 export const invocationAcceptedMsMax = 5_000
+
+/** How long, ms, a worker waits for the row of its successor: the lead is for the cold start. */
+export const successorReservedMsMax = 1_000
+
+/** How often a worker of continuous mode looks at the other workers, ms: as often as they renew. */
+export const peersLookMs = 2_000
 
 /** How often a successor asks for the lease, ms: a fifth of the gap that a hand-over may take. */
 export const handOverPollMs = 200

@@ -35,16 +35,21 @@ export function leaseUntilMs(nowMs: number, { leaseMs }: Pick<Budgets, 'leaseMs'
 
 /**
  * Whether to write the checkpoint, asked every checkpoint interval. A position that moved is stored
- * each time; otherwise the row is written only to renew the lease, so an idle partition costs half
- * the writes or fewer. Half an interval of tolerance makes the answer independent of a timer that
- * fires a little late.
+ * each time; otherwise the row is written only to renew a lease of its own. Half an interval of
+ * tolerance makes the answer independent of a timer that fires a little late. `leaseUntilMs` null:
+ * the partition is under the worker's lease, and an idle one costs no write at all.
  */
 export function isCheckpointDue(
-  input: { readonly nowMs: number; readonly leaseUntilMs: number; readonly hasMoved: boolean },
+  input: {
+    readonly nowMs: number
+    readonly leaseUntilMs: number | null
+    readonly hasMoved: boolean
+  },
   { leaseMs, checkpointIntervalMs }: Pick<Budgets, 'leaseMs' | 'checkpointIntervalMs'>,
 ): boolean {
+  if (input.hasMoved || input.leaseUntilMs === null) return input.hasMoved
   const leftMs = input.leaseUntilMs - input.nowMs
-  return input.hasMoved || leftMs < (leaseMs + checkpointIntervalMs) / 2
+  return leftMs < (leaseMs + checkpointIntervalMs) / 2
 }
 
 /**

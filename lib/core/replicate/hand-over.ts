@@ -21,6 +21,8 @@ export type HandedOver = {
 export type HandOver = {
   readonly partitions: HandedOver[]
   readonly predecessor: Predecessor
+  /** The id of the worker that was reserved for the successor; absent where none was reserved. */
+  readonly worker?: string | undefined
 }
 
 /**

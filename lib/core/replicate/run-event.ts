@@ -52,7 +52,8 @@ export type RunEvent =
   | { readonly kind: 'target-replaced'; readonly because: RetryReason; readonly nowMs: number }
   /** An observation or a recovery failed. */
   | { readonly kind: 'attempt-failed'; readonly because: RetryReason; readonly nowMs: number }
-  | { readonly kind: 'deadline' }
+  /** The run ends in order: at its deadline, or earlier for the reason in `detail`. */
+  | { readonly kind: 'deadline'; readonly detail?: string }
   | { readonly kind: 'stop'; readonly end: RunEnd }
   /** A write was refused, or a step had a bug: this end replaces an end that was decided before. */
   | { readonly kind: 'fail'; readonly end: RunEnd }
@@ -115,7 +116,7 @@ export function phaseAfter(phase: RunPhase, event: RunEvent): RunPhase {
     case 'attempt-failed':
       return failed(phase, event.because, event.nowMs)
     case 'deadline':
-      return atDeadline(phase)
+      return atDeadline(phase, event.detail ?? null)
     case 'stop':
       return stopped(phase, event.end)
   }
@@ -223,12 +224,12 @@ function attemptsOf(phase: RunPhase): number {
  * does a partition that waits for its answers to recover: the lease must run out, whatever they
  * say.
  */
-function atDeadline(phase: RunPhase): RunPhase {
-  const end: RunEnd = { outcome: 'deadline', detail: null }
+function atDeadline(phase: RunPhase, detail: string | null): RunPhase {
+  const end: RunEnd = { outcome: 'deadline', detail }
   if ((phase.kind === 'copying' || phase.kind === 'flushing') && targetIsKnown(phase)) {
     return flushing(phase, { kind: 'stop', end })
   }
-  return stopped(phase, { ...end, detail: retryReasonOf(phase)?.detail ?? null })
+  return stopped(phase, { ...end, detail: detail ?? retryReasonOf(phase)?.detail ?? null })
 }
 
 function stopped(phase: RunPhase, end: RunEnd): Stopped {

@@ -1,5 +1,5 @@
-// Owns the checkpoint of one partition as a row of the table: its key, its attributes,
-// and the lease. Does not own how attributes are read (row.ts) nor the conditional
+// Owns the checkpoint of one partition as a row of the table: its key and its attributes. Does not
+// own the lease in the same row (lease.ts), how attributes are read (row.ts), nor the conditional
 // writes (io/table/checkpoint-store.ts).
 //
 //   pk            the flow                      sk            checkpoint/<topic>/<partition>
@@ -11,15 +11,7 @@
 //   producerId, producerEpoch, nextSequence, producerAssignedAtMs, fencing    absent until known
 //   drift         the episode of foreign records on the target; absent while there is none
 //   targetTopic   name of the topic on the target
-//   owner         the run that holds, or last held, the lease
-//   worker        the owner again, where the lease is the worker's (worker-row.ts); absent where
-//                 the row has a lease of its own
-//   previousWorker  the worker from which the present owner took the partition, which had ended;
-//                 absent where it took the partition in another way
-//   fence         number of the lease; every acquisition adds one, so a zombie's number is stale
-//   leaseUntilMs  absent once the owner released the lease, with every sent batch acknowledged
-//   previousLeaseUntilMs   leaseUntilMs when the present owner acquired the lease: 0 when the lease
-//                 was free, otherwise the expiry of a lease that was never released
+//   owner, worker, fence, leaseUntilMs, previousLeaseUntilMs, previousWorker    see lease.ts
 //   updatedAtMs   time of the owner's last write
 
 import { type SourceOffset, sourceOffset, type TargetOffset, targetOffset } from '../offset.ts'
@@ -33,6 +25,7 @@ import {
 } from '../partition/partition-state.ts'
 import { readLogEnds, writeLogEnds } from '../partition/record-age.ts'
 import { byTopicAndPartition } from '../topic-partition.ts'
+import { isUnderWorker, type Lease, leaseUnderWorker } from './lease.ts'
 import {
   type Attribute,
   CorruptRowError,
@@ -58,13 +51,6 @@ export type Checkpoint = PartitionKey & {
   readonly state: PartitionState
   readonly lease: Lease
   readonly updatedAtMs: number
-}
-
-export type Lease = {
-  readonly owner: string
-  readonly fence: number
-  /** Unix time, ms; null once the owner released the lease. */
-  readonly untilMs: number | null
 }
 
 // Partition numbers are padded so that DynamoDB lists them in numeric order.
@@ -114,7 +100,10 @@ function positionAttributes(position: Position | null): Record<string, Attribute
 
 const sortKeyShape = /^checkpoint\/([^/]+)\/(\d{10})$/
 
-/** Reads a row back. Throws `CorruptRowError` that names the row and the attribute. */
+/**
+ * Reads a row back, with the end of the lease as it is written in this row. Throws
+ * `CorruptRowError` that names the row and the attribute.
+ */
 export function readCheckpoint(row: StoredRow): Checkpoint {
   const read = rowReader(row)
   return {
@@ -160,6 +149,8 @@ export function readCheckpoints(listed: readonly StoredRow[]): ListedCheckpoints
   const checkpoints: Checkpoint[] = []
   const corrupt: CorruptCheckpoint[] = []
   const unnamed: string[] = []
+  const listedWorkers = readWorkers(listed.filter(isWorkerRow))
+  const workers = new Map(listedWorkers.workers.map(each => [each.worker, each]))
   for (const row of rows) {
     const at = attempt(() => readSortKey(rowReader(row)))
     if (at instanceof CorruptRowError) {
@@ -168,13 +159,17 @@ export function readCheckpoints(listed: readonly StoredRow[]): ListedCheckpoints
     }
     const checkpoint = attempt(() => readCheckpoint(row))
     if (checkpoint instanceof CorruptRowError) corrupt.push({ ...at, detail: checkpoint.message })
-    else checkpoints.push(checkpoint)
+    else if (!isUnderWorker(row)) checkpoints.push(checkpoint)
+    else {
+      const worker = workers.get(checkpoint.lease.owner) ?? null
+      checkpoints.push({ ...checkpoint, lease: leaseUnderWorker(checkpoint.lease, worker) })
+    }
   }
   return {
     checkpoints: checkpoints.sort(byTopicAndPartition),
     corrupt: corrupt.sort(byTopicAndPartition),
     unnamed,
-    ...readWorkers(listed.filter(isWorkerRow)),
+    ...listedWorkers,
   }
 }
 
@@ -185,26 +180,6 @@ function attempt<T>(read: () => T): T | CorruptRowError {
     if (error instanceof CorruptRowError) return error
     throw error
   }
-}
-
-/** The owner that holds, or last held, the lease of a row, and its expiry; null once released. */
-export function readLeaseHolder(row: StoredRow): { owner: string; untilMs: number | null } {
-  const read = rowReader(row)
-  return { owner: read.text('owner'), untilMs: read.optional('leaseUntilMs', read.number) }
-}
-
-/** Whether the lease was free when the present owner acquired it: never held, or released. */
-export function leaseWasFree(row: StoredRow): boolean {
-  return rowReader(row).number('previousLeaseUntilMs') === 0
-}
-
-/**
- * How far ahead of `nowMs`, the time of the acquisition, the lease ended that the present owner
- * replaced; null when that lease had been released or had expired.
- */
-export function leaseDatedAheadMs(row: StoredRow, nowMs: number): number | null {
-  const untilMs = rowReader(row).number('previousLeaseUntilMs')
-  return untilMs > nowMs ? untilMs - nowMs : null
 }
 
 function readState(read: RowReader): PartitionState {

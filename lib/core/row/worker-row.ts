@@ -14,6 +14,7 @@
 //   assigned      a set: partitions that `plan` gives to this worker while it runs
 //   successor     the id of the worker that it invoked; absent until then
 //   endedAtMs     when it was declared ended, which is final
+//   endedBy       the request that declared it: the same request, sent again, knows itself
 //
 // No attribute but pk and sk has the name of a checkpoint's, so that a policy can let `plan` write
 // the one and not the other. The version before lists `checkpoint/` alone and sees none of these.
@@ -35,6 +36,8 @@ import {
 } from './row.ts'
 
 export const workerPrefix = 'checkpoint-worker/'
+/** Workers and their roster. */
+export const workerListPrefix = 'checkpoint-worker'
 const rosterSortKey = 'checkpoint-workers'
 
 export type WorkerKey = {

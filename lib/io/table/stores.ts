@@ -64,8 +64,9 @@ export type CheckpointStore = {
   /** Throws `CorruptRowError`, as `acquire` does: there is no other row to return. */
   get(key: PartitionKey): Promise<Checkpoint | null>
   /**
-   * Acquires the lease of a partition when it was never held, was released, or has expired; creates
-   * the row in state `unstarted` when there is none. The fence grows by one with every acquisition.
+   * Acquires the lease of a partition when it was never held, was released, or has expired, or when
+   * the worker that holds it has ended, which this declares where the worker's lease is over.
+   * Creates the row in state `unstarted` when there is none. The fence grows by one each time.
    * A lease that ends more than `leaseMs` and `clockSkewMsMax` from `nowMs` counts as expired: the
    * clock that dated it is wrong, or `nowMs` is. Its owner may still be alive. That owner can store
    * nothing any more, because every write checks the fence, and the hand-over is not clean.
@@ -98,6 +99,12 @@ export type CheckpointStore = {
       | { readonly kind: 'renew'; readonly untilMs: number }
       | { readonly kind: 'release' }
   }): Promise<'saved' | 'lease-lost'>
+  /**
+   * Leaves a partition that is not released to a lease of its own, which is over when `leaseMs`
+   * have passed since it was last stored: for a run that has ended while its worker lives on. The
+   * next owner recovers it. `lease-lost`: another owner acquired the lease; nothing was written.
+   */
+  leave(input: LeaseOf): Promise<'left' | 'lease-lost'>
 }
 
 /** `live`: it ends at `untilMs` unless it is renewed. `had-ended`: also when there is no row. */

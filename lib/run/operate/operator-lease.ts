@@ -9,6 +9,7 @@ import type { PartitionKey } from '../../core/row/checkpoint.ts'
 import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
 import { type Clock, momentOf, msSince } from '../../io/clock.ts'
 import { ReplicatorError } from '../../io/failure/replicator-error.ts'
+import type { Log } from '../../io/log.ts'
 import type { Acquisition, CheckpointStore } from '../../io/table/stores.ts'
 
 type LeaseDeps = {
@@ -57,6 +58,26 @@ export function createLeaseKeeper(
     const { key, fence, writes: write } = held
     const saved = await checkpoints.save({ key, fence, write, state, nowMs, lease })
     if (saved === 'lease-lost') throw refuseOvertaken(held.key)
+  }
+}
+
+/**
+ * Waits until a worker that ended without releasing the partition sends no more, should it still be
+ * alive: a command fences nobody, and the next run finds a lease that was released in order.
+ */
+export async function outlastWorker(
+  { clock, log }: Pick<LeaseDeps, 'clock'> & { readonly log: Log },
+  { budgets: { leaseMs, requestTimeoutMs } }: FlowConfig,
+  { at, keepLease }: { readonly at: TopicPartition; readonly keepLease: () => Promise<void> },
+): Promise<void> {
+  const waitMs = leaseMs + requestTimeoutMs
+  const seconds = Math.ceil(waitMs / 1000)
+  const text = `${partitionName(at)} was left by a worker that may still be sending. Waiting ${seconds} s.`
+  log({ level: 'warn', text })
+  const startedAt = momentOf(clock)
+  for (let leftMs = waitMs; leftMs > 0; leftMs = waitMs - msSince(clock, startedAt)) {
+    await clock.wait(Math.min(leftMs, leaseMs / 3))
+    await keepLease()
   }
 }
 

@@ -20,6 +20,7 @@ import type { ListedIncidents } from '../../core/row/incident-row.ts'
 import type { TopicPartition } from '../../core/topic-partition.ts'
 import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
+import type { Log } from '../../io/log.ts'
 import type { CheckpointStore, IncidentStore } from '../../io/table/stores.ts'
 import { findProgress, type OffsetRange, type Progress } from '../compare/standby-progress.ts'
 import { observeLogs, pointOf, type SeenLog } from '../observe/logs.ts'
@@ -27,6 +28,7 @@ import { acceptLoss } from './accept-loss.ts'
 import {
   createLeaseKeeper,
   type Held,
+  outlastWorker,
   refuse,
   refuseOvertaken,
   releaseLease,
@@ -40,6 +42,7 @@ export type ResumeDeps = {
   readonly checkpoints: CheckpointStore
   readonly incidents: IncidentStore
   readonly clock: Clock
+  readonly log: Log
   readonly owner: string
 }
 
@@ -75,6 +78,7 @@ export async function resumePartition(
   let resumed: Resumed
   try {
     const keepLease = createLeaseKeeper(deps, flow, { held, state })
+    if (taken.tookFromWorker) await outlastWorker(deps, flow, { at, keepLease })
     const isLeftBehind = !taken.cleanHandOver && known.state.kind !== 'halted'
     resumed = await choosePosition(deps, { ...input, keepLease, isLeftBehind }, state)
     // The incident names every offset that is passed over before the position passes over it. A

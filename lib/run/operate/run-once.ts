@@ -3,9 +3,15 @@
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
+import { isLeaseLive } from '../../core/replicate/budget.ts'
 import type { Outcome } from '../../core/replicate/run-phase.ts'
 import { packShards } from '../../core/replicate/shard-packing.ts'
-import { byTopicAndPartition, partitionName } from '../../core/topic-partition.ts'
+import type { Checkpoint, ListedCheckpoints } from '../../core/row/checkpoint.ts'
+import {
+  byTopicAndPartition,
+  partitionName,
+  type TopicPartition,
+} from '../../core/topic-partition.ts'
 import type { PartitionReport } from '../partition/partition-run.ts'
 import type { ReplicateDeps } from '../partition/shard-run.ts'
 import {
@@ -37,6 +43,8 @@ export type FlowRunReport = {
 const PASSES_MAX = 20
 /** How long to wait for other runs' leases in all. A crashed owner's lease expires much earlier. */
 const LEASE_WAIT_MS_MAX = 120_000
+/** How often the leases are looked at meanwhile: a worker may end or release at any moment. */
+const LEASE_LOOK_MS = 1_000
 /** A run in this process ends when it is done or interrupted; this only bounds a single pass. */
 const PASS_MS_MAX = 24 * 60 * 60 * 1000
 
@@ -62,7 +70,7 @@ export async function runFlowOnce(
     const { shards, deferred } = packShards(workOf(plan), flow.budgets)
     for (const partitions of shards) {
       runs += 1
-      // Under one name, a run would take a lease that an earlier one left to expire for its own.
+      // Each run is a worker of its own: the row of an earlier one has ended, which is final.
       const owner = `${deps.owner}/${runs}`
       const report = await replicateShard({ ...deps, owner }, { flow, partitions, interrupted })
       observationFailures.push(...report.observationFailures)
@@ -74,7 +82,7 @@ export async function runFlowOnce(
     if (held.length === 0 && deferred.length === 0) break
     if (held.length > 0) {
       if (deps.clock.nowMs() >= patienceEndsMs) break
-      await waitForLeases(deps, plan, held, interrupted)
+      await waitForLeases(deps, flow, held, { patienceEndsMs, interrupted })
     }
   }
   return {
@@ -95,7 +103,8 @@ function replicateShard(
   },
 ): Promise<ReplicateReport> {
   const deadlineMs = deps.clock.nowMs() + PASS_MS_MAX
-  return replicateAndReport(deps, { ...input, deadlineMs, isContinuous: false })
+  const claim = { role: 'command', run: deps.owner, invocation: null, isReserved: false } as const
+  return replicateAndReport(deps, { ...input, claim, deadlineMs, isContinuous: false })
 }
 
 /** Counts add up over passes; the outcome is that of the last pass. */
@@ -111,23 +120,43 @@ function merge(reports: Map<string, PartitionReport>, { partitions }: ReplicateR
   }
 }
 
+/** Waits until one of the partitions can be taken, and says what made it free. */
 async function waitForLeases(
-  { clock, log }: RunOnceDeps,
-  plan: Plan,
+  { checkpoints, clock, log }: RunOnceDeps,
+  { name: flow, budgets }: FlowConfig,
   held: readonly PartitionReport[],
-  interrupted: AbortSignal,
+  until: { readonly patienceEndsMs: number; readonly interrupted: AbortSignal },
 ): Promise<void> {
-  const nowMs = clock.nowMs()
-  const ends = plan.partitions.flatMap(each =>
-    each.kind === 'busy' ? [each.heldUntilMs ?? 0] : [],
-  )
-  // The plan did not see this lease, only the refused acquisition did: its end is unknown.
-  const waitMs = ends.length === 0 ? 1000 : Math.max(Math.min(...ends) - nowMs, 0) + 1
+  const { patienceEndsMs, interrupted } = until
   const names = held.map(each => `${partitionName(each)}: ${each.detail}`).join('; ')
-  const seconds = Math.ceil(waitMs / 1000)
+  const seconds = Math.ceil(Math.max(0, patienceEndsMs - clock.nowMs()) / 1000)
   const text = `Waiting ${seconds} s for the lease of another run to end or be released. ${names}`
   log({ level: 'warn', text })
-  await clock.wait(waitMs, interrupted)
+  while (!interrupted.aborted && clock.nowMs() < patienceEndsMs) {
+    await clock.wait(LEASE_LOOK_MS, interrupted)
+    const listed = await checkpoints.list(flow)
+    const nowMs = clock.nowMs()
+    const rows = listed.checkpoints.filter(row => held.some(each => isSame(each, row)))
+    const free = rows.find(({ lease }) => !isLeaseLive(lease.untilMs, nowMs, budgets))
+    if (free === undefined && rows.length > 0) continue
+    if (free !== undefined) {
+      log({ level: 'info', text: `${partitionName(free)} can be taken: ${whyFree(free, listed)}.` })
+    }
+    return
+  }
+}
+
+function isSame(left: TopicPartition, right: TopicPartition): boolean {
+  return left.topic === right.topic && left.partition === right.partition
+}
+
+function whyFree({ lease }: Checkpoint, { workers }: ListedCheckpoints): string {
+  const { owner } = lease
+  if (lease.untilMs === null) return `${owner} released it`
+  const worker = workers.find(each => each.worker === owner)
+  if (worker !== undefined && worker.endedAtMs !== null) return `worker ${owner} was declared ended`
+  if (worker !== undefined) return `worker ${owner} stopped renewing its lease`
+  return `${owner} has ended without a release, or its lease is over`
 }
 
 /** Adds the partitions that the last plan had no work for. */

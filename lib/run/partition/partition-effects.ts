@@ -14,6 +14,7 @@ import { type PartitionState, positionOf } from '../../core/partition/partition-
 import { leaseUntilMs } from '../../core/replicate/budget.ts'
 import type { RunEvent } from '../../core/replicate/run-event.ts'
 import { type RunEnd, targetIsKnown } from '../../core/replicate/run-phase.ts'
+import { partitionName } from '../../core/topic-partition.ts'
 import { momentOf } from '../../io/clock.ts'
 import { advance } from './advance.ts'
 import type { PartitionRun } from './partition-run.ts'
@@ -197,7 +198,26 @@ async function saveLast(shard: Shard, run: PartitionRun, state: PartitionState):
     lease: isClean ? { kind: 'release' } : { kind: 'renew', untilMs: run.durable.leaseUntilMs },
   })
   if (saved === 'lease-lost') return loseLease(shard, run)
+  if (isClean) run.durable.row = 'released'
   sayRecovered(shard, run)
+}
+
+/**
+ * Puts the row of a partition whose run stopped without a release under its own lease, which is
+ * over soon. Under the worker's it would be kept from everybody for as long as the worker lives.
+ * The caller tries again later where the table does not answer.
+ */
+export async function leave(shard: Shard, run: PartitionRun): Promise<void> {
+  const { durable, key, fence } = run
+  await durable.tail
+  if (durable.row !== 'held') return
+  try {
+    const left = await shard.checkpoints.leave({ key, fence })
+    durable.row = left === 'left' ? 'left' : 'lost'
+  } catch (error) {
+    const text = `${partitionName(key)} (flow ${key.flow}) could not be left to its next owner: ${errorText(error)}`
+    shard.log({ level: 'warn', text: `${text}. It is tried again while this worker runs.` })
+  }
 }
 
 function nextWrite({ durable }: PartitionRun): number {
@@ -206,6 +226,7 @@ function nextWrite({ durable }: PartitionRun): number {
 }
 
 function loseLease(shard: Shard, run: PartitionRun): void {
+  run.durable.row = 'lost'
   const detail = 'another run has acquired the lease; it goes on from the last checkpoint'
   advance(shard, run, { kind: 'fail', end: { outcome: 'lease-lost', detail } })
 }

@@ -43,6 +43,11 @@ export type PartitionReport = CopiedSoFar & {
 export type DurableWrites = {
   /** How many writes of the checkpoint this run has begun. */
   count: number
+  /**
+   * `held` until the row was released, was left to the next owner without a release, or was found
+   * to be another run's.
+   */
+  row: 'held' | 'released' | 'left' | 'lost'
   /** The end of the lease as the row has it: Unix time, ms. */
   leaseUntilMs: number
   /** When the request that acquired or renewed the lease was sent. */
@@ -64,7 +69,10 @@ export type PartitionRun = {
   readonly targetTopic: string
   readonly fence: number
   readonly topicIsKnown: boolean
-  /** True when the lease was taken from an owner whose clock is far ahead: it may be alive. */
+  /**
+   * True when the partition was taken from a worker that was declared ended, or from an owner whose
+   * clock is far ahead: it may be alive, and send for `leaseMs`.
+   */
   readonly previousMayBeAlive: boolean
   /** Written by partition-effects.ts. */
   state: PartitionState
@@ -104,6 +112,7 @@ export function createPartitionRun(
     targetIsRead: false,
     durable: {
       count: 0,
+      row: 'held',
       leaseUntilMs,
       leasedAt,
       storedState: known.state,

@@ -5,23 +5,18 @@
 import type { FlowConfig } from '../../core/config/config.ts'
 import { recoveryFetchBytes } from '../../core/replicate/fetch-share.ts'
 import { exchangeOf } from '../../core/replicate/run-phase.ts'
-import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
-import type { Log } from '../../io/log.ts'
 import type { CheckpointStore, IncidentStore } from '../../io/table/stores.ts'
+import type { HeldWorker, WorkerDeps } from '../worker/held-worker.ts'
 import type { CopiedSoFar, PartitionRun } from './partition-run.ts'
 import { createReadingTurns, type ReadingTurns } from './reading-turns.ts'
 import { createSignal, type Signal } from './signal.ts'
 
-export type ReplicateDeps = {
+export type ReplicateDeps = WorkerDeps & {
   readonly source: Cluster
   readonly target: Cluster
   readonly checkpoints: CheckpointStore
   readonly incidents: IncidentStore
-  readonly clock: Clock
-  readonly log: Log
-  /** The name of this run in leases: unique to the run (run/open-flow.ts). */
-  readonly owner: string
 }
 
 /** Takes the measurements of a run while it goes on. Times in ms. */
@@ -36,13 +31,22 @@ export type RunMeter = {
 
 export type Shard = ReplicateDeps & {
   readonly flow: FlowConfig
+  /** The lease of all partitions of this run. */
+  readonly worker: HeldWorker
   /** A batch run stops a partition that has caught up; a continuous run stops at its deadline. */
   readonly isContinuous: boolean
   readonly meter?: RunMeter | undefined
-  /** Partitions whose lease this run holds or held. Grows while a predecessor releases leases. */
+  /**
+   * Partitions that this run has or had. Grows while a predecessor releases partitions, and when
+   * `plan` assigns some: a partition whose run has stopped may then be there once more.
+   */
   readonly runs: PartitionRun[]
-  /** False while leases of a predecessor may still be acquired. */
-  isComplete: boolean
+  /** Names of partitions that may still be added, or are asked for now: the run waits for them. */
+  readonly acquiring: Set<string>
+  /** When copying must have ended (Unix time, ms). */
+  readonly deadlineMs: number
+  /** True once the partitions were told to end: one that is added later ends at once. */
+  isEnding: boolean
   /** Wakes the observe loop. */
   readonly observer: Signal
   /** One fetch loop per source broker; its signal wakes it. */
@@ -84,10 +88,13 @@ export type FetchInFlight = {
 export type ProduceLane = { inFlight: number; readonly ready: Set<PartitionRun> }
 
 export function createShard(
-  input: ReplicateDeps & Pick<Shard, 'flow' | 'isContinuous' | 'meter' | 'runs' | 'isComplete'>,
+  input: ReplicateDeps &
+    Pick<Shard, 'flow' | 'worker' | 'isContinuous' | 'meter' | 'runs' | 'deadlineMs'>,
 ): Shard {
   const shard: Shard = {
     ...input,
+    acquiring: new Set(),
+    isEnding: false,
     observer: createSignal(),
     fetchLoops: new Map(),
     produceLanes: new Map(),
@@ -106,7 +113,7 @@ export function createShard(
 
 /** Ends the run when its last partition has stopped and no more partitions can be acquired. */
 export function closeIfDone(shard: Shard): void {
-  if (!shard.isComplete || shard.runs.some(each => each.phase.kind !== 'stopped')) return
+  if (shard.acquiring.size > 0 || shard.runs.some(each => each.phase.kind !== 'stopped')) return
   shard.allStopped.resolve()
   shard.ended.abort()
   shard.observer.notify()

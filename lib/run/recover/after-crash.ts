@@ -44,7 +44,7 @@ export async function recoverFromCrash(
   run: PartitionRun,
   seen: Both,
 ): Promise<boolean> {
-  // Only the holder of the lease may fence; this write fails for a run that lost its lease.
+  // Only the owner may fence; this write is refused where another run has taken the partition.
   await saveCheckpoint(shard, run)
   const left = positionOf(run.state)
   if (left === null) return false
@@ -78,9 +78,9 @@ async function fencePreviousProducer(
   const isFence =
     producer.fencing === 'transactional-id' && left.producer?.producerId === producer.producerId
   // With another producer id (the old one expired, its epochs were used up, or the coordinator
-  // never knew it) nothing fences the old producer. Its lease has expired, so after one request
-  // timeout every request it sent was answered or dropped. An owner whose lease was taken because
-  // its clock is ahead may go on until its next checkpoint is refused, a lease later at the latest.
+  // never knew it) nothing fences the old producer. It sends no more once its lease has expired, so
+  // after one request timeout every request it sent was answered or dropped. A worker that was
+  // declared ended, or an owner whose clock is ahead, may be alive and go on for `leaseMs`.
   const { requestTimeoutMs, leaseMs } = shard.flow.budgets
   const waitMs = requestTimeoutMs + (run.previousMayBeAlive ? leaseMs : 0)
   if (!isFence) await shard.clock.wait(waitMs, shard.ended.signal)

@@ -14,9 +14,10 @@ import type { Position, Producer } from '../../core/partition/partition-state.ts
 import { backoffMs } from '../../core/replicate/budget.ts'
 import type { NotYet } from '../../io/cluster/transaction-coordinator.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
-import { holdsLease } from '../partition/own-lease.ts'
+import { hasOwnLease, holdsLease } from '../partition/own-lease.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
+import { renewedAgain } from '../worker/held-worker.ts'
 
 /**
  * True when the partition must ask for a producer before it writes: it has none, or one so old that
@@ -34,8 +35,20 @@ export function needsProducer({ producer }: Position, nowMs: number): boolean {
  * whose lease has run out (its process may have been frozen), would fence the present owner. Asked
  * right before each request that fences.
  */
-export function mayFence({ clock }: Shard, run: PartitionRun): boolean {
-  return run.phase.kind !== 'stopped' && holdsLease(clock, run)
+export function mayFence(shard: Shard, run: PartitionRun): boolean {
+  return run.phase.kind !== 'stopped' && holdsLease(shard, run)
+}
+
+/**
+ * Waits while the worker's lease is over and its renewal may still be accepted: the table is slow,
+ * or the process was frozen. The wait ends with the worker, after `leaseMs` at the latest.
+ */
+async function untilMayFence(shard: Shard, run: PartitionRun): Promise<boolean> {
+  while (!mayFence(shard, run)) {
+    if (run.phase.kind === 'stopped' || hasOwnLease(run)) return false
+    if (!(await renewedAgain(shard.worker))) return false
+  }
+  return true
 }
 
 /**
@@ -77,7 +90,7 @@ export async function patiently<T extends { readonly kind: string }>(
 ): Promise<Exclude<T | NotYet, { readonly kind: 'busy' }> | null> {
   const { clock, target } = shard
   for (let attempt = 0; ; attempt += 1) {
-    if (!mayFence(shard, run)) return null
+    if (!(await untilMayFence(shard, run))) return null
     const answer = await ask()
     if (answer.kind !== 'busy') return answer as Exclude<typeof answer, { readonly kind: 'busy' }>
     if (attempt >= observationAttemptsMax) {

@@ -1,6 +1,8 @@
-// Owns acquiring the lease of one partition, and the report of a partition whose lease could not be
-// acquired. Does not own the conditional write (io/table/checkpoint-store.ts).
+// Owns acquiring the lease of one partition, the report of a partition whose lease could not be
+// acquired, and adding partitions to a run that goes on: those that a predecessor releases, and
+// those that `plan` assigns. Does not own the conditional write (io/table/checkpoint-store.ts).
 
+import { tableWritesInFlightMax } from '../../core/config/defaults.ts'
 import { targetTopicName } from '../../core/config/topic-selection.ts'
 import { errorText } from '../../core/error-text.ts'
 import { leaseUntilMs } from '../../core/replicate/budget.ts'
@@ -9,12 +11,15 @@ import type { PartitionKey } from '../../core/row/checkpoint.ts'
 import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
 import { momentOf } from '../../io/clock.ts'
 import type { Acquisition } from '../../io/table/stores.ts'
+import { concurrently } from '../concurrently.ts'
+import { guarded, start } from '../partition/partition-effects.ts'
 import {
   createPartitionRun,
   type PartitionReport,
   type PartitionRun,
 } from '../partition/partition-run.ts'
-import type { ReplicateDeps, Shard } from '../partition/shard-run.ts'
+import { closeIfDone, type ReplicateDeps, type Shard } from '../partition/shard-run.ts'
+import { endInOrder } from './timers.ts'
 
 /** A partition to run, as `plan` hands it out. */
 export type Assigned = TopicPartition & { readonly topicIsKnown: boolean }
@@ -43,7 +48,8 @@ export async function acquire(
   const { leaseMs } = flow.budgets
   let acquired: Acquisition
   try {
-    acquired = await checkpoints.acquire({ key, targetTopic, owner, nowMs, leaseMs })
+    const lease = 'worker' as const
+    acquired = await checkpoints.acquire({ key, targetTopic, owner, nowMs, leaseMs, lease })
   } catch (error) {
     // The table did not answer, or the row is corrupt: this partition's report says so.
     const detail = errorText(error)
@@ -55,7 +61,7 @@ export async function acquire(
     const detail = `${partitionName(key)} is leased by ${holder} for another ${leftS} s`
     return { kind: 'held', report: withoutRun(key, 'lease-held', detail), owner: holder, untilMs }
   }
-  const { checkpoint, cleanHandOver, datedAheadMs = null } = acquired
+  const { checkpoint, cleanHandOver, datedAheadMs = null, tookFromWorker = false } = acquired
   if (datedAheadMs !== null) deps.log({ level: 'warn', text: datedAheadText(key, datedAheadMs) })
   const run = createPartitionRun({
     key,
@@ -65,7 +71,7 @@ export async function acquire(
     cleanHandOver,
     leaseUntilMs: leaseUntilMs(nowMs, flow.budgets),
     leasedAt,
-    previousMayBeAlive: datedAheadMs !== null,
+    previousMayBeAlive: datedAheadMs !== null || tookFromWorker,
     state: checkpoint.state,
   })
   return { kind: 'run', run }
@@ -80,11 +86,66 @@ function datedAheadText(key: PartitionKey, datedAheadMs: number): string {
   )
 }
 
-function withoutRun(
-  { topic, partition }: PartitionKey,
+export function withoutRun(
+  { topic, partition }: TopicPartition,
   outcome: Outcome,
   detail: string,
 ): PartitionReport {
   const nothing = { recordsReplicated: 0n, bytesReplicated: 0n, incidents: [] }
   return { topic, partition, outcome, detail, state: { kind: 'unstarted' }, ...nothing }
+}
+
+/** False when a partition that is acquired now would only be kept from other workers. */
+export function mayAcquire({ clock, ended, isEnding, deadlineMs, worker }: Shard): boolean {
+  const isOver = ended.signal.aborted || worker.over.signal.aborted
+  return !isOver && !isEnding && clock.nowMs() < deadlineMs
+}
+
+/**
+ * Adds a partition to a run that goes on. One that comes too late is released at once; behind the
+ * end of the run nobody needs to, because the end of its worker frees it.
+ */
+export function addRun(shard: Shard, run: PartitionRun): void {
+  if (shard.ended.signal.aborted) return
+  shard.runs.push(run)
+  // The timer of the deadline has ended by now: a lease acquired behind it would never be released.
+  if (shard.isEnding) guarded(shard, run, () => endInOrder(shard, run))
+  shard.observer.notify()
+}
+
+/**
+ * Acquires the partitions that `plan` assigned to this worker, beside the loops. Returns the
+ * assignments that were seen: `plan` hands out again what is not acquired. A partition that this
+ * run has, or has not left yet, is not asked for: its row would look like a lost answer of ours.
+ */
+export function takeAssigned(
+  shard: Shard,
+  assigned: readonly Assigned[],
+  unleased: PartitionReport[],
+): readonly Assigned[] {
+  if (!mayAcquire(shard)) return []
+  const kept = shard.runs.filter(
+    each => each.phase.kind !== 'stopped' || each.durable.row === 'held',
+  )
+  const known = new Set([...shard.acquiring, ...kept.map(each => partitionName(each.key))])
+  const fresh = assigned.filter(each => !known.has(partitionName(each)))
+  for (const each of fresh) shard.acquiring.add(partitionName(each))
+  if (fresh.length > 0) start(shard, [], acquireAll(shard, fresh, unleased))
+  return assigned
+}
+
+async function acquireAll(
+  shard: Shard,
+  assigned: readonly Assigned[],
+  unleased: PartitionReport[],
+): Promise<void> {
+  await concurrently(assigned, tableWritesInFlightMax, async each => {
+    if (mayAcquire(shard)) {
+      const leased = await acquire(shard, shard.flow, each)
+      if (leased.kind === 'run') addRun(shard, leased.run)
+      else unleased.push(leased.report)
+    }
+    shard.acquiring.delete(partitionName(each))
+  })
+  closeIfDone(shard)
 }

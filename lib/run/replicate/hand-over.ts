@@ -6,7 +6,13 @@
 // leases are free. It acquires partitions one by one as they are released: a partition whose last
 // batch is acknowledged late holds up no other.
 
-import { invocationAcceptedMsMax, tableWritesInFlightMax } from '../../core/config/defaults.ts'
+import {
+  invocationAcceptedMsMax,
+  successorReservedMsMax,
+  tableWritesInFlightMax,
+  workerStartMsMax,
+} from '../../core/config/defaults.ts'
+import { errorText } from '../../core/error-text.ts'
 import {
   type HandOver,
   handOverAtMs,
@@ -14,26 +20,29 @@ import {
   type Predecessor,
   planHandOver,
 } from '../../core/replicate/hand-over.ts'
+import { partitionName } from '../../core/topic-partition.ts'
 import { concurrently } from '../concurrently.ts'
-import { happened } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import { closeIfDone, type Shard } from '../partition/shard-run.ts'
+import { type Assigned, addRun, mayAcquire } from './acquire.ts'
 
-/** Must neither wait for the end of the successor nor throw when the invocation fails. */
-export type InvokeSuccessor = (handOver: HandOver) => Promise<void>
+export type Successor = {
+  /** The id of the successor as a worker, which no other run has. */
+  readonly worker: string
+  /** Must neither wait for the end of the successor nor throw when the invocation fails. */
+  readonly invoke: (handOver: HandOver) => Promise<void>
+}
 
 /**
  * Invokes the successor `handOverLeadMs` before the deadline, unless every partition has stopped.
+ * Its row is reserved first: from then on the chain is counted by the successor's row, and a second
+ * delivery of the event finds the row claimed.
  */
-export async function handOverInTime(
-  shard: Shard,
-  input: {
-    readonly deadlineMs: number
-    readonly invokeSuccessor: InvokeSuccessor
-  },
-): Promise<void> {
-  const { deadlineMs, invokeSuccessor } = input
-  const { signal: ended } = shard.ended
+export async function handOverInTime(shard: Shard, successor: Successor): Promise<void> {
+  const {
+    deadlineMs,
+    ended: { signal: ended },
+  } = shard
   const nowMs = shard.clock.nowMs()
   await shard.clock.wait(Math.max(0, handOverAtMs({ nowMs, deadlineMs }) - nowMs), ended)
   if (ended.aborted) return
@@ -44,7 +53,45 @@ export async function handOverInTime(
     hasStopped: run.phase.kind === 'stopped',
   }))
   const handOver = planHandOver({ owner: shard.owner, deadlineMs, partitions })
-  if (handOver !== null) await accepted(shard, invokeSuccessor(handOver))
+  if (handOver === null) return
+  const reserved = await reserveInTime(shard, successor)
+  if (reserved === 'refused') return
+  const worker = reserved === 'reserved' ? successor.worker : undefined
+  await accepted(shard, successor.invoke({ ...handOver, worker }))
+}
+
+/**
+ * `refused`: this worker was declared ended, so its partitions are handed out by others.
+ * `unknown`: the table did not answer in time. The successor then begins without a reserved row.
+ */
+async function reserveInTime(
+  { workers, worker: { flow, worker }, clock, log }: Shard,
+  { worker: successor }: Successor,
+): Promise<'reserved' | 'refused' | 'unknown'> {
+  const nowMs = clock.nowMs()
+  const untilMs = nowMs + workerStartMsMax
+  const answered = new AbortController()
+  const late = `not answered within ${successorReservedMsMax / 1000} s`
+  const found: { answer: 'reserved' | 'refused' | 'unknown'; why: string } = {
+    answer: 'unknown',
+    why: late,
+  }
+  // What the table answers is noted before the wait ends.
+  const reservation = workers.reserveSuccessor({ flow, worker, successor, nowMs, untilMs }).then(
+    answer => {
+      found.answer = answer
+    },
+    error => {
+      found.why = errorText(error)
+    },
+  )
+  const settled = reservation.then(() => answered.abort())
+  await Promise.race([settled, clock.wait(successorReservedMsMax, answered.signal)])
+  if (found.answer === 'unknown') {
+    const text = `The row of the successor of worker ${worker} (flow ${flow}) could not be reserved: ${found.why}`
+    log({ level: 'warn', text: `${text}. It is invoked all the same.` })
+  }
+  return found.answer
 }
 
 /**
@@ -71,42 +118,38 @@ async function accepted(shard: Shard, invocation: Promise<void>): Promise<void> 
  * another owner, or `handOverWaitMs` ends. `take` returns null while the predecessor still holds
  * the lease. Returns the partitions that the predecessor never released.
  */
-export async function acquireFromPredecessor<W>(
+export async function acquireFromPredecessor<W extends { readonly partition: Assigned }>(
   shard: Shard,
   input: {
     readonly predecessor: Predecessor
-    readonly deadlineMs: number
     readonly awaited: readonly W[]
     readonly take: (awaited: W) => Promise<PartitionRun | 'ended' | null>
   },
 ): Promise<readonly W[]> {
-  const { predecessor, deadlineMs, take } = input
+  const { predecessor, take } = input
   const { signal: ended } = shard.ended
   const startedAtMs = shard.clock.nowMs()
-  let awaited = input.awaited
+  const nameOf = ({ partition }: W) => partitionName(partition)
+  let { awaited } = input
+  for (const each of awaited) shard.acquiring.add(nameOf(each))
   while (awaited.length > 0) {
     const waitMs = handOverWaitMs({ predecessor, startedAtMs, nowMs: shard.clock.nowMs() })
     if (waitMs === null) break
     await shard.clock.wait(waitMs, ended)
-    // A lease acquired after our own deadline would only be kept from other workers.
-    if (ended.aborted || shard.clock.nowMs() >= deadlineMs) break
+    if (!mayAcquire(shard)) break
     const held: W[] = []
-    const taken: PartitionRun[] = []
     await concurrently(awaited, tableWritesInFlightMax, async each => {
       const answer = await take(each)
-      if (answer === null) held.push(each)
-      else if (answer !== 'ended') taken.push(answer)
+      if (answer === null) {
+        held.push(each)
+        return
+      }
+      if (answer !== 'ended') addRun(shard, answer)
+      shard.acquiring.delete(nameOf(each))
     })
     awaited = held
-    shard.runs.push(...taken)
-    // The timer of the deadline has ended by now: a lease acquired behind it would never be
-    // released.
-    if (shard.clock.nowMs() >= deadlineMs) {
-      for (const run of taken) happened(shard, run, { kind: 'deadline' })
-    }
-    shard.observer.notify()
   }
-  shard.isComplete = true
+  for (const each of awaited) shard.acquiring.delete(nameOf(each))
   closeIfDone(shard)
   return awaited
 }

@@ -36,7 +36,7 @@ import { sendWhatIsReady } from './produce-loop.ts'
 /** Runs until every partition has stopped and no more partitions can be acquired. */
 export async function observeWhileNeeded(shard: Shard): Promise<void> {
   // Ends with the last partition: each stops at the deadline at the latest.
-  while (!shard.isComplete || shard.runs.some(run => run.phase.kind !== 'stopped')) {
+  while (shard.acquiring.size > 0 || shard.runs.some(run => run.phase.kind !== 'stopped')) {
     const nowMs = shard.clock.nowMs()
     const due = shard.runs.filter(run => dueMsOf(run.phase) <= nowMs)
     if (due.length > 0) await observe(shard, due)

@@ -23,7 +23,7 @@ import { partitionName } from '../../core/topic-partition.ts'
 import type { ProducedPartition } from '../../kafka/00-produce.ts'
 import { errorName } from '../../kafka/error-codes.ts'
 import { unobserved } from '../observe/logs.ts'
-import { holdsLease } from '../partition/own-lease.ts'
+import { maySend } from '../partition/own-lease.ts'
 import {
   abandonOnError,
   decideFor,
@@ -103,7 +103,7 @@ function takeBatches(shard: Shard, leaderId: number, ready: Set<PartitionRun>): 
       ready.delete(run)
       continue
     }
-    if (!holdsLease(shard.clock, run)) {
+    if (!maySend(shard, run)) {
       // The fence would refuse our checkpoint. Sending nothing spares the target the duplicates.
       ready.delete(run)
       const detail = 'the lease ran out before it could be renewed'

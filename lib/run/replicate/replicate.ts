@@ -1,7 +1,7 @@
-// Owns one run over a shard of partitions: lease -> observe -> decide -> copy -> checkpoint ->
-// release, until each partition is drained or stopped for another reason, or the deadline comes.
-// Partitions fail one by one and are reported; this function rejects only for a bug. The steps are
-// in the files beside this one.
+// Owns one run over a shard of partitions: claim the row of a worker -> lease -> observe -> decide
+// -> copy -> checkpoint -> release, until each partition is drained or stopped for another reason,
+// or the deadline comes. Partitions fail one by one and are reported; this function rejects only
+// for a bug. The steps are in the files beside this one.
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { tableWritesInFlightMax } from '../../core/config/defaults.ts'
@@ -18,15 +18,30 @@ import {
   type PartitionRun,
   reportOf,
 } from '../partition/partition-run.ts'
-import { createShard, type ReplicateDeps, type RunMeter } from '../partition/shard-run.ts'
-import { type Assigned, acquire, type Leased } from './acquire.ts'
-import { acquireFromPredecessor, handOverInTime, type InvokeSuccessor } from './hand-over.ts'
+import {
+  createShard,
+  type ReplicateDeps,
+  type RunMeter,
+  type Shard,
+} from '../partition/shard-run.ts'
+import {
+  beginWorker,
+  endWorker,
+  type HeldWorker,
+  keepRenewing,
+  type WorkerClaim,
+} from '../worker/held-worker.ts'
+import { type TellPlan, watchPeers } from '../worker/peers.ts'
+import { type Assigned, acquire, type Leased, takeAssigned, withoutRun } from './acquire.ts'
+import { acquireFromPredecessor, handOverInTime, type Successor } from './hand-over.ts'
 import { observeWhileNeeded } from './observe-loop.ts'
 import { endAtDeadline, saveRegularly, startedWorkEnded, tellRegularly } from './timers.ts'
 
 export type ReplicateInput = {
   readonly flow: FlowConfig
   readonly partitions: readonly Assigned[]
+  /** The row that this run claims before it acquires anything; its id is the owner of the deps. */
+  readonly claim: WorkerClaim
   /**
    * When copying must have ended (Unix time, ms); acknowledgements and the last write come after
    * it.
@@ -40,8 +55,10 @@ export type ReplicateInput = {
   readonly interrupted?: AbortSignal
   /** The worker that invoked this one, whose leases are waited for. */
   readonly predecessor?: Predecessor | undefined
-  /** Called once, shortly before the deadline, with the partitions that have not stopped. */
-  readonly invokeSuccessor?: InvokeSuccessor
+  /** Invoked once, shortly before the deadline, with the partitions that have not stopped. */
+  readonly successor?: Successor
+  /** With it, the other workers of the flow are looked after. */
+  readonly tellPlan?: TellPlan
 }
 
 export type ReplicateReport = {
@@ -61,37 +78,103 @@ export async function replicate(
   deps: ReplicateDeps,
   input: ReplicateInput,
 ): Promise<ReplicateReport> {
-  const runs: PartitionRun[] = []
-  const unleased: PartitionReport[] = []
-  const awaited: Awaited[] = []
-  let heldUntilMs: number | null = null
-  await concurrently(input.partitions, tableWritesInFlightMax, async partition => {
-    const leased = await acquire(deps, input.flow, partition)
-    if (leased.kind === 'run') runs.push(leased.run)
-    else if (isPredecessors(leased, input)) awaited.push({ partition, held: leased.report })
-    else unleased.push(leased.report)
-    if (leased.kind === 'held') heldUntilMs = Math.max(heldUntilMs ?? 0, leased.untilMs)
-  })
-  const take = async (one: Awaited) => {
-    const leased = await acquire(deps, input.flow, one.partition)
-    if (leased.kind === 'run') return leased.run
-    one.held = leased.report
-    if (isPredecessors(leased, input)) return null
-    unleased.push(leased.report)
-    return 'ended'
+  const { flow } = input
+  let worker: HeldWorker | null
+  try {
+    worker = await beginWorker(deps, flow, input.claim)
+  } catch (error) {
+    // The table did not answer: nothing was acquired, and the report of each partition says so.
+    return reportWithoutRun(input, 'failed', errorText(error))
   }
-  const neverTaken = await runShard(deps, input, { runs, awaited, take })
+  if (worker === null) {
+    const detail = `worker ${deps.owner} was begun by another run, or has ended`
+    deps.log({ level: 'warn', text: `The run of flow ${flow.name} ends at once: ${detail}.` })
+    return reportWithoutRun(input, 'lease-held', detail)
+  }
+  return runAs(worker, deps, input)
+}
+
+function reportWithoutRun(
+  { partitions }: ReplicateInput,
+  outcome: 'failed' | 'lease-held',
+  detail: string,
+): ReplicateReport {
+  const reports = partitions.map(each => withoutRun(each, outcome, detail))
+  const nothing = { observationFailures: [], heldUntilMs: null, failures: [] }
+  return { partitions: reports.sort(byTopicAndPartition), ...nothing }
+}
+
+/** What a run gathers until its shard exists, and beside it. */
+type Gathered = {
+  readonly runs: PartitionRun[]
+  /** Reports of partitions that were asked for and not acquired. */
+  readonly unleased: PartitionReport[]
+  readonly awaited: Awaited[]
+  heldUntilMs: number | null
+  shard: Shard | null
+}
+
+async function runAs(
+  worker: HeldWorker,
+  deps: ReplicateDeps,
+  input: ReplicateInput,
+): Promise<ReplicateReport> {
+  const { flow, tellPlan } = input
+  const { budgets } = flow
+  const gathered: Gathered = { runs: [], unleased: [], awaited: [], heldUntilMs: null, shard: null }
+  const { runs, unleased } = gathered
+  const ended = new AbortController()
+  const { signal } = ended
+  const renewing = keepRenewing(deps, worker, {
+    budgets,
+    ended: signal,
+    partitions: () => runs.filter(each => each.phase.kind !== 'stopped').length,
+    assign: assigned =>
+      gathered.shard === null ? [] : takeAssigned(gathered.shard, assigned, unleased),
+  })
+  if (tellPlan !== undefined) {
+    // Not awaited: a look that the table does not answer must not delay the end of the run.
+    const { workerLeaseMs } = budgets
+    void watchPeers(deps, worker, { workerLeaseMs, ended: signal, tellPlan })
+  }
+  let neverTaken: readonly Awaited[]
+  try {
+    await acquireEach(deps, input, gathered)
+    neverTaken = await runShard(worker, deps, input, gathered)
+  } finally {
+    ended.abort()
+  }
+  await renewing
+  await endWorker(deps, worker, budgets)
   const observationFailures = runs.flatMap(failureOf)
   const partitions = [...runs.map(reportOf), ...unleased, ...neverTaken.map(({ held }) => held)]
   const failures = await failuresOf('ending the incidents that are over', () =>
-    resolveCopied(deps, input.flow.name, { partitions, observationFailures }),
+    resolveCopied(deps, flow.name, { partitions, observationFailures }),
   )
+  const { heldUntilMs } = gathered
   return {
     partitions: partitions.sort(byTopicAndPartition),
     observationFailures,
     heldUntilMs,
     failures,
   }
+}
+
+async function acquireEach(
+  deps: ReplicateDeps,
+  input: ReplicateInput,
+  gathered: Gathered,
+): Promise<void> {
+  await concurrently(input.partitions, tableWritesInFlightMax, async partition => {
+    const leased = await acquire(deps, input.flow, partition)
+    if (leased.kind === 'run') gathered.runs.push(leased.run)
+    else if (isPredecessors(leased, input))
+      gathered.awaited.push({ partition, held: leased.report })
+    else gathered.unleased.push(leased.report)
+    if (leased.kind === 'held') {
+      gathered.heldUntilMs = Math.max(gathered.heldUntilMs ?? 0, leased.untilMs)
+    }
+  })
 }
 
 /** A run that stores its observation failures as incidents: for workers and `run --once`. */
@@ -128,28 +211,31 @@ function isPredecessors(leased: Leased, { predecessor }: ReplicateInput): boolea
 
 /** Resolves when every partition has stopped, with the partitions that were never leased to us. */
 async function runShard(
+  worker: HeldWorker,
   deps: ReplicateDeps,
   input: ReplicateInput,
-  shardOf: {
-    readonly runs: PartitionRun[]
-    readonly awaited: readonly Awaited[]
-    readonly take: (awaited: Awaited) => Promise<PartitionRun | 'ended' | null>
-  },
+  gathered: Gathered,
 ): Promise<readonly Awaited[]> {
-  const { flow, isContinuous, meter, deadlineMs, predecessor, invokeSuccessor } = input
-  const { runs, awaited, take } = shardOf
+  const { flow, isContinuous, meter, deadlineMs, predecessor, successor } = input
+  const { runs, awaited, unleased } = gathered
   if (runs.length + awaited.length === 0) return []
-  const isComplete = awaited.length === 0
-  const shard = createShard({ ...deps, flow, isContinuous, meter, runs, isComplete })
+  const shard = createShard({ ...deps, flow, worker, isContinuous, meter, runs, deadlineMs })
+  gathered.shard = shard
+  const take = async (one: Awaited) => {
+    const leased = await acquire(deps, flow, one.partition)
+    if (leased.kind === 'run') return leased.run
+    one.held = leased.report
+    if (isPredecessors(leased, input)) return null
+    unleased.push(leased.report)
+    return 'ended'
+  }
   const timers = [saveRegularly(shard), endAtDeadline(shard, input)]
   if (meter !== undefined) timers.push(tellRegularly(shard, meter))
-  if (invokeSuccessor !== undefined) {
-    timers.push(handOverInTime(shard, { deadlineMs, invokeSuccessor }))
-  }
+  if (successor !== undefined) timers.push(handOverInTime(shard, successor))
   const acquired =
-    predecessor === undefined || isComplete
+    predecessor === undefined || awaited.length === 0
       ? Promise.resolve(awaited)
-      : acquireFromPredecessor(shard, { predecessor, deadlineMs, awaited, take })
+      : acquireFromPredecessor(shard, { predecessor, awaited, take })
   // The observe loop asks for producer ids too, so the run ends only after it.
   start(shard, runs, observeWhileNeeded(shard))
   await shard.allStopped.promise

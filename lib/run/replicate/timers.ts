@@ -5,13 +5,16 @@
 import { metricsIntervalMs, tableWritesInFlightMax } from '../../core/config/defaults.ts'
 import { isCheckpointDue } from '../../core/replicate/budget.ts'
 import { concurrently } from '../concurrently.ts'
-import { leaseLeftMs } from '../partition/own-lease.ts'
-import { finish, guarded, happened, saveCheckpoint } from '../partition/partition-effects.ts'
+import { hasOwnLease, leaseLeftMs } from '../partition/own-lease.ts'
+import { finish, guarded, happened, leave, saveCheckpoint } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
-import { type RunMeter, type Shard, wakeLoops } from '../partition/shard-run.ts'
+import { closeIfDone, type RunMeter, type Shard, wakeLoops } from '../partition/shard-run.ts'
 import { runIfFlushed } from './once-flushed.ts'
 
-/** Checkpoints every running partition as often as it needs, which renews its lease. */
+/**
+ * Checkpoints every running partition as often as it needs, which renews a lease of its own, and
+ * leaves the partitions that stopped without a release to other workers.
+ */
 export async function saveRegularly(shard: Shard): Promise<void> {
   const { signal: ended } = shard.ended
   const { budgets } = shard.flow
@@ -21,11 +24,16 @@ export async function saveRegularly(shard: Shard): Promise<void> {
     const due = shard.runs.filter(run => {
       const { phase, state, durable } = run
       const hasMoved = state !== durable.storedState
-      const leaseUntilMs = nowMs + leaseLeftMs(shard.clock, run)
+      const leaseUntilMs = hasOwnLease(run) ? nowMs + leaseLeftMs(shard.clock, run) : null
       return phase.kind !== 'stopped' && isCheckpointDue({ nowMs, leaseUntilMs, hasMoved }, budgets)
     })
     const saved = ended.aborted ? [] : due
     await concurrently(saved, tableWritesInFlightMax, run => saveCheckpoint(shard, run))
+    const stopped = shard.runs.filter(
+      run => run.phase.kind === 'stopped' && run.durable.row === 'held',
+    )
+    if (!ended.aborted)
+      await concurrently(stopped, tableWritesInFlightMax, run => leave(shard, run))
   }
 }
 
@@ -39,32 +47,44 @@ export async function tellRegularly(shard: Shard, meter: RunMeter): Promise<void
 }
 
 /**
- * Stops fetching at the deadline (Unix time, ms) or when `interrupted`. Requests in flight get half
- * of the reserve to be acknowledged. Batches that were fetched and not sent are dropped: the next
- * run fetches them again.
+ * Stops fetching at the deadline (Unix time, ms), when `interrupted`, or when the lease of this
+ * worker is over. Requests in flight get half of the reserve to be acknowledged. Batches that were
+ * fetched and not sent are dropped: the next run fetches them again.
  */
 export async function endAtDeadline(
   shard: Shard,
-  { deadlineMs, interrupted }: { deadlineMs: number; interrupted?: AbortSignal | undefined },
+  { interrupted }: { interrupted?: AbortSignal | undefined },
 ): Promise<void> {
-  const { signal: ended } = shard.ended
-  const endsEarly = AbortSignal.any(interrupted === undefined ? [ended] : [ended, interrupted])
+  const {
+    ended: { signal: ended },
+    deadlineMs,
+  } = shard
+  const { signal: over } = shard.worker.over
+  const early = interrupted === undefined ? [] : [interrupted]
+  const endsEarly = AbortSignal.any([ended, over, ...early])
   await shard.clock.wait(Math.max(0, deadlineMs - shard.clock.nowMs()), endsEarly)
   if (ended.aborted) return
-  for (const run of shard.runs) guarded(shard, run, () => endAtNextAcknowledgement(shard, run))
+  shard.isEnding = true
+  for (const run of shard.runs) guarded(shard, run, () => endInOrder(shard, run))
   wakeLoops(shard)
   await shard.clock.wait(shard.flow.budgets.reserveMs / 2, ended)
   const detail = 'the target did not acknowledge before the end of the invocation'
   await Promise.all(shard.runs.map(run => finish(shard, run, { outcome: 'deadline', detail })))
+  // A lease that is acquired from now on is free again with the end of this worker.
+  shard.acquiring.clear()
+  closeIfDone(shard)
 }
 
-function endAtNextAcknowledgement(shard: Shard, run: PartitionRun): void {
+/** Ends the run of a partition at its next acknowledgement, or at once where none is awaited. */
+export function endInOrder(shard: Shard, run: PartitionRun): void {
+  if (run.phase.kind === 'stopped') return
   if (run.phase.kind === 'observing' && run.state.kind === 'waiting') {
     // The topic did not come back during this run: the schedule goes on looking for it.
     return happened(shard, run, { kind: 'stop', end: { outcome: 'waiting', detail: null } })
   }
   if (run.phase.kind === 'copying' || run.phase.kind === 'flushing') run.pending.dropUnsent()
-  happened(shard, run, { kind: 'deadline' })
+  const { signal: over } = shard.worker.over
+  happened(shard, run, { kind: 'deadline', ...(over.aborted ? { detail: `${over.reason}` } : {}) })
   runIfFlushed(shard, run)
 }
 

@@ -14,8 +14,8 @@ import {
   writesAppendTime,
 } from '../../support/doubles/changing-broker.ts'
 import { createFakeCluster } from '../../support/doubles/fake-cluster.ts'
-import { createMemoryStores } from '../../support/doubles/memory-stores.ts'
 import { createChance } from '../../support/seeded-chance.ts'
+import { createMemoryStores } from '../../support/table/memory-stores.ts'
 import { checkStandby, FOREIGN } from '../invariants.ts'
 import type { Scenario, StandbyChange } from '../scenario.ts'
 import type { Figures, Injected } from '../simulation.ts'

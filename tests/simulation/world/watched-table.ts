@@ -5,7 +5,7 @@
 import { lastEpochOf } from '../../../lib/core/partition/epoch-history.ts'
 import type { Checkpoint } from '../../../lib/core/row/checkpoint.ts'
 import type { Clock } from '../../../lib/io/clock.ts'
-import type { CheckpointStore, IncidentStore } from '../../../lib/io/table/stores.ts'
+import type { CheckpointStore, IncidentStore, WorkerStore } from '../../../lib/io/table/stores.ts'
 import type { FakeLog } from '../../support/doubles/fake-log.ts'
 import { checkSave } from '../invariants.ts'
 import { checkIncident } from '../true-incidents.ts'
@@ -13,7 +13,11 @@ import { type Model, trackOf } from './model.ts'
 import type { NetworkEvents } from './network.ts'
 import type { SimulatedProcess } from './simulated-process.ts'
 
-export type Stores = { readonly checkpoints: CheckpointStore; readonly incidents: IncidentStore }
+export type Stores = {
+  readonly checkpoints: CheckpointStore
+  readonly workers: WorkerStore
+  readonly incidents: IncidentStore
+}
 
 export type TableWatch = {
   readonly model: Model
@@ -68,7 +72,8 @@ export function reachTable(
             track.fence = fence
             track.fences.set(process.name, fence)
             watch.rows.set(request.key.partition, answer.checkpoint)
-            const how = answer.cleanHandOver ? 'released' : 'left behind'
+            const leftBehind = answer.tookFromWorker ? 'left by a worker that ended' : 'left behind'
+            const how = answer.cleanHandOver ? 'released' : leftBehind
             events.say(`${process.name} has lease ${fence} of ${request.key.partition}, ${how}`)
           }
           return answer
@@ -94,7 +99,14 @@ export function reachTable(
           )
           return answer
         }),
+      leave: lease =>
+        ask(`leave ${lease.key.partition}`, async () => {
+          const answer = await stores.checkpoints.leave(lease)
+          events.say(`${process.name} leaves ${lease.key.partition}: ${answer}`)
+          return answer
+        }),
     },
+    workers: reachWorkers(stores.workers, { process, ask, say: events.say }),
     incidents: {
       record: (incident, foundUnder) =>
         ask(`incident ${incident.kind}`, async () => {
@@ -107,5 +119,36 @@ export function reachTable(
       list: (flow, which) => ask('list of incidents', () => stores.incidents.list(flow, which)),
       find: key => ask('incident', () => stores.incidents.find(key)),
     },
+  }
+}
+
+type Reach = {
+  readonly process: SimulatedProcess
+  readonly ask: <T>(what: string, serve: () => Promise<T>) => Promise<T>
+  readonly say: (line: string) => void
+}
+
+function reachWorkers(workers: WorkerStore, { process, ask, say }: Reach): WorkerStore {
+  const told = <T extends { readonly worker: string }, A>(
+    what: string,
+    serve: (request: T) => Promise<A>,
+  ) => {
+    return (request: T) =>
+      ask(what, async () => {
+        const answer = await serve(request)
+        say(`${process.name}: ${what} of ${request.worker}: ${JSON.stringify(answer ?? 'done')}`)
+        return answer
+      })
+  }
+  return {
+    list: flow => ask('list of workers', () => workers.list(flow)),
+    reserve: request => ask('reserve', () => workers.reserve(request)),
+    reserveSuccessor: told('reserve successor', workers.reserveSuccessor),
+    begin: told('begin', workers.begin),
+    renew: told('renew', workers.renew),
+    assign: told('assign', workers.assign),
+    declareEnded: told('declare ended', workers.declareEnded),
+    end: told('end', workers.end),
+    sweep: told('sweep', workers.sweep),
   }
 }

@@ -16,6 +16,7 @@
 //   sent BATCH: ANSWER                for the reader of the transcript
 //   saved POSITION: ANSWER
 
+import { randomUUID } from 'node:crypto'
 import { createInterface } from 'node:readline'
 import { type Config, type FlowConfig, parseConfig } from '../../../lib/core/config/config.ts'
 import { positionOf } from '../../../lib/core/partition/partition-state.ts'
@@ -30,6 +31,7 @@ import { newOwner, openFlow } from '../../../lib/run/open-flow.ts'
 import { type RunOnceDeps, runFlowOnce } from '../../../lib/run/operate/run-once.ts'
 import { planFlow, workOf } from '../../../lib/run/plan/plan.ts'
 import { replicateAndReport } from '../../../lib/run/replicate/replicate.ts'
+import { claimOf } from '../worlds/claim.ts'
 import type { Activity } from './kills.ts'
 
 export type ChaosOrder = {
@@ -140,17 +142,23 @@ async function runContinuously(
   chain.handOver = null
   const partitions = handOver?.partitions ?? (await findWork(deps, flow, interrupted))
   if (partitions.length === 0) return []
-  const invokeSuccessor = async (next: HandOver) => say(`hand-over ${JSON.stringify(next)}`)
-  const report = await replicateAndReport(deps, {
-    flow,
-    partitions,
-    deadlineMs: deps.clock.nowMs() + continuousMs,
-    isContinuous: true,
-    interrupted,
-    predecessor: handOver?.predecessor,
-    // A chain has two runs. The tick after it finds the partitions whose lease was not free.
-    ...(handOver === null ? { invokeSuccessor } : {}),
-  })
+  const invoke = async (next: HandOver) => say(`hand-over ${JSON.stringify(next)}`)
+  const successor = { worker: randomUUID(), invoke }
+  const owner = handOver?.worker ?? deps.owner
+  const report = await replicateAndReport(
+    { ...deps, owner },
+    {
+      flow,
+      partitions,
+      claim: claimOf(newOwner(), { isReserved: handOver?.worker !== undefined }),
+      deadlineMs: deps.clock.nowMs() + continuousMs,
+      isContinuous: true,
+      interrupted,
+      predecessor: handOver?.predecessor,
+      // A chain has two runs. The tick after it finds the partitions whose lease was not free.
+      ...(handOver === null ? { successor } : {}),
+    },
+  )
   return report.partitions
 }
 

@@ -1,6 +1,5 @@
 // The two writes of a checkpoint store, with defaults for the arguments that a test does not set.
 
-import type { PartitionKey } from '../../../lib/core/row/checkpoint.ts'
 import type { CheckpointStore } from '../../../lib/io/table/stores.ts'
 import { partitionKey, replicating } from './store-examples.ts'
 
@@ -8,7 +7,7 @@ import { partitionKey, replicating } from './store-examples.ts'
 export const t0 = 1_700_000_000_000
 export const leaseMs = 20_000
 
-type Asked = { owner?: string; nowMs?: number; key?: PartitionKey; targetTopic?: string }
+type Asked = Partial<Parameters<CheckpointStore['acquire']>[0]>
 type Saved = Partial<Parameters<CheckpointStore['save']>[0]> & { fence: number }
 
 export function actionsOn(checkpoints: () => CheckpointStore) {
@@ -20,6 +19,7 @@ export function actionsOn(checkpoints: () => CheckpointStore) {
         owner,
         nowMs,
         leaseMs,
+        ...(rest.lease === undefined ? {} : { lease: rest.lease }),
       }),
     save: (change: Saved) =>
       checkpoints().save({

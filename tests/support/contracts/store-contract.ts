@@ -4,13 +4,16 @@
 
 import { describe } from 'vitest'
 import type { Row } from '../../../lib/core/row/row.ts'
-import type { CheckpointStore, IncidentStore } from '../../../lib/io/table/stores.ts'
+import type { CheckpointStore, IncidentStore, WorkerStore } from '../../../lib/io/table/stores.ts'
 import { checkpointContract } from './checkpoint-contract.ts'
 import { incidentContract } from './incident-contract.ts'
 import { leaseContract } from './lease-contract.ts'
+import { workerContract } from './worker-contract.ts'
+import { workerLeaseContract } from './worker-lease-contract.ts'
 
 export type StoresUnderTest = {
   checkpoints: CheckpointStore
+  workers: WorkerStore
   incidents: IncidentStore
   /** Replaces the stored row, without any check of its contents. */
   putRow(row: Row): Promise<void>
@@ -20,5 +23,7 @@ export type StoresUnderTest = {
 export function storeContract(create: () => Promise<StoresUnderTest>): void {
   describe('leases', () => leaseContract(create))
   describe('checkpoints', () => checkpointContract(create))
+  describe('workers', () => workerContract(create))
+  describe('partitions of workers', () => workerLeaseContract(create))
   describe('incidents', () => incidentContract(create))
 }

@@ -13,6 +13,7 @@ import { createCheckpointStore } from '../../../lib/io/table/checkpoint-store.ts
 import { createDynamoDbClient } from '../../../lib/io/table/dynamodb-client.ts'
 import { createIncidentStore } from '../../../lib/io/table/incident-store.ts'
 import { createTable } from '../../../lib/io/table/table.ts'
+import { createWorkerStore } from '../../../lib/io/table/worker-store.ts'
 import { type ResumeFrom, resumePartition } from '../../../lib/run/operate/resume.ts'
 import {
   type FlowRunReport,
@@ -106,6 +107,7 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
   const client = createDynamoDbClient(aws.env)
   await createTable(client, table)
   const checkpoints = createCheckpointStore(client, table)
+  const workers = createWorkerStore(client, table)
   const incidents = createIncidentStore(client, table)
   const primary = connectTo(source)
   const standby = connectTo(target)
@@ -114,7 +116,7 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
     flows: [{ from: 'primary', to: 'standby', ...flow }],
   })
   const open = (flow: FlowConfig, log: RunOnceDeps['log'], faults: readonly Fault[] = []) =>
-    openDeps({ flow, source, target, checkpoints, incidents, log, faults })
+    openDeps({ flow, source, target, checkpoints, workers, incidents, log, faults })
 
   return {
     source,
@@ -122,6 +124,7 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
     aws,
     table,
     checkpoints,
+    workers,
     incidents,
     primaryKafka: primary,
     standbyKafka: standby,
@@ -232,11 +235,12 @@ function openDeps(input: {
   readonly source: FlowWorld['source']
   readonly target: FlowWorld['target']
   readonly checkpoints: RunOnceDeps['checkpoints']
+  readonly workers: RunOnceDeps['workers']
   readonly incidents: RunOnceDeps['incidents']
   readonly log: RunOnceDeps['log']
   readonly faults: readonly Fault[]
 }) {
-  const { checkpoints, incidents, log } = input
+  const { checkpoints, workers, incidents, log } = input
   const faults = armFaults(input.faults)
   const open = (name: string, cluster: FlowWorld['source']) =>
     openCluster({
@@ -251,6 +255,7 @@ function openDeps(input: {
     source: faults.decorate('source', source),
     target: faults.decorate('target', target),
     checkpoints,
+    workers,
     incidents,
     clock: systemClock,
     log,

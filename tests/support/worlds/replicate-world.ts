@@ -14,8 +14,9 @@ import type { BatchFields } from '../../unit/kafka/batches.ts'
 import type { BatchChange } from '../doubles/changing-broker.ts'
 import { createFakeCluster } from '../doubles/fake-cluster.ts'
 import type { FakeLog } from '../doubles/fake-log.ts'
-import { createMemoryStores } from '../doubles/memory-stores.ts'
 import { createVirtualClock } from '../doubles/virtual-clock.ts'
+import { createMemoryStores } from '../table/memory-stores.ts'
+import { claimOf } from './claim.ts'
 import { flowOf } from './parsed-flow.ts'
 
 export type World = ReturnType<typeof createWorld>
@@ -46,8 +47,11 @@ export function createWorld(
     ...(options.targetChange === undefined ? {} : { change: options.targetChange }),
     namesRecords,
   })
-  const { checkpoints, incidents } = createMemoryStores()
+  const { checkpoints, workers, incidents } = createMemoryStores()
   const lines: LogLine[] = []
+  const log = (line: LogLine): void => {
+    lines.push(line)
+  }
   const flow = flowOf(options.flow)
   let runs = 0
 
@@ -56,8 +60,10 @@ export function createWorld(
     source,
     target,
     checkpoints,
+    workers,
     incidents,
     lines,
+    log,
     flow,
     /** The topic on both sides, empty. */
     createTopic(topic: string, partitions = 1): void {
@@ -74,14 +80,14 @@ export function createWorld(
     ): Promise<ReplicateReport> {
       const { partitions = [0], deps = {}, ...rest } = input
       runs += 1
-      const { checkpoints, incidents } = world
-      const log = (line: LogLine) => lines.push(line)
+      const { checkpoints, workers, incidents } = world
       const owner = `run-${runs}`
       return replicate(
-        { source, target, checkpoints, incidents, clock, log, owner, ...deps },
+        { source, target, checkpoints, workers, incidents, clock, log, owner, ...deps },
         {
           flow,
           partitions: partitions.map(partition => ({ topic, partition, topicIsKnown: false })),
+          claim: claimOf(owner),
           deadlineMs: clock.nowMs() + FAR_MS,
           isContinuous: false,
           ...rest,

@@ -1,7 +1,7 @@
 import { afterEach, expect, test, vi } from 'vitest'
 import { leaseMs, t0 } from '../../support/contracts/lease-actions.ts'
 import { partitionKey } from '../../support/contracts/store-examples.ts'
-import { createMemoryStores } from '../../support/doubles/memory-stores.ts'
+import { createMemoryStores } from '../../support/table/memory-stores.ts'
 
 vi.mock('node:os', async original => {
   return { ...(await original<typeof import('node:os')>()), hostname: () => 'same-host' }

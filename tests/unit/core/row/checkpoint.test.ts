@@ -5,9 +5,7 @@ import { sourceOffset, targetOffset } from '../../../../lib/core/offset.ts'
 import type { PartitionState, Position } from '../../../../lib/core/partition/partition-state.ts'
 import {
   checkpointKey,
-  leaseWasFree,
   readCheckpoint,
-  readLeaseHolder,
   stateAttributes,
 } from '../../../../lib/core/row/checkpoint.ts'
 import { CorruptRowError, type Row } from '../../../../lib/core/row/row.ts'
@@ -173,18 +171,6 @@ describe('the order of checkpoints', () => {
       { flow: 'f', topic: 'ab', partition: 0 },
     ]
     expect(ordered.toReversed().sort(byTopicAndPartition)).toEqual(ordered)
-  })
-})
-
-describe('a lease', () => {
-  test('a lease was free when its owner found none', () => {
-    expect(leaseWasFree({ ...row, previousLeaseUntilMs: { N: '0' } })).toBe(true)
-    expect(leaseWasFree({ ...row, previousLeaseUntilMs: { N: '1700000000000' } })).toBe(false)
-  })
-
-  test('a lease has a holder also when the rest of the row cannot be read', () => {
-    const broken: Row = { ...row, state: { S: 'asleep' } }
-    expect(readLeaseHolder(broken)).toEqual({ owner: 'run-1', untilMs: 1_700_000_020_000 })
   })
 })
 

@@ -12,7 +12,7 @@ import { partitionKey, replicating, truncation } from '../../../support/contract
 import {
   type ScriptedAnswer,
   startScriptedDynamoDb,
-} from '../../../support/doubles/scripted-dynamodb.ts'
+} from '../../../support/table/scripted-dynamodb.ts'
 
 const ends: (() => unknown)[] = []
 afterEach(async () => {

@@ -7,7 +7,7 @@ import { incidentKey } from '../../../../lib/core/row/incident-row.ts'
 import { resumePartition } from '../../../../lib/run/operate/resume.ts'
 import { readFlowStatus } from '../../../../lib/run/operate/status.ts'
 import { type PlanDeps, planFlow, workOf } from '../../../../lib/run/plan/plan.ts'
-import { createMemoryStores } from '../../../support/doubles/memory-stores.ts'
+import { createMemoryStores } from '../../../support/table/memory-stores.ts'
 import { createWorld, writeBatches } from '../../../support/worlds/replicate-world.ts'
 
 /** Three partitions, each replicated up to 2 of 3 records. */

@@ -5,6 +5,7 @@ import { expect, test } from 'vitest'
 import { planFlow, workOf } from '../../../../lib/run/plan/plan.ts'
 import { replicateAndReport } from '../../../../lib/run/replicate/replicate.ts'
 import { connectionLost } from '../../../support/doubles/fake-cluster.ts'
+import { claimOf } from '../../../support/worlds/claim.ts'
 import {
   createWorld,
   FAR_MS,
@@ -30,6 +31,7 @@ function scheduledWorld(partitions = 1) {
     const plan = await planFlow(deps, world.flow)
     const input = {
       flow: world.flow,
+      claim: claimOf(deps.owner),
       deadlineMs: world.clock.nowMs() + FAR_MS,
       isContinuous: false,
     }

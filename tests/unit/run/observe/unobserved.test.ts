@@ -7,8 +7,8 @@ import {
   resolveCopied,
 } from '../../../../lib/run/observe/unobserved.ts'
 import type { PartitionReport } from '../../../../lib/run/partition/partition-run.ts'
-import { createMemoryStores } from '../../../support/doubles/memory-stores.ts'
 import { createVirtualClock } from '../../../support/doubles/virtual-clock.ts'
+import { createMemoryStores } from '../../../support/table/memory-stores.ts'
 
 const noAnswer: ObservationFailure = {
   kind: 'unobserved',

@@ -4,7 +4,7 @@
 import { describe, expect, test } from 'vitest'
 import { type ResumeFrom, resumePartition } from '../../../../lib/run/operate/resume.ts'
 import { planFlow, workOf } from '../../../../lib/run/plan/plan.ts'
-import { createMemoryStores } from '../../../support/doubles/memory-stores.ts'
+import { createMemoryStores } from '../../../support/table/memory-stores.ts'
 import {
   batchOf,
   createWorld,

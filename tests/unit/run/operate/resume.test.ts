@@ -87,3 +87,23 @@ test('an offset that was meant for a halt which another operator has ended moves
   await expect(second).rejects.toMatchObject({ message: 'orders-0 is replicating, not halted' })
   expect((await world.checkpoint('orders'))?.state).toEqual(before)
 })
+
+test('a partition that a worker left without a release is resumed after that worker cannot send any more', async () => {
+  const world = await divergedWorld()
+  // Another worker took the halted partition, and died before it released it.
+  const key = { flow: world.flow.name, ...at }
+  const { leaseMs, requestTimeoutMs } = world.flow.budgets
+  const nowMs = world.clock.nowMs()
+  const taken = { key, targetTopic: 'primary.orders', owner: 'died', nowMs, leaseMs }
+  await world.checkpoints.acquire({ ...taken, lease: 'worker' })
+
+  const { position } = await resume(world)
+
+  expect(position.nextSourceOffset).toBe(4n)
+  expect(world.clock.nowMs() - nowMs).toBeGreaterThanOrEqual(leaseMs + requestTimeoutMs)
+  expect((await world.checkpoint('orders'))?.lease.untilMs).toBeNull()
+  const said = world.lines.map(each => each.text)
+  expect(said).toContainEqual(
+    expect.stringMatching(/^orders-0 was left by a worker .* Waiting 35 s/),
+  )
+})

@@ -4,7 +4,7 @@
 import { expect, test } from 'vitest'
 import { emptyAnswersMax } from '../../../../lib/core/config/defaults.ts'
 import { resumePartition } from '../../../../lib/run/operate/resume.ts'
-import { createMemoryStores } from '../../../support/doubles/memory-stores.ts'
+import { createMemoryStores } from '../../../support/table/memory-stores.ts'
 import {
   createWorld,
   payloads,

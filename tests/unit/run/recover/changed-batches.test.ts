@@ -11,7 +11,7 @@ import {
   stampsAppendTime,
   writesAppendTime,
 } from '../../../support/doubles/changing-broker.ts'
-import { watchStores } from '../../../support/doubles/watched-stores.ts'
+import { watchStores } from '../../../support/table/watched-stores.ts'
 import { batchWith, valuesIn, writeNumbered } from '../../../support/worlds/real-records.ts'
 import { createWorld, type World } from '../../../support/worlds/replicate-world.ts'
 

@@ -4,7 +4,7 @@
 import { describe, expect, test } from 'vitest'
 import type { Cluster } from '../../../../lib/io/cluster/cluster.ts'
 import type { RequestName } from '../../../support/doubles/fake-cluster.ts'
-import { watchStores } from '../../../support/doubles/watched-stores.ts'
+import { watchStores } from '../../../support/table/watched-stores.ts'
 import {
   createWorld,
   payloads,

@@ -3,7 +3,7 @@
 
 import { expect, test } from 'vitest'
 import { recoveriesAtOnceMax, recoveryBufferParts } from '../../../../lib/core/config/defaults.ts'
-import { watchStores } from '../../../support/doubles/watched-stores.ts'
+import { watchStores } from '../../../support/table/watched-stores.ts'
 import {
   createWorld,
   payloads,

@@ -4,7 +4,7 @@
 
 import { describe, expect, test } from 'vitest'
 import { type ResumeFrom, resumePartition } from '../../../../lib/run/operate/resume.ts'
-import { watchStores } from '../../../support/doubles/watched-stores.ts'
+import { watchStores } from '../../../support/table/watched-stores.ts'
 import { batchWith, valuesIn, writeNumbered } from '../../../support/worlds/real-records.ts'
 import { createWorld, type World } from '../../../support/worlds/replicate-world.ts'
 

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { type PartitionState, positionOf } from '../../../../lib/core/partition/partition-state.ts'
 import type { PartitionReport } from '../../../../lib/run/partition/partition-run.ts'
 import { planFaults } from '../../../support/doubles/produce-faults.ts'
-import { type StoreCall, watchStores } from '../../../support/doubles/watched-stores.ts'
+import { type StoreCall, watchStores } from '../../../support/table/watched-stores.ts'
 import {
   batchOf,
   createWorld,
@@ -110,7 +110,7 @@ describe('the deadline', () => {
 
   test('a lease is not released while a Produce is unanswered, which tells the next owner to recover', async () => {
     const world = ordersWorld()
-    writeBatches(world.sourceLog('orders'), 10)
+    const written = writeBatches(world.sourceLog('orders'), 10)
     slowly(world, 60_000)
 
     const startedMs = world.clock.nowMs()
@@ -121,11 +121,12 @@ describe('the deadline', () => {
     expect(world.clock.nowMs() - startedMs).toBe(1_000 + world.flow.budgets.reserveMs / 2)
     const { state, lease } = (await world.checkpoint('orders')) ?? {}
     expect(state).toMatchObject({ position: { nextSourceOffset: 0n } })
-    expect(lease?.untilMs).toBeGreaterThan(world.clock.nowMs())
-    expect(await world.run('orders')).toMatchObject({ partitions: [{ outcome: 'lease-held' }] })
-    await world.clock.wait(30_000)
+    expect(lease?.untilMs).not.toBeNull()
     world.target.control('produce', null)
+    // The worker has ended, so nobody waits for its lease; its unanswered requests are fenced.
     expect((await world.run('orders')).partitions).toMatchObject([{ outcome: 'drained' }])
+    await world.clock.wait(60_000)
+    expect(payloads(world.targetLog('orders'))).toEqual(written)
     // The records beyond the checkpoint were written by gapless: they raise no incident.
     expect(await world.storedIncidents()).toEqual([])
   })
@@ -205,7 +206,7 @@ describe('a lease', () => {
     expect(world.targetLog('orders').logEnd).toBe(0n)
   })
 
-  test('a run whose lease another run acquired stops copying and stores nothing more', async () => {
+  test('a run that was declared ended stops copying, and stores nothing of a partition that another run acquired', async () => {
     const world = ordersWorld({}, 2)
     const faults = slowly(world, 1_000)
     for (const partition of [0, 1]) writeBatches(world.sourceLog('orders', partition), 60)
@@ -222,7 +223,9 @@ describe('a lease', () => {
 
     const report = await world.run('orders', { partitions: [0, 1], deps: watched })
 
-    expect(outcomes(report.partitions)).toEqual(['lease-lost', 'drained'])
+    expect(outcomes(report.partitions)).toEqual(['lease-lost', 'deadline'])
+    expect(report.partitions[1]?.detail).toMatch(/^worker run-1 was declared ended/)
+    expect((await world.checkpoint('orders', 1))?.lease).toMatchObject({ untilMs: null, fence: 1 })
     expect((await world.checkpoint('orders'))?.lease.owner).toBe('another')
     const last = faults.requests.findLastIndex(request =>
       request.topics.some(topic => topic.partitions.some(each => each.partition === 0)),
@@ -233,7 +236,7 @@ describe('a lease', () => {
     ).toEqual([])
   })
 
-  test('a run that cannot renew its lease stops sending before the lease expires', async () => {
+  test('a run that cannot renew its lease for as long as a successor may wait stops sending before that time is over', async () => {
     const world = ordersWorld()
     const faults = slowly(world, 1_000)
     writeBatches(world.sourceLog('orders'), 200)
@@ -243,17 +246,22 @@ describe('a lease', () => {
       sentMs.push(world.clock.nowMs() - startedMs)
       return faults.control(serve, leaderId, request)
     })
-    // From the third write on, the table takes an hour to answer.
-    let writes = 0
-    const watched = watchStores(world, async () => {
-      writes += 1
-      if (writes > 2) await world.clock.wait(3_600_000)
-    })
+    // The table takes an hour to answer every renewal.
+    const workers: World['workers'] = {
+      ...world.workers,
+      renew: async input => {
+        await world.clock.wait(3_600_000)
+        return world.workers.renew(input)
+      },
+    }
 
-    const report = await world.run('orders', { deps: watched })
+    const report = await world.run('orders', { deps: { workers } })
 
-    expect(report.partitions).toMatchObject([{ outcome: 'lease-lost' }])
-    expect(Math.max(...sentMs)).toBeLessThan(world.flow.budgets.leaseMs)
+    const { leaseMs, workerLeaseMs } = world.flow.budgets
+    expect(report.partitions[0]?.outcome).toMatch(/^(deadline|lease-lost)$/)
+    expect(Math.max(...sentMs)).toBeLessThan(leaseMs)
+    // A table that is slow for a moment stops nobody: the fence keeps the owners apart.
+    expect(Math.max(...sentMs)).toBeGreaterThan(workerLeaseMs)
   })
 })
 

@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest'
 import { emptyAnswersMax } from '../../../../lib/core/config/defaults.ts'
 import type { FetchRequest } from '../../../../lib/kafka/01-fetch.ts'
 import { withoutRecordsOf } from '../../../support/doubles/fake-cluster.ts'
-import { watchStores } from '../../../support/doubles/watched-stores.ts'
+import { watchStores } from '../../../support/table/watched-stores.ts'
 import {
   createWorld,
   payloads,

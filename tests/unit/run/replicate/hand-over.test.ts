@@ -4,6 +4,7 @@ import { expect, test } from 'vitest'
 import { handOverWaitMsMax } from '../../../../lib/core/config/defaults.ts'
 import type { HandOver } from '../../../../lib/core/replicate/hand-over.ts'
 import type { ReplicateReport } from '../../../../lib/run/replicate/replicate.ts'
+import { claimOf } from '../../../support/worlds/claim.ts'
 import {
   createWorld,
   payloads,
@@ -23,16 +24,25 @@ function runContinuously(world: World, partitions: readonly number[], handOvers:
     partitions,
     isContinuous: true,
     deadlineMs,
-    invokeSuccessor: async handOver => {
-      handOvers.push(handOver)
-      successors.push(succeed(world, handOver))
+    successor: {
+      worker: `successor-${world.clock.nowMs()}`,
+      invoke: async handOver => {
+        handOvers.push(handOver)
+        successors.push(succeed(world, handOver))
+      },
     },
   })
   return { ended, successors, deadlineMs }
 }
 
-function succeed(world: World, { partitions, predecessor }: HandOver): Promise<ReplicateReport> {
+function succeed(
+  world: World,
+  { partitions, predecessor, worker }: HandOver,
+): Promise<ReplicateReport> {
   return world.run('orders', {
+    ...(worker === undefined
+      ? {}
+      : { deps: { owner: worker }, claim: claimOf('successor', { isReserved: true }) }),
     partitions: partitions.map(each => each.partition),
     predecessor,
     isContinuous: true,
@@ -141,7 +151,7 @@ test('a run whose successor cannot be invoked, because no endpoint answers, ends
   const report = await world.run('orders', {
     isContinuous: true,
     deadlineMs,
-    invokeSuccessor: () => new Promise<void>(() => undefined),
+    successor: { worker: 'successor', invoke: () => new Promise<void>(() => undefined) },
   })
 
   expect(report.partitions).toMatchObject([{ outcome: 'deadline' }])

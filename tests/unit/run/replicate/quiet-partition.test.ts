@@ -50,23 +50,58 @@ test('a fetch error that does not pass fails the partition', async () => {
   expect(report.partitions).toMatchObject([{ outcome: 'failed' }])
 })
 
-test('the lease of a quiet partition is renewed when half of it is over, and no more often', async () => {
-  const world = createWorld()
-  world.createTopic('orders')
-  const { leaseMs } = world.flow.budgets
-  const writtenAtMs: number[] = []
-  const { save } = world.checkpoints
-  world.checkpoints.save = async input => {
-    writtenAtMs.push(world.clock.nowMs())
+/** Notes when the checkpoints of a world are written, and when its workers renew. */
+function noteWrites(world: World) {
+  const saves: number[] = []
+  const renewals: number[] = []
+  const { checkpoints, workers } = world
+  const { save } = checkpoints
+  const { renew } = workers
+  checkpoints.save = async input => {
+    saves.push(world.clock.nowMs())
     return save(input)
   }
+  workers.renew = async input => {
+    renewals.push(world.clock.nowMs())
+    return renew(input)
+  }
+  return { saves, renewals }
+}
+
+const apart = (times: readonly number[]) =>
+  times.slice(1).map((at, index) => at - (times[index] ?? 0))
+
+test('quiet partitions cost one write for each third of the lease, however many there are', async () => {
+  const partitions = Array.from({ length: 20 }, (_, partition) => partition)
+  const world = createWorld()
+  world.createTopic('orders', partitions.length)
+  const { workerLeaseMs } = world.flow.budgets
+  const written = noteWrites(world)
+  const deadlineMs = world.clock.nowMs() + RUN_MS
+
+  const report = await world.run('orders', { partitions, isContinuous: true, deadlineMs })
+
+  expect(new Set(report.partitions.map(each => each.outcome))).toEqual(new Set(['deadline']))
+  expect(Math.max(...apart(written.renewals))).toBe(workerLeaseMs / 3)
+  expect(written.renewals.length).toBeLessThan(RUN_MS / (workerLeaseMs / 3) + 5)
+  // The position and the producer at the start, and the release at the end.
+  expect(written.saves).toHaveLength(3 * partitions.length)
+})
+
+test('a quiet partition that nothing fences renews a lease of its own when half of it is over', async () => {
+  const world = createWorld()
+  world.target.control('initProducerId', (serve, id) =>
+    id === null ? serve(id) : Promise.resolve({ kind: 'denied', errorName: 'DENIED' }),
+  )
+  world.createTopic('orders')
+  const { leaseMs } = world.flow.budgets
+  const { saves } = noteWrites(world)
 
   const report = await runContinuously(world)
 
   expect(report.partitions).toMatchObject([{ outcome: 'deadline' }])
-  const apart = writtenAtMs.slice(1).map((at, index) => at - (writtenAtMs[index] ?? 0))
-  expect(Math.max(...apart)).toBeLessThanOrEqual(leaseMs / 2)
-  expect(writtenAtMs.length).toBeLessThan(RUN_MS / (leaseMs / 2) + 5)
+  expect(Math.max(...apart(saves))).toBeLessThanOrEqual(leaseMs / 2)
+  expect(saves.length).toBeLessThan(RUN_MS / (leaseMs / 2) + 5)
 })
 
 test('a position that moved is stored at the next checkpoint interval, however much of the lease is left', async () => {

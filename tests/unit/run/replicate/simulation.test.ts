@@ -8,7 +8,7 @@ import type { PartitionReport } from '../../../../lib/run/partition/partition-ru
 import { connectionLost } from '../../../support/doubles/fake-cluster.ts'
 import type { FakeLog } from '../../../support/doubles/fake-log.ts'
 import { type ProduceFault, planFaults } from '../../../support/doubles/produce-faults.ts'
-import { watchStores } from '../../../support/doubles/watched-stores.ts'
+import { watchStores } from '../../../support/table/watched-stores.ts'
 import {
   batchOf,
   createWorld,

@@ -12,11 +12,12 @@ import {
 import type { CheckpointStore, IncidentStore } from '../../../../lib/io/table/stores.ts'
 import { replicateAndReport } from '../../../../lib/run/replicate/replicate.ts'
 import { createRunMeter } from '../../../../lib/run/replicate/run-metrics.ts'
-import { loseAnswers } from '../../../support/doubles/lost-answers.ts'
+import { loseAnswers } from '../../../support/table/lost-answers.ts'
 import {
   type ScriptedAnswer,
   startScriptedDynamoDb,
-} from '../../../support/doubles/scripted-dynamodb.ts'
+} from '../../../support/table/scripted-dynamodb.ts'
+import { claimOf } from '../../../support/worlds/claim.ts'
 import {
   createWorld,
   FAR_MS,
@@ -42,6 +43,7 @@ const taken = {
   state: { S: 'unstarted' },
   targetTopic: { S: 'primary.orders' },
   owner: { S: 'run-1' },
+  worker: { S: 'run-1' },
   fence: { N: '1' },
   leaseUntilMs: { N: '1800000000000' },
   previousLeaseUntilMs: { N: '0' },
@@ -155,6 +157,7 @@ describe('an answer that is lost after the write', () => {
 describe('a table that fails at the end of a run', () => {
   const input = (world: ReturnType<typeof createWorld>) => ({
     flow: world.flow,
+    claim: claimOf('run-1'),
     partitions: [0, 1].map(partition => ({ topic: 'orders', partition, topicIsKnown: false })),
     deadlineMs: world.clock.nowMs() + FAR_MS,
     isContinuous: false,

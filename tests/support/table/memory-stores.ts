@@ -5,12 +5,8 @@
 import { leaseBelievedUntilMs } from '../../../lib/core/replicate/budget.ts'
 import {
   checkpointKey,
-  checkpointPrefix,
-  leaseDatedAheadMs,
-  leaseWasFree,
   readCheckpoint,
   readCheckpoints,
-  readLeaseHolder,
   stateAttributes,
 } from '../../../lib/core/row/checkpoint.ts'
 import {
@@ -27,15 +23,26 @@ import {
   incidentPrefix,
   readIncidents,
 } from '../../../lib/core/row/incident-row.ts'
+import {
+  isUnderWorker,
+  leaseDatedAheadMs,
+  leaseUnderWorker,
+  leaseWasFree,
+  readLeaseHolder,
+  wasTakenFromWorker,
+} from '../../../lib/core/row/lease.ts'
 import { type Row, rowReader, type StoredRow } from '../../../lib/core/row/row.ts'
-import type { CheckpointStore, IncidentStore } from '../../../lib/io/table/stores.ts'
+import { readWorker, workerKey } from '../../../lib/core/row/worker-row.ts'
+import type { CheckpointStore, IncidentStore, LeaseKind } from '../../../lib/io/table/stores.ts'
 import type { UpdateParts } from '../../../lib/io/table/update-expression.ts'
 import type { StoresUnderTest } from '../contracts/store-contract.ts'
+import { createWorkers, endWorkerNow } from './memory-workers.ts'
 
 export function createMemoryStores(): StoresUnderTest {
   const rows = createRows()
   return {
     checkpoints: createCheckpoints(rows),
+    workers: createWorkers(rows),
     incidents: createIncidents(rows),
     putRow: async row => rows.put(row),
   }
@@ -43,7 +50,7 @@ export function createMemoryStores(): StoresUnderTest {
 
 const keepMs = 90 * 24 * 60 * 60 * 1000
 
-type Rows = ReturnType<typeof createRows>
+export type Rows = ReturnType<typeof createRows>
 
 function createRows() {
   const rows = new Map<string, StoredRow>()
@@ -68,6 +75,9 @@ function createRows() {
     get,
     put,
     update,
+    remove(key: Row): void {
+      rows.delete(keyOf(key))
+    },
     /** No row changes between a read and a write here, so no condition is looked at. */
     write(writes: readonly RowWrite[]): void {
       for (const { key, ...write } of writes) {
@@ -82,21 +92,44 @@ function createRows() {
 
 function createCheckpoints(rows: Rows): CheckpointStore {
   return {
-    list: async flow => readCheckpoints(rows.list(flow, checkpointPrefix)),
+    list: async flow => readCheckpoints(rows.list(flow, 'checkpoint')),
     get: async key => {
       const row = rows.get(checkpointKey(key))
-      return row === undefined ? null : readCheckpoint(row)
+      if (row === undefined) return null
+      const checkpoint = readCheckpoint(row)
+      if (!isUnderWorker(row)) return checkpoint
+      const { flow } = key
+      const worker = rows.get(workerKey({ flow, worker: checkpoint.lease.owner }))
+      const holder = worker === undefined ? null : readWorker(worker)
+      return { ...checkpoint, lease: leaseUnderWorker(checkpoint.lease, holder) }
     },
-    acquire: async ({ key, targetTopic, owner, nowMs, leaseMs }) => {
+    acquire: async ({ key, targetTopic, owner, nowMs, leaseMs, lease = 'own' }) => {
       const before = rows.get(checkpointKey(key)) ?? {}
-      const leaseUntilMs = rowReader(before).optional('leaseUntilMs', rowReader(before).number)
-      let row = before
-      const isExpired =
+      const read = rowReader(before)
+      const leaseUntilMs = read.optional('leaseUntilMs', read.number)
+      const isWorkers = leaseUntilMs !== null && isUnderWorker(before)
+      const isFree =
         leaseUntilMs === null ||
-        leaseUntilMs <= nowMs ||
-        leaseUntilMs > leaseBelievedUntilMs(nowMs, { leaseMs })
-      if (isExpired) {
-        const fence = rowReader(before).optional('fence', rowReader(before).number) ?? 0
+        (!isWorkers &&
+          (leaseUntilMs <= nowMs || leaseUntilMs > leaseBelievedUntilMs(nowMs, { leaseMs })))
+      const holder = isFree ? null : readLeaseHolder(before)
+      const isOurs = holder?.owner === owner && before.worker?.S === workerOf(owner, lease)
+      let row: StoredRow = before
+      if (!isOurs) {
+        if (holder !== null) {
+          const held = { kind: 'held', owner: holder.owner } as const
+          if (!isWorkers) return { ...held, untilMs: holder.untilMs ?? 0, lease: 'own' }
+          const end = { flow: key.flow, worker: holder.owner, nowMs, when: 'if-expired' } as const
+          const declared = endWorkerNow(rows, end)
+          if (declared.kind === 'live')
+            return { ...held, untilMs: declared.untilMs, lease: 'worker' }
+        }
+        const fence = read.optional('fence', read.number) ?? 0
+        const worker = workerOf(owner, lease)
+        const unset = [
+          ...(worker === undefined ? ['worker'] : []),
+          ...(holder === null ? ['previousWorker'] : []),
+        ]
         row = rows.update(checkpointKey(key), {
           set: {
             owner: { S: owner },
@@ -106,21 +139,21 @@ function createCheckpoints(rows: Rows): CheckpointStore {
             updatedAtMs: { N: String(nowMs) },
             writes: { N: '0' },
             fence: { N: String(fence + 1) },
+            ...(worker === undefined ? {} : { worker: { S: worker } }),
+            ...(holder === null ? {} : { previousWorker: { S: holder.owner } }),
           },
           setIfAbsent: { state: { S: 'unstarted' } },
+          remove: unset,
         })
-      } else {
-        const holder = readLeaseHolder(before)
-        if (holder.owner !== owner) {
-          return { kind: 'held', owner: holder.owner, untilMs: leaseUntilMs, lease: 'own' }
-        }
       }
+      const tookFromWorker = wasTakenFromWorker(row)
       const datedAheadMs = leaseDatedAheadMs(row, nowMs)
       return {
         kind: 'acquired',
         checkpoint: readCheckpoint(row),
         cleanHandOver: leaseWasFree(row),
         ...(datedAheadMs === null ? {} : { datedAheadMs }),
+        ...(tookFromWorker ? { tookFromWorker } : {}),
       }
     },
     save: async ({ key, fence, write, state, nowMs, lease }) => {
@@ -137,7 +170,17 @@ function createCheckpoints(rows: Rows): CheckpointStore {
       })
       return 'saved'
     },
+    leave: async ({ key, fence }) => {
+      if (rows.get(checkpointKey(key))?.fence?.N !== String(fence)) return 'lease-lost'
+      rows.update(checkpointKey(key), { remove: ['worker'] })
+      return 'left'
+    },
   }
+}
+
+/** The worker in a row that `owner` acquires; absent under a lease of its own. */
+function workerOf(owner: string, lease: LeaseKind): string | undefined {
+  return lease === 'worker' ? owner : undefined
 }
 
 function createIncidents(rows: Rows): IncidentStore {
