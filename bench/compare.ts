@@ -1,7 +1,9 @@
 // Measures gapless and MirrorMaker 2 side by side, on the same data and the same brokers, and
 // writes the results: bench/results.json, bench/RESULTS.md, bench/charts/, README.md.
 //
-//   npm run bench -- [--only catch-up,growth,profile,latency,recovery,cold-start,idle] [--rounds 3]
+//   npm run bench -- [--rounds 3] [--only NAMES]
+//                                 names: catch-up,growth,profile,latency,recovery,mass-recovery,
+//                                 cold-start,idle
 //   npm run bench -- --quick      under 4 minutes: compares the ratios of this run with floors;
 //                                 writes nothing, exits 1 where a ratio is beyond its floor
 //
@@ -16,6 +18,7 @@ import { measureCatchUp } from './compare/sections/catch-up.ts'
 import { measureColdStart } from './compare/sections/cold-start.ts'
 import { idlePlan, measureIdle } from './compare/sections/idle.ts'
 import { latencyPlan, measureLatency } from './compare/sections/latency.ts'
+import { measureMassRecovery } from './compare/sections/mass-recovery.ts'
 import { measureProfile } from './compare/sections/profile.ts'
 import { guardRatios } from './compare/sections/quick.ts'
 import { measureRecovery } from './compare/sections/recovery.ts'
@@ -64,6 +67,9 @@ const sections: Record<string, (scene: Scene) => Promise<Results>> = {
     recovery: await measured(() =>
       measureRecovery(scene, { rounds, patienceSeconds: RECOVERY_PATIENCE_S }),
     ),
+  }),
+  'mass-recovery': async scene => ({
+    massRecovery: await measured(() => measureMassRecovery(scene, say)),
   }),
   'cold-start': async scene => ({
     coldStart: await measured(() => measureColdStart(scene, { rounds })),

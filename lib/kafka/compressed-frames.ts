@@ -29,13 +29,13 @@ const SKIPPABLE_MAGIC = 0x184d2a50
 const SKIPPABLE_HEADER_BYTES = 8
 
 /** The end of the skippable frame at byte `at`; null: another frame begins there, or none. */
-export function skippableEnd(codec: CompressionCodec, bytes: Buffer, at: number): number | null {
+function skippableEnd(bytes: Buffer, at: number): number | null {
   if (bytes.length - at < SKIPPABLE_HEADER_BYTES) return null
   // The last four bits are free.
   const magic = bytes.readUInt32LE(at)
   if (magic - (magic % 16) !== SKIPPABLE_MAGIC) return null
   const end = at + SKIPPABLE_HEADER_BYTES + bytes.readUInt32LE(at + 4)
-  if (end > bytes.length) throw damagedFrame(codec, `a skippable frame that ends at byte ${end}`)
+  if (end > bytes.length) throw damagedFrame('lz4', `a skippable frame that ends at byte ${end}`)
   return end
 }
 
@@ -53,7 +53,7 @@ export function* lz4Frames(bytes: Buffer): Generator<CompressedPart> {
     frames += 1
     if (frames > framesMax) throw damagedFrame('lz4', `more than ${framesMax} frames`)
     const start = reader.position
-    const skipTo = skippableEnd('lz4', bytes, start)
+    const skipTo = skippableEnd(bytes, start)
     if (skipTo !== null) reader.skipBytes('skippableFrame', skipTo - start)
     else {
       const sizeMax = skipLz4Frame(reader)

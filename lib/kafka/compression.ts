@@ -15,13 +15,7 @@
 
 import zlib from 'node:zlib'
 import { compressionsAlgorithms } from '@platformatic/kafka'
-import {
-  damagedFrame,
-  framesMax,
-  lz4Frames,
-  skippableEnd,
-  snappyBlocks,
-} from './compressed-frames.ts'
+import { damagedFrame, framesMax, lz4Frames, snappyBlocks } from './compressed-frames.ts'
 import { DecodeError } from './decode-error.ts'
 import type { CompressionCodec } from './record-batch-layout.ts'
 
@@ -69,7 +63,10 @@ export function compress(codec: CompressionCodec, bytes: Buffer): Buffer {
 /** What Node answers with `info`; its types know only the bytes. */
 type Inflated = { readonly buffer: Buffer; readonly engine: { readonly bytesWritten: number } }
 
-/** Calls `inflate`, which ends behind a frame of its own choice, until no byte is left. */
+/**
+ * Calls `inflate`, which ends behind a frame of its own choice, until no byte is left. Node's zstd
+ * steps over skippable frames itself.
+ */
 function inflateAll(
   codec: CompressionCodec,
   bytes: Buffer,
@@ -82,11 +79,6 @@ function inflateAll(
   // Ends: every pass takes at least one byte, or leaves the loop with an error.
   for (let frames = 0; at < bytes.length || frames === 0; frames += 1) {
     requireFew(codec, frames)
-    const skipTo = codec === 'zstd' ? skippableEnd(codec, bytes, at) : null
-    if (skipTo !== null) {
-      at = skipTo
-      continue
-    }
     // Node takes no bound of 0 bytes.
     const options = { maxOutputLength: Math.max(left, 1), info: true }
     const inflated = inflate(bytes.subarray(at), options) as unknown as Inflated

@@ -259,6 +259,22 @@ describe('what functions may do', () => {
     expect(ofCheckpoints.filter(each => names.has(each))).toEqual([])
   })
 
+  test('whatever plan and watch write, every attribute that they name must be allowed, and no other one comes back', () => {
+    const updates = ['PlanRole', 'WatchRole'].flatMap(name =>
+      statementsOf(prod.resources[name] as Resource).filter(each =>
+        /dynamodb:(UpdateItem|PutItem)/.test(actionsOf([each]).join()),
+      ),
+    )
+    expect(updates.length).toBeGreaterThanOrEqual(2)
+    for (const { Condition } of updates) {
+      // With ForAnyValue one allowed attribute would do, and ALL_OLD and ALL_NEW name no attribute.
+      expect(Condition).toEqual({
+        'ForAllValues:StringEquals': { 'dynamodb:Attributes': expect.any(Array) },
+        StringEqualsIfExists: { 'dynamodb:ReturnValues': ['NONE', 'UPDATED_OLD', 'UPDATED_NEW'] },
+      })
+    }
+  })
+
   test('no function may create, delete or scan a table', () => {
     const tableActions = rolesOf(prod)
       .flatMap(([, role]) => actionsOf(statementsOf(role)))

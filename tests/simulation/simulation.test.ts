@@ -2,6 +2,8 @@
 // scenarios in which the process dies, freezes or loses a request at every single await of a run. A
 // failing seed prints the command that repeats it.
 
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, test } from 'vitest'
 import { exhaust, exhaustible } from './exhaustion.ts'
 import { commandFor, findFailure } from './run.ts'
@@ -34,6 +36,26 @@ const found: readonly (readonly [number, string])[] = [
   [92_347, 'the bound of a divergence was called wrong where compaction had emptied the log below'],
   [4_467, 'an offset meant for a halt that another operator had ended moved the partition back'],
 ]
+
+test('a story leaves nothing behind in memory, also where processes died', async () => {
+  setFlagsFromString('--expose-gc')
+  const collectGarbage = runInNewContext('gc') as () => void
+  let kills = 0
+  const tellSeed = async (seed: number) => {
+    const scenario = drawScenario(seed)
+    kills += (await tell(scenario)).figures.kills
+    return new WeakRef(scenario)
+  }
+  const worlds: WeakRef<object>[] = []
+  for (let seed = 1; seed <= 40; seed += 1) worlds.push(await tellSeed(seed))
+  // The last world may still be on the stack, and a new reference lasts until the end of the job.
+  worlds.pop()
+  await new Promise<void>(resolve => setImmediate(resolve))
+  collectGarbage()
+
+  expect(kills).toBeGreaterThan(20)
+  expect(worlds.filter(each => each.deref() !== undefined)).toHaveLength(0)
+})
 
 test.for(found)('seed %i breaks no invariant any more: %s', async ([seed]) => {
   expect(await findFailure(seed)).toBeNull()

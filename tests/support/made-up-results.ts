@@ -147,6 +147,20 @@ export const madeUp: Required<Results> = {
       })),
     ),
   },
+  massRecovery: {
+    provenance,
+    runs: [
+      {
+        case: '200 B',
+        contender: contenderNames.gapless512,
+        partitions: 110,
+        comparedRecords: 400_000,
+        seconds: 12,
+        crashedPeakMemoryMb: 190,
+        peakMemoryMb: 240,
+      },
+    ],
+  },
   coldStart: {
     provenance,
     runs: notTheLimit.map(contender => ({

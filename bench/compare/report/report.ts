@@ -5,6 +5,7 @@ import {
   contenderNames,
   type IdleRun,
   type LatencyRun,
+  type MassRecoveryRun,
   type Provenance,
   type RecoveryRun,
   type Results,
@@ -55,6 +56,10 @@ export function renderReport(
     section('Recovery', results.recovery?.provenance, () =>
       recoveryTables(results.recovery?.runs ?? []),
     ),
+    section('Recovery of all partitions at once', results.massRecovery?.provenance, () => [
+      'A worker of 512 MB is killed while it copies, and the next one recovers every partition before it goes on copying.',
+      massRecoveryTable(results.massRecovery?.runs ?? []),
+    ]),
     section('Cold start', results.coldStart?.provenance, () => [coldStartTable(results)]),
     section('Idle', results.idle?.provenance, () => [
       'The cost of following partitions without records, per minute, measured once each. One worker of gapless follows all of',
@@ -183,6 +188,18 @@ function recoverySeconds(runs: readonly RecoveryRun[]): string {
   return `${amount(times.min)}–${amount(times.max)}; ${none} in ${never} of ${runs.length} rounds`
 }
 
+function massRecoveryTable(runs: readonly MassRecoveryRun[]): string {
+  const rows = runs.map(run => [
+    `${run.case}, ${count(run.partitions)} partitions: ${run.contender}`,
+    count(run.comparedRecords),
+    amount(run.seconds),
+    count(run.crashedPeakMemoryMb),
+    count(run.peakMemoryMb),
+  ])
+  const memory = ['peak memory of the killed worker, MB', 'of the next worker, MB']
+  return table(['', 'records compared', 'until all is copied, s', ...memory], rows)
+}
+
 function coldStartTable({ coldStart }: Results): string {
   const runs = coldStart?.runs ?? []
   const rows = ranIn(runs).map(name => [
@@ -220,8 +237,8 @@ function ranIn(runs: readonly { readonly contender: string }[]): string[] {
 }
 
 function sectionsOf(results: Results): Provenance[] {
-  const { catchUp, growth, profile, latency, recovery, coldStart, idle } = results
-  return [catchUp, growth, profile, latency, recovery, coldStart, idle].flatMap(
+  const { catchUp, growth, profile, latency, recovery, massRecovery, coldStart, idle } = results
+  return [catchUp, growth, profile, latency, recovery, massRecovery, coldStart, idle].flatMap(
     each => each?.provenance ?? [],
   )
 }

@@ -104,6 +104,23 @@ const recoveryRun = z
   })
   .readonly()
 
+/** A worker was killed while it copied, and the next one recovered every partition at once. */
+const massRecoveryRun = z
+  .strictObject({
+    case: z.string(),
+    contender,
+    partitions: positive,
+    /** Records behind the checkpoints that the next worker found on the standby already. */
+    comparedRecords: positive,
+    /** From the start of the next worker until everything was copied. */
+    seconds: positive,
+    /** The most resident memory (VmHWM) of the worker that was killed, MB of 2^20 bytes. */
+    crashedPeakMemoryMb: positive,
+    /** The same of the next worker. */
+    peakMemoryMb: positive,
+  })
+  .readonly()
+
 /** From the invocation (process start) to the first record on the standby. */
 const coldStartRun = z
   .strictObject({
@@ -183,6 +200,7 @@ export const resultsSchema = z
     profile: measured(profileRun).exactOptional(),
     latency: measured(latencyRun).exactOptional(),
     recovery: measured(recoveryRun).exactOptional(),
+    massRecovery: measured(massRecoveryRun).exactOptional(),
     coldStart: measured(coldStartRun).exactOptional(),
     idle: measured(idleRun).exactOptional(),
   })
@@ -194,6 +212,7 @@ export type CatchUpRun = z.infer<typeof catchUpRun>
 export type Percentiles = z.infer<typeof percentiles>
 export type LatencyRun = z.infer<typeof latencyRun>
 export type RecoveryRun = z.infer<typeof recoveryRun>
+export type MassRecoveryRun = z.infer<typeof massRecoveryRun>
 export type ColdStartRun = z.infer<typeof coldStartRun>
 export type IdleRun = z.infer<typeof idleRun>
 export type ProfileRun = z.infer<typeof profileRun>

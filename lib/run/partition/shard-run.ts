@@ -3,14 +3,15 @@
 // runs in one process share nothing.
 
 import type { FlowConfig } from '../../core/config/config.ts'
+import { recoveriesAtOnceMax, tableWritesInFlightMax } from '../../core/config/defaults.ts'
 import { recoveryFetchBytes } from '../../core/replicate/fetch-share.ts'
 import { exchangeOf } from '../../core/replicate/run-phase.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { CheckpointStore, IncidentStore } from '../../io/table/stores.ts'
 import type { HeldWorker, WorkerDeps } from '../worker/held-worker.ts'
 import type { CopiedSoFar, PartitionRun } from './partition-run.ts'
-import { createReadingTurns, type ReadingTurns } from './reading-turns.ts'
 import { createSignal, type Signal } from './signal.ts'
+import { createTurns, type Turns } from './turns.ts'
 
 export type ReplicateDeps = WorkerDeps & {
   readonly source: Cluster
@@ -59,8 +60,13 @@ export type Shard = ReplicateDeps & {
   readonly ended: AbortController
   /** Work beside the loops that may write to the target or to the table, until it has ended. */
   readonly started: Set<Promise<void>>
-  /** Recoveries that read both logs, a few at a time. */
-  readonly recoveries: ReadingTurns
+  /**
+   * Recoveries that read both logs, a few at a time. They have a part of the buffer, which the
+   * fetch loops leave to them.
+   */
+  readonly recoveries: Turns
+  /** What is stored behind a look at both logs, as many writes at a time as the table takes. */
+  readonly storing: Turns
   /** The fetch in flight to each source broker. */
   readonly fetching: Map<number, FetchInFlight>
   /**
@@ -101,7 +107,8 @@ export function createShard(
     allStopped: Promise.withResolvers<void>(),
     ended: new AbortController(),
     started: new Set(),
-    recoveries: createReadingTurns(() => roomGrew(shard)),
+    recoveries: createTurns(recoveriesAtOnceMax, () => roomGrew(shard)),
+    storing: createTurns(tableWritesInFlightMax, () => undefined),
     fetching: new Map(),
     waitingForRoom: new Set(),
     waitingForShare: new Set(),

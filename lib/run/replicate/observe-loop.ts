@@ -4,11 +4,7 @@
 // (core/partition/decide.ts).
 
 import { assert } from '../../core/assert.ts'
-import {
-  returnAwaitedMsMax,
-  returnPollMs,
-  tableWritesInFlightMax,
-} from '../../core/config/defaults.ts'
+import { returnAwaitedMsMax, returnPollMs } from '../../core/config/defaults.ts'
 import { isBefore } from '../../core/offset.ts'
 import { needsRecovery } from '../../core/partition/crash-recovery.ts'
 import type { Command, Decision, SourceObservation } from '../../core/partition/decision.ts'
@@ -18,16 +14,16 @@ import { positionOf } from '../../core/partition/partition-state.ts'
 import { initialShare } from '../../core/replicate/fetch-share.ts'
 import { untried } from '../../core/replicate/patience.ts'
 import { type Observing, type RetryReason, retryReasonOf } from '../../core/replicate/run-phase.ts'
-import { askPartition } from '../compare/partition-reader.ts'
-import { concurrently } from '../concurrently.ts'
-import { type LogView, observeLogs } from '../observe/logs.ts'
+import type { TopicPartition } from '../../core/topic-partition.ts'
+import { askLeaders, type LogView, type SeenLog } from '../observe/logs.ts'
 import { observedEvent } from '../observe/observed-event.ts'
 import { advance, dueMsOf } from '../partition/advance.ts'
-import { abandon, decideFor, finish, happened, perform } from '../partition/partition-effects.ts'
+import { decideFor, finish, happened, perform, start } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
 import { recoverFromCrash } from '../recover/after-crash.ts'
 import { lookBeyond, passForeignRecords } from '../recover/foreign-records.ts'
+import { askAtPosition } from '../recover/gone-offset.ts'
 import { assignProducer, needsProducer } from '../recover/producer-identity.ts'
 import { fetchFrom } from './fetch-loop.ts'
 import { attemptFailed, recoverBeside } from './once-flushed.ts'
@@ -35,12 +31,14 @@ import { sendWhatIsReady } from './produce-loop.ts'
 
 /** Runs until every partition has stopped and no more partitions can be acquired. */
 export async function observeWhileNeeded(shard: Shard): Promise<void> {
+  const looking = new Set<PartitionRun>()
   // Ends with the last partition: each stops at the deadline at the latest.
   while (shard.acquiring.size > 0 || shard.runs.some(run => run.phase.kind !== 'stopped')) {
     const nowMs = shard.clock.nowMs()
-    const due = shard.runs.filter(run => dueMsOf(run.phase) <= nowMs)
-    if (due.length > 0) await observe(shard, due)
-    else await waitForWork(shard, Math.min(...shard.runs.map(run => dueMsOf(run.phase))) - nowMs)
+    const idle = shard.runs.filter(run => !looking.has(run))
+    const due = idle.filter(run => dueMsOf(run.phase) <= nowMs)
+    if (due.length > 0) await look(shard, due, looking)
+    else await waitForWork(shard, Math.min(...idle.map(run => dueMsOf(run.phase))) - nowMs)
   }
 }
 
@@ -51,59 +49,91 @@ async function waitForWork(shard: Shard, waitMs: number): Promise<void> {
   interrupted.abort()
 }
 
-async function observe(shard: Shard, due: readonly PartitionRun[]): Promise<void> {
+/**
+ * Resolves when the leaders of both sides were asked. Each partition goes on as soon as its own two
+ * leaders have answered: one that hangs delays no partition of the others. Until then the partition
+ * is in `looking`.
+ */
+async function look(
+  shard: Shard,
+  due: readonly PartitionRun[],
+  looking: Set<PartitionRun>,
+): Promise<void> {
   const fresh = due.filter(run => run.phase.kind === 'observing')
-  const targetOf = (run: PartitionRun) => ({
-    topic: run.targetTopic,
-    partition: run.key.partition,
-  })
+  const refreshing = due.filter(run => run.phase.kind === 'refreshing-target')
   const isFirst = fresh.some(run => run.state.kind === 'unstarted')
   const [sources, targets, refreshed] = await Promise.all([
-    observeLogs(
+    askLeaders(
       shard.source,
       fresh.map(run => run.key),
       ['log-start', 'last-stable', 'log-end'],
     ),
-    observeLogs(
-      shard.target,
-      fresh.map(targetOf),
-      isFirst ? ['log-start', 'log-end'] : ['log-end'],
-    ),
-    observeLogs(shard.target, due.filter(run => !fresh.includes(run)).map(targetOf), []),
+    askLeaders(shard.target, fresh.map(onTarget), isFirst ? ['log-start', 'log-end'] : ['log-end']),
+    askLeaders(shard.target, refreshing.map(onTarget), []),
   ])
-  await concurrently(due, tableWritesInFlightMax, async run => {
-    try {
-      // The run of a partition may have ended while the clusters answered.
-      if (run.phase.kind === 'observing') {
-        await takeViews(shard, run, sources.of(run.key), targets.of(targetOf(run)))
-      } else if (run.phase.kind === 'refreshing-target') {
-        goOnSending(shard, run, refreshed.of(targetOf(run)))
-      }
-    } catch (error) {
-      abandon(shard, run, error)
-    }
-  })
+  const goOn = (run: PartitionRun, views: Promise<unknown>, next: () => Promise<void>) => {
+    looking.add(run)
+    const work = views.then(next).finally(() => {
+      looking.delete(run)
+      shard.observer.notify()
+    })
+    start(shard, [run], work)
+  }
+  for (const run of fresh) {
+    const views = Promise.all([sources.of(run.key), targets.of(onTarget(run))])
+    goOn(run, views, async () => {
+      const { signal: ended } = shard.ended
+      const from = await shard.storing.take(ended, async () => takeViews(shard, run, await views))
+      // Without a turn of the table: the coordinator of another broker may hang.
+      if (from !== null && (await ensureProducer(shard, run))) startCopying(shard, run, from)
+    })
+  }
+  for (const run of refreshing) {
+    const view = refreshed.of(onTarget(run))
+    goOn(run, view, async () => goOnSending(shard, run, await view))
+  }
 }
 
+function onTarget({ targetTopic, key }: PartitionRun): TopicPartition {
+  return { topic: targetTopic, partition: key.partition }
+}
+
+type CopyFrom = {
+  readonly source: SourceObservation
+  readonly leaders: { readonly source: Leader; readonly target: Leader }
+  readonly fetch: Extract<Command, { kind: 'fetch' }>
+}
+
+/** Decides what both views mean, and stores that. Returns where to copy from; null: not now. */
 async function takeViews(
   shard: Shard,
   run: PartitionRun,
-  source: LogView,
-  target: LogView,
-): Promise<void> {
+  [source, target]: readonly [LogView, LogView],
+): Promise<CopyFrom | null> {
   const { phase } = run
-  assert(phase.kind === 'observing', `observed a partition that is ${phase.kind}`)
+  // The run of a partition may have ended while the clusters answered.
+  if (phase.kind !== 'observing') return null
   if (source.kind === 'unobserved') return tryLater(shard, run, shard.source.name, source)
   if (source.kind === 'missing') {
     const event = { kind: 'source-missing' as const, recreatedAs: source.topicId }
-    return sourceMissing(shard, run, phase, decideFor(shard, run, event))
+    await sourceMissing(shard, run, phase, decideFor(shard, run, event))
+    return null
   }
   if (target.kind === 'unobserved') return tryLater(shard, run, shard.target.name, target)
   if (target.kind === 'missing') {
     const detail = `standby topic ${run.targetTopic} has no partition ${run.key.partition}; the next tick creates it`
-    return finish(shard, run, { outcome: 'failed', detail })
+    await finish(shard, run, { outcome: 'failed', detail })
+    return null
   }
-  const { targetIsKnown: cleanHandOver, fetchWasOutOfRange, because } = phase
+  return decideSeen(shard, run, phase, { source, target })
+}
+
+async function decideSeen(
+  shard: Shard,
+  run: PartitionRun,
+  { targetIsKnown: cleanHandOver, fetchWasOutOfRange, because }: Observing,
+  { source, target }: { readonly source: SeenLog; readonly target: SeenLog },
+): Promise<CopyFrom | null> {
   const { topicIsKnown } = run
   const isFirstLook = because === null && !run.targetIsRead
   const found = { cleanHandOver, fetchWasOutOfRange, topicIsKnown, isFirstLook }
@@ -116,18 +146,19 @@ async function takeViews(
       const seen = { source: observed.source, sourceLeader: leaders.source, logEndOffset }
       const both = { ...seen, targetLeader: leaders.target }
       advance(shard, run, { kind: 'recovery-started' })
-      return recoverBeside(shard, run, () =>
+      recoverBeside(shard, run, () =>
         cleanHandOver ? lookBeyond(shard, run, both) : recoverFromCrash(shard, run, both),
       )
+      return null
     }
     await passForeignRecords(shard, run, logEndOffset)
     observed = { ...observed, isFirstLook: false }
-    if (run.phase.kind !== 'observing') return
+    if (run.phase.kind !== 'observing') return null
   }
   const decided = decideFor(shard, run, observed)
   const decision = shard.isContinuous ? continuously(decided) : decided
   const seenToBeGone = findsTruncation(decision)
-  if (seenToBeGone && !(await confirmTruncation(shard, run, leaders.source))) return
+  if (seenToBeGone && !(await confirmTruncation(shard, run, leaders.source))) return null
   await perform(shard, run, decision)
   // The partition begins on an empty target, or its position is known: records found beyond the
   // position from here on are not ours.
@@ -136,8 +167,8 @@ async function takeViews(
     advance(shard, run, { kind: 'target-known' })
   }
   const fetch = decision.commands.find(command => command.kind === 'fetch')
-  if (fetch === undefined || run.phase.kind !== 'observing') return
-  if (await ensureProducer(shard, run)) startCopying(shard, run, { ...observed, leaders, fetch })
+  if (fetch === undefined || run.phase.kind !== 'observing') return null
+  return { source: observed.source, leaders, fetch }
 }
 
 /** Stored before the first record is sent under it, so that the next owner knows whom to fence. */
@@ -150,8 +181,11 @@ async function ensureProducer(shard: Shard, run: PartitionRun): Promise<boolean>
       const detail = 'the lease ran out before the target assigned a producer id'
       happened(shard, run, { kind: 'stop', end: { outcome: 'lease-lost', detail } })
     }
-    if (producer === null || run.phase.kind !== 'observing') return false
-    await perform(shard, run, decideFor(shard, run, { kind: 'producer-assigned', producer }))
+    if (producer === null) return false
+    await shard.storing.take(shard.ended.signal, async () => {
+      if (run.phase.kind !== 'observing') return
+      await perform(shard, run, decideFor(shard, run, { kind: 'producer-assigned', producer }))
+    })
     return run.phase.kind === 'observing'
   } catch (error) {
     attemptFailed(shard, run, error)
@@ -196,35 +230,17 @@ function findsTruncation(decision: Decision): boolean {
 }
 
 /**
- * Asks the leader, by topic id, for the offset that seems to be gone. ListOffsets goes by name, so
- * the log start we saw may be that of a topic recreated since the metadata was read: a fetch by id
- * that is refused as out of range proves that the topic was still ours when its log start was
- * listed. After any other answer both logs are observed again.
+ * True where the source has no record at the position any more. After any other answer both logs
+ * are observed again.
  */
 async function confirmTruncation(
   shard: Shard,
   run: PartitionRun,
   leader: Leader,
 ): Promise<boolean> {
-  const position = positionOf(run.state)
-  if (position === null) return false
-  const { topic, partition } = run.key
-  const { clock, source: cluster } = shard
-  const { requestTimeoutMs } = shard.flow.budgets
-  const limits = { fetchBytesMax: 1, requestTimeoutMs }
-  const at = {
-    cluster,
-    clock,
-    topic,
-    topicId: position.sourceTopicId,
-    partition,
-    leader,
-    ...limits,
-  }
-  const ask = { from: position.nextSourceOffset, isolation: 'read-committed', waitMs: 0 } as const
   try {
-    const answer = await askPartition(at, ask)
-    if (run.phase.kind !== 'observing') return false
+    const answer = await askAtPosition(shard, run, leader)
+    if (answer === null || run.phase.kind !== 'observing') return false
     if (answer.kind === 'out-of-range') return true
     const why = answer.kind === 'refused' ? answer.why : 'NONE'
     const detail = `log start is beyond the position, yet a fetch there answered ${why}`
@@ -235,15 +251,7 @@ async function confirmTruncation(
   return false
 }
 
-function startCopying(
-  shard: Shard,
-  run: PartitionRun,
-  from: {
-    readonly source: SourceObservation
-    readonly leaders: { readonly source: Leader; readonly target: Leader }
-    readonly fetch: Extract<Command, { kind: 'fetch' }>
-  },
-): void {
+function startCopying(shard: Shard, run: PartitionRun, from: CopyFrom): void {
   const position = positionOf(run.state)
   assert(position !== null, 'a partition without a position is to be copied')
   const { nextSourceOffset: offset, epochs, producer } = position
@@ -262,6 +270,8 @@ function startCopying(
 
 /** The target answers again: the same batches, the same sequences, in the same order. */
 function goOnSending(shard: Shard, run: PartitionRun, target: LogView): void {
+  // The deadline may have come while the target answered, and batches may be in flight again.
+  if (run.phase.kind !== 'refreshing-target' || run.phase.dueMs === null) return
   const nowMs = shard.clock.nowMs()
   if (target.kind === 'unobserved') {
     // A Produce failed before, and only a Produce shows that the outage is over.
@@ -287,11 +297,12 @@ function goOnSending(shard: Shard, run: PartitionRun, target: LogView): void {
   sendWhatIsReady(shard, [run])
 }
 
-function tryLater(shard: Shard, run: PartitionRun, cluster: string, view: Unobserved): void {
+function tryLater(shard: Shard, run: PartitionRun, cluster: string, view: Unobserved): null {
   // An observation that follows a failed Fetch or Produce fails for the same outage.
   const foundCopying = retryReasonOf(run.phase)?.failure?.foundCopying === true
   const failure = { ...view, cluster, ...(foundCopying ? { foundCopying } : {}) }
   observeLater(shard, run, { outcome: 'unobserved', detail: `${cluster}: ${view.detail}`, failure })
+  return null
 }
 
 function observeLater(shard: Shard, run: PartitionRun, because: RetryReason): void {

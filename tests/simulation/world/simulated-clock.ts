@@ -18,7 +18,7 @@ export type SimulatedClock = Clock & {
 /** Far more than any scenario needs: beyond it a loop never ends. */
 const TURNS_MAX = 60_000
 
-type Timer = { readonly atMs: number; readonly wake: () => void }
+type Timer = { readonly atMs: number; readonly wake: () => void; readonly forget: () => void }
 
 export function createSimulatedClock(startMs: number): SimulatedClock {
   const timers = new Set<Timer>()
@@ -46,12 +46,15 @@ export function createSimulatedClock(startMs: number): SimulatedClock {
     wait: (ms, signal) =>
       new Promise(resolve => {
         if (signal?.aborted) return resolve()
-        const end = () => {
+        const forget = () => {
           timers.delete(timer)
           signal?.removeEventListener('abort', end)
+        }
+        const end = () => {
+          forget()
           resolve()
         }
-        const timer: Timer = { atMs: nowMs + Math.ceil(ms), wake: end }
+        const timer: Timer = { atMs: nowMs + Math.ceil(ms), wake: end, forget }
         timers.add(timer)
         signal?.addEventListener('abort', end)
       }),
@@ -69,19 +72,27 @@ export function createSimulatedClock(startMs: number): SimulatedClock {
           }
         },
       )
-      for (;;) {
-        // Promises settle before this resolves: everything that can happen now has happened.
-        await new Promise<void>(resolve => setImmediate(resolve))
-        const failed = failure as { readonly error: unknown } | null
-        if (failed !== null) throw failed.error
-        const ended = outcome as { readonly settled: () => unknown } | null
-        if (ended !== null) return ended.settled() as never
-        turns += 1
-        const timer = next()
-        if (timer === null) throw createViolation('liveness', 'nothing waits, nothing has ended')
-        if (turns > TURNS_MAX) throw createViolation('liveness', `${TURNS_MAX} turns of the clock`)
-        nowMs = Math.max(nowMs, timer.atMs)
-        timer.wake()
+      try {
+        for (;;) {
+          // Promises settle before this resolves: everything that can happen now has happened.
+          await new Promise<void>(resolve => setImmediate(resolve))
+          const failed = failure as { readonly error: unknown } | null
+          if (failed !== null) throw failed.error
+          const ended = outcome as { readonly settled: () => unknown } | null
+          if (ended !== null) return ended.settled() as never
+          turns += 1
+          const timer = next()
+          if (timer === null) throw createViolation('liveness', 'nothing waits, nothing has ended')
+          if (turns > TURNS_MAX) {
+            throw createViolation('liveness', `${TURNS_MAX} turns of the clock`)
+          }
+          nowMs = Math.max(nowMs, timer.atMs)
+          timer.wake()
+        }
+      } finally {
+        // Dead processes wait for ever. Node keeps a combined signal, and the world behind it, for
+        // as long as a wait listens to the signal.
+        for (const timer of timers) timer.forget()
       }
     },
   }

@@ -33,9 +33,9 @@ export type Crossings = {
   say(line: string): void
 }
 
-const never = new Promise<never>(() => undefined)
-
 export function createProcess(name: string, world: Clock, crossings: Crossings): SimulatedProcess {
+  // Each process has its own: a promise that outlives a process keeps everything that awaits it.
+  const never = new Promise<never>(() => undefined)
   let isDead = false
   let frozen: AbortController | null = null
   let crossed = 0

@@ -16,14 +16,46 @@ const root = join(import.meta.dirname, '../../..')
 /** A value of a minute, and the minute in which CloudWatch first has it. */
 type Datapoint = { readonly minute: number; readonly emitted: number; readonly value: number }
 
-/** The first minute in which the alarm is in ALARM; null: never. */
+type Deployed = {
+  readonly Period?: number
+  readonly Statistic?: string
+  readonly Namespace?: string
+  readonly MetricName?: string
+  readonly Dimensions?: unknown
+  readonly Metrics?: readonly {
+    readonly Id: string
+    readonly Expression?: string
+    readonly ReturnData?: boolean
+    readonly MetricStat?: {
+      readonly Metric: Deployed
+      readonly Period: number
+      readonly Stat: string
+    }
+  }[]
+  readonly EvaluationPeriods: number
+  readonly DatapointsToAlarm: number
+  readonly Threshold: number | string
+  readonly ComparisonOperator: string
+}
+
+const deployed = functionAlarmResources({ stage: 'prod' })
+
+/** What CloudFormation makes of an alarm. */
+function deployedAs({ id }: FunctionAlarm): Deployed {
+  const names = id.split('-').map(each => each.charAt(0).toUpperCase() + each.slice(1))
+  return deployed[`${names.join('')}Alarm`]?.Properties as Deployed
+}
+
+/** The first minute in which the alarm is in ALARM, as CloudWatch counts it; null: never. */
 function alarmedAt(alarm: FunctionAlarm, points: readonly Datapoint[]): number | null {
+  const { EvaluationPeriods, DatapointsToAlarm, Threshold, ComparisonOperator } = deployedAs(alarm)
+  expect(ComparisonOperator).toBe('GreaterThanThreshold')
   for (let now = 0; now < 120; now += 1) {
     const breaching = points.filter(
       ({ minute, emitted, value }) =>
-        emitted <= now && minute > now - alarm.ofMinutes && value > Number(alarm.threshold),
+        emitted <= now && minute > now - EvaluationPeriods && value > Number(Threshold),
     )
-    if (breaching.length >= alarm.minutes) return now
+    if (breaching.length >= DatapointsToAlarm) return now
   }
   return null
 }
@@ -100,6 +132,40 @@ describe('the alarms on functions', () => {
         TreatMissingData: 'notBreaching',
       })
     }
+  })
+
+  test('every alarm looks at one metric of AWS, of its own function or of the queue, minute by minute', () => {
+    const looks = functionAlarms.map(alarm => {
+      const { Metrics, ...plain } = deployedAs(alarm)
+      const longest = Metrics?.find(each => each.ReturnData === false)?.MetricStat
+      const { Namespace, MetricName, Dimensions } = longest?.Metric ?? plain
+      const statistic = longest?.Stat ?? plain.Statistic
+      const period = longest?.Period ?? plain.Period
+      return [alarm.id, Namespace, MetricName, Dimensions, statistic, period]
+    })
+    const about = (id: string) => [{ Name: 'FunctionName', Value: { Ref: `${id}LambdaFunction` } }]
+    const ids = { plan: 'Plan', watch: 'Watch', replicate: 'Replicate' }
+    const ofFunctions = Object.entries(ids).flatMap(([name, id]) => [
+      [`${name}-errors`, 'AWS/Lambda', 'Errors', about(id), 'Sum', 60],
+      [`${name}-throttles`, 'AWS/Lambda', 'Throttles', about(id), 'Sum', 60],
+      [`${name}-duration`, 'AWS/Lambda', 'Duration', about(id), 'Maximum', 60],
+    ])
+    const queue = [{ Name: 'QueueName', Value: { 'Fn::GetAtt': ['FailuresQueue', 'QueueName'] } }]
+    expect(looks).toEqual([
+      ...ofFunctions,
+      ['replicate-invocations', 'AWS/Lambda', 'Invocations', about('Replicate'), 'Sum', 60],
+      ['failures-queue', 'AWS/SQS', 'ApproximateNumberOfMessagesVisible', queue, 'Maximum', 60],
+    ])
+  })
+
+  test('a runaway loop is more invocations in a minute than the concurrency that the stage may use', () => {
+    expect(deployedAs(alarmOn('Invocations', 'replicate'))).toMatchObject({
+      ...{
+        Threshold: `\${param:replicateConcurrency}`,
+        ComparisonOperator: 'GreaterThanThreshold',
+      },
+      ...{ EvaluationPeriods: 5, DatapointsToAlarm: 3 },
+    })
   })
 
   test('a duration is compared with the time-out that its function is deployed with', () => {

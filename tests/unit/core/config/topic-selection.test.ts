@@ -1,5 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
+import { patternCharactersMax } from '../../../../lib/core/config/defaults.ts'
 import {
   isLeftOut,
   namedTopics,
@@ -174,6 +175,11 @@ describe('a pattern', () => {
     expect(parseSelector('/(.*){1,1000}/')).toBeNull()
     expect(parseSelector(`/${'a'.repeat(1_001)}/`)).toBeNull()
     expect(parseSelector('/[a-zA-Z0-9._-]{1,249}/')).not.toBeNull()
+  })
+
+  test('a pattern of more characters than its bound is refused, however few steps it has', () => {
+    expect(parseSelector(`/[${'a'.repeat(patternCharactersMax)}]/`)).toBeNull()
+    expect(parseSelector(`/[${'a'.repeat(patternCharactersMax - 2)}]/`)).not.toBeNull()
   })
 
   test('patterns of MirrorMaker and of Kafka tools mean what they mean in Node', () => {

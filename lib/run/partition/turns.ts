@@ -1,12 +1,10 @@
-// Owns how many partitions of a shard read both logs at once outside of the copying, and the memory
-// that these readings hold: a crash leaves all partitions of a shard to be recovered at the same
-// moment. The readings have a part of the buffer, which the fetch loops leave to them. Does not own
-// what is read (run/recover).
+// Owns how many partitions of a run do the same work at once, first come, first served: reading
+// both logs in a recovery, because a crash leaves all partitions of a shard to be recovered at the
+// same moment, and writing to the table behind a look at the logs. Does not own the work.
 
-import { recoveriesAtOnceMax } from '../../core/config/defaults.ts'
-
-export type ReadingTurns = {
-  /** How many readings are under way, 0 to `recoveriesAtOnceMax`. */
+/** Turns of one kind of work. */
+export type Turns = {
+  /** How many works are under way, 0 to the maximum. */
   readonly underWay: number
   /**
    * Does the work in its turn, first come, first served. null: the run ended before the turn came,
@@ -15,8 +13,8 @@ export type ReadingTurns = {
   take<T>(ended: AbortSignal, work: () => Promise<T>): Promise<T | null>
 }
 
-/** `onEnd` is called after each reading: its part of the buffer is free again. */
-export function createReadingTurns(onEnd: () => void): ReadingTurns {
+/** `onEnd` is called after each work. */
+export function createTurns(atOnceMax: number, onEnd: () => void): Turns {
   const waiting: (() => void)[] = []
   let underWay = 0
   const leave = () => {
@@ -29,8 +27,8 @@ export function createReadingTurns(onEnd: () => void): ReadingTurns {
       return underWay
     },
     async take(ended, work) {
-      // Ends: each pass waits for the end of a reading, or of the run.
-      while (underWay >= recoveriesAtOnceMax && !ended.aborted) {
+      // Ends: each pass waits for the end of a work, or of the run.
+      while (underWay >= atOnceMax && !ended.aborted) {
         const turn = Promise.withResolvers<void>()
         const giveUp = () => turn.resolve()
         waiting.push(turn.resolve)
