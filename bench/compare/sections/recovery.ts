@@ -129,7 +129,8 @@ const notes: Record<Event, readonly string[]> = {
     'from a tick on: a schedule of a minute adds up to 60 s',
   ],
   crash: [
-    `at the end of the worker's lease of ${budgetDefaults.workerLeaseMs / 1000} s, which another worker sees within 2 s; with no other worker a schedule of a minute adds up to 60 s`,
+    `at the end of the worker's lease of ${budgetDefaults.workerLeaseMs / 1000} s`,
+    'another worker sees it within 2 s, else a schedule of a minute adds up to 60 s',
   ],
   'crash-noticed': ['without the time that AWS takes to deliver the notice'],
 }
