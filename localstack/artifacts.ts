@@ -107,7 +107,23 @@ export async function fetchArtifact(artifact: Artifact, report: Report): Promise
   const identity = await artifact.identity()
   const version = createHash('sha256').update(identity).digest('hex').slice(0, 8)
   const directory = join(cache, `${artifact.name}-${version}`)
+  const known = building.get(directory)
+  if (known !== undefined) return known
   if (existsSync(directory)) return directory
+  const built = buildArtifact(artifact, directory, report)
+  building.set(directory, built)
+  return built.finally(() => building.delete(directory))
+}
+
+/** What this process builds now: it does not wait for itself as for another process. */
+const building = new Map<string, Promise<string>>()
+
+async function buildArtifact(
+  artifact: Artifact,
+  directory: string,
+  report: Report,
+): Promise<string> {
+  const cache = dirname(directory)
   await mkdir(cache, { recursive: true })
   return withLock({ path: `${directory}.lock`, report }, async () => {
     if (existsSync(directory)) return directory
