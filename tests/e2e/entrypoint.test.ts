@@ -6,12 +6,16 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { UpdateItemCommand } from '@aws-sdk/client-dynamodb'
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { packageFunctions } from '../../infra/package.ts'
+import { crashNoticeMinMs } from '../../lib/core/config/defaults.ts'
 import { authorizationDenied, unreachable } from '../../lib/core/partition/incidents.ts'
+import { type Worker, workerKey } from '../../lib/core/row/worker-row.ts'
 import { createDynamoDbClient } from '../../lib/io/table/dynamodb-client.ts'
 import { createIncidentStore } from '../../lib/io/table/incident-store.ts'
 import { createTable } from '../../lib/io/table/table.ts'
+import { createWorkerStore } from '../../lib/io/table/worker-store.ts'
 import { fetchLambdaRuntime } from '../../localstack/artifacts.ts'
 import { findMissingBuildTools } from '../../localstack/processes/tools.ts'
 import { until } from '../../localstack/processes/until.ts'
@@ -23,6 +27,7 @@ import {
   type TestCluster,
 } from '../../localstack/scratch/brokers.ts'
 import {
+  type EndedInvocation,
   type Outcome,
   type ScratchLambda,
   startScratchLambda,
@@ -33,11 +38,16 @@ import {
   deleteRecords,
   produceBatches,
 } from '../../localstack/scratch/topics.ts'
+import { failureRecord } from '../support/failure-records.ts'
 import { readPartition } from '../support/kafka/kafkajs-reader.ts'
 import { type Contents, contentsOf, records } from '../support/kafka/records.ts'
 import { actionsOf, readTemplate, statementsOf, templateName } from '../support/stack-template.ts'
 
 type Flow = { readonly name: string } & Record<string, unknown>
+type Timeouts = {
+  readonly planTimeoutMs?: number | undefined
+  readonly replicateTimeoutMs?: number | undefined
+}
 
 const SLOW_MS_MAX = 120_000
 /** The client's native part is compiled once on a machine: 2.5 minutes on a busy one. */
@@ -198,6 +208,126 @@ test(
   SLOW_MS_MAX,
 )
 
+describe('a worker whose process is killed', () => {
+  test(
+    'is replaced at once by plan, which is told of it, and every record is copied once',
+    async () => {
+      const { lambda } = await startStage([{ name: 'replaced', mode: 'continuous' }], 120_000)
+      await startCopying(lambda, 'replaced')
+      await dateBack('replaced', crashNoticeMinMs)
+      await produce('replaced.log', records(20, 20))
+
+      lambda.kill(names.replicate)
+      const [notice] = await noticesOf(lambda, 1)
+
+      expect(notice).toMatchObject({
+        payload: {
+          requestContext: { condition: 'RetriesExhausted' },
+          requestPayload: { flow: 'replaced' },
+          responsePayload: { errorType: 'Runtime.ExitError' },
+        },
+        outcome: { kind: 'succeeded', answer: { flows: [{ name: 'replaced', shards: 1 }] } },
+      })
+      await until('the next worker has copied what is left', async () => {
+        return (await readStandby('replaced.log')).length === 40
+      })
+      expect(contentsOf(await readStandby('replaced.log'))).toEqual(records(0, 40))
+      expect(lambda.log(names.plan)).toContain('what it held is handed out now')
+      // The tick's. A notice says nothing about the schedule.
+      expect(lambda.log(names.plan).split('"Heartbeat":1').length - 1).toBe(1)
+    },
+    SLOW_MS_MAX,
+  )
+
+  test(
+    'soon after its start is left to the schedule, and the tick goes on without a duplicate',
+    async () => {
+      const { lambda } = await startStage([{ name: 'crashing', mode: 'continuous' }], 120_000)
+      await startCopying(lambda, 'crashing')
+      await produce('crashing.log', records(20, 20))
+
+      lambda.kill(names.replicate)
+      const [notice] = await noticesOf(lambda, 1)
+
+      expect(notice?.outcome).toEqual({ kind: 'succeeded', answer: { flows: [] } })
+      expect(lambda.log(names.plan)).toContain('the next tick hands out what it held')
+      expect(lambda.processes(names.replicate)).toBe(1)
+      await lambda.invoke(names.plan, {})
+      await until('the next worker has copied what is left', async () => {
+        return (await readStandby('crashing.log')).length === 40
+      })
+      expect(contentsOf(await readStandby('crashing.log'))).toEqual(records(0, 40))
+    },
+    SLOW_MS_MAX,
+  )
+})
+
+test(
+  'a worker that lives and is said to have failed ends in order, another one goes on, and no record is copied twice or late',
+  async () => {
+    const { lambda } = await startStage([{ name: 'slandered', mode: 'continuous' }], 120_000)
+    await startCopying(lambda, 'slandered')
+    const [living] = await dateBack('slandered', crashNoticeMinMs)
+    let written = 20
+    const write = async () => {
+      await produce('slandered.log', records(written, 5))
+      written += 5
+    }
+
+    const requestPayload = { flow: 'slandered' }
+    const record = failureRecord(null, { id: String(living?.invocation), requestPayload })
+
+    const [told] = await Promise.all([lambda.invoke(names.plan, record), write()])
+
+    expect(told).toMatchObject({ answer: { flows: [{ name: 'slandered', shards: 1 }] } })
+    await until('the worker that was slandered has ended', async () => {
+      await write()
+      return lambda.ended.some(each => each.name === names.replicate)
+    })
+    await write()
+    await until('the next worker has copied what is left', async () => {
+      return (await readStandby('slandered.log')).length === written
+    })
+    expect(contentsOf(await readStandby('slandered.log'))).toEqual(records(0, written))
+    expect(lambda.processes(names.replicate)).toBe(2)
+    const [first] = await workersOf(lambda, 'slandered', 1)
+    expect(first).toMatchObject({
+      kind: 'succeeded',
+      // It learns of it by its next renewal, or by a checkpoint that the next worker overtook.
+      answer: {
+        partitions: [{ detail: expect.stringMatching(/declared ended|another run has acquired/) }],
+      },
+    })
+  },
+  SLOW_MS_MAX,
+)
+
+test('plan is told of a worker that fails for a halted partition, finds that it ended in order, and invokes none', async () => {
+  const { lambda } = await startStage([{ name: 'orderly' }])
+
+  await haltByTruncation(lambda, 'orderly')
+  const [notice] = await noticesOf(lambda, 1)
+
+  expect(notice?.outcome).toEqual({ kind: 'succeeded', answer: { flows: [] } })
+  expect(lambda.log(names.plan)).toContain('it ended in order')
+  expect(lambda.ended.filter(each => each.name === names.replicate)).toHaveLength(2)
+})
+
+test('plan ignores a record of itself, fails with one sentence for an event that it does not know, and serves the next one', async () => {
+  const { lambda } = await startStage([{ name: 'asked' }])
+
+  expect(
+    await lambda.invoke(names.plan, failureRecord(null, { functionName: names.plan })),
+  ).toEqual({ kind: 'succeeded', answer: { flows: [] } })
+  expect(lambda.log(names.plan)).toContain('only workers (gapless-prod-replicate) are replaced')
+  expect(await lambda.invoke(names.plan, { flow: 'asked' })).toMatchObject({
+    kind: 'failed',
+    error: { errorMessage: expect.stringMatching(/^plan does not know this event: [^\n]+$/) },
+  })
+  expect(await lambda.invoke(names.plan, {})).toMatchObject({ kind: 'succeeded' })
+  expect(lambda.processes(names.plan)).toBe(1)
+})
+
 describe('the roles of the template', () => {
   let lambda: ScratchLambda
 
@@ -227,7 +357,9 @@ describe('the roles of the template', () => {
       const { resources } = readTemplate(join(directory, 'cloudformation', templateName))
       const role = resources[roles[door]]
       if (role === undefined) throw new Error('the role is missing')
-      const allowed = actionsOf(statementsOf(role)).filter(each => !/^(?:logs|sqs):/.test(each))
+      const allowed = actionsOf(statementsOf(role)).filter(
+        each => !/^(?:logs|sqs|events):/.test(each),
+      )
       expect(lambda.actions(name)).toEqual(allowed)
     })
   }
@@ -281,6 +413,45 @@ async function openIncidents(flow: string): Promise<void> {
   client.destroy()
 }
 
+/** A continuous worker runs, and has copied the 20 records of the flow's topic. */
+async function startCopying(lambda: ScratchLambda, flow: string): Promise<void> {
+  const topic = `${flow}.log`
+  await createTopic(connectTo(primary), topic, { partitions: 1 })
+  await produce(topic, records(0, 20))
+  expect(await lambda.invoke(names.plan, {})).toMatchObject({ kind: 'succeeded' })
+  await until('the first worker has copied what there was', async () => {
+    return (await readStandby(topic)).length === 20
+  })
+}
+
+/** As if the worker of a flow had begun so much earlier. */
+async function dateBack(flow: string, byMs: number): Promise<readonly Worker[]> {
+  const client = createDynamoDbClient(aws.env)
+  const { workers } = await createWorkerStore(client, table).list(flow)
+  for (const each of workers) {
+    const update = new UpdateItemCommand({
+      TableName: table,
+      Key: workerKey(each),
+      UpdateExpression: 'SET beganAtMs = beganAtMs - :by',
+      ExpressionAttributeValues: { ':by': { N: String(byMs) } },
+    })
+    await client.send(update)
+  }
+  client.destroy()
+  expect(workers).toHaveLength(1)
+  return workers
+}
+
+/** The first `count` invocations of `plan` with a record of a failure, once they have ended. */
+async function noticesOf(lambda: ScratchLambda, count: number): Promise<EndedInvocation[]> {
+  const ended = () =>
+    lambda.ended.filter(({ name, payload }) => {
+      return name === names.plan && 'requestContext' in (payload as object)
+    })
+  await until(`plan was told of ${count} failures`, async () => ended().length >= count)
+  return ended()
+}
+
 /** The outcomes of a flow's workers, once `count` of them have ended. */
 async function workersOf(lambda: ScratchLambda, flow: string, count: number): Promise<Outcome[]> {
   const ended = () =>
@@ -318,16 +489,22 @@ function readStandby(topic: string) {
 }
 
 /** Starts functions for one test with these flows: tests share neither processes nor logs. */
-async function startStage(flows: readonly Flow[]): Promise<{ lambda: ScratchLambda }> {
-  const stage = await openStage(flows)
+async function startStage(
+  flows: readonly Flow[],
+  replicateTimeoutMs?: number,
+): Promise<{ lambda: ScratchLambda }> {
+  const stage = await openStage(flows, replicateTimeoutMs)
   onTestFinished(() => stage.lambda.stop())
   return stage
 }
 
-async function openStage(flows: readonly Flow[]): Promise<{ lambda: ScratchLambda }> {
+async function openStage(
+  flows: readonly Flow[],
+  replicateTimeoutMs?: number,
+): Promise<{ lambda: ScratchLambda }> {
   const file = `${flows[0]?.name}.yml`
   writeConfig(join('image', file), flows)
-  return { lambda: await openLambda({ GAPLESS_CONFIG: file }) }
+  return { lambda: await openLambda({ GAPLESS_CONFIG: file }, { replicateTimeoutMs }) }
 }
 
 /** Functions for one test, which are stopped when it ends. */
@@ -339,7 +516,8 @@ async function startLambda(...args: Parameters<typeof openLambda>): Promise<Scra
 
 function openLambda(
   variables: Record<string, string>,
-  { planTimeoutMs = 120_000 } = {},
+  // With Lambda's 900 s the test of the hand-over would be too long.
+  { planTimeoutMs = 120_000, replicateTimeoutMs = 20_000 }: Timeouts = {},
 ): Promise<ScratchLambda> {
   const { resources } = readTemplate(join(directory, 'cloudformation', templateName))
   const settingsOf = (name: string, timeoutMs: number) => {
@@ -359,9 +537,9 @@ function openLambda(
     functions: {
       [names.plan]: settingsOf('PlanLambdaFunction', planTimeoutMs),
       [names.watch]: settingsOf('WatchLambdaFunction', 120_000),
-      // With Lambda's 900 s the test of the hand-over would be too long.
-      [names.replicate]: settingsOf('ReplicateLambdaFunction', 20_000),
+      [names.replicate]: settingsOf('ReplicateLambdaFunction', replicateTimeoutMs),
     },
+    notices: { failuresOf: names.replicate, toldTo: names.plan },
   })
 }
 

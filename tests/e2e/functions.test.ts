@@ -49,6 +49,13 @@ test.concurrent('a partition that halts fails its worker, and nothing else', asy
   await deleteRecords(connectTo(world.primary), { topic: 'halting.cut', partition: 0, offset: 80 })
   for (const partition of [0, 1]) await produce('halting.cut', partition, [records(80, 10)])
 
+  // A tick meets the truncation, and its worker fails. Nothing is left of a worker that ended in
+  // order, so `plan` has nothing to hand out.
+  await eventually('plan was told that the worker failed', async () => {
+    await functions.invoke('plan')
+    const texts = await readLoggedTexts(functions.logFile)
+    return texts.some(each => /halting\.cut-0 halted.* it ended in order/.test(each))
+  })
   const shard = [0, 1].map(partition => ({ topic: 'halting.cut', partition, topicIsKnown: true }))
   const failure = await untilFailed(functions, { flow, partitions: shard })
 
