@@ -197,16 +197,44 @@ describe('a worker that was declared ended', () => {
 describe('renewals', () => {
   test('a renewal that is never answered holds up no later one', async () => {
     const world = ordersWorld()
-    let renewals = 0
+    const renewedMs: number[] = []
     const renew: WorkerStore['renew'] = async input => {
-      renewals += 1
-      if (renewals === 1) await world.clock.wait(HOUR_MS)
+      renewedMs.push(world.clock.nowMs())
+      if (renewedMs.length === 1) await world.clock.wait(HOUR_MS)
       return world.workers.renew(input)
     }
 
     const report = await continuously(world, { workers: { renew } })
 
     expect(report.partitions).toMatchObject([{ outcome: 'deadline', detail: null }])
+    const { workerLeaseMs } = world.flow.budgets
+    expect(renewedMs.length).toBeGreaterThan(RUN_MS / workerLeaseMs)
+    expect((renewedMs[1] ?? HOUR_MS) - (renewedMs[0] ?? 0)).toBe(workerLeaseMs / 3)
+  })
+
+  test('a process that was frozen for longer than a lease sends nothing when it wakes', async () => {
+    const world = ordersWorld()
+    for (let each = 0; each < 20; each += 1) {
+      // Batches of different leader epochs are not coalesced: each is sent on its own.
+      world.sourceLog('orders').elect()
+      writeBatches(world.sourceLog('orders'), 1)
+    }
+    let sent = 0
+    let sentBefore = 0
+    world.target.control('produce', async (serve, ...args) => {
+      sent += 1
+      const answer = await serve(...args)
+      if (sent >= 3 && sentBefore === 0) {
+        world.clock.jump(world.flow.budgets.leaseMs + 1)
+        sentBefore = sent
+      }
+      return answer
+    })
+
+    const report = await continuously(world)
+
+    expect(report.partitions).toMatchObject([{ outcome: 'lease-lost' }])
+    expect(sent).toBe(sentBefore)
   })
 
   test('a table that accepts no renewal for a moment ends no run, and each failure is said', async () => {
