@@ -313,7 +313,7 @@ test('plan is told of a worker that fails for a halted partition, finds that it 
   expect(lambda.ended.filter(each => each.name === names.replicate)).toHaveLength(2)
 })
 
-test('plan does nothing for a record of itself or a worker that nobody knows, fails with one sentence for an event that it does not know, and serves the next one', async () => {
+test('plan does nothing for a record of itself or of an unknown worker, and fails with one sentence for an event that it does not know', async () => {
   const { lambda } = await startStage([{ name: 'asked' }, { name: 'asked-too' }])
   const nothingDone = { kind: 'succeeded', answer: { flows: [] } }
 
