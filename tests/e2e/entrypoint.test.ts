@@ -367,7 +367,8 @@ describe('the roles of the template', () => {
       const allowed = actionsOf(statementsOf(role)).filter(
         each => !/^(?:logs|sqs|events):/.test(each),
       )
-      expect(lambda.actions(name)).toEqual(allowed)
+      // One action may be allowed by several statements, each for rows of its own.
+      expect(lambda.actions(name)).toEqual([...new Set(allowed)])
     })
   }
 })
