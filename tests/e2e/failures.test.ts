@@ -9,16 +9,13 @@ import {
   waitUntilStackCreateComplete,
 } from '@aws-sdk/client-cloudformation'
 import { DeleteMessageCommand, ReceiveMessageCommand, SQSClient } from '@aws-sdk/client-sqs'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { beforeAll, expect, test } from 'vitest'
 import { readPlanEvent } from '../../functions/plan-event.ts'
 import { until } from '../../localstack/processes/until.ts'
-import {
-  canStartLocalStack,
-  removeStarted,
-  startLocalStackAws,
-} from '../../localstack/scratch/brokers.ts'
+import { canStartLocalStack } from '../../localstack/scratch/brokers.ts'
 import { type FailureRecord, workerEvent, workerFailures } from '../support/failure-records.ts'
 import { exampleImage, packageStage, type Resource } from '../support/stack-template.ts'
+import { openSharedLocalStack } from '../support/worlds/shared-fixture.ts'
 
 const EVENTUALLY_MS_MAX = 60_000
 const STACK_SECONDS_MAX = 120
@@ -32,13 +29,12 @@ let stage: Awaited<ReturnType<typeof deployBus>> | null = null
 beforeAll(async () => {
   if (!(await canStartLocalStack())) return
   const [{ endpoint }, template] = await Promise.all([
-    startLocalStackAws(),
+    openSharedLocalStack(),
     packageStage('prod', { image: exampleImage }),
   ])
   template.remove()
   stage = await deployBus(endpoint, template.resources)
 })
-afterAll(removeStarted)
 
 test('people and plan get the record of each failed worker, as Lambda made it', async context => {
   if (stage === null) return context.skip('no LocalStack: it needs Python 3.11')

@@ -9,7 +9,6 @@ import { afterAll, beforeAll, expect, type TestContext, test } from 'vitest'
 import { readLogEnd } from '../../localstack/kafka/partition-reader.ts'
 import { type OfflineFunctions, readLoggedTexts } from '../../localstack/offline.ts'
 import { until } from '../../localstack/processes/until.ts'
-import { type OfflineWorld, startOfflineWorld } from '../../localstack/scratch/offline-world.ts'
 import {
   connectTo,
   createTopic,
@@ -18,15 +17,19 @@ import {
 } from '../../localstack/scratch/topics.ts'
 import { readPartition } from '../support/kafka/kafkajs-reader.ts'
 import { type Contents, contentsOf, inChunks, records } from '../support/kafka/records.ts'
+import {
+  openSharedOfflineWorld,
+  type SharedOfflineWorld,
+} from '../support/worlds/shared-fixture.ts'
 
 /** Longer than a minute, the period of the schedule, and than a lease. */
 const EVENTUALLY_MS_MAX = 150_000
 
-let world: OfflineWorld
+let world: SharedOfflineWorld
 let standby: Admin
 
 beforeAll(async () => {
-  world = await startOfflineWorld()
+  world = await openSharedOfflineWorld()
   standby = connectTo(world.standby).admin()
   await standby.connect()
 })

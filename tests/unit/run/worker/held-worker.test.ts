@@ -194,6 +194,43 @@ describe('a worker that was declared ended', () => {
   })
 })
 
+describe('a process that wakes behind its lease', () => {
+  /** The partitions that are asked for after the clock jumped behind the answer to the claim. */
+  async function wakingBehindClaim(isDeclaredEnded: boolean) {
+    const world = ordersWorld()
+    const asked: number[] = []
+    const { workerLeaseMs } = world.flow.budgets
+    const { flow, workers, clock, checkpoints } = world
+    const begin: WorkerStore['begin'] = async input => {
+      const begun = await workers.begin(input)
+      clock.jump(workerLeaseMs + 1)
+      const end = { flow: flow.name, worker: 'run-1', nowMs: clock.nowMs() }
+      if (isDeclaredEnded) await workers.declareEnded({ ...end, when: 'if-expired' })
+      return begun
+    }
+    const acquire: World['checkpoints']['acquire'] = input => {
+      asked.push(clock.nowMs())
+      return checkpoints.acquire(input)
+    }
+    const deps = { workers: { ...workers, begin }, checkpoints: { ...checkpoints, acquire } }
+    const report = await world.run('orders', { deps })
+    return { asked, report }
+  }
+
+  test('a process that wakes as a worker that was declared ended acquires nothing', async () => {
+    const { asked, report } = await wakingBehindClaim(true)
+    expect(asked).toEqual([])
+    expect(report.partitions).toMatchObject([{ outcome: 'lease-held' }])
+    expect(report.partitions[0]?.detail).toMatch(/^worker run-1 was declared ended/)
+  })
+
+  test('a process that wakes behind its lease, which nobody has ended, renews it and goes on', async () => {
+    const { asked, report } = await wakingBehindClaim(false)
+    expect(asked).toHaveLength(1)
+    expect(report.partitions).toMatchObject([{ outcome: 'drained' }])
+  })
+})
+
 describe('renewals', () => {
   test('a renewal that is never answered holds up no later one', async () => {
     const world = ordersWorld()
