@@ -27,11 +27,18 @@ const withProcesses = {
 
 export default defineConfig({
   test: {
+    // Once for all projects, which share what it starts.
+    globalSetup: ['tests/support/worlds/shared-world.ts'],
+    env: withProcesses.env,
     projects: [
       {
         test: {
           name: 'unit',
           include: ['tests/unit/**/*.test.ts', 'tests/tidy.test.ts'],
+          // One process for many files: a process for each of them spends half of its processor
+          // time on loading the same modules. A file that leaves a mark on them fails in a later
+          // one: `npx vitest run --project unit --sequence.shuffle.files` finds it.
+          isolate: false,
           // A busy machine is slow; a test that hangs is the only one this must end.
           testTimeout: 90_000,
           env: compileCache,
@@ -55,7 +62,6 @@ export default defineConfig({
         test: {
           name: 'integration',
           include: ['tests/integration/**/*.test.ts'],
-          globalSetup: ['tests/support/worlds/shared-world.ts'],
           // At a load of 30 on two cores four tests took more than 120 s.
           testTimeout: 300_000,
           ...withProcesses,

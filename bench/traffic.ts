@@ -1,7 +1,6 @@
 // Owns the load of the crash and hand-over measurements: one producer at an even pace on the
 // primary, one consumer on the standby.
 
-import type { OfflineWorld } from '../localstack/scratch/offline-world.ts'
 import { type Arrivals, keepArrivals } from './arrivals.ts'
 import { startPart } from './part.ts'
 import type { ProducerOrder } from './parts/paced-producer.ts'
@@ -9,11 +8,13 @@ import type { ReaderOrder, ReaderReport } from './parts/tail-reader.ts'
 
 const RECORD_BYTES = 200
 
+type Brokers = { readonly brokers: string }
+
 export type Traffic = { readonly arrivals: Arrivals; end(): Promise<void> }
 
 /** Starts the producer once the consumer reads. */
 export async function startTraffic(
-  world: OfflineWorld,
+  world: { readonly primary: Brokers; readonly standby: Brokers },
   pace: { readonly topic: string; readonly partitions: number; readonly recordsPerSecond: number },
 ): Promise<Traffic> {
   const { brokers } = world.primary

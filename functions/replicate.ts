@@ -12,6 +12,7 @@ import { createFunctionStarter, invocationOf } from '../lib/io/function-invoker.
 import { newOwner } from '../lib/run/open-flow.ts'
 import { type ReplicateInput, replicateAndReport } from '../lib/run/replicate/replicate.ts'
 import { createRunMeter } from '../lib/run/replicate/run-metrics.ts'
+import type { WorkerEndedEvent } from './plan-event.ts'
 import { startRuntime, timeOutByLambda } from './runtime.ts'
 
 const runtime = startRuntime(process.env, 'replicate')
@@ -72,7 +73,7 @@ async function run(event: unknown, context: Context): Promise<ReplicateAnswer> {
     },
     // So does the next tick when `plan` cannot be told.
     tellPlan: ended =>
-      startPlan({ kind: 'worker-ended', ...ended }, detail =>
+      startPlan({ kind: 'worker-ended', ...ended } satisfies WorkerEndedEvent, detail =>
         warn(`plan could not be told that worker ${ended.worker} of flow ${name} ended: ${detail}`),
       ),
   }

@@ -1,7 +1,7 @@
 // Owns the alarms on what AWS itself measures: the failures, throttles and durations of the
-// functions, runaway invocations, and the queue of failed invocations. A function that dies (out of
-// memory, a time-out, an image that does not start) emits no metric of its own, so the alarms of
-// alarms.ts do not see it. `node infra/generate-monitoring.ts` writes them to
+// functions, runaway invocations, the queue of failed invocations, and its event bus. A function
+// that dies (out of memory, a time-out, an image that does not start) emits no metric of its own,
+// so the alarms of alarms.ts do not see it. `node infra/generate-monitoring.ts` writes them to
 // infra/function-alarms.yml. Does not own the runbook (docs/OPERATING.md).
 
 import { alertTopicId, type Resource } from './alarms.ts'
@@ -13,12 +13,14 @@ type FunctionName = (typeof functionNames)[number]
 type Measured =
   | {
       readonly namespace: 'AWS/Lambda'
-      readonly metric: 'Errors' | 'Throttles' | 'Invocations'
+      readonly metric: 'Errors' | 'Throttles' | 'Invocations' | 'DestinationDeliveryFailures'
       readonly of: FunctionName
     }
   /** The longest duration in percent of the time-out, which is a parameter of the stage. */
   | { readonly namespace: 'AWS/Lambda'; readonly metric: 'Duration'; readonly of: FunctionName }
   | { readonly namespace: 'AWS/SQS'; readonly metric: 'ApproximateNumberOfMessagesVisible' }
+  /** The rule that sends the record of a failed worker to the queue and to `plan`. */
+  | { readonly namespace: 'AWS/Events'; readonly metric: 'FailedInvocations' }
 
 export type FunctionAlarm = Measured & {
   /** The name of the alarm is `gapless-<stage>-<id>`. */
@@ -107,6 +109,31 @@ export const functionAlarms: readonly FunctionAlarm[] = [
     run: 'aws lambda put-function-concurrency --function-name gapless-STAGE-replicate --reserved-concurrent-executions 0; read its log',
   },
   {
+    id: 'failures-undelivered',
+    runbook: 'failures-undelivered',
+    namespace: lambda,
+    metric: 'DestinationDeliveryFailures',
+    of: 'replicate',
+    threshold: 0,
+    minutes: 1,
+    ofMinutes: windowMinutes.replicate,
+    means:
+      'Lambda could not put the record of a failed worker on the event bus: no entry in the queue, and plan was not told.',
+    run: 'aws events describe-event-bus --name gapless-STAGE-failures; the role of replicate (events:PutEvents), the policy of its key',
+  },
+  {
+    id: 'failures-unrouted',
+    runbook: 'failures-undelivered',
+    namespace: 'AWS/Events',
+    metric: 'FailedInvocations',
+    threshold: 0,
+    minutes: 1,
+    ofMinutes: 5,
+    means:
+      'EventBridge could not deliver the record of a failed worker to the queue or to plan: nobody reads of the failure, or the next tick replaces the worker.',
+    run: 'aws events list-targets-by-rule --event-bus-name gapless-STAGE-failures --rule gapless-STAGE-failed-worker; the policy of queue and key',
+  },
+  {
     id: 'failures-queue',
     runbook: 'failures-queue',
     namespace: 'AWS/SQS',
@@ -130,7 +157,7 @@ export function functionAlarmResources({ stage }: { readonly stage: string }) {
       Properties: {
         AlarmName: `gapless-${stage}-${alarm.id}`,
         AlarmDescription: `${alarm.means} Run: ${alarm.run.replaceAll('STAGE', stage)}. Runbook: docs/OPERATING.md, "${alarm.runbook}".`,
-        ...measurementOf(alarm),
+        ...measurementOf(alarm, stage),
         EvaluationPeriods: alarm.ofMinutes,
         DatapointsToAlarm: alarm.minutes,
         Threshold: alarm.threshold,
@@ -145,7 +172,7 @@ export function functionAlarmResources({ stage }: { readonly stage: string }) {
   return Object.fromEntries(resources)
 }
 
-function measurementOf(alarm: FunctionAlarm): Record<string, unknown> {
+function measurementOf(alarm: FunctionAlarm, stage: string): Record<string, unknown> {
   const Period = 60
   if (alarm.namespace === 'AWS/SQS') {
     const queue = { 'Fn::GetAtt': ['FailuresQueue', 'QueueName'] }
@@ -154,6 +181,18 @@ function measurementOf(alarm: FunctionAlarm): Record<string, unknown> {
       MetricName: alarm.metric,
       Dimensions: [{ Name: 'QueueName', Value: queue }],
       Statistic: 'Maximum',
+      Period,
+    }
+  }
+  if (alarm.namespace === 'AWS/Events') {
+    return {
+      Namespace: alarm.namespace,
+      MetricName: alarm.metric,
+      Dimensions: [
+        { Name: 'EventBusName', Value: { Ref: 'FailuresBus' } },
+        { Name: 'RuleName', Value: `gapless-${stage}-failed-worker` },
+      ],
+      Statistic: 'Sum',
       Period,
     }
   }

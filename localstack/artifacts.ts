@@ -1,6 +1,7 @@
 // The downloads of the local stack and the tests, each made once: Kafka and DynamoDB Local through
 // Maven, LocalStack through pip, Lambda's runtime interface client through npm. Owns the cache
 // folder and its rule: a folder with an artifact's name is complete. Starts no process that stays.
+// warm-start.ts keeps an artifact of its own there.
 
 import { createHash } from 'node:crypto'
 import { existsSync } from 'node:fs'
@@ -12,45 +13,61 @@ import { identifyProcess, runCommand } from './processes/os-process.ts'
 import { type Report, reportToStandardError, StackError } from './processes/stack-error.ts'
 import { findJava, findMaven, findMissingBuildTools, findPython } from './processes/tools.ts'
 
-type Artifact = {
+export type Artifact = {
   /** The start of the folder's name. */
   name: string
   /** Printed before the download. */
   announcement: string
-  /** The file that pins every version. Its hash is in the folder's name. */
+  /** What the artifact is made of. Its hash is in the folder's name. */
+  identity: () => Promise<string | Buffer>
+  build: (options: { directory: string }) => Promise<void>
+}
+
+/** An artifact whose versions are all pinned by one file. */
+function pinnedBy(pinned: {
+  name: string
+  announcement: string
   lockFile: string
   build: (options: { directory: string; lockFile: string }) => Promise<void>
+}): Artifact {
+  const { name, announcement, lockFile, build } = pinned
+  return {
+    name,
+    announcement,
+    identity: () => readFile(lockFile),
+    build: ({ directory }) => build({ directory, lockFile }),
+  }
 }
 
 const recipes = import.meta.dirname
 
-const kafka: Artifact = {
+const kafka = pinnedBy({
   name: 'kafka-4.3.1',
   announcement: 'Fetching Kafka 4.3.1 from Maven Central (55 MB, once)...',
   lockFile: join(recipes, 'maven', 'kafka', 'pom.xml'),
   build: copyMavenJars,
-}
+})
 
-const dynamoDbLocal: Artifact = {
+const dynamoDbLocal = pinnedBy({
   name: 'dynamodb-local-3.1.0',
   announcement: 'Fetching DynamoDB Local 3.1.0 from Maven Central (48 MB, once)...',
   lockFile: join(recipes, 'maven', 'dynamodb-local', 'pom.xml'),
   build: copyMavenJars,
-}
+})
 
-const localStack: Artifact = {
+const localStack = pinnedBy({
   name: 'localstack-4.13.1',
   announcement: 'Fetching LocalStack 4.13.1 from PyPI (480 MB unpacked, once; about a minute)...',
   lockFile: join(recipes, 'localstack-requirements.txt'),
   build: createLocalStackEnvironment,
-}
+})
 
-const lambdaRuntime: Artifact = {
+const lambdaRuntime = pinnedBy({
   name: 'aws-lambda-ric-4.0.2',
   announcement: 'Fetching and compiling aws-lambda-ric 4.0.2 from npm (once; a minute or two)...',
   lockFile: join(recipes, 'npm', 'aws-lambda-ric', 'package-lock.json'),
   build: compileLambdaRuntime,
-}
+})
 
 /** The download cache: `GAPLESS_CACHE`, or `~/.cache/gapless`. */
 export function findCacheDirectory(): string {
@@ -84,12 +101,29 @@ export async function fetchLambdaRuntime(report: Report = reportToStandardError)
   return join(directory, 'node_modules', 'aws-lambda-ric', 'index.mjs')
 }
 
-async function fetchArtifact(artifact: Artifact, report: Report): Promise<string> {
+/** @returns the artifact's folder, built where this machine has none. @throws StackError */
+export async function fetchArtifact(artifact: Artifact, report: Report): Promise<string> {
   const cache = findCacheDirectory()
-  const content = await readFile(artifact.lockFile)
-  const version = createHash('sha256').update(content).digest('hex').slice(0, 8)
+  const identity = await artifact.identity()
+  const version = createHash('sha256').update(identity).digest('hex').slice(0, 8)
   const directory = join(cache, `${artifact.name}-${version}`)
+  const known = building.get(directory)
+  if (known !== undefined) return known
   if (existsSync(directory)) return directory
+  const built = buildArtifact(artifact, directory, report)
+  building.set(directory, built)
+  return built.finally(() => building.delete(directory))
+}
+
+/** What this process builds now: it does not wait for itself as for another process. */
+const building = new Map<string, Promise<string>>()
+
+async function buildArtifact(
+  artifact: Artifact,
+  directory: string,
+  report: Report,
+): Promise<string> {
+  const cache = dirname(directory)
   await mkdir(cache, { recursive: true })
   return withLock({ path: `${directory}.lock`, report }, async () => {
     if (existsSync(directory)) return directory
@@ -97,7 +131,7 @@ async function fetchArtifact(artifact: Artifact, report: Report): Promise<string
     await removeLeftovers(cache, artifact.name)
     const unfinished = await mkdtemp(join(cache, `.unfinished-${artifact.name}-${process.pid}-`))
     try {
-      await artifact.build({ directory: unfinished, lockFile: artifact.lockFile })
+      await artifact.build({ directory: unfinished })
       // The rename completes an artifact: an interrupted download never has the artifact's name.
       await renameUnlessComplete(unfinished, directory)
     } finally {

@@ -14,6 +14,7 @@ import {
   type StackSettings,
   serviceNames,
 } from './engine/stack-settings.ts'
+import { startFailureNotices } from './lambda/failure-notices.ts'
 import { startHttpService } from './processes/http-service.ts'
 import {
   isRunning,
@@ -29,6 +30,8 @@ export type Invocation =
   /** The function rejected; `reason` is its error's message. */
   | { readonly kind: 'failed'; readonly reason: string }
 
+type FunctionName = 'plan' | 'replicate' | 'watch'
+
 export type OfflineFunctions = ProcessIdentity & {
   /** Lambda's Invoke API, for AWS_ENDPOINT_URL_LAMBDA. */
   readonly endpoint: string
@@ -36,7 +39,7 @@ export type OfflineFunctions = ProcessIdentity & {
   /**
    * Invokes a function and waits for its end. @throws StackError when the process ends meanwhile.
    */
-  invoke(name: 'plan' | 'replicate' | 'watch', payload?: unknown): Promise<Invocation>
+  invoke(name: FunctionName, payload?: unknown): Promise<Invocation>
   isRunning(): boolean
   /** SIGTERM, then SIGKILL after 20 s. An invocation under way is cut off. */
   stop(): Promise<void>
@@ -50,6 +53,10 @@ const endPollMs = 100
 const endPollsMax = 10
 const logLinesMax = 12
 const logLineCharactersMax = 300
+
+function functionNameOf(name: FunctionName): string {
+  return `gapless-${stage}-${name}`
+}
 
 /** The log of serverless-offline and of the functions. */
 export function functionsLogFile(settings: StackSettings): string {
@@ -96,6 +103,11 @@ export async function startFunctions(options: {
 }): Promise<OfflineFunctions> {
   const { settings, port, env = {}, params = {}, onSpawn } = options
   const endpoint = `http://${localAddress}:${port}`
+  const notices = await startFailureNotices({
+    endpoint,
+    failuresOf: functionNameOf('replicate'),
+    toldTo: functionNameOf('plan'),
+  })
   const service = await startHttpService({
     label: 'serverless-offline',
     command: process.execPath,
@@ -107,9 +119,9 @@ export async function startFunctions(options: {
     env: {
       ...createStackEnvironment(settings),
       ...env,
-      // serverless.yml reads the port, the SDK in `plan` the endpoint.
+      // serverless.yml reads the port, the SDK in `plan` and `replicate` the endpoint.
       GAPLESS_LAMBDA_PORT: String(port),
-      AWS_ENDPOINT_URL_LAMBDA: endpoint,
+      AWS_ENDPOINT_URL_LAMBDA: notices.endpoint,
     },
     port,
     healthPath: '/',
@@ -117,12 +129,16 @@ export async function startFunctions(options: {
     detached: false,
     onSpawn,
     remedy: 'Correct the cause and try again.',
+  }).catch(async error => {
+    await notices.stop()
+    throw error
   })
   const client = createInvocationClient(endpoint)
   const { pid, startedAt, logFile } = service
   const end = async (how: () => Promise<void>) => {
     client.destroy()
     await how()
+    await notices.stop()
   }
   return {
     pid,
@@ -131,7 +147,7 @@ export async function startFunctions(options: {
     logFile,
     async invoke(name, payload = {}) {
       try {
-        return await invoke(client, `gapless-${stage}-${name}`, payload)
+        return await invoke(client, functionNameOf(name), payload)
       } catch (error) {
         if (await hasEndedSoon(service)) throw await describeDeath(service)
         throw error

@@ -60,6 +60,10 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
     'lib/core/partition': ['lib/core/config', 'lib/core'],
     'lib/core/row': ['lib/core/partition', 'lib/core'],
     'lib/core/replicate': ['lib/core/partition', 'lib/core/config', 'lib/core'],
+    'lib/core/plan': [
+      ...['lib/core/replicate', 'lib/core/row', 'lib/core/partition', 'lib/core/config'],
+      'lib/core',
+    ],
     'lib/core/watch': ['lib/core/replicate', 'lib/core/partition', 'lib/core/config', 'lib/core'],
     'lib/core/standby': ['lib/core/watch', 'lib/core/partition', 'lib/core/config', 'lib/core'],
     'lib/core/monitoring': ['lib/core'],

@@ -23,8 +23,11 @@ import {
   type ClusterIdentity,
   dataDirectory,
   formatOnce,
+  formatWithCopy,
+  formatWithTool,
   settleIdentity,
 } from './storage.ts'
+import { fetchWarmStart, type WarmStart } from './warm-start.ts'
 
 export type KafkaOptions = {
   /** The name in errors: `primary`, `standby`, or a test's own. */
@@ -70,6 +73,8 @@ export type KafkaBroker = {
 const controllerNodeId = 1
 const defaultHeapMb = 512
 const startAttemptsMax = 3
+/** A JVM that writes its archive took 3 s on an idle machine. */
+const rehearsalEndMsMax = 300_000
 
 /**
  * Starts a broker and waits until it answers and creates topics.
@@ -80,10 +85,30 @@ export async function startKafka(options: KafkaOptions): Promise<KafkaBroker> {
   const report = options.report ?? reportToStandardError
   const java = await findJava()
   const jars = await fetchKafka(report)
+  const warmStart = await fetchWarmStart({
+    ...{ java, jars, report },
+    rehearse: async ({ dir, jvmArgs, work }) => {
+      const broker = await startPrepared({ name: 'rehearsal', dir }, { java, jars, jvmArgs })
+      // The JVM writes its archive at its end.
+      await work(broker.brokers).finally(() => stopProcess(broker, rehearsalEndMsMax))
+    },
+  })
+  return startPrepared(options, { java, jars, ...warmStart })
+}
+
+type Prepared = {
+  java: string
+  jars: string
+  jvmArgs: WarmStart['jvmArgs']
+  /** Left out: the storage tool formats the folder. */
+  metadataFile?: WarmStart['metadataFile']
+}
+
+async function startPrepared(options: KafkaOptions, prepared: Prepared): Promise<KafkaBroker> {
   await mkdir(options.dir, { recursive: true })
   const logFile = join(options.dir, 'kafka.log')
   const start = (settled?: BrokerIdentity) =>
-    startWithRetry({ options, java, jars, logFile, ...(settled === undefined ? {} : { settled }) })
+    startWithRetry({ options, prepared, logFile, ...(settled === undefined ? {} : { settled }) })
 
   let { process, identity } = await start()
   return {
@@ -110,8 +135,7 @@ export async function startKafka(options: KafkaOptions): Promise<KafkaBroker> {
 
 type Attempt = {
   options: KafkaOptions
-  java: string
-  jars: string
+  prepared: Prepared
   logFile: string
   /** Set at a restart, which must get the same ports. */
   settled?: BrokerIdentity
@@ -153,7 +177,8 @@ function portTaken(name: string, port: number): StackError {
 }
 
 async function startOnce(attempt: Attempt, identity: BrokerIdentity): Promise<StartedProcess> {
-  const { options, java, jars, logFile } = attempt
+  const { options, prepared, logFile } = attempt
+  const { java, jars, jvmArgs, metadataFile } = prepared
   const nodeId = options.join?.nodeId ?? controllerNodeId
   const propertiesFile = join(options.dir, 'server.properties')
   const rendered = renderProperties({
@@ -166,12 +191,18 @@ async function startOnce(attempt: Attempt, identity: BrokerIdentity): Promise<St
     overrides: options.properties ?? {},
   })
   await writeFile(propertiesFile, rendered)
-  await formatOnce(options.dir, { java, jars, propertiesFile, clusterId: identity.clusterId })
+  const { clusterId } = identity
+  await formatOnce(options.dir, clusterId, () =>
+    metadataFile === undefined
+      ? formatWithTool(options.dir, { java, jars, propertiesFile, clusterId })
+      : formatWithCopy(options.dir, { metadataFile, clusterId, nodeId }),
+  )
   const logStart = existsSync(logFile) ? (await readFile(logFile)).length : 0
   const process = await startProcess({
     command: java,
     args: [
       `-Xmx${options.heapMb ?? defaultHeapMb}m`,
+      ...jvmArgs,
       '-XX:+ExitOnOutOfMemoryError',
       // slf4j-simple writes to standard error, which is the log file. At INFO the short intervals
       // of properties.ts would write several lines a second.

@@ -69,6 +69,8 @@ const sharedProperties = {
   'share.coordinator.state.topic.min.isr': '1',
   'share.coordinator.state.topic.num.partitions': '1',
   'group.initial.rebalance.delay.ms': '0',
+  // A controller without work writes a record of no meaning every half second by default.
+  'metadata.max.idle.interval.ms': '5000',
   // A killed broker can register again only when its old session is over; 9 s by default.
   'broker.session.timeout.ms': '4000',
   'broker.heartbeat.interval.ms': '1000',

@@ -3,7 +3,7 @@
 
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { runCommand } from '../processes/os-process.ts'
 import { findFreePort, isPortFree } from '../processes/ports.ts'
@@ -18,6 +18,11 @@ export type BrokerIdentity = ClusterIdentity & { port: number }
 const identityName = 'broker.json'
 const markName = 'formatted'
 const dataName = 'data'
+
+/** A file of the storage tool, the same for each cluster and node. */
+export function bootstrapMetadata(dir: string): string {
+  return join(dataDirectory(dir), 'bootstrap.checkpoint')
+}
 
 /** The folder of the logs (`log.dirs`). */
 export function dataDirectory(dir: string): string {
@@ -40,7 +45,7 @@ export async function settleIdentity(
     : undefined
   const known = wanted.newPorts ? undefined : before
   const identity: BrokerIdentity = {
-    clusterId: wanted.cluster?.clusterId ?? before?.clusterId ?? createClusterId(),
+    clusterId: wanted.cluster?.clusterId ?? before?.clusterId ?? createUuid(),
     port: wanted.port ?? known?.port ?? (await findFreePort()),
     controllerPort:
       wanted.cluster?.controllerPort ?? (await settleControllerPort(known?.controllerPort)),
@@ -55,21 +60,50 @@ async function settleControllerPort(before: number | undefined): Promise<number>
 }
 
 /** A Kafka Uuid: 16 bytes in base64url. Kafka's tools would read a leading dash as an option. */
-function createClusterId(): string {
+function createUuid(): string {
   return randomBytes(16).toString('base64url').replace(/^-/, 'A')
 }
 
-/**
- * Formats the folder unless the mark is there: the storage tool takes a second or two. An
- * interrupted run of the tool left no mark and is repeated.
- * @throws StackError with the tool's output.
- */
+/** A folder is formatted unless its mark is there. An interrupted work left no mark. */
 export async function formatOnce(
   dir: string,
-  tool: { java: string; jars: string; propertiesFile: string; clusterId: string },
+  clusterId: string,
+  format: () => Promise<void>,
 ): Promise<void> {
   const mark = join(dir, markName)
   if (existsSync(mark)) return
+  await format()
+  await writeFile(mark, `${clusterId}\n`)
+}
+
+/**
+ * Writes what the storage tool writes, in no time: a copy of its `bootstrap.checkpoint`, and
+ * meta.properties (MetaProperties.java, version 1) with an id for this folder.
+ */
+export async function formatWithCopy(
+  dir: string,
+  copy: { metadataFile: string; clusterId: string; nodeId: number },
+): Promise<void> {
+  await mkdir(dataDirectory(dir), { recursive: true })
+  await copyFile(copy.metadataFile, bootstrapMetadata(dir))
+  const properties = {
+    version: 1,
+    'cluster.id': copy.clusterId,
+    'node.id': copy.nodeId,
+    'directory.id': createUuid(),
+  }
+  const lines = Object.entries(properties).map(([key, value]) => `${key}=${value}\n`)
+  await writeFile(join(dataDirectory(dir), 'meta.properties'), lines.join(''))
+}
+
+/**
+ * Formats with Kafka's storage tool, which takes a second or two.
+ * @throws StackError with the tool's output.
+ */
+export async function formatWithTool(
+  dir: string,
+  tool: { java: string; jars: string; propertiesFile: string; clusterId: string },
+): Promise<void> {
   const { code, output } = await runCommand({
     command: tool.java,
     args: [
@@ -94,7 +128,6 @@ export async function formatOnce(
       'Remove that folder and try again.',
     )
   }
-  await writeFile(mark, `${tool.clusterId}\n`)
 }
 
 /** Removes everything but the broker's log file, which stays for analysis. */

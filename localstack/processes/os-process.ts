@@ -185,13 +185,16 @@ export function isRunning(identity: ProcessIdentity): boolean {
 }
 
 /**
- * SIGTERM, then SIGKILL after 20 s. Resolves once the process is gone, with every child that
- * stayed in its process group.
+ * SIGTERM, then SIGKILL after `deadlineMs`. Resolves once the process is gone, with every child
+ * that stayed in its process group.
  */
-export async function stopProcess(identity: ProcessIdentity): Promise<void> {
+export async function stopProcess(
+  identity: ProcessIdentity,
+  deadlineMs = termDeadlineMs,
+): Promise<void> {
   if (!isRunning(identity)) return
   sendSignal(identity.pid, 'SIGTERM')
-  await waitForEnd(identity, termDeadlineMs)
+  await waitForEnd(identity, deadlineMs)
   sendSignal(-identity.pid, 'SIGKILL')
   await insistOnEnd(identity)
 }

@@ -3,7 +3,10 @@
 import { systemClock } from '../../lib/io/clock.ts'
 
 const UNTIL_MS_MAX = 60_000
-const UNTIL_POLL_MS = 50
+const POLL_MS_MIN = 50
+const POLL_MS_MAX = 500
+/** Between two looks passes this share of the time waited so far: a long wait costs few looks. */
+const POLL_SHARE = 0.1
 
 /** Waits until `holds` is true; @throws naming `what` after `msMax`. */
 export async function until(
@@ -11,9 +14,10 @@ export async function until(
   holds: () => Promise<boolean>,
   msMax = UNTIL_MS_MAX,
 ): Promise<void> {
-  const deadlineMs = Date.now() + msMax
+  const startedMs = Date.now()
   while (!(await holds())) {
-    if (Date.now() > deadlineMs) throw new Error(`waited ${msMax} ms in vain until ${what}`)
-    await systemClock.wait(UNTIL_POLL_MS)
+    const waitedMs = Date.now() - startedMs
+    if (waitedMs > msMax) throw new Error(`waited ${msMax} ms in vain until ${what}`)
+    await systemClock.wait(Math.min(POLL_MS_MAX, Math.max(POLL_MS_MIN, waitedMs * POLL_SHARE)))
   }
 }

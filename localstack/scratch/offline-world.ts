@@ -11,8 +11,15 @@ import { createIncidentStore } from '../../lib/io/table/incident-store.ts'
 import { createTable } from '../../lib/io/table/table.ts'
 import { type OfflineFunctions, startFunctions } from '../offline.ts'
 import { findFreePort } from '../processes/ports.ts'
-import { type Endpoints, removeStarted, startCluster, startStandInAws } from './brokers.ts'
+import {
+  type Endpoints,
+  removeStarted,
+  startCluster,
+  startStandInAws,
+  type TestCluster,
+} from './brokers.ts'
 
+/** Functions between clusters that belong to one process, which may stop their brokers. */
 export type OfflineWorld = Awaited<ReturnType<typeof startOfflineWorld>>
 
 /** A flow from `primary` to `standby`, for topics that begin with its name and a point. */
@@ -24,19 +31,27 @@ export type OfflineFlow = {
   readonly params?: Readonly<Record<string, string>>
 }
 
-const table = 'gapless'
+type Brokers = Pick<TestCluster, 'brokers'>
 
-/**
- * About 10 s. `remove` ends everything that was started, the functions too. `startAws`: default
- * DynamoDB Local.
- */
-export async function startOfflineWorld(startAws: () => Promise<Endpoints> = startStandInAws) {
-  const directory = mkdtempSync(join(tmpdir(), 'gapless-offline-'))
+/** About 10 s. `remove` ends everything that was started, the functions too. */
+export async function startOfflineWorld() {
   const [primary, standby, aws] = await Promise.all([
     startCluster('primary'),
     startCluster('standby'),
-    startAws(),
+    startStandInAws(),
   ])
+  return openOfflineWorld({ primary, standby, aws, table: 'gapless' })
+}
+
+/** Functions between clusters and a table's endpoint that run; the table is created. */
+export async function openOfflineWorld<C extends Brokers>(running: {
+  readonly primary: C
+  readonly standby: C
+  readonly aws: Endpoints
+  readonly table: string
+}) {
+  const { primary, standby, aws, table } = running
+  const directory = mkdtempSync(join(tmpdir(), 'gapless-offline-'))
   const client = createDynamoDbClient(aws.env)
   await createTable(client, table)
   const settings = {

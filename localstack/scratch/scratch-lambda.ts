@@ -3,8 +3,11 @@
 // API and is killed when its time is up; the Invoke API for every caller; and all of it in front of
 // a stand-in of DynamoDB, so that what each function asks of AWS is known. Owns no judgement.
 //
+// A failed asynchronous invocation of `failuresOf` is told to `toldTo`, as the event bus of
+// infra/failures.yml does.
+//
 // What it is not: the base image (Amazon Linux, its build of Node, arm64), a processor's share, the
-// freezing of idle processes, retries, destinations, and permissions that are refused.
+// freezing of idle processes, retries, and permissions that are refused.
 
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
@@ -12,17 +15,15 @@ import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { dirname } from 'node:path'
+import { createFailureRecord, type FunctionFailure } from '../lambda/failure-record.ts'
 import { awsActionsOf, isPublish } from './aws-actions.ts'
 
 export type Outcome =
   | { readonly kind: 'succeeded'; readonly answer: unknown }
-  | { readonly kind: 'failed'; readonly error: RuntimeError }
+  | { readonly kind: 'failed'; readonly error: FunctionFailure }
   /** The module could not be loaded: no invocation reached it. */
-  | { readonly kind: 'init-failed'; readonly error: RuntimeError }
+  | { readonly kind: 'init-failed'; readonly error: FunctionFailure }
   | { readonly kind: 'timed-out' }
-
-/** As the client tells it. */
-export type RuntimeError = { readonly errorType: string; readonly errorMessage: string }
 
 export type FunctionSettings = {
   /** `plan.handler`, as in the image's command. */
@@ -44,6 +45,8 @@ export type ScratchLambda = {
   readonly ended: readonly EndedInvocation[]
   /** How many processes were started for a function. */
   processes(name: string): number
+  /** SIGKILL to every process of a function, as Lambda does when one runs out of memory. */
+  kill(name: string): void
   /** What a function asked of AWS, by the names that permissions have, sorted. */
   actions(name: string): string[]
   /** The subjects of what was published to a topic, in order. */
@@ -54,6 +57,7 @@ export type ScratchLambda = {
 }
 
 type Work = {
+  readonly requestId: string
   readonly payload: string
   readonly end: (outcome: Outcome) => void
 }
@@ -61,6 +65,7 @@ type Work = {
 type Sandbox = {
   run(work: Work): void
   isIdle(): boolean
+  kill(): void
   stop(): Promise<void>
 }
 
@@ -76,8 +81,10 @@ export async function startScratchLambda(options: {
   readonly runtime: string
   readonly dynamoDbEndpoint: string
   readonly functions: Readonly<Record<string, FunctionSettings>>
+  /** The names of functions; nobody is told of a failed invocation by default. */
+  readonly notices?: { readonly failuresOf: string; readonly toldTo: string }
 }): Promise<ScratchLambda> {
-  const { functions, dynamoDbEndpoint } = options
+  const { functions, dynamoDbEndpoint, notices } = options
   const ended: EndedInvocation[] = []
   const actions = new Map<string, Set<string>>()
   const logs = new Map<string, string>()
@@ -85,13 +92,17 @@ export async function startScratchLambda(options: {
   const published: string[] = []
   let isStopping = false
 
-  const invoke = async (name: string, payload: unknown): Promise<Outcome> => {
+  const invoke = async (
+    name: string,
+    payload: unknown,
+    requestId: string = randomUUID(),
+  ): Promise<Outcome> => {
     const settings = functions[name]
     if (settings === undefined) throw new Error(`no function ${name}`)
     const known = sandboxes.get(name) ?? []
     sandboxes.set(name, known)
     const { promise, resolve } = Promise.withResolvers<Outcome>()
-    const work = { payload: JSON.stringify(payload), end: resolve }
+    const work = { requestId, payload: JSON.stringify(payload), end: resolve }
     let sandbox = known.find(each => each.isIdle())
     if (sandbox === undefined) {
       sandbox = await startSandbox({
@@ -125,13 +136,20 @@ export async function startScratchLambda(options: {
     const invoked = /^\/2015-03-31\/functions\/([^/]+)\/invocations$/.exec(path)?.[1]
     if (invoked === undefined) return pass(dynamoDbEndpoint, request, body, response)
     if (isStopping) return answer(response, 503, {})
-    const end = invoke(decodeURIComponent(invoked), JSON.parse(body))
     if (request.headers['x-amz-invocation-type'] !== 'Event') {
       throw new Error('functions invoke each other without waiting for an answer')
     }
     answer(response, 202, {})
-    await end
+    await invokeAndTell(decodeURIComponent(invoked), JSON.parse(body))
   })
+
+  const invokeAndTell = async (name: string, event: unknown): Promise<void> => {
+    const requestId = randomUUID()
+    const failure = failureOf(await invoke(name, event, requestId), functions[name])
+    if (failure === null || isStopping || name !== notices?.failuresOf) return
+    const about = { requestId, functionName: name, event, failure, nowMs: Date.now() }
+    await invoke(notices.toldTo, createFailureRecord(about))
+  }
 
   return {
     invoke,
@@ -140,11 +158,32 @@ export async function startScratchLambda(options: {
     published,
     actions: name => [...(actions.get(name) ?? [])].toSorted(),
     log: name => logs.get(name) ?? '',
+    kill: name => {
+      for (const each of sandboxes.get(name) ?? []) each.kill()
+    },
     async stop() {
       isStopping = true
       await Promise.all([...sandboxes.values()].flat().map(each => each.stop()))
       await aws.stop()
     },
+  }
+}
+
+/** What Lambda says of an invocation that failed; null for one that succeeded. */
+function failureOf(outcome: Outcome, settings?: FunctionSettings): FunctionFailure | null {
+  switch (outcome.kind) {
+    case 'succeeded':
+      return null
+    case 'failed':
+    case 'init-failed':
+      return outcome.error
+    case 'timed-out': {
+      const seconds = ((settings?.timeoutMs ?? 0) / 1000).toFixed(2)
+      return {
+        errorType: 'Sandbox.Timedout',
+        errorMessage: `Task timed out after ${seconds} seconds`,
+      }
+    }
   }
 }
 
@@ -173,7 +212,7 @@ async function startSandbox(options: {
     if (waiting === null || work === null) return
     const response = waiting
     waiting = null
-    response.setHeader('Lambda-Runtime-Aws-Request-Id', randomUUID())
+    response.setHeader('Lambda-Runtime-Aws-Request-Id', work.requestId)
     response.setHeader('Lambda-Runtime-Deadline-Ms', String(Date.now() + settings.timeoutMs))
     const arn = `arn:aws:lambda:us-east-1:000000000000:function:${name}`
     response.setHeader('Lambda-Runtime-Invoked-Function-Arn', arn)
@@ -194,7 +233,7 @@ async function startSandbox(options: {
     }
     answer(response, 202, { status: 'OK' })
     if (path.endsWith('/response')) return finish({ kind: 'succeeded', answer: JSON.parse(body) })
-    const { errorType, errorMessage } = JSON.parse(body) as RuntimeError
+    const { errorType, errorMessage } = JSON.parse(body) as FunctionFailure
     const isInit = path === '/2018-06-01/runtime/init/error'
     if (isInit) isOver = true
     finish({ kind: isInit ? 'init-failed' : 'failed', error: { errorType, errorMessage } })
@@ -224,7 +263,10 @@ async function startSandbox(options: {
   for (const stream of [child.stdout, child.stderr]) stream?.on('data', each => onOutput(`${each}`))
   const closed = once(child, 'close').then(([code, signal]) => {
     isOver = true
-    const errorMessage = `exited with ${code ?? signal}`
+    // In the words of Lambda.
+    const how =
+      code === null ? `signal: ${signal === 'SIGKILL' ? 'killed' : signal}` : `exit status ${code}`
+    const errorMessage = `Runtime exited with error: ${how}`
     finish({ kind: 'failed', error: { errorType: 'Runtime.ExitError', errorMessage } })
   })
   return {
@@ -233,6 +275,7 @@ async function startSandbox(options: {
       hand()
     },
     isIdle: () => !isOver && work === null,
+    kill: () => void child?.kill('SIGKILL'),
     async stop() {
       child?.kill('SIGKILL')
       await closed

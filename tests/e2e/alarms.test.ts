@@ -6,12 +6,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { OfflineFunctions } from '../../localstack/offline.ts'
 import { until } from '../../localstack/processes/until.ts'
-import {
-  canStartLocalStack,
-  removeStarted,
-  startLocalStackAws,
-} from '../../localstack/scratch/brokers.ts'
-import { type OfflineWorld, startOfflineWorld } from '../../localstack/scratch/offline-world.ts'
+import { canStartLocalStack } from '../../localstack/scratch/brokers.ts'
 import {
   connectTo,
   createTopic,
@@ -22,6 +17,11 @@ import {
 import { records } from '../support/kafka/records.ts'
 import { type AlarmedStage, deployAlarms } from '../support/processes/alarmed-stage.ts'
 import { createEmfForwarder, type ForwardedValue } from '../support/processes/emf-forwarder.ts'
+import {
+  openSharedLocalStack,
+  openSharedOfflineWorld,
+  type SharedOfflineWorld,
+} from '../support/worlds/shared-fixture.ts'
 
 /** An alarm is evaluated every 10 s, over the values of 30 s. */
 const EVENTUALLY_MS_MAX = 120_000
@@ -30,7 +30,7 @@ const HOUR_S = 3600
 const WEEK_S = 7 * 24 * HOUR_S
 
 type Watched = {
-  readonly world: OfflineWorld
+  readonly world: SharedOfflineWorld
   readonly stage: AlarmedStage
   readonly functions: OfflineFunctions
   readonly forward: () => Promise<ForwardedValue[]>
@@ -40,10 +40,10 @@ let watched: Watched | null = null
 
 beforeAll(async () => {
   if (!(await canStartLocalStack())) return
-  const aws = startLocalStackAws()
+  const aws = await openSharedLocalStack()
   const [world, stage] = await Promise.all([
-    startOfflineWorld(() => aws),
-    aws.then(endpoints => deployAlarms(endpoints, 'local')),
+    openSharedOfflineWorld(aws),
+    deployAlarms(aws, 'local'),
   ])
   // The schedule starts no tick, so that only the test's own invocations are forwarded.
   const params = { alertTopic: stage.topicArn, tickRate: 'rate(1 day)' }
@@ -51,10 +51,7 @@ beforeAll(async () => {
   const forward = createEmfForwarder(stage.cloudWatch, functions.logFile)
   watched = { world, stage, functions, forward }
 })
-afterAll(async () => {
-  // Also removes what was started before a start failed.
-  await (watched?.world.remove() ?? removeStarted())
-})
+afterAll(() => watched?.world.remove())
 
 test('an alarm tells that retention comes near records that are not replicated, before any is lost', async context => {
   if (watched === null) return context.skip('no LocalStack: it needs Python 3.11')

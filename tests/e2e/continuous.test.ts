@@ -8,10 +8,13 @@ import { positionOf } from '../../lib/core/partition/partition-state.ts'
 import type { Checkpoint } from '../../lib/core/row/checkpoint.ts'
 import { systemClock } from '../../lib/io/clock.ts'
 import { type OfflineFunctions, readLogTail } from '../../localstack/offline.ts'
-import { type OfflineWorld, startOfflineWorld } from '../../localstack/scratch/offline-world.ts'
 import { connectTo, createTopic } from '../../localstack/scratch/topics.ts'
 import { readPartition } from '../support/kafka/kafkajs-reader.ts'
 import { type Contents, contentsOf, records } from '../support/kafka/records.ts'
+import {
+  openSharedOfflineWorld,
+  type SharedOfflineWorld,
+} from '../support/worlds/shared-fixture.ts'
 
 const flow = {
   name: 'chained',
@@ -35,7 +38,7 @@ const chainedWorkers = 3
 const workersAfterKill = 2
 /** Longer than a minute of the schedule, a lease and three workers. */
 const untilMsMax = 140_000
-const untilPollMs = 20
+const untilPollMs = 100
 
 /** The time of one owner at one partition. */
 type Tenure = {
@@ -45,13 +48,13 @@ type Tenure = {
   producer: string | null
 }
 
-let world: OfflineWorld
+let world: SharedOfflineWorld
 let producer: Producer
 const written = new Map<number, Contents[]>(partitions.map(each => [each, []]))
 const tenures = new Map<number, Tenure[]>(partitions.map(each => [each, []]))
 
 beforeAll(async () => {
-  world = await startOfflineWorld()
+  world = await openSharedOfflineWorld()
   producer = connectTo(world.primary).producer({ idempotent: true, maxInFlightRequests: 1 })
   await producer.connect()
 })

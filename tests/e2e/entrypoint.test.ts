@@ -6,23 +6,21 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { UpdateItemCommand } from '@aws-sdk/client-dynamodb'
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { packageFunctions } from '../../infra/package.ts'
+import { crashNoticeMinMs } from '../../lib/core/config/defaults.ts'
 import { authorizationDenied, unreachable } from '../../lib/core/partition/incidents.ts'
+import { type Worker, workerKey } from '../../lib/core/row/worker-row.ts'
 import { createDynamoDbClient } from '../../lib/io/table/dynamodb-client.ts'
 import { createIncidentStore } from '../../lib/io/table/incident-store.ts'
 import { createTable } from '../../lib/io/table/table.ts'
+import { createWorkerStore } from '../../lib/io/table/worker-store.ts'
 import { fetchLambdaRuntime } from '../../localstack/artifacts.ts'
 import { findMissingBuildTools } from '../../localstack/processes/tools.ts'
 import { until } from '../../localstack/processes/until.ts'
 import {
-  removeStarted,
-  type StandInAws,
-  startCluster,
-  startStandInAws,
-  type TestCluster,
-} from '../../localstack/scratch/brokers.ts'
-import {
+  type EndedInvocation,
   type Outcome,
   type ScratchLambda,
   startScratchLambda,
@@ -33,11 +31,18 @@ import {
   deleteRecords,
   produceBatches,
 } from '../../localstack/scratch/topics.ts'
+import { failureRecord, requestId } from '../support/failure-records.ts'
 import { readPartition } from '../support/kafka/kafkajs-reader.ts'
 import { type Contents, contentsOf, records } from '../support/kafka/records.ts'
 import { actionsOf, readTemplate, statementsOf, templateName } from '../support/stack-template.ts'
+import { openSharedClusters } from '../support/worlds/shared-fixture.ts'
+import type { SharedWorld } from '../support/worlds/shared-world.ts'
 
 type Flow = { readonly name: string } & Record<string, unknown>
+type Timeouts = {
+  readonly planTimeoutMs?: number | undefined
+  readonly replicateTimeoutMs?: number | undefined
+}
 
 const SLOW_MS_MAX = 120_000
 /** The client's native part is compiled once on a machine: 2.5 minutes on a busy one. */
@@ -59,32 +64,28 @@ let missing: string[] = []
 let directory = ''
 let taskRoot = ''
 let runtime = ''
-let primary: TestCluster
-let standby: TestCluster
-let aws: StandInAws
+let primary: SharedWorld['source']
+let standby: SharedWorld['target']
+let aws: SharedWorld['aws']
 
 beforeAll(async () => {
   missing = await findMissingBuildTools()
   if (missing.length > 0) return
   directory = mkdtempSync(join(tmpdir(), 'gapless-entrypoint-'))
   taskRoot = join(directory, 'image')
-  ;[primary, standby, aws, runtime] = await Promise.all([
-    startCluster('primary'),
-    startCluster('standby'),
-    startStandInAws(),
-    fetchLambdaRuntime(),
-  ])
+  const [clusters, fetched] = await Promise.all([openSharedClusters(), fetchLambdaRuntime()])
+  ;({ source: primary, target: standby, aws } = clusters)
+  runtime = fetched
   const client = createDynamoDbClient(aws.env)
   await createTable(client, table)
   client.destroy()
   const config = writeConfig('config.yml', [
-    { name: 'copied' },
+    { name: 'image-copied' },
     { name: 'unreachable', from: 'nowhere' },
   ])
   await packageFunctions({ stage: 'prod', image: null, config, params: [], directory })
 }, COMPILE_MS_MAX)
-afterAll(async () => {
-  await removeStarted()
+afterAll(() => {
   if (directory !== '') rmSync(directory, { recursive: true, force: true })
 })
 
@@ -96,8 +97,8 @@ beforeEach(context => {
 test('a tick plans, its workers copy, and both functions answer with what they did', async () => {
   const lambda = await startLambda({})
   const contents = records(0, 200)
-  await createTopic(connectTo(primary), 'copied.log', { partitions: 1 })
-  await produce('copied.log', contents)
+  await createTopic(connectTo(primary), 'image-copied.log', { partitions: 1 })
+  await produce('image-copied.log', contents)
 
   const outcome = await lambda.invoke(names.plan, {})
 
@@ -105,69 +106,73 @@ test('a tick plans, its workers copy, and both functions answer with what they d
     kind: 'succeeded',
     answer: {
       flows: [
-        { name: 'copied', partitions: 1, shards: 1, halted: 0, unobserved: 0 },
+        { name: 'image-copied', partitions: 1, shards: 1, halted: 0, unobserved: 0, joined: 0 },
         { name: 'unreachable', partitions: 0 },
       ],
     },
   })
-  expect(await workersOf(lambda, 'copied', 1)).toMatchObject([
+  expect(await workersOf(lambda, 'image-copied', 1)).toMatchObject([
     {
       kind: 'succeeded',
-      answer: { partitions: [{ topic: 'copied.log', recordsReplicated: '200' }] },
+      answer: { partitions: [{ topic: 'image-copied.log', recordsReplicated: '200' }] },
     },
   ])
-  expect(contentsOf(await readStandby('copied.log'))).toEqual(contents)
+  expect(contentsOf(await readStandby('image-copied.log'))).toEqual(contents)
 })
 
 test('a worker whose partition halts fails with the sentence, and its process serves the next invocation', async () => {
-  const { lambda } = await startStage([{ name: 'halting' }])
+  const { lambda } = await startStage([{ name: 'image-halting' }])
 
-  const [, halted] = await haltByTruncation(lambda, 'halting')
+  const [, halted] = await haltByTruncation(lambda, 'image-halting')
 
   expect(halted).toEqual({
     kind: 'failed',
     error: {
       errorType: 'Error',
-      errorMessage: '1 of 1 partitions need attention: halting.log-0 halted',
+      errorMessage: '1 of 1 partitions need attention: image-halting.log-0 halted',
     },
   })
   expect(lambda.log(names.replicate)).toContain(
-    'CRITICAL: Log truncation detected for halting.log-0. Expected offset 200, but got 240.',
+    'CRITICAL: Log truncation detected for image-halting.log-0. Expected offset 200, but got 240.',
   )
   const client = createDynamoDbClient(aws.env)
-  const { incidents } = await createIncidentStore(client, table).list('halting', 'all')
+  const { incidents } = await createIncidentStore(client, table).list('image-halting', 'all')
   client.destroy()
   expect(incidents).toMatchObject([{ kind: 'log-truncated', foundOffset: 240n }])
-  expect(await lambda.invoke(names.replicate, { flow: 'halting', partitions: [] })).toMatchObject({
+  expect(
+    await lambda.invoke(names.replicate, { flow: 'image-halting', partitions: [] }),
+  ).toMatchObject({
     kind: 'succeeded',
   })
   expect(lambda.processes(names.replicate)).toBe(1)
 })
 
 test('the watch function tells the alert topic of an incident once', async () => {
-  const { lambda } = await startStage([{ name: 'told' }])
-  await haltByTruncation(lambda, 'told')
+  const { lambda } = await startStage([{ name: 'image-told' }])
+  await haltByTruncation(lambda, 'image-told')
 
   const first = await lambda.invoke(names.watch, {})
   const second = await lambda.invoke(names.watch, {})
 
   const told = (count: number) => {
-    return { kind: 'succeeded', answer: { flows: [{ name: 'told', told: count }] } }
+    return { kind: 'succeeded', answer: { flows: [{ name: 'image-told', told: count }] } }
   }
   expect(first).toMatchObject(told(1))
   expect(second).toMatchObject(told(0))
   expect(lambda.published).toHaveLength(1)
-  expect(lambda.published[0]).toContain('told.log')
+  expect(lambda.published[0]).toContain('image-told.log')
 })
 
 test('a worker refuses an event that makes no sense, and its process serves the next one', async () => {
-  const { lambda } = await startStage([{ name: 'refused' }])
+  const { lambda } = await startStage([{ name: 'image-refused' }])
 
-  expect(await lambda.invoke(names.replicate, { flow: 'refused' })).toMatchObject({
+  expect(await lambda.invoke(names.replicate, { flow: 'image-refused' })).toMatchObject({
     kind: 'failed',
     error: { errorMessage: expect.stringContaining('partitions') },
   })
-  expect(await lambda.invoke(names.replicate, { flow: 'refused', partitions: [] })).toMatchObject({
+  expect(
+    await lambda.invoke(names.replicate, { flow: 'image-refused', partitions: [] }),
+  ).toMatchObject({
     kind: 'succeeded',
   })
   expect(lambda.processes(names.replicate)).toBe(1)
@@ -176,27 +181,159 @@ test('a worker refuses an event that makes no sense, and its process serves the 
 test(
   'a continuous worker invokes its successor before its time is up, and the successor goes on',
   async () => {
-    const { lambda } = await startStage([{ name: 'followed', mode: 'continuous' }])
-    await createTopic(connectTo(primary), 'followed.log', { partitions: 1 })
-    await produce('followed.log', records(0, 20))
+    const { lambda } = await startStage([{ name: 'image-followed', mode: 'continuous' }])
+    await createTopic(connectTo(primary), 'image-followed.log', { partitions: 1 })
+    await produce('image-followed.log', records(0, 20))
 
     await lambda.invoke(names.plan, {})
 
-    expect(await workersOf(lambda, 'followed', 1)).toMatchObject([
+    expect(await workersOf(lambda, 'image-followed', 1)).toMatchObject([
       {
         kind: 'succeeded',
-        answer: { partitions: [{ topic: 'followed.log', recordsReplicated: '20' }] },
+        answer: { partitions: [{ topic: 'image-followed.log', recordsReplicated: '20' }] },
       },
     ])
     expect(lambda.actions(names.replicate)).toContain('lambda:InvokeFunction')
-    await produce('followed.log', records(20, 20))
+    await produce('image-followed.log', records(20, 20))
     await until('the successor has copied what came since', async () => {
-      return (await readStandby('followed.log')).length === 40
+      return (await readStandby('image-followed.log')).length === 40
     })
     expect(lambda.processes(names.replicate)).toBe(2)
   },
   SLOW_MS_MAX,
 )
+
+describe('a worker whose process is killed', () => {
+  test(
+    'is replaced at once by plan, which is told of it, and every record is copied once',
+    async () => {
+      const { lambda } = await startStage([{ name: 'replaced', mode: 'continuous' }], 120_000)
+      await startCopying(lambda, 'replaced')
+      await dateBack('replaced', crashNoticeMinMs)
+      await produce('replaced.log', records(20, 20))
+
+      lambda.kill(names.replicate)
+      const [notice] = await noticesOf(lambda, 1)
+
+      expect(notice).toMatchObject({
+        payload: {
+          requestContext: { condition: 'RetriesExhausted' },
+          requestPayload: { flow: 'replaced' },
+          responsePayload: { errorType: 'Runtime.ExitError' },
+        },
+        outcome: { kind: 'succeeded', answer: { flows: [{ name: 'replaced', shards: 1 }] } },
+      })
+      await until('the next worker has copied what is left', async () => {
+        return (await readStandby('replaced.log')).length === 40
+      })
+      expect(contentsOf(await readStandby('replaced.log'))).toEqual(records(0, 40))
+      expect(lambda.log(names.plan)).toContain('what it held is handed out now')
+      // The tick's. A notice says nothing about the schedule.
+      expect(lambda.log(names.plan).split('"Heartbeat":1').length - 1).toBe(1)
+    },
+    SLOW_MS_MAX,
+  )
+
+  test(
+    'soon after its start is left to the schedule, and the tick goes on without a duplicate',
+    async () => {
+      const { lambda } = await startStage([{ name: 'crashing', mode: 'continuous' }], 120_000)
+      await startCopying(lambda, 'crashing')
+      await produce('crashing.log', records(20, 20))
+
+      lambda.kill(names.replicate)
+      const [notice] = await noticesOf(lambda, 1)
+
+      expect(notice?.outcome).toEqual({ kind: 'succeeded', answer: { flows: [] } })
+      expect(lambda.log(names.plan)).toContain('the next tick hands out what it held')
+      expect(lambda.processes(names.replicate)).toBe(1)
+      await lambda.invoke(names.plan, {})
+      await until('the next worker has copied what is left', async () => {
+        return (await readStandby('crashing.log')).length === 40
+      })
+      expect(contentsOf(await readStandby('crashing.log'))).toEqual(records(0, 40))
+    },
+    SLOW_MS_MAX,
+  )
+})
+
+test(
+  'a worker that lives and is said to have failed ends in order, another one goes on, and no record is copied twice or late',
+  async () => {
+    const { lambda } = await startStage([{ name: 'slandered', mode: 'continuous' }], 120_000)
+    await startCopying(lambda, 'slandered')
+    const [living] = await dateBack('slandered', crashNoticeMinMs)
+    let written = 20
+    const write = async () => {
+      await produce('slandered.log', records(written, 5))
+      written += 5
+    }
+
+    // Lambda leaves out the event where it is too large, so the row of the worker tells the flow.
+    const record = failureRecord(null, { id: String(living?.invocation), requestPayload: null })
+
+    const [told] = await Promise.all([lambda.invoke(names.plan, record), write()])
+
+    expect(told).toMatchObject({ answer: { flows: [{ name: 'slandered', shards: 1 }] } })
+    await until('the worker that was slandered has ended', async () => {
+      await write()
+      return lambda.ended.some(each => each.name === names.replicate)
+    })
+    await write()
+    await until('the next worker has copied what is left', async () => {
+      return (await readStandby('slandered.log')).length === written
+    })
+    expect(contentsOf(await readStandby('slandered.log'))).toEqual(records(0, written))
+    expect(lambda.processes(names.replicate)).toBe(2)
+    const [first] = await workersOf(lambda, 'slandered', 1)
+    expect(first).toMatchObject({
+      kind: 'succeeded',
+      // It learns of it by its next renewal, or by a checkpoint that the next worker overtook.
+      answer: {
+        partitions: [{ detail: expect.stringMatching(/declared ended|another run has acquired/) }],
+      },
+    })
+  },
+  SLOW_MS_MAX,
+)
+
+test('plan is told of a worker that fails for a halted partition, finds that it ended in order, and invokes none', async () => {
+  const { lambda } = await startStage([{ name: 'orderly' }])
+
+  await haltByTruncation(lambda, 'orderly')
+  const [notice] = await noticesOf(lambda, 1)
+
+  expect(notice?.outcome).toEqual({ kind: 'succeeded', answer: { flows: [] } })
+  expect(lambda.log(names.plan)).toContain('it ended in order')
+  expect(lambda.ended.filter(each => each.name === names.replicate)).toHaveLength(2)
+})
+
+test('plan does nothing for a record of itself or of an unknown worker, and fails with one sentence for an event that it does not know', async () => {
+  const { lambda } = await startStage([{ name: 'asked' }, { name: 'asked-too' }])
+  const nothingDone = { kind: 'succeeded', answer: { flows: [] } }
+
+  for (const [event, line] of [
+    [
+      failureRecord(null, { functionName: names.plan }),
+      'only workers (gapless-prod-replicate) are replaced',
+    ],
+    [failureRecord(null, { requestPayload: { flow: 'gone' } }), 'flow gone, which the'],
+    [failureRecord(null, { requestPayload: null }), `invocation ${requestId} of a worker of flow`],
+    [
+      { kind: 'worker-ended', flow: 'asked', worker: 'w-9' },
+      'Worker w-9 of flow asked holds nothing',
+    ],
+  ] as const) {
+    expect(await lambda.invoke(names.plan, event)).toEqual(nothingDone)
+    expect(lambda.log(names.plan)).toContain(line)
+  }
+  expect(await lambda.invoke(names.plan, { flow: 'asked' })).toMatchObject({
+    kind: 'failed',
+    error: { errorMessage: expect.stringMatching(/^plan does not know this event: [^\n]+$/) },
+  })
+  expect(await lambda.invoke(names.plan, {})).toMatchObject({ kind: 'succeeded' })
+  expect(lambda.processes(names.plan)).toBe(1)
+})
 
 describe('the roles of the template', () => {
   let lambda: ScratchLambda
@@ -206,14 +343,14 @@ describe('the roles of the template', () => {
   beforeAll(async () => {
     if (missing.length > 0) return
     const stage = await openStage([
-      { name: 'halted-role' },
-      { name: 'followed-role', mode: 'continuous' },
-      { name: 'unreachable-role', from: 'nowhere' },
+      { name: 'image-halted-role' },
+      { name: 'image-followed-role', mode: 'continuous' },
+      { name: 'image-unreachable-role', from: 'nowhere' },
     ])
     lambda = stage.lambda
-    await openIncidents('halted-role')
-    await createTopic(connectTo(primary), 'followed-role.log', { partitions: 1 })
-    await haltByTruncation(lambda, 'halted-role')
+    await openIncidents('image-halted-role')
+    await createTopic(connectTo(primary), 'image-followed-role.log', { partitions: 1 })
+    await haltByTruncation(lambda, 'image-halted-role')
     await lambda.invoke(names.watch, {})
     await until('the worker has invoked its successor', async () => {
       return lambda.actions(names.replicate).includes('lambda:InvokeFunction')
@@ -227,15 +364,18 @@ describe('the roles of the template', () => {
       const { resources } = readTemplate(join(directory, 'cloudformation', templateName))
       const role = resources[roles[door]]
       if (role === undefined) throw new Error('the role is missing')
-      const allowed = actionsOf(statementsOf(role)).filter(each => !/^(?:logs|sqs):/.test(each))
-      expect(lambda.actions(name)).toEqual(allowed)
+      const allowed = actionsOf(statementsOf(role)).filter(
+        each => !/^(?:logs|sqs|events):/.test(each),
+      )
+      // One action may be allowed by several statements, each for rows of its own.
+      expect(lambda.actions(name)).toEqual([...new Set(allowed)])
     })
   }
 })
 
 test('an invocation that has not ended in its time is killed, and the next one gets a new process', async () => {
   const hung = await startHungServer()
-  writeConfig('image/hung.yml', [{ name: 'hung' }], hung.address)
+  writeConfig('image/hung.yml', [{ name: 'image-hung' }], hung.address)
   const late = await startLambda({ GAPLESS_CONFIG: 'hung.yml' }, { planTimeoutMs: 1_000 })
 
   expect(await late.invoke(names.plan, {})).toEqual({ kind: 'timed-out' })
@@ -281,6 +421,45 @@ async function openIncidents(flow: string): Promise<void> {
   client.destroy()
 }
 
+/** A continuous worker runs, and has copied the 20 records of the flow's topic. */
+async function startCopying(lambda: ScratchLambda, flow: string): Promise<void> {
+  const topic = `${flow}.log`
+  await createTopic(connectTo(primary), topic, { partitions: 1 })
+  await produce(topic, records(0, 20))
+  expect(await lambda.invoke(names.plan, {})).toMatchObject({ kind: 'succeeded' })
+  await until('the first worker has copied what there was', async () => {
+    return (await readStandby(topic)).length === 20
+  })
+}
+
+/** As if the worker of a flow had begun so much earlier. */
+async function dateBack(flow: string, byMs: number): Promise<readonly Worker[]> {
+  const client = createDynamoDbClient(aws.env)
+  const { workers } = await createWorkerStore(client, table).list(flow)
+  for (const each of workers) {
+    const update = new UpdateItemCommand({
+      TableName: table,
+      Key: workerKey(each),
+      UpdateExpression: 'SET beganAtMs = beganAtMs - :by',
+      ExpressionAttributeValues: { ':by': { N: String(byMs) } },
+    })
+    await client.send(update)
+  }
+  client.destroy()
+  expect(workers).toHaveLength(1)
+  return workers
+}
+
+/** The first `count` invocations of `plan` with a record of a failure, once they have ended. */
+async function noticesOf(lambda: ScratchLambda, count: number): Promise<EndedInvocation[]> {
+  const ended = () =>
+    lambda.ended.filter(({ name, payload }) => {
+      return name === names.plan && 'requestContext' in (payload as object)
+    })
+  await until(`plan was told of ${count} failures`, async () => ended().length >= count)
+  return ended()
+}
+
 /** The outcomes of a flow's workers, once `count` of them have ended. */
 async function workersOf(lambda: ScratchLambda, flow: string, count: number): Promise<Outcome[]> {
   const ended = () =>
@@ -318,16 +497,22 @@ function readStandby(topic: string) {
 }
 
 /** Starts functions for one test with these flows: tests share neither processes nor logs. */
-async function startStage(flows: readonly Flow[]): Promise<{ lambda: ScratchLambda }> {
-  const stage = await openStage(flows)
+async function startStage(
+  flows: readonly Flow[],
+  replicateTimeoutMs?: number,
+): Promise<{ lambda: ScratchLambda }> {
+  const stage = await openStage(flows, replicateTimeoutMs)
   onTestFinished(() => stage.lambda.stop())
   return stage
 }
 
-async function openStage(flows: readonly Flow[]): Promise<{ lambda: ScratchLambda }> {
+async function openStage(
+  flows: readonly Flow[],
+  replicateTimeoutMs?: number,
+): Promise<{ lambda: ScratchLambda }> {
   const file = `${flows[0]?.name}.yml`
   writeConfig(join('image', file), flows)
-  return { lambda: await openLambda({ GAPLESS_CONFIG: file }) }
+  return { lambda: await openLambda({ GAPLESS_CONFIG: file }, { replicateTimeoutMs }) }
 }
 
 /** Functions for one test, which are stopped when it ends. */
@@ -339,7 +524,8 @@ async function startLambda(...args: Parameters<typeof openLambda>): Promise<Scra
 
 function openLambda(
   variables: Record<string, string>,
-  { planTimeoutMs = 120_000 } = {},
+  // With Lambda's 900 s the test of the hand-over would be too long.
+  { planTimeoutMs = 120_000, replicateTimeoutMs = 20_000 }: Timeouts = {},
 ): Promise<ScratchLambda> {
   const { resources } = readTemplate(join(directory, 'cloudformation', templateName))
   const settingsOf = (name: string, timeoutMs: number) => {
@@ -359,9 +545,9 @@ function openLambda(
     functions: {
       [names.plan]: settingsOf('PlanLambdaFunction', planTimeoutMs),
       [names.watch]: settingsOf('WatchLambdaFunction', 120_000),
-      // With Lambda's 900 s the test of the hand-over would be too long.
-      [names.replicate]: settingsOf('ReplicateLambdaFunction', 20_000),
+      [names.replicate]: settingsOf('ReplicateLambdaFunction', replicateTimeoutMs),
     },
+    notices: { failuresOf: names.replicate, toldTo: names.plan },
   })
 }
 

@@ -9,7 +9,6 @@ import { afterAll, beforeAll, expect, type TestContext, test } from 'vitest'
 import { readLogEnd } from '../../localstack/kafka/partition-reader.ts'
 import { type OfflineFunctions, readLoggedTexts } from '../../localstack/offline.ts'
 import { until } from '../../localstack/processes/until.ts'
-import { type OfflineWorld, startOfflineWorld } from '../../localstack/scratch/offline-world.ts'
 import {
   connectTo,
   createTopic,
@@ -18,15 +17,19 @@ import {
 } from '../../localstack/scratch/topics.ts'
 import { readPartition } from '../support/kafka/kafkajs-reader.ts'
 import { type Contents, contentsOf, inChunks, records } from '../support/kafka/records.ts'
+import {
+  openSharedOfflineWorld,
+  type SharedOfflineWorld,
+} from '../support/worlds/shared-fixture.ts'
 
 /** Longer than a minute, the period of the schedule, and than a lease. */
 const EVENTUALLY_MS_MAX = 150_000
 
-let world: OfflineWorld
+let world: SharedOfflineWorld
 let standby: Admin
 
 beforeAll(async () => {
-  world = await startOfflineWorld()
+  world = await openSharedOfflineWorld()
   standby = connectTo(world.standby).admin()
   await standby.connect()
 })
@@ -49,6 +52,13 @@ test.concurrent('a partition that halts fails its worker, and nothing else', asy
   await deleteRecords(connectTo(world.primary), { topic: 'halting.cut', partition: 0, offset: 80 })
   for (const partition of [0, 1]) await produce('halting.cut', partition, [records(80, 10)])
 
+  // A tick meets the truncation, and its worker fails. Nothing is left of a worker that ended in
+  // order, so `plan` has nothing to hand out.
+  await eventually('plan was told that the worker failed', async () => {
+    await functions.invoke('plan')
+    const texts = await readLoggedTexts(functions.logFile)
+    return texts.some(each => /halting\.cut-0 halted.* it ended in order/.test(each))
+  })
   const shard = [0, 1].map(partition => ({ topic: 'halting.cut', partition, topicIsKnown: true }))
   const failure = await untilFailed(functions, { flow, partitions: shard })
 

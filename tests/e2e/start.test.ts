@@ -40,21 +40,11 @@ describe('on a stack that runs', () => {
   })
   afterAll(() => stage?.remove())
 
-  test('npm start goes on until Ctrl-C, which stops the functions and leaves the stack', async () => {
-    const command = stage.start([])
-    await command.says(allArrived)
-    await command.says(/gapless -- status/)
-    command.signal('SIGINT')
-
-    expect(await command.ended, command.output()).toBe(0)
-    expect(command.output()).toMatch(/Stopped the functions \(pid \d+\)/)
-    expect(living(pidsIn(command.output()))).toEqual([])
-    expect(living(stackPids)).toEqual(stackPids)
-  })
-
-  test('a second npm start on the same stack is refused, and the first goes on', async () => {
+  // One test, because each start of the functions takes ten seconds of a processor.
+  test('npm start refuses a second one on its stack, and goes on until Ctrl-C, which stops the functions and leaves the stack', async () => {
     const first = stage.start([])
     await first.says(allArrived)
+    await first.says(/gapless -- status/)
     const second = stage.run('env', [
       'GAPLESS_LAMBDA_PORT=',
       process.execPath,
@@ -70,6 +60,9 @@ describe('on a stack that runs', () => {
     )
     first.signal('SIGINT')
     expect(await first.ended, first.output()).toBe(0)
+    expect(first.output()).toMatch(/Stopped the functions \(pid \d+\)/)
+    expect(living(pidsIn(first.output()))).toEqual([])
+    expect(living(stackPids)).toEqual(stackPids)
   })
 
   test('npm start shows a continuous flow arrive, although its worker does not end', async () => {

@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 
 import { listFunctions } from '../../infra/bundle.ts'
 import { stateAttributes } from '../../lib/core/row/checkpoint.ts'
 import { incidentChange } from '../../lib/core/row/incident-row.ts'
+import { reservedAttributes } from '../../lib/core/row/worker-row.ts'
 import { replicating, truncation } from '../support/contracts/store-examples.ts'
 import { root } from '../support/source-tree.ts'
 import {
@@ -16,6 +17,7 @@ import {
   lintTemplates,
   packageStage,
   type Resource,
+  type Statement,
   statementsOf,
   type Template,
 } from '../support/stack-template.ts'
@@ -88,22 +90,26 @@ test('every door of functions/ is deployed: with its own role, as the same image
   expect(new Set(roles).size).toBe(functions.length)
 })
 
-test('a failed invocation is not retried, waits a minute at most, and its event goes to the queue', () => {
+const queue = { 'Fn::GetAtt': ['FailuresQueue', 'Arn'] }
+const bus = { 'Fn::GetAtt': ['FailuresBus', 'Arn'] }
+
+test('a failed invocation is not retried, waits a minute at most, and its record goes to the queue, that of a worker by the event bus', () => {
   const functions = prod.ofType('AWS::Lambda::Function')
   const settings = prod.ofType('AWS::Lambda::EventInvokeConfig')
   expect(settings.map(([, { Properties }]) => Properties.FunctionName)).toEqual(
     functions.map(([name]) => ({ Ref: name })),
   )
-  const queue = { 'Fn::GetAtt': ['FailuresQueue', 'Arn'] }
   for (const [, { Properties }] of settings) {
+    const isWorker = JSON.stringify(Properties.FunctionName).includes('Replicate')
     expect(Properties).toMatchObject({
       Qualifier: '$LATEST',
       MaximumRetryAttempts: 0,
       MaximumEventAgeInSeconds: 60,
-      DestinationConfig: { OnFailure: { Destination: queue } },
+      DestinationConfig: { OnFailure: { Destination: isWorker ? bus : queue } },
     })
   }
   for (const [, { Properties }] of prod.ofType('AWS::Events::Rule')) {
+    if (Properties.EventBusName !== undefined) continue
     expect(Properties.Targets).toEqual([
       expect.objectContaining({
         RetryPolicy: expect.objectContaining({ MaximumEventAgeInSeconds: 60 }),
@@ -115,6 +121,57 @@ test('a failed invocation is not retried, waits a minute at most, and its event 
     MessageRetentionPeriod: 14 * 24 * 60 * 60,
     SqsManagedSseEnabled: true,
   })
+})
+
+test('the record of a failed worker goes to people and to plan, each as Lambda made it', () => {
+  const rule = prod.resources.FailedWorkerRule?.Properties
+  expect(rule?.EventBusName).toEqual({ Ref: 'FailuresBus' })
+  expect(rule?.EventPattern).toEqual({
+    source: ['lambda'],
+    'detail-type': ['Lambda Function Invocation Result - Failure'],
+  })
+  expect(rule?.Targets).toEqual([
+    // People get every record, however late: an entry that is lost is a failure that nobody reads.
+    {
+      Id: 'people',
+      Arn: queue,
+      InputPath: '$.detail',
+      RetryPolicy: { MaximumRetryAttempts: 185, MaximumEventAgeInSeconds: 24 * 60 * 60 },
+    },
+    // After a minute the schedule has done what a notice asks for.
+    {
+      Id: 'plan',
+      Arn: { 'Fn::GetAtt': ['PlanLambdaFunction', 'Arn'] },
+      InputPath: '$.detail',
+      RetryPolicy: { MaximumRetryAttempts: 2, MaximumEventAgeInSeconds: 60 },
+      DeadLetterConfig: { Arn: queue },
+    },
+  ])
+})
+
+test('the rule of the event bus may invoke plan and write to the queue, and no failure of plan reaches plan', () => {
+  const arn = { 'Fn::GetAtt': ['FailedWorkerRule', 'Arn'] }
+  expect(prod.resources.FailedWorkerNotice?.Properties).toEqual({
+    FunctionName: { 'Fn::GetAtt': ['PlanLambdaFunction', 'Arn'] },
+    Action: 'lambda:InvokeFunction',
+    Principal: 'events.amazonaws.com',
+    SourceArn: arn,
+  })
+  const policy = prod.resources.FailuresQueuePolicy?.Properties.PolicyDocument
+  const { Statement } = policy as { readonly Statement: readonly Statement[] }
+  const [writing] = Statement.filter(each => each.Effect === 'Allow')
+  expect(writing?.Condition).toEqual({ ArnEquals: { 'aws:SourceArn': expect.any(Array) } })
+  expect(Object.values(writing?.Condition?.ArnEquals ?? {})[0]).toContainEqual(arn)
+  const mayPut = prod
+    .ofType('AWS::IAM::Role')
+    .filter(([, role]) => actionsOf(statementsOf(role)).includes('events:PutEvents'))
+  expect(mayPut.map(([name]) => name)).toEqual(['ReplicateRole'])
+})
+
+test('plan has room for the tick and for notices that come meanwhile', () => {
+  expect(
+    prod.resources.PlanLambdaFunction?.Properties.ReservedConcurrentExecutions,
+  ).toBeGreaterThan(1)
 })
 
 test('every function has a reserved concurrency, a time-out, and a log that is not kept for ever', () => {
@@ -130,8 +187,10 @@ test('every function has a reserved concurrency, a time-out, and a log that is n
   }
 })
 
-test('a worker that invokes the next one is no runaway loop', () => {
-  expect(prod.resources.ReplicateLambdaFunction?.Properties.RecursiveLoop).toBe('Allow')
+test('a worker that invokes the next one, or plan for a peer that died, is no runaway loop', () => {
+  for (const name of ['ReplicateLambdaFunction', 'PlanLambdaFunction']) {
+    expect(prod.resources[name]?.Properties.RecursiveLoop, name).toBe('Allow')
+  }
 })
 
 test('an invocation of workers that runs away is capped, and an alarm sees it', () => {
@@ -237,26 +296,34 @@ describe('what functions may do', () => {
     }
   })
 
-  test('plan and watch may write the attributes of an incident, and none of a checkpoint', () => {
+  test('plan and watch may write the attributes of an incident, plan those of a worker, and neither any of a checkpoint', () => {
     const { set, setIfAbsent, remove } = incidentChange(truncation())
-    const ofIncidents = [...Object.keys({ ...set, ...setIfAbsent }), ...remove]
-    const names = new Set(['pk', 'sk', 'told', 'expiresAtS', ...ofIncidents])
-    for (const name of ['PlanRole', 'WatchRole']) {
+    const incident = [...Object.keys({ ...set, ...setIfAbsent }), ...remove, 'told', 'expiresAtS']
+    const worker = [
+      ...Object.keys(reservedAttributes({ nowMs: 1, untilMs: 2 })),
+      ...['run', 'assigned', 'successor', 'endedAtMs', 'endedBy', 'version'],
+    ]
+    const allowed = { PlanRole: [incident, worker], WatchRole: [incident] }
+    for (const [name, rows] of Object.entries(allowed)) {
       const role = prod.resources[name]
       if (role === undefined) throw new Error(`no role ${name}`)
       const writes = statementsOf(role).filter(each =>
         /dynamodb:(?!Query|GetItem)/.test(actionsOf([each]).join()),
       )
       expect(writes.map(each => [each.Action, Object.values(each.Condition ?? {})[0]])).toEqual([
-        ['dynamodb:UpdateItem', { 'dynamodb:Attributes': expect.any(Array) }],
+        ...rows.map(() => ['dynamodb:UpdateItem', { 'dynamodb:Attributes': expect.any(Array) }]),
         ['dynamodb:DeleteItem', { 'dynamodb:EnclosingOperation': 'TransactWriteItems' }],
       ])
-      const condition = Object.values(writes[0]?.Condition ?? {})[0] as Record<string, string[]>
-      expect(new Set(condition['dynamodb:Attributes'])).toEqual(names)
+      for (const [index, attributes] of rows.entries()) {
+        const condition = Object.values(writes[index]?.Condition ?? {})[0]
+        const named = (condition as Record<string, string[]>)['dynamodb:Attributes']
+        expect(named?.toSorted()).toEqual([...new Set(['pk', 'sk', ...attributes])].toSorted())
+      }
     }
     const { present, absent } = stateAttributes(replicating)
-    const ofCheckpoints = [...Object.keys(present), ...absent, 'owner', 'fence', 'leaseUntilMs']
-    expect(ofCheckpoints.filter(each => names.has(each))).toEqual([])
+    const ofLease = ['owner', 'worker', 'fence', 'leaseUntilMs', 'writes', 'updatedAtMs']
+    const ofCheckpoints = new Set([...Object.keys(present), ...absent, ...ofLease])
+    expect([...incident, ...worker].filter(each => ofCheckpoints.has(each))).toEqual([])
   })
 
   test('whatever plan and watch write, every attribute that they name must be allowed, and no other one comes back', () => {
@@ -312,8 +379,8 @@ describe('the parameters of a stage', () => {
     expect(closed.resources.PlanLogGroup?.Properties.RetentionInDays).toBe(30)
   })
 
-  test('with a key of the customer the table, the queue, the alert topic and every log are encrypted with it', () => {
-    const { CheckpointTable, FailuresQueue, AlertTopic } = closed.resources
+  test('with a key of the customer the table, the queue, the event bus, the alert topic and every log are encrypted with it', () => {
+    const { CheckpointTable, FailuresQueue, FailuresBus, AlertTopic } = closed.resources
     expect(CheckpointTable?.Properties.SSESpecification).toEqual({
       SSEEnabled: true,
       SSEType: 'KMS',
@@ -321,6 +388,7 @@ describe('the parameters of a stage', () => {
     })
     expect(FailuresQueue?.Properties).toMatchObject({ KmsMasterKeyId: exampleKey })
     expect(FailuresQueue?.Properties).not.toHaveProperty('SqsManagedSseEnabled')
+    expect(FailuresBus?.Properties).toMatchObject({ KmsKeyIdentifier: exampleKey })
     expect(AlertTopic?.Properties).toMatchObject({ KmsMasterKeyId: exampleKey })
     const logs = closed.ofType('AWS::Logs::LogGroup')
     expect(logs.map(([, { Properties }]) => Properties.KmsKeyId)).toEqual(

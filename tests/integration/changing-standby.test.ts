@@ -2,26 +2,22 @@
 // compression.type, and a foreign writer that appends between any two requests of gapless.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { removeStarted } from '../../localstack/scratch/brokers.ts'
 import { records } from '../support/kafka/records.ts'
 import { runUntilKilled } from '../support/processes/replicate-child.ts'
 import {
-  type FlowFixture,
   outcomesOf,
+  type SharedFlowFixture,
   shortLeases,
   smallBudgets,
-  startFlowFixture,
 } from '../support/worlds/flow-fixture.ts'
+import { openSharedFixture } from '../support/worlds/shared-fixture.ts'
 
-let world: FlowFixture
+let world: SharedFlowFixture
 
 beforeAll(async () => {
-  world = await startFlowFixture()
+  world = await openSharedFixture()
 })
-afterAll(async () => {
-  await world?.disconnect()
-  await removeStarted()
-})
+afterAll(() => world?.disconnect())
 
 const all = records(0, 600)
 const overrides = { budgets: { ...smallBudgets, ...shortLeases, checkpointIntervalMs: 100 } }
@@ -40,7 +36,7 @@ test.concurrent.each([
 ] as const)(
   'a crash in front of a standby with %s repeats no record and leaves none out',
   async (name, configs) => {
-    const topic = `crash-${name.replaceAll(' ', '-')}`
+    const topic = `changing.${name.replaceAll(' ', '-')}`
     await world.createTopic(topic)
     await world.createStandbyTopic(`primary.${topic}`, { configs })
     const flow = world.flow([topic], overrides)
@@ -57,7 +53,7 @@ test.concurrent.each([
 )
 
 test('a foreign writer that appends before each request delays nothing, and is one incident', async () => {
-  const topic = 'failed-over'
+  const topic = 'changing.failed-over'
   await world.createTopic(topic)
   const flow = world.flow([topic], { budgets: smallBudgets })
   await world.produce(topic, all.slice(0, 50))

@@ -2,10 +2,11 @@
 // correct copy passes, and each kind of fault is detected and named.
 
 import type { Message } from 'kafkajs'
-import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { beforeAll, describe, expect, test } from 'vitest'
 import { checksumOf, compareChecksums, compareCopy } from '../../bench/compare/records/verify.ts'
-import { removeStarted, startCluster, type TestCluster } from '../../localstack/scratch/brokers.ts'
 import { connectTo, createTopic } from '../../localstack/scratch/topics.ts'
+import { openSharedClusters } from '../support/worlds/shared-fixture.ts'
+import type { SharedWorld } from '../support/worlds/shared-world.ts'
 
 const STARTS_MS_MAX = 60_000
 const READS_MS_MAX = 60_000
@@ -24,31 +25,33 @@ const right: readonly Message[] = Array.from({ length: RECORDS }, (_, index) => 
 const other = (change: Partial<Message>) =>
   right.map((each, at) => (at === 20 ? { ...each, ...change } : each))
 
-let cluster: TestCluster
+/** Other files use the same cluster. */
+const nameOf = (topic: string) => `verified.${topic}`
+
+let cluster: SharedWorld['source']
 
 async function write(topic: string, records: readonly Message[]): Promise<void> {
   const kafka = connectTo(cluster)
-  await createTopic(kafka, topic, { partitions: PARTITIONS })
+  await createTopic(kafka, nameOf(topic), { partitions: PARTITIONS })
   const producer = kafka.producer()
   await producer.connect()
   const messages = [
     ...right.map(each => ({ ...each, partition: 0 })),
     ...records.map(each => ({ ...each, partition: 1 })),
   ]
-  await producer.send({ topic, messages })
+  await producer.send({ topic: nameOf(topic), messages })
   await producer.disconnect()
 }
 
 function compare(copy: string) {
-  const side = (topic: string) => ({ brokers: cluster.brokers, topic })
+  const side = (topic: string) => ({ brokers: cluster.brokers, topic: nameOf(topic) })
   return compareCopy({ source: side('right'), copy: side(copy), partitions: PARTITIONS })
 }
 
 beforeAll(async () => {
-  cluster = await startCluster('verification')
+  cluster = (await openSharedClusters()).source
   await write('right', right)
 }, STARTS_MS_MAX)
-afterAll(removeStarted)
 
 describe('a measured copy', () => {
   test(
@@ -86,8 +89,8 @@ describe('a measured copy', () => {
     async () => {
       await write('half', [])
       const brokers = cluster.brokers
-      const half = await checksumOf({ brokers, topic: 'half', partitions: PARTITIONS })
-      const whole = await checksumOf({ brokers, topic: 'right', partitions: PARTITIONS })
+      const half = await checksumOf({ brokers, topic: nameOf('half'), partitions: PARTITIONS })
+      const whole = await checksumOf({ brokers, topic: nameOf('right'), partitions: PARTITIONS })
       expect(half.map(each => each.records)).toEqual([RECORDS, 0])
       expect(() => compareChecksums(half, whole)).toThrow('has 50 records, the source 0')
     },

@@ -5,23 +5,23 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { type Cluster, openCluster } from '../../lib/io/cluster/cluster.ts'
 import { errorName } from '../../lib/kafka/error-codes.ts'
 import { createFetchSession } from '../../lib/kafka/fetch-session.ts'
-import { removeStarted, startCluster } from '../../localstack/scratch/brokers.ts'
 import { connectTo, createTopic, produceBatches } from '../../localstack/scratch/topics.ts'
 import { records } from '../support/kafka/records.ts'
+import { openSharedClusters } from '../support/worlds/shared-fixture.ts'
 
 const PARTITIONS = 50
-const topic = 'sessions.log'
+const topic = 'fetch-session.log'
 let source: ReturnType<typeof connectTo>
 let cluster: Cluster
 let topicId = ''
 let leaderId = 0
 
 beforeAll(async () => {
-  const started = await startCluster('sessions')
-  source = connectTo(started)
+  const { source: shared } = await openSharedClusters()
+  source = connectTo(shared)
   cluster = openCluster({
     name: 'primary',
-    config: { brokers: [started.brokers], tls: false },
+    config: { brokers: [shared.brokers], tls: false },
     requestTimeoutMs: 30_000,
   })
   await createTopic(source, topic, { partitions: PARTITIONS })
@@ -31,10 +31,7 @@ beforeAll(async () => {
   leaderId = described.partitions[0]?.leaderId ?? 0
 })
 
-afterAll(async () => {
-  await cluster?.close()
-  await removeStarted()
-})
+afterAll(() => cluster?.close())
 
 const limits = {
   maxWaitMs: 200,

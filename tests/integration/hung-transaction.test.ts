@@ -8,32 +8,29 @@ import { systemClock } from '../../lib/io/clock.ts'
 import { openCluster } from '../../lib/io/cluster/cluster.ts'
 import { watchFlow } from '../../lib/run/watch/watch.ts'
 import { watchMetrics } from '../../lib/run/watch/watch-metrics.ts'
-import { removeStarted } from '../../localstack/scratch/brokers.ts'
 import { records } from '../support/kafka/records.ts'
-import { type FlowFixture, outcomesOf, startFlowFixture } from '../support/worlds/flow-fixture.ts'
+import { outcomesOf, type SharedFlowFixture } from '../support/worlds/flow-fixture.ts'
+import { openSharedFixture } from '../support/worlds/shared-fixture.ts'
 
-let world: FlowFixture
+let world: SharedFlowFixture
 
 beforeAll(async () => {
-  world = await startFlowFixture()
+  world = await openSharedFixture()
 })
-afterAll(async () => {
-  await world?.disconnect()
-  await removeStarted()
-})
+afterAll(() => world?.disconnect())
 
 test('watch names a transaction that was left open, its producer id and the offset where replication stands', async () => {
-  await world.createTopic('pinned')
-  const flow = world.flow(['pinned'])
-  await world.produce('pinned', records(0, 10))
+  await world.createTopic('hung.pinned')
+  const flow = world.flow(['hung.pinned'])
+  await world.produce('hung.pinned', records(0, 10))
   const producer = world.primaryKafka.producer({ transactionalId: 'left-open', idempotent: true })
   await producer.connect()
   const transaction = await producer.transaction()
-  await transaction.send({ topic: 'pinned', messages: records(10, 3) })
-  await world.produce('pinned', records(13, 5))
+  await transaction.send({ topic: 'hung.pinned', messages: records(10, 3) })
+  await world.produce('hung.pinned', records(13, 5))
 
   expect(outcomesOf(await world.run(flow))).toEqual(['drained'])
-  expect(await world.readStandby('pinned')).toEqual(records(0, 10))
+  expect(await world.readStandby('hung.pinned')).toEqual(records(0, 10))
 
   const texts: string[] = []
   const open = (name: string, brokers: string) =>
@@ -55,7 +52,7 @@ test('watch names a transaction that was left open, its producer id and the offs
   await producer.disconnect()
 
   expect(watchMetrics(health)).toMatchObject({ HungTransactions: 1, LagRecords: 8 })
-  expect(health.hung).toMatchObject([{ topic: 'pinned', lastStable: 10n, highWatermark: 18n }])
+  expect(health.hung).toMatchObject([{ topic: 'hung.pinned', lastStable: 10n, highWatermark: 18n }])
   expect(health.hung[0]?.producer).toMatchObject({ kind: 'found', producerId: expect.any(BigInt) })
-  expect(texts.join('\n')).toContain('abort --topic pinned --partition 0 --start-offset 10')
+  expect(texts.join('\n')).toContain('abort --topic hung.pinned --partition 0 --start-offset 10')
 })

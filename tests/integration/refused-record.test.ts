@@ -2,20 +2,17 @@
 // and the record has no key. The brokers name the record (KIP-467), and only it is left out.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { removeStarted } from '../../localstack/scratch/brokers.ts'
 import { codecTypes } from '../../localstack/scratch/kafkajs-codecs.ts'
 import { type Contents, records } from '../support/kafka/records.ts'
-import { type FlowFixture, outcomesOf, startFlowFixture } from '../support/worlds/flow-fixture.ts'
+import { outcomesOf, type SharedFlowFixture } from '../support/worlds/flow-fixture.ts'
+import { openSharedFixture } from '../support/worlds/shared-fixture.ts'
 
-let world: FlowFixture
+let world: SharedFlowFixture
 
 beforeAll(async () => {
-  world = await startFlowFixture()
+  world = await openSharedFixture()
 })
-afterAll(async () => {
-  await world?.disconnect()
-  await removeStarted()
-})
+afterAll(() => world?.disconnect())
 
 type Codec = keyof typeof codecTypes
 
@@ -67,7 +64,7 @@ test.each([
   '$what that the standby refuses is left out alone, as its incident says, and every other record arrives once',
   async ({ what, configs, change, says }) => {
     for (const codec of Object.keys(codecTypes) as Codec[]) {
-      const topic = `${what.replaceAll(' ', '-')}-${codec}`
+      const topic = `refused-record.${what.replaceAll(' ', '-')}-${codec}`
       const configsOfSource = { 'message.timestamp.after.max.ms': '9223372036854775807' }
       await world.createTopic(topic, { configs: configsOfSource })
       await world.createStandbyTopic(`primary.${topic}`, { configs })
@@ -111,7 +108,7 @@ test.each([
 )
 
 test('a record that the standby refused is sent again by resume, and arrives once its topic takes it', async () => {
-  const topic = 'taken-later'
+  const topic = 'refused-record.taken-later'
   await world.createTopic(topic)
   const strict = { 'message.timestamp.before.max.ms': '86400000', 'retention.ms': '-1' }
   await world.createStandbyTopic(`primary.${topic}`, { configs: strict })

@@ -1,38 +1,21 @@
 // References to secrets against LocalStack's Secrets Manager and Parameter Store: names, ARNs, JSON
 // keys, encrypted parameters, and references to secrets that do not exist.
 
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { CreateSecretCommand, SecretsManagerClient } from '@aws-sdk/client-secrets-manager'
 import { PutParameterCommand, SSMClient } from '@aws-sdk/client-ssm'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { createSecretReader } from '../../lib/io/security/secret-reader.ts'
-import { startAws } from '../../localstack/engine/aws.ts'
-import type { HttpService } from '../../localstack/processes/http-service.ts'
-import { stopProcess } from '../../localstack/processes/os-process.ts'
-import { findFreePort } from '../../localstack/processes/ports.ts'
 import { findPython } from '../../localstack/processes/tools.ts'
+import { openSharedLocalStack } from '../support/worlds/shared-fixture.ts'
 
 const hasPython = (await findPython()) !== undefined
 
-let dir: string
-let localStack: HttpService | undefined
-
 beforeAll(async () => {
   if (!hasPython) return
-  dir = await mkdtemp(join(tmpdir(), 'gapless-secrets-'))
-  localStack = await startAws({ flavour: 'localstack', port: await findFreePort(), dir })
-  vi.stubEnv('AWS_ENDPOINT_URL', `http://127.0.0.1:${localStack.port}`)
-  vi.stubEnv('AWS_REGION', 'us-east-1')
-  vi.stubEnv('AWS_ACCESS_KEY_ID', 'test')
-  vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'test')
+  const { env } = await openSharedLocalStack()
+  for (const [name, value] of Object.entries(env)) vi.stubEnv(name, value)
 })
-afterAll(async () => {
-  vi.unstubAllEnvs()
-  if (localStack !== undefined) await stopProcess(localStack)
-  if (hasPython) await rm(dir, { recursive: true, force: true })
-})
+afterAll(() => vi.unstubAllEnvs())
 
 test('references to secrets are resolved from the answers that AWS gives', async context => {
   if (!hasPython) return context.skip('Python 3.11 was not found, so there is no LocalStack.')

@@ -1,10 +1,12 @@
 // Clusters that do not answer, between two runs and during one. Every run reports their partitions
 // as unobserved, with one incident until they answer, and never as a deletion, a truncation or a
-// lag of 0.
+// lag of 0. And clusters that only seem silent: brokers that restart, and a quota of the source.
 
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { alterClientQuotasV1, Connection } from '@platformatic/kafka'
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { removeStarted } from '../../localstack/scratch/brokers.ts'
 import { records } from '../support/kafka/records.ts'
+import { runUntilKilled } from '../support/processes/replicate-child.ts'
 import {
   type FlowFixture,
   outcomesOf,
@@ -13,6 +15,9 @@ import {
   startFlowFixture,
   textsOf,
 } from '../support/worlds/flow-fixture.ts'
+
+/** The client id of gapless (io/cluster/connection.ts). */
+const CLIENT_ID = 'gapless'
 
 let world: FlowFixture
 
@@ -149,3 +154,72 @@ test('a standby that dies under a copying run costs no record and repeats none',
   ])
   expect(await world.readStandby('target-dies')).toEqual(all)
 })
+
+test.each([
+  { on: 'source', before: 'fetch' },
+  { on: 'target', before: 'produce' },
+] as const)('a broker of the $on that restarts under a copying run costs nothing', async fault => {
+  const topic = `restarted-${fault.on}`
+  await world.createTopic(topic)
+  const flow = world.flow([topic], { budgets: smallBudgets })
+  await world.produceInBatches(topic, all)
+
+  const result = await world.run(flow, {
+    faults: [{ ...fault, nth: 5, perform: () => world[fault.on].restart() }],
+  })
+
+  expect(outcomesOf(result)).toEqual(['drained'])
+  expect(result.incidents).toEqual([])
+  expect(await world.readStandby(topic)).toEqual(all)
+})
+
+// KIP-13, KIP-219: a broker enforces a quota with answers that carry nothing while it reads no
+// request, so that a throttled source looks like one that does not answer.
+test('under a fetch quota of the source a partition whose owner died comes back, and every record arrives once', async () => {
+  const overrides = { budgets: { ...smallBudgets, ...shortLeases, checkpointIntervalMs: 100 } }
+  await world.createTopic('limited', { partitions: 2 })
+  const flow = world.flow(['limited'], overrides)
+  const written = [records(0, 600), records(600, 600)]
+  for (const [partition, each] of written.entries()) {
+    await world.produceInBatches('limited', each, { partition })
+  }
+  const killed = { moment: 'produce-acknowledged', nth: 30 } as const
+  await runUntilKilled(world, { ...killed, flow: flow.name, topics: ['limited'], overrides })
+  // Another flow uses the quota up, so that the reads of the recovery are throttled too.
+  await world.createTopic('busy')
+  const others = records(0, 1_500, 'other')
+  await world.produceInBatches('busy', others)
+  onTestFinished(() => limitFetches(null))
+  await limitFetches(8_000)
+
+  const [next, beside] = await Promise.all([
+    world.run(flow),
+    world.run(world.flow(['busy'], { budgets: shortLeases })),
+  ])
+
+  expect(outcomesOf(next)).toEqual(['drained', 'drained'])
+  expect(outcomesOf(beside)).toEqual(['drained'])
+  expect([...next.incidents, ...beside.incidents]).toEqual([])
+  for (const [partition, each] of written.entries()) {
+    expect(await world.readStandby('limited', partition)).toEqual(each)
+  }
+  expect(await world.readStandby('busy')).toEqual(others)
+  expect([...textsOf(next), ...textsOf(beside)]).toContainEqual(
+    expect.stringMatching(/^Broker \d+ of primary throttles the fetches of flow \S+ by a quota/),
+  )
+})
+
+/** `null` removes the quota. */
+async function limitFetches(bytesPerSecond: number | null): Promise<void> {
+  const [host = '', port] = world.source.brokers.split(':')
+  const connection = new Connection('quota-setter')
+  await connection.connect(host, Number(port))
+  const entities = [{ entityType: 'client-id' as const, entityName: CLIENT_ID }]
+  const key = 'consumer_byte_rate' as const
+  const op =
+    bytesPerSecond === null
+      ? { key, remove: true as const }
+      : { key, value: bytesPerSecond, remove: false as const }
+  await alterClientQuotasV1.api.async(connection, [{ entities, ops: [op] }], false)
+  await connection.close()
+}

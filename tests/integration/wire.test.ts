@@ -25,8 +25,8 @@ import {
   type RecordBatch,
   readRecordBatches,
 } from '../../lib/kafka/record-batch.ts'
-import { removeStarted, startCluster } from '../../localstack/scratch/brokers.ts'
 import { createTopic as createTopicOf } from '../../localstack/scratch/topics.ts'
+import { openSharedClusters } from '../support/worlds/shared-fixture.ts'
 
 const FETCHES_MAX = 100
 const DELETE_HORIZON_BIT = 0x40
@@ -39,7 +39,7 @@ let connection: Connection
 let data: DataConnection
 
 beforeAll(async () => {
-  const cluster = await startCluster('wire')
+  const { source: cluster } = await openSharedClusters()
   kafka = new kafkajs.Kafka({
     brokers: cluster.brokers.split(','),
     logLevel: kafkajs.logLevel.NOTHING,
@@ -66,7 +66,6 @@ afterAll(async () => {
   await admin?.disconnect()
   await connection?.close()
   await data?.close()
-  await removeStarted()
 })
 
 async function createTopic(name: string, config: Record<string, string> = {}): Promise<string> {
@@ -202,31 +201,31 @@ const records = (count: number, name: string): Message[] =>
 
 describe('lib/kafka on a real broker', () => {
   test('a batch that is passed on arrives with the same keys, values, headers and timestamps', async () => {
-    await createTopic('plain')
-    await createTopic('plain-copy')
+    await createTopic('wire.plain')
+    await createTopic('wire.plain-copy')
     const producer = kafka.producer()
     await producer.connect()
     for (const compression of [kafkajs.CompressionTypes.None, kafkajs.CompressionTypes.GZIP]) {
       for (const count of [1, 40, 300]) {
         const messages = records(count, `c${compression}`)
-        await producer.send({ topic: 'plain', messages, compression })
+        await producer.send({ topic: 'wire.plain', messages, compression })
       }
     }
     await producer.disconnect()
 
-    await copy('plain', 'plain-copy')
+    await copy('wire.plain', 'wire.plain-copy')
 
     const [source, target] = await Promise.all([
-      readBack('plain', 682),
-      readBack('plain-copy', 682),
+      readBack('wire.plain', 682),
+      readBack('wire.plain-copy', 682),
     ])
     expect(target.map(contentOf)).toEqual(source.map(contentOf))
     expect(target.map(each => each.offset)).toEqual(source.map(each => each.offset))
   })
 
   test('committed records are copied and aborted records are not', async () => {
-    await createTopic('ledger')
-    await createTopic('ledger-copy')
+    await createTopic('wire.ledger')
+    await createTopic('wire.ledger-copy')
     const writers = ['ledger-a', 'ledger-b'].map(transactionalId =>
       kafka.producer({ transactionalId, maxInFlightRequests: 1, idempotent: true }),
     )
@@ -234,7 +233,7 @@ describe('lib/kafka on a real broker', () => {
     if (a === undefined || b === undefined) throw new Error('two writers')
     await Promise.all(writers.map(writer => writer.connect()))
     const write = async (to: { send: (typeof a)['send'] }, value: string) =>
-      to.send({ topic: 'ledger', messages: [{ value }] })
+      to.send({ topic: 'wire.ledger', messages: [{ value }] })
     // Interleaved: b commits between two records of a, which are then aborted; a commits later.
     const aborted = await a.transaction()
     await write(aborted, 'aborted 1')
@@ -251,25 +250,26 @@ describe('lib/kafka on a real broker', () => {
     await last.abort()
     await Promise.all(writers.map(writer => writer.disconnect()))
 
-    const batches = await copy('ledger', 'ledger-copy')
+    const batches = await copy('wire.ledger', 'wire.ledger-copy')
 
     expect(batches.map(batch => batch.baseOffset)).toEqual([1n, 5n])
-    const target = await readBack('ledger-copy', 2)
+    const target = await readBack('wire.ledger-copy', 2)
     expect(target.map(each => String(each.value))).toEqual(['committed 1', 'committed 2'])
-    expect((await readBack('ledger', 2)).map(contentOf)).toEqual(target.map(contentOf))
+    expect((await readBack('wire.ledger', 2)).map(contentOf)).toEqual(target.map(contentOf))
   })
 
   test("keeps timestamps, and drops the mark, of a batch the source's cleaner has seen", async () => {
-    const topicId = await createTopic('compacted', {
+    const topicId = await createTopic('wire.compacted', {
       'cleanup.policy': 'compact',
       'min.cleanable.dirty.ratio': '0.001',
       'segment.bytes': '1048576',
     })
-    await createTopic('compacted-copy')
+    await createTopic('wire.compacted-copy')
     const producer = kafka.producer()
     await producer.connect()
     const timestamp = '1700000000123'
-    const write = (message: Message) => producer.send({ topic: 'compacted', messages: [message] })
+    const write = (message: Message) =>
+      producer.send({ topic: 'wire.compacted', messages: [message] })
     await write({ key: 'deleted', value: null, timestamp })
     // These fill a segment behind it, because only closed segments are cleaned.
     for (let at = 0; at < 5; at++) await write({ key: `k${at}`, value: 'x'.repeat(400_000) })
@@ -279,45 +279,45 @@ describe('lib/kafka on a real broker', () => {
     expect(batch.baseTimestamp).not.toBe(BigInt(timestamp))
     const { producerId, producerEpoch } = await initProducer()
     const owner = { producerId, producerEpoch, baseSequence: 0 }
-    const answer = await produceRaw('compacted-copy', stampForProduce(batch, owner))
+    const answer = await produceRaw('wire.compacted-copy', stampForProduce(batch, owner))
 
     expect(answer).toEqual({ error: 'NONE', baseOffset: 0n })
-    const [copied] = await readBack('compacted-copy', 1)
+    const [copied] = await readBack('wire.compacted-copy', 1)
     expect(copied).toMatchObject({ key: Buffer.from('deleted'), value: null, timestamp })
-    const [stored] = await fetchAll(await topicIdOf('compacted-copy'), 1n)
+    const [stored] = await fetchAll(await topicIdOf('wire.compacted-copy'), 1n)
     expect(stored?.attributes).toBe(0)
   })
 
   test('a damaged payload is refused by the target, a repeated batch is not stored twice', async () => {
-    await createTopic('guarded')
-    await createTopic('guarded-copy')
+    await createTopic('wire.guarded')
+    await createTopic('wire.guarded-copy')
     const producer = kafka.producer()
     await producer.connect()
-    await producer.send({ topic: 'guarded', messages: records(10, 'guarded') })
+    await producer.send({ topic: 'wire.guarded', messages: records(10, 'guarded') })
     await producer.disconnect()
-    const [batch] = await fetchAll(await topicIdOf('guarded'), await logEndOf('guarded'))
+    const [batch] = await fetchAll(await topicIdOf('wire.guarded'), await logEndOf('wire.guarded'))
     if (batch === undefined) throw new Error('nothing was fetched')
     const { producerId, producerEpoch } = await initProducer()
     const stamped = stampForProduce(batch, { producerId, producerEpoch, baseSequence: 0 })
     const damaged = Buffer.from(stamped)
     damaged.writeUInt8(damaged.readUInt8(100) ^ 1, 100)
 
-    expect((await produceRaw('guarded-copy', damaged)).error).toBe('CORRUPT_MESSAGE')
+    expect((await produceRaw('wire.guarded-copy', damaged)).error).toBe('CORRUPT_MESSAGE')
     const stored = { error: 'NONE', baseOffset: 0n }
-    expect(await produceRaw('guarded-copy', stamped)).toEqual(stored)
-    expect(await produceRaw('guarded-copy', stamped)).toEqual(stored)
-    expect(await logEndOf('guarded-copy')).toBe(10n)
+    expect(await produceRaw('wire.guarded-copy', stamped)).toEqual(stored)
+    expect(await produceRaw('wire.guarded-copy', stamped)).toEqual(stored)
+    expect(await logEndOf('wire.guarded-copy')).toBe(10n)
     const skipped = stampForProduce(batch, { producerId, producerEpoch, baseSequence: 11 })
-    const answer = await produceRaw('guarded-copy', skipped)
+    const answer = await produceRaw('wire.guarded-copy', skipped)
     expect(answer).toEqual({ error: 'OUT_OF_ORDER_SEQUENCE_NUMBER', baseOffset: null })
   })
 
   test('a fetch reports an offset out of range and a recreated topic, and may cut the last batch', async () => {
-    const topicId = await createTopic('moved')
+    const topicId = await createTopic('wire.moved')
     const producer = kafka.producer()
     await producer.connect()
     for (let at = 0; at < 3; at++)
-      await producer.send({ topic: 'moved', messages: records(20, 'm') })
+      await producer.send({ topic: 'wire.moved', messages: records(20, 'm') })
     await producer.disconnect()
 
     const first = await fetchOnce(topicId, 0n, { partitionMaxBytes: 1 })
@@ -333,7 +333,7 @@ describe('lib/kafka on a real broker', () => {
     const beyond = await fetchOnce(topicId, 61n)
     expect(errorName(beyond.errorCode)).toBe('OFFSET_OUT_OF_RANGE')
     expect(beyond).toMatchObject({ logStartOffset: null, records: null })
-    await admin.deleteTopics({ topics: ['moved'] })
+    await admin.deleteTopics({ topics: ['wire.moved'] })
     await vi.waitFor(async () => {
       const gone = await fetchOnce(topicId, 0n)
       expect(errorName(gone.errorCode)).toBe('UNKNOWN_TOPIC_ID')

@@ -1,5 +1,6 @@
 // Runs fixed scenarios again and again, each time with one strike at the next crossing point. So at
-// each await of their runs the process once dies, freezes, or loses the request or its answer.
+// each await of their runs the process once dies, freezes, is declared ended while it lives, or
+// loses the request or its answer.
 
 import { drawScenario, type Scenario, type WorldEvent } from './scenario.ts'
 import { tell } from './simulation.ts'
@@ -9,6 +10,9 @@ const strikes: readonly Strike[] = [
   { kind: 'kill' },
   // Longer than any lease, so that another owner works meanwhile.
   { kind: 'freeze', ms: 12_000 },
+  // Longer than the lease of a worker: another owner works, and this one may send when it wakes.
+  { kind: 'freeze', ms: 3_000 },
+  { kind: 'declare-ended' },
   { kind: 'fail' },
 ]
 

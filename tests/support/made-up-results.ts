@@ -136,7 +136,7 @@ export const madeUp: Required<Results> = {
   },
   recovery: {
     provenance,
-    runs: (['reset', 'truncation', 'crash'] as const).flatMap(event =>
+    runs: (['reset', 'truncation', 'crash', 'crash-noticed'] as const).flatMap(event =>
       notTheLimit.map(contender => ({
         event,
         contender,

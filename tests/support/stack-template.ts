@@ -37,6 +37,8 @@ export function strangersEnvironment(home: string): NodeJS.ProcessEnv {
   return {
     HOME: home,
     PATH: [dirname(process.execPath), '/usr/bin', '/bin'].join(delimiter),
+    // Node's compiled code of serverless, which takes a third of the time.
+    NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
     // A request to AWS in spite of it gets no answer.
     HTTP_PROXY: 'http://127.0.0.1:9',
     HTTPS_PROXY: 'http://127.0.0.1:9',

@@ -16,6 +16,7 @@ import type { Incident } from '../../../lib/core/incident.ts'
 import { createDynamoDbClient } from '../../../lib/io/table/dynamodb-client.ts'
 import { createIncidentStore } from '../../../lib/io/table/incident-store.ts'
 import { createTable } from '../../../lib/io/table/table.ts'
+import { createWorkerStore } from '../../../lib/io/table/worker-store.ts'
 import { openFlow } from '../../../lib/run/open-flow.ts'
 import { planFlow, workOf } from '../../../lib/run/plan/plan.ts'
 import type { StandInAws } from '../../../localstack/scratch/brokers.ts'
@@ -122,6 +123,21 @@ export async function listIncidents(aws: StandInAws, job: Job): Promise<readonly
   try {
     const { incidents } = await createIncidentStore(client, table).list(flowNameOf(job), 'all')
     return incidents.toSorted((left, right) => left.detectedAtMs - right.detectedAtMs)
+  } finally {
+    client.destroy()
+  }
+}
+
+/** What `plan` does when Lambda tells it that the invocation of a worker failed. */
+export async function endWorkers(aws: StandInAws, job: Job): Promise<void> {
+  const client = createDynamoDbClient(aws.env)
+  try {
+    const store = createWorkerStore(client, table)
+    const flow = flowNameOf(job)
+    const { workers } = await store.list(flow)
+    for (const { worker } of workers) {
+      await store.declareEnded({ flow, worker, nowMs: Date.now(), when: 'in-any-case' })
+    }
   } finally {
     client.destroy()
   }

@@ -8,6 +8,8 @@ import {
   type CatchUpCase,
   type CatchUpRun,
   contenderNames,
+  type IdleRun,
+  type RecoveryRun,
   type Results,
 } from '../results/results.ts'
 import {
@@ -95,7 +97,23 @@ export const goals: readonly Goal[] = [
   },
   { goal: 'added latency p50 at 1,000 records/s, ms', judge: judgeLatency },
   { goal: 'added latency p50 at 1,000 records/s, ms: the ratio', judge: judgeLatencyRatio },
-  { goal: 'topic reset to the first new record, continuous mode, s', judge: judgeReset },
+  {
+    goal: 'topic reset to the first new record, continuous mode, s',
+    judge: results => judgeRecovery(results, 'reset', 2),
+  },
+  {
+    goal: 'death of a worker to the first new record, s',
+    judge: results => judgeRecovery(results, 'crash', 9),
+  },
+  {
+    goal: 'death of a worker to the first new record, with the failure notice, s',
+    judge: results => judgeRecovery(results, 'crash-noticed', 3),
+  },
+  { goal: '1,000 idle partitions: table writes a minute', judge: judgeIdleWrites },
+  {
+    goal: '1,000 idle partitions: processor time, s a minute: the ratio',
+    judge: judgeIdleProcessor,
+  },
   { goal: 'cold start to the first record, ms', judge: judgeColdStart },
   {
     goal: 'share of the physical limit, records/s: the worst of the cases above',
@@ -207,13 +225,36 @@ function judgeLatencyRatio(results: Results): Judgement {
   return { wanted: wantedRatio(bound), ...judgePairs([latencyPair(results)], bound) }
 }
 
-function judgeReset({ recovery }: Results): Judgement {
-  const runs = (recovery?.runs ?? []).filter(run => run.event === 'reset')
+function judgeRecovery(
+  { recovery }: Results,
+  event: RecoveryRun['event'],
+  secondsMax: number,
+): Judgement {
+  const runs = (recovery?.runs ?? []).filter(run => run.event === event)
   // A round in which no record came counts as longer than any time.
   const seconds = (run: { seconds: number | null }) => run.seconds ?? Number.POSITIVE_INFINITY
   const gapless = spreadFor(runs, contenderNames.gapless512, seconds)
-  const secondsMax = 2
   return judgeAbsolute(gapless, betterMirrorMaker(runs, seconds, 'least'), secondsMax)
+}
+
+const IDLE_PARTITIONS = 1_000
+
+const idleRuns = ({ idle }: Results): readonly IdleRun[] =>
+  (idle?.runs ?? []).filter(run => run.partitions === IDLE_PARTITIONS)
+
+function judgeIdleWrites(results: Results): Judgement {
+  const writesMax = 40
+  const gapless = spreadFor(idleRuns(results), contenderNames.gapless512, run => run.tableWrites)
+  return { ...judgeAbsolute(gapless, null, writesMax), mirrorMaker: notCompared }
+}
+
+function judgeIdleProcessor(results: Results): Judgement {
+  const runs = idleRuns(results)
+  const processor = (run: IdleRun) => run.processorSeconds
+  const gapless = spreadFor(runs, contenderNames.gapless512, processor)
+  const bound = { atMost: 1 }
+  const pair = { gapless, other: betterMirrorMaker(runs, processor, 'least') }
+  return { wanted: `≤ ${ratio(bound.atMost)}`, ...judgePairs([pair], bound) }
 }
 
 function judgeColdStart({ coldStart }: Results): Judgement {

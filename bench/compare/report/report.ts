@@ -155,10 +155,11 @@ const eventNames = {
     'The same while the replicator is stopped, and the new topic has outgrown the old one',
   truncation: 'Retention removes records before they were copied',
   crash: 'The replicator is killed',
+  'crash-noticed': 'The same with the notice that Lambda sends of a failed invocation',
 } satisfies Record<RecoveryRun['event'], string>
 
 function recoveryTables(runs: readonly RecoveryRun[]): string[] {
-  const events = ['reset', 'reset-while-stopped', 'truncation', 'crash'] as const
+  const events = ['reset', 'reset-while-stopped', 'truncation', 'crash', 'crash-noticed'] as const
   return events.flatMap(event => {
     const ofEvent = runs.filter(run => run.event === event)
     const rows = ranIn(ofEvent).map(name => {

@@ -93,7 +93,7 @@ const latencyRun = z
 /** From the event to the first record on the standby that was written after it. */
 const recoveryRun = z
   .strictObject({
-    event: z.enum(['reset', 'reset-while-stopped', 'truncation', 'crash']),
+    event: z.enum(['reset', 'reset-while-stopped', 'truncation', 'crash', 'crash-noticed']),
     contender,
     round,
     /** null: none within `patienceSeconds`. */

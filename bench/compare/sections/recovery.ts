@@ -2,6 +2,7 @@
 // was written after it, the records lost or duplicated, and what the contender reported. Each run
 // has its own topic with one partition, route and process.
 
+import { budgetDefaults } from '../../../lib/core/config/defaults.ts'
 import {
   connectTo,
   createTopic,
@@ -11,6 +12,7 @@ import {
 import { machineMs, waitMs } from '../../part.ts'
 import { processorMs } from '../../process-usage.ts'
 import { type Contender, copyOf, type Job, type RunningContender } from '../contenders/contender.ts'
+import { endWorkers } from '../contenders/gapless.ts'
 import { type CopyReader, openCopyReader } from '../records/copy-reader.ts'
 import { isGapless, logEndOf, tellOf } from '../records/loss.ts'
 import { type MarkedWriter, openMarkedWriter, type Written } from '../records/marked-writer.ts'
@@ -19,7 +21,13 @@ import { rivalsOf, type Scene } from './scene.ts'
 
 type Event = RecoveryRun['event']
 
-const allEvents: readonly Event[] = ['reset', 'reset-while-stopped', 'truncation', 'crash']
+const allEvents: readonly Event[] = [
+  'reset',
+  'reset-while-stopped',
+  'truncation',
+  'crash',
+  'crash-noticed',
+]
 
 const BEFORE_RECORDS = 5_000
 const DELETED_RECORDS = 2_000
@@ -68,7 +76,8 @@ export async function measureRecovery(
   for (let round = 1; round <= rounds; round += 1) {
     // `reset-while-stopped` gives the same result every time; one round keeps the section short.
     for (const event of allEvents.filter(each => round === 1 || each !== 'reset-while-stopped')) {
-      for (const contender of round % 2 === 1 ? contenders : contenders.toReversed()) {
+      const rivals = contenders.filter(each => event !== 'crash-noticed' || isGapless(each))
+      for (const contender of round % 2 === 1 ? rivals : rivals.toReversed()) {
         const measured = await runOnce(scene, contender, event, patienceSeconds * 1000)
         runs.push({ event, contender: contender.name, round, patienceSeconds, ...measured })
       }
@@ -89,7 +98,7 @@ async function runOnce(
   const topic = `recovery-${topics}`
   await createTopic(connectTo(scene.source), topic, { partitions: 1 })
   // Events that stop the contender use batch mode, which ends by itself with its position stored.
-  const follows = event === 'reset' || event === 'crash'
+  const follows = !['reset-while-stopped', 'truncation'].includes(event)
   const job = await scene.jobFor({ topic, partitions: 1 }, { follows })
   const writer = openMarkedWriter(scene.source.brokers, topic)
   const reader = openCopyReader(scene.target.brokers, copyOf(job))
@@ -119,7 +128,11 @@ const notes: Record<Event, readonly string[]> = {
     'with onTruncation: continue',
     'from a tick on: a schedule of a minute adds up to 60 s',
   ],
-  crash: ['at the end of the lease of 20 s: a schedule of a minute adds up to 60 s'],
+  crash: [
+    `at the end of the worker's lease of ${budgetDefaults.workerLeaseMs / 1000} s`,
+    'another worker sees it within 2 s, else a schedule of a minute adds up to 60 s',
+  ],
+  'crash-noticed': ['without the time that AWS takes to deliver the notice'],
 }
 
 type Undergo = (trial: Trial, started: (running: RunningContender) => void) => Promise<Outcome>
@@ -157,25 +170,35 @@ const undergo: Record<Event, Undergo> = {
     const kept = await writer.write('kept', BEHIND_RECORDS)
     return { ...(await startAgain(trial, started, 'kept')), written: [old, deleted, kept] }
   },
-  async crash(trial, started) {
-    const { contender, job, writer, reader, patienceMs } = trial
-    const old = await writer.write('old', BEFORE_RECORDS)
-    const first = await startAndCatchUp(trial, started)
-    const { written, end } = writer.pace('paced', RECORDS_PER_SECOND)
-    await waitMs(PACED_MS)
-    const logFrom = await logEndOf(contender, job)
-    const faultMs = machineMs()
-    await first.kill()
-    const running = await contender.start(job)
-    started(running)
-    const isNew = (mark: string, number: number) => {
-      return mark === 'paced' && (written.sentAtMs[number] ?? 0) > faultMs
-    }
-    const firstMs = await Promise.race([reader.firstOf(isNew, patienceMs), running.failed])
-    await waitMs(AFTERWARDS_MS)
-    await end()
-    return { faultMs, firstMs, written: [old, written], logFrom }
-  },
+  crash: (trial, started) => crash(trial, started, async () => undefined),
+  'crash-noticed': (trial, started) =>
+    crash(trial, started, () => endWorkers(trial.scene.aws, trial.job)),
+}
+
+/** `notify`: what happens between the death and the start of the next process. */
+async function crash(
+  trial: Trial,
+  started: (running: RunningContender) => void,
+  notify: () => Promise<void>,
+): Promise<Outcome> {
+  const { contender, job, writer, reader, patienceMs } = trial
+  const old = await writer.write('old', BEFORE_RECORDS)
+  const first = await startAndCatchUp(trial, started)
+  const { written, end } = writer.pace('paced', RECORDS_PER_SECOND)
+  await waitMs(PACED_MS)
+  const logFrom = await logEndOf(contender, job)
+  const faultMs = machineMs()
+  await first.kill()
+  await notify()
+  const running = await contender.start(job)
+  started(running)
+  const isNew = (mark: string, number: number) => {
+    return mark === 'paced' && (written.sentAtMs[number] ?? 0) > faultMs
+  }
+  const firstMs = await Promise.race([reader.firstOf(isNew, patienceMs), running.failed])
+  await waitMs(AFTERWARDS_MS)
+  await end()
+  return { faultMs, firstMs, written: [old, written], logFrom }
 }
 
 async function startAndCatchUp(

@@ -8,7 +8,7 @@
 
 import { positionOf } from '../../core/partition/partition-state.ts'
 import { type Clock, msSince } from '../../io/clock.ts'
-import { msSinceRenewal } from '../worker/held-worker.ts'
+import { isLeaseLive, msSinceRenewal } from '../worker/held-worker.ts'
 import type { PartitionRun } from './partition-run.ts'
 import type { Shard } from './shard-run.ts'
 
@@ -28,7 +28,7 @@ export function leaseLeftMs(clock: Clock, { durable }: Leased): number {
 /** True as long as no other run can have taken the partition, by our clock. */
 export function holdsLease({ clock, worker, flow }: Shard, run: Leased): boolean {
   if (hasOwnLease(run)) return leaseLeftMs(clock, run) > 0
-  return msSinceRenewal(clock, worker) < flow.budgets.workerLeaseMs
+  return isLeaseLive(clock, worker, flow.budgets)
 }
 
 /**

@@ -19,6 +19,7 @@ import {
   type PartitionRun,
 } from '../partition/partition-run.ts'
 import { closeIfDone, type ReplicateDeps, type Shard } from '../partition/shard-run.ts'
+import { isLeaseLive } from '../worker/held-worker.ts'
 import { endInOrder } from './timers.ts'
 
 /** A partition to run, as `plan` hands it out. */
@@ -95,10 +96,15 @@ export function withoutRun(
   return { topic, partition, outcome, detail, state: { kind: 'unstarted' }, ...nothing }
 }
 
-/** False when a partition that is acquired now would only be kept from other workers. */
-export function mayAcquire({ clock, ended, isEnding, deadlineMs, worker }: Shard): boolean {
+/** False when a partition that is acquired from now on would only be kept from other workers. */
+export function acquiresMore({ clock, ended, isEnding, deadlineMs, worker }: Shard): boolean {
   const isOver = ended.signal.aborted || worker.over.signal.aborted
   return !isOver && !isEnding && clock.nowMs() < deadlineMs
+}
+
+/** A process that wakes behind its lease asks for nothing until its renewal was accepted. */
+export function mayAcquire(shard: Shard): boolean {
+  return acquiresMore(shard) && isLeaseLive(shard.clock, shard.worker, shard.flow.budgets)
 }
 
 /**

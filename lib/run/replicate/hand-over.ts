@@ -24,7 +24,7 @@ import { partitionName } from '../../core/topic-partition.ts'
 import { concurrently } from '../concurrently.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import { closeIfDone, type Shard } from '../partition/shard-run.ts'
-import { type Assigned, addRun, mayAcquire } from './acquire.ts'
+import { type Assigned, acquiresMore, addRun, mayAcquire } from './acquire.ts'
 
 export type Successor = {
   /** The id of the successor as a worker, which no other run has. */
@@ -136,7 +136,8 @@ export async function acquireFromPredecessor<W extends { readonly partition: Ass
     const waitMs = handOverWaitMs({ predecessor, startedAtMs, nowMs: shard.clock.nowMs() })
     if (waitMs === null) break
     await shard.clock.wait(waitMs, ended)
-    if (!mayAcquire(shard)) break
+    if (!acquiresMore(shard)) break
+    if (!mayAcquire(shard)) continue
     const held: W[] = []
     await concurrently(awaited, tableWritesInFlightMax, async each => {
       const answer = await take(each)

@@ -28,7 +28,9 @@ import {
   beginWorker,
   endWorker,
   type HeldWorker,
+  isLeaseLive,
   keepRenewing,
+  renewedAgain,
   type WorkerClaim,
 } from '../worker/held-worker.ts'
 import { type TellPlan, watchPeers } from '../worker/peers.ts'
@@ -139,7 +141,7 @@ async function runAs(
   }
   let neverTaken: readonly Awaited[]
   try {
-    await acquireEach(deps, input, gathered)
+    await acquireEach(worker, deps, input, gathered)
     neverTaken = await runShard(worker, deps, input, gathered)
   } finally {
     ended.abort()
@@ -161,11 +163,19 @@ async function runAs(
 }
 
 async function acquireEach(
+  worker: HeldWorker,
   deps: ReplicateDeps,
   input: ReplicateInput,
   gathered: Gathered,
 ): Promise<void> {
   await concurrently(input.partitions, tableWritesInFlightMax, async partition => {
+    // A process that wakes behind its lease would take what others hand to each other.
+    while (!isLeaseLive(deps.clock, worker, input.flow.budgets)) {
+      if (await renewedAgain(worker)) continue
+      const detail = `${worker.over.signal.reason}`
+      gathered.unleased.push(withoutRun(partition, 'lease-held', detail))
+      return
+    }
     const leased = await acquire(deps, input.flow, partition)
     if (leased.kind === 'run') gathered.runs.push(leased.run)
     else if (isPredecessors(leased, input))

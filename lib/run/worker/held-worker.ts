@@ -78,6 +78,15 @@ export function msSinceRenewal(clock: Clock, { renewedAt }: HeldWorker): number 
   return msSince(clock, renewedAt)
 }
 
+/** True as long as no other run can have taken what the worker holds, by our clock. */
+export function isLeaseLive(
+  clock: Clock,
+  worker: HeldWorker,
+  { workerLeaseMs }: Pick<FlowConfig['budgets'], 'workerLeaseMs'>,
+): boolean {
+  return !worker.over.signal.aborted && msSinceRenewal(clock, worker) < workerLeaseMs
+}
+
 /** Resolves with the next answer to a renewal; false when none will be accepted any more. */
 export async function renewedAgain(worker: HeldWorker): Promise<boolean> {
   if (worker.over.signal.aborted) return false

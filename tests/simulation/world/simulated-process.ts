@@ -9,6 +9,8 @@ export type Strike =
   | { readonly kind: 'freeze'; readonly ms: number }
   /** The request at this crossing fails: before it is served, or its answer is lost. */
   | { readonly kind: 'fail' }
+  /** Somebody declares its worker ended, although it lives. */
+  | { readonly kind: 'declare-ended' }
 
 export type SimulatedProcess = {
   readonly name: string
@@ -92,6 +94,7 @@ export function createProcess(name: string, world: Clock, crossings: Crossings):
       if (strike === null) return false
       crossings.say(`${name} at crossing ${crossed} (${what}): ${strike.kind}`)
       if (strike.kind === 'fail') return true
+      if (strike.kind === 'declare-ended') return false
       if (strike.kind === 'kill') kill()
       else freeze(strike.ms)
       await goOn()

@@ -127,6 +127,19 @@ export function createSimulatedWorld(
       counts.lostAnswers += 1
     },
   }
+  /** A notice that lies: the process that claimed the row goes on. */
+  const declareEnded = (run: string): void => {
+    const { workers } = stores
+    const nowMs = clock.nowMs()
+    const found = workers.list(flow.name)
+    void found.then(async ({ workers: rows }) => {
+      for (const { worker, run: claimedBy } of rows) {
+        if (claimedBy !== run) continue
+        const end = { flow: flow.name, worker, nowMs, when: 'in-any-case' } as const
+        say(`${worker} is declared ended: ${(await workers.declareEnded(end)).kind}`)
+      }
+    })
+  }
   const strike = (name: string, nth: number): Strike | null => {
     counts.crossings += 1
     const here =
@@ -139,6 +152,7 @@ export function createSimulatedWorld(
           : undefined
     if (here?.kind === 'kill') counts.kills += 1
     if (here?.kind === 'freeze') counts.freezes += 1
+    if (here?.kind === 'declare-ended') declareEnded(name)
     return here ?? null
   }
   const living = () => [...processes.keys()].filter(each => !each.isDead())

@@ -1,7 +1,7 @@
-// One pair of clusters and one DynamoDB Local for all integration tests that stop no broker and
+// One pair of clusters, one DynamoDB Local and one LocalStack for all tests that stop no broker and
 // change no setting of one. Vitest's global setup runs this in its own process, so that the
-// clusters outlive each worker; they start when the first test file asks for them, because a run of
-// another single file does not need them.
+// clusters outlive each worker; each part starts when the first test file asks for it, because a
+// run of another single file does not need it.
 
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
@@ -9,25 +9,34 @@ import type { AddressInfo } from 'node:net'
 import type { TestProject } from 'vitest/node'
 import { errorText } from '../../../lib/core/error-text.ts'
 import {
+  type Endpoints,
   removeStarted,
   startCluster,
+  startLocalStackAws,
   startStandInAws,
 } from '../../../localstack/scratch/brokers.ts'
 import type { FlowWorld } from './flow-fixture.ts'
 
 export type SharedWorld = Omit<FlowWorld, 'table'>
 
+/** What a test file may ask for, and how it is started. */
+export type SharedParts = { readonly clusters: SharedWorld; readonly localstack: Endpoints }
+
 declare module 'vitest' {
   export interface ProvidedContext {
-    /** Answers a GET with a `SharedWorld`, or with status 500 and the reason why there is none. */
+    /**
+     * Answers a GET of `/` and the name of a part with that part, or with status 500 and the reason
+     * why there is none.
+     */
     sharedWorldUrl: string
   }
 }
 
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
-  // The environment of the project reaches its workers, and not this process, which starts brokers.
+  // The environment of the projects reaches their workers, and not this process, which starts
+  // brokers.
   Object.assign(process.env, project.config.env)
-  const server = serveWorld()
+  const server = serveParts({ clusters: startClusters, localstack: startLocalStack })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
@@ -38,19 +47,25 @@ export default async function setup(project: TestProject): Promise<() => Promise
   }
 }
 
-function serveWorld(): Server {
-  let starting: Promise<SharedWorld> | null = null
-  return createServer(async (_, response) => {
+function serveParts(
+  parts: {
+    readonly [Name in keyof SharedParts]: () => Promise<SharedParts[Name]>
+  },
+): Server {
+  const starting = new Map<string, Promise<unknown>>()
+  return createServer(async ({ url = '/' }, response) => {
+    const name = url.slice(1) as keyof SharedParts
     try {
-      starting ??= startWorld()
-      response.end(JSON.stringify(await starting))
+      const part = starting.get(name) ?? parts[name]()
+      starting.set(name, part)
+      response.end(JSON.stringify(await part))
     } catch (error) {
       response.writeHead(500).end(errorText(error))
     }
   })
 }
 
-async function startWorld(): Promise<SharedWorld> {
+async function startClusters(): Promise<SharedWorld> {
   const [source, target, aws] = await Promise.all([
     startCluster('shared-source'),
     startCluster('shared-target'),
@@ -59,6 +74,14 @@ async function startWorld(): Promise<SharedWorld> {
   return {
     source: { brokers: source.brokers },
     target: { brokers: target.brokers },
-    aws: { endpoint: aws.endpoint, env: aws.env },
+    aws: endpointsOf(aws),
   }
+}
+
+async function startLocalStack(): Promise<Endpoints> {
+  return endpointsOf(await startLocalStackAws())
+}
+
+function endpointsOf({ endpoint, env }: Endpoints): Endpoints {
+  return { endpoint, env }
 }

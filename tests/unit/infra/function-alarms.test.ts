@@ -134,7 +134,7 @@ describe('the alarms on functions', () => {
     }
   })
 
-  test('every alarm looks at one metric of AWS, of its own function or of the queue, minute by minute', () => {
+  test('every alarm looks at one metric of AWS, of its own function, of the queue or of its event bus, minute by minute', () => {
     const looks = functionAlarms.map(alarm => {
       const { Metrics, ...plain } = deployedAs(alarm)
       const longest = Metrics?.find(each => each.ReturnData === false)?.MetricStat
@@ -151,9 +151,17 @@ describe('the alarms on functions', () => {
       [`${name}-duration`, 'AWS/Lambda', 'Duration', about(id), 'Maximum', 60],
     ])
     const queue = [{ Name: 'QueueName', Value: { 'Fn::GetAtt': ['FailuresQueue', 'QueueName'] } }]
+    const undelivered = ['AWS/Lambda', 'DestinationDeliveryFailures', about('Replicate')]
+    // A rule of another bus than the default one has both dimensions.
+    const rule = [
+      { Name: 'EventBusName', Value: { Ref: 'FailuresBus' } },
+      { Name: 'RuleName', Value: 'gapless-prod-failed-worker' },
+    ]
     expect(looks).toEqual([
       ...ofFunctions,
       ['replicate-invocations', 'AWS/Lambda', 'Invocations', about('Replicate'), 'Sum', 60],
+      ['failures-undelivered', ...undelivered, 'Sum', 60],
+      ['failures-unrouted', 'AWS/Events', 'FailedInvocations', rule, 'Sum', 60],
       ['failures-queue', 'AWS/SQS', 'ApproximateNumberOfMessagesVisible', queue, 'Maximum', 60],
     ])
   })

@@ -7,6 +7,8 @@ test('loading kafkajs suppresses its warning about negative timers and no other 
     emitted.push(all[1])
   })
   try {
+    // Another test file of this process may have loaded the module already.
+    vi.resetModules()
     await import('../../../../cli/kafkajs/load-kafkajs.ts')
     await systemClock.wait(-1)
     process.emitWarning('anything else', 'AnotherWarning')

@@ -182,6 +182,7 @@ test('a partition whose assignment is acquired behind the deadline is released a
 
   expect(partitions.map(each => each.outcome)).toEqual(['deadline', 'deadline'])
   expect((await world.checkpoint('orders', 1))?.lease).toMatchObject({ fence: 1, untilMs: null })
+  expect(world.clock.nowMs()).toBeLessThan(deadlineMs + world.flow.budgets.reserveMs / 2)
 })
 
 test('an assignment that the table never answers delays the end of the run by no more than the reserve', async () => {

@@ -194,19 +194,84 @@ describe('a worker that was declared ended', () => {
   })
 })
 
+describe('a process that wakes behind its lease', () => {
+  /** The partitions that are asked for after the clock jumped behind the answer to the claim. */
+  async function wakingBehindClaim(isDeclaredEnded: boolean) {
+    const world = ordersWorld()
+    const asked: number[] = []
+    const { workerLeaseMs } = world.flow.budgets
+    const { flow, workers, clock, checkpoints } = world
+    const begin: WorkerStore['begin'] = async input => {
+      const begun = await workers.begin(input)
+      clock.jump(workerLeaseMs + 1)
+      const end = { flow: flow.name, worker: 'run-1', nowMs: clock.nowMs() }
+      if (isDeclaredEnded) await workers.declareEnded({ ...end, when: 'if-expired' })
+      return begun
+    }
+    const acquire: World['checkpoints']['acquire'] = input => {
+      asked.push(clock.nowMs())
+      return checkpoints.acquire(input)
+    }
+    const deps = { workers: { ...workers, begin }, checkpoints: { ...checkpoints, acquire } }
+    const report = await world.run('orders', { deps })
+    return { asked, report }
+  }
+
+  test('a process that wakes as a worker that was declared ended acquires nothing', async () => {
+    const { asked, report } = await wakingBehindClaim(true)
+    expect(asked).toEqual([])
+    expect(report.partitions).toMatchObject([{ outcome: 'lease-held' }])
+    expect(report.partitions[0]?.detail).toMatch(/^worker run-1 was declared ended/)
+  })
+
+  test('a process that wakes behind its lease, which nobody has ended, renews it and goes on', async () => {
+    const { asked, report } = await wakingBehindClaim(false)
+    expect(asked).toHaveLength(1)
+    expect(report.partitions).toMatchObject([{ outcome: 'drained' }])
+  })
+})
+
 describe('renewals', () => {
   test('a renewal that is never answered holds up no later one', async () => {
     const world = ordersWorld()
-    let renewals = 0
+    const renewedMs: number[] = []
     const renew: WorkerStore['renew'] = async input => {
-      renewals += 1
-      if (renewals === 1) await world.clock.wait(HOUR_MS)
+      renewedMs.push(world.clock.nowMs())
+      if (renewedMs.length === 1) await world.clock.wait(HOUR_MS)
       return world.workers.renew(input)
     }
 
     const report = await continuously(world, { workers: { renew } })
 
     expect(report.partitions).toMatchObject([{ outcome: 'deadline', detail: null }])
+    const { workerLeaseMs } = world.flow.budgets
+    expect(renewedMs.length).toBeGreaterThan(RUN_MS / workerLeaseMs)
+    expect((renewedMs[1] ?? HOUR_MS) - (renewedMs[0] ?? 0)).toBe(workerLeaseMs / 3)
+  })
+
+  test('a process that was frozen for longer than a lease sends nothing when it wakes', async () => {
+    const world = ordersWorld()
+    for (let each = 0; each < 20; each += 1) {
+      // Batches of different leader epochs are not coalesced: each is sent on its own.
+      world.sourceLog('orders').elect()
+      writeBatches(world.sourceLog('orders'), 1)
+    }
+    let sent = 0
+    let sentBefore = 0
+    world.target.control('produce', async (serve, ...args) => {
+      sent += 1
+      const answer = await serve(...args)
+      if (sent >= 3 && sentBefore === 0) {
+        world.clock.jump(world.flow.budgets.leaseMs + 1)
+        sentBefore = sent
+      }
+      return answer
+    })
+
+    const report = await continuously(world)
+
+    expect(report.partitions).toMatchObject([{ outcome: 'lease-lost' }])
+    expect(sent).toBe(sentBefore)
   })
 
   test('a table that accepts no renewal for a moment ends no run, and each failure is said', async () => {
