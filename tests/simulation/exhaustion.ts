@@ -51,6 +51,8 @@ function fixed(mode: 'batch' | 'continuous', happens: readonly WorldEvent[]): Sc
     lifetimeMsMax: 2_500,
     workersMax: 4,
     events: happens,
+    workerEvents: [],
+    skewMsMax: 0,
   }
 }
 

@@ -25,6 +25,24 @@ export const eventKinds = [
 ] as const
 export type EventKind = (typeof eventKinds)[number]
 
+export const workerEventKinds = [
+  'wrong-notice',
+  'lost-row',
+  'sweep',
+  'backup',
+  'restore',
+  'reserve',
+  'assign',
+] as const
+export type WorkerEventKind = (typeof workerEventKinds)[number]
+
+/** `drawn` tells which worker and which partition. */
+export type WorkerEvent = {
+  readonly atMs: number
+  readonly kind: WorkerEventKind
+  readonly drawn: number
+}
+
 export type WorldEvent = {
   readonly atMs: number
   readonly kind: EventKind
@@ -56,6 +74,9 @@ export type Scenario = {
   readonly lifetimeMsMax: number
   readonly workersMax: number
   readonly events: readonly WorldEvent[]
+  readonly workerEvents: readonly WorkerEvent[]
+  /** How far the clock of a process is ahead or behind at most, ms. */
+  readonly skewMsMax: number
   readonly standby: Standby
 }
 
@@ -153,6 +174,7 @@ export function drawScenario(seed: number): Scenario {
     lifetimeMsMax: chance.pick([2_000, 8_000, 20_000]),
     workersMax: chance.pick([1, 2, 4]),
     events,
+    ...drawWorkerEvents(seed, durationMs),
     emptyOneIn: chance.pick([never, never, 20, 4, 2]),
     throttledOneIn: chance.pick([never, never, 20, 4]),
     standby: drawStandby(seed),
@@ -167,6 +189,22 @@ function drawStandby(seed: number): Standby {
     changes: chance.oneIn(2) ? 'nothing' : chance.pick(standbyChanges),
     foreignOneIn: chance.pick([never, never, never, 1, 3]),
   }
+}
+
+/** Drawn apart, so that the rest of a story stays as it is without these. */
+function drawWorkerEvents(
+  seed: number,
+  durationMs: number,
+): Pick<Scenario, 'workerEvents' | 'skewMsMax'> {
+  const chance = createChance(seed * 2 + 1_000_009)
+  for (let each = 0; each < 5; each += 1) chance.integer(0, 1)
+  const count = chance.oneIn(2) ? 0 : chance.integer(1, 12)
+  const workerEvents = Array.from({ length: count }, () => ({
+    atMs: chance.integer(0, durationMs),
+    kind: chance.pick(workerEventKinds),
+    drawn: chance.integer(0, 99),
+  })).sort((left, right) => left.atMs - right.atMs)
+  return { workerEvents, skewMsMax: chance.pick([0, 0, 0, 300, 3_000, 12_000]) }
 }
 
 /** Drawn apart, so that the rest of a story stays as it is without it. */

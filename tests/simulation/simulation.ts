@@ -88,7 +88,13 @@ async function live(world: SimulatedWorld): Promise<void> {
       happen(world, event)
     }
   }
-  await Promise.all([ticks(), events()])
+  const workerEvents = async () => {
+    for (const { atMs, kind, drawn } of scenario.workerEvents) {
+      await elapse(atMs)
+      await world.happenToWorkers(kind, drawn)
+    }
+  }
+  await Promise.all([ticks(), events(), workerEvents()])
 }
 
 function happen(world: SimulatedWorld, { kind, partition }: WorldEvent): void {
@@ -164,6 +170,11 @@ function startWorker(world: SimulatedWorld, work: Work = {}): SimulatedProcess {
     }
     await process.cross('after invoking a successor')
   }
+  // As `plan` does, which a peer invokes: the partitions of the worker that ended are handed out.
+  const tellPlan = async ({ worker }: { readonly worker: string }) => {
+    world.say(`${process.name} tells plan that ${worker} ended`)
+    if (!world.isCalm() && world.livingWorkers() < scenario.workersMax) startWorker(world)
+  }
   world.run(process, async deps => {
     const { partitions = all, predecessor, worker } = work
     const owner = worker ?? deps.owner
@@ -174,10 +185,11 @@ function startWorker(world: SimulatedWorld, work: Work = {}): SimulatedProcess {
       {
         flow,
         partitions: partitions.map(each => ({ ...each, topic: TOPIC })),
-        deadlineMs: clock.nowMs() + lifetimeMs,
+        deadlineMs: process.clock.nowMs() + lifetimeMs,
         isContinuous,
         predecessor,
         claim,
+        ...(isContinuous ? { tellPlan } : {}),
         ...(isContinuous ? { successor: { worker: `successor of ${process.name}`, invoke } } : {}),
       },
     )
@@ -227,6 +239,12 @@ function whereToGoOn(model: Model, partition: number, last: Incident | null): Re
   return ends.reduce<bigint | null>((min, end) => (min === null || end < min ? end : min), null)
 }
 
+/** When every worker has died and its lease has passed, the next one has all partitions. */
+function checkHandedOut(outcomes: readonly string[]): void {
+  if (!outcomes.includes('lease-held')) return
+  throw createViolation('liveness', `nobody lives, and a partition is held: ${outcomes.join(', ')}`)
+}
+
 /** Without faults everything is copied within a bounded number of runs. */
 async function settle(world: SimulatedWorld): Promise<void> {
   const { clock, scenario, history } = world
@@ -237,12 +255,14 @@ async function settle(world: SimulatedWorld): Promise<void> {
     history.write(partition)
   }
   let outcomes: readonly string[] = []
+  let wasAlone = false
   let unnoticed: readonly number[] = []
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
     for (const partition of await world.halted()) await world.ended(startOperator(world, partition))
     const worker = startWorker(world)
     await world.ended(worker)
     outcomes = world.outcomesOf(worker)
+    if (wasAlone) checkHandedOut(outcomes)
     // A log that was cut and has grown again to exactly the position looks drained: the divergence
     // is detected with the next record (docs/SPEC.md, Gaps).
     const isPending = ({ topicId, isPending }: Election) =>
@@ -252,7 +272,9 @@ async function settle(world: SimulatedWorld): Promise<void> {
     for (const partition of unnoticed) history.write(partition)
     const isDone = unnoticed.length === 0 && outcomes.every(outcome => outcome === 'drained')
     if (isDone && world.living().length === 0) return
-    await clock.wait(scenario.flow.budgets.leaseMs + 1)
+    wasAlone = world.living().length === 0
+    // A clock that is ahead dates a lease that ends later, by a clock that is behind.
+    await clock.wait(scenario.flow.budgets.leaseMs + 2 * scenario.skewMsMax + 1)
   }
   const living = world.living().map(each => each.name)
   throw createViolation(

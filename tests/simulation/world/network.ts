@@ -31,6 +31,8 @@ export type NetworkEvents = {
   readonly chance: Chance
   weather(): Weather
   say(line: string): void
+  /** Called when a run makes such a request, before anything can delay it. */
+  asks(by: SimulatedProcess, what: 'Produce' | 'InitProducerId' | 'EndTxn'): void
   /** Called right after a cluster served a request, whether the answer arrives or not. */
   served(by: SimulatedProcess, cluster: string, what: string): void
   lostAnswer(): void
@@ -183,6 +185,7 @@ export function connect(
         },
       }),
     produce: (leaderId, asked) => {
+      events.asks(process, 'Produce')
       const request = encoded(asked)
       return ask(`${leaderId} data`, 'Produce', {
         serve: () => cluster.produce(leaderId, request),
@@ -201,16 +204,20 @@ export function connect(
         },
       })
     },
-    initProducerId: id =>
-      ask('coordinator', 'InitProducerId', {
+    initProducerId: id => {
+      events.asks(process, 'InitProducerId')
+      return ask('coordinator', 'InitProducerId', {
         serve: () => cluster.initProducerId(id),
         spoil: async () => busy,
-      }),
-    writeAbortMarker: request =>
-      ask('coordinator', 'EndTxn', {
+      })
+    },
+    writeAbortMarker: request => {
+      events.asks(process, 'EndTxn')
+      return ask('coordinator', 'EndTxn', {
         serve: () => cluster.writeAbortMarker(request),
         spoil: async () => busy,
-      }),
+      })
+    },
     close: async () => undefined,
   }
 }

@@ -35,7 +35,12 @@ export type Crossings = {
   say(line: string): void
 }
 
-export function createProcess(name: string, world: Clock, crossings: Crossings): SimulatedProcess {
+/** `skewMs`: how far its clock is ahead. */
+export function createProcess(
+  name: string,
+  world: Clock,
+  { skewMs, ...crossings }: Crossings & { readonly skewMs: number },
+): SimulatedProcess {
   // Each process has its own: a promise that outlives a process keeps everything that awaits it.
   const never = new Promise<never>(() => undefined)
   let isDead = false
@@ -81,7 +86,7 @@ export function createProcess(name: string, world: Clock, crossings: Crossings):
     kill,
     thaw,
     clock: {
-      nowMs: world.nowMs,
+      nowMs: () => world.nowMs() + skewMs,
       wait: async (ms, signal) => {
         await world.wait(ms, signal)
         if (isDead || frozen !== null) await goOn()

@@ -15,17 +15,19 @@ import {
 } from '../../support/doubles/changing-broker.ts'
 import { createFakeCluster } from '../../support/doubles/fake-cluster.ts'
 import { createChance } from '../../support/seeded-chance.ts'
-import { createMemoryStores } from '../../support/table/memory-stores.ts'
+import { createMemoryStores, createRows } from '../../support/table/memory-stores.ts'
 import { checkStandby, FOREIGN } from '../invariants.ts'
 import type { Scenario, StandbyChange } from '../scenario.ts'
 import type { Figures, Injected } from '../simulation.ts'
 import { createTrace } from '../trace.ts'
+import { createWorkerWatch } from '../worker-invariants.ts'
 import { createModel } from './model.ts'
 import { connect, type NetworkEvents, type Weather } from './network.ts'
 import { createSimulatedClock } from './simulated-clock.ts'
 import { createProcess, type SimulatedProcess, type Strike } from './simulated-process.ts'
 import { createSourceHistory } from './source-history.ts'
 import { reachTable, TABLE_TROUBLE, type TableWatch } from './watched-table.ts'
+import { createWorkerEvents } from './worker-events.ts'
 
 export const TOPIC = 'orders'
 const TARGET = `primary.${TOPIC}`
@@ -61,7 +63,8 @@ export function createSimulatedWorld(
     ...(change === null ? {} : { change }),
   })
   target.createTopic(TARGET, scenario.partitions)
-  const stores = createMemoryStores()
+  const rows = createRows()
+  const stores = createMemoryStores(rows)
   const { dangers, troubleOneIn, latencyMsMax, emptyOneIn, throttledOneIn, flow } = scenario
   const { requestTimeoutMs } = flow.budgets
   const isFaulty = () =>
@@ -95,6 +98,7 @@ export function createSimulatedWorld(
   }
   // Numbers of its own, so that the story is the same without the foreign writer.
   const foreign = createChance(scenario.seed * 2 + 1_000_005)
+  const skews = createChance(scenario.seed * 2 + 1_000_011)
   const writeForeign = (partition: number): void => {
     const text = `${FOREIGN} ${clock.nowMs()}`
     const body = bodyOf(null, Buffer.from(text))
@@ -111,6 +115,7 @@ export function createSimulatedWorld(
     chance,
     weather,
     say,
+    asks: (by, what) => check(() => workerWatch.checkAsks(by.name, what)),
     served: (by, cluster, what) => {
       counts.steps += 1
       say(`${by.name}: ${cluster} ${what}`)
@@ -156,7 +161,15 @@ export function createSimulatedWorld(
     return here ?? null
   }
   const living = () => [...processes.keys()].filter(each => !each.isDead())
-  const watch: TableWatch = { model, standbyLog, rows: new Map(), check }
+  const workerWatch = createWorkerWatch(clock.nowMs, flow.budgets)
+  const watch: TableWatch = { model, standbyLog, rows: new Map(), check, workers: workerWatch }
+  const workerEvents = createWorkerEvents({
+    ...{ flow: flow.name, rows, workers: stores.workers, watch: workerWatch },
+    ...{ nowMs: clock.nowMs, say },
+    partitions: model.tracks.map(({ partition }) => {
+      return { topic: TOPIC, partition, topicIsKnown: false }
+    }),
+  })
 
   return {
     scenario,
@@ -194,7 +207,9 @@ export function createSimulatedWorld(
       }
       planned.set(name, strikes)
       say(`${name} starts`)
-      return createProcess(name, clock, { strike, say })
+      const { skewMsMax } = scenario
+      const skewMs = skewMsMax === 0 ? 0 : skews.integer(-skewMsMax, skewMsMax)
+      return createProcess(name, clock, { strike, say, skewMs })
     },
     /** Lets a process work; an error that it throws is a bug. */
     run(process: SimulatedProcess, work: (deps: ReplicateDeps) => Promise<void>): void {
@@ -202,7 +217,7 @@ export function createSimulatedWorld(
       const deps: ReplicateDeps = {
         source: connect(source, reach),
         target: connect(target, reach),
-        ...reachTable(stores, { ...reach, watch }),
+        ...reachTable(stores, { ...reach, watch, rows }),
         clock: process.clock,
         log: () => undefined,
         owner: process.name,
@@ -240,6 +255,7 @@ export function createSimulatedWorld(
     },
     incidents: (): readonly Incident[] => [...model.incidents.values()],
     writeForeign,
+    happenToWorkers: workerEvents.happen,
     /**
      * No process outlives a week, and brokers forget producers that have not written for a week.
      */

@@ -2,13 +2,21 @@
 // applied, or its answer is lost, and every applied write is checked against the invariants at
 // once.
 
+import type { UpdateItemCommand } from '@aws-sdk/client-dynamodb'
 import { lastEpochOf } from '../../../lib/core/partition/epoch-history.ts'
-import type { Checkpoint } from '../../../lib/core/row/checkpoint.ts'
+import { type Checkpoint, readCheckpoint } from '../../../lib/core/row/checkpoint.ts'
+import { leaseWasFree, wasTakenFromWorker } from '../../../lib/core/row/lease.ts'
+import type { StoredRow } from '../../../lib/core/row/row.ts'
+import { type WorkerKey, workerPrefix } from '../../../lib/core/row/worker-row.ts'
 import type { Clock } from '../../../lib/io/clock.ts'
+import { createCheckpointStore } from '../../../lib/io/table/checkpoint-store.ts'
 import type { CheckpointStore, IncidentStore, WorkerStore } from '../../../lib/io/table/stores.ts'
 import type { FakeLog } from '../../support/doubles/fake-log.ts'
+import { createMemoryDynamoDb } from '../../support/table/memory-dynamodb.ts'
+import type { Rows } from '../../support/table/memory-stores.ts'
 import { checkSave } from '../invariants.ts'
 import { checkIncident } from '../true-incidents.ts'
+import type { WorkerWatch } from '../worker-invariants.ts'
 import { type Model, trackOf } from './model.ts'
 import type { NetworkEvents } from './network.ts'
 import type { SimulatedProcess } from './simulated-process.ts'
@@ -29,6 +37,7 @@ export type TableWatch = {
    * that process.
    */
   readonly check: (what: () => void) => void
+  readonly workers: WorkerWatch
 }
 
 export const TABLE_TROUBLE = 'the table did not answer'
@@ -40,9 +49,10 @@ export function reachTable(
     readonly clock: Clock
     readonly events: NetworkEvents
     readonly watch: TableWatch
+    readonly rows: Rows
   },
 ): Stores {
-  const { process, clock, events, watch } = input
+  const { process, clock, events, watch, rows } = input
   const ask = async <T>(what: string, serve: () => Promise<T>): Promise<T> => {
     const fails = await process.cross(`before the table's ${what}`)
     const { troubleOneIn, latencyMsMax } = events.weather()
@@ -59,25 +69,51 @@ export function reachTable(
     }
     return answer
   }
+  const noteTaken = (row: StoredRow) => {
+    const checkpoint = readCheckpoint(row)
+    const { partition, lease } = checkpoint
+    const track = trackOf(watch.model, { partition })
+    track.fence = lease.fence
+    track.fences.set(process.name, lease.fence)
+    watch.rows.set(partition, checkpoint)
+    const leftBehind = wasTakenFromWorker(row) ? 'left by a worker that ended' : 'left behind'
+    const how = leaseWasFree(row) ? 'released' : leftBehind
+    events.say(`${process.name} has lease ${lease.fence} of ${partition}, ${how}`)
+  }
+  const client = createMemoryDynamoDb(rows, async (command, serve) => {
+    const { Key } = (command as UpdateItemCommand).input
+    const key = Key?.sk?.S ?? ''
+    const isWorkers = key.startsWith(workerPrefix)
+    const send = () =>
+      ask(isWorkers ? 'declare ended' : `acquire ${key.split('/').at(-1)}`, async () => {
+        const { Attributes: row } = serve() as { readonly Attributes?: StoredRow }
+        if (isWorkers) watch.workers.noteEnd(key.slice(workerPrefix.length))
+        else if (row !== undefined) noteTaken(row)
+        return row === undefined ? {} : { Attributes: row }
+      })
+    try {
+      return await send()
+    } catch (error) {
+      // The SDK sends a request again that was not answered.
+      const isTrouble = error instanceof Error && error.message === TABLE_TROUBLE
+      if (!isTrouble || !events.chance.oneIn(2)) throw error
+      return send()
+    }
+  })
+  /** Each request of an acquisition is a step of its own. */
+  const acquiring = createCheckpointStore(client, 'table')
   return {
     checkpoints: {
       list: flow => ask('list', () => stores.checkpoints.list(flow)),
       get: key => ask('get', () => stores.checkpoints.get(key)),
-      acquire: request =>
-        ask(`acquire ${request.key.partition}`, async () => {
-          const answer = await stores.checkpoints.acquire(request)
-          if (answer.kind === 'acquired') {
-            const track = trackOf(watch.model, request.key)
-            const { fence } = answer.checkpoint.lease
-            track.fence = fence
-            track.fences.set(process.name, fence)
-            watch.rows.set(request.key.partition, answer.checkpoint)
-            const leftBehind = answer.tookFromWorker ? 'left by a worker that ended' : 'left behind'
-            const how = answer.cleanHandOver ? 'released' : leftBehind
-            events.say(`${process.name} has lease ${fence} of ${request.key.partition}, ${how}`)
-          }
-          return answer
-        }),
+      acquire: async request => {
+        try {
+          return await acquiring.acquire(request)
+        } catch (error) {
+          const isTrouble = error instanceof Error && error.message.endsWith(TABLE_TROUBLE)
+          throw isTrouble ? new Error(TABLE_TROUBLE) : error
+        }
+      },
       save: request =>
         ask(`save ${request.key.partition}`, async () => {
           const { key, fence, state } = request
@@ -106,7 +142,7 @@ export function reachTable(
           return answer
         }),
     },
-    workers: reachWorkers(stores.workers, { process, ask, say: events.say }),
+    workers: reachWorkers(stores.workers, { process, ask, say: events.say, watch, clock }),
     incidents: {
       record: (incident, foundUnder) =>
         ask(`incident ${incident.kind}`, async () => {
@@ -122,13 +158,21 @@ export function reachTable(
   }
 }
 
+const isReserved = (answer: 'reserved' | 'refused') => answer === 'reserved'
+
 type Reach = {
   readonly process: SimulatedProcess
   readonly ask: <T>(what: string, serve: () => Promise<T>) => Promise<T>
   readonly say: (line: string) => void
+  readonly watch: TableWatch
+  readonly clock: Clock
 }
 
-function reachWorkers(workers: WorkerStore, { process, ask, say }: Reach): WorkerStore {
+function reachWorkers(
+  workers: WorkerStore,
+  { process, ask, say, watch, clock }: Reach,
+): WorkerStore {
+  const { workers: known, check } = watch
   const told = <T extends { readonly worker: string }, A>(
     what: string,
     serve: (request: T) => Promise<A>,
@@ -140,15 +184,41 @@ function reachWorkers(workers: WorkerStore, { process, ask, say }: Reach): Worke
         return answer
       })
   }
+  /** An answer that is accepted, by what the table says and by what the process knows. */
+  const lives = <T extends WorkerKey, A>(
+    what: string,
+    serve: (request: T) => Promise<A>,
+    isAccepted: (answer: A) => boolean,
+  ) => {
+    const ask = told(what, async (request: T) => {
+      const answer = await serve(request)
+      if (isAccepted(answer)) check(() => known.checkLives(request, what))
+      return answer
+    })
+    return async (request: T) => {
+      const sentAtMs = clock.nowMs()
+      const answer = await ask(request)
+      const renews = what === 'begin' || what === 'renew'
+      if (renews && isAccepted(answer)) known.noteRenewed(process.name, sentAtMs)
+      return answer
+    }
+  }
   return {
     list: flow => ask('list of workers', () => workers.list(flow)),
     reserve: request => ask('reserve', () => workers.reserve(request)),
-    reserveSuccessor: told('reserve successor', workers.reserveSuccessor),
-    begin: told('begin', workers.begin),
-    renew: told('renew', workers.renew),
-    assign: told('assign', workers.assign),
-    declareEnded: told('declare ended', workers.declareEnded),
-    end: told('end', workers.end),
+    reserveSuccessor: lives('reserve successor', workers.reserveSuccessor, isReserved),
+    begin: lives('begin', workers.begin, answer => answer === 'begun'),
+    renew: lives('renew', workers.renew, answer => answer.kind === 'renewed'),
+    assign: lives('assign', workers.assign, answer => answer === 'assigned'),
+    declareEnded: told('declare ended', async request => {
+      const answer = await workers.declareEnded(request)
+      if (answer.kind !== 'live') known.noteEnd(request.worker)
+      return answer
+    }),
+    end: told('end', async request => {
+      await workers.end(request)
+      known.noteEnd(request.worker)
+    }),
     sweep: told('sweep', workers.sweep),
   }
 }
