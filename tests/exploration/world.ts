@@ -15,11 +15,16 @@ import { isUnderWorker } from '../../lib/core/row/lease.ts'
 import type { StoredRow } from '../../lib/core/row/row.ts'
 import { workerKey } from '../../lib/core/row/worker-row.ts'
 import type { MarkerRequest } from '../../lib/io/cluster/transaction-coordinator.ts'
+import type { CheckpointStore } from '../../lib/io/table/stores.ts'
 import { isControlBatch, producerEpochOf, type RecordBatch } from '../../lib/kafka/record-batch.ts'
 import { readSourceRecords } from '../../lib/kafka/repack.ts'
 import { createFakeCluster, type FakeCluster } from '../support/doubles/fake-cluster.ts'
-import { serve as serveRequest } from '../support/table/memory-dynamodb.ts'
-import { createMemoryStores, createRows } from '../support/table/memory-stores.ts'
+import {
+  createMemoryDynamoDb,
+  createStoresOver,
+  serve as serveRequest,
+} from '../support/table/memory-dynamodb.ts'
+import { createRows } from '../support/table/memory-stores.ts'
 import { type Call, copyOf, STARTED_AT_MS, type TableAnswer, textOf } from './call.ts'
 import { noTime, ownLeasesFlow, TARGET_TOPIC, TOPIC } from './scenario.ts'
 
@@ -37,7 +42,7 @@ export function createWorld(source: FakeCluster) {
   target.createTopic(TARGET_TOPIC)
   const log = target.log(TARGET_TOPIC)
   const rows = createRows()
-  const stores = createMemoryStores(rows)
+  const stores = createStoresOver(createMemoryDynamoDb(rows))
   const records = source.log(TOPIC).batches.flatMap(recordsOf)
   let newest: string | null = null
   /** How the present owner found the lease, as the row stores it. */
@@ -177,7 +182,7 @@ export function createWorld(source: FakeCluster) {
   }
 }
 
-type Row = Awaited<ReturnType<ReturnType<typeof createMemoryStores>['checkpoints']['get']>>
+type Row = Awaited<ReturnType<CheckpointStore['get']>>
 
 function keyOf(row: Row): unknown {
   return row === null ? null : { lease: row.lease, state: sameAge(row.state) }

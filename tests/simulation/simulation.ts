@@ -2,6 +2,7 @@
 // happen beside them, and at the end, without faults, waits until everything is copied.
 
 import type { FlowConfig } from '../../lib/core/config/config.ts'
+import { workerStartMsMax } from '../../lib/core/config/defaults.ts'
 import type { Incident } from '../../lib/core/incident.ts'
 import type { HandOver, Predecessor } from '../../lib/core/replicate/hand-over.ts'
 import { ReplicatorError } from '../../lib/io/failure/replicator-error.ts'
@@ -256,6 +257,9 @@ async function settle(world: SimulatedWorld): Promise<void> {
   }
   let outcomes: readonly string[] = []
   let wasAlone = false
+  // A table that was restored has the row of a worker as it was when it was only reserved.
+  const isRestored = scenario.workerEvents.some(({ kind }) => kind === 'restore')
+  const reservedMs = isRestored ? workerStartMsMax : 0
   let unnoticed: readonly number[] = []
   for (let round = 0; round < ROUNDS_MAX; round += 1) {
     for (const partition of await world.halted()) await world.ended(startOperator(world, partition))
@@ -274,7 +278,7 @@ async function settle(world: SimulatedWorld): Promise<void> {
     if (isDone && world.living().length === 0) return
     wasAlone = world.living().length === 0
     // A clock that is ahead dates a lease that ends later, by a clock that is behind.
-    await clock.wait(scenario.flow.budgets.leaseMs + 2 * scenario.skewMsMax + 1)
+    await clock.wait(scenario.flow.budgets.leaseMs + 2 * scenario.skewMsMax + reservedMs + 1)
   }
   const living = world.living().map(each => each.name)
   throw createViolation(

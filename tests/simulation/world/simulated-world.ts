@@ -15,7 +15,8 @@ import {
 } from '../../support/doubles/changing-broker.ts'
 import { createFakeCluster } from '../../support/doubles/fake-cluster.ts'
 import { createChance } from '../../support/seeded-chance.ts'
-import { createMemoryStores, createRows } from '../../support/table/memory-stores.ts'
+import { createMemoryDynamoDb, createStoresOver } from '../../support/table/memory-dynamodb.ts'
+import { createRows } from '../../support/table/memory-stores.ts'
 import { checkStandby, FOREIGN } from '../invariants.ts'
 import type { Scenario, StandbyChange } from '../scenario.ts'
 import type { Figures, Injected } from '../simulation.ts'
@@ -64,7 +65,7 @@ export function createSimulatedWorld(
   })
   target.createTopic(TARGET, scenario.partitions)
   const rows = createRows()
-  const stores = createMemoryStores(rows)
+  const stores = createStoresOver(createMemoryDynamoDb(rows))
   const { dangers, troubleOneIn, latencyMsMax, emptyOneIn, throttledOneIn, flow } = scenario
   const { requestTimeoutMs } = flow.budgets
   const isFaulty = () =>

@@ -14,6 +14,9 @@ import {
   type UpdateItemCommandInput,
 } from '@aws-sdk/client-dynamodb'
 import type { Row, StoredRow } from '../../../lib/core/row/row.ts'
+import { createCheckpointStore } from '../../../lib/io/table/checkpoint-store.ts'
+import { createIncidentStore } from '../../../lib/io/table/incident-store.ts'
+import { createWorkerStore } from '../../../lib/io/table/worker-store.ts'
 import { type Attribute, holds, updated } from './expressions.ts'
 import type { Rows } from './memory-stores.ts'
 
@@ -38,6 +41,15 @@ export function createMemoryDynamoDb(
     send: (command: unknown) => serving(command, () => serve(rows, command)),
   }
   return client as unknown as DynamoDBClient
+}
+
+/** The stores of lib/io/table over a DynamoDB in memory. */
+export function createStoresOver(client: DynamoDBClient) {
+  return {
+    checkpoints: createCheckpointStore(client, 'memory'),
+    workers: createWorkerStore(client, 'memory'),
+    incidents: createIncidentStore(client, 'memory'),
+  }
 }
 
 /** Serves one request at once. Throws what DynamoDB answers where a condition does not hold. */
