@@ -13,7 +13,7 @@ import { type PartitionState, positionOf } from '../../lib/core/partition/partit
 import { checkpointKey } from '../../lib/core/row/checkpoint.ts'
 import { isUnderWorker } from '../../lib/core/row/lease.ts'
 import type { StoredRow } from '../../lib/core/row/row.ts'
-import { workerKey } from '../../lib/core/row/worker-row.ts'
+import { workerKey, workerPrefix } from '../../lib/core/row/worker-row.ts'
 import type { MarkerRequest } from '../../lib/io/cluster/transaction-coordinator.ts'
 import type { CheckpointStore } from '../../lib/io/table/stores.ts'
 import { isControlBatch, producerEpochOf, type RecordBatch } from '../../lib/kafka/record-batch.ts'
@@ -49,6 +49,18 @@ export function createWorld(source: FakeCluster) {
   let wasFree = true
   let marker: MarkerRequest | null = null
   let problem: string | null = null
+  /** Workers whose end was declared, or whose row is gone. */
+  const dead = new Set<string>()
+  const living = new Set<string>()
+  const lookAtWorkers = () => {
+    const present = rows.list(flowName, workerPrefix).filter(each => each.endedAtMs === undefined)
+    const names = new Set(present.map(({ sk }) => sk?.S ?? ''))
+    for (const name of living) if (!names.has(name)) dead.add(name)
+    for (const name of names) {
+      living.add(name)
+      if (dead.has(name)) problem ??= `${name} lives again, after its end`
+    }
+  }
   const row = () => stores.checkpoints.get(key)
 
   const acquire = async (call: Extract<Call, { kind: 'acquire' }>): Promise<Served> => {
@@ -148,6 +160,7 @@ export function createWorld(source: FakeCluster) {
     /** `held`: the call changed nothing and may be served later. */
     async apply(asked: Call): Promise<Served | 'held'> {
       const served = await serve(copyOf(asked))
+      lookAtWorkers()
       problem ??= wrongWith({ log: log.batches, end: log.logEnd, records, row: await row() })
       return served
     },
@@ -170,6 +183,7 @@ export function createWorld(source: FakeCluster) {
         keyOf(await row()),
         rows.list(flowName, 'checkpoint-worker').map(workerKeyOf).toSorted(),
         leaseKeyOf(rows.get(checkpointKey(key))),
+        [...dead].toSorted(),
       ])
     },
     /** The same without times: for an owner that comes much later. */
