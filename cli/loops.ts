@@ -30,8 +30,8 @@ export async function readStatus(
   )
   return {
     flows: reportsOf(outcomes, reportFlowStatus, (name, detail): FlowStatusReport => {
-      const lists = { warnings: [], losses: [], leftOut: [], problems: [] }
-      return { name, partitions: [], unobserved: [detail], ...lists, openIncidents: 0 }
+      const lists = { warnings: [], losses: [], leftOut: [], openIncidents: 0, problems: [] }
+      return { name, partitions: [], unobserved: [detail], ...lists, workers: [] }
     }),
   }
 }

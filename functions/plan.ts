@@ -3,16 +3,17 @@
 // function fails when it could not hand out work. When it is told that a worker ended, it does the
 // same for the flow of that worker alone, at once.
 
+import { randomUUID } from 'node:crypto'
 import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware'
 import middy from '@middy/core'
 import type { FlowConfig } from '../lib/core/config/config.ts'
 import { errorText } from '../lib/core/error-text.ts'
-import { newWorkersMax, packShards } from '../lib/core/replicate/shard-packing.ts'
 import { systemClock } from '../lib/io/clock.ts'
 import { createFunctionInvoker, invocationOf } from '../lib/io/function-invoker.ts'
 import { eachFlow, type InTime } from '../lib/run/each-flow.ts'
 import { endWorker } from '../lib/run/plan/ended-worker.ts'
-import { type PartitionWork, type Plan, planFlow, workOf } from '../lib/run/plan/plan.ts'
+import { handOutWork, type NewWorker } from '../lib/run/plan/hand-out.ts'
+import { type Plan, planFlow } from '../lib/run/plan/plan.ts'
 import { planMetrics } from '../lib/run/replicate/run-metrics.ts'
 import { type PlanEvent, readPlanEvent } from './plan-event.ts'
 import type { ShardEvent } from './replicate.ts'
@@ -30,6 +31,8 @@ export type PlanAnswer = {
     readonly shards: number
     readonly halted: number
     readonly unobserved: number
+    /** Partitions that workers take which run already. */
+    readonly joined: number
   }[]
 }
 
@@ -109,24 +112,23 @@ type Ticked = {
 
 async function tick(flow: FlowConfig, inTime: InTime): Promise<Ticked> {
   const { log, open } = await runtime
-  // Invoking is not part of it: on the local stage it lasts as long as the workers do.
-  const plan = await inTime(planFlow(open(flow).deps, flow))
+  const { deps } = open(flow)
+  const plan = await inTime(planFlow(deps, flow))
   for (const text of plan.warnings) log({ level: 'warn', text })
-  const workersMax = newWorkersMax(flow.budgets, plan.workers)
-  const { shards, deferred } = packShards(workOf(plan, flow.mode), { ...flow.budgets, workersMax })
-  if (deferred.length > 0) {
-    const text = `${deferred.length} partitions of flow ${flow.name} wait for the next tick, because ${plan.workers} workers run: raise workersMax`
-    log({ level: 'warn', text })
-  }
-  const outcomes = await Promise.all(shards.map(shard => invoke(eventOf(flow, shard))))
+  const { workers, clock } = deps
+  const handOutDeps = { workers, clock, log, newWorker: randomUUID }
+  const { toInvoke, joined } = await inTime(handOutWork(handOutDeps, flow, plan))
+  // Invoking has no such bound: on the local stage it lasts as long as the workers do.
+  const outcomes = await Promise.all(toInvoke.map(each => invoke(eventOf(flow, each))))
   const count = (kind: Plan['partitions'][number]['kind']) =>
     plan.partitions.filter(each => each.kind === kind).length
   const answer = {
     name: flow.name,
     partitions: plan.partitions.length,
-    shards: shards.length,
+    shards: toInvoke.length,
     halted: count('halted'),
     unobserved: count('unobserved'),
+    joined,
   }
   return {
     answer,
@@ -134,12 +136,13 @@ async function tick(flow: FlowConfig, inTime: InTime): Promise<Ticked> {
   }
 }
 
-function eventOf(flow: FlowConfig, shard: readonly PartitionWork[]): ShardEvent {
+function eventOf(flow: FlowConfig, { worker, partitions }: NewWorker): ShardEvent {
   return {
     flow: flow.name,
-    partitions: shard.map(({ topic, partition, topicIsKnown }) => {
+    partitions: partitions.map(({ topic, partition, topicIsKnown }) => {
       return { topic, partition, topicIsKnown }
     }),
+    worker,
   }
 }
 

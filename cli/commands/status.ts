@@ -101,7 +101,7 @@ export async function renderStatus({ flows }: StatusReport): Promise<string> {
 }
 
 function summarize(
-  { partitions, unobserved, openIncidents }: FlowStatusReport,
+  { partitions, unobserved, openIncidents, workers }: FlowStatusReport,
   groupDigits: (digits: bigint) => string,
 ): string {
   const incidents = openIncidents === 0 ? '' : `; open incidents: ${openIncidents}`
@@ -120,7 +120,8 @@ function summarize(
     unknown === 0
       ? `lag ${lag} records`
       : `lag ${lag} records, unknown for ${unknown} of ${partitions.length} partitions`
-  return `${counts}; ${lagText}${incidents}`
+  const running = workers.length === 0 ? '' : `; workers: ${workers.length}`
+  return `${counts}; ${lagText}${incidents}${running}`
 }
 
 function latencyText(latencyMs: number | null): string | null {

@@ -106,7 +106,7 @@ test('a tick plans, its workers copy, and both functions answer with what they d
     kind: 'succeeded',
     answer: {
       flows: [
-        { name: 'image-copied', partitions: 1, shards: 1, halted: 0, unobserved: 0 },
+        { name: 'image-copied', partitions: 1, shards: 1, halted: 0, unobserved: 0, joined: 0 },
         { name: 'unreachable', partitions: 0 },
       ],
     },

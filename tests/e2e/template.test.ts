@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 
 import { listFunctions } from '../../infra/bundle.ts'
 import { stateAttributes } from '../../lib/core/row/checkpoint.ts'
 import { incidentChange } from '../../lib/core/row/incident-row.ts'
+import { reservedAttributes } from '../../lib/core/row/worker-row.ts'
 import { replicating, truncation } from '../support/contracts/store-examples.ts'
 import { root } from '../support/source-tree.ts'
 import {
@@ -295,26 +296,34 @@ describe('what functions may do', () => {
     }
   })
 
-  test('plan and watch may write the attributes of an incident, and none of a checkpoint', () => {
+  test('plan and watch may write the attributes of an incident, plan those of a worker, and neither any of a checkpoint', () => {
     const { set, setIfAbsent, remove } = incidentChange(truncation())
-    const ofIncidents = [...Object.keys({ ...set, ...setIfAbsent }), ...remove]
-    const names = new Set(['pk', 'sk', 'told', 'expiresAtS', ...ofIncidents])
-    for (const name of ['PlanRole', 'WatchRole']) {
+    const incident = [...Object.keys({ ...set, ...setIfAbsent }), ...remove, 'told', 'expiresAtS']
+    const worker = [
+      ...Object.keys(reservedAttributes({ nowMs: 1, untilMs: 2 })),
+      ...['run', 'assigned', 'successor', 'endedAtMs', 'endedBy', 'version'],
+    ]
+    const allowed = { PlanRole: [incident, worker], WatchRole: [incident] }
+    for (const [name, rows] of Object.entries(allowed)) {
       const role = prod.resources[name]
       if (role === undefined) throw new Error(`no role ${name}`)
       const writes = statementsOf(role).filter(each =>
         /dynamodb:(?!Query|GetItem)/.test(actionsOf([each]).join()),
       )
       expect(writes.map(each => [each.Action, Object.values(each.Condition ?? {})[0]])).toEqual([
-        ['dynamodb:UpdateItem', { 'dynamodb:Attributes': expect.any(Array) }],
+        ...rows.map(() => ['dynamodb:UpdateItem', { 'dynamodb:Attributes': expect.any(Array) }]),
         ['dynamodb:DeleteItem', { 'dynamodb:EnclosingOperation': 'TransactWriteItems' }],
       ])
-      const condition = Object.values(writes[0]?.Condition ?? {})[0] as Record<string, string[]>
-      expect(new Set(condition['dynamodb:Attributes'])).toEqual(names)
+      for (const [index, attributes] of rows.entries()) {
+        const condition = Object.values(writes[index]?.Condition ?? {})[0]
+        const named = (condition as Record<string, string[]>)['dynamodb:Attributes']
+        expect(named?.toSorted()).toEqual([...new Set(['pk', 'sk', ...attributes])].toSorted())
+      }
     }
     const { present, absent } = stateAttributes(replicating)
-    const ofCheckpoints = [...Object.keys(present), ...absent, 'owner', 'fence', 'leaseUntilMs']
-    expect(ofCheckpoints.filter(each => names.has(each))).toEqual([])
+    const ofLease = ['owner', 'worker', 'fence', 'leaseUntilMs', 'writes', 'updatedAtMs']
+    const ofCheckpoints = new Set([...Object.keys(present), ...absent, ...ofLease])
+    expect([...incident, ...worker].filter(each => ofCheckpoints.has(each))).toEqual([])
   })
 
   test('whatever plan and watch write, every attribute that they name must be allowed, and no other one comes back', () => {

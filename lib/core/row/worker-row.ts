@@ -169,7 +169,7 @@ function readAssigned(read: RowReader, text: string): AssignedPartition {
 /** The workers of a listing. */
 export type ListedWorkers = {
   readonly workers: readonly Worker[]
-  /** The version of the roster; 0 where no worker was ever reserved. */
+  /** The version of the roster; 0 where no worker was reserved yet, or it cannot be read. */
   readonly roster: number
   /** A row that cannot be read proves no life: its worker has ended. One description each. */
   readonly corruptWorkers: readonly { readonly worker: string; readonly detail: string }[]
@@ -186,13 +186,15 @@ export function readWorkers(rows: readonly StoredRow[]): ListedWorkers {
   let roster = 0
   for (const row of rows) {
     const sortKey = row.sk?.S ?? ''
+    const isRoster = sortKey === rosterSortKey
     try {
-      if (sortKey === rosterSortKey) roster = rowReader(row).number('version')
+      if (isRoster) roster = rowReader(row).number('version')
       else workers.push(readWorker(row))
     } catch (error) {
       if (!(error instanceof CorruptRowError)) throw error
+      // A roster that cannot be read is written anew when workers are reserved.
       const worker = sortKey.slice(workerPrefix.length)
-      corruptWorkers.push({ worker, detail: error.message })
+      if (!isRoster) corruptWorkers.push({ worker, detail: error.message })
     }
   }
   return { workers, roster, corruptWorkers }

@@ -36,6 +36,7 @@ import {
 } from '../../core/row/worker-row.ts'
 import type { EndDeclared, Renewal, WorkerStore } from './stores.ts'
 import {
+  getRow,
   listRows,
   type TableTarget,
   type TableWrite,
@@ -118,7 +119,12 @@ async function reserveWorkers(
     { update: { ...counted, Key: rosterKey(flow) } },
     ...ids.map(worker => reservation(input, worker)),
   ])
-  return outcome.kind === 'written' ? 'reserved' : 'overtaken'
+  if (outcome.kind === 'written') return 'reserved'
+  // No other plan uses these ids: a row is that of our own request, whose answer was lost.
+  const [worker = ''] = ids
+  return (await getRow(target, purpose, workerKey({ flow, worker }))) === null
+    ? 'overtaken'
+    : 'reserved'
 }
 
 async function reserveSuccessor(
@@ -138,7 +144,9 @@ async function reserveSuccessor(
     { update: { ...named, Key: workerKey({ flow, worker }) } },
     reservation({ flow, roster: 0, ids: [successor], nowMs, untilMs }, successor),
   ])
-  return outcome.kind === 'written' ? 'reserved' : 'refused'
+  if (outcome.kind === 'written') return 'reserved'
+  const row = await getRow(target, purpose, workerKey({ flow, worker }))
+  return row?.successor?.S === successor && row.endedAtMs === undefined ? 'reserved' : 'refused'
 }
 
 async function beginWorker(

@@ -4,6 +4,7 @@
 
 import type { Incident } from '../../core/incident.ts'
 import { positionOf } from '../../core/partition/partition-state.ts'
+import type { Worker } from '../../core/row/worker-row.ts'
 import type { ShownState } from '../../core/watch/shown-state.ts'
 import type { PartitionReport } from '../partition/partition-run.ts'
 import type { FlowStatus, PartitionStatus as ObservedPartition } from './status.ts'
@@ -47,6 +48,19 @@ export type FlowStatusReport = {
   readonly openIncidents: number
   /** What is wrong and no incident says, one sentence each. */
   readonly problems: readonly string[]
+  /** The workers that run, or are about to. */
+  readonly workers: readonly WorkerReport[]
+}
+
+export type WorkerReport = {
+  readonly worker: string
+  /** `command`: a run of the command line. */
+  readonly role: Worker['role']
+  /** ISO 8601; when the worker was reserved where it has not begun. */
+  readonly startedAt: string
+  readonly partitions: number
+  /** Lambda's request id; null elsewhere, and before the worker has begun. */
+  readonly invocation: string | null
 }
 
 export type StatusReport = { readonly flows: readonly FlowStatusReport[] }
@@ -167,7 +181,13 @@ export function reportFlowStatus(flow: FlowStatus): FlowStatusReport {
     leftOut: flow.leftOut,
     openIncidents: flow.openIncidents,
     problems: flow.problems,
+    workers: flow.workers.map(reportWorker),
   }
+}
+
+function reportWorker({ worker, role, beganAtMs, partitions, invocation }: Worker): WorkerReport {
+  const startedAt = new Date(beganAtMs).toISOString()
+  return { worker, role, startedAt, partitions, invocation }
 }
 
 function reportPartitionStatus(partition: ObservedPartition): PartitionStatus {

@@ -3,9 +3,9 @@
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
+import { packShards } from '../../core/plan/shard-packing.ts'
 import { isLeaseLive } from '../../core/replicate/budget.ts'
 import type { Outcome } from '../../core/replicate/run-phase.ts'
-import { packShards } from '../../core/replicate/shard-packing.ts'
 import type { Checkpoint, ListedCheckpoints } from '../../core/row/checkpoint.ts'
 import {
   byTopicAndPartition,

@@ -8,7 +8,9 @@ import { leftOutText, targetTopicName } from '../../core/config/topic-selection.
 import { concernsPartition, type Incident } from '../../core/incident.ts'
 import { transactionalIdPrefix } from '../../core/partition/crash-recovery.ts'
 import { positionOf, stateOf } from '../../core/partition/partition-state.ts'
+import { isWorkerLive } from '../../core/replicate/budget.ts'
 import { corruptIncidentText } from '../../core/row/incident-row.ts'
+import type { Worker } from '../../core/row/worker-row.ts'
 import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
 import { differenceText, stalledText } from '../../core/watch/partition-health.ts'
 import { type ShownState, shownState } from '../../core/watch/shown-state.ts'
@@ -59,6 +61,8 @@ export type FlowStatus = {
   readonly openIncidents: number
   /** What is wrong and no incident says, one sentence each. */
   readonly problems: readonly string[]
+  /** The workers that run, or are about to. */
+  readonly workers: readonly Worker[]
 }
 
 /**
@@ -86,6 +90,7 @@ export async function readFlowStatus(deps: StatusDeps, flow: FlowConfig): Promis
     leftOut: topics.leftOut,
     openIncidents: open.incidents.length + open.corrupt.length,
     problems: [...partitions.flatMap(each => problemsOf(flow, each)), ...audit.hungTexts],
+    workers: listed.workers.filter(each => isWorkerLive(each, deps.clock.nowMs())),
   }
 }
 
@@ -129,6 +134,8 @@ function problemsOf(flow: FlowConfig, { health, ...at }: AuditedPartition): stri
   ]
 }
 
+const inSeconds = (ms: number) => ms / 1000
+
 /** One line for all partitions whose producer cannot be fenced; none where all can be. */
 function unfencedWarnings(flow: FlowConfig, partitions: readonly FlowPartition[]): string[] {
   const unfenced = partitions.filter(({ row }) => {
@@ -136,11 +143,13 @@ function unfencedWarnings(flow: FlowConfig, partitions: readonly FlowPartition[]
     return positionOf(row.state)?.producer?.fencing === 'none'
   })
   if (unfenced.length === 0) return []
-  const waitS = flow.budgets.requestTimeoutMs / 1000
+  const { requestTimeoutMs, leaseMs, workerLeaseMs } = flow.budgets
+  const [waitS, leaseS, workerLeaseS] = [requestTimeoutMs, leaseMs, workerLeaseMs].map(inSeconds)
   return [
     `cluster ${flow.to} denied transactional ids for ${unfenced.length} of ${partitions.length} partitions: ` +
       `a crashed run cannot be fenced there, only waited out (its lease and ${waitS} s), and a run that was ` +
-      'frozen for longer may still write once. Grant WRITE and DESCRIBE on transactional ids with the ' +
+      `frozen for longer may still write once. So each of these partitions has a lease of its own (${leaseS} s), ` +
+      `and not that of its worker (${workerLeaseS} s). Grant WRITE and DESCRIBE on transactional ids with the ` +
       `prefix ${transactionalIdPrefix(flow.name)} there; gapless uses it within a day, and at once after a crash.`,
   ]
 }

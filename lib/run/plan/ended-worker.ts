@@ -1,5 +1,5 @@
 // Owns what `plan` does first when it is told that a worker ended: it declares that end, which
-// frees all that the worker held. Does not own handing the partitions out (plan.ts).
+// frees all that the worker held. Does not own handing the partitions out (hand-out.ts).
 
 import {
   type EndNotice,

@@ -11,9 +11,10 @@ import { decide } from '../../core/partition/decide.ts'
 import type { Decision, PartitionEvent } from '../../core/partition/decision.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
 import { type PartitionState, stateOf } from '../../core/partition/partition-state.ts'
+import type { Work } from '../../core/plan/shard-packing.ts'
 import { isLeaseLive } from '../../core/replicate/budget.ts'
-import type { Work } from '../../core/replicate/shard-packing.ts'
 import { corruptIncidentText } from '../../core/row/incident-row.ts'
+import type { ListedWorkers } from '../../core/row/worker-row.ts'
 import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { CheckpointStore } from '../../io/table/stores.ts'
@@ -64,8 +65,13 @@ export type Plan = {
   readonly flow: string
   readonly partitions: readonly PartitionPlan[]
   readonly observationFailures: readonly ObservationFailure[]
-  /** Owners that hold a lease of the flow now: each of them is a worker. */
-  readonly workers: number
+  /** The rows of the flow's workers. */
+  readonly listed: ListedWorkers
+  /**
+   * Owners that hold a lease of the flow now and have no row: runs of the version before workers
+   * had rows, and commands of operators.
+   */
+  readonly ownersApart: number
   /** Sentences for operators about conditions that are no failures yet. */
   readonly warnings: readonly string[]
 }
@@ -125,7 +131,8 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
     flow: flow.name,
     partitions: planned,
     observationFailures,
-    workers: new Set(partitions.flatMap(each => holderOf(each, context))).size,
+    listed,
+    ownersApart: ownersApart(partitions, listed, context),
     warnings: [
       ...[...unidentified, ...topics.warnings, ...ensured.warnings],
       ...[...leftOutText(topics.leftOut), ...listed.unnamed.map(unnamedText)],
@@ -140,10 +147,19 @@ function seenAgain({ topic, partition, kind, state }: PartitionPlan): SeenAgain 
   return { topic, partition, state, isIdle }
 }
 
-function holderOf({ row }: FlowPartition, { flow, nowMs }: PlanContext): string[] {
-  if (row.kind !== 'checkpoint') return []
-  const { owner, untilMs } = row.lease
-  return isLeaseLive(untilMs, nowMs, flow.budgets) ? [owner] : []
+function ownersApart(
+  partitions: readonly FlowPartition[],
+  { workers }: ListedWorkers,
+  { flow, nowMs }: PlanContext,
+): number {
+  const owners = new Set<string>()
+  for (const { row } of partitions) {
+    if (row.kind !== 'checkpoint') continue
+    const { owner, untilMs } = row.lease
+    if (isLeaseLive(untilMs, nowMs, flow.budgets)) owners.add(owner)
+  }
+  for (const { worker } of workers) owners.delete(worker)
+  return owners.size
 }
 
 /** A partition that a worker is to run. */

@@ -3,12 +3,21 @@
 
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 
-/** Loses the answers to the next `count` requests. */
-export function loseAnswers(client: DynamoDBClient, count: number): { left: () => number } {
+/** Loses the answers to the next `count` requests, after `answered` others. */
+export function loseAnswers(
+  client: DynamoDBClient,
+  count: number,
+  answered = 0,
+): { left: () => number } {
   let left = count
+  let before = answered
   client.middlewareStack.add(
     next => async args => {
       if (left === 0) return next(args)
+      if (before > 0) {
+        before -= 1
+        return next(args)
+      }
       left -= 1
       await next(args).catch(() => undefined)
       throw Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' })

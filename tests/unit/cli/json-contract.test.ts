@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { sourceOffset, targetOffset } from '../../../lib/core/offset.ts'
+import type { Worker } from '../../../lib/core/row/worker-row.ts'
 import {
   reportFlowStatus,
   reportIncident,
@@ -39,6 +40,21 @@ const position = {
   producer: null,
 }
 
+const runningWorker: Worker = {
+  flow: 'flow',
+  worker: 'worker-1',
+  role: 'worker',
+  run: 'run-1',
+  invocation: null,
+  beganAtMs: 0,
+  renewedAtMs: 0,
+  aliveUntilMs: 6_000,
+  partitions: 1,
+  assigned: [],
+  successor: null,
+  endedAtMs: null,
+}
+
 describe('The JSON contract', () => {
   test('the JSON of status has the fields that docs/CLI.md promises, with offsets as strings', () => {
     const unknown = reportFlowStatus({
@@ -68,11 +84,13 @@ describe('The JSON contract', () => {
       leftOut: ['eu.orders'],
       openIncidents: 0,
       problems: [],
+      workers: [runningWorker],
     })
     const lists = ['partitions', 'unobserved', 'warnings', 'losses', 'leftOut']
-    const outer = [...lists, 'openIncidents', 'problems']
+    const outer = [...lists, 'openIncidents', 'problems', 'workers']
     expect(Object.keys(unknown)).toEqual(['name', ...outer])
     expect(topLevelKeys('status')).toEqual(['flows', ...outer])
+    expect(Object.keys(unknown.workers[0] ?? {})).toEqual(documentedKeys('status', 'workers'))
     const [partition] = unknown.partitions
     expect(Object.keys(partition ?? {})).toEqual(documentedKeys('status', 'partitions'))
     expect(partition).toMatchObject({

@@ -49,7 +49,7 @@ function statusOf(
 ): StatusReport {
   const warnings = ['a warning, without effect on the exit code']
   const flow = { name: 'primary-to-standby', partitions, unobserved: notObserved, warnings }
-  const outer = { losses: [], leftOut: ['eu.orders'], openIncidents: 0, problems: [] }
+  const outer = { losses: [], leftOut: ['eu.orders'], openIncidents: 0, problems: [], workers: [] }
   return { flows: [{ ...flow, ...outer, ...more }] }
 }
 

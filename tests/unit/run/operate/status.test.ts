@@ -238,7 +238,7 @@ test('a target that denied transactional ids is one warning, with the permission
   expect(unobserved).toEqual([])
   expect(warnings).toEqual([
     expect.stringMatching(
-      /^cluster standby denied transactional ids for 2 of 3 partitions: .*waited out.* Grant WRITE and DESCRIBE on .* gapless\/flow\/ there/,
+      /^cluster standby denied .* for 2 of 3 partitions: .*own \(20 s\), .*\(6 s\)\. Grant WRITE and DESCRIBE on .*gapless\/flow\/ there/,
     ),
   ])
 })
@@ -249,4 +249,23 @@ test('a target that allows transactional ids is no warning', async () => {
   writeBatches(world.sourceLog('orders'), 1)
   await world.run('orders')
   expect((await readFlowStatus(world, world.flow)).warnings).toEqual([])
+})
+
+test('the status names the workers that run, and none that has ended', async () => {
+  const world = createWorld()
+  world.createTopic('orders')
+  const nowMs = world.clock.nowMs()
+  const times = { nowMs, untilMs: nowMs + 6_000 }
+  for (const worker of ['worker-1', 'worker-2']) {
+    const claim = { run: worker, role: 'worker', invocation: `${worker} began` } as const
+    await world.workers.begin({ flow: 'flow', worker, isReserved: false, ...claim, ...times })
+  }
+  const ended = { flow: 'flow', worker: 'worker-1', nowMs, when: 'in-any-case' } as const
+  await world.workers.declareEnded(ended)
+  const status = reportFlowStatus(await readFlowStatus(world, world.flow))
+  const startedAt = new Date(nowMs).toISOString()
+  const invocation = 'worker-2 began'
+  expect(status.workers).toEqual([
+    { worker: 'worker-2', role: 'worker', startedAt, partitions: 0, invocation },
+  ])
 })

@@ -1,10 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import {
-  newWorkersMax,
-  packShards,
-  type Work,
-} from '../../../../lib/core/replicate/shard-packing.ts'
+import { packShards, type Work } from '../../../../lib/core/plan/shard-packing.ts'
 
 function work(topic: string, partition: number, lagRecords: number): Work {
   return { topic, partition, lagRecords: BigInt(lagRecords) }
@@ -90,21 +86,4 @@ describe('packing partitions into shards', () => {
     packShards(all, { shardPartitionsMax: 1, workersMax: 1 })
     expect(all.map(nameOf)).toEqual(['a-1', 'a-0'])
   })
-})
-
-test('a tick starts as many workers as are missing to workersMax, and one more up to twice as many', () => {
-  const limits = { workersMax: 10, shardPartitionsMax: 200 }
-  const started = [0, 1, 9, 10, 11, 19, 20, 21, 1_000].map(each => newWorkersMax(limits, each))
-  expect(started).toEqual([10, 9, 1, 1, 1, 1, 0, 0, 0])
-})
-
-test('a flow whose partitions lose their leases one by one never has more than twice workersMax workers', () => {
-  const limits = { workersMax: 2, shardPartitionsMax: 200 }
-  let running = 0
-  for (let tick = 0; tick < 100; tick += 1) {
-    const free = [{ topic: `lost-${tick}`, partition: 0, lagRecords: 1n }]
-    const workersMax = newWorkersMax(limits, running)
-    running += packShards(free, { ...limits, workersMax }).shards.length
-  }
-  expect(running).toBe(4)
 })

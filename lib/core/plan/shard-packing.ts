@@ -1,5 +1,6 @@
 // Owns packing partitions with work into shards; one `replicate` invocation copies one shard. Does
-// not own which partitions have work (run/plan/plan.ts).
+// not own which partitions have work (run/plan/plan.ts), nor which of them join a worker that runs
+// (joining.ts).
 
 import { byTopicAndPartition } from '../topic-partition.ts'
 
@@ -16,18 +17,6 @@ export type Packing<W extends Work> = {
   readonly shards: readonly (readonly W[])[]
   /** Work beyond `workersMax` × `shardPartitionsMax`, left to the next tick. */
   readonly deferred: readonly W[]
-}
-
-/**
- * How many workers a tick may start while `running` workers hold leases of the flow. A worker of
- * continuous mode is followed by another one for as long as its partitions copy, so without this
- * bound a few partitions that lose their leases one by one end up with a worker each, and those use
- * up the concurrency of all flows. One more is always allowed, up to twice `workersMax`, because
- * partitions without a lease would wait for ever where all workers are busy with others.
- */
-export function newWorkersMax({ workersMax }: ShardLimits, running: number): number {
-  if (running < workersMax) return workersMax - running
-  return running < 2 * workersMax ? 1 : 0
 }
 
 /**
@@ -49,7 +38,8 @@ export function packShards<W extends Work>(work: readonly W[], limits: ShardLimi
   return { shards: shards.map(shard => shard.work), deferred: sorted.slice(capacity) }
 }
 
-function byLagThenName(left: Work, right: Work): number {
+/** For sorting: the partitions that are furthest behind first. */
+export function byLagThenName(left: Work, right: Work): number {
   if (left.lagRecords !== right.lagRecords) return left.lagRecords > right.lagRecords ? -1 : 1
   return byTopicAndPartition(left, right)
 }
