@@ -44,8 +44,8 @@ export type Bounds = {
    */
   readonly workers: boolean
   /**
-   * What happens once, at any moment, to the worker of the first owner while it lives: a wrong notice
-   * declares its end, or its row is lost.
+   * What happens once, at any moment, to the worker of the first owner while it lives: a wrong
+   * notice declares its end, or its row is lost.
    */
   readonly ends: 'never' | EndOfWorker
 }
@@ -63,26 +63,44 @@ const plain: Bounds = {
   ends: 'never',
 }
 
+/** Under the lease of a worker: no time passes, so nobody's lease is over. */
+const ofWorkers: Bounds = { ...plain, workers: true, ticks: 0 }
+
 /** The bounds of the tests: seconds each. */
 export const exhaustive: Readonly<Record<string, Bounds>> = {
   'two records, a crash each': plain,
   'three records, a crash each': { ...plain, records: 3 },
   'one record, a crash each, and deadlines': { ...plain, records: 1, deadline: 0 },
   'one record, handed over to a successor': { ...plain, records: 1, crashes: 0, handsOver: true },
-  'workers, one record, a crash each': { ...plain, records: 1, workers: true },
-  'workers, one record, the first declared ended while it lives': {
-    ...plain,
-    ...{ records: 1, workers: true, ends: 'declared', ticks: 0 },
+  'workers, one record': { ...plain, records: 1, workers: true, crashes: 0 },
+  'workers, two records, a crash each, the first declared ended while it lives': {
+    ...ofWorkers,
+    ends: 'declared',
   },
 }
 
-/** Together with the bounds above, about a minute of one core. */
+/** Together with the bounds above, some minutes of one core. */
 export const longForm: Readonly<Record<string, Bounds>> = {
   'four records, a crash each': { ...plain, records: 4 },
   'two records, the first of them left behind by a dead run': {
     ...plain,
     crashes: 0,
     beginning: 'left-behind',
+  },
+  'workers, one record, a crash each': { ...plain, records: 1, workers: true },
+  'workers, two records, a crash each': { ...plain, workers: true },
+  'workers, three records, a crash each, the first declared ended while it lives': {
+    ...{ ...ofWorkers, records: 3 },
+    ends: 'declared',
+  },
+  'workers, two records, a crash each, the row of the first lost': { ...ofWorkers, ends: 'lost' },
+  'workers, two records, the first of them left behind by a dead worker': {
+    ...{ ...ofWorkers, crashes: 0 },
+    beginning: 'left-behind',
+  },
+  'workers, one record, a lost answer each, and late writes': {
+    ...{ ...ofWorkers, records: 1, crashes: 0 },
+    ...{ losses: 1, lateTableWrites: true },
   },
 }
 

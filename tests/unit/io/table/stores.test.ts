@@ -1,4 +1,4 @@
-// The contract on memory: on the stores that other tests use, and on the stores of lib/io/table over
+// The contract on memory: on the stores that most tests use, and on the stores of lib/io/table over
 // a DynamoDB in memory, which the exploration and the simulation use.
 
 import { describe } from 'vitest'
