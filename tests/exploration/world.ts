@@ -25,7 +25,7 @@ import {
   serve as serveRequest,
 } from '../support/table/memory-dynamodb.ts'
 import { createRows } from '../support/table/memory-stores.ts'
-import { type Call, copyOf, STARTED_AT_MS, type TableAnswer, textOf } from './call.ts'
+import { type Call, copyOf, isRenewal, STARTED_AT_MS, type TableAnswer, textOf } from './call.ts'
 import { noTime, ownLeasesFlow, TARGET_TOPIC, TOPIC } from './scenario.ts'
 
 export type Served = { readonly answer: unknown }
@@ -83,7 +83,9 @@ export function createWorld(source: FakeCluster) {
     }
     return { answer }
   }
-  const request = async ({ request }: Extract<Call, { kind: 'table' }>): Promise<TableAnswer> => {
+  const request = async (call: Extract<Call, { kind: 'table' }>): Promise<TableAnswer> => {
+    const { request } = call
+    const owner = rows.get(checkpointKey(key))?.owner?.S
     const command =
       request.kind === 'update'
         ? new UpdateItemCommand(request.input)
@@ -91,6 +93,7 @@ export function createWorld(source: FakeCluster) {
     try {
       const answer = serveRequest(rows, command) as { readonly Attributes?: StoredRow }
       const { Attributes: row } = answer
+      problem ??= wrongWithAnswer(call, { row, owner, dead })
       return {
         kind: 'answered',
         answer: row === undefined ? answer : { Attributes: sameTimes(row) },
@@ -227,6 +230,24 @@ function sameTimes(row: StoredRow): StoredRow {
     previousLeaseUntilMs: previous.N === '0' ? previous : start,
     ...(isUnderWorker(row) && row.leaseUntilMs !== undefined ? { leaseUntilMs: start } : {}),
   }
+}
+
+/** A worker that had ended is not renewed, and only from such a worker a partition is taken. */
+function wrongWithAnswer(
+  call: Call,
+  found: {
+    readonly row: StoredRow | undefined
+    /** The owner of the partition before. */
+    readonly owner: string | undefined
+    readonly dead: ReadonlySet<string>
+  },
+): string | null {
+  const { row, owner, dead } = found
+  if (isRenewal(call) && dead.has(row?.sk?.S ?? '')) return `${row?.sk?.S} is renewed after its end`
+  const from = row?.previousWorker?.S
+  if (from === undefined) return null
+  if (owner !== from) return `a partition of ${owner} is taken, because ${from} ended`
+  return dead.has(`${workerPrefix}${from}`) ? null : `a partition of ${from}, which lives, is taken`
 }
 
 /** All producers here are younger than a day, and their age is used for nothing else. */

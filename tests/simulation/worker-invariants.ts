@@ -15,17 +15,31 @@ export function createWorkerWatch(
 ) {
   /** Workers that were declared ended, or whose row was there and is gone. */
   const ended = new Set<string>()
+  /** The same, also where a table that was restored has forgotten it: somebody may remember it. */
+  const everEnded = new Set<string>()
   /** When the newest renewal that the process knows to be accepted was sent, by the true time. */
   const renewedAtMs = new Map<string, number>()
   return {
     noteEnd(worker: string): void {
       ended.add(worker)
+      everEnded.add(worker)
     },
     /** A table that was restored has forgotten the end. */
     forgetEnd(worker: string): void {
       ended.delete(worker)
     },
-    isEnded: (worker: string): boolean => ended.has(worker),
+    /** Checks that a partition was taken from a worker that had ended, and from nobody else. */
+    checkTaken(from: string, { owner, by }: { readonly owner: string; readonly by: string }): void {
+      if (owner !== from) {
+        throw createViolation(
+          'I3',
+          `${by} takes a partition of ${owner}, and saw that ${from} ended`,
+        )
+      }
+      if (!everEnded.has(from)) {
+        throw createViolation('I3', `${by} takes a partition of ${from}, which lives`)
+      }
+    },
     /** Checks an answer that says that the worker lives. */
     checkLives({ worker }: WorkerKey, what: string): void {
       if (!ended.has(worker)) return

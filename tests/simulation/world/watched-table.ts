@@ -72,6 +72,11 @@ export function reachTable(
   const noteTaken = (row: StoredRow) => {
     const checkpoint = readCheckpoint(row)
     const { partition, lease } = checkpoint
+    const from = row.previousWorker?.S
+    const owner = watch.rows.get(partition)?.lease.owner
+    if (from !== undefined && owner !== undefined) {
+      watch.check(() => watch.workers.checkTaken(from, { owner, by: process.name }))
+    }
     const track = trackOf(watch.model, { partition })
     track.fence = lease.fence
     track.fences.set(process.name, lease.fence)
