@@ -143,6 +143,7 @@ export function createSimulatedWorld(
         if (claimedBy !== run) continue
         const end = { flow: flow.name, worker, nowMs, when: 'in-any-case' } as const
         say(`${worker} is declared ended: ${(await workers.declareEnded(end)).kind}`)
+        workerWatch.noteEnd(worker)
       }
     })
   }
