@@ -53,6 +53,7 @@ function fixed(mode: 'batch' | 'continuous', happens: readonly WorldEvent[]): Sc
     events: happens,
     workerEvents: [],
     skewMsMax: 0,
+    tableOutage: null,
   }
 }
 

@@ -75,6 +75,8 @@ export type Scenario = {
   readonly workersMax: number
   readonly events: readonly WorldEvent[]
   readonly workerEvents: readonly WorkerEvent[]
+  /** When the table answers nobody, ms from the start; null: it always answers. */
+  readonly tableOutage: { readonly fromMs: number; readonly toMs: number } | null
   /** How far the clock of a process is ahead or behind at most, ms. */
   readonly skewMsMax: number
   readonly standby: Standby
@@ -195,7 +197,7 @@ function drawStandby(seed: number): Standby {
 function drawWorkerEvents(
   seed: number,
   durationMs: number,
-): Pick<Scenario, 'workerEvents' | 'skewMsMax'> {
+): Pick<Scenario, 'workerEvents' | 'skewMsMax' | 'tableOutage'> {
   const chance = createChance(seed * 2 + 1_000_009)
   for (let each = 0; each < 5; each += 1) chance.integer(0, 1)
   const count = chance.oneIn(2) ? 0 : chance.integer(1, 12)
@@ -204,7 +206,10 @@ function drawWorkerEvents(
     kind: chance.pick(workerEventKinds),
     drawn: chance.integer(0, 99),
   })).sort((left, right) => left.atMs - right.atMs)
-  return { workerEvents, skewMsMax: chance.pick([0, 0, 0, 300, 3_000, 12_000]) }
+  const skewMsMax = chance.pick([0, 0, 0, 300, 3_000, 12_000])
+  const fromMs = chance.integer(0, durationMs)
+  const outage = { fromMs, toMs: fromMs + chance.integer(500, 15_000) }
+  return { workerEvents, skewMsMax, tableOutage: chance.oneIn(4) ? outage : null }
 }
 
 /** Drawn apart, so that the rest of a story stays as it is without it. */

@@ -36,6 +36,8 @@ export type NetworkEvents = {
   /** Called right after a cluster served a request, whether the answer arrives or not. */
   served(by: SimulatedProcess, cluster: string, what: string): void
   lostAnswer(): void
+  /** True while the table answers nobody. */
+  isTableOut(): boolean
   /** How many weeks have passed: no request is in flight for that long. */
   week(): number
 }

@@ -68,7 +68,10 @@ export function createSimulatedWorld(
   const stores = createStoresOver(createMemoryDynamoDb(rows))
   const { dangers, troubleOneIn, latencyMsMax, emptyOneIn, throttledOneIn, flow } = scenario
   const { requestTimeoutMs } = flow.budgets
+  const { tableOutage } = scenario
+  const startedAtMs = clock.nowMs()
   const isFaulty = () =>
+    tableOutage !== null ||
     troubleOneIn + emptyOneIn + throttledOneIn > 0 ||
     injected !== null ||
     latencyMsMax * 2 >= requestTimeoutMs
@@ -129,6 +132,12 @@ export function createSimulatedWorld(
       }
     },
     week: () => weeks,
+    isTableOut: () => {
+      const atMs = clock.nowMs() - startedAtMs
+      return (
+        !isCalm && tableOutage !== null && atMs >= tableOutage.fromMs && atMs < tableOutage.toMs
+      )
+    },
     lostAnswer: () => {
       counts.lostAnswers += 1
     },

@@ -5,8 +5,8 @@
 import type { UpdateItemCommand } from '@aws-sdk/client-dynamodb'
 import { lastEpochOf } from '../../../lib/core/partition/epoch-history.ts'
 import { type Checkpoint, readCheckpoint } from '../../../lib/core/row/checkpoint.ts'
-import { leaseWasFree, wasTakenFromWorker } from '../../../lib/core/row/lease.ts'
-import type { StoredRow } from '../../../lib/core/row/row.ts'
+import { isUnderWorker, leaseWasFree, wasTakenFromWorker } from '../../../lib/core/row/lease.ts'
+import type { Row, StoredRow } from '../../../lib/core/row/row.ts'
 import { type WorkerKey, workerPrefix } from '../../../lib/core/row/worker-row.ts'
 import type { Clock } from '../../../lib/io/clock.ts'
 import { createCheckpointStore } from '../../../lib/io/table/checkpoint-store.ts'
@@ -59,7 +59,7 @@ export function reachTable(
     const isInTrouble = troubleOneIn > 0 && events.chance.oneIn(troubleOneIn)
     const isApplied = !isInTrouble || events.chance.oneIn(2)
     await clock.wait(events.chance.integer(0, Math.min(20, latencyMsMax)))
-    if (fails || !isApplied) throw new Error(TABLE_TROUBLE)
+    if (fails || !isApplied || events.isTableOut()) throw new Error(TABLE_TROUBLE)
     const answer = await serve()
     events.served(process, 'table', what)
     await clock.wait(events.chance.integer(0, Math.min(20, latencyMsMax)))
@@ -69,12 +69,11 @@ export function reachTable(
     }
     return answer
   }
-  const noteTaken = (row: StoredRow) => {
+  const noteTaken = (row: StoredRow, before: StoredRow | undefined) => {
     const checkpoint = readCheckpoint(row)
     const { partition, lease } = checkpoint
-    const from = row.previousWorker?.S
-    const owner = watch.rows.get(partition)?.lease.owner
-    if (from !== undefined && owner !== undefined) {
+    if (before?.leaseUntilMs !== undefined && isUnderWorker(before)) {
+      const [from, owner] = [row.previousWorker?.S ?? 'nobody', before.owner?.S ?? '']
       watch.check(() => watch.workers.checkTaken(from, { owner, by: process.name }))
     }
     const track = trackOf(watch.model, { partition })
@@ -91,9 +90,10 @@ export function reachTable(
     const isWorkers = key.startsWith(workerPrefix)
     const send = () =>
       ask(isWorkers ? 'declare ended' : `acquire ${key.split('/').at(-1)}`, async () => {
+        const before = isWorkers ? undefined : rows.get(Key as Row)
         const { Attributes: row } = serve() as { readonly Attributes?: StoredRow }
         if (isWorkers) watch.workers.noteEnd(key.slice(workerPrefix.length))
-        else if (row !== undefined) noteTaken(row)
+        else if (row !== undefined) noteTaken(row, before)
         return row === undefined ? {} : { Attributes: row }
       })
     try {
