@@ -19,12 +19,9 @@ import type { CheckpointStore } from '../../lib/io/table/stores.ts'
 import { isControlBatch, producerEpochOf, type RecordBatch } from '../../lib/kafka/record-batch.ts'
 import { readSourceRecords } from '../../lib/kafka/repack.ts'
 import { createFakeCluster, type FakeCluster } from '../support/doubles/fake-cluster.ts'
-import {
-  createMemoryDynamoDb,
-  createStoresOver,
-  serve as serveRequest,
-} from '../support/table/memory-dynamodb.ts'
-import { createRows } from '../support/table/memory-stores.ts'
+import { createMemoryDynamoDb, serve as serveRequest } from '../support/table/memory-dynamodb.ts'
+import { createRows } from '../support/table/memory-rows.ts'
+import { createStoresOver } from '../support/table/memory-stores.ts'
 import { type Call, copyOf, isRenewal, STARTED_AT_MS, type TableAnswer, textOf } from './call.ts'
 import { noTime, ownLeasesFlow, TARGET_TOPIC, TOPIC } from './scenario.ts'
 
@@ -123,9 +120,10 @@ export function createWorld(source: FakeCluster) {
         return { answer: await request(call) }
       case 'end-worker': {
         const at = workerKey({ flow: flowName, worker: call.worker })
-        if (rows.get(at) === undefined) return 'held'
+        const row = rows.get(at)
+        if (row === undefined) return 'held'
         if (call.how === 'lost') rows.remove(at)
-        else rows.update(at, { set: { endedAtMs: { N: String(STARTED_AT_MS) } } })
+        else rows.put({ ...row, endedAtMs: { N: String(STARTED_AT_MS) } })
         return { answer: null }
       }
       case 'listOffsets':

@@ -13,7 +13,7 @@ import { createCheckpointStore } from '../../../lib/io/table/checkpoint-store.ts
 import type { CheckpointStore, IncidentStore, WorkerStore } from '../../../lib/io/table/stores.ts'
 import type { FakeLog } from '../../support/doubles/fake-log.ts'
 import { createMemoryDynamoDb } from '../../support/table/memory-dynamodb.ts'
-import type { Rows } from '../../support/table/memory-stores.ts'
+import type { Rows } from '../../support/table/memory-rows.ts'
 import { checkSave } from '../invariants.ts'
 import { checkIncident } from '../true-incidents.ts'
 import type { WorkerWatch } from '../worker-invariants.ts'

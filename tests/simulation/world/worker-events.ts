@@ -4,7 +4,7 @@
 
 import type { AssignedPartition, Worker } from '../../../lib/core/row/worker-row.ts'
 import type { WorkerStore } from '../../../lib/io/table/stores.ts'
-import type { Rows } from '../../support/table/memory-stores.ts'
+import type { Rows } from '../../support/table/memory-rows.ts'
 import type { WorkerEventKind } from '../scenario.ts'
 import type { WorkerWatch } from '../worker-invariants.ts'
 

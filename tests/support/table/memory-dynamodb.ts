@@ -1,6 +1,6 @@
-// Owns a DynamoDB in memory behind the interface of its client, over the rows of the memory stores:
-// for tests that run the stores of lib/io/table, with every request a step of its own. Not
-// implemented: pages, transactions that conflict, and what the stores do not use.
+// Owns a DynamoDB in memory behind the interface of its client: for tests that run the stores of
+// lib/io/table, with every request a step of its own. Not implemented: pages, transactions that
+// conflict, and what the stores do not use.
 
 import {
   type AttributeValue,
@@ -14,11 +14,8 @@ import {
   type UpdateItemCommandInput,
 } from '@aws-sdk/client-dynamodb'
 import type { Row, StoredRow } from '../../../lib/core/row/row.ts'
-import { createCheckpointStore } from '../../../lib/io/table/checkpoint-store.ts'
-import { createIncidentStore } from '../../../lib/io/table/incident-store.ts'
-import { createWorkerStore } from '../../../lib/io/table/worker-store.ts'
 import { type Attribute, holds, updated } from './expressions.ts'
-import type { Rows } from './memory-stores.ts'
+import type { Rows } from './memory-rows.ts'
 
 /** A request, and the function that serves it in one step. */
 export type Serving = (command: unknown, serve: () => unknown) => Promise<unknown>
@@ -41,15 +38,6 @@ export function createMemoryDynamoDb(
     send: (command: unknown) => serving(command, () => serve(rows, command)),
   }
   return client as unknown as DynamoDBClient
-}
-
-/** The stores of lib/io/table over a DynamoDB in memory. */
-export function createStoresOver(client: DynamoDBClient) {
-  return {
-    checkpoints: createCheckpointStore(client, 'memory'),
-    workers: createWorkerStore(client, 'memory'),
-    incidents: createIncidentStore(client, 'memory'),
-  }
 }
 
 /** Serves one request at once. Throws what DynamoDB answers where a condition does not hold. */
