@@ -134,11 +134,13 @@ export function createComparison(
       if (record === null) break
       if (compared % COMPARED_MAX === 0) await pause()
       const wanted = await wantedFor(record.index)
-      isLastMatched = wanted !== null && rules.isCopy(wanted[1], record, own)
+      const likeness = wanted === null ? 'other' : rules.likeness(wanted[1], record, own)
+      isLastMatched = likeness === 'copy'
       if (wanted !== null && isLastMatched) advance(...wanted, record)
       else {
         unmatchedRecords += 1
         rules.noteUnmatched(own, 1)
+        if (likeness === 'doubtful') rules.noteDoubtful()
       }
       records.advance()
     }
@@ -151,7 +153,7 @@ export function createComparison(
     for (let at = 0; ; at += 1) {
       const record = records.current()
       if (record === null) return false
-      if (rules.isCopy(record, wanted.record, wanted.own)) {
+      if (rules.likeness(record, wanted.record, wanted.own) === 'copy') {
         rules.beginAt(record.offset)
         opened = { candidate, records, before: walked, at }
         return true

@@ -24,6 +24,12 @@ export type Basis = {
   readonly readableFrom: bigint
 }
 
+/**
+ * `doubtful`: a record of our producer with the contents of the source record, where nothing tells
+ * a copy of it from a copy of an equal record that the source has lost.
+ */
+export type Likeness = 'copy' | 'doubtful' | 'other'
+
 export type CopyRules = ReturnType<typeof createCopyRules>
 
 /** Without a basis nothing is known of sequences, and only equal timestamps count. */
@@ -34,7 +40,7 @@ export function createCopyRules(basis: Basis | null) {
   let matched = 0n
   let pendingOwn = 0n
   let unexplained = 0n
-  /** Our records since the last match that may be copies of the next source record, or not. */
+  /** Unmatched records of ours since the last match that are doubtful. */
   let doubtful = 0n
   let replacesTimestamps = false
 
@@ -49,20 +55,20 @@ export function createCopyRules(basis: Basis | null) {
 
   return {
     earliest,
-    isCopy(wanted: SourceRecord, found: FoundRecord, own: OwnBatch | null): boolean {
-      if (!hasSameContent(wanted, found) || wanted.offset < earliest(found.index)) return false
-      if (hasSameTimestamp(wanted, found)) return true
-      if (own === null || basis === null) return false
+    likeness(wanted: SourceRecord, found: FoundRecord, own: OwnBatch | null): Likeness {
+      if (!hasSameContent(wanted, found) || wanted.offset < earliest(found.index)) return 'other'
+      if (hasSameTimestamp(wanted, found)) return 'copy'
+      if (own === null || basis === null) return 'other'
       const isReplaced = replacesTimestamps || found.createTime === null
-      if (found.index === null) return isReplaced
+      if (found.index === null) return isReplaced ? 'copy' : 'other'
       // Source offsets before `wanted` that were never copied, if this is its copy.
       const notCopied = wanted.offset - earliest(found.index)
       if (notCopied === 0n) {
         replacesTimestamps = true
-        return true
+        return 'copy'
       }
-      if (isReplaced && notCopied > wanted.offset - readFrom - matched) doubtful += 1n
-      return isReplaced && notCopied <= wanted.offset - readFrom - matched
+      if (!isReplaced) return 'other'
+      return notCopied <= wanted.offset - readFrom - matched ? 'copy' : 'doubtful'
     },
     noteMatched({ first, last, count }: { first: bigint; last: bigint; count: number }): void {
       explainBy(first - next)
@@ -81,6 +87,10 @@ export function createCopyRules(basis: Basis | null) {
     noteUnmatched(own: OwnBatch | null, count: number): void {
       if (own !== null) pendingOwn += BigInt(count)
     },
+    /** One of the unmatched records since the last match may be a copy all the same. */
+    noteDoubtful(): void {
+      doubtful += 1n
+    },
     /** The comparison goes on at `offset`: the standby has lost the records before it. */
     beginAt(offset: bigint): void {
       readFrom = offset
@@ -89,13 +99,14 @@ export function createCopyRules(basis: Basis | null) {
       doubtful = 0n
     },
     /**
-     * Records of our producer on the standby that cannot have been in the source, and those that
-     * equal the next source record where nothing tells a copy of it from a copy of an equal record
-     * that the source has lost: copying that record again may make it a duplicate.
+     * Records of our producer on the standby that cannot have been in the source, and doubtful
+     * ones, of which a hole explains none: copying on may make a duplicate of them.
      */
     unexplained(nextSourceOffset: bigint): bigint {
+      const before = unexplained
       explainBy(nextSourceOffset - next)
-      return unexplained + doubtful
+      const sinceMatch = unexplained - before
+      return before + (sinceMatch > doubtful ? sinceMatch : doubtful)
     },
   }
 }

@@ -115,7 +115,9 @@ test('a partition halts where no timestamp and no sequence tells a copy of the n
 
   expect(report.partitions).toMatchObject([{ outcome: 'halted', recordsReplicated: 0n }])
   expect(valuesIn(world.targetLog('orders'))).toEqual(values)
-  expect(await world.storedIncidents()).toMatchObject([{ kind: 'target-unclear' }])
+  expect(await world.storedIncidents()).toMatchObject([
+    { kind: 'target-unclear', evidence: { unmatchedRecords: '1' } },
+  ])
 })
 
 test('a foreign record that equals the next one in all but its time is no copy of it', async () => {
