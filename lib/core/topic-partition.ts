@@ -4,6 +4,12 @@
 
 export type TopicPartition = { readonly topic: string; readonly partition: number }
 
+/** A partition that a worker is to run: as `plan` or a predecessor gives it. */
+export type AssignedPartition = TopicPartition & {
+  /** True when the topic was seen before: then its new partitions start at their log start. */
+  readonly topicIsKnown: boolean
+}
+
 /** As Kafka writes it. Topic names hold dashes too, so this name is never read back. */
 export function partitionName({ topic, partition }: TopicPartition): string {
   return `${topic}-${partition}`

@@ -6,6 +6,7 @@ import { flowsInFlightMax, tickMsMax } from '../core/config/defaults.ts'
 import { flowMsMax } from '../core/replicate/budget.ts'
 import type { Clock } from '../io/clock.ts'
 import { concurrently } from './concurrently.ts'
+import { settledWithin } from './settled-within.ts'
 
 export type FlowOutcome<T> =
   | { readonly kind: 'done'; readonly flow: FlowConfig; readonly value: T }
@@ -57,19 +58,12 @@ async function withinMs<T>(
   { flow, msMax }: { readonly flow: string; readonly msMax: number },
   work: Promise<T>,
 ): Promise<T> {
-  const ended = new AbortController()
-  const tooLate = clock.wait(msMax, ended.signal).then((): never => {
-    const seconds = Math.round(msMax / 1000)
-    throw new Error(
-      `not done after ${seconds} s, its part of the tick; a cluster or the table answers slowly or ` +
-        `not at all. See: gapless status --flow ${flow}`,
-    )
-  })
-  // An aborted wait resolves too, when nobody asks for it any more.
-  tooLate.catch(() => undefined)
-  try {
-    return await Promise.race([work, tooLate])
-  } finally {
-    ended.abort()
-  }
+  const settled = await settledWithin(clock, msMax, work)
+  if (settled.kind === 'done') return settled.value
+  if (settled.kind === 'failed') throw settled.error
+  const seconds = Math.round(msMax / 1000)
+  throw new Error(
+    `not done after ${seconds} s, its part of the tick; a cluster or the table answers slowly or ` +
+      `not at all. See: gapless status --flow ${flow}`,
+  )
 }

@@ -3,6 +3,7 @@
 // (run/replicate/hand-over.ts).
 
 import { handOverLeadMs, handOverPollMs, handOverWaitMsMax } from '../config/defaults.ts'
+import type { AssignedPartition } from '../topic-partition.ts'
 
 /** The worker whose leases a successor waits for. */
 export type Predecessor = {
@@ -12,14 +13,8 @@ export type Predecessor = {
   readonly releasesAtMs: number
 }
 
-export type HandedOver = {
-  readonly topic: string
-  readonly partition: number
-  readonly topicIsKnown: boolean
-}
-
 export type HandOver = {
-  readonly partitions: HandedOver[]
+  readonly partitions: AssignedPartition[]
   readonly predecessor: Predecessor
   /** The id of the worker that was reserved for the successor; absent where none was reserved. */
   readonly worker?: string | undefined
@@ -46,7 +41,7 @@ export function handOverAtMs({
 export function planHandOver(input: {
   readonly owner: string
   readonly deadlineMs: number
-  readonly partitions: readonly (HandedOver & { readonly hasStopped: boolean })[]
+  readonly partitions: readonly (AssignedPartition & { readonly hasStopped: boolean })[]
 }): HandOver | null {
   const followed = input.partitions.filter(each => !each.hasStopped)
   if (followed.length === 0) return null

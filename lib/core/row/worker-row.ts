@@ -22,7 +22,7 @@
 //   pk            the flow                      sk            checkpoint-workers
 //   version       grows whenever workers are reserved: two ticks at once do not reserve twice
 
-import type { TopicPartition } from '../topic-partition.ts'
+import type { AssignedPartition } from '../topic-partition.ts'
 import {
   type Attribute,
   CorruptRowError,
@@ -48,9 +48,6 @@ export type WorkerKey = {
 
 const roles = ['worker', 'command'] as const
 export type WorkerRole = (typeof roles)[number]
-
-/** A partition that `plan` gives to a worker. */
-export type AssignedPartition = TopicPartition & { readonly topicIsKnown: boolean }
 
 export type Worker = WorkerKey & {
   readonly role: WorkerRole

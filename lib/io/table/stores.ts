@@ -8,12 +8,8 @@ import type { SourceOffset } from '../../core/offset.ts'
 import type { PartitionState } from '../../core/partition/partition-state.ts'
 import type { Checkpoint, ListedCheckpoints, PartitionKey } from '../../core/row/checkpoint.ts'
 import type { IncidentKey, ListedIncidents } from '../../core/row/incident-row.ts'
-import type {
-  AssignedPartition,
-  ListedWorkers,
-  WorkerKey,
-  WorkerRole,
-} from '../../core/row/worker-row.ts'
+import type { ListedWorkers, WorkerKey, WorkerRole } from '../../core/row/worker-row.ts'
+import type { AssignedPartition } from '../../core/topic-partition.ts'
 
 export type Acquisition =
   | {

@@ -7,11 +7,7 @@ import { packShards } from '../../core/plan/shard-packing.ts'
 import { isLeaseLive } from '../../core/replicate/budget.ts'
 import type { Outcome } from '../../core/replicate/run-phase.ts'
 import type { Checkpoint, ListedCheckpoints } from '../../core/row/checkpoint.ts'
-import {
-  byTopicAndPartition,
-  partitionName,
-  type TopicPartition,
-} from '../../core/topic-partition.ts'
+import { byTopicAndPartition, partitionName } from '../../core/topic-partition.ts'
 import type { PartitionReport } from '../partition/partition-run.ts'
 import type { ReplicateDeps } from '../partition/shard-run.ts'
 import {
@@ -128,6 +124,7 @@ async function waitForLeases(
   until: { readonly patienceEndsMs: number; readonly interrupted: AbortSignal },
 ): Promise<void> {
   const { patienceEndsMs, interrupted } = until
+  const waited = new Set(held.map(partitionName))
   const names = held.map(each => `${partitionName(each)}: ${each.detail}`).join('; ')
   const seconds = Math.ceil(Math.max(0, patienceEndsMs - clock.nowMs()) / 1000)
   const text = `Waiting ${seconds} s for the lease of another run to end or be released. ${names}`
@@ -136,7 +133,7 @@ async function waitForLeases(
     await clock.wait(LEASE_LOOK_MS, interrupted)
     const listed = await checkpoints.list(flow)
     const nowMs = clock.nowMs()
-    const rows = listed.checkpoints.filter(row => held.some(each => isSame(each, row)))
+    const rows = listed.checkpoints.filter(row => waited.has(partitionName(row)))
     const free = rows.find(({ lease }) => !isLeaseLive(lease.untilMs, nowMs, budgets))
     if (free === undefined && rows.length > 0) continue
     if (free !== undefined) {
@@ -144,10 +141,6 @@ async function waitForLeases(
     }
     return
   }
-}
-
-function isSame(left: TopicPartition, right: TopicPartition): boolean {
-  return left.topic === right.topic && left.partition === right.partition
 }
 
 function whyFree({ lease }: Checkpoint, { workers }: ListedCheckpoints): string {

@@ -8,7 +8,11 @@ import { errorText } from '../../core/error-text.ts'
 import { leaseUntilMs } from '../../core/replicate/budget.ts'
 import type { Outcome } from '../../core/replicate/run-phase.ts'
 import type { PartitionKey } from '../../core/row/checkpoint.ts'
-import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
+import {
+  type AssignedPartition,
+  partitionName,
+  type TopicPartition,
+} from '../../core/topic-partition.ts'
 import { momentOf } from '../../io/clock.ts'
 import type { Acquisition } from '../../io/table/stores.ts'
 import { concurrently } from '../concurrently.ts'
@@ -21,9 +25,6 @@ import {
 import { closeIfDone, type ReplicateDeps, type Shard } from '../partition/shard-run.ts'
 import { isLeaseLive } from '../worker/held-worker.ts'
 import { endInOrder } from './timers.ts'
-
-/** A partition to run, as `plan` hands it out. */
-export type Assigned = TopicPartition & { readonly topicIsKnown: boolean }
 
 export type Leased =
   | { readonly kind: 'run'; readonly run: PartitionRun }
@@ -39,7 +40,7 @@ export type Leased =
 export async function acquire(
   deps: Pick<ReplicateDeps, 'checkpoints' | 'clock' | 'owner' | 'log'>,
   flow: Shard['flow'],
-  { topic, partition, topicIsKnown }: Assigned,
+  { topic, partition, topicIsKnown }: AssignedPartition,
 ): Promise<Leased> {
   const key = { flow: flow.name, topic, partition }
   const targetTopic = targetTopicName(flow, topic)
@@ -126,9 +127,9 @@ export function addRun(shard: Shard, run: PartitionRun): void {
  */
 export function takeAssigned(
   shard: Shard,
-  assigned: readonly Assigned[],
+  assigned: readonly AssignedPartition[],
   unleased: PartitionReport[],
-): readonly Assigned[] {
+): readonly AssignedPartition[] {
   if (!mayAcquire(shard)) return []
   const kept = shard.runs.filter(
     each => each.phase.kind !== 'stopped' || each.durable.row === 'held',
@@ -142,7 +143,7 @@ export function takeAssigned(
 
 async function acquireAll(
   shard: Shard,
-  assigned: readonly Assigned[],
+  assigned: readonly AssignedPartition[],
   unleased: PartitionReport[],
 ): Promise<void> {
   await concurrently(assigned, tableWritesInFlightMax, async each => {

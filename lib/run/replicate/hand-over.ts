@@ -20,11 +20,12 @@ import {
   type Predecessor,
   planHandOver,
 } from '../../core/replicate/hand-over.ts'
-import { partitionName } from '../../core/topic-partition.ts'
+import { type AssignedPartition, partitionName } from '../../core/topic-partition.ts'
 import { concurrently } from '../concurrently.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import { closeIfDone, type Shard } from '../partition/shard-run.ts'
-import { type Assigned, acquiresMore, addRun, mayAcquire } from './acquire.ts'
+import { settledWithin } from '../settled-within.ts'
+import { acquiresMore, addRun, mayAcquire } from './acquire.ts'
 
 export type Successor = {
   /** The id of the successor as a worker, which no other run has. */
@@ -70,28 +71,16 @@ async function reserveInTime(
 ): Promise<'reserved' | 'refused' | 'unknown'> {
   const nowMs = clock.nowMs()
   const untilMs = nowMs + workerStartMsMax
-  const answered = new AbortController()
-  const late = `not answered within ${successorReservedMsMax / 1000} s`
-  const found: { answer: 'reserved' | 'refused' | 'unknown'; why: string } = {
-    answer: 'unknown',
-    why: late,
-  }
-  // What the table answers is noted before the wait ends.
-  const reservation = workers.reserveSuccessor({ flow, worker, successor, nowMs, untilMs }).then(
-    answer => {
-      found.answer = answer
-    },
-    error => {
-      found.why = errorText(error)
-    },
-  )
-  const settled = reservation.then(() => answered.abort())
-  await Promise.race([settled, clock.wait(successorReservedMsMax, answered.signal)])
-  if (found.answer === 'unknown') {
-    const text = `The row of the successor of worker ${worker} (flow ${flow}) could not be reserved: ${found.why}`
-    log({ level: 'warn', text: `${text}. It is invoked all the same.` })
-  }
-  return found.answer
+  const reservation = workers.reserveSuccessor({ flow, worker, successor, nowMs, untilMs })
+  const settled = await settledWithin(clock, successorReservedMsMax, reservation)
+  if (settled.kind === 'done') return settled.value
+  const why =
+    settled.kind === 'failed'
+      ? errorText(settled.error)
+      : `not answered within ${successorReservedMsMax / 1000} s`
+  const text = `The row of the successor of worker ${worker} (flow ${flow}) could not be reserved: ${why}`
+  log({ level: 'warn', text: `${text}. It is invoked all the same.` })
+  return 'unknown'
 }
 
 /**
@@ -100,11 +89,9 @@ async function reserveInTime(
  * ends the function. The next tick hands out partitions without a successor.
  */
 async function accepted(shard: Shard, invocation: Promise<void>): Promise<void> {
-  const answered = new AbortController()
-  const answer = invocation.finally(() => answered.abort())
-  await Promise.race([answer, shard.clock.wait(invocationAcceptedMsMax, answered.signal)])
-  if (answered.signal.aborted) return answer
-  answer.catch(() => undefined)
+  const settled = await settledWithin(shard.clock, invocationAcceptedMsMax, invocation)
+  if (settled.kind === 'failed') throw settled.error
+  if (settled.kind === 'done') return
   shard.log({
     level: 'warn',
     text:
@@ -118,7 +105,7 @@ async function accepted(shard: Shard, invocation: Promise<void>): Promise<void> 
  * another owner, or `handOverWaitMs` ends. `take` returns null while the predecessor still holds
  * the lease. Returns the partitions that the predecessor never released.
  */
-export async function acquireFromPredecessor<W extends { readonly partition: Assigned }>(
+export async function acquireFromPredecessor<W extends { readonly partition: AssignedPartition }>(
   shard: Shard,
   input: {
     readonly predecessor: Predecessor

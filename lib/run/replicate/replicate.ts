@@ -8,7 +8,7 @@ import { tableWritesInFlightMax } from '../../core/config/defaults.ts'
 import { errorText } from '../../core/error-text.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
 import type { Predecessor } from '../../core/replicate/hand-over.ts'
-import { byTopicAndPartition } from '../../core/topic-partition.ts'
+import { type AssignedPartition, byTopicAndPartition } from '../../core/topic-partition.ts'
 import { concurrently } from '../concurrently.ts'
 import { reportUnobserved, resolveCopied } from '../observe/unobserved.ts'
 import { start } from '../partition/partition-effects.ts'
@@ -34,14 +34,14 @@ import {
   type WorkerClaim,
 } from '../worker/held-worker.ts'
 import { type TellPlan, watchPeers } from '../worker/peers.ts'
-import { type Assigned, acquire, type Leased, takeAssigned, withoutRun } from './acquire.ts'
+import { acquire, type Leased, takeAssigned, withoutRun } from './acquire.ts'
 import { acquireFromPredecessor, handOverInTime, type Successor } from './hand-over.ts'
 import { observeWhileNeeded } from './observe-loop.ts'
 import { endAtDeadline, saveRegularly, startedWorkEnded, tellRegularly } from './timers.ts'
 
 export type ReplicateInput = {
   readonly flow: FlowConfig
-  readonly partitions: readonly Assigned[]
+  readonly partitions: readonly AssignedPartition[]
   /** The row that this run claims before it acquires anything; its id is the owner of the deps. */
   readonly claim: WorkerClaim
   /**
@@ -211,7 +211,7 @@ async function failuresOf(purpose: string, work: () => Promise<void>): Promise<s
 
 /** A partition whose lease the predecessor held when it was last asked for, and what says so. */
 type Awaited = {
-  readonly partition: Assigned
+  readonly partition: AssignedPartition
   held: PartitionReport
 }
 

@@ -9,6 +9,7 @@ import { hasOwnLease, leaseLeftMs } from '../partition/own-lease.ts'
 import { finish, guarded, happened, leave, saveCheckpoint } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import { closeIfDone, type RunMeter, type Shard, wakeLoops } from '../partition/shard-run.ts'
+import { settledWithin } from '../settled-within.ts'
 import { runIfFlushed } from './once-flushed.ts'
 
 /**
@@ -95,7 +96,7 @@ export function endInOrder(shard: Shard, run: PartitionRun): void {
  */
 export async function startedWorkEnded(shard: Shard): Promise<void> {
   if (shard.started.size === 0) return
-  const settled = new AbortController()
-  const work = Promise.all(shard.started).then(() => settled.abort())
-  await Promise.race([work, shard.clock.wait(shard.flow.budgets.reserveMs / 4, settled.signal)])
+  const { clock, flow, started } = shard
+  const settled = await settledWithin(clock, flow.budgets.reserveMs / 4, Promise.all(started))
+  if (settled.kind === 'failed') throw settled.error
 }

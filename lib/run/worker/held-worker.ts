@@ -11,10 +11,12 @@
 import type { FlowConfig } from '../../core/config/config.ts'
 import { workerRenewalsPerLease } from '../../core/config/defaults.ts'
 import { errorText } from '../../core/error-text.ts'
-import type { AssignedPartition, WorkerKey, WorkerRole } from '../../core/row/worker-row.ts'
+import type { WorkerKey, WorkerRole } from '../../core/row/worker-row.ts'
+import type { AssignedPartition } from '../../core/topic-partition.ts'
 import { type Clock, type Moment, momentOf, msSince } from '../../io/clock.ts'
 import type { Log } from '../../io/log.ts'
 import type { WorkerStore } from '../../io/table/stores.ts'
+import { settledWithin } from '../settled-within.ts'
 
 export type WorkerDeps = {
   readonly workers: WorkerStore
@@ -192,19 +194,12 @@ export async function endWorker(
   { flow, worker, run }: HeldWorker,
   { reserveMs }: Pick<FlowConfig['budgets'], 'reserveMs'>,
 ): Promise<void> {
-  const answered = new AbortController()
-  const found: { why: string | null } = { why: `not answered within ${reserveMs / 4000} s` }
-  const ending = workers.end({ flow, worker, run }).then(
-    () => {
-      found.why = null
-    },
-    error => {
-      found.why = errorText(error)
-    },
-  )
-  const settled = ending.then(() => answered.abort())
-  await Promise.race([settled, clock.wait(reserveMs / 4, answered.signal)])
-  if (found.why === null) return
-  const text = `The row of worker ${worker} (flow ${flow}) could not be deleted: ${found.why}. It expires by itself.`
+  const settled = await settledWithin(clock, reserveMs / 4, workers.end({ flow, worker, run }))
+  if (settled.kind === 'done') return
+  const why =
+    settled.kind === 'failed'
+      ? errorText(settled.error)
+      : `not answered within ${reserveMs / 4000} s`
+  const text = `The row of worker ${worker} (flow ${flow}) could not be deleted: ${why}. It expires by itself.`
   log({ level: 'warn', text })
 }

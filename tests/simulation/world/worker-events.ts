@@ -2,7 +2,8 @@
 // notices, rows that are lost, swept or restored, workers that are reserved and never begin, and
 // partitions that are assigned. Does not own when (scenario.ts).
 
-import type { AssignedPartition, Worker } from '../../../lib/core/row/worker-row.ts'
+import type { Worker } from '../../../lib/core/row/worker-row.ts'
+import type { AssignedPartition } from '../../../lib/core/topic-partition.ts'
 import type { WorkerStore } from '../../../lib/io/table/stores.ts'
 import type { Rows } from '../../support/table/memory-rows.ts'
 import type { WorkerEventKind } from '../scenario.ts'

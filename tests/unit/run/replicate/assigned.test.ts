@@ -1,7 +1,7 @@
 // Partitions that `plan` assigns to a worker while it runs.
 
 import { expect, test } from 'vitest'
-import type { AssignedPartition } from '../../../../lib/core/row/worker-row.ts'
+import type { AssignedPartition } from '../../../../lib/core/topic-partition.ts'
 import {
   createWorld,
   payloads,
