@@ -51,11 +51,14 @@ export function createWorld(source: FakeCluster) {
   const living = new Set<string>()
   const lookAtWorkers = () => {
     const present = rows.list(flowName, workerPrefix).filter(each => each.endedAtMs === undefined)
-    const names = new Set(present.map(({ sk }) => sk?.S ?? ''))
-    for (const name of living) if (!names.has(name)) dead.add(name)
-    for (const name of names) {
+    const live = new Map(present.map(each => [each.sk?.S ?? '', each]))
+    for (const name of living) if (!live.has(name)) dead.add(name)
+    for (const [name, row] of live) {
       living.add(name)
-      if (dead.has(name)) problem ??= `${name} lives again, after its end`
+      // The claim of a command creates its row. A repeated sending that arrives behind the end of
+      // the run makes a row that holds no partition; no run renews it, so its first lease ends it.
+      const isLateClaim = row.renewals?.N === '0'
+      if (dead.has(name) && !isLateClaim) problem ??= `${name} lives again, after its end`
     }
   }
   const row = () => stores.checkpoints.get(key)

@@ -49,7 +49,10 @@ export function checkIncident(model: Model, incident: Incident): void {
       // Records that were copied and not counted yet are on the standby alone, or a standby that
       // replaces timestamps leaves it open which of them the source still has.
       if (track.elections.length > 0) return
-      if (model.keepsTimestamps || !track.records.some(each => each.gone === 'retention'))
+      if (
+        model.keepsTimestamps ||
+        !track.records.some(each => each.gone === 'retention' || each.gone === 'compaction')
+      )
         throw wrong('the source lost no record that was copied')
       return
     case 'target-drifted':

@@ -36,16 +36,23 @@ export async function lookBeyond(
 }
 
 /**
- * The target holds nothing of ours beyond the position, and yet ends beyond the position: another
- * producer has appended since the target was read.
+ * Passes over what was appended since the target was read: it held nothing of ours beyond the
+ * position then. Where the previous owner may be alive, its fence may have come late, so the target
+ * is read: a marker is no foreign record. `ours`: nothing was passed, and the partition must be
+ * recovered.
  */
 export async function passForeignRecords(
   shard: Shard,
   run: PartitionRun,
-  upTo: TargetOffset,
-): Promise<void> {
-  const event = { kind: 'foreign-records' as const, upTo, foreignRecords: null }
-  await perform(shard, run, decideFor(shard, run, event))
+  seen: Both & { readonly logEndOffset: TargetOffset },
+): Promise<'passed' | 'ours'> {
+  const left = positionOf(run.state)
+  const bound: Foreign = { upTo: seen.logEndOffset, foreignRecords: null }
+  const isRead = left !== null && run.previousMayBeAlive
+  const found = isRead ? await look(shard, run, left, seen) : bound
+  if (found === 'ours') return found
+  await perform(shard, run, decideFor(shard, run, { kind: 'foreign-records', ...found }))
+  return 'passed'
 }
 
 type Foreign = { readonly upTo: TargetOffset; readonly foreignRecords: bigint | null }
@@ -80,10 +87,12 @@ async function look(
   }
   for await (const part of readBeyond(at, range, onGone)) {
     for (const batch of part.batches) {
+      // An answer may hold more; the observation that is decided about ends here.
+      if (batch.baseOffset >= to) break
       if (batch.producerId === producerId) return 'ours'
       if (!isControlBatch(batch)) foreignRecords += BigInt(batch.recordsCount)
     }
-    upTo = part.next
+    upTo = part.next < to ? part.next : to
   }
   if (upTo < to) return 'ours'
   return { upTo: targetOffset(upTo), foreignRecords: isCounted ? foreignRecords : null }

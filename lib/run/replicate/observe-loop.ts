@@ -142,18 +142,20 @@ async function decideSeen(
   advance(shard, run, { kind: 'both-observed' })
   if (needsRecovery(run.state, observed)) {
     const { logEndOffset } = observed.target
-    if (!cleanHandOver || !run.targetIsRead) {
-      const seen = { source: observed.source, sourceLeader: leaders.source, logEndOffset }
-      const both = { ...seen, targetLeader: leaders.target }
+    const logs = { source: observed.source, sourceLeader: leaders.source, logEndOffset }
+    const both = { ...logs, targetLeader: leaders.target }
+    const isKnown = cleanHandOver && run.targetIsRead
+    const beyond = isKnown ? await passAppended(shard, run, both) : 'ours'
+    if (run.phase.kind !== 'observing' || beyond === 'failed') return null
+    if (beyond === 'ours') {
       advance(shard, run, { kind: 'recovery-started' })
+      const looksFirst = cleanHandOver && !run.targetIsRead
       recoverBeside(shard, run, () =>
-        cleanHandOver ? lookBeyond(shard, run, both) : recoverFromCrash(shard, run, both),
+        looksFirst ? lookBeyond(shard, run, both) : recoverFromCrash(shard, run, both),
       )
       return null
     }
-    await passForeignRecords(shard, run, logEndOffset)
     observed = { ...observed, isFirstLook: false }
-    if (run.phase.kind !== 'observing') return null
   }
   const decided = decideFor(shard, run, observed)
   const decision = shard.isContinuous ? continuously(decided) : decided
@@ -169,6 +171,19 @@ async function decideSeen(
   const fetch = decision.commands.find(command => command.kind === 'fetch')
   if (fetch === undefined || run.phase.kind !== 'observing') return null
   return { source: observed.source, leaders, fetch }
+}
+
+async function passAppended(
+  shard: Shard,
+  run: PartitionRun,
+  both: Parameters<typeof passForeignRecords>[2],
+): Promise<'passed' | 'ours' | 'failed'> {
+  try {
+    return await passForeignRecords(shard, run, both)
+  } catch (error) {
+    attemptFailed(shard, run, error)
+    return 'failed'
+  }
 }
 
 /** Stored before the first record is sent under it, so that the next owner knows whom to fence. */

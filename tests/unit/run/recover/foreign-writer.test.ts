@@ -2,8 +2,9 @@
 // advances, nothing is repeated or left out, and one incident says so.
 
 import { describe, expect, test } from 'vitest'
+import { transactionalId } from '../../../../lib/core/partition/crash-recovery.ts'
 import type { Cluster } from '../../../../lib/io/cluster/cluster.ts'
-import type { RequestName } from '../../../support/doubles/fake-cluster.ts'
+import { connectionLost, type RequestName } from '../../../support/doubles/fake-cluster.ts'
 import { watchStores } from '../../../support/table/watched-stores.ts'
 import {
   createWorld,
@@ -204,3 +205,43 @@ test('a second episode of foreign records is a second incident', async () => {
     { kind: 'target-drifted', evidence: { foreignRecords: '2' } },
   ])
 })
+
+describe('an owner that was declared ended while it lives', () => {
+  test('its late fence is recovered from, and is no incident', async () => {
+    const world = ordersWorld()
+    await begin(world)
+    await endWhileAlive(world)
+    const written = writeBatches(world.sourceLog('orders'), 3)
+    const transactional = transactionalId({ flow: 'flow', topic: 'primary.orders', partition: 0 })
+    let fetches = 0
+    world.source.control('fetch', async (serve, ...args) => {
+      fetches += 1
+      // The first one compares the standby with the source.
+      if (fetches !== 2) return serve(...args)
+      const at = { transactionalId: transactional, topic: 'primary.orders', partition: 0 }
+      const assigned = await world.target.initProducerId(transactional)
+      if (assigned.kind !== 'assigned') throw new Error('the fake assigns producer ids')
+      await world.target.writeAbortMarker({ ...at, ...assigned })
+      throw connectionLost('primary')
+    })
+
+    const report = await world.run('orders')
+
+    expect(report.partitions).toMatchObject([{ outcome: 'drained', recordsReplicated: 3n }])
+    expect(oursIn(world).slice(-3)).toEqual(written)
+    expect(await world.storedIncidents()).toEqual([])
+  })
+})
+
+/** Another worker takes the partition, and is declared ended although its lease goes on. */
+async function endWhileAlive({ workers, checkpoints, clock, flow }: World): Promise<void> {
+  const worker = { flow: flow.name, worker: 'alive' }
+  const nowMs = clock.nowMs()
+  const { leaseMs, workerLeaseMs } = flow.budgets
+  const claim = { isReserved: false, run: 'alive', role: 'worker', invocation: null } as const
+  await workers.begin({ ...worker, ...claim, nowMs, untilMs: nowMs + workerLeaseMs })
+  const key = { flow: flow.name, topic: 'orders', partition: 0 }
+  const lease = { owner: 'alive', nowMs, leaseMs, lease: 'worker' } as const
+  await checkpoints.acquire({ key, targetTopic: 'primary.orders', ...lease })
+  await workers.declareEnded({ ...worker, nowMs, when: 'in-any-case' })
+}
