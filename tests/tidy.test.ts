@@ -66,6 +66,8 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
     ],
     'lib/core/watch': ['lib/core/replicate', 'lib/core/partition', 'lib/core/config', 'lib/core'],
     'lib/core/standby': ['lib/core/watch', 'lib/core/partition', 'lib/core/config', 'lib/core'],
+    'lib/core/sync': ['lib/core/config', 'lib/core'],
+    'lib/core/translate': ['lib/core/partition', 'lib/core/config', 'lib/core'],
     'lib/core/monitoring': ['lib/core'],
   },
   'lib/io': {
@@ -74,7 +76,7 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
     'lib/io/config': ['lib/io/failure'],
     'lib/io/security': ['lib/io/failure', 'lib/io'],
     'lib/io/cluster': ['lib/io/security', 'lib/io/failure', 'lib/io'],
-    'lib/io/admin': ['lib/io/cluster', 'lib/io/failure'],
+    'lib/io/admin': ['lib/io/cluster', 'lib/io/failure', 'lib/io'],
     'lib/io/table': ['lib/io/failure', 'lib/io'],
   },
   'lib/run': {
@@ -94,6 +96,7 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
     'lib/run/watch': ['lib/run/compare', 'lib/run/observe', 'lib/run'],
     'lib/run/partition': ['lib/run/worker', 'lib/run/observe', 'lib/run'],
     'lib/run/worker': ['lib/run'],
+    'lib/run/translate': ['lib/run/compare', 'lib/run/observe', 'lib/run'],
     'lib/run/compare': ['lib/run/observe', 'lib/run'],
     'lib/run/observe': ['lib/run'],
   },

@@ -36,10 +36,31 @@ export const flowDefaults = {
   incidentsKeptDays: 90,
   // A topic is left out only where the configuration says so.
   exclude: [],
+  // A fail-over needs every group of an application.
+  groups: ['/.*/'],
+  // As in MirrorMaker 2 (MirrorCheckpointConfig): groups of tools and of Kafka Connect stay.
+  excludeGroups: ['/console-consumer-.*/', '/connect-.*/', '/__.*/'],
   // Flows in both directions cannot form a circle, and the name says where a record comes from.
   naming: 'prefix',
   // An idle flow costs next to nothing; its latency is the minute of the schedule.
   mode: 'batch',
+} as const
+
+export const syncDefaults = {
+  // A setting that differs loses records or refuses them, and nobody looks before a fail-over.
+  configs: 'follow',
+  // The table is right for nearly every topic.
+  includeConfigs: [],
+  // The same.
+  excludeConfigs: [],
+  // The standby then keeps records as long as the source, whatever its brokers are set to.
+  useDefaults: 'source',
+  // A deleted standby topic is the last copy.
+  deletions: 'report',
+  // Rights are changed only where an operator asked for it.
+  acls: 'off',
+  // The source may be read-only, and the metrics of lag need no record.
+  heartbeats: 'off',
 } as const
 
 export type Budgets = {
@@ -322,6 +343,21 @@ export const foreignFetchesMax = 64
 
 /** Leader epochs in a checkpoint: its row stays below 1 KB, one write unit of DynamoDB. */
 export const epochHistoryMax = 16
+
+/** An unchanged offset is committed again so often, ms: it expires after a day or more. */
+export const groupRefreshMs = 12 * 60 * 60 * 1000
+
+/** Attempts of a request to a group coordinator that moves or loads: 3 s with the waits between. */
+export const groupAttemptsMax = 5
+
+/** Wait before the second of them, ms, longer by as much each time. */
+export const groupRetryMs = 300
+
+/** Fetches of each log for one translation; a place that needs more is bounded, not found. */
+export const translationFetchesMax = 16
+
+/** Anchors of a partition: 3 KB, and with doubling distances a month lies between a few dozen. */
+export const anchorsMax = 512
 
 /** Source offsets before a divergence whose records are searched on the standby, by contents. */
 export const divergenceWindowOffsets = 1_000
