@@ -368,6 +368,18 @@ export const divergenceFetchesMax = 64
 /** Topics in one DescribeConfigs request: some 20 configs each keep the answer below a megabyte. */
 export const describedTopicsMax = 500
 
+/** Topics in one IncrementalAlterConfigs request: each is a record of the controller's log. */
+export const alteredTopicsMax = 100
+
+/** The standby topic of a deleted topic is kept so long, ms: a person may miss the topic. */
+export const deletionKeptMs = 24 * 60 * 60 * 1000
+
+/** Standby topics that one tick deletes: a person who sees it happen can stop it. */
+export const deletedTopicsMax = 10
+
+/** Sentences of one step of sync that a tick logs for a flow; what is more is counted. */
+export const syncTextsMax = 20
+
 /** Sentences about lossy settings that a tick logs for a flow; what is more is counted. */
 export const lossySettingsSaidMax = 20
 

@@ -29,6 +29,26 @@ export const selectorOf = (name: string) => {
 const groups = z.array(selectorOf('a group id'), 'a list of groups')
 const configNames = z.array(text('the name of a topic config'), 'a list of topic configs')
 
+/**
+ * Configs that never follow the source: they belong to the brokers of a cluster, or copying needs
+ * another value than the source may have (docs/STANDBY-TOPICS.md has the reason of each).
+ */
+const neverFollowed = [
+  /^min\.insync\.replicas$/,
+  /^compression\./,
+  /^message\.timestamp\./,
+  /\.replication\.throttled\.replicas$/,
+  /placement/,
+]
+
+const includedConfigs = z.array(
+  text('the name of a topic config').refine(
+    config => !neverFollowed.some(each => each.test(config)),
+    'a topic config that may follow; min.insync.replicas, throttles, timestamps, compression and placement never do',
+  ),
+  'a list of topic configs',
+)
+
 const sync = object(
   {
     configs: about(
@@ -37,7 +57,7 @@ const sync = object(
     ),
     includeConfigs: about(
       'Topic configs that follow the source although docs/STANDBY-TOPICS.md says otherwise.',
-      configNames.default([...syncDefaults.includeConfigs]),
+      includedConfigs.default([...syncDefaults.includeConfigs]),
     ),
     excludeConfigs: about(
       'Topic configs that do not follow the source.',

@@ -34,7 +34,9 @@ export function decideOnObservation(
       return start(observed, context)
     case 'waiting': {
       // The topic exists again, so waiting is over. The checks tell whether it is the same topic.
-      const back = check(state, observed, context)
+      const back = areBothNew(state.position, observed)
+        ? restartedOnBoth(state.position, observed, context)
+        : check(state, observed, context)
       // The incident stays open when the checks raise it again: a reset had removed this partition,
       // and now halts it.
       const isFoundAgain = back.incidents.some(incident => incident.id === state.incidentId)
@@ -75,6 +77,46 @@ function start(observed: Observed, context: DecideContext): Decision {
 
 /** The log end offset of a partition that no record was ever appended to. */
 const emptyEnd = targetOffset(0n)
+
+/**
+ * True when the topic came back on the source, and an empty standby topic was created for it: the
+ * old standby topic had been deleted as well, by sync (`sync.deletions: delete`) or by a person.
+ */
+function areBothNew(position: Position, { source, target }: Observed): boolean {
+  return (
+    source.topicId !== position.sourceTopicId &&
+    target.topicId !== position.targetTopicId &&
+    target.logEndOffset === emptyEnd
+  )
+}
+
+/**
+ * Neither side has a record of the topic that was copied, so there is nothing left to compare or to
+ * protect: it is a reset, and not `target-reset`, which would halt for a copy that nobody misses.
+ */
+function restartedOnBoth(left: Position, observed: Observed, context: DecideContext): Decision {
+  const { source, target } = observed
+  assert(!isBefore(emptyEnd, target.logEndOffset), 'started anew on a target that has records')
+  const goesOn = context.policies.onReset === 'resume'
+  const found = {
+    topicId: source.topicId,
+    nextSourceOffset: source.logStartOffset,
+    targetRecreatedAs: target.topicId,
+  }
+  const resolution = goesOn ? 'continued' : 'open'
+  const incident = topicReset(left, found, { ...context, resolution })
+  if (!goesOn) return halted(left, incident)
+  const renewed: Position = {
+    ...withoutDrift(left),
+    sourceTopicId: source.topicId,
+    targetTopicId: target.topicId,
+    nextTargetOffset: target.logEndOffset,
+    lastSeenLogEndOffset: source.logEndOffset,
+    logEnds: [],
+    producer: null,
+  }
+  return restarted(renewed, source.logStartOffset, source, incident)
+}
 
 /**
  * Identity first: offsets of another generation of the topic must never be compared with ours. A

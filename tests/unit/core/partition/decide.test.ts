@@ -328,6 +328,26 @@ test('a partition that waits because a reset took it away, and halts for that re
   expect(back.incidents).toMatchObject([{ id: gone.incidents[0]?.id, resolution: 'open' }])
 })
 
+test('a partition that waits and finds both topics new begins at the start of both, with a producer of its own', () => {
+  const { event } = eventCases['target recreated and empty, source too']
+  const { state, incidents } = decide(tableStates.waiting, event, contextWith())
+  expect(state).toMatchObject({
+    kind: 'replicating',
+    position: {
+      sourceTopicId: 'source-2',
+      targetTopicId: 'target-2',
+      nextSourceOffset: 0n,
+      nextTargetOffset: 0n,
+      epochs: [],
+      logEnds: [],
+      producer: null,
+    },
+  })
+  expect(incidents).toMatchObject([
+    { kind: 'topic-reset', evidence: { targetTopicId: 'target-1', targetRecreatedAs: 'target-2' } },
+  ])
+})
+
 // Small numbers on purpose: equal, neighbouring and crossing offsets must be common.
 const offsets = fc.bigInt({ min: 0n, max: 12n })
 const topicIds = fc.constantFrom('topic-1', 'topic-2')
