@@ -58,7 +58,7 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
     'lib/core': [],
     'lib/core/config': ['lib/core'],
     'lib/core/partition': ['lib/core/config', 'lib/core'],
-    'lib/core/row': ['lib/core/partition', 'lib/core'],
+    'lib/core/row': ['lib/core/partition', 'lib/core/sync', 'lib/core'],
     'lib/core/replicate': ['lib/core/partition', 'lib/core/config', 'lib/core'],
     'lib/core/plan': [
       ...['lib/core/replicate', 'lib/core/row', 'lib/core/partition', 'lib/core/config'],
@@ -78,6 +78,7 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
     'lib/io/cluster': ['lib/io/security', 'lib/io/failure', 'lib/io'],
     'lib/io/admin': ['lib/io/cluster', 'lib/io/failure', 'lib/io'],
     'lib/io/table': ['lib/io/failure', 'lib/io'],
+    'lib/io/sync': ['lib/io/table', 'lib/io/failure', 'lib/io'],
   },
   'lib/run': {
     'lib/run': ['lib/run/operate'],
@@ -96,6 +97,7 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
     'lib/run/watch': ['lib/run/compare', 'lib/run/observe', 'lib/run'],
     'lib/run/partition': ['lib/run/worker', 'lib/run/observe', 'lib/run'],
     'lib/run/worker': ['lib/run'],
+    'lib/run/sync': ['lib/run/translate', 'lib/run/observe', 'lib/run'],
     'lib/run/translate': ['lib/run/compare', 'lib/run/observe', 'lib/run'],
     'lib/run/compare': ['lib/run/observe', 'lib/run'],
     'lib/run/observe': ['lib/run'],
