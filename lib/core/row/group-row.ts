@@ -37,6 +37,18 @@ export function groupKey({ flow, group }: GroupKey): Row {
   return { pk: { S: flow }, sk: { S: `${groupPrefix}${group}` } }
 }
 
+/** All attributes of a row but its key. `expiresAtMs`: Unix time, ms. */
+export function groupAttributes(
+  row: Omit<GroupRow, keyof GroupKey> & { readonly expiresAtMs: number },
+): Row {
+  return {
+    groupOffsets: { S: row.text },
+    groupVersion: { N: String(row.version) },
+    groupWrittenAtMs: { N: String(row.writtenAtMs) },
+    expiresAtS: { N: String(Math.ceil(row.expiresAtMs / 1000)) },
+  }
+}
+
 /** Throws `CorruptRowError` that names the row and the attribute. */
 export function readGroupRow(row: StoredRow): GroupRow {
   const read = rowReader(row)

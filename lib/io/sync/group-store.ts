@@ -6,13 +6,14 @@ import { groupRowDays } from '../../core/config/defaults.ts'
 import {
   type GroupKey,
   type GroupRow,
+  groupAttributes,
   groupKey,
   groupPrefix,
   readGroupRow,
 } from '../../core/row/group-row.ts'
 import { CorruptRowError, type StoredRow } from '../../core/row/row.ts'
-import { listRows, updateRow } from '../table/table-request.ts'
-import { namesOf, updateExpression, valuesOf } from '../table/update-expression.ts'
+import { listRows, type TableTarget, updateRow } from '../table/table-request.ts'
+import { updateExpression, valuesOf } from '../table/update-expression.ts'
 
 export type ListedGroupRows = {
   readonly rows: readonly GroupRow[]
@@ -32,7 +33,7 @@ export type GroupStore = {
   ): Promise<'written' | 'overtaken'>
 }
 
-const daySeconds = 24 * 60 * 60
+const dayMs = 24 * 60 * 60 * 1000
 
 export function createGroupStore(client: DynamoDBClient, table: string): GroupStore {
   const target = { client, table }
@@ -41,46 +42,37 @@ export function createGroupStore(client: DynamoDBClient, table: string): GroupSt
       const purpose = `listing the groups of flow ${flow}`
       return readRows(await listRows(target, purpose, { flow, prefix: groupPrefix }))
     },
-    async write({ flow, group, version, text, nowMs }) {
-      const next = { N: String(version + 1) }
-      const update = updateExpression({
-        set: {
-          groupOffsets: { S: text },
-          groupVersion: next,
-          groupWrittenAtMs: { N: String(nowMs) },
-          expiresAtS: { N: String(Math.ceil(nowMs / 1000) + groupRowDays * daySeconds) },
-        },
-      })
-      const isNew = version === 0
-      const outcome = await updateRow(
-        target,
-        `storing the offsets of group ${group} of flow ${flow}`,
-        {
-          Key: groupKey({ flow, group }),
-          ...update,
-          ConditionExpression: isNew
-            ? 'attribute_not_exists(#groupVersion)'
-            : '#groupVersion = :read',
-          ExpressionAttributeNames: {
-            ...update.ExpressionAttributeNames,
-            ...namesOf(['groupVersion']),
-          },
-          ExpressionAttributeValues: {
-            ...update.ExpressionAttributeValues,
-            ...(isNew ? {} : valuesOf({ read: { N: String(version) } })),
-          },
-        },
-      )
-      if (outcome.kind === 'updated') return 'written'
-      // The SDK sends a write again whose answer was lost: the row is then ours already.
-      const { row } = outcome
-      const isOurs =
-        row?.groupVersion?.N === next.N &&
-        row.groupWrittenAtMs?.N === String(nowMs) &&
-        row.groupOffsets?.S === text
-      return isOurs ? 'written' : 'overtaken'
-    },
+    write: input => writeRow(target, input),
   }
+}
+
+async function writeRow(
+  target: TableTarget,
+  { flow, group, version, text, nowMs }: Parameters<GroupStore['write']>[0],
+): ReturnType<GroupStore['write']> {
+  const set = groupAttributes({
+    version: version + 1,
+    text,
+    writtenAtMs: nowMs,
+    expiresAtMs: nowMs + groupRowDays * dayMs,
+  })
+  const update = updateExpression({ set })
+  const isNew = version === 0
+  const read = isNew ? {} : valuesOf({ read: { N: String(version) } })
+  const outcome = await updateRow(target, `storing the offsets of group ${group} of flow ${flow}`, {
+    Key: groupKey({ flow, group }),
+    ...update,
+    ConditionExpression: isNew ? 'attribute_not_exists(#groupVersion)' : '#groupVersion = :read',
+    ExpressionAttributeValues: { ...update.ExpressionAttributeValues, ...read },
+  })
+  if (outcome.kind === 'updated') return 'written'
+  // The SDK sends a write again whose answer was lost: the row is ours already then.
+  const { row } = outcome
+  const isOurs =
+    row?.groupVersion?.N === String(version + 1) &&
+    row.groupWrittenAtMs?.N === String(nowMs) &&
+    row.groupOffsets?.S === text
+  return isOurs ? 'written' : 'overtaken'
 }
 
 function readRows(stored: readonly StoredRow[]): ListedGroupRows {
