@@ -57,8 +57,8 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
   'lib/core': {
     'lib/core': [],
     'lib/core/config': ['lib/core'],
-    'lib/core/partition': ['lib/core/config', 'lib/core'],
-    'lib/core/row': ['lib/core/partition', 'lib/core/sync', 'lib/core'],
+    'lib/core/partition': ['lib/core/translate', 'lib/core/config', 'lib/core'],
+    'lib/core/row': ['lib/core/partition', 'lib/core/translate', 'lib/core/sync', 'lib/core'],
     'lib/core/replicate': ['lib/core/partition', 'lib/core/config', 'lib/core'],
     'lib/core/plan': [
       ...['lib/core/replicate', 'lib/core/row', 'lib/core/partition', 'lib/core/config'],
@@ -67,7 +67,7 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
     'lib/core/watch': ['lib/core/replicate', 'lib/core/partition', 'lib/core/config', 'lib/core'],
     'lib/core/standby': ['lib/core/watch', 'lib/core/partition', 'lib/core/config', 'lib/core'],
     'lib/core/sync': ['lib/core/config', 'lib/core'],
-    'lib/core/translate': ['lib/core/partition', 'lib/core/config', 'lib/core'],
+    'lib/core/translate': ['lib/core/config', 'lib/core'],
     'lib/core/monitoring': ['lib/core'],
   },
   'lib/io': {
@@ -78,6 +78,7 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
     'lib/io/cluster': ['lib/io/security', 'lib/io/failure', 'lib/io'],
     'lib/io/admin': ['lib/io/cluster', 'lib/io/failure', 'lib/io'],
     'lib/io/table': ['lib/io/failure', 'lib/io'],
+    'lib/io/anchors': ['lib/io/table', 'lib/io/failure', 'lib/io'],
     'lib/io/sync': ['lib/io/table', 'lib/io/failure', 'lib/io'],
   },
   'lib/run': {

@@ -8,6 +8,7 @@ import { asWatch } from '../core/config/cluster-config.ts'
 import type { ClusterConfig, Config, FlowConfig } from '../core/config/config.ts'
 import { createGroupAdmin, type GroupAdmin } from '../io/admin/group-admin.ts'
 import { createTopicAdmin } from '../io/admin/topic-admin.ts'
+import { type AnchorStore, createAnchorStore } from '../io/anchors/anchor-store.ts'
 import { systemClock } from '../io/clock.ts'
 import { openCluster } from '../io/cluster/cluster.ts'
 import type { TopicConfigReader } from '../io/cluster/topic-config.ts'
@@ -22,7 +23,10 @@ import type { RunOnceDeps } from './operate/run-once.ts'
 
 export type OpenFlow = {
   /** `sourceConfigs`: for `watch` and `gapless status`, which tell the headroom. */
-  readonly deps: RunOnceDeps & { readonly sourceConfigs: TopicConfigReader }
+  readonly deps: RunOnceDeps & {
+    readonly sourceConfigs: TopicConfigReader
+    readonly anchors: AnchorStore
+  }
   /** For `watch` alone: which notifications were sent, and the history of incidents. */
   readonly watching: {
     readonly notifications: NotificationStore
@@ -67,6 +71,7 @@ export function openFlow(input: {
       checkpoints: createCheckpointStore(client, table),
       workers: createWorkerStore(client, table),
       incidents: createIncidentStore(client, table, flow.incidentsKeptDays),
+      anchors: createAnchorStore(client, table),
       clock: systemClock,
       log,
       owner: newOwner(),

@@ -26,7 +26,8 @@ export type Place =
 export type GroupLogs = {
   /** Source offsets below it are on the standby. */
   readonly copiedTo: SourceOffset
-  readonly sourceEnd: SourceOffset
+  /** null: the source did not answer. */
+  readonly sourceEnd: SourceOffset | null
   readonly standby: { readonly start: TargetOffset; readonly end: TargetOffset }
 }
 
@@ -122,10 +123,10 @@ function recordsOf(position: GroupPosition): Pick<Shown, 'recordsReread' | 'reco
   // A bounded place may lie before the exact one; what lies behind it is not skipped for sure.
   const doubtful = atLeastNone(place.rereadRecordsMax - ahead)
   const unread = laterSource(source, logs.copiedTo)
+  const skipped = atLeastNone(ahead - place.rereadRecordsMax)
   return {
     recordsReread: behind + doubtful,
-    recordsMissing:
-      atLeastNone(logs.sourceEnd - unread) + atLeastNone(ahead - place.rereadRecordsMax),
+    recordsMissing: logs.sourceEnd === null ? null : atLeastNone(logs.sourceEnd - unread) + skipped,
   }
 }
 

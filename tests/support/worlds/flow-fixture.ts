@@ -8,6 +8,7 @@ import type { Incident } from '../../../lib/core/incident.ts'
 import type { LogLine } from '../../../lib/core/monitoring/incident-lines.ts'
 import { createGroupAdmin } from '../../../lib/io/admin/group-admin.ts'
 import { createTopicAdmin } from '../../../lib/io/admin/topic-admin.ts'
+import { createAnchorStore } from '../../../lib/io/anchors/anchor-store.ts'
 import { systemClock } from '../../../lib/io/clock.ts'
 import { openCluster } from '../../../lib/io/cluster/cluster.ts'
 import { createGroupStore } from '../../../lib/io/sync/group-store.ts'
@@ -222,6 +223,7 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
             sourceGroups: createGroupAdmin(sourceConfigs),
             targetGroups: createGroupAdmin(targetCluster),
             groupRows: createGroupStore(client, table),
+            anchors: createAnchorStore(client, table),
           },
           flow,
           { groupsMayFollow, tell: each => reports.push(...each) },
