@@ -353,6 +353,36 @@ export const groupAttemptsMax = 5
 /** Wait before the second of them, ms, longer by as much each time. */
 export const groupRetryMs = 300
 
+/** Groups of one FindCoordinator or OffsetFetch request: its response has some MB at the most. */
+export const groupsPerRequestMax = 250
+
+/** Groups that are stored and committed at the same time: enough to hide the round trips. */
+export const groupsInFlightMax = 32
+
+/** Partitions whose offsets are translated at the same time: each may hold a fetched response. */
+export const translationsInFlightMax = 8
+
+/** Offsets of a group and partition that count as ours: one that is there, two on their way. */
+export const ownOffsetsMax = 3
+
+/** A commit begins within this time of its row, ms, or not at all: the next tick does it. */
+export const groupCommitMsMax = 30_000
+
+/** A row whose commit was not seen is left to its writer for so long, ms: until that has ended. */
+export const groupClaimMs = 45_000
+
+/** Bytes of a group id that can be the key of a row: DynamoDB takes 1,024 with what is before it. */
+export const groupIdBytesMax = 1_000
+
+/** Bytes of a group's offsets in its row: DynamoDB takes 400 KB of a row in all. */
+export const groupRowBytesMax = 350_000
+
+/** Days after which the row of a group goes that is not synced any more; refreshed twice a day. */
+export const groupRowDays = 30
+
+/** Lines about groups that one tick logs for a flow; what is more is counted. */
+export const groupLinesMax = 20
+
 /** Fetches of each log for one translation; a place that needs more is bounded, not found. */
 export const translationFetchesMax = 16
 

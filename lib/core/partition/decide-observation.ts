@@ -18,7 +18,7 @@ import {
 } from './decision.ts'
 import { withoutDrift } from './drift.ts'
 import { logDiverged, logTruncated, targetNotEmpty, targetReset, topicReset } from './incidents.ts'
-import type { PartitionState, Position } from './partition-state.ts'
+import { anchored, type PartitionState, type Position } from './partition-state.ts'
 
 type Observed = Extract<PartitionEvent, { kind: 'observed' }>
 
@@ -55,7 +55,7 @@ function start(observed: Observed, context: DecideContext): Decision {
   // Starting at the log end would skip them (the data loss of KIP-842), so `startFrom` applies to
   // new topics only.
   const fromEnd = policies.startFrom === 'log-end' && !topicIsKnown
-  const position: Position = {
+  const begun: Position = {
     sourceTopicId: source.topicId,
     targetTopicId: target.topicId,
     nextSourceOffset: fromEnd ? source.lastStableOffset : source.logStartOffset,
@@ -66,6 +66,7 @@ function start(observed: Observed, context: DecideContext): Decision {
     rewinds: 0,
     producer: null,
   }
+  const position = anchored(begun, { records: 0n, atMs: context.nowMs, reason: 'start' })
   // gapless stores a position before it sends a record, so these records mean that the row was lost
   // (copying would repeat them) or that another producer wrote them. Only an operator knows which.
   if (isBefore(emptyEnd, target.logEndOffset)) {
@@ -112,10 +113,12 @@ function restartedOnBoth(left: Position, observed: Observed, context: DecideCont
     targetTopicId: target.topicId,
     nextTargetOffset: target.logEndOffset,
     lastSeenLogEndOffset: source.logEndOffset,
+    nextSourceOffset: source.logStartOffset,
     logEnds: [],
     producer: null,
   }
-  return restarted(renewed, source.logStartOffset, source, incident)
+  const begun = anchored(renewed, { records: 0n, atMs: context.nowMs, reason: 'reset' })
+  return restarted(begun, source.logStartOffset, source, incident)
 }
 
 /**
@@ -137,8 +140,11 @@ function check(state: Left, observed: Observed, context: DecideContext): Decisio
   if (source.topicId !== position.sourceTopicId) return reset(position, source, context)
   // Nothing was appended since the last run: the episode of foreign records is over.
   const known = observed.isFirstLook === true ? withoutDrift(position) : position
-  const seen = { ...known, lastSeenLogEndOffset: source.logEndOffset }
-  return checkSameTopic(seen, observed, context)
+  const seen: Position = { ...known, lastSeenLogEndOffset: source.logEndOffset }
+  // A version that did not count has stored the row: counting begins here.
+  const begun = { records: 0n, atMs: context.nowMs, reason: 'spacing' as const }
+  const counted = seen.copied === undefined ? anchored(seen, begun) : seen
+  return checkSameTopic(counted, observed, context)
 }
 
 type Left = Extract<PartitionState, { kind: 'replicating' | 'waiting' }>
@@ -189,7 +195,9 @@ function reset(left: Position, source: SourceObservation, context: DecideContext
   if (!goesOn) return halted(left, incident)
   const lastSeenLogEndOffset = source.logEndOffset
   const renewed = { ...left, sourceTopicId: source.topicId, lastSeenLogEndOffset }
-  return restarted(renewed, source.logStartOffset, source, incident)
+  const from = { ...renewed, nextSourceOffset: source.logStartOffset }
+  const begun = anchored(from, { records: 0n, atMs: context.nowMs, reason: 'reset' })
+  return restarted(begun, source.logStartOffset, source, incident)
 }
 
 /**

@@ -24,6 +24,8 @@ export type GroupOffset = {
   readonly source: SourceOffset | null
   /** Committed on the standby; null: nothing, or it has expired. */
   readonly standby: TargetOffset | null
+  /** False where the text beside the offset differs; streams keep the time of a partition there. */
+  readonly isMetadataSame: boolean
   /** True while the group has members on the standby. */
   readonly isActive: boolean
   readonly synced: SyncedOffset | null
@@ -62,11 +64,13 @@ export function decideGroupOffset(group: GroupOffset, nowMs: number): GroupDecis
     if (standby !== wanted) return { kind: 'left', reason: 'moved' }
     return { kind: 'keep', synced: next }
   }
-  if (standby === wanted) return keptOrRefreshed(synced, next)
+  if (standby === wanted) {
+    return group.isMetadataSame ? keptOrRefreshed(synced, next) : { kind: 'commit', synced: next }
+  }
   const isBack = isBefore(wanted, standby)
   // A later translation may be less exact; only the group itself goes back.
   const mayGoBack = isBefore(source, synced.sourceOffset) || isBefore(group.standbyLog.end, standby)
-  if (isBack && !mayGoBack) return { kind: 'keep', synced: null }
+  if (isBack && !mayGoBack) return keptOrRefreshed(synced, { ...next, targetOffset: standby })
   return { kind: 'commit', synced: next }
 }
 

@@ -1,6 +1,6 @@
 // Owns anchors: pairs of a source offset and the target offset that means the same place, from
 // which the offsets between two of them are translated. Does not own their row
-// (row/anchor-row.ts), nor the counting and comparing between them (counted.ts, run/translate).
+// (row/anchors-row.ts), nor the counting and comparing between them (counted.ts, run/translate).
 //
 //   source   S1 ....... S2 ..x.... S3          every record copied from below S2 stands below T2
 //   target   T1 ....... T2 ..?.... T3          on the target, and every later one at T2 or behind
@@ -12,9 +12,31 @@
 import { anchorsMax } from '../config/defaults.ts'
 import type { SourceOffset, TargetOffset } from '../offset.ts'
 
-/** Why the anchor is there. `spacing`: so that what lies between two anchors can be read. */
-export const anchorReasons = ['start', 'reset', 'recovery', 'drift', 'resume', 'spacing'] as const
-export type AnchorReason = (typeof anchorReasons)[number]
+/** Why an anchor is there, and whether the count of copied records goes on across it. */
+const countGoesOn = {
+  /** Copying began there: nothing from below the source offset was ever copied. */
+  start: false,
+  /** The same for a topic that was recreated. */
+  reset: false,
+  /** An operator moved the position, or the standby was found to hold what is before it. */
+  resume: false,
+  /** The source's log diverged, and copying went back to the divergence point. */
+  divergence: false,
+  /** Recovered from a crash, where it is not known how many records the dead owner copied. */
+  recovery: false,
+  /** The target moved alone: a marker of a fence, or records of another producer. */
+  drift: true,
+  /** So that what lies between two anchors can be read. */
+  spacing: true,
+} as const
+
+export type AnchorReason = keyof typeof countGoesOn
+export const anchorReasons = Object.keys(countGoesOn) as AnchorReason[]
+
+/** True where nothing from below the anchor was ever copied in its generation. */
+export function beganThere({ reason }: Anchor): boolean {
+  return reason === 'start' || reason === 'reset'
+}
 
 export type Anchor = {
   readonly sourceOffset: SourceOffset
@@ -26,34 +48,51 @@ export type Anchor = {
   readonly reason: AnchorReason
 }
 
-/** The anchors of one topic id on each side. Both offsets grow from each to the next. */
+/**
+ * The anchors of one topic id on each side. From each to the next an offset grows, and none falls.
+ * Two with the same source offset are the ends of what the target holds alone.
+ */
 export type Anchors = readonly Anchor[]
+
+/** What the table has of a generation, which is one topic id on each side. */
+export type Copied = {
+  /** Records of gapless on the target before the position, a running count of the generation. */
+  readonly records: bigint
+  /** The last anchor that is stored; in memory a later one may wait to be stored. */
+  readonly anchor: Anchor
+}
 
 /** Two anchors with nothing known between them; `from.sourceOffset <= offset < to.sourceOffset`. */
 export type Segment = { readonly from: Anchor; readonly to: Anchor }
 
 /**
- * The list with one more anchor at its end. An anchor that does not lie behind the last one
- * replaces it where both stand at the same source offset: the target moved alone, by records of
- * others. Thinned out to `anchorsMax`, the oldest ones most.
+ * The list with one more anchor at its end, thinned out to `anchorsMax`, the oldest ones most. An
+ * anchor behind which another count begins removes those of the log that copying has left.
  */
 export function withAnchor(anchors: Anchors, next: Anchor): Anchors {
-  const last = anchors.at(-1)
-  if (last === undefined) return [next]
+  const end = anchors.at(-1)
+  if (end === undefined) return [next]
   // A late report of an earlier place: all it says is known.
-  if (next.sourceOffset < last.sourceOffset || next.targetOffset < last.targetOffset) return anchors
-  if (next.sourceOffset === last.sourceOffset) {
-    if (next.targetOffset === last.targetOffset) return anchors
-    return [...anchors.slice(0, -1), next]
-  }
+  if (next.targetOffset < end.targetOffset) return anchors
+  if (countGoesOn[next.reason] && next.sourceOffset < end.sourceOffset) return anchors
+  const kept =
+    next.sourceOffset < end.sourceOffset
+      ? anchors.filter(each => each.sourceOffset <= next.sourceOffset)
+      : anchors
+  const last = kept.at(-1)
+  if (last === undefined) return [next]
+  const isSameSource = next.sourceOffset === last.sourceOffset
+  if (isSameSource && next.targetOffset === last.targetOffset) return kept
+  const before = kept.at(-2)
+  // The target moved alone once more: what lies between its two ends says nothing.
+  const isBetween = isSameSource && before?.sourceOffset === last.sourceOffset
   // Three anchors of one straight line: the one in the middle says nothing that the others do not.
-  const before = anchors.at(-2)
   const isStraight =
     before !== undefined &&
     last.reason === 'spacing' &&
     hasNoHoles({ from: before, to: last }) &&
     hasNoHoles({ from: last, to: next })
-  return thinned([...(isStraight ? anchors.slice(0, -1) : anchors), next])
+  return thinned([...(isBetween || isStraight ? kept.slice(0, -1) : kept), next])
 }
 
 /** Every second anchor of the older half goes where it is there for spacing alone. */
@@ -69,12 +108,21 @@ function thinned(anchors: Anchors): Anchors {
 
 /** The anchors around a source offset; null before the first one and from the last one on. */
 export function segmentOf(anchors: Anchors, offset: SourceOffset): Segment | null {
+  return segmentBy(anchors, anchor => anchor.sourceOffset <= offset)
+}
+
+/** The same for a target offset: `from.targetOffset <= offset < to.targetOffset`. */
+export function segmentOfTarget(anchors: Anchors, offset: TargetOffset): Segment | null {
+  return segmentBy(anchors, anchor => anchor.targetOffset <= offset)
+}
+
+function segmentBy(anchors: Anchors, isBefore: (anchor: Anchor) => boolean): Segment | null {
   // Ends: the distance between the two halves with each step.
   let [low, high] = [-1, anchors.length]
   while (high - low > 1) {
     const middle = (low + high) >> 1
     const anchor = anchors[middle]
-    if (anchor !== undefined && anchor.sourceOffset <= offset) low = middle
+    if (anchor !== undefined && isBefore(anchor)) low = middle
     else high = middle
   }
   const [from, to] = [anchors[low], anchors[high]]
@@ -84,6 +132,7 @@ export function segmentOf(anchors: Anchors, offset: SourceOffset): Segment | nul
 /** Records that were copied between the two; null where a count is not known. */
 export function copiedIn({ from, to }: Segment): bigint | null {
   if (from.copiedRecords === null || to.copiedRecords === null) return null
+  if (!countGoesOn[to.reason]) return null
   return to.copiedRecords - from.copiedRecords
 }
 

@@ -3,16 +3,33 @@
 // logs still hold every record that was copied, which the running counts of the anchors prove.
 // Does not own reading the batches (run/translate).
 
-import { type TargetOffset, targetOffset } from '../offset.ts'
-import { hasNoHoles, type Segment } from './anchor.ts'
+import { type SourceOffset, sourceOffset, type TargetOffset, targetOffset } from '../offset.ts'
+import { copiedIn, hasNoHoles, type Segment } from './anchor.ts'
 
 /** Consecutive offsets of a log that all hold a record that was copied, or is a copy. */
 export type RecordSpan = { readonly from: bigint; readonly to: bigint }
 
-/** The target offset for a source offset between two anchors without a hole. */
-export function translateWithoutHoles({ from, to }: Segment, offset: bigint): TargetOffset | null {
-  if (!hasNoHoles({ from, to })) return null
+/**
+ * The target offset for a source offset between two anchors without a hole, or without a copy.
+ * null: the records between them have to be read.
+ */
+export function translateWithoutHoles(segment: Segment, offset: bigint): TargetOffset | null {
+  const { from } = segment
+  if (isEmpty(segment)) return from.targetOffset
+  if (!hasNoHoles(segment)) return null
   return targetOffset(from.targetOffset + (offset - from.sourceOffset))
+}
+
+/** The same from a target offset to the source offset. */
+export function translateBackWithoutHoles(segment: Segment, offset: bigint): SourceOffset | null {
+  const { from } = segment
+  if (isEmpty(segment)) return from.sourceOffset
+  if (!hasNoHoles(segment)) return null
+  return sourceOffset(from.sourceOffset + (offset - from.targetOffset))
+}
+
+function isEmpty({ from, to }: Segment): boolean {
+  return from.sourceOffset === to.sourceOffset || copiedIn({ from, to }) === 0n
 }
 
 /** Records of the spans in `[from, to)`. */
@@ -45,6 +62,30 @@ export function placeBefore(
     if (left === 0n) return behindRecordBefore(spans, index, span.from)
   }
   return left === 0n ? end : null
+}
+
+/** A place on the target, and how many records behind it may be from below the offset. */
+export type CountedWithoutSource = { readonly place: bigint; readonly rereadRecordsMax: bigint }
+
+/**
+ * The target place for a source offset by the target's spans alone: at most so many records lie
+ * behind the offset as there are offsets, and at least so many as do not fit before it. null: the
+ * target does not hold all that was copied.
+ */
+export function placeWithoutSource(
+  { from, to }: Segment,
+  spans: readonly RecordSpan[],
+  offset: SourceOffset,
+): CountedWithoutSource | null {
+  const records = copiedIn({ from, to })
+  if (records === null || countRecords(spans, from.targetOffset, to.targetOffset) !== records)
+    return null
+  const offsetsBehind = to.sourceOffset - offset
+  const most = offsetsBehind < records ? offsetsBehind : records
+  const fitBefore = offset - from.sourceOffset
+  const least = records > fitBefore ? records - fitBefore : 0n
+  const place = placeBefore(spans, { records: most, end: to.targetOffset })
+  return place === null ? null : { place, rereadRecordsMax: most - least }
 }
 
 /** Right behind the last record before `from`; `from` where the spans hold none. */

@@ -17,7 +17,7 @@ import {
   offsetCommitV8,
   offsetFetchV8,
 } from '@platformatic/kafka'
-import { groupAttemptsMax, groupRetryMs } from '../../core/config/defaults.ts'
+import { groupAttemptsMax, groupRetryMs, groupsPerRequestMax } from '../../core/config/defaults.ts'
 import { errorName } from '../../kafka/error-codes.ts'
 import { systemClock } from '../clock.ts'
 import type { OpenedCluster } from '../cluster/cluster.ts'
@@ -50,6 +50,7 @@ export type CommittedOffset = {
 
 export type GroupOffsets =
   | { readonly group: string; readonly kind: 'read'; readonly offsets: readonly CommittedOffset[] }
+  /** `errorName`: Kafka's, or why the coordinator did not answer. */
   | { readonly group: string; readonly kind: 'refused'; readonly errorName: string }
 
 export type CommitOutcome = {
@@ -96,38 +97,27 @@ type Cluster = Pick<OpenedCluster, 'name'> & {
 }
 
 export function createGroupAdmin({ name: cluster, brokers }: Cluster): GroupAdmin {
-  const coordinatorsOf = async (groups: readonly string[]): Promise<Map<string, Address>> => {
-    const { coordinators } = await brokers.onAny(on =>
-      findCoordinatorV4.api.async(on, GROUP_COORDINATOR, [...groups]),
+  const coordinators = createCoordinators(brokers)
+  const readOnce = async (asked: readonly string[]): Promise<GroupOffsets[]> => {
+    const { found, refused } = await coordinators.find(asked)
+    const byBroker = Map.groupBy(found, ([, { host, port }]) => `${host}:${port}`)
+    const answers = await Promise.all(
+      [...byBroker.values()].map(each => readFrom(brokers, each, coordinators.forget)),
     )
-    const found = new Map<string, Address>()
-    for (const { key, host, port, errorCode } of coordinators) {
-      if (errorCode === 0) found.set(key, { host, port })
-      else if (!passingErrors.has(errorName(errorCode))) throw refused(errorName(errorCode))
+    return [...refused, ...answers.flat()]
+  }
+  const readPart = async (groups: readonly string[]): Promise<GroupOffsets[]> => {
+    const read = new Map<string, GroupOffsets>()
+    let missing = groups
+    for (let attempt = 0; missing.length > 0 && attempt < groupAttemptsMax; attempt += 1) {
+      if (attempt > 0) await systemClock.wait(groupRetryMs * attempt)
+      for (const each of await readOnce(missing)) read.set(each.group, each)
+      missing = missing.filter(group => isPassing(read.get(group)))
+      coordinators.forget(missing)
     }
-    return found
-  }
-  const refused = (error: string): BrokerFailure => {
-    const isDenied = error.endsWith('AUTHORIZATION_FAILED')
-    const reason = isDenied ? 'authorization-denied' : 'unreachable'
-    return new BrokerFailure({ reason, cluster, detail: `the group coordinator answered ${error}` })
-  }
-  /** The groups of one coordinator. */
-  const readFrom = async (found: readonly (readonly [string, Address])[]) => {
-    const at = found[0]?.[1]
-    if (at === undefined) return []
-    // The library's type has no null, which asks for all topics (OffsetFetchRequest).
-    const asked = found.map(([groupId]) => ({
-      groupId,
-      memberEpoch: NO_GENERATION,
-      topics: null as never,
-    }))
-    const response = await brokers.onBroker(at, on => offsetFetchV8.api.async(on, asked, false))
-    return response.groups.map(
-      ({ groupId: group, topics, errorCode }): GroupOffsets =>
-        errorCode === 0
-          ? { group, kind: 'read', offsets: topics.flatMap(offsetsOf) }
-          : { group, kind: 'refused', errorName: errorName(errorCode) },
+    return groups.map(
+      group =>
+        read.get(group) ?? { group, kind: 'refused', errorName: 'COORDINATOR_NOT_AVAILABLE' },
     )
   }
   return {
@@ -136,40 +126,113 @@ export function createGroupAdmin({ name: cluster, brokers }: Cluster): GroupAdmi
       return { groups: answers.flat(), failures }
     },
     async readOffsets(groups) {
-      const read = new Map<string, GroupOffsets>()
-      let missing = [...new Set(groups)]
-      for (let attempt = 0; missing.length > 0 && attempt < groupAttemptsMax; attempt += 1) {
-        if (attempt > 0) await systemClock.wait(groupRetryMs * attempt)
-        const coordinators = await coordinatorsOf(missing)
-        const byBroker = Map.groupBy(coordinators, ([, { host, port }]) => `${host}:${port}`)
-        const answers = await Promise.all([...byBroker.values()].map(each => readFrom(each)))
-        for (const each of answers.flat()) read.set(each.group, each)
-        missing = missing.filter(group => isPassing(read.get(group)))
+      const read: GroupOffsets[] = []
+      for (let from = 0; from < groups.length; from += groupsPerRequestMax) {
+        read.push(...(await readPart(groups.slice(from, from + groupsPerRequestMax))))
       }
-      return groups.map(
-        group =>
-          read.get(group) ?? { group, kind: 'refused', errorName: 'COORDINATOR_NOT_AVAILABLE' },
-      )
+      return read
     },
     async commitOffsets(group, offsets) {
       const topics = topicsOf(offsets)
       let outcomes: CommitOutcome[] = []
       for (let attempt = 0; attempt < groupAttemptsMax; attempt += 1) {
         if (attempt > 0) await systemClock.wait(groupRetryMs * attempt)
-        const at = (await coordinatorsOf([group])).get(group)
-        if (at === undefined) continue
-        const response = await brokers.onBroker(at, on =>
-          offsetCommitV8.api.async(on, group, NO_GENERATION, '', null, topics),
-        )
-        outcomes = response.topics.flatMap(({ name: topic, partitions }) =>
-          partitions.map(each => outcomeOf(topic, each)),
-        )
+        const { found, refused } = await coordinators.find([group])
+        const at = found[0]?.[1]
+        if (at === undefined) {
+          outcomes = offsets.map(each => refusedOutcome(each, refused[0]?.errorName))
+        } else {
+          const response = await commitOn(brokers, at, { group, topics }).catch(error => {
+            coordinators.forget([group])
+            throw error
+          })
+          outcomes = response.topics.flatMap(({ name: topic, partitions }) =>
+            partitions.map(each => outcomeOf(topic, each)),
+          )
+        }
         if (!outcomes.some(each => passingErrors.has(each.errorName))) return outcomes
+        coordinators.forget([group])
       }
       if (outcomes.length > 0) return outcomes
-      throw refused('COORDINATOR_NOT_AVAILABLE')
+      const detail = `no coordinator of group ${group} was found`
+      throw new BrokerFailure({ reason: 'unreachable', cluster, detail })
     },
   }
+}
+
+type RefusedGroup = Extract<GroupOffsets, { kind: 'refused' }>
+type FoundGroup = readonly [string, Address]
+
+/** Which broker coordinates each group, remembered until a broker says otherwise. */
+function createCoordinators(brokers: Cluster['brokers']) {
+  const known = new Map<string, Address>()
+  return {
+    forget: (groups: readonly string[]) => {
+      for (const each of groups) known.delete(each)
+    },
+    async find(groups: readonly string[]) {
+      const refused: RefusedGroup[] = []
+      const unknown = groups.filter(each => !known.has(each))
+      if (unknown.length > 0) {
+        const { coordinators } = await brokers.onAny(on =>
+          findCoordinatorV4.api.async(on, GROUP_COORDINATOR, unknown),
+        )
+        for (const { key, host, port, errorCode } of coordinators) {
+          if (errorCode === 0) known.set(key, { host, port })
+          else refused.push({ group: key, kind: 'refused', errorName: errorName(errorCode) })
+        }
+      }
+      const found = groups.flatMap((each): FoundGroup[] => {
+        const at = known.get(each)
+        return at === undefined ? [] : [[each, at]]
+      })
+      return { found, refused }
+    },
+  }
+}
+
+/** The groups of one coordinator. One that does not answer refuses its own groups and no other. */
+async function readFrom(
+  brokers: Cluster['brokers'],
+  found: readonly FoundGroup[],
+  forget: (groups: readonly string[]) => void,
+): Promise<GroupOffsets[]> {
+  const at = found[0]?.[1]
+  if (at === undefined) return []
+  // The library's type has no null, which asks for all topics (OffsetFetchRequest).
+  const asked = found.map(([groupId]) => {
+    return { groupId, memberEpoch: NO_GENERATION, topics: null as never }
+  })
+  try {
+    const response = await brokers.onBroker(at, on => offsetFetchV8.api.async(on, asked, false))
+    return response.groups.map(({ groupId: group, topics, errorCode }) =>
+      errorCode === 0
+        ? { group, kind: 'read', offsets: topics.flatMap(offsetsOf) }
+        : { group, kind: 'refused', errorName: errorName(errorCode) },
+    )
+  } catch (error) {
+    if (!(error instanceof BrokerFailure)) throw error
+    const groups = found.map(([group]) => group)
+    forget(groups)
+    return groups.map(group => ({ group, kind: 'refused', errorName: error.message }))
+  }
+}
+
+function commitOn(
+  brokers: Cluster['brokers'],
+  at: Address,
+  { group, topics }: { readonly group: string; readonly topics: ReturnType<typeof topicsOf> },
+) {
+  return brokers.onBroker(at, on =>
+    offsetCommitV8.api.async(on, group, NO_GENERATION, '', null, topics),
+  )
+}
+
+function refusedOutcome(
+  { topic, partition }: CommittedOffset,
+  errorName = 'COORDINATOR_NOT_AVAILABLE',
+): CommitOutcome {
+  return { topic, partition, kind: 'refused', errorName }
 }
 
 /** A broker closes the connection at a version that it does not know, so it is asked first. */

@@ -1,6 +1,6 @@
-// Owns the standby topics of topics that were deleted on the source: they are named, and with
-// `sync.deletions: delete` they are deleted with their checkpoints, where nothing speaks against it.
-// Does not own what speaks against it (core/sync/deletion.ts).
+// Owns the standby topics of topics that were deleted on the source: they are named, and with the
+// policy `delete` they are deleted with their checkpoints, where nothing speaks against it. Does
+// not own what speaks against it (core/sync/deletion.ts).
 //
 // First the topic goes, then the incident ends, then the checkpoints go: a tick that dies between
 // them is finished by the next one, which finds a standby topic that is missing. Where the topic

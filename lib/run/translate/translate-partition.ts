@@ -7,7 +7,6 @@
 // goes on there reads the next record that it has not read. Where a log no longer holds what would
 // tell, the answer is an earlier place, with the number of records that are read again at the most.
 
-import type { FlowConfig } from '../../core/config/config.ts'
 import {
   laterOf,
   type SourceOffset,
@@ -15,44 +14,26 @@ import {
   type TargetOffset,
   targetOffset,
 } from '../../core/offset.ts'
-import type { TopicPartition } from '../../core/topic-partition.ts'
-import { alignRecords, placeAmong } from '../../core/translate/aligned.ts'
-import {
-  type Anchor,
-  type Anchors,
-  copiedIn,
-  type Segment,
-  segmentOf,
-} from '../../core/translate/anchor.ts'
+import { placeAmong } from '../../core/translate/aligned.ts'
+import { type Anchor, beganThere, type Segment, segmentOf } from '../../core/translate/anchor.ts'
 import {
   countRecords,
   placeBefore,
-  type RecordSpan,
+  placeWithoutSource,
   translateWithoutHoles,
 } from '../../core/translate/counted.ts'
-import { createDistanceRule } from '../../core/translate/distance.ts'
-import type { Clock } from '../../io/clock.ts'
-import type { Cluster } from '../../io/cluster/cluster.ts'
-import type { OnePartition } from '../compare/partition-reader.ts'
 import { pointOf, type SeenLog } from '../observe/logs.ts'
-import { printsOf, sourceRecords, sourceSpans, targetRecords, targetSpans } from './log-records.ts'
-
-export type TranslationDeps = {
-  readonly source: Cluster
-  readonly target: Cluster
-  readonly clock: Clock
-  readonly flow: FlowConfig
-}
-
-/** A partition as it stands. Both views have log start and log end, and the ids of the position. */
-export type Translatable = {
-  readonly at: TopicPartition
-  readonly targetTopic: string
-  readonly source: SeenLog
-  readonly target: SeenLog
-  /** The anchors of the present generation; the last one is the position. */
-  readonly anchors: Anchors
-}
+import {
+  isWhole,
+  type ReadingDeps,
+  rangesOf,
+  readAligned,
+  readSpans,
+  readTargetSpans,
+  type SegmentRanges,
+  type Spans,
+  type Translatable,
+} from './segment-records.ts'
 
 export type Translated = {
   readonly sourceOffset: SourceOffset
@@ -68,7 +49,7 @@ export type Translated = {
 
 /** Answers in the order of `offsets`. Throws `BrokerFailure` when a cluster does not answer. */
 export async function translateOffsets(
-  deps: TranslationDeps,
+  deps: ReadingDeps,
   partition: Translatable,
   offsets: readonly SourceOffset[],
 ): Promise<Translated[]> {
@@ -83,8 +64,8 @@ export async function translateOffsets(
       toRead.set(known.to, reading)
     }
   }
-  for (const { segment, offsets: asked } of toRead.values()) {
-    for (const each of await translateIn(deps, partition, { segment, offsets: asked })) {
+  for (const asked of toRead.values()) {
+    for (const each of await translateIn(deps, partition, asked)) {
       answers.set(each.sourceOffset, each)
     }
   }
@@ -107,11 +88,10 @@ function withoutReading(
     if (place === null) return segment
     return answer(offset, laterOf(place, start))
   }
-  // The copy began there: nothing from below the offset was ever copied.
-  if (first.reason === 'start') return answer(offset, laterOf(first.targetOffset, start))
+  if (beganThere(first)) return answer(offset, laterOf(first.targetOffset, start))
   const from: Anchor = {
     ...first,
-    sourceOffset: sourceOffset(pointOf(source, 'log-start')),
+    sourceOffset: sourceOffset(source === null ? 0n : pointOf(source, 'log-start')),
     targetOffset: start,
     copiedRecords: null,
   }
@@ -122,42 +102,19 @@ function withoutReading(
 type Asked = { readonly segment: Segment; readonly offsets: readonly SourceOffset[] }
 
 async function translateIn(
-  deps: TranslationDeps,
+  deps: ReadingDeps,
   partition: Translatable,
   asked: Asked,
 ): Promise<readonly Translated[]> {
   const { segment, offsets } = asked
-  const { from, to } = segment
-  const logs = logsOf(deps, partition)
-  const onSource = {
-    from: laterOf(from.sourceOffset, sourceOffset(pointOf(partition.source, 'log-start'))),
-    to: to.sourceOffset,
-  }
-  const onTarget = {
-    from: laterOf(from.targetOffset, targetOffset(pointOf(partition.target, 'log-start'))),
-    to: to.targetOffset,
-  }
-  const source = await sourceSpans(logs.source, onSource)
-  const target = source === null ? null : await targetSpans(logs.target, onTarget)
-  if (source === null || target === null)
-    return offsets.map(each => earliest(each, segment, onTarget))
-  if (isWhole(segment, { source, target })) {
-    return offsets.map(each => counted(each, segment, { source, target }))
-  }
-  return byContents(logs, { segment, offsets, onSource, onTarget })
-}
-
-type Spans = { readonly source: readonly RecordSpan[]; readonly target: readonly RecordSpan[] }
-
-/** True when both logs hold as many records as were copied: none is missing, none is foreign. */
-function isWhole(segment: Segment, { source, target }: Spans): boolean {
-  const all = 2n ** 63n
-  const records = copiedIn(segment)
-  return (
-    records !== null &&
-    countRecords(source, 0n, all) === records &&
-    countRecords(target, 0n, all) === records
-  )
+  const { source } = partition
+  const ranges = rangesOf(partition, segment)
+  if (source === null) return byTargetAlone(deps, partition, { ...asked, ranges })
+  const both = { ...partition, source }
+  const spans = await readSpans(deps, both, ranges)
+  if (spans === null) return offsets.map(each => earliest(each, segment, ranges))
+  if (isWhole(segment, spans)) return offsets.map(each => counted(each, segment, spans))
+  return byContents(deps, both, { ...asked, ranges })
 }
 
 function counted(offset: SourceOffset, { to }: Segment, { source, target }: Spans): Translated {
@@ -166,34 +123,41 @@ function counted(offset: SourceOffset, { to }: Segment, { source, target }: Span
   return answer(offset, targetOffset(place ?? to.targetOffset))
 }
 
+/** The source does not answer: the target is read, and the holes of the source make the bound. */
+async function byTargetAlone(
+  deps: ReadingDeps,
+  partition: Translatable,
+  { segment, offsets, ranges }: Asked & { readonly ranges: SegmentRanges },
+): Promise<readonly Translated[]> {
+  const spans = await readTargetSpans(deps, partition, ranges)
+  return offsets.map(each => {
+    const found = spans === null ? null : placeWithoutSource(segment, spans, each)
+    if (found === null) return earliest(each, segment, ranges)
+    const kind = found.rereadRecordsMax === 0n ? 'exact' : 'bounded'
+    return answer(each, targetOffset(found.place), kind, found.rereadRecordsMax)
+  })
+}
+
 /** The place before everything between the two anchors. */
 function earliest(
   offset: SourceOffset,
   { from }: Segment,
-  onTarget: { readonly from: TargetOffset },
+  { onTarget }: SegmentRanges,
 ): Translated {
   const between = BigInt(offset) - BigInt(from.sourceOffset)
-  return answer(offset, onTarget.from, 'bounded', between > 0n ? between : 0n)
+  return answer(offset, targetOffset(onTarget.from), 'bounded', between > 0n ? between : 0n)
 }
 
 async function byContents(
-  logs: { readonly source: OnePartition; readonly target: OnePartition },
-  asked: Asked & {
-    readonly onSource: { readonly from: SourceOffset; readonly to: SourceOffset }
-    readonly onTarget: { readonly from: TargetOffset; readonly to: TargetOffset }
-  },
+  deps: ReadingDeps,
+  partition: Translatable & { readonly source: SeenLog },
+  asked: Asked & { readonly ranges: SegmentRanges },
 ): Promise<readonly Translated[]> {
-  const { segment, offsets, onSource, onTarget } = asked
-  const source = await sourceRecords(logs.source, onSource)
-  const target = source === null ? null : await targetRecords(logs.target, onTarget)
-  if (source === null || target === null)
-    return offsets.map(each => earliest(each, segment, onTarget))
-  // A target that writes its own time leaves only key, value and headers to compare.
-  const withTime = target.every(each => each.createTime !== null)
-  const printed = { source: printsOf(source, withTime), target: printsOf(target, withTime) }
-  const pairs = alignRecords(printed.source, printed.target, createDistanceRule(segment))
+  const { segment, offsets, ranges } = asked
+  const aligned = await readAligned(deps, partition, asked)
+  if (aligned === null) return offsets.map(each => earliest(each, segment, ranges))
   return offsets.map(each => {
-    const place = placeAmong(pairs, printed.target, each, onTarget)
+    const place = placeAmong(aligned.pairs, aligned.target, each, ranges.onTarget)
     const doubtful = BigInt(place.doubtfulRecords)
     const kind = doubtful > 0n ? 'bounded' : 'exact'
     return answer(each, targetOffset(place.targetOffset), kind, doubtful)
@@ -207,19 +171,4 @@ function answer(
   rereadRecordsMax = 0n,
 ): Translated {
   return { sourceOffset: offset, targetOffset: place, kind, rereadRecordsMax }
-}
-
-function logsOf(
-  { source, target, clock, flow }: TranslationDeps,
-  partition: Translatable,
-): { readonly source: OnePartition; readonly target: OnePartition } {
-  const { fetchBytesMax, requestTimeoutMs } = flow.budgets
-  const common = { clock, partition: partition.at.partition, fetchBytesMax, requestTimeoutMs }
-  const of = (cluster: Cluster, topic: string, { topicId, leader }: SeenLog): OnePartition => {
-    return { ...common, cluster, topic, topicId, leader }
-  }
-  return {
-    source: of(source, partition.at.topic, partition.source),
-    target: of(target, partition.targetTopic, partition.target),
-  }
 }

@@ -134,6 +134,8 @@ function recovered({
       maxTimestampMs: 1_700_000_000_500n,
       foundTargetOffset: on(55n),
       nextTargetOffset: on(56n),
+      copiedUpTo: on(55n),
+      copiedRecords: 5n,
       foreignRecords: foreign,
       ...(unclear === undefined ? {} : { unclear }),
     },

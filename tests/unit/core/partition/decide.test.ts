@@ -154,10 +154,16 @@ describe('what a first look stores', () => {
         lastTimestampMs: null,
         rewinds: 0,
         producer: null,
+        copied: { records: 0n, anchor: anchorAt(0n, 0n, 0n, 'start') },
       },
     })
   })
 })
+
+function anchorAt(source: bigint, target: bigint, copiedRecords: bigint, reason: string) {
+  const { nowMs: atMs } = contextWith()
+  return { sourceOffset: source, targetOffset: target, copiedRecords, atMs, reason }
+}
 
 describe('what an acknowledgement stores', () => {
   test('an acknowledgement stores where both logs go on, and the epoch and timestamp of the batch', () => {

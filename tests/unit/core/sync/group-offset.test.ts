@@ -17,6 +17,7 @@ function groupOf(changes: Partial<GroupOffset> = {}): GroupOffset {
   return {
     source: source(100),
     standby: null,
+    isMetadataSame: true,
     isActive: false,
     synced: null,
     translated: target(90),
