@@ -401,6 +401,18 @@ export const describedTopicsMax = 500
 /** Topics in one IncrementalAlterConfigs request: each is a record of the controller's log. */
 export const alteredTopicsMax = 100
 
+/** Users and quotas that one sentence names; what is more is counted. */
+export const notCopiedNamesMax = 10
+
+/** ACLs in one CreateAcls or DeleteAcls request: each is a record of the controller's log. */
+export const aclsInRequestMax = 100
+
+/** Looks at whether gapless may still write after the first ACL, before that ACL is removed. */
+export const aclLooksMax = 20
+
+/** Wait before the next of them, ms: brokers hear of an ACL within some ms. */
+export const aclLookMs = 100
+
 /** The standby topic of a deleted topic is kept so long, ms: a person may miss the topic. */
 export const deletionKeptMs = 24 * 60 * 60 * 1000
 
