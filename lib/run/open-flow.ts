@@ -6,13 +6,19 @@ import { hostname } from 'node:os'
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { asWatch } from '../core/config/cluster-config.ts'
 import type { ClusterConfig, Config, FlowConfig } from '../core/config/config.ts'
+import type { IdAnswer } from '../core/sync/deletion.ts'
+import { type AclAdmin, createAclAdmin } from '../io/admin/acl-admin.ts'
 import { createGroupAdmin, type GroupAdmin } from '../io/admin/group-admin.ts'
-import { createTopicAdmin } from '../io/admin/topic-admin.ts'
+import { createPrincipalAdmin, type PrincipalAdmin } from '../io/admin/principal-admin.ts'
+import { createTopicAdmin, type TopicAdmin } from '../io/admin/topic-admin.ts'
+import { askForTopicId } from '../io/admin/topic-id-answer.ts'
 import { type AnchorStore, createAnchorStore } from '../io/anchors/anchor-store.ts'
 import { systemClock } from '../io/clock.ts'
 import { openCluster } from '../io/cluster/cluster.ts'
 import type { TopicConfigReader } from '../io/cluster/topic-config.ts'
 import type { Log } from '../io/log.ts'
+import { type AclStore, createAclStore } from '../io/sync/acl-store.ts'
+import { type CheckpointRemoval, createCheckpointRemoval } from '../io/sync/checkpoint-removal.ts'
 import { createGroupStore, type GroupStore } from '../io/sync/group-store.ts'
 import { createCheckpointStore } from '../io/table/checkpoint-store.ts'
 import { createIncidentHistory, type IncidentHistory } from '../io/table/incident-history.ts'
@@ -37,6 +43,18 @@ export type OpenFlow = {
     readonly sourceGroups: GroupAdmin
     readonly targetGroups: GroupAdmin
     readonly groupRows: GroupStore
+  }
+  /** For `sync`: what its steps about topics, ACLs and heartbeats need besides `deps`. */
+  readonly following: {
+    readonly removal: CheckpointRemoval
+    readonly acls: AclStore
+    readonly sourceAcls: AclAdmin
+    readonly targetAcls: AclAdmin
+    readonly sourcePrincipals: PrincipalAdmin
+    readonly targetPrincipals: PrincipalAdmin
+    readonly askSource: (topicId: string) => Promise<IdAnswer>
+    readonly askTarget: (topicId: string) => Promise<IdAnswer>
+    readonly openSourceAdmin: () => TopicAdmin
   }
   readonly close: () => Promise<void>
 }
@@ -85,6 +103,17 @@ export function openFlow(input: {
       sourceGroups: createGroupAdmin(source),
       targetGroups: createGroupAdmin(target),
       groupRows: createGroupStore(client, table),
+    },
+    following: {
+      removal: createCheckpointRemoval(client, table),
+      acls: createAclStore(client, table),
+      sourceAcls: createAclAdmin(source),
+      targetAcls: createAclAdmin(target),
+      sourcePrincipals: createPrincipalAdmin(source),
+      targetPrincipals: createPrincipalAdmin(target),
+      askSource: topicId => askForTopicId(source, topicId),
+      askTarget: topicId => askForTopicId(target, topicId),
+      openSourceAdmin: () => createTopicAdmin(source),
     },
     close: async () => {
       await Promise.all([source.close(), target.close()])

@@ -11,7 +11,7 @@ import {
   ResourcePatternTypes,
   ResourceTypes,
 } from '@platformatic/kafka'
-import { type Acl, topicOperations } from '../../core/acl.ts'
+import { type Acl, aclKey, topicOperations } from '../../core/acl.ts'
 import { aclsInRequestMax } from '../../core/config/defaults.ts'
 import { errorName } from '../../kafka/error-codes.ts'
 import type { OpenedCluster } from '../cluster/cluster.ts'
@@ -79,22 +79,31 @@ export function createAclAdmin({ brokers }: Cluster): AclAdmin {
         return filterResults
       }),
     async mayWrite(topic, known) {
-      const { answers, failures } = await brokers.onEvery(async on => {
-        const acls = listed(await describeAclsV3.api.async(on, anything))
-        const { topics } = await metadataV12.api.async(on, [topic], false, true)
-        return { acls, allowed: topics[0]?.topicAuthorizedOperations ?? null }
-      })
-      if (failures.length > 0 || answers.length === 0) return null
-      const isHeard = answers.every(({ acls }) => acls.kind === 'listed' && hasAll(acls, known))
-      if (!isHeard || answers.some(each => each.allowed === null)) return null
-      return answers.every(({ allowed }) => ((allowed ?? 0) & (1 << AclOperations.WRITE)) !== 0)
+      // Two requests, because an error code of one would be taken for the answer of both.
+      const acls = await brokers.onEvery(on => describeAclsV3.api.async(on, anything))
+      const described = await brokers.onEvery(on => metadataV12.api.async(on, [topic], false, true))
+      if (acls.failures.length > 0 || described.failures.length > 0) return null
+      if (!acls.answers.every(each => hasAll(listed(each), known))) return null
+      const rights = described.answers.map(({ topics: [found] }) => mayWriteTo(found))
+      if (rights.includes(false)) return false
+      return rights.length === 0 || rights.includes(null) ? null : true
     },
   }
 }
 
-function hasAll({ topics }: { readonly topics: readonly Acl[] }, known: readonly Acl[]): boolean {
-  const texts = new Set(topics.map(each => JSON.stringify(onWire(each))))
-  return known.every(each => texts.has(JSON.stringify(onWire(each))))
+type DescribedTopic = Awaited<ReturnType<typeof metadataV12.api.async>>['topics'][number]
+
+function mayWriteTo(topic: DescribedTopic | undefined): boolean | null {
+  if (topic === undefined) return null
+  if (errorName(topic.errorCode) === 'TOPIC_AUTHORIZATION_FAILED') return false
+  if (topic.errorCode !== 0) return null
+  return (topic.topicAuthorizedOperations & (1 << AclOperations.WRITE)) !== 0
+}
+
+function hasAll(acls: ListedAcls, known: readonly Acl[]): boolean {
+  if (acls.kind !== 'listed') return false
+  const keys = new Set(acls.topics.map(aclKey))
+  return known.every(each => keys.has(aclKey(each)))
 }
 
 async function inRequests(
