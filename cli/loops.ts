@@ -10,6 +10,11 @@ import { ReplicatorError } from '../lib/io/failure/replicator-error.ts'
 import { eachFlow, type FlowOutcome, sideBySide } from '../lib/run/each-flow.ts'
 import type { OpenFlow } from '../lib/run/open-flow.ts'
 import {
+  type FlowGroupsReport,
+  type GroupsReport,
+  reportGroups,
+} from '../lib/run/operate/groups-report.ts'
+import {
   type FlowStatusReport,
   type ResumeReport,
   type RunReport,
@@ -18,6 +23,7 @@ import {
   type StatusReport,
 } from '../lib/run/operate/report.ts'
 import type { ResumeFrom } from '../lib/run/operate/resume.ts'
+import type { GroupReport } from '../lib/run/sync/looked-group.ts'
 import type { Context } from './context.ts'
 
 export async function readStatus(
@@ -33,6 +39,32 @@ export async function readStatus(
       const lists = { warnings: [], losses: [], leftOut: [], openIncidents: 0, problems: [] }
       return { name, partitions: [], unobserved: [detail], ...lists, workers: [] }
     }),
+  }
+}
+
+/** One tick of `sync` for each flow; with `mayCommit` false it only looks. */
+export async function syncFlows(
+  context: Context,
+  flows: readonly FlowConfig[],
+  { mayCommit }: { readonly mayCommit: boolean },
+): Promise<GroupsReport> {
+  const { syncFlow } = await import('../lib/run/sync/sync-flow.ts')
+  const outcomes = await eachFlow(flows, systemClock, (flow, inTime) =>
+    withFlow(context, flow, async (deps, { syncing }) => {
+      const reports: GroupReport[] = []
+      // The answer has every group: lines of the log would say the same again.
+      const quiet = { ...deps, ...syncing, log: () => undefined }
+      const tell = (each: readonly GroupReport[]) => reports.push(...each)
+      const synced = await inTime(syncFlow(quiet, flow, { groupsMayFollow: mayCommit, tell }))
+      return reportGroups(synced, reports)
+    }),
+  )
+  return {
+    flows: reportsOf(
+      outcomes,
+      report => report,
+      (name, detail): FlowGroupsReport => ({ name, groups: [], unobserved: [detail] }),
+    ),
   }
 }
 
@@ -126,7 +158,7 @@ function textWithHint(error: unknown): string {
 async function withFlow<T>(
   context: Context,
   flow: FlowConfig,
-  run: (deps: OpenFlow['deps']) => Promise<T>,
+  run: (deps: OpenFlow['deps'], opened: OpenFlow) => Promise<T>,
 ): Promise<T> {
   const { openFlow } = await import('../lib/run/open-flow.ts')
   const config = await context.config()
@@ -134,7 +166,7 @@ async function withFlow<T>(
   const { table, log } = context
   const opened = openFlow({ config, flow, client, table, log })
   try {
-    return await run(opened.deps)
+    return await run(opened.deps, opened)
   } finally {
     await opened.close()
   }

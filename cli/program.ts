@@ -3,6 +3,7 @@
 
 import { Command, type OutputConfiguration } from 'commander'
 import type { CommandLine } from './command-line.ts'
+import { addGroupsCommand, addSyncCommand } from './commands/groups.ts'
 import { addIncidentsCommand } from './commands/incidents.ts'
 import { addInitCommand } from './commands/init.ts'
 import { addProduceCommand } from './commands/produce.ts'
@@ -70,6 +71,8 @@ function createProgram(cli: CommandLine): Command {
   addInitCommand(program, cli)
   addRunCommand(program, cli)
   addStatusCommand(program, cli)
+  addGroupsCommand(program, cli)
+  addSyncCommand(program, cli)
   addIncidentsCommand(program, cli)
   addResumeCommand(program, cli)
   addTopicsCommand(program, cli)

@@ -15,6 +15,7 @@ import {
 } from '../lib/core/config/cluster-config.ts'
 import { configSchema } from '../lib/core/config/config.ts'
 import * as defaults from '../lib/core/config/defaults.ts'
+import type { Selector } from '../lib/core/config/topic-selection.ts'
 import { renderEditorSchema } from './editor-schema.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -30,6 +31,7 @@ const reasonsWithoutDefault: Readonly<Record<string, string>> = {
   insecure: 'A password or a token in the clear is read by everyone on the way.',
   watch: 'One identity for all functions is enough where nobody asks for two.',
   budgets: 'See below.',
+  sync: 'See below.',
 }
 
 const topicRules = `Patterns are written in [RE2 syntax](https://github.com/google/re2/wiki/Syntax), which has no look-around and no back
@@ -82,6 +84,8 @@ export function renderConfigReference(): string {
     '## flows[]\n',
     keyTable(flowSchema.shape),
     topicRules,
+    '### sync\n',
+    keyTable(flowSchema.shape.sync.unwrap().shape),
     '### budgets\n',
     keyTable(budgetsSchema.shape),
     '## Fixed limits\n',
@@ -168,8 +172,13 @@ function defaultOf(key: z.ZodType): string {
   const { success, data } = key.safeParse(undefined)
   if (!success) return 'required'
   if (data === undefined) return 'none'
-  if (typeof data === 'object' && !Array.isArray(data)) return 'see below'
+  if (Array.isArray(data)) return data.length === 0 ? code('[]') : data.map(selectorText).join(', ')
+  if (typeof data === 'object') return 'see below'
   return code(typeof data === 'string' ? data : JSON.stringify(data))
+}
+
+function selectorText(selector: Selector): string {
+  return code(selector.kind === 'name' ? selector.name : `/${selector.pattern}/`)
 }
 
 const source = () => readFileSync(join(root, 'lib/core/config/defaults.ts'), 'utf8')

@@ -165,7 +165,30 @@ export const alarms: readonly Alarm[] = [
     missing: 'notBreaching',
     isRisk: false,
     means: 'A partition failed in its run, or a function could not finish its work for a flow.',
-    run: 'read the logs of plan, replicate and watch',
+    run: 'read the logs of plan, replicate, watch and sync',
+  },
+  {
+    id: 'groups-unsynced',
+    metric: 'GroupsUnsynced',
+    ...standing,
+    minutes: 10,
+    missing: 'notBreaching',
+    isRisk: false,
+    means:
+      'A consumer group does not follow to the standby: after a fail-over it would not go on where it was.',
+    run: 'gapless groups (why, and what to grant); excludeGroups for those that need not follow',
+  },
+  {
+    id: 'group-lag',
+    metric: 'GroupLagRecords',
+    statistic: 'Maximum',
+    when: 'above',
+    threshold: 100_000,
+    minutes: 10,
+    missing: 'notBreaching',
+    isRisk: false,
+    means: 'A consumer group would read more than 100,000 records again after a fail-over.',
+    run: 'gapless groups; the log of sync',
   },
   {
     id: 'heartbeat-plan',
@@ -187,6 +210,16 @@ export const alarms: readonly Alarm[] = [
     means:
       'watch has not finished for 3 minutes: no health metric is emitted and no incident is published.',
     run: 'read the log of watch; check its schedule and its concurrency',
+  },
+  {
+    id: 'heartbeat-sync',
+    metric: 'Heartbeat',
+    of: 'sync',
+    ...beating,
+    missing: 'breaching',
+    isRisk: true,
+    means: 'sync has not finished for 3 minutes: consumer groups stay behind on the standby.',
+    run: 'read the log of sync; check its schedule and its concurrency',
   },
 ]
 

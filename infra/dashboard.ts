@@ -57,6 +57,13 @@ export const graphs: readonly Graph[] = [
       maxOf('HungTransactions'),
     ],
   },
+  {
+    title: 'Consumer groups: not synced, and records that one would read again, by flow',
+    lines: [
+      { ...maxOf('GroupsUnsynced'), set: 'flow' },
+      { ...maxOf('GroupLagRecords'), set: 'flow' },
+    ],
+  },
   { title: 'Records replicated, by flow', lines: [{ ...sumOf('RecordsReplicated'), set: 'flow' }] },
   { title: 'Bytes replicated, by flow', lines: [{ ...sumOf('BytesReplicated'), set: 'flow' }] },
   {

@@ -6,7 +6,7 @@
 
 import { alertTopicId, type Resource } from './alarms.ts'
 
-export const functionNames = ['plan', 'watch', 'replicate'] as const
+export const functionNames = ['plan', 'watch', 'sync', 'replicate'] as const
 type FunctionName = (typeof functionNames)[number]
 
 /** A metric of AWS, and the only resource that it is about. */
@@ -41,19 +41,30 @@ export type FunctionAlarm = Measured & {
  * is longer than the longest invocation: an alarm that looks only at the last minutes would never
  * see a worker that ran into its time-out of a quarter of an hour.
  */
-const windowMinutes: Readonly<Record<FunctionName, number>> = { plan: 5, watch: 5, replicate: 20 }
+const windowMinutes: Readonly<Record<FunctionName, number>> = {
+  plan: 5,
+  watch: 5,
+  sync: 5,
+  replicate: 20,
+}
 
 const timeoutS: Readonly<Record<FunctionName, string>> = {
   plan: `\${param:planTimeoutS}`,
   watch: '120',
+  sync: '120',
   replicate: `\${param:replicateTimeoutS}`,
 }
 
 /**
  * In percent of the time-out. A worker ends by itself within its reserve, up to 99.7 % of a quarter
- * of an hour; `plan` and `watch` take seconds.
+ * of an hour; `plan`, `watch` and `sync` take seconds.
  */
-const longPercent: Readonly<Record<FunctionName, number>> = { plan: 90, watch: 90, replicate: 99.8 }
+const longPercent: Readonly<Record<FunctionName, number>> = {
+  plan: 90,
+  watch: 90,
+  sync: 90,
+  replicate: 99.8,
+}
 
 const lambda = 'AWS/Lambda'
 

@@ -30,7 +30,7 @@ export type Invocation =
   /** The function rejected; `reason` is its error's message. */
   | { readonly kind: 'failed'; readonly reason: string }
 
-type FunctionName = 'plan' | 'replicate' | 'watch'
+type FunctionName = 'plan' | 'replicate' | 'watch' | 'sync'
 
 export type OfflineFunctions = ProcessIdentity & {
   /** Lambda's Invoke API, for AWS_ENDPOINT_URL_LAMBDA. */

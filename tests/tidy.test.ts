@@ -57,8 +57,8 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
   'lib/core': {
     'lib/core': [],
     'lib/core/config': ['lib/core'],
-    'lib/core/partition': ['lib/core/config', 'lib/core'],
-    'lib/core/row': ['lib/core/partition', 'lib/core'],
+    'lib/core/partition': ['lib/core/translate', 'lib/core/config', 'lib/core'],
+    'lib/core/row': ['lib/core/partition', 'lib/core/translate', 'lib/core/sync', 'lib/core'],
     'lib/core/replicate': ['lib/core/partition', 'lib/core/config', 'lib/core'],
     'lib/core/plan': [
       ...['lib/core/replicate', 'lib/core/row', 'lib/core/partition', 'lib/core/config'],
@@ -66,6 +66,8 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
     ],
     'lib/core/watch': ['lib/core/replicate', 'lib/core/partition', 'lib/core/config', 'lib/core'],
     'lib/core/standby': ['lib/core/watch', 'lib/core/partition', 'lib/core/config', 'lib/core'],
+    'lib/core/sync': ['lib/core/standby', 'lib/core/partition', 'lib/core/config', 'lib/core'],
+    'lib/core/translate': ['lib/core/config', 'lib/core'],
     'lib/core/monitoring': ['lib/core'],
   },
   'lib/io': {
@@ -74,14 +76,16 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
     'lib/io/config': ['lib/io/failure'],
     'lib/io/security': ['lib/io/failure', 'lib/io'],
     'lib/io/cluster': ['lib/io/security', 'lib/io/failure', 'lib/io'],
-    'lib/io/admin': ['lib/io/cluster', 'lib/io/failure'],
+    'lib/io/admin': ['lib/io/cluster', 'lib/io/failure', 'lib/io'],
     'lib/io/table': ['lib/io/failure', 'lib/io'],
+    'lib/io/anchors': ['lib/io/table', 'lib/io/failure', 'lib/io'],
+    'lib/io/sync': ['lib/io/table', 'lib/io/failure', 'lib/io'],
   },
   'lib/run': {
     'lib/run': ['lib/run/operate'],
     'lib/run/operate': [
       ...['lib/run/replicate', 'lib/run/plan', 'lib/run/watch', 'lib/run/recover'],
-      ...['lib/run/partition', 'lib/run/compare', 'lib/run/observe'],
+      ...['lib/run/sync', 'lib/run/partition', 'lib/run/compare', 'lib/run/observe'],
     ],
     'lib/run/replicate': [
       ...['lib/run/recover', 'lib/run/partition', 'lib/run/worker', 'lib/run/compare'],
@@ -94,6 +98,9 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
     'lib/run/watch': ['lib/run/compare', 'lib/run/observe', 'lib/run'],
     'lib/run/partition': ['lib/run/worker', 'lib/run/observe', 'lib/run'],
     'lib/run/worker': ['lib/run'],
+    'lib/run/sync': ['lib/run/follow', 'lib/run/translate', 'lib/run/observe', 'lib/run'],
+    'lib/run/follow': ['lib/run/observe', 'lib/run'],
+    'lib/run/translate': ['lib/run/compare', 'lib/run/observe', 'lib/run'],
     'lib/run/compare': ['lib/run/observe', 'lib/run'],
     'lib/run/observe': ['lib/run'],
   },

@@ -6,11 +6,20 @@ import { hostname } from 'node:os'
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { asWatch } from '../core/config/cluster-config.ts'
 import type { ClusterConfig, Config, FlowConfig } from '../core/config/config.ts'
-import { createTopicAdmin } from '../io/admin/topic-admin.ts'
+import type { IdAnswer } from '../core/sync/deletion.ts'
+import { type AclAdmin, createAclAdmin } from '../io/admin/acl-admin.ts'
+import { createGroupAdmin, type GroupAdmin } from '../io/admin/group-admin.ts'
+import { createPrincipalAdmin, type PrincipalAdmin } from '../io/admin/principal-admin.ts'
+import { createTopicAdmin, type TopicAdmin } from '../io/admin/topic-admin.ts'
+import { askForTopicId } from '../io/admin/topic-id-answer.ts'
+import { type AnchorStore, createAnchorStore } from '../io/anchors/anchor-store.ts'
 import { systemClock } from '../io/clock.ts'
 import { openCluster } from '../io/cluster/cluster.ts'
 import type { TopicConfigReader } from '../io/cluster/topic-config.ts'
 import type { Log } from '../io/log.ts'
+import { type AclStore, createAclStore } from '../io/sync/acl-store.ts'
+import { type CheckpointRemoval, createCheckpointRemoval } from '../io/sync/checkpoint-removal.ts'
+import { createGroupStore, type GroupStore } from '../io/sync/group-store.ts'
 import { createCheckpointStore } from '../io/table/checkpoint-store.ts'
 import { createIncidentHistory, type IncidentHistory } from '../io/table/incident-history.ts'
 import { createIncidentStore } from '../io/table/incident-store.ts'
@@ -20,11 +29,32 @@ import type { RunOnceDeps } from './operate/run-once.ts'
 
 export type OpenFlow = {
   /** `sourceConfigs`: for `watch` and `gapless status`, which tell the headroom. */
-  readonly deps: RunOnceDeps & { readonly sourceConfigs: TopicConfigReader }
+  readonly deps: RunOnceDeps & {
+    readonly sourceConfigs: TopicConfigReader
+    readonly anchors: AnchorStore
+  }
   /** For `watch` alone: which notifications were sent, and the history of incidents. */
   readonly watching: {
     readonly notifications: NotificationStore
     readonly history: IncidentHistory
+  }
+  /** For `sync` and `gapless groups`. */
+  readonly syncing: {
+    readonly sourceGroups: GroupAdmin
+    readonly targetGroups: GroupAdmin
+    readonly groupRows: GroupStore
+  }
+  /** For `sync`: what its steps about topics, ACLs and heartbeats need besides `deps`. */
+  readonly following: {
+    readonly removal: CheckpointRemoval
+    readonly acls: AclStore
+    readonly sourceAcls: AclAdmin
+    readonly targetAcls: AclAdmin
+    readonly sourcePrincipals: PrincipalAdmin
+    readonly targetPrincipals: PrincipalAdmin
+    readonly askSource: (topicId: string) => Promise<IdAnswer>
+    readonly askTarget: (topicId: string) => Promise<IdAnswer>
+    readonly openSourceAdmin: () => TopicAdmin
   }
   readonly close: () => Promise<void>
 }
@@ -59,6 +89,7 @@ export function openFlow(input: {
       checkpoints: createCheckpointStore(client, table),
       workers: createWorkerStore(client, table),
       incidents: createIncidentStore(client, table, flow.incidentsKeptDays),
+      anchors: createAnchorStore(client, table),
       clock: systemClock,
       log,
       owner: newOwner(),
@@ -67,6 +98,22 @@ export function openFlow(input: {
     watching: {
       notifications: createNotificationStore(client, table),
       history: createIncidentHistory(client, table, flow.incidentsKeptDays),
+    },
+    syncing: {
+      sourceGroups: createGroupAdmin(source),
+      targetGroups: createGroupAdmin(target),
+      groupRows: createGroupStore(client, table),
+    },
+    following: {
+      removal: createCheckpointRemoval(client, table),
+      acls: createAclStore(client, table),
+      sourceAcls: createAclAdmin(source),
+      targetAcls: createAclAdmin(target),
+      sourcePrincipals: createPrincipalAdmin(source),
+      targetPrincipals: createPrincipalAdmin(target),
+      askSource: topicId => askForTopicId(source, topicId),
+      askTarget: topicId => askForTopicId(target, topicId),
+      openSourceAdmin: () => createTopicAdmin(source),
     },
     close: async () => {
       await Promise.all([source.close(), target.close()])

@@ -12,6 +12,8 @@ import { packageFunctions } from '../../infra/package.ts'
 import { crashNoticeMinMs } from '../../lib/core/config/defaults.ts'
 import { authorizationDenied, unreachable } from '../../lib/core/partition/incidents.ts'
 import { type Worker, workerKey } from '../../lib/core/row/worker-row.ts'
+import { createGroupAdmin } from '../../lib/io/admin/group-admin.ts'
+import { openCluster } from '../../lib/io/cluster/cluster.ts'
 import { createDynamoDbClient } from '../../lib/io/table/dynamodb-client.ts'
 import { createIncidentStore } from '../../lib/io/table/incident-store.ts'
 import { createTable } from '../../lib/io/table/table.ts'
@@ -51,9 +53,15 @@ const table = 'gapless-prod'
 const names = {
   plan: 'gapless-prod-plan',
   watch: 'gapless-prod-watch',
+  sync: 'gapless-prod-sync',
   replicate: 'gapless-prod-replicate',
 }
-const roles = { plan: 'PlanRole', watch: 'WatchRole', replicate: 'ReplicateRole' }
+const roles = {
+  plan: 'PlanRole',
+  watch: 'WatchRole',
+  sync: 'SyncRole',
+  replicate: 'ReplicateRole',
+}
 /** Replaces the reference to the alert topic in the template. */
 const alertTopic = 'arn:aws:sns:us-east-1:000000000000:gapless-prod-alerts'
 /** An address where no server listens. */
@@ -355,10 +363,12 @@ describe('the roles of the template', () => {
     await until('the worker has invoked its successor', async () => {
       return lambda.actions(names.replicate).includes('lambda:InvokeFunction')
     })
+    await commitOffset('group-of-image-followed-role', 'image-followed-role.log')
+    await lambda.invoke(names.sync, {})
     return () => lambda.stop()
   }, SLOW_MS_MAX)
 
-  for (const door of ['plan', 'watch', 'replicate'] as const) {
+  for (const door of ['plan', 'watch', 'sync', 'replicate'] as const) {
     const name = names[door]
     test(`the role of ${door} allows what the function asks of AWS, and nothing else`, () => {
       const { resources } = readTemplate(join(directory, 'cloudformation', templateName))
@@ -419,6 +429,15 @@ async function openIncidents(flow: string): Promise<void> {
   const denied = { ...about, topic: `${flow}.log`, foundCopying: true }
   await incidents.record(authorizationDenied(denied))
   client.destroy()
+}
+
+/** A group of the source that has read nothing yet. */
+async function commitOffset(group: string, topic: string): Promise<void> {
+  const config = { brokers: [primary.brokers], tls: false as const }
+  const cluster = openCluster({ name: 'primary', config, requestTimeoutMs: 10_000 })
+  const offset = { topic, partition: 0, offset: 0n, metadata: null }
+  await createGroupAdmin(cluster).commitOffsets(group, [offset])
+  await cluster.close()
 }
 
 /** A continuous worker runs, and has copied the 20 records of the flow's topic. */
@@ -545,6 +564,7 @@ function openLambda(
     functions: {
       [names.plan]: settingsOf('PlanLambdaFunction', planTimeoutMs),
       [names.watch]: settingsOf('WatchLambdaFunction', 120_000),
+      [names.sync]: settingsOf('SyncLambdaFunction', 120_000),
       [names.replicate]: settingsOf('ReplicateLambdaFunction', replicateTimeoutMs),
     },
     notices: { failuresOf: names.replicate, toldTo: names.plan },

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { listFunctions } from '../../infra/bundle.ts'
 import { stateAttributes } from '../../lib/core/row/checkpoint.ts'
+import { groupAttributes } from '../../lib/core/row/group-row.ts'
 import { incidentChange } from '../../lib/core/row/incident-row.ts'
 import { reservedAttributes } from '../../lib/core/row/worker-row.ts'
 import { replicating, truncation } from '../support/contracts/store-examples.ts'
@@ -296,14 +297,21 @@ describe('what functions may do', () => {
     }
   })
 
-  test('plan and watch may write the attributes of an incident, plan those of a worker, and neither any of a checkpoint', () => {
+  test('plan and watch may write the attributes of an incident, plan those of a worker, sync those of a group, and none any of a checkpoint', () => {
     const { set, setIfAbsent, remove } = incidentChange(truncation())
     const incident = [...Object.keys({ ...set, ...setIfAbsent }), ...remove, 'told', 'expiresAtS']
     const worker = [
       ...Object.keys(reservedAttributes({ nowMs: 1, untilMs: 2 })),
       ...['run', 'assigned', 'successor', 'endedAtMs', 'endedBy', 'version'],
     ]
-    const allowed = { PlanRole: [incident, worker], WatchRole: [incident] }
+    const group = Object.keys(
+      groupAttributes({ version: 1, writtenAtMs: 1, text: '', expiresAtMs: 1 }),
+    )
+    const allowed = { PlanRole: [incident, worker], WatchRole: [incident], SyncRole: [group] }
+    const deletion = [
+      'dynamodb:DeleteItem',
+      { 'dynamodb:EnclosingOperation': 'TransactWriteItems' },
+    ]
     for (const [name, rows] of Object.entries(allowed)) {
       const role = prod.resources[name]
       if (role === undefined) throw new Error(`no role ${name}`)
@@ -312,7 +320,7 @@ describe('what functions may do', () => {
       )
       expect(writes.map(each => [each.Action, Object.values(each.Condition ?? {})[0]])).toEqual([
         ...rows.map(() => ['dynamodb:UpdateItem', { 'dynamodb:Attributes': expect.any(Array) }]),
-        ['dynamodb:DeleteItem', { 'dynamodb:EnclosingOperation': 'TransactWriteItems' }],
+        ...(name === 'SyncRole' ? [] : [deletion]),
       ])
       for (const [index, attributes] of rows.entries()) {
         const condition = Object.values(writes[index]?.Condition ?? {})[0]
@@ -323,16 +331,16 @@ describe('what functions may do', () => {
     const { present, absent } = stateAttributes(replicating)
     const ofLease = ['owner', 'worker', 'fence', 'leaseUntilMs', 'writes', 'updatedAtMs']
     const ofCheckpoints = new Set([...Object.keys(present), ...absent, ...ofLease])
-    expect([...incident, ...worker].filter(each => ofCheckpoints.has(each))).toEqual([])
+    expect([...incident, ...worker, ...group].filter(each => ofCheckpoints.has(each))).toEqual([])
   })
 
-  test('whatever plan and watch write, every attribute that they name must be allowed, and no other one comes back', () => {
-    const updates = ['PlanRole', 'WatchRole'].flatMap(name =>
+  test('whatever plan, watch and sync write, every attribute that they name must be allowed, and no other one comes back', () => {
+    const updates = ['PlanRole', 'WatchRole', 'SyncRole'].flatMap(name =>
       statementsOf(prod.resources[name] as Resource).filter(each =>
         /dynamodb:(UpdateItem|PutItem)/.test(actionsOf([each]).join()),
       ),
     )
-    expect(updates.length).toBeGreaterThanOrEqual(2)
+    expect(updates.length).toBeGreaterThanOrEqual(3)
     for (const { Condition } of updates) {
       // With ForAnyValue one allowed attribute would do, and ALL_OLD and ALL_NEW name no attribute.
       expect(Condition).toEqual({

@@ -10,8 +10,8 @@ import { crossChecks, localStage, type ReadableConfig, sameClusters } from './cr
 import type { Policies } from './defaults.ts'
 import { type Budgets, budgetDefaults, flowDefaults, policyDefaults } from './defaults.ts'
 import { type NamedRules, rivalsOf } from './flow-conflicts.ts'
-import { patternProblem } from './topic-pattern.ts'
-import { parseSelector, type TopicRules } from './topic-selection.ts'
+import { followKeys, oneOf, selectorOf } from './follow-config.ts'
+import type { TopicRules } from './topic-selection.ts'
 
 const MINUTE_MS = 60_000
 const GIB = 1024 ** 3
@@ -23,9 +23,6 @@ const count = (min: number, max: number) =>
     .int(`a whole number from ${min} to ${max}`)
     .min(min, `a whole number from ${min} to ${max}`)
     .max(max, `a whole number from ${min} to ${max}`)
-
-const oneOf = <const T extends readonly [string, ...string[]]>(...values: T) =>
-  z.enum(values, values.join(' | '))
 
 const budgets = object(
   {
@@ -77,18 +74,6 @@ const budgets = object(
   'named limits, see docs/CONFIG.md',
 )
 
-const selectorForm = 'a topic name, or a pattern between slashes'
-const selector = text(selectorForm).transform((value, context) => {
-  const parsed = parseSelector(value)
-  if (parsed === null) {
-    const problem = patternProblem(value.slice(1, -1))
-    const message = problem === null ? selectorForm : `${selectorForm} ${problem}`
-    context.addIssue({ code: 'custom', message })
-    return z.NEVER
-  }
-  return parsed
-})
-
 const flow = object(
   {
     name: about(
@@ -100,11 +85,13 @@ const flow = object(
     topics: about(
       'The topics to replicate: names, or patterns between slashes. A pattern matches the whole name, and ' +
         "never one of Kafka's internal topics.",
-      z.array(selector, 'a list of topics').min(1, 'at least one topic or pattern'),
+      z
+        .array(selectorOf('a topic name'), 'a list of topics')
+        .min(1, 'at least one topic or pattern'),
     ),
     exclude: about(
       'Topics that `topics` matches and that are not replicated, in the same form.',
-      z.array(selector, 'a list of topics').default([...flowDefaults.exclude]),
+      z.array(selectorOf('a topic name'), 'a list of topics').default([...flowDefaults.exclude]),
     ),
     naming: about(
       '`prefix`: `orders` of cluster `primary` becomes `primary.orders`. `identity`: the name stays `orders`.',
@@ -134,6 +121,7 @@ const flow = object(
       'For how many days incidents are kept after they ended; then DynamoDB deletes them by itself.',
       count(1, 3_650).default(flowDefaults.incidentsKeptDays),
     ),
+    ...followKeys,
     budgets: about('Limits on time, memory and parallelism.', budgets.prefault({})),
   },
   '{ name, from, to, topics, … }',

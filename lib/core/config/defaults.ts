@@ -36,10 +36,31 @@ export const flowDefaults = {
   incidentsKeptDays: 90,
   // A topic is left out only where the configuration says so.
   exclude: [],
+  // A fail-over needs every group of an application.
+  groups: ['/.*/'],
+  // As in MirrorMaker 2 (MirrorCheckpointConfig): groups of tools and of Kafka Connect stay.
+  excludeGroups: ['/console-consumer-.*/', '/connect-.*/', '/__.*/'],
   // Flows in both directions cannot form a circle, and the name says where a record comes from.
   naming: 'prefix',
   // An idle flow costs next to nothing; its latency is the minute of the schedule.
   mode: 'batch',
+} as const
+
+export const syncDefaults = {
+  // A setting that differs loses records or refuses them, and nobody looks before a fail-over.
+  configs: 'follow',
+  // The table is right for nearly every topic.
+  includeConfigs: [],
+  // The same.
+  excludeConfigs: [],
+  // The standby then keeps records as long as the source, whatever its brokers are set to.
+  useDefaults: 'source',
+  // A deleted standby topic is the last copy.
+  deletions: 'report',
+  // Rights are changed only where an operator asked for it.
+  acls: 'off',
+  // The source may be read-only, and the metrics of lag need no record.
+  heartbeats: 'off',
 } as const
 
 export type Budgets = {
@@ -323,6 +344,51 @@ export const foreignFetchesMax = 64
 /** Leader epochs in a checkpoint: its row stays below 1 KB, one write unit of DynamoDB. */
 export const epochHistoryMax = 16
 
+/** An unchanged offset is committed again so often, ms: it expires after a day or more. */
+export const groupRefreshMs = 12 * 60 * 60 * 1000
+
+/** Attempts of a request to a group coordinator that moves or loads: 3 s with the waits between. */
+export const groupAttemptsMax = 5
+
+/** Wait before the second of them, ms, longer by as much each time. */
+export const groupRetryMs = 300
+
+/** Groups of one FindCoordinator or OffsetFetch request: its response has some MB at the most. */
+export const groupsPerRequestMax = 250
+
+/** Groups that are stored and committed at the same time: enough to hide the round trips. */
+export const groupsInFlightMax = 32
+
+/** Partitions whose offsets are translated at the same time: each may hold a fetched response. */
+export const translationsInFlightMax = 8
+
+/** Offsets of a group and partition that count as ours: one that is there, two on their way. */
+export const ownOffsetsMax = 3
+
+/** A commit begins within this time of its row, ms, or not at all: the next tick does it. */
+export const groupCommitMsMax = 30_000
+
+/** A row whose commit was not seen is left to its writer for so long, ms: until that has ended. */
+export const groupClaimMs = 45_000
+
+/** Bytes of a group id that can be the key of a row: DynamoDB takes 1,024 with what is before it. */
+export const groupIdBytesMax = 1_000
+
+/** Bytes of a group's offsets in its row: DynamoDB takes 400 KB of a row in all. */
+export const groupRowBytesMax = 350_000
+
+/** Days after which the row of a group goes that is not synced any more; refreshed twice a day. */
+export const groupRowDays = 30
+
+/** Lines about groups that one tick logs for a flow; what is more is counted. */
+export const groupLinesMax = 20
+
+/** Fetches of each log for one translation; a place that needs more is bounded, not found. */
+export const translationFetchesMax = 16
+
+/** Anchors of a partition: 3 KB, and with doubling distances a month lies between a few dozen. */
+export const anchorsMax = 512
+
 /** Source offsets before a divergence whose records are searched on the standby, by contents. */
 export const divergenceWindowOffsets = 1_000
 
@@ -331,6 +397,30 @@ export const divergenceFetchesMax = 64
 
 /** Topics in one DescribeConfigs request: some 20 configs each keep the answer below a megabyte. */
 export const describedTopicsMax = 500
+
+/** Topics in one IncrementalAlterConfigs request: each is a record of the controller's log. */
+export const alteredTopicsMax = 100
+
+/** Users and quotas that one sentence names; what is more is counted. */
+export const notCopiedNamesMax = 10
+
+/** ACLs in one CreateAcls or DeleteAcls request: each is a record of the controller's log. */
+export const aclsInRequestMax = 100
+
+/** Looks at whether gapless may still write after the first ACL, before that ACL is removed. */
+export const aclLooksMax = 20
+
+/** Wait before the next of them, ms: brokers hear of an ACL within some ms. */
+export const aclLookMs = 100
+
+/** The standby topic of a deleted topic is kept so long, ms: a person may miss the topic. */
+export const deletionKeptMs = 24 * 60 * 60 * 1000
+
+/** Standby topics that one tick deletes: a person who sees it happen can stop it. */
+export const deletedTopicsMax = 10
+
+/** Sentences of one step of sync that a tick logs for a flow; what is more is counted. */
+export const syncTextsMax = 20
 
 /** Sentences about lossy settings that a tick logs for a flow; what is more is counted. */
 export const lossySettingsSaidMax = 20

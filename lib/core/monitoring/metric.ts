@@ -1,10 +1,10 @@
 // Owns the list of all metrics: name, unit, the functions that emit it, its dimension sets, and its
 // meaning. Alarms match exact dimension sets, so infra/alarms.yml and
 // infra/dashboard.yml are generated from this list, and the sink (io/metrics.ts) sends by it. Does
-// not own where the values come from (run/replicate/run-metrics.ts, run/watch/watch-metrics.ts).
+// not own where the values come from (run-metrics.ts, watch-metrics.ts, sync-metrics.ts in run).
 
 /** The functions that emit metrics. */
-export type Emitter = 'plan' | 'replicate' | 'watch'
+export type Emitter = 'plan' | 'replicate' | 'watch' | 'sync'
 
 export const metricNamespace = 'Gapless'
 export const metricService = 'gapless'
@@ -46,6 +46,11 @@ const watched = (says: string): Metric => {
   return { unit: 'Count', by: ['watch'], sets: perFlow, says }
 }
 
+/** A gauge that `sync` emits: aggregate with Maximum, not Sum. */
+const synced = (says: string): Metric => {
+  return { unit: 'Count', by: ['sync'], sets: perFlow, says }
+}
+
 /** A duration, absent where nothing was measured: a zero would claim that it took no time. */
 const timed = (says: string): Metric => {
   return { unit: 'Milliseconds', by: ['replicate'], sets: perFlow, says }
@@ -66,7 +71,7 @@ export const metrics = {
   DivergencesDetected: counted('incidents `log-diverged` that were stored'),
   Errors: {
     unit: 'Count',
-    by: ['plan', 'replicate', 'watch'],
+    by: ['plan', 'replicate', 'watch', 'sync'],
     sets: perFlow,
     says: 'partitions whose run failed, ends of runs that were not stored, flows whose tick failed',
   },
@@ -101,9 +106,15 @@ export const metrics = {
   HungTransactions: watched(
     'transactions of the source that never end, behind which nothing is replicated',
   ),
+  GroupsUnsynced: synced(
+    'consumer groups of which a partition has no offset on the standby that gapless keeps',
+  ),
+  GroupLagRecords: synced(
+    'records that the group which is worst off would read again if it moved to the standby now',
+  ),
   Heartbeat: {
     unit: 'Count',
-    by: ['plan', 'watch'],
+    by: ['plan', 'watch', 'sync'],
     sets: ['function'],
     says: '1 when an invocation came to its end, whatever it found',
   },

@@ -18,7 +18,7 @@ import {
 } from './decision.ts'
 import { withoutDrift } from './drift.ts'
 import { logDiverged, logTruncated, targetNotEmpty, targetReset, topicReset } from './incidents.ts'
-import type { PartitionState, Position } from './partition-state.ts'
+import { anchored, type PartitionState, type Position } from './partition-state.ts'
 
 type Observed = Extract<PartitionEvent, { kind: 'observed' }>
 
@@ -34,7 +34,9 @@ export function decideOnObservation(
       return start(observed, context)
     case 'waiting': {
       // The topic exists again, so waiting is over. The checks tell whether it is the same topic.
-      const back = check(state, observed, context)
+      const back = areBothNew(state.position, observed)
+        ? restartedOnBoth(state.position, observed, context)
+        : check(state, observed, context)
       // The incident stays open when the checks raise it again: a reset had removed this partition,
       // and now halts it.
       const isFoundAgain = back.incidents.some(incident => incident.id === state.incidentId)
@@ -53,7 +55,7 @@ function start(observed: Observed, context: DecideContext): Decision {
   // Starting at the log end would skip them (the data loss of KIP-842), so `startFrom` applies to
   // new topics only.
   const fromEnd = policies.startFrom === 'log-end' && !topicIsKnown
-  const position: Position = {
+  const begun: Position = {
     sourceTopicId: source.topicId,
     targetTopicId: target.topicId,
     nextSourceOffset: fromEnd ? source.lastStableOffset : source.logStartOffset,
@@ -64,6 +66,7 @@ function start(observed: Observed, context: DecideContext): Decision {
     rewinds: 0,
     producer: null,
   }
+  const position = anchored(begun, { records: 0n, atMs: context.nowMs, reason: 'start' })
   // gapless stores a position before it sends a record, so these records mean that the row was lost
   // (copying would repeat them) or that another producer wrote them. Only an operator knows which.
   if (isBefore(emptyEnd, target.logEndOffset)) {
@@ -75,6 +78,48 @@ function start(observed: Observed, context: DecideContext): Decision {
 
 /** The log end offset of a partition that no record was ever appended to. */
 const emptyEnd = targetOffset(0n)
+
+/**
+ * True when the topic came back on the source, and an empty standby topic was created for it: the
+ * old standby topic had been deleted as well, by sync (`sync.deletions: delete`) or by a person.
+ */
+function areBothNew(position: Position, { source, target }: Observed): boolean {
+  return (
+    source.topicId !== position.sourceTopicId &&
+    target.topicId !== position.targetTopicId &&
+    target.logEndOffset === emptyEnd
+  )
+}
+
+/**
+ * Neither side has a record of the topic that was copied, so there is nothing left to compare or to
+ * protect: it is a reset, and not `target-reset`, which would halt for a copy that nobody misses.
+ */
+function restartedOnBoth(left: Position, observed: Observed, context: DecideContext): Decision {
+  const { source, target } = observed
+  assert(!isBefore(emptyEnd, target.logEndOffset), 'started anew on a target that has records')
+  const goesOn = context.policies.onReset === 'resume'
+  const found = {
+    topicId: source.topicId,
+    nextSourceOffset: source.logStartOffset,
+    targetRecreatedAs: target.topicId,
+  }
+  const resolution = goesOn ? 'continued' : 'open'
+  const incident = topicReset(left, found, { ...context, resolution })
+  if (!goesOn) return halted(left, incident)
+  const renewed: Position = {
+    ...withoutDrift(left),
+    sourceTopicId: source.topicId,
+    targetTopicId: target.topicId,
+    nextTargetOffset: target.logEndOffset,
+    lastSeenLogEndOffset: source.logEndOffset,
+    nextSourceOffset: source.logStartOffset,
+    logEnds: [],
+    producer: null,
+  }
+  const begun = anchored(renewed, { records: 0n, atMs: context.nowMs, reason: 'reset' })
+  return restarted(begun, source.logStartOffset, source, incident)
+}
 
 /**
  * Identity first: offsets of another generation of the topic must never be compared with ours. A
@@ -95,8 +140,11 @@ function check(state: Left, observed: Observed, context: DecideContext): Decisio
   if (source.topicId !== position.sourceTopicId) return reset(position, source, context)
   // Nothing was appended since the last run: the episode of foreign records is over.
   const known = observed.isFirstLook === true ? withoutDrift(position) : position
-  const seen = { ...known, lastSeenLogEndOffset: source.logEndOffset }
-  return checkSameTopic(seen, observed, context)
+  const seen: Position = { ...known, lastSeenLogEndOffset: source.logEndOffset }
+  // A version that did not count has stored the row: counting begins here.
+  const begun = { records: 0n, atMs: context.nowMs, reason: 'spacing' as const }
+  const counted = seen.copied === undefined ? anchored(seen, begun) : seen
+  return checkSameTopic(counted, observed, context)
 }
 
 type Left = Extract<PartitionState, { kind: 'replicating' | 'waiting' }>
@@ -147,7 +195,9 @@ function reset(left: Position, source: SourceObservation, context: DecideContext
   if (!goesOn) return halted(left, incident)
   const lastSeenLogEndOffset = source.logEndOffset
   const renewed = { ...left, sourceTopicId: source.topicId, lastSeenLogEndOffset }
-  return restarted(renewed, source.logStartOffset, source, incident)
+  const from = { ...renewed, nextSourceOffset: source.logStartOffset }
+  const begun = anchored(from, { records: 0n, atMs: context.nowMs, reason: 'reset' })
+  return restarted(begun, source.logStartOffset, source, incident)
 }
 
 /**

@@ -8,6 +8,7 @@
 
 import { assert } from '../assert.ts'
 import { isBefore, type TargetOffset, targetOffsetAfter } from '../offset.ts'
+import type { Anchor } from '../translate/anchor.ts'
 import { decideOnObservation } from './decide-observation.ts'
 import {
   type Command,
@@ -30,6 +31,7 @@ import {
   unsupportedBatch,
 } from './incidents.ts'
 import {
+  anchored,
   type PartitionState,
   type Position,
   type Producer,
@@ -138,7 +140,20 @@ function decideOnDivergence(
     rewinds: position.rewinds + 1,
   }
   const commands: Command[] = [{ kind: 'save-checkpoint' }, { kind: 'fetch', withEpoch: true }]
-  return { ...moved(rewound, commands), incidents: [incident] }
+  const next = anchoredAgain(rewound, { atMs: context.nowMs, reason: 'divergence' })
+  return { ...moved(next, commands), incidents: [incident] }
+}
+
+/** The position with an anchor behind which the count of before goes on by itself. */
+function anchoredAgain(position: Position, seen: Pick<Anchor, 'atMs' | 'reason'>): Position {
+  const { copied } = position
+  return copied === undefined ? position : anchored(position, { records: copied.records, ...seen })
+}
+
+/** The count once so many records more lie before the position; the anchor stays. */
+function counted({ copied }: Position, recordsCount: number | bigint): Pick<Position, 'copied'> {
+  if (copied === undefined) return {}
+  return { copied: { records: copied.records + BigInt(recordsCount), anchor: copied.anchor } }
 }
 
 function decideOnAcknowledgement(
@@ -155,6 +170,7 @@ function decideOnAcknowledgement(
     epochs: historyBehind(position, baseOffset, { span: event, targetBehind: nextTargetOffset }),
     lastTimestampMs: event.maxTimestampMs,
     producer: advanced(position.producer, event.recordsCount),
+    ...counted(position, event.recordsCount),
   }
   assert(isBefore(position.nextSourceOffset, next.nextSourceOffset), 'acknowledged backwards')
   if (baseOffset === position.nextTargetOffset) return moved(next)
@@ -227,8 +243,10 @@ function decideOnRecovery(
   assert(!isBefore(event.nextSourceOffset, position.nextSourceOffset), 'recovered backwards')
   assert(!isBefore(event.nextTargetOffset, position.nextTargetOffset), 'target recovered backwards')
   const hasMoved = isBefore(position.nextSourceOffset, event.nextSourceOffset)
-  const next: Position = {
+  const { copiedRecords } = event
+  const reached: Position = {
     ...position,
+    ...counted(position, copiedRecords ?? 0n),
     nextSourceOffset: event.nextSourceOffset,
     nextTargetOffset: event.nextTargetOffset,
     epochs: hasMoved
@@ -237,6 +255,8 @@ function decideOnRecovery(
     lastTimestampMs: event.maxTimestampMs ?? position.lastTimestampMs,
     producer: event.producer,
   }
+  const seen = { atMs: context.nowMs, reason: 'recovery' as const }
+  const next = copiedRecords === null ? anchoredAgain(reached, seen) : reached
   const { foreignRecords, foundTargetOffset: targetOffset, unclear } = event
   const found = { targetOffset, foreignRecords }
   const hasDrifted = foreignRecords > 0n

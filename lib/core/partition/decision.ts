@@ -109,6 +109,10 @@ export type CrashRecovery = {
   /** Where the target's log ended before the fence's marker. */
   readonly foundTargetOffset: TargetOffset
   readonly nextTargetOffset: TargetOffset
+  /** Right behind the last record there that is a copy. */
+  readonly copiedUpTo: TargetOffset
+  /** Records of gapless there; null: they cannot all be counted, because some are deleted. */
+  readonly copiedRecords: bigint | null
   /** Records there that match none of the source's next records: another producer wrote them. */
   readonly foreignRecords: bigint
   /** Why the target does not show how far the previous owner copied. Left out: it does. */

@@ -38,10 +38,15 @@ export function logTruncated(
  */
 export function topicReset(
   left: Position,
-  found: { readonly topicId: string; readonly nextSourceOffset: SourceOffset | null },
+  found: {
+    readonly topicId: string
+    readonly nextSourceOffset: SourceOffset | null
+    /** The id of the standby topic, where it was created anew as well. */
+    readonly targetRecreatedAs?: string
+  },
   detected: DetectedUnderPolicy,
 ): Incident {
-  const { topicId: recreatedAs, nextSourceOffset } = found
+  const { topicId: recreatedAs, nextSourceOffset, targetRecreatedAs } = found
   return partitionIncident('topic-reset', detected, {
     occurrence: [left.sourceTopicId],
     expectedOffset: left.nextSourceOffset,
@@ -56,6 +61,9 @@ export function topicReset(
       ...(nextSourceOffset === null
         ? { partition: 'gone' }
         : { newTopicLostRecordsMax: String(nextSourceOffset) }),
+      ...(targetRecreatedAs === undefined
+        ? {}
+        : { targetTopicId: left.targetTopicId, targetRecreatedAs }),
       ...knownUnreplicated(left),
     },
   })

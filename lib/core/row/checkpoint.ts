@@ -10,6 +10,9 @@
 //   lastSeenLogEndOffset, lastTimestampMs, lastLatencyMs      absent until known, like epochs
 //   producerId, producerEpoch, nextSequence, producerAssignedAtMs, fencing    absent until known
 //   drift         the episode of foreign records on the target; absent while there is none
+//   copied        records copied in this generation, as records:nextSourceOffset:nextTargetOffset
+//   anchor        the last one that is stored, as source:target:records@ms reason; absent, like
+//                 copied, in rows of versions that did not count
 //   targetTopic   name of the topic on the target
 //   owner, worker, fence, leaseUntilMs, previousLeaseUntilMs, previousWorker    see lease.ts
 //   updatedAtMs   time of the owner's last write
@@ -25,6 +28,7 @@ import {
 } from '../partition/partition-state.ts'
 import { readLogEnds, writeLogEnds } from '../partition/record-age.ts'
 import { byTopicAndPartition } from '../topic-partition.ts'
+import { readAnchor, writeAnchor } from '../translate/anchor-text.ts'
 import { isUnderWorker, type Lease, leaseUnderWorker } from './lease.ts'
 import {
   type Attribute,
@@ -61,9 +65,14 @@ const PARTITION_MAX = 2 ** 31 - 1
 export const checkpointPrefix = 'checkpoint/'
 
 /** Topic names hold no slash ([a-zA-Z0-9._-], Kafka's Topic.java), so the key is unambiguous. */
-export function checkpointKey({ flow, topic, partition }: PartitionKey): Row {
+export function checkpointKey(key: PartitionKey): Row {
+  return partitionRowKey(checkpointPrefix, key)
+}
+
+/** The key of a row of a partition under a prefix that ends with a slash. */
+export function partitionRowKey(prefix: string, { flow, topic, partition }: PartitionKey): Row {
   const padded = String(partition).padStart(PARTITION_DIGITS, '0')
-  return { pk: { S: flow }, sk: { S: `${checkpointPrefix}${topic}/${padded}` } }
+  return { pk: { S: flow }, sk: { S: `${prefix}${topic}/${padded}` } }
 }
 
 /** The attributes of a state, and the names of the attributes that it does not have. */
@@ -94,7 +103,18 @@ function positionAttributes(position: Position | null): Record<string, Attribute
     nextSequence: numberAttribute(position?.producer?.nextSequence),
     producerAssignedAtMs: numberAttribute(position?.producer?.assignedAtMs),
     fencing: textAttribute(position?.producer?.fencing),
+    ...copiedAttributes(position),
     drift: textAttribute(position?.drift === undefined ? null : writeDrift(position.drift)),
+  }
+}
+
+function copiedAttributes(position: Position | null): Record<string, Attribute | null> {
+  const copied = position?.copied
+  if (position == null || copied === undefined) return { copied: null, anchor: null }
+  const { nextSourceOffset, nextTargetOffset } = position
+  return {
+    copied: { S: `${copied.records}:${nextSourceOffset}:${nextTargetOffset}` },
+    anchor: { S: writeAnchor(copied.anchor) },
   }
 }
 
@@ -217,7 +237,27 @@ function readPosition(read: RowReader): Position {
     rewinds: read.optional('rewinds', read.number) ?? 0,
     producer: read.optional('producerId', () => readProducer(read)),
     ...read.optional('drift', () => readDriftOf(read)),
+    ...read.optional('copied', () => readCopied(read, at)),
   }
+}
+
+type At = { readonly sourceOffset: SourceOffset; readonly targetOffset: TargetOffset }
+
+const copiedShape = /^(\d{1,19}):(\d{1,19}):(\d{1,19})$/
+
+/**
+ * A version that does not count moves the position and leaves the count as it was: a count that
+ * belongs to another position is none.
+ */
+function readCopied(read: RowReader, at: At): Pick<Position, 'copied'> {
+  const [, records, source, target] = copiedShape.exec(read.text('copied')) ?? []
+  if (records === undefined || source === undefined || target === undefined) {
+    throw read.corrupt('copied', 'records:nextSourceOffset:nextTargetOffset')
+  }
+  const anchor = readAnchor(read.text('anchor'))
+  if (anchor === null) throw read.corrupt('anchor', 'source:target:records@ms reason')
+  if (BigInt(source) !== at.sourceOffset || BigInt(target) !== at.targetOffset) return {}
+  return { copied: { records: BigInt(records), anchor } }
 }
 
 /** Absent in rows that were written before ages were told by our clock. */
@@ -239,10 +279,7 @@ function readDriftOf(read: RowReader): Pick<Position, 'drift'> {
 }
 
 /** A row written before there were `epochs` holds only the epoch of the last batch. */
-function readHistory(
-  read: RowReader,
-  at: { readonly sourceOffset: SourceOffset; readonly targetOffset: TargetOffset },
-): EpochHistory {
+function readHistory(read: RowReader, at: At): EpochHistory {
   const text = read.optional('epochs', read.text)
   if (text === null) {
     const epoch = read.optional('lastEpoch', read.number)

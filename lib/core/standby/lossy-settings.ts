@@ -3,6 +3,7 @@
 // values and the command to run. Does not own which configs a standby topic is created with
 // (topic-configs.ts), nor the requests (run/observe/standby-settings.ts).
 
+import { configCommand } from './config-command.ts'
 import { policiesOf } from './topic-configs.ts'
 
 /** The configs that are compared, as DescribeConfigs names them. */
@@ -212,18 +213,26 @@ export function lossySettingText(
     readonly targetTopic: string
     readonly source: string
     readonly target: string
+    /** True where sync sets the config by itself. */
+    readonly isFollowed?: boolean
   },
 ): string {
   const sourceText =
     sourceValue === null ? `has no ${setting}` : `has ${setting}=${valueText(setting, sourceValue)}`
-  // A list would be read as several configs (ConfigCommand.parseConfigsToBeAdded).
-  const value = wanted.includes(',') ? `[${wanted}]` : wanted
   return (
     `standby topic ${at.targetTopic} on ${at.target} has ${setting}=${valueText(setting, standbyValue)}, ` +
-    `topic ${at.topic} on ${at.source} ${sourceText}: ${consequence}. To mend it: kafka-configs ` +
-    `--bootstrap-server BROKERS-OF-${at.target} --alter --entity-type topics --entity-name ` +
-    `${at.targetTopic} --add-config ${setting}=${value}`
+    `topic ${at.topic} on ${at.source} ${sourceText}: ${consequence}. ${mended(at, setting, wanted)}`
   )
+}
+
+function mended(
+  at: { readonly targetTopic: string; readonly target: string; readonly isFollowed?: boolean },
+  setting: Name,
+  wanted: string,
+): string {
+  if (at.isFollowed === true) return 'The next tick of sync sets it (sync.configs: follow)'
+  const to = { cluster: at.target, topic: at.targetTopic, config: setting, value: wanted }
+  return `To mend it: ${configCommand(to)}`
 }
 
 function valueText(setting: Name, value: string): string {

@@ -1,10 +1,10 @@
-// Owns which configs of a source topic its standby topic is created with, and why: a standby that
-// is created with the defaults of its broker deletes, compacts or refuses what the source keeps.
+// Owns which configs of a source topic its standby topic is created with and keeps, and why: a
+// standby that has the defaults of its broker deletes, compacts or refuses what the source keeps.
 // docs/STANDBY-TOPICS.md prints the table. Does not own how configs are read
 // (io/cluster/topic-config.ts), how a topic is created (run/plan/standby-topics.ts), nor the
-// comparison with a standby topic that exists (lossy-settings.ts).
+// comparison with a standby topic that exists (lossy-settings.ts, sync/config-changes.ts).
 
-/** How one topic config of the source gets to a standby topic that is created. */
+/** How one topic config of the source gets to its standby topic. */
 export type Travel =
   /** The effective value, also one that the topic inherits from its broker. */
   | { readonly kind: 'effective' }
@@ -119,6 +119,20 @@ export const topicConfigs = {
   'message.downconversion.enable': { kind: 'never', why: 'removed in Kafka 4.0' },
 } as const satisfies Record<string, Row>
 
+/** The keys of `sync` that change the table for one flow. */
+export type ConfigRules = {
+  readonly includeConfigs: readonly string[]
+  readonly excludeConfigs: readonly string[]
+  readonly useDefaults: 'source' | 'standby'
+}
+
+/** The table as it is. */
+export const tableRules: ConfigRules = {
+  includeConfigs: [],
+  excludeConfigs: [],
+  useDefaults: 'source',
+}
+
 /** The configs that decide what the standby keeps; they are tried even where others are refused. */
 export const keepingConfigs = ['cleanup.policy', 'retention.ms', 'retention.bytes'] as const
 
@@ -129,6 +143,49 @@ export type SourceConfigs = {
   readonly own: ReadonlySet<string>
 }
 
+/** What a standby topic is to have for one config. */
+export type WantedConfig = {
+  readonly config: string
+  /** Null: the standby topic does not set the config, so the default of the standby applies. */
+  readonly value: string | null
+  /** A larger number loses nothing, and records that need it may wait to be copied. */
+  readonly isMinimum: boolean
+}
+
+/** What the standby topic is to have, for every config that travels from this source topic. */
+export function wantedConfigs(source: SourceConfigs, rules: ConfigRules): WantedConfig[] {
+  const { values, own } = source
+  const isCompacted = policiesOf(values.get('cleanup.policy')).has('compact')
+  return travels(rules).flatMap(([config, travel]) => {
+    const topic = { isOwn: own.has(config), isCompacted }
+    const value = travelled(travel, values.get(config), topic)
+    return value === undefined ? [] : [{ config, value, isMinimum: travel.kind === 'at-least' }]
+  })
+}
+
+/** The names of the configs that `wantedConfigs` may look at. */
+export function travellingConfigs(rules: ConfigRules): string[] {
+  return travels(rules).flatMap(([config, { kind }]) => (kind === 'never' ? [] : [config]))
+}
+
+/** The table with the changes of a flow. */
+function travels(rules: ConfigRules): (readonly [string, Travel])[] {
+  const table = new Map<string, Travel>(Object.entries<Travel>(topicConfigs))
+  for (const config of rules.includeConfigs) {
+    const kind = table.get(config)?.kind
+    // Such a row is about every standby topic, so the source decides nothing about it.
+    if (kind !== 'always' && kind !== 'at-least') table.set(config, { kind: 'effective' })
+  }
+  for (const config of rules.excludeConfigs) table.set(config, { kind: 'never' })
+  return [...table].map(([config, travel]) => [config, withDefaultsOf(rules, travel)])
+}
+
+/** With the defaults of the standby, only what is set on the source topic itself travels. */
+function withDefaultsOf({ useDefaults }: ConfigRules, travel: Travel): Travel {
+  const isInherited = travel.kind === 'effective' || travel.kind === 'effective-if-compacted'
+  return useDefaults === 'standby' && isInherited ? { kind: 'if-set' } : travel
+}
+
 export type StandbyConfigs = {
   readonly configs: Readonly<Record<string, string>>
   /** Set on the source topic, and not in the table: such a config does not travel. */
@@ -136,14 +193,17 @@ export type StandbyConfigs = {
 }
 
 /** The configs that a standby topic is created with. */
-export function standbyConfigs({ values, own }: SourceConfigs): StandbyConfigs {
-  const isCompacted = policiesOf(values.get('cleanup.policy')).has('compact')
+export function standbyConfigs(
+  source: SourceConfigs,
+  rules: ConfigRules = tableRules,
+): StandbyConfigs {
   const configs: Record<string, string> = {}
-  for (const [name, travel] of Object.entries<Travel>(topicConfigs)) {
-    const value = travelled(travel, values.get(name), { isOwn: own.has(name), isCompacted })
-    if (value !== null) configs[name] = value
+  for (const { config, value } of wantedConfigs(source, rules)) {
+    if (value !== null) configs[config] = value
   }
-  return { configs, unknown: [...own].filter(name => !(name in topicConfigs)).sort() }
+  const named = new Set([...rules.includeConfigs, ...rules.excludeConfigs])
+  const isKnown = (name: string) => name in topicConfigs || named.has(name)
+  return { configs, unknown: [...source.own].filter(name => !isKnown(name)).sort() }
 }
 
 /**
@@ -155,18 +215,19 @@ export function cautiousConfigs(): Readonly<Record<string, string>> {
   return { ...configs, 'retention.ms': '-1', 'retention.bytes': '-1' }
 }
 
+/** Undefined: nothing is wanted. Null: the standby topic does not set it. */
 function travelled(
   travel: Travel,
   value: string | undefined,
   topic: { readonly isOwn: boolean; readonly isCompacted: boolean },
-): string | null {
+): string | null | undefined {
   switch (travel.kind) {
     case 'effective':
-      return value ?? null
+      return value
     case 'effective-if-compacted':
-      return topic.isCompacted || topic.isOwn ? (value ?? null) : null
+      return topic.isCompacted || topic.isOwn ? value : null
     case 'if-set':
-      return topic.isOwn ? (value ?? null) : null
+      return topic.isOwn ? value : null
     case 'at-least': {
       const isLarger = value !== undefined && /^\d+$/.test(value) && BigInt(value) > travel.value
       return isLarger ? value : String(travel.value)
@@ -174,7 +235,7 @@ function travelled(
     case 'always':
       return travel.value
     case 'never':
-      return null
+      return undefined
   }
 }
 

@@ -10,8 +10,12 @@ import {
   createTopicsV7,
   deleteTopicsV6,
   describeConfigsV4,
+  IncrementalAlterConfigOperationTypes,
+  incrementalAlterConfigsV1,
 } from '@platformatic/kafka'
-import { errorCode } from '../../kafka/error-codes.ts'
+import { alteredTopicsMax } from '../../core/config/defaults.ts'
+import { errorCode, errorName } from '../../kafka/error-codes.ts'
+import { uuidFromTopicId } from '../../kafka/topic-id.ts'
 import {
   type AdministeredCluster,
   attempt,
@@ -43,8 +47,31 @@ export type TopicAdmin = {
     readonly partitions: number
   }): Promise<'widened' | 'wide-enough' | 'missing'>
   deleteTopic(name: string): Promise<'deleted' | 'missing'>
+  /**
+   * Deletes the topic with this id, in the form that Kafka's tools print: a topic that was created
+   * anew under the same name has another id and stays.
+   */
+  deleteTopicById(topicId: string): Promise<'deleted' | 'missing'>
+  /**
+   * Changes configs of several topics, each topic by itself: a refused one is an answer and blocks
+   * no other. A value of null removes the config from the topic. A topic is named once.
+   */
+  alterConfigs(alterations: readonly Alteration[]): Promise<AlterationOutcome[]>
   /** The configs that are set on the topic itself, without the defaults of its broker. */
   readOwnConfigs(name: string): Promise<Record<string, string>>
+}
+
+export type Alteration = {
+  readonly topic: string
+  readonly configs: readonly { readonly config: string; readonly value: string | null }[]
+}
+
+export type AlterationOutcome = {
+  readonly topic: string
+  /** Kafka's name of the error; NONE: all configs of the topic were changed. */
+  readonly errorName: string
+  /** What the broker says about the error; null: nothing. */
+  readonly detail: string | null
 }
 
 /** The broker's default replication factor (KIP-464). */
@@ -99,6 +126,28 @@ export function createTopicAdmin(cluster: AdministeredCluster): TopicAdmin {
         const isMissing = outcomeOf(responses, 'UNKNOWN_TOPIC_OR_PARTITION') !== 'NONE'
         return isMissing ? 'missing' : 'deleted'
       }),
+    deleteTopicById: topicId =>
+      attempt(cluster, `delete the topic with id ${topicId}`, async () => {
+        const topic = { name: null, topicId: uuidFromTopicId(topicId) }
+        const { responses } = await brokers.onController(
+          on => deleteTopicsV6.api.async(on, [topic], operationTimeoutMs),
+          response => retryAfterMs(response.responses, response.throttleTimeMs),
+        )
+        return outcomeOf(responses, 'UNKNOWN_TOPIC_ID') === 'NONE' ? 'deleted' : 'missing'
+      }),
+    alterConfigs: alterations =>
+      attempt(cluster, `alter the configs of ${alterations.length} topics`, async () => {
+        const outcomes: AlterationOutcome[] = []
+        for (let from = 0; from < alterations.length; from += alteredTopicsMax) {
+          const some = alterations.slice(from, from + alteredTopicsMax).map(resourceOf)
+          const { responses } = await brokers.onController(
+            on => incrementalAlterConfigsV1.api.async(on, some, false),
+            response => retryAfterMs(response.responses, response.throttleTimeMs),
+          )
+          outcomes.push(...responses.map(alterationOutcome))
+        }
+        return outcomes
+      }),
     readOwnConfigs: name =>
       attempt(cluster, `describe the configs of topic ${name}`, async () => {
         const topic = { resourceType: ConfigResourceTypes.TOPIC, resourceName: name }
@@ -112,6 +161,22 @@ export function createTopicAdmin(cluster: AdministeredCluster): TopicAdmin {
         return Object.fromEntries(own.map(config => [config.name, config.value ?? '']))
       }),
   }
+}
+
+function resourceOf({ topic, configs }: Alteration) {
+  const { DELETE, SET } = IncrementalAlterConfigOperationTypes
+  return {
+    resourceType: ConfigResourceTypes.TOPIC,
+    resourceName: topic,
+    configs: configs.map(({ config: name, value }) =>
+      value === null ? { name, configOperation: DELETE } : { name, configOperation: SET, value },
+    ),
+  }
+}
+
+function alterationOutcome(result: RequestResult & { readonly resourceName: string }) {
+  const { resourceName: topic, errorCode: code, errorMessage } = result
+  return { topic, errorName: errorName(code), detail: errorMessage ?? null }
 }
 
 function isInvalid([result]: readonly RequestResult[]): boolean {

@@ -23,6 +23,16 @@ export type Brokers = {
    * request may be sent to several brokers. Ends within `anyBrokerMsMax`.
    */
   onAny<T>(request: Request<T>): Promise<T>
+  /** Asks one broker alone. */
+  onBroker<T>(address: Address, request: Request<T>): Promise<T>
+  /**
+   * Asks every broker that Metadata names, once: for what each of them knows alone. A broker that
+   * does not answer is a failure beside the answers of the others.
+   */
+  onEvery<T>(request: Request<T>): Promise<{
+    readonly answers: readonly T[]
+    readonly failures: readonly BrokerFailure[]
+  }>
   /** The address of a broker that the last Metadata response named; throws for another one. */
   addressOf(brokerId: number): Address
   /** Reads Metadata of these topics, of all with null, and with [] only brokers and controller. */
@@ -78,8 +88,21 @@ export function createBrokers(input: {
     for (const { nodeId, host, port } of response.brokers) known.set(nodeId, { host, port })
     return response
   }
+  const onEvery: Brokers['onEvery'] = async request => {
+    const { brokers } = await readMetadata([])
+    const asked = await Promise.allSettled(brokers.map(each => anyBroker.askOne(each, request)))
+    const failures = asked.flatMap(each => (each.status === 'rejected' ? [each.reason] : []))
+    const bug = failures.find(each => !(each instanceof BrokerFailure))
+    if (bug !== undefined) throw bug
+    return {
+      answers: asked.flatMap(each => (each.status === 'fulfilled' ? [each.value] : [])),
+      failures,
+    }
+  }
   return {
     onAny,
+    onBroker: anyBroker.askOne,
+    onEvery,
     addressOf,
     readMetadata,
     async onController(request, retryAfterMs) {

@@ -60,7 +60,7 @@ async function recordIncident(
   foundUnder: LeaseOf | undefined,
 ): ReturnType<IncidentStore['record']> {
   const purpose = `recording incident ${incident.id} of flow ${incident.flow}`
-  const lease = foundUnder === undefined ? [] : [isHeld(foundUnder)]
+  const lease = foundUnder === undefined ? [] : [heldCheck(foundUnder)]
   const [ended, open] = await Promise.all([
     getRow(target, purpose, endedIncidentKey(incident)),
     // An open incident is updated where it is, whether or not it is there.
@@ -72,7 +72,8 @@ async function recordIncident(
   return outcome.kind === 'written' ? 'recorded' : 'overtaken'
 }
 
-function isHeld({ key, fence }: LeaseOf): TableWrite {
+/** Holds as long as no other owner has acquired the lease. */
+export function heldCheck({ key, fence }: LeaseOf): TableWrite {
   return {
     check: {
       Key: checkpointKey(key),

@@ -14,6 +14,7 @@ import {
   missingSettings,
   type Settings,
 } from '../../core/standby/lossy-settings.ts'
+import { travellingConfigs } from '../../core/standby/topic-configs.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { TopicConfig } from '../../io/cluster/topic-config.ts'
 import { unobserved } from './logs.ts'
@@ -63,6 +64,7 @@ export async function compareSettings(
   }
   const standby = topics.map(topic => targetTopicName(flow, topic))
   const [ofSource, ofTarget] = await Promise.all([read(source, topics), read(target, standby)])
+  const followed = new Set(travellingConfigs(flow.sync))
   const lossy: LossyTopicSetting[] = []
   const unknown = [...ofSource.silence, ...ofTarget.silence]
   for (const topic of topics) {
@@ -71,7 +73,9 @@ export async function compareSettings(
     if (left === undefined || right === undefined) continue
     const at = { topic, targetTopic, source: source.name, target: target.name }
     for (const found of lossySettings(left, right)) {
-      lossy.push({ ...found, topic, targetTopic, text: lossySettingText(found, at) })
+      const isFollowed = flow.sync.configs === 'follow' && followed.has(found.setting)
+      const text = lossySettingText(found, { ...at, isFollowed })
+      lossy.push({ ...found, topic, targetTopic, text })
     }
   }
   const wereCompared = unknown.every(each => each.topic !== null)

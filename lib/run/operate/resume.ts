@@ -139,7 +139,8 @@ async function choosePosition(
   const isAsked = input.from === null && incidentId !== null && isTargetNotEmpty(incidentId)
   const found = isAsked ? await findBehindTarget(deps, input, { source, target }) : null
   const from = found?.nextSourceOffset ?? input.from
-  const position = nextPosition({ at, from, incident, position: state.position, source, target })
+  const left = { at, from, incident, position: state.position }
+  const position = nextPosition({ ...left, source, target, nowMs })
   const { nextSourceOffset } = position
   const isSameLog = position.sourceTopicId === state.position.sourceTopicId
   const stood = isSameLog

@@ -11,7 +11,7 @@ import {
 } from '../../core/offset.ts'
 import { withoutDrift } from '../../core/partition/drift.ts'
 import { historyBefore } from '../../core/partition/epoch-history.ts'
-import type { Position } from '../../core/partition/partition-state.ts'
+import { anchored, type Position } from '../../core/partition/partition-state.ts'
 import type { TopicPartition } from '../../core/topic-partition.ts'
 import { pointOf, type SeenLog } from '../observe/logs.ts'
 import { refuse } from './operator-lease.ts'
@@ -22,10 +22,15 @@ import { refuse } from './operator-lease.ts'
  */
 export type ResumeFrom = 'log-start' | bigint | null
 
-export function nextPosition(input: Starting & { readonly target: SeenLog }): Position {
-  const { position, source, target } = input
+export function nextPosition(
+  input: Starting & { readonly target: SeenLog; readonly nowMs: number },
+): Position {
+  const { position, source, target, nowMs: atMs } = input
   const nextSourceOffset = startingOffset(input)
-  return {
+  const isSame =
+    source.topicId === position.sourceTopicId && target.topicId === position.targetTopicId
+  const records = isSame ? (position.copied?.records ?? 0n) : 0n
+  const next = {
     ...withoutDrift(position),
     sourceTopicId: source.topicId,
     targetTopicId: target.topicId,
@@ -40,6 +45,8 @@ export function nextPosition(input: Starting & { readonly target: SeenLog }): Po
     // again for a retry of batches it has, and drop them.
     producer: position.producer === null ? null : { ...position.producer, assignedAtMs: 0 },
   }
+  // Nothing of a topic that was recreated, on either side, was copied before.
+  return anchored(next, { records, atMs, reason: isSame ? 'resume' : 'reset' })
 }
 
 /** The known epochs before `offset`; none where they would be those of another log. */

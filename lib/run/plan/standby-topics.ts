@@ -1,13 +1,17 @@
 // Owns the standby topics: each topic that a flow replicates has one on the target, with as many
 // partitions, and is created with the configs of its source topic. Does not own which topics a flow
 // replicates (run/observe/flow-topics.ts), which configs travel (core/standby/topic-configs.ts),
-// later changes of configs, nor ACLs or groups.
+// later changes of configs (run/follow/sync-configs.ts), nor ACLs or groups.
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { topicChangesInFlightMax } from '../../core/config/defaults.ts'
 import { targetTopicName } from '../../core/config/topic-selection.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
-import { cautiousConfigs, standbyConfigs } from '../../core/standby/topic-configs.ts'
+import {
+  type ConfigRules,
+  cautiousConfigs,
+  standbyConfigs,
+} from '../../core/standby/topic-configs.ts'
 import type { TopicAdmin } from '../../io/admin/topic-admin.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { TopicConfig } from '../../io/cluster/topic-config.ts'
@@ -62,7 +66,7 @@ export async function ensureTargetTopics(
     return existing?.kind === 'exists' && existing.partitions.length < partitions
   })
   if (missing.length === 0 && narrow.length === 0) return { observationFailures: [], warnings: [] }
-  return changeTopics(deps, missing, narrow)
+  return changeTopics(deps, missing, narrow, flow.sync)
 }
 
 /** One request per topic: a topic that the cluster refuses must not block the others. */
@@ -70,9 +74,10 @@ async function changeTopics(
   deps: StandbyTopicsDeps,
   missing: readonly TargetTopic[],
   narrow: readonly TargetTopic[],
+  rules: ConfigRules,
 ): Promise<EnsuredTopics> {
   const { target, openTargetAdmin, log } = deps
-  const designed = await designTopics(deps, missing)
+  const designed = await designTopics(deps, missing, rules)
   const observationFailures = [...designed.observationFailures]
   const warnings = [...designed.warnings]
   const attempt = async (
@@ -117,6 +122,7 @@ type Designed = EnsuredTopics & { readonly topics: readonly NewTopic[] }
 async function designTopics(
   { source }: StandbyTopicsDeps,
   missing: readonly TargetTopic[],
+  rules: ConfigRules,
 ): Promise<Designed> {
   const nothing: Designed = { topics: [], observationFailures: [], warnings: [] }
   if (missing.length === 0) return nothing
@@ -130,7 +136,9 @@ async function designTopics(
     const observationFailures = names.map(topic => ({ ...read, topic, cluster: source.name }))
     return { ...nothing, observationFailures }
   }
-  const designed = missing.map(topic => designTopic(source.name, topic, read.get(topic.sourceName)))
+  const designed = missing.map(topic =>
+    designTopic(source.name, topic, { config: read.get(topic.sourceName), rules }),
+  )
   return {
     topics: designed.flatMap(each => each.topics),
     observationFailures: designed.flatMap(each => each.observationFailures),
@@ -141,12 +149,12 @@ async function designTopics(
 function designTopic(
   cluster: string,
   topic: TargetTopic,
-  config: TopicConfig | undefined,
+  { config, rules }: { readonly config: TopicConfig | undefined; readonly rules: ConfigRules },
 ): Designed {
   const { name, sourceName, partitions } = topic
   if (config?.kind === 'read') {
     const { own = new Set<string>(), values } = config
-    const { configs, unknown } = standbyConfigs({ values, own })
+    const { configs, unknown } = standbyConfigs({ values, own }, rules)
     const text =
       `standby topic ${name} is created without ${unknown.join(', ')}, set on ${sourceName} on ` +
       `${cluster}: gapless does not know what they do. Set them by hand where they matter.`

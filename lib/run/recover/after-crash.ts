@@ -21,7 +21,7 @@ import {
 } from '../../kafka/record-batch.ts'
 import { createCandidates } from '../compare/candidates.ts'
 import { type Candidates, createComparison } from '../compare/comparison.ts'
-import { ownBatch } from '../compare/found-record.ts'
+import { type OwnBatch, ownBatch } from '../compare/found-record.ts'
 import { decideFor, perform, saveCheckpoint } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
@@ -119,6 +119,7 @@ async function lookThrough(shard: Shard, run: PartitionRun, look: Look): Promise
   const pause = () => shard.clock.wait(0)
   const comparison = createComparison(candidates ?? nothingToCompare, basis, pause)
   let foreignRecords = 0n
+  let copiedRecords = 0n
   let gone: Unclear['gone'] = null
   // Where the target has lost records, the comparison goes on at the first one of ours behind them.
   let isLost = false
@@ -131,19 +132,40 @@ async function lookThrough(shard: Shard, run: PartitionRun, look: Look): Promise
     if (isLost && own !== null) isLost = !(await comparison.seek(batch, own))
     const { unmatchedRecords } = await comparison.match(batch, own)
     if (own === null) foreignRecords += BigInt(unmatchedRecords)
+    copiedRecords = countCopies(copiedRecords, batch, { own, unmatchedRecords })
   }
   const ends = await readTarget(shard, run, { look, visit, onGone })
   const unmatchedRecords =
     candidates === null || isDiverged ? 0n : await comparison.unexplained(candidates.at())
   const isUnclear = unmatchedRecords > 0n || (isLost && isComparable && !isDiverged)
   const nothing = { nextSourceOffset: left.nextSourceOffset, epoch: null, maxTimestampMs: null }
+  const reached = comparison.reached()
   return {
-    ...(comparison.reached() ?? nothing),
+    ...(reached ?? nothing),
     ...ends,
+    copiedUpTo: reached?.nextTargetOffset ?? left.nextTargetOffset,
+    copiedRecords: gone === null ? copiedRecords : null,
     producer,
     foreignRecords,
     ...(isUnclear ? { unclear: { unmatchedRecords, gone } } : {}),
   }
+}
+
+/**
+ * The records of gapless behind the checkpoint, once this batch is read. The sequence of our
+ * producer counts those too that compaction of the target has removed since.
+ */
+function countCopies(
+  before: bigint,
+  { recordsCount, lastOffsetDelta }: RecordBatch,
+  found: { readonly own: OwnBatch | null; readonly unmatchedRecords: number },
+): bigint {
+  const { own, unmatchedRecords } = found
+  if (own === null) return before + BigInt(recordsCount - unmatchedRecords)
+  const sent = BigInt(lastOffsetDelta + 1)
+  if (own.index === null) return before + sent
+  const counted = own.index + sent
+  return counted > before ? counted : before
 }
 
 const nothingToCompare: Candidates = { first: async () => null, take: () => undefined }

@@ -109,8 +109,8 @@ export function mayAcquire(shard: Shard): boolean {
 }
 
 /**
- * Adds a partition to a run that goes on. One that comes too late is released at once; behind the
- * end of the run nobody needs to, because the end of its worker frees it.
+ * Adds a partition to a run that goes on. A partition that comes too late is released at once; once
+ * the run has ended the partition needs no release, because the end of its worker frees it.
  */
 export function addRun(shard: Shard, run: PartitionRun): void {
   if (shard.ended.signal.aborted) return

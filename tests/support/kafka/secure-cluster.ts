@@ -114,6 +114,15 @@ const SCRAM_HASHES = [
   { mechanism: 2, hash: 'sha512', bytes: 64 },
 ] as const
 
+/** A user that is created while the cluster runs. */
+export async function createScramUser(
+  cluster: TestCluster,
+  name: string,
+  password: string,
+): Promise<void> {
+  await createScramUsers(cluster, { [name]: password })
+}
+
 async function createScramUsers(
   cluster: TestCluster,
   users: Readonly<Record<string, string>>,

@@ -6,9 +6,12 @@ import type { Admin, Message } from 'kafkajs'
 import type { FlowConfig } from '../../../lib/core/config/config.ts'
 import type { Incident } from '../../../lib/core/incident.ts'
 import type { LogLine } from '../../../lib/core/monitoring/incident-lines.ts'
+import { createGroupAdmin } from '../../../lib/io/admin/group-admin.ts'
 import { createTopicAdmin } from '../../../lib/io/admin/topic-admin.ts'
+import { createAnchorStore } from '../../../lib/io/anchors/anchor-store.ts'
 import { systemClock } from '../../../lib/io/clock.ts'
 import { openCluster } from '../../../lib/io/cluster/cluster.ts'
+import { createGroupStore } from '../../../lib/io/sync/group-store.ts'
 import { createCheckpointStore } from '../../../lib/io/table/checkpoint-store.ts'
 import { createDynamoDbClient } from '../../../lib/io/table/dynamodb-client.ts'
 import { createIncidentStore } from '../../../lib/io/table/incident-store.ts'
@@ -21,6 +24,8 @@ import {
   runFlowOnce,
 } from '../../../lib/run/operate/run-once.ts'
 import { type FlowStatus, readFlowStatus } from '../../../lib/run/operate/status.ts'
+import type { GroupReport } from '../../../lib/run/sync/looked-group.ts'
+import { type FlowSync, syncFlow } from '../../../lib/run/sync/sync-flow.ts'
 import { type FlowHealth, watchFlow } from '../../../lib/run/watch/watch.ts'
 import {
   type Endpoints,
@@ -65,6 +70,7 @@ export type FlowFixtureOptions = {
 export type RunOptions = { readonly faults?: readonly Fault[] }
 
 let runs = 0
+let ticks = 0
 
 /** About one batch per fetch, so that a run over some hundred records needs many fetches. */
 export const smallBudgets = {
@@ -200,6 +206,33 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
         await close()
       }
     },
+    /**
+     * One tick of `sync`, a minute after the one before by its own clock; with `groupsMayFollow`
+     * false it only looks.
+     */
+    async sync(flow: FlowConfig, { groupsMayFollow = true } = {}): Promise<SyncResult> {
+      ticks += 1
+      const aheadMs = ticks * 60_000
+      const clock = { ...systemClock, nowMs: () => systemClock.nowMs() + aheadMs }
+      const reports: GroupReport[] = []
+      const { deps, targetCluster, sourceConfigs, close } = open(flow, () => undefined)
+      try {
+        const sync = await syncFlow(
+          {
+            ...{ ...deps, clock },
+            sourceGroups: createGroupAdmin(sourceConfigs),
+            targetGroups: createGroupAdmin(targetCluster),
+            groupRows: createGroupStore(client, table),
+            anchors: createAnchorStore(client, table),
+          },
+          flow,
+          { groupsMayFollow, tell: each => reports.push(...each) },
+        )
+        return { ...sync, reports }
+      } finally {
+        await close()
+      }
+    },
     async resume(flow: FlowConfig, topic: string, partition: number, from: ResumeFrom = null) {
       const opened = open(flow, () => undefined)
       try {
@@ -213,6 +246,9 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
     },
   }
 }
+
+/** A tick, and its reports in the order of their groups and partitions. */
+export type SyncResult = FlowSync & { readonly reports: readonly GroupReport[] }
 
 export type RunResult = {
   readonly report: FlowRunReport
@@ -265,6 +301,7 @@ function openDeps(input: {
   return {
     deps,
     sourceConfigs: source,
+    targetCluster: target,
     assertAllPerformed: faults.assertAllPerformed,
     close: async () => {
       await Promise.all([source.close(), target.close()])

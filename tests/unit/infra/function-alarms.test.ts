@@ -144,7 +144,7 @@ describe('the alarms on functions', () => {
       return [alarm.id, Namespace, MetricName, Dimensions, statistic, period]
     })
     const about = (id: string) => [{ Name: 'FunctionName', Value: { Ref: `${id}LambdaFunction` } }]
-    const ids = { plan: 'Plan', watch: 'Watch', replicate: 'Replicate' }
+    const ids = { plan: 'Plan', watch: 'Watch', sync: 'Sync', replicate: 'Replicate' }
     const ofFunctions = Object.entries(ids).flatMap(([name, id]) => [
       [`${name}-errors`, 'AWS/Lambda', 'Errors', about(id), 'Sum', 60],
       [`${name}-throttles`, 'AWS/Lambda', 'Throttles', about(id), 'Sum', 60],

@@ -20,6 +20,7 @@ import {
 } from '../../../lib/core/monitoring/metric.ts'
 import { emfSink } from '../../../lib/io/metrics.ts'
 import { createRunMeter, planMetrics } from '../../../lib/run/replicate/run-metrics.ts'
+import { syncMetrics } from '../../../lib/run/sync/sync-metrics.ts'
 import { watchMetrics } from '../../../lib/run/watch/watch-metrics.ts'
 
 const root = join(import.meta.dirname, '../../..')
@@ -62,7 +63,7 @@ const nothingSeen = {
   lossySettings: [],
 }
 
-/** All metrics that plan and watch print on a tick on which nothing happens. */
+/** All metrics that plan, watch and sync print on a tick on which nothing happens. */
 function quietTick() {
   return [
     ...printed('plan', sink => {
@@ -71,6 +72,11 @@ function quietTick() {
     }),
     ...printed('watch', sink => {
       sink.flow('orders', watchMetrics(nothingSeen))
+      sink.heartbeat()
+    }),
+    ...printed('sync', sink => {
+      const groups = { groups: 0, groupsUnsynced: 0, lagRecords: 0n, lines: [] }
+      sink.flow('orders', syncMetrics({ name: 'orders', groups, unobserved: [] }))
       sink.heartbeat()
     }),
   ]

@@ -154,10 +154,16 @@ describe('what a first look stores', () => {
         lastTimestampMs: null,
         rewinds: 0,
         producer: null,
+        copied: { records: 0n, anchor: anchorAt(0n, 0n, 0n, 'start') },
       },
     })
   })
 })
+
+function anchorAt(source: bigint, target: bigint, copiedRecords: bigint, reason: string) {
+  const { nowMs: atMs } = contextWith()
+  return { sourceOffset: source, targetOffset: target, copiedRecords, atMs, reason }
+}
 
 describe('what an acknowledgement stores', () => {
   test('an acknowledgement stores where both logs go on, and the epoch and timestamp of the batch', () => {
@@ -326,6 +332,26 @@ test('a partition that waits because a reset took it away, and halts for that re
   expect(cellOf(back)).toMatchObject({ to: 'halted', commands: ['save', 'stop halted'] })
   expect(back.state).toMatchObject({ incidentId: gone.incidents[0]?.id })
   expect(back.incidents).toMatchObject([{ id: gone.incidents[0]?.id, resolution: 'open' }])
+})
+
+test('a partition that waits and finds both topics new begins at the start of both, with a producer of its own', () => {
+  const { event } = eventCases['target recreated and empty, source too']
+  const { state, incidents } = decide(tableStates.waiting, event, contextWith())
+  expect(state).toMatchObject({
+    kind: 'replicating',
+    position: {
+      sourceTopicId: 'source-2',
+      targetTopicId: 'target-2',
+      nextSourceOffset: 0n,
+      nextTargetOffset: 0n,
+      epochs: [],
+      logEnds: [],
+      producer: null,
+    },
+  })
+  expect(incidents).toMatchObject([
+    { kind: 'topic-reset', evidence: { targetTopicId: 'target-1', targetRecreatedAs: 'target-2' } },
+  ])
 })
 
 // Small numbers on purpose: equal, neighbouring and crossing offsets must be common.

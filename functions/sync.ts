@@ -1,0 +1,60 @@
+// The handler of the sync function: carries what follows the source besides records, the committed
+// offsets of consumer groups, to the standby once a minute. Nothing is ever written to the source.
+// It fails when it could not do its work for a flow; its heartbeat says that it finished.
+
+import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware'
+import middy from '@middy/core'
+import type { FlowConfig } from '../lib/core/config/config.ts'
+import { errorText } from '../lib/core/error-text.ts'
+import { systemClock } from '../lib/io/clock.ts'
+import { eachFlow } from '../lib/run/each-flow.ts'
+import { syncFlow } from '../lib/run/sync/sync-flow.ts'
+import { syncMetrics } from '../lib/run/sync/sync-metrics.ts'
+import { startRuntime, timeOutByLambda } from './runtime.ts'
+
+const runtime = startRuntime(process.env, 'sync')
+
+export type SyncAnswer = {
+  readonly flows: readonly {
+    readonly name: string
+    readonly groups: number
+    readonly groupsUnsynced: number
+    readonly unobserved: number
+  }[]
+}
+
+async function run(): Promise<SyncAnswer> {
+  const { config, metrics } = await runtime
+  const flows: SyncAnswer['flows'][number][] = []
+  const failures: string[] = []
+  const synced = await eachFlow(config.flows, systemClock, (flow, inTime) => inTime(sync(flow)))
+  for (const outcome of synced) {
+    if (outcome.kind === 'done') {
+      flows.push(outcome.value)
+      continue
+    }
+    failures.push(`flow ${outcome.flow.name}: ${errorText(outcome.error)}`)
+    metrics.flow(outcome.flow.name, { Errors: 1 })
+  }
+  metrics.heartbeat()
+  if (failures.length > 0) throw new Error(failures.join('; '))
+  return { flows }
+}
+
+async function sync(flow: FlowConfig): Promise<SyncAnswer['flows'][number]> {
+  const { metrics, open } = await runtime
+  const { deps, syncing } = open(flow)
+  const synced = await syncFlow({ ...deps, ...syncing }, flow, { groupsMayFollow: true })
+  metrics.flow(flow.name, syncMetrics(synced))
+  const { groups, unobserved } = synced
+  return {
+    name: flow.name,
+    groups: groups.groups,
+    groupsUnsynced: groups.groupsUnsynced,
+    unobserved: unobserved.length,
+  }
+}
+
+export const handler = middy<unknown, SyncAnswer>(timeOutByLambda)
+  .use(injectLambdaContext((await runtime).logger))
+  .handler(run)

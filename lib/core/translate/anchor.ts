@@ -1,0 +1,147 @@
+// Owns anchors: pairs of a source offset and the target offset that means the same place, from
+// which the offsets between two of them are translated. Does not own their row
+// (row/anchors-row.ts), nor the counting and comparing between them (counted.ts, run/translate).
+//
+//   source   S1 ....... S2 ..x.... S3          every record copied from below S2 stands below T2
+//   target   T1 ....... T2 ..?.... T3          on the target, and every later one at T2 or behind
+//
+// The distance between source and target changes with each offset of the source that is not copied
+// (a marker, aborted data, what compaction removed) and with each offset of the target that is no
+// copy (a marker of a fence, a foreign record).
+
+import { anchorsMax } from '../config/defaults.ts'
+import type { SourceOffset, TargetOffset } from '../offset.ts'
+
+/** Why an anchor is there, and whether the count of copied records goes on across it. */
+const countGoesOn = {
+  /** Copying began there: nothing from below the source offset was ever copied. */
+  start: false,
+  /** The same for a topic that was recreated. */
+  reset: false,
+  /** An operator moved the position, or the standby was found to hold what is before it. */
+  resume: false,
+  /** The source's log diverged, and copying went back to the divergence point. */
+  divergence: false,
+  /** Recovered from a crash, where it is not known how many records the dead owner copied. */
+  recovery: false,
+  /** The target moved alone: a marker of a fence, or records of another producer. */
+  drift: true,
+  /** So that what lies between two anchors can be read. */
+  spacing: true,
+} as const
+
+export type AnchorReason = keyof typeof countGoesOn
+export const anchorReasons = Object.keys(countGoesOn) as AnchorReason[]
+
+/** True where nothing from below the anchor was ever copied in its generation. */
+export function beganThere({ reason }: Anchor): boolean {
+  return reason === 'start' || reason === 'reset'
+}
+
+export type Anchor = {
+  readonly sourceOffset: SourceOffset
+  readonly targetOffset: TargetOffset
+  /** Records copied before the anchor, a running count; null: a run of an earlier version. */
+  readonly copiedRecords: bigint | null
+  /** When a run stood there, Unix time, ms. */
+  readonly atMs: number
+  readonly reason: AnchorReason
+}
+
+/**
+ * The anchors of one topic id on each side. From each to the next an offset grows, and none falls.
+ * Two with the same source offset are the ends of what the target holds alone.
+ */
+export type Anchors = readonly Anchor[]
+
+/** What the table has of a generation, which is one topic id on each side. */
+export type Copied = {
+  /** Records of gapless on the target before the position, a running count of the generation. */
+  readonly records: bigint
+  /** The last anchor that is stored; in memory a later one may wait to be stored. */
+  readonly anchor: Anchor
+}
+
+/** Two anchors with nothing known between them; `from.sourceOffset <= offset < to.sourceOffset`. */
+export type Segment = { readonly from: Anchor; readonly to: Anchor }
+
+/**
+ * The list with one more anchor at its end, thinned out to `anchorsMax`, the oldest ones most. An
+ * anchor behind which another count begins removes those of the log that copying has left.
+ */
+export function withAnchor(anchors: Anchors, next: Anchor): Anchors {
+  const end = anchors.at(-1)
+  if (end === undefined) return [next]
+  // A late report of an earlier place: all it says is known.
+  if (next.targetOffset < end.targetOffset) return anchors
+  if (countGoesOn[next.reason] && next.sourceOffset < end.sourceOffset) return anchors
+  const kept =
+    next.sourceOffset < end.sourceOffset
+      ? anchors.filter(each => each.sourceOffset <= next.sourceOffset)
+      : anchors
+  const last = kept.at(-1)
+  if (last === undefined) return [next]
+  const isSameSource = next.sourceOffset === last.sourceOffset
+  if (isSameSource && next.targetOffset === last.targetOffset) return kept
+  const before = kept.at(-2)
+  // The target moved alone once more: what lies between its two ends says nothing.
+  const isBetween = isSameSource && before?.sourceOffset === last.sourceOffset
+  // Three anchors of one straight line: the one in the middle says nothing that the others do not.
+  const isStraight =
+    before !== undefined &&
+    last.reason === 'spacing' &&
+    hasNoHoles({ from: before, to: last }) &&
+    hasNoHoles({ from: last, to: next })
+  return thinned([...(isBetween || isStraight ? kept.slice(0, -1) : kept), next])
+}
+
+/** Every second anchor of the older half goes where it is there for spacing alone. */
+function thinned(anchors: Anchors): Anchors {
+  if (anchors.length <= anchorsMax) return anchors
+  const half = Math.ceil(anchors.length / 2)
+  const old = anchors.slice(0, half)
+  const kept = old.filter((each, index) => index % 2 === 0 || each.reason !== 'spacing')
+  // Where every old one has another reason, the oldest goes: offsets before it are bounded then.
+  const rest = kept.length < half ? kept : old.slice(1)
+  return [...rest, ...anchors.slice(half)]
+}
+
+/** The anchors around a source offset; null before the first one and from the last one on. */
+export function segmentOf(anchors: Anchors, offset: SourceOffset): Segment | null {
+  return segmentBy(anchors, anchor => anchor.sourceOffset <= offset)
+}
+
+/** The same for a target offset: `from.targetOffset <= offset < to.targetOffset`. */
+export function segmentOfTarget(anchors: Anchors, offset: TargetOffset): Segment | null {
+  return segmentBy(anchors, anchor => anchor.targetOffset <= offset)
+}
+
+function segmentBy(anchors: Anchors, isBefore: (anchor: Anchor) => boolean): Segment | null {
+  // Ends: the distance between the two halves with each step.
+  let [low, high] = [-1, anchors.length]
+  while (high - low > 1) {
+    const middle = (low + high) >> 1
+    const anchor = anchors[middle]
+    if (anchor !== undefined && isBefore(anchor)) low = middle
+    else high = middle
+  }
+  const [from, to] = [anchors[low], anchors[high]]
+  return from === undefined || to === undefined ? null : { from, to }
+}
+
+/** Records that were copied between the two; null where a count is not known. */
+export function copiedIn({ from, to }: Segment): bigint | null {
+  if (from.copiedRecords === null || to.copiedRecords === null) return null
+  if (!countGoesOn[to.reason]) return null
+  return to.copiedRecords - from.copiedRecords
+}
+
+/** True when each offset between the two is a record that was copied, on both sides. */
+export function hasNoHoles(segment: Segment): boolean {
+  const { from, to } = segment
+  const records = copiedIn(segment)
+  return (
+    BigInt(to.sourceOffset) - BigInt(from.sourceOffset) === records &&
+    BigInt(to.targetOffset) - BigInt(from.targetOffset) === records
+  )
+}

@@ -1,0 +1,99 @@
+// Owns the step of a tick of sync that is about topics: configs that follow and deletions, and the
+// sentences about both. Partitions are added by plan (run/plan/standby-topics.ts), because copying
+// waits for them. Does not own the single changes (sync-configs.ts, sync-deletions.ts).
+
+import type { FlowConfig } from '../../core/config/config.ts'
+import { syncTextsMax } from '../../core/config/defaults.ts'
+import type { ObservationFailure } from '../../core/partition/observation.ts'
+import type { TopicAdmin } from '../../io/admin/topic-admin.ts'
+import { type FollowDeps, type FollowedTopics, findFollowed } from './followed-topics.ts'
+import {
+  type SyncConfigsDeps,
+  type SyncedConfigs,
+  syncConfigs,
+  type TopicConfigChange,
+} from './sync-configs.ts'
+import { type FollowedDeletion, type SyncDeletionsDeps, syncDeletions } from './sync-deletions.ts'
+
+export type SyncTopicsDeps = FollowDeps &
+  SyncDeletionsDeps &
+  SyncConfigsDeps & {
+    readonly openTargetAdmin: () => TopicAdmin
+  }
+
+export type SyncedTopics = {
+  /** Topics that exist on both sides and whose configs were compared. */
+  readonly topics: number
+  readonly configs: SyncedConfigs
+  readonly deletions: readonly FollowedDeletion[]
+  readonly failures: readonly ObservationFailure[]
+}
+
+/** Never throws when a cluster refuses or does not answer. `found`: one look for several steps. */
+export async function syncTopics(
+  deps: SyncTopicsDeps,
+  flow: FlowConfig,
+  found?: FollowedTopics,
+): Promise<SyncedTopics> {
+  const seen = found ?? (await findFollowed(deps, flow))
+  return {
+    topics: seen.followed.length,
+    configs: await syncConfigs(deps, flow, seen.followed),
+    deletions: await syncDeletions(deps, flow, seen),
+    failures: seen.failures,
+  }
+}
+
+/** What a person is told: at most `textsMax` sentences, and one that counts the rest. */
+export function syncedTopicsTexts(
+  { configs, deletions, failures }: SyncedTopics,
+  flow: FlowConfig,
+  textsMax = syncTextsMax,
+): string[] {
+  return boundedTexts(
+    [
+      ...failures.map(each => `not compared: ${each.cluster}: ${each.detail}`),
+      ...configs.unknown.map(each => `configs not compared: ${each}`),
+      ...configs.refused.map(
+        each => `${changeText(each)} is refused by ${flow.to}: ${each.reason}`,
+      ),
+      ...deletions.map(each => deletionText(each, flow)),
+      ...configs.differing.map(each => `${changeText(each)} is not done: sync.configs is report`),
+      ...configs.changed.map(each => `${changeText(each)} is done`),
+    ],
+    flow.name,
+    textsMax,
+  )
+}
+
+/** The first sentences, and one that counts the others. */
+export function boundedTexts(texts: readonly string[], flow: string, textsMax: number): string[] {
+  if (texts.length <= textsMax) return [...texts]
+  const rest = texts.length - textsMax
+  return [
+    ...texts.slice(0, textsMax),
+    `and ${rest} more like these; all of them: gapless sync --flow ${flow} --json`,
+  ]
+}
+
+function changeText({ topic, targetTopic, config, from, to }: TopicConfigChange): string {
+  const before = from === null ? '' : ` from ${from}`
+  return to === null
+    ? `removing ${config} (${from}) from standby topic ${targetTopic}, which ${topic} does not set,`
+    : `setting ${config}${before} to ${to} on standby topic ${targetTopic}, as on ${topic},`
+}
+
+function deletionText(
+  { topic, targetTopic, kind, reason }: FollowedDeletion,
+  { from, to }: FlowConfig,
+): string {
+  const gone = `topic ${topic} was deleted on ${from}`
+  switch (kind) {
+    case 'deleted':
+      return `${gone}, and its standby topic ${targetTopic} on ${to} was deleted now`
+    case 'forgotten':
+      return `${gone}, its standby topic ${targetTopic} on ${to} is gone as well, and its checkpoints were removed`
+    case 'kept':
+      return `${gone}, and its standby topic ${targetTopic} on ${to} is kept: ${reason}`
+  }
+}

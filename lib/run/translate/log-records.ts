@@ -1,0 +1,139 @@
+// Owns reading the records of one log between two offsets, for a translation: as spans of offsets,
+// which needs no record to be opened, or as records with fingerprints of their contents. Does not
+// own what follows from them (core/translate).
+
+import { createHash } from 'node:crypto'
+import { translationFetchesMax } from '../../core/config/defaults.ts'
+import { sourceOffset } from '../../core/offset.ts'
+import type { Printed } from '../../core/translate/aligned.ts'
+import { addSpan, type RecordSpan } from '../../core/translate/counted.ts'
+import { isControlBatch, lastOffset, type RecordBatch } from '../../kafka/record-batch.ts'
+import { openInSlices } from '../../kafka/repack.ts'
+import { createCandidates } from '../compare/candidates.ts'
+import { type FoundRecord, openFoundRecords } from '../compare/found-record.ts'
+import { createLogReader, type OnePartition, readBatches } from '../compare/partition-reader.ts'
+import { doInSlices, pauseForATurn } from '../in-slices.ts'
+
+/** `[from, to)` of one log. */
+export type OffsetRange = { readonly from: bigint; readonly to: bigint }
+
+/** What a reading found; null: more than `translationFetchesMax` responses would be needed. */
+type Read<T> = Promise<T | null>
+
+/** Calls `visit` with every batch of committed records in the span. False: not read whole. */
+async function eachSourceBatch(
+  log: OnePartition,
+  { from, to }: OffsetRange,
+  visit: (batch: RecordBatch) => Promise<void> | void,
+): Promise<boolean> {
+  if (from >= to) return true
+  const range = { from: sourceOffset(from), to: sourceOffset(to), mayBeOutOfRange: true }
+  const candidates = createCandidates(log, { ...range, fetchesMax: translationFetchesMax })
+  for (let each = await candidates.first(); each !== null; each = await candidates.first()) {
+    await visit(each.batch)
+    candidates.take()
+  }
+  return candidates.reachedEnd()
+}
+
+/** The same for the target, whose control batches are left out. */
+async function eachTargetBatch(
+  log: OnePartition,
+  { from, to }: OffsetRange,
+  visit: (batch: RecordBatch) => Promise<void> | void,
+): Promise<boolean> {
+  const isolation = 'read-uncommitted' as const
+  const range = { from, to, isolation, waitMs: 0, mayBeOutOfRange: true }
+  const reader = createLogReader(log, { ...range, fetchesMax: translationFetchesMax }, readBatches)
+  let next = from
+  for (let part = await reader.next(); part !== null; part = await reader.next()) {
+    next = part.next
+    for (const batch of part.batches) {
+      if (batch.baseOffset < to && !isControlBatch(batch) && batch.recordsCount > 0)
+        await visit(batch)
+    }
+  }
+  return next >= to
+}
+
+/** The offsets of the records that are to be copied, or were. */
+export async function sourceSpans(log: OnePartition, range: OffsetRange): Read<RecordSpan[]> {
+  const spans: RecordSpan[] = []
+  const isWhole = await eachSourceBatch(log, range, batch => {
+    const { recordOffsets, baseOffset, recordsCount } = batch
+    if (recordOffsets === undefined) {
+      addSpan(spans, within(range, { from: baseOffset, to: baseOffset + BigInt(recordsCount) }))
+      return
+    }
+    for (let index = 0; index < recordsCount; index += 1) {
+      const offset = recordOffsets[index] ?? 0n
+      addSpan(spans, within(range, { from: offset, to: offset + 1n }))
+    }
+  })
+  return isWhole ? spans : null
+}
+
+/** The offsets of the data on the target; a batch that compaction has thinned out is opened. */
+export async function targetSpans(log: OnePartition, range: OffsetRange): Read<RecordSpan[]> {
+  const spans: RecordSpan[] = []
+  const isWhole = await eachTargetBatch(log, range, async batch => {
+    if (batch.recordsCount === batch.lastOffsetDelta + 1) {
+      addSpan(spans, within(range, { from: batch.baseOffset, to: lastOffset(batch) + 1n }))
+      return
+    }
+    for (const { offset } of await openFound(batch)) {
+      addSpan(spans, within(range, { from: offset, to: offset + 1n }))
+    }
+  })
+  return isWhole ? spans : null
+}
+
+function within({ from, to }: OffsetRange, span: RecordSpan): RecordSpan {
+  return { from: span.from > from ? span.from : from, to: span.to < to ? span.to : to }
+}
+
+/** Records of a log; `createTime` null: the target replaced the timestamp. */
+export type ReadRecord = Pick<FoundRecord, 'offset' | 'attributes' | 'body' | 'createTime'>
+
+export async function sourceRecords(log: OnePartition, range: OffsetRange): Read<ReadRecord[]> {
+  const records: ReadRecord[] = []
+  const isWhole = await eachSourceBatch(log, range, async batch => {
+    const opened = await doInSlices(openInSlices(batch), pauseForATurn)
+    for (let each = opened.current(); each !== null; each = opened.current()) {
+      records.push({ ...each, createTime: each.timestamp })
+      opened.advance()
+    }
+  })
+  return isWhole ? records.filter(each => isIn(range, each)) : null
+}
+
+export async function targetRecords(log: OnePartition, range: OffsetRange): Read<ReadRecord[]> {
+  const records: ReadRecord[] = []
+  const isWhole = await eachTargetBatch(log, range, async batch => {
+    records.push(...(await openFound(batch)))
+  })
+  return isWhole ? records.filter(each => isIn(range, each)) : null
+}
+
+function isIn({ from, to }: OffsetRange, { offset }: { readonly offset: bigint }): boolean {
+  return offset >= from && offset < to
+}
+
+async function openFound(batch: RecordBatch): Promise<FoundRecord[]> {
+  const opened = await doInSlices(openFoundRecords(batch, null), pauseForATurn)
+  const records: FoundRecord[] = []
+  for (let each = opened.current(); each !== null; each = opened.current()) {
+    records.push(each)
+    opened.advance()
+  }
+  return records
+}
+
+/** Fingerprints of key, value, headers and, where `withTime`, the timestamp of the producer. */
+export function printsOf(records: readonly ReadRecord[], withTime: boolean): Printed[] {
+  return records.map(({ offset, attributes, body, createTime }) => {
+    const hash = createHash('sha1').update(body).update(String(attributes))
+    if (withTime) hash.update(`@${createTime}`)
+    return { offset, print: hash.digest('base64') }
+  })
+}

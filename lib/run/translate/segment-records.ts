@@ -1,0 +1,132 @@
+// Owns reading both logs of a partition between two anchors: as spans of offsets, or as records
+// that are aligned by their contents. A forward and a backward translation share it. Does not own the
+// answers (translate-partition.ts, translate-back.ts) nor how a log is read (log-records.ts).
+
+import type { FlowConfig } from '../../core/config/config.ts'
+import { laterOf, sourceOffset, targetOffset } from '../../core/offset.ts'
+import type { TopicPartition } from '../../core/topic-partition.ts'
+import { alignRecords, type Pair, type Printed } from '../../core/translate/aligned.ts'
+import { type Anchors, copiedIn, type Segment } from '../../core/translate/anchor.ts'
+import { countRecords, type RecordSpan } from '../../core/translate/counted.ts'
+import { createDistanceRule } from '../../core/translate/distance.ts'
+import type { Clock } from '../../io/clock.ts'
+import type { Cluster } from '../../io/cluster/cluster.ts'
+import type { OnePartition } from '../compare/partition-reader.ts'
+import { pointOf, type SeenLog } from '../observe/logs.ts'
+import {
+  type OffsetRange,
+  printsOf,
+  sourceRecords,
+  sourceSpans,
+  targetRecords,
+  targetSpans,
+} from './log-records.ts'
+
+export type ReadingDeps = {
+  readonly source: Cluster
+  readonly target: Cluster
+  readonly clock: Clock
+  readonly flow: FlowConfig
+}
+
+/** A partition as it stands. The views have log start and log end, and the ids of the position. */
+export type Translatable = {
+  readonly at: TopicPartition
+  readonly targetTopic: string
+  /** null: the source does not answer, so that nothing of it can be read. */
+  readonly source: SeenLog | null
+  readonly target: SeenLog
+  /** The anchors of the present generation; the last one is the position. */
+  readonly anchors: Anchors
+}
+
+/** The part of the segment that each log may still hold. */
+export type SegmentRanges = { readonly onSource: OffsetRange; readonly onTarget: OffsetRange }
+
+export function rangesOf({ source, target }: Translatable, { from, to }: Segment): SegmentRanges {
+  const sourceStart = sourceOffset(source === null ? 0n : pointOf(source, 'log-start'))
+  const targetStart = targetOffset(pointOf(target, 'log-start'))
+  return {
+    onSource: { from: laterOf(from.sourceOffset, sourceStart), to: to.sourceOffset },
+    onTarget: { from: laterOf(from.targetOffset, targetStart), to: to.targetOffset },
+  }
+}
+
+export type Spans = {
+  readonly source: readonly RecordSpan[]
+  readonly target: readonly RecordSpan[]
+}
+
+/** null: too much would have to be read. */
+export async function readSpans(
+  deps: ReadingDeps,
+  partition: Translatable & { readonly source: SeenLog },
+  ranges: SegmentRanges,
+): Promise<Spans | null> {
+  const source = await sourceSpans(sourceLog(deps, partition), ranges.onSource)
+  const target = source === null ? null : await readTargetSpans(deps, partition, ranges)
+  return source === null || target === null ? null : { source, target }
+}
+
+export function readTargetSpans(
+  deps: ReadingDeps,
+  partition: Translatable,
+  { onTarget }: SegmentRanges,
+): Promise<RecordSpan[] | null> {
+  return targetSpans(targetLog(deps, partition), onTarget)
+}
+
+/** True when both logs hold as many records as were copied: none is missing, none is foreign. */
+export function isWhole(segment: Segment, { source, target }: Spans): boolean {
+  const all = 2n ** 63n
+  const records = copiedIn(segment)
+  return (
+    records !== null &&
+    countRecords(source, 0n, all) === records &&
+    countRecords(target, 0n, all) === records
+  )
+}
+
+export type AlignedLogs = {
+  readonly pairs: readonly Pair[]
+  readonly source: readonly Printed[]
+  readonly target: readonly Printed[]
+}
+
+/** null: too much would have to be read. */
+export async function readAligned(
+  deps: ReadingDeps,
+  partition: Translatable & { readonly source: SeenLog },
+  { segment, ranges }: { readonly segment: Segment; readonly ranges: SegmentRanges },
+): Promise<AlignedLogs | null> {
+  const onSource = await sourceRecords(sourceLog(deps, partition), ranges.onSource)
+  if (onSource === null) return null
+  const onTarget = await targetRecords(targetLog(deps, partition), ranges.onTarget)
+  if (onTarget === null) return null
+  // A target that writes its own time leaves only key, value and headers to compare.
+  const withTime = onTarget.every(each => each.createTime !== null)
+  const source = printsOf(onSource, withTime)
+  const target = printsOf(onTarget, withTime)
+  return { pairs: alignRecords(source, target, createDistanceRule(segment)), source, target }
+}
+
+function sourceLog(
+  deps: ReadingDeps,
+  { at, source }: Translatable & { readonly source: SeenLog },
+): OnePartition {
+  return logOf(deps, { ...at, cluster: deps.source, view: source })
+}
+
+function targetLog(deps: ReadingDeps, { at, target, targetTopic }: Translatable): OnePartition {
+  return logOf(deps, { ...at, topic: targetTopic, cluster: deps.target, view: target })
+}
+
+function logOf(
+  { clock, flow }: ReadingDeps,
+  log: TopicPartition & { readonly cluster: Cluster; readonly view: SeenLog },
+): OnePartition {
+  const { fetchBytesMax, requestTimeoutMs } = flow.budgets
+  const { cluster, topic, partition, view } = log
+  const { topicId, leader } = view
+  return { cluster, clock, topic, partition, topicId, leader, fetchBytesMax, requestTimeoutMs }
+}
