@@ -10,6 +10,7 @@ import { createTopicAdmin } from '../io/admin/topic-admin.ts'
 import { systemClock } from '../io/clock.ts'
 import { openCluster } from '../io/cluster/cluster.ts'
 import type { TopicConfigReader } from '../io/cluster/topic-config.ts'
+import { createFailoverStore, type FailoverStore } from '../io/failover/failover-store.ts'
 import type { Log } from '../io/log.ts'
 import { createCheckpointStore } from '../io/table/checkpoint-store.ts'
 import { createIncidentHistory, type IncidentHistory } from '../io/table/incident-history.ts'
@@ -26,6 +27,8 @@ export type OpenFlow = {
     readonly notifications: NotificationStore
     readonly history: IncidentHistory
   }
+  /** For the commands that move a flow from one cluster to the other. */
+  readonly failovers: FailoverStore
   readonly close: () => Promise<void>
 }
 
@@ -68,6 +71,7 @@ export function openFlow(input: {
       notifications: createNotificationStore(client, table),
       history: createIncidentHistory(client, table, flow.incidentsKeptDays),
     },
+    failovers: createFailoverStore(client, table),
     close: async () => {
       await Promise.all([source.close(), target.close()])
     },
