@@ -3,6 +3,7 @@
 
 import { Command, type OutputConfiguration } from 'commander'
 import type { CommandLine } from './command-line.ts'
+import { addFailoverCommand } from './commands/failover.ts'
 import { addGroupsCommand, addSyncCommand } from './commands/groups.ts'
 import { addIncidentsCommand } from './commands/incidents.ts'
 import { addInitCommand } from './commands/init.ts'
@@ -24,7 +25,8 @@ Environment:
   GAPLESS_DEBUG=1    adds stack traces to errors
 
 Exit codes:
-  0 all well, 1 failed, 2 wrong usage or configuration, 3 a partition is halted
+  0 all well, 1 failed, 2 wrong usage or configuration, 3 a partition is halted, or a
+  fail-over waits for a person
 
 Every command explains itself: gapless COMMAND --help`
 
@@ -75,6 +77,7 @@ function createProgram(cli: CommandLine): Command {
   addSyncCommand(program, cli)
   addIncidentsCommand(program, cli)
   addResumeCommand(program, cli)
+  addFailoverCommand(program, cli)
   addTopicsCommand(program, cli)
   addResetTopicCommand(program, cli)
   addProduceCommand(program, cli)

@@ -58,7 +58,11 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
     'lib/core': [],
     'lib/core/config': ['lib/core'],
     'lib/core/partition': ['lib/core/translate', 'lib/core/config', 'lib/core'],
-    'lib/core/row': ['lib/core/partition', 'lib/core/translate', 'lib/core/sync', 'lib/core'],
+    'lib/core/failover': ['lib/core/partition', 'lib/core/config', 'lib/core'],
+    'lib/core/row': [
+      ...['lib/core/failover', 'lib/core/partition', 'lib/core/translate', 'lib/core/sync'],
+      'lib/core',
+    ],
     'lib/core/replicate': ['lib/core/partition', 'lib/core/config', 'lib/core'],
     'lib/core/plan': [
       ...['lib/core/replicate', 'lib/core/row', 'lib/core/partition', 'lib/core/config'],
@@ -80,9 +84,13 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
     'lib/io/table': ['lib/io/failure', 'lib/io'],
     'lib/io/anchors': ['lib/io/table', 'lib/io/failure', 'lib/io'],
     'lib/io/sync': ['lib/io/table', 'lib/io/failure', 'lib/io'],
+    'lib/io/failover': ['lib/io/table', 'lib/io/failure', 'lib/io'],
   },
   'lib/run': {
     'lib/run': ['lib/run/operate'],
+    'lib/run/failover': [
+      ...['lib/run/operate', 'lib/run/translate', 'lib/run/compare', 'lib/run/observe', 'lib/run'],
+    ],
     'lib/run/operate': [
       ...['lib/run/replicate', 'lib/run/plan', 'lib/run/watch', 'lib/run/recover'],
       ...['lib/run/sync', 'lib/run/partition', 'lib/run/compare', 'lib/run/observe'],

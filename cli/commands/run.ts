@@ -52,6 +52,7 @@ const outcomeExitCodes: Record<RunOutcome, ExitCode> = {
   // The topic was deleted on the source: its incident says so, and there is nothing left to copy.
   waiting: exitCode.ok,
   absent: exitCode.ok,
+  'failed-over': exitCode.ok,
   unobserved: exitCode.failed,
   failed: exitCode.failed,
   deadline: exitCode.failed,

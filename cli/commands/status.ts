@@ -47,6 +47,8 @@ const isWell: Record<StatusState, boolean> = {
   // The incident of the deleted topic is open, and counts as such.
   waiting: true,
   halted: false,
+  // A decision of an operator, which `state` of the flow shows.
+  'failed-over': true,
   unobserved: false,
   'standby-unobserved': false,
   stalled: false,

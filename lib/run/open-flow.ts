@@ -16,6 +16,7 @@ import { type AnchorStore, createAnchorStore } from '../io/anchors/anchor-store.
 import { systemClock } from '../io/clock.ts'
 import { openCluster } from '../io/cluster/cluster.ts'
 import type { TopicConfigReader } from '../io/cluster/topic-config.ts'
+import { createFailoverStore, type FailoverStore } from '../io/failover/failover-store.ts'
 import type { Log } from '../io/log.ts'
 import { type AclStore, createAclStore } from '../io/sync/acl-store.ts'
 import { type CheckpointRemoval, createCheckpointRemoval } from '../io/sync/checkpoint-removal.ts'
@@ -56,6 +57,8 @@ export type OpenFlow = {
     readonly askTarget: (topicId: string) => Promise<IdAnswer>
     readonly openSourceAdmin: () => TopicAdmin
   }
+  /** For the commands that move a flow from one cluster to the other. */
+  readonly failovers: FailoverStore
   readonly close: () => Promise<void>
 }
 
@@ -115,6 +118,7 @@ export function openFlow(input: {
       askTarget: topicId => askForTopicId(target, topicId),
       openSourceAdmin: () => createTopicAdmin(source),
     },
+    failovers: createFailoverStore(client, table),
     close: async () => {
       await Promise.all([source.close(), target.close()])
     },

@@ -83,7 +83,9 @@ export function canonical(call: Call): Call {
   if (call.kind !== 'save') return copyOf(call)
   const { input } = call
   const { state } = input
-  if (state.kind === 'unstarted') return { ...call, input: { ...input, nowMs: STARTED_AT_MS } }
+  if (state.kind === 'unstarted' || state.kind === 'failed-over') {
+    return { ...call, input: { ...input, nowMs: STARTED_AT_MS } }
+  }
   const { logEnds, lastLatencyMs, ...position } = state.position
   const { producer } = position
   const assigned = producer === null ? null : { ...producer, assignedAtMs: STARTED_AT_MS }

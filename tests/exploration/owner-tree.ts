@@ -182,7 +182,7 @@ function snapshot(owner: Owner): Omit<OwnerNode, 'id'> {
           at:
             state === undefined || state.kind === 'unstarted'
               ? null
-              : state.position.nextSourceOffset,
+              : (state.position?.nextSourceOffset ?? null),
         }
   const isStuck = ended === null && calls.length === 0 && timers.length === 0
   const problem =

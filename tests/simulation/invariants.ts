@@ -155,7 +155,7 @@ function checkBeginning(track: Track, { sourceTopicId, nextSourceOffset }: Posit
 }
 
 function incidentIdOf(state: PartitionState): string {
-  return 'incidentId' in state ? state.incidentId : ''
+  return ('incidentId' in state ? state.incidentId : null) ?? ''
 }
 
 function checkMove(model: Model, track: Track, left: Position, next: Position): void {

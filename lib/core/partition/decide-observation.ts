@@ -30,6 +30,8 @@ export function decideOnObservation(
   switch (state.kind) {
     case 'halted':
       return { state, incidents: [], commands: [{ kind: 'stop', outcome: 'halted' }] }
+    case 'failed-over':
+      return { state, incidents: [], commands: [{ kind: 'stop', outcome: 'failed-over' }] }
     case 'unstarted':
       return start(observed, context)
     case 'waiting': {

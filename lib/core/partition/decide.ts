@@ -98,6 +98,8 @@ function decideOnMissing(
       return { state, incidents: [], commands: [{ kind: 'stop', outcome: 'absent' }] }
     case 'halted':
       return { state, incidents: [], commands: [{ kind: 'stop', outcome: 'halted' }] }
+    case 'failed-over':
+      return { state, incidents: [], commands: [{ kind: 'stop', outcome: 'failed-over' }] }
     case 'waiting':
       return { state, incidents: [], commands: [{ kind: 'stop', outcome: 'waiting' }] }
     case 'replicating': {

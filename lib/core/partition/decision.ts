@@ -134,7 +134,10 @@ export type Command =
   /** Store the state before any other command: the next records depend on it. */
   | { readonly kind: 'save-checkpoint' }
   | { readonly kind: 'resolve-incident'; readonly id: string }
-  | { readonly kind: 'stop'; readonly outcome: 'drained' | 'halted' | 'waiting' | 'absent' }
+  | {
+      readonly kind: 'stop'
+      readonly outcome: 'drained' | 'halted' | 'waiting' | 'absent' | 'failed-over'
+    }
 
 export type Decision = {
   readonly state: PartitionState

@@ -20,7 +20,8 @@ export function measuredState(
   measured: Measured,
 ): PartitionState {
   const { event, nowMs } = measured
-  if (next.kind === 'unstarted') return next
+  // Nothing is measured where nothing is copied.
+  if (next.kind === 'unstarted' || next.kind === 'failed-over') return next
   const { position } = next
   const left = positionOf(before)
   // The log ends of a topic that was recreated since say nothing of the new one.

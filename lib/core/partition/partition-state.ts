@@ -9,6 +9,8 @@
 //
 //   unstarted --observed, and the target is not empty--> halted
 //
+//   any of them --gapless failover--> failed-over --gapless failback--> replicating
+//
 // A waiting partition that is observed again passes the same checks as a replicating one, so it may
 // halt at once. "Unobserved" is no state, because the position did not change: it is the outcome of
 // a run, and an incident of the cluster or topic.
@@ -118,6 +120,24 @@ export function sequenceAfter(sequence: number, recordsCount: number): number {
   return (sequence + recordsCount) % SEQUENCE_LIMIT
 }
 
+/** What a fail-over found, for the fail-back and for people. */
+export type FailedOver = {
+  readonly incidentId: string | null
+  /** The decision (core/failover/flow-failover.ts). */
+  readonly decisionId: string
+  /** When the partition was fenced, Unix time, ms. */
+  readonly failedOverAtMs: number
+  /**
+   * Right behind the marker of our fence: from here on applications write. Null: the standby has no
+   * such partition.
+   */
+  readonly standbyEnd: TargetOffset | null
+  /** Where the source's log ended when it was last seen; null: it never was. */
+  readonly sourceEnd: SourceOffset | null
+  /** When that was, Unix time, ms; null: not known. */
+  readonly sourceSeenAtMs: number | null
+}
+
 export type PartitionState =
   /** The partition was never observed: there is no position. No code sets this state. */
   | { readonly kind: 'unstarted' }
@@ -132,10 +152,16 @@ export type PartitionState =
   | { readonly kind: 'waiting'; readonly position: Position; readonly incidentId: string }
   /** An incident that no policy moves past. Left by `gapless resume` only. */
   | { readonly kind: 'halted'; readonly position: Position; readonly incidentId: string }
+  /**
+   * Applications use the standby, and nothing of gapless is appended there. Set by `gapless
+   * failover`, left by `gapless failback`. The position is null where nothing was ever copied;
+   * `incidentId`: the incident that had halted the partition, or kept it waiting.
+   */
+  | ({ readonly kind: 'failed-over'; readonly position: Position | null } & FailedOver)
 
 export type PartitionStateKind = PartitionState['kind']
 
-/** The position of a state; null for `unstarted`. */
+/** The position of a state; null where nothing was copied yet, or before a fail-over. */
 export function positionOf(state: PartitionState): Position | null {
   return state.kind === 'unstarted' ? null : state.position
 }

@@ -24,6 +24,7 @@ export type Outcome =
   | 'halted'
   | 'waiting'
   | 'absent'
+  | 'failed-over'
   | 'unobserved'
   | 'failed'
   | 'deadline'

@@ -13,6 +13,7 @@
 //   copied        records copied in this generation, as records:nextSourceOffset:nextTargetOffset
 //   anchor        the last one that is stored, as source:target:records@ms reason; absent, like
 //                 copied, in rows of versions that did not count
+//   decisionId, failedOverAtMs, standbyEndOffset, sourceEndOffset, sourceSeenAtMs    of a fail-over
 //   targetTopic   name of the topic on the target
 //   owner, worker, fence, leaseUntilMs, previousLeaseUntilMs, previousWorker    see lease.ts
 //   updatedAtMs   time of the owner's last write
@@ -21,6 +22,7 @@ import { type SourceOffset, sourceOffset, type TargetOffset, targetOffset } from
 import { readDrift, writeDrift } from '../partition/drift.ts'
 import { type EpochHistory, readEpochs, writeEpochs } from '../partition/epoch-history.ts'
 import {
+  type FailedOver,
   type PartitionState,
   type Position,
   type Producer,
@@ -81,7 +83,18 @@ export function stateAttributes(state: PartitionState): RowChange {
     state: { S: state.kind },
     incidentId: textAttribute('incidentId' in state ? state.incidentId : null),
     ...positionAttributes(positionOf(state)),
+    ...failedOverAttributes(state.kind === 'failed-over' ? state : null),
   })
+}
+
+function failedOverAttributes(state: FailedOver | null): Record<string, Attribute | null> {
+  return {
+    decisionId: textAttribute(state?.decisionId),
+    failedOverAtMs: numberAttribute(state?.failedOverAtMs),
+    standbyEndOffset: numberAttribute(state?.standbyEnd),
+    sourceEndOffset: numberAttribute(state?.sourceEnd),
+    sourceSeenAtMs: numberAttribute(state?.sourceSeenAtMs),
+  }
 }
 
 function positionAttributes(position: Position | null): Record<string, Attribute | null> {
@@ -212,8 +225,25 @@ function readState(read: RowReader): PartitionState {
     case 'waiting':
     case 'halted':
       return { kind, position: readPosition(read), incidentId: read.text('incidentId') }
+    case 'failed-over': {
+      const position = read.optional('sourceTopicId', () => readPosition(read))
+      return { kind, position, ...readFailedOver(read) }
+    }
     default:
-      throw read.corrupt('state', 'unstarted, replicating, waiting or halted')
+      throw read.corrupt('state', 'unstarted, replicating, waiting, halted or failed-over')
+  }
+}
+
+function readFailedOver(read: RowReader): FailedOver {
+  const standbyEnd = read.optional('standbyEndOffset', read.offset)
+  const sourceEnd = read.optional('sourceEndOffset', read.offset)
+  return {
+    incidentId: read.optional('incidentId', read.text),
+    decisionId: read.text('decisionId'),
+    failedOverAtMs: read.number('failedOverAtMs'),
+    standbyEnd: standbyEnd === null ? null : targetOffset(standbyEnd),
+    sourceEnd: sourceEnd === null ? null : sourceOffset(sourceEnd),
+    sourceSeenAtMs: read.optional('sourceSeenAtMs', read.number),
   }
 }
 

@@ -24,6 +24,12 @@
 
 import type { AssignedPartition } from '../topic-partition.ts'
 import {
+  failoverSortKey,
+  neverFailedOver,
+  readFailover,
+  type StoredFailover,
+} from './failover-row.ts'
+import {
   type Attribute,
   CorruptRowError,
   numberAttribute,
@@ -36,8 +42,8 @@ import {
 } from './row.ts'
 
 export const workerPrefix = 'checkpoint-worker/'
-/** Workers and their roster. */
-export const workerListPrefix = 'checkpoint-worker'
+/** Workers, their roster, and whether the flow has failed over. No checkpoint begins like this. */
+export const workerListPrefix = 'checkpoint-'
 const rosterSortKey = 'checkpoint-workers'
 
 export type WorkerKey = {
@@ -170,19 +176,31 @@ export type ListedWorkers = {
   readonly roster: number
   /** A row that cannot be read proves no life: its worker has ended. One description each. */
   readonly corruptWorkers: readonly { readonly worker: string; readonly detail: string }[]
+  /** Which cluster applications use. */
+  readonly failover: StoredFailover
 }
 
 export function isWorkerRow({ sk }: StoredRow): boolean {
-  return sk?.S === rosterSortKey || sk?.S?.startsWith(workerPrefix) === true
+  return (
+    sk?.S === rosterSortKey || sk?.S === failoverSortKey || sk?.S?.startsWith(workerPrefix) === true
+  )
 }
 
-/** Reads the rows of a listing for which `isWorkerRow` is true. */
+/**
+ * Reads the rows of a listing for which `isWorkerRow` is true. Throws `CorruptRowError` where it
+ * cannot be told whether the flow has failed over: nothing may be copied then.
+ */
 export function readWorkers(rows: readonly StoredRow[]): ListedWorkers {
   const workers: Worker[] = []
   const corruptWorkers: { worker: string; detail: string }[] = []
   let roster = 0
+  let failover = neverFailedOver
   for (const row of rows) {
     const sortKey = row.sk?.S ?? ''
+    if (sortKey === failoverSortKey) {
+      failover = readFailover(row)
+      continue
+    }
     const isRoster = sortKey === rosterSortKey
     try {
       if (isRoster) roster = rowReader(row).number('version')
@@ -194,5 +212,5 @@ export function readWorkers(rows: readonly StoredRow[]): ListedWorkers {
       if (!isRoster) corruptWorkers.push({ worker, detail: error.message })
     }
   }
-  return { workers, roster, corruptWorkers }
+  return { workers, roster, corruptWorkers, failover }
 }

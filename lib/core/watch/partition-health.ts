@@ -110,6 +110,7 @@ export function partitionHealth(input: {
     ...(source.kind === 'seen' && oldest.kind === 'unobserved' ? [oldest.detail] : []),
     ...(source.kind === 'seen' && retention.kind === 'unobserved' ? [retention.detail] : []),
   ]
+  if (row.kind === 'checkpoint' && row.state.kind === 'failed-over') return ofFailedOver
   const isHalted = row.kind === 'checkpoint' && row.state.kind === 'halted'
   const nothing = { unobserved, isHalted, lagRecords: null, lagMs: null, headroomMs: null }
   if (row.kind === 'corrupt') return { ...nothing, difference: null, isStalled: false }
@@ -128,6 +129,17 @@ export function partitionHealth(input: {
     lagMs,
     headroomMs: headroom.ms,
   }
+}
+
+/** Nothing is copied there, by decision: neither log says anything about the copying. */
+const ofFailedOver: PartitionHealth = {
+  unobserved: [],
+  isHalted: false,
+  difference: null,
+  isStalled: false,
+  lagRecords: null,
+  lagMs: null,
+  headroomMs: null,
 }
 
 /** The log ends that runs saw of this very topic. */
@@ -189,7 +201,7 @@ function isStalled(
   // Records beyond the last stable offset belong to an open transaction and may not be copied.
   if (source.lastStable <= at.from || at.lagMs < stalledAfterMs) return false
   if (row.kind === 'absent') return true
-  if (row.state.kind === 'halted' || row.state.kind === 'waiting') return false
+  if (row.state.kind !== 'replicating' && row.state.kind !== 'unstarted') return false
   if (isLeaseLive(row.leaseUntilMs, at.nowMs, row.budgets)) return false
   // The time of the write is of another clock, and one that is far ahead says nothing.
   if (row.updatedAtMs > at.nowMs + clockSkewMsMax) return true
@@ -206,7 +218,7 @@ function differenceOf(
   target: WatchedTarget,
 ): Difference | null {
   const position = positionOf(state)
-  if (position === null || state.kind === 'halted') return null
+  if (position === null || state.kind === 'halted' || state.kind === 'failed-over') return null
   if (state.kind === 'waiting') return source.kind === 'seen' ? { kind: 'returned' } : null
   if (source.kind === 'missing') return { kind: 'deleted' }
   if (source.kind === 'seen') {

@@ -28,7 +28,7 @@ export function shownState(input: {
 }): ShownState {
   const { state, health, source, target } = input
   if (state === null) return 'unobserved'
-  if (state.kind === 'halted') return 'halted'
+  if (state.kind === 'halted' || state.kind === 'failed-over') return state.kind
   if (source === 'unobserved') return 'unobserved'
   if (health.difference !== null) return health.difference.kind
   if (target === 'unobserved') return 'standby-unobserved'

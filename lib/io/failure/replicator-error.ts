@@ -26,6 +26,8 @@ export type ReplicatorErrorCode =
   | 'notification-refused'
   /** The partition's state allows no resume, or its log lacks the offset to resume at. */
   | 'resume-refused'
+  /** The state of the flow, or another command, keeps a fail-over or fail-back from going on. */
+  | 'failover-refused'
 
 export class ReplicatorError extends Error {
   override readonly name = 'ReplicatorError'

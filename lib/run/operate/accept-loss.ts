@@ -36,7 +36,7 @@ export async function acceptLoss(
 ): Promise<AcceptedLoss | null> {
   const { flow, at, state, from } = input
   const position = positionOf(state)
-  if (state.kind === 'halted' || position === null) return null
+  if (state.kind === 'halted' || state.kind === 'failed-over' || position === null) return null
   const { incidents: open } = await incidents.list(flow.name, 'open')
   const found = open.find(
     each => each.kind === 'standby-truncated' && isOpenFor(each, { flow: flow.name, ...at }),

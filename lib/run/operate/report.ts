@@ -70,6 +70,7 @@ export type RunOutcome =
   | 'halted'
   | 'waiting'
   | 'absent'
+  | 'failed-over'
   | 'unobserved'
   | 'failed'
   | 'deadline'

@@ -70,6 +70,7 @@ export async function resumePartition(
   const key = { flow: flow.name, ...at }
   const known = await deps.checkpoints.get(key)
   if (known === null) throw refuse(at, 'has no checkpoint', 'See: gapless status')
+  if (known.state.kind === 'failed-over') throw refuseFailedOver(at, flow.name)
   const accepted = await acceptLoss(deps, { flow, at, state: known.state, from: input.from })
   if (accepted !== null) return accepted
   const taken = await takeLease(deps, flow, key)
@@ -119,6 +120,7 @@ async function choosePosition(
   const { flow, at } = input
   const nowMs = deps.clock.nowMs()
   const mayMove = state.kind === 'halted' || (input.isLeftBehind && input.from !== null)
+  if (state.kind === 'failed-over') throw refuseFailedOver(at, flow.name)
   if (state.kind === 'unstarted' || !mayMove) throw refuseMoving(at, state.kind)
   const incidentId = 'incidentId' in state ? state.incidentId : null
   const onTarget = { topic: targetTopicName(flow, at.topic), partition: at.partition }
@@ -181,6 +183,12 @@ function refuseMoving(at: TopicPartition, kind: PartitionState['kind']): Error {
     'where no tick does because its runs always fail: --from OFFSET (of the source), or --from log-start'
   const hint = `A tick goes on by itself; see: gapless status. To move it, ${orTo}`
   return refuse(at, `is ${kind}, not halted`, hint)
+}
+
+/** Copying on would write between the records of applications. */
+function refuseFailedOver(at: TopicPartition, flow: string): Error {
+  const hint = `To copy to the standby again, first bring back what was written there: gapless failback --flow ${flow}`
+  return refuse(at, 'has failed over: applications write to its standby', hint)
 }
 
 /**

@@ -175,6 +175,7 @@ function outcomeOf(kind: PartitionPlan['kind']): Outcome | null {
     case 'halted':
     case 'waiting':
     case 'absent':
+    case 'failed-over':
     case 'unobserved':
       return kind
   }

@@ -18,6 +18,8 @@ export type ReplicateDeps = WorkerDeps & {
   readonly target: Cluster
   readonly checkpoints: CheckpointStore
   readonly incidents: IncidentStore
+  /** The decision that this process carries out: it alone copies those topics, a last time. */
+  readonly draining?: string
 }
 
 /** Takes the measurements of a run while it goes on. Times in ms. */

@@ -9,6 +9,7 @@ import {
   sweptWorkersMax,
   workerStartMsMax,
 } from '../../core/config/defaults.ts'
+import { mayCopy } from '../../core/failover/flow-failover.ts'
 import { chainsOf, type HandingOut, handOut } from '../../core/plan/joining.ts'
 import { isWorkerLive } from '../../core/replicate/budget.ts'
 import type { Worker } from '../../core/row/worker-row.ts'
@@ -44,14 +45,17 @@ export async function handOutWork(
   flow: FlowConfig,
   plan: Plan,
 ): Promise<HandedOut> {
-  const free = workOf(plan, flow.mode)
+  const ready = workOf(plan, flow.mode)
   await declareAndSweep(deps, plan.listed.workers)
   for (const { worker, detail } of plan.listed.corruptWorkers) {
     await endCorrupt(deps, { flow: flow.name, worker, detail })
   }
+  if (ready.length === 0) return { toInvoke: [], joined: 0 }
+  // The clusters were observed since the plan listed them: workers have begun and ended, and an
+  // operator may have decided to fail over.
+  const { workers, roster, failover } = await deps.workers.list(flow.name)
+  const free = ready.filter(each => mayCopy(failover.state, each.topic, null))
   if (free.length === 0) return { toInvoke: [], joined: 0 }
-  // The clusters were observed since the plan listed them: workers have begun and ended.
-  const { workers, roster } = await deps.workers.list(flow.name)
   const chains = chainsOf(workers, deps.clock.nowMs())
   const busy = plan.partitions.filter(each => each.kind === 'busy')
   const crew = {

@@ -5,6 +5,8 @@
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { leftOutText } from '../../core/config/topic-selection.ts'
+import { failoverTexts } from '../../core/failover/failover-text.ts'
+import { isWholeFlowAway, mayCopy } from '../../core/failover/flow-failover.ts'
 import { type Incident, isOpenFor } from '../../core/incident.ts'
 import { needsRecovery } from '../../core/partition/crash-recovery.ts'
 import { decide } from '../../core/partition/decide.ts'
@@ -13,11 +15,13 @@ import type { ObservationFailure } from '../../core/partition/observation.ts'
 import { type PartitionState, stateOf } from '../../core/partition/partition-state.ts'
 import type { Work } from '../../core/plan/shard-packing.ts'
 import { isLeaseLive } from '../../core/replicate/budget.ts'
+import type { ListedCheckpoints } from '../../core/row/checkpoint.ts'
 import { corruptIncidentText } from '../../core/row/incident-row.ts'
 import type { ListedWorkers } from '../../core/row/worker-row.ts'
 import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { CheckpointStore } from '../../io/table/stores.ts'
+import { isoTime } from '../iso-time.ts'
 import { observeBoth, onTarget } from '../observe/both-clusters.ts'
 import { type ContestedTopics, readContested } from '../observe/contested-topics.ts'
 import {
@@ -45,13 +49,26 @@ export type PlanDeps = UnobservedDeps &
   StandbyTopicsDeps & {
     readonly source: Cluster
     readonly checkpoints: CheckpointStore
+    /** The decision that this process carries out: it alone copies those topics, a last time. */
+    readonly draining?: string
   }
+
+/** `failed-over`: by its own state, or by that of the flow, which a topic may be younger than. */
+export type PartitionPlanKind =
+  | 'work'
+  | 'idle'
+  | 'busy'
+  | 'halted'
+  | 'waiting'
+  | 'absent'
+  | 'failed-over'
+  | 'unobserved'
 
 /**
  * The plan of a tick for one partition. `work` goes to a worker; every other kind is only reported.
  */
 export type PartitionPlan = TopicPartition & {
-  readonly kind: 'work' | 'idle' | 'busy' | 'halted' | 'waiting' | 'absent' | 'unobserved'
+  readonly kind: PartitionPlanKind
   readonly detail: string | null
   readonly lagRecords: bigint | null
   readonly topicIsKnown: boolean
@@ -82,12 +99,17 @@ export type Plan = {
  */
 export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> {
   const listed = await deps.checkpoints.list(flow.name)
+  const { state: failover } = listed.failover
+  const draining = deps.draining ?? null
+  // Nothing is to be copied, and the source may not answer any more: it is not asked.
+  if (isWholeFlowAway(failover, draining)) return planNothing(flow, listed)
   const topics = await findTopics(deps.source, flow, [...listed.checkpoints, ...listed.corrupt])
   const unidentified = await assertTwoClusters(deps, flow)
   const partitions = listPartitions(flow, topics.partitions, listed)
   const names = [...new Set(partitions.map(each => each.topic))]
   const contested = await readContested(deps.checkpoints, flow, names, listed)
-  const free = topics.found.filter(each => contested.of(each.name) === null)
+  const isCopied = (topic: string) => mayCopy(failover, topic, draining)
+  const free = topics.found.filter(each => contested.of(each.name) === null && isCopied(each.name))
   const ensured = await ensureTargetTopics(deps, flow, free)
   const [{ sources, targets, failures }, settings] = await Promise.all([
     observeBoth(deps, flow, partitions),
@@ -97,7 +119,7 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
       free.map(each => each.name),
     ),
   ])
-  const context = { flow, contested, sources, targets, nowMs: deps.clock.nowMs() }
+  const context = { flow, contested, isCopied, sources, targets, nowMs: deps.clock.nowMs() }
   const planned = partitions.map(each => planPartition(context, each))
   const observationFailures = [
     ...topics.observationFailures,
@@ -137,7 +159,30 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
       ...[...unidentified, ...topics.warnings, ...ensured.warnings],
       ...[...leftOutText(topics.leftOut), ...listed.unnamed.map(unnamedText)],
       ...[...settingsTexts(settings, flow.name), ...truncations],
+      ...failoverTexts(flow.name, listed.failover, isoTime),
     ],
+  }
+}
+
+/** The plan of a flow that has failed over: its rows, and that none of them is to be copied. */
+function planNothing(flow: FlowConfig, listed: ListedCheckpoints): Plan {
+  const partitions = listPartitions(flow, [], listed).map(({ topic, partition, row }) => ({
+    topic,
+    partition,
+    kind: 'failed-over' as const,
+    detail: null,
+    lagRecords: null,
+    topicIsKnown: true,
+    state: row.kind === 'corrupt' ? { kind: 'unstarted' as const } : stateOf(row),
+    heldUntilMs: null,
+  }))
+  return {
+    flow: flow.name,
+    partitions,
+    observationFailures: [],
+    listed,
+    ownersApart: 0,
+    warnings: failoverTexts(flow.name, listed.failover, isoTime),
   }
 }
 
@@ -181,13 +226,14 @@ function failureOf(cluster: Cluster, view: LogView): ObservationFailure[] {
 type PlanContext = {
   readonly flow: FlowConfig
   readonly contested: ContestedTopics
+  readonly isCopied: (topic: string) => boolean
   readonly sources: LogViews
   readonly targets: LogViews
   readonly nowMs: number
 }
 
 function planPartition(context: PlanContext, planned: FlowPartition): PartitionPlan {
-  const { flow, contested, sources, targets, nowMs } = context
+  const { flow, contested, isCopied, sources, targets, nowMs } = context
   const { topic, partition, row, topicIsKnown } = planned
   const at = { topic, partition }
   const source = sources.of(at)
@@ -200,6 +246,7 @@ function planPartition(context: PlanContext, planned: FlowPartition): PartitionP
   const lease = row.kind === 'checkpoint' ? row.lease : null
   const heldUntilMs = lease?.untilMs ?? null
   const known = { ...common, state, heldUntilMs }
+  if (state.kind === 'failed-over' || !isCopied(topic)) return { ...known, kind: 'failed-over' }
   if (lease !== null && isLeaseLive(heldUntilMs, nowMs, flow.budgets)) {
     return { ...known, kind: 'busy', detail: `leased by ${lease.owner}` }
   }
@@ -235,6 +282,7 @@ function kindOf(decision: Decision): PartitionPlan['kind'] {
     case 'halted':
     case 'waiting':
     case 'absent':
+    case 'failed-over':
       return stop.outcome
   }
 }

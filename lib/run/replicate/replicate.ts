@@ -6,6 +6,7 @@
 import type { FlowConfig } from '../../core/config/config.ts'
 import { tableWritesInFlightMax } from '../../core/config/defaults.ts'
 import { errorText } from '../../core/error-text.ts'
+import { type FlowFailover, mayCopy } from '../../core/failover/flow-failover.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
 import type { Predecessor } from '../../core/replicate/hand-over.ts'
 import { type AssignedPartition, byTopicAndPartition } from '../../core/topic-partition.ts'
@@ -168,7 +169,8 @@ async function acquireEach(
   input: ReplicateInput,
   gathered: Gathered,
 ): Promise<void> {
-  await concurrently(input.partitions, tableWritesInFlightMax, async partition => {
+  const partitions = await withoutFailedOver(deps, input, gathered)
+  await concurrently(partitions, tableWritesInFlightMax, async partition => {
     // A process that wakes behind its lease would take what others hand to each other.
     while (!isLeaseLive(deps.clock, worker, input.flow.budgets)) {
       if (await renewedAgain(worker)) continue
@@ -185,6 +187,32 @@ async function acquireEach(
       gathered.heldUntilMs = Math.max(gathered.heldUntilMs ?? 0, leased.untilMs)
     }
   })
+}
+
+/**
+ * The partitions that this run may copy. Asked behind the claim of the worker's row: a fail-over is
+ * stored before its command ends all workers, so either the run sees the fail-over here, or the
+ * command sees the worker. Without a look, a run that was planned before would begin topics that
+ * are new since.
+ */
+async function withoutFailedOver(
+  deps: ReplicateDeps,
+  { flow, partitions }: ReplicateInput,
+  { unleased }: Gathered,
+): Promise<readonly AssignedPartition[]> {
+  let state: FlowFailover
+  try {
+    state = (await deps.workers.list(flow.name)).failover.state
+  } catch (error) {
+    const detail = errorText(error)
+    unleased.push(...partitions.map(each => withoutRun(each, 'failed', detail)))
+    return []
+  }
+  const isCopied = ({ topic }: AssignedPartition) => mayCopy(state, topic, deps.draining ?? null)
+  for (const each of partitions.filter(one => !isCopied(one))) {
+    unleased.push(withoutRun(each, 'failed-over', 'an operator has decided to fail over'))
+  }
+  return partitions.filter(isCopied)
 }
 
 /** A run that stores its observation failures as incidents: for workers and `run --once`. */

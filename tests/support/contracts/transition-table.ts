@@ -45,6 +45,16 @@ export const tableStates: {
   replicating: { kind: 'replicating', position: tablePosition },
   waiting: { kind: 'waiting', position: tablePosition, incidentId: 'why-it-waits' },
   halted: { kind: 'halted', position: tablePosition, incidentId: 'why-it-halted' },
+  'failed-over': {
+    kind: 'failed-over',
+    position: tablePosition,
+    incidentId: null,
+    decisionId: 'decision',
+    failedOverAtMs: 1_700_000_000_000,
+    standbyEnd: targetOffset(71n),
+    sourceEnd: sourceOffset(100n),
+    sourceSeenAtMs: 1_700_000_000_000,
+  },
 }
 
 type Case = { readonly event: PartitionEvent; readonly policies?: Partial<Policies> }
@@ -717,9 +727,18 @@ const halted: Record<EventCase, Expected> = {
   'refused as too large': 'never',
 }
 
+/** Only a fail-back moves a partition that has failed over: what halts where halted, stops here. */
+const failedOver = Object.fromEntries(
+  Object.entries(halted).map(([event, expected]) => [
+    event,
+    expected === 'never' ? expected : then('failed-over', 100n, ['stop failed-over']),
+  ]),
+) as Record<EventCase, Expected>
+
 export const transitionTable: Record<PartitionStateKind, Record<EventCase, Expected>> = {
   unstarted,
   replicating,
   waiting,
   halted,
+  'failed-over': failedOver,
 }

@@ -2,6 +2,7 @@
 // functions and of the command line in this process, and reads the standby with kafkajs, which did
 // not write it.
 
+import { randomUUID } from 'node:crypto'
 import type { Admin, Message } from 'kafkajs'
 import type { FlowConfig } from '../../../lib/core/config/config.ts'
 import type { Incident } from '../../../lib/core/incident.ts'
@@ -11,12 +12,19 @@ import { createTopicAdmin } from '../../../lib/io/admin/topic-admin.ts'
 import { createAnchorStore } from '../../../lib/io/anchors/anchor-store.ts'
 import { systemClock } from '../../../lib/io/clock.ts'
 import { openCluster } from '../../../lib/io/cluster/cluster.ts'
+import { createFailoverStore } from '../../../lib/io/failover/failover-store.ts'
 import { createGroupStore } from '../../../lib/io/sync/group-store.ts'
 import { createCheckpointStore } from '../../../lib/io/table/checkpoint-store.ts'
 import { createDynamoDbClient } from '../../../lib/io/table/dynamodb-client.ts'
 import { createIncidentStore } from '../../../lib/io/table/incident-store.ts'
 import { createTable } from '../../../lib/io/table/table.ts'
 import { createWorkerStore } from '../../../lib/io/table/worker-store.ts'
+import {
+  type FailoverDeps,
+  type FailoverRequest,
+  type FailoverResult,
+  failOver,
+} from '../../../lib/run/failover/failover.ts'
 import { type ResumeFrom, resumePartition } from '../../../lib/run/operate/resume.ts'
 import {
   type FlowRunReport,
@@ -24,6 +32,7 @@ import {
   runFlowOnce,
 } from '../../../lib/run/operate/run-once.ts'
 import { type FlowStatus, readFlowStatus } from '../../../lib/run/operate/status.ts'
+import { replicateAndReport } from '../../../lib/run/replicate/replicate.ts'
 import type { GroupReport } from '../../../lib/run/sync/looked-group.ts'
 import { type FlowSync, syncFlow } from '../../../lib/run/sync/sync-flow.ts'
 import { type FlowHealth, watchFlow } from '../../../lib/run/watch/watch.ts'
@@ -115,6 +124,7 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
   const checkpoints = createCheckpointStore(client, table)
   const workers = createWorkerStore(client, table)
   const incidents = createIncidentStore(client, table)
+  const failovers = createFailoverStore(client, table)
   const primary = connectTo(source)
   const standby = connectTo(target)
   const document = (flow: FlowOverrides) => ({
@@ -132,6 +142,7 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
     checkpoints,
     workers,
     incidents,
+    failovers,
     primaryKafka: primary,
     standbyKafka: standby,
     onPrimary: <T>(work: (admin: Admin) => Promise<T>) => withAdmin(primary, work),
@@ -231,6 +242,45 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
         return { ...sync, reports }
       } finally {
         await close()
+      }
+    },
+    /** `gapless failover`, answered by `confirm` where it asks. */
+    async failOver(
+      flow: FlowConfig,
+      request: FailoverRequest,
+      more: Partial<FailoverDeps> = {},
+    ): Promise<FailoverResult & { readonly lines: readonly LogLine[] }> {
+      const lines: LogLine[] = []
+      const opened = open(flow, line => lines.push(line))
+      try {
+        const by = opened.deps.owner
+        const confirm = async () => true
+        const deps = { ...opened.deps, failovers, by, newId: randomUUID, confirm, ...more }
+        return { ...(await failOver(deps, flow, request)), lines }
+      } finally {
+        await opened.close()
+      }
+    },
+    /** A worker of continuous mode over partitions of a topic, until `end`; then its outcomes. */
+    follow(flow: FlowConfig, topic: string, partitions = 1): { end: () => Promise<string[]> } {
+      const opened = open(flow, () => undefined)
+      const interrupted = new AbortController()
+      const { owner } = opened.deps
+      const running = replicateAndReport(opened.deps, {
+        flow,
+        partitions: Array.from({ length: partitions }, (_, partition) => {
+          return { topic, partition, topicIsKnown: true }
+        }),
+        claim: { role: 'worker', run: owner, invocation: null, isReserved: false },
+        deadlineMs: systemClock.nowMs() + 600_000,
+        isContinuous: true,
+        interrupted: interrupted.signal,
+      }).finally(opened.close)
+      return {
+        end: async () => {
+          interrupted.abort()
+          return (await running).partitions.map(each => each.outcome)
+        },
       }
     },
     async resume(flow: FlowConfig, topic: string, partition: number, from: ResumeFrom = null) {

@@ -1,0 +1,85 @@
+// Owns the proof behind a planned fail-over: the last records of both logs of a partition are the
+// same, and between the last copied record and our fence there is nothing else. Reads both logs,
+// writes nothing. Does not own what follows from a difference (failover.ts).
+
+import type { FlowConfig } from '../../core/config/config.ts'
+import { comparedTailOffsets, tailsInFlightMax } from '../../core/config/defaults.ts'
+import { positionOf } from '../../core/partition/partition-state.ts'
+import { recoveryFetchBytes } from '../../core/replicate/fetch-share.ts'
+import { partitionName } from '../../core/topic-partition.ts'
+import type { Clock } from '../../io/clock.ts'
+import type { Cluster } from '../../io/cluster/cluster.ts'
+import type { OnePartition } from '../compare/partition-reader.ts'
+import { concurrently } from '../concurrently.ts'
+import { pointOf, type SeenLog } from '../observe/logs.ts'
+import { printsOf, sourceRecords, targetRecords } from '../translate/log-records.ts'
+import type { SeenPartition } from './look.ts'
+
+export type TailDeps = {
+  readonly source: Cluster
+  readonly target: Cluster
+  readonly clock: Clock
+}
+
+/** The differences, one sentence each; empty: every tail is the same. */
+export async function compareTails(
+  deps: TailDeps,
+  flow: FlowConfig,
+  partitions: readonly SeenPartition[],
+): Promise<readonly string[]> {
+  const found: string[] = []
+  await concurrently(partitions, tailsInFlightMax, async each => {
+    const difference = await compareTail(deps, flow, each)
+    if (difference !== null) found.push(`${partitionName(each)}: ${difference}`)
+  })
+  return found.sort()
+}
+
+async function compareTail(
+  deps: TailDeps,
+  flow: FlowConfig,
+  seen: SeenPartition,
+): Promise<string | null> {
+  const { state, sourceLog, targetLog } = seen
+  if (state?.kind !== 'failed-over') return 'it was not fenced'
+  const position = positionOf(state)
+  if (position === null) return null
+  if (sourceLog.kind !== 'seen' || targetLog.kind !== 'seen') return 'a log was not seen'
+  const end = pointOf(sourceLog, 'log-end')
+  if (position.nextSourceOffset !== end) {
+    return `the source ends at ${end}, and the standby has everything below ${position.nextSourceOffset} only`
+  }
+  const { nextTargetOffset, sourceTopicId, targetTopicId } = position
+  const isSame = sourceTopicId === sourceLog.topicId && targetTopicId === targetLog.topicId
+  if (!isSame) return 'one of the topics was recreated'
+  const at = (cluster: Cluster, topic: string, log: SeenLog): OnePartition => ({
+    ...{ cluster, clock: deps.clock, topic, partition: seen.partition },
+    ...{ topicId: log.topicId, leader: log.leader },
+    fetchBytesMax: recoveryFetchBytes(flow.budgets),
+    requestTimeoutMs: flow.budgets.requestTimeoutMs,
+  })
+  const onSource = at(deps.source, seen.topic, sourceLog)
+  const onTarget = at(deps.target, seen.targetTopic, targetLog)
+  const behind = { from: nextTargetOffset, to: state.standbyEnd ?? nextTargetOffset }
+  const [wanted, copied, more] = await Promise.all([
+    sourceRecords(onSource, tailOf(sourceLog, end)),
+    targetRecords(onTarget, tailOf(targetLog, nextTargetOffset)),
+    targetRecords(onTarget, behind),
+  ])
+  if (wanted === null || copied === null || more === null) return 'its tail could not be read'
+  if (more.length > 0) return `${more.length} records of others are on the standby behind the copy`
+  // Holes make the two windows hold different numbers of records.
+  const length = Math.min(wanted.length, copied.length)
+  const withTime = copied.every(each => each.createTime !== null)
+  const last = (records: typeof wanted) =>
+    printsOf(records.slice(records.length - length), withTime).map(each => each.print)
+  const [left, right] = [last(wanted), last(copied)]
+  const differing = left.filter((print, index) => print !== right[index]).length
+  return differing === 0 ? null : `${differing} of the last ${length} records differ`
+}
+
+function tailOf(log: SeenLog, to: bigint): { readonly from: bigint; readonly to: bigint } {
+  const start = pointOf(log, 'log-start')
+  const from = to - comparedTailOffsets
+  return { from: from > start ? from : start, to }
+}
