@@ -7,6 +7,7 @@ import type { FlowConfig } from '../lib/core/config/config.ts'
 import type { FailoverKind, Topics } from '../lib/core/failover/flow-failover.ts'
 import type { FailoverDeps, FailoverPlan } from '../lib/run/failover/failover.ts'
 import type { FailoverReport } from '../lib/run/failover/failover-report.ts'
+import type { GroupSyncDeps } from '../lib/run/sync/sync-groups.ts'
 import type { Context } from './context.ts'
 
 export type FailoverOrder = {
@@ -35,23 +36,43 @@ export async function failOverFlow(
 async function withFailover<T>(
   context: Context,
   flow: FlowConfig,
-  { isConfirmed }: { readonly isConfirmed: boolean },
+  asked: { readonly isConfirmed: boolean },
   run: (deps: FailoverDeps) => Promise<T>,
 ): Promise<T> {
-  const { openFlow } = await import('../lib/run/open-flow.ts')
-  const { table, log } = context
-  const [config, client] = [await context.config(), await context.dynamoDb()]
-  const opened = openFlow({ config, flow, client, table, log })
+  const open = await failoverOpener(context, asked)
+  const opened = open(flow)
   try {
-    return await run({
-      ...opened.deps,
-      failovers: opened.failovers,
-      by: `${userInfo().username}@${opened.deps.owner}`,
-      newId: randomUUID,
-      confirm: plan => (isConfirmed ? Promise.resolve(true) : askPerson(context, plan)),
-    })
+    return await run(opened.deps)
   } finally {
     await opened.close()
+  }
+}
+
+export type OpenedFailover = {
+  readonly deps: FailoverDeps
+  readonly syncing: GroupSyncDeps
+  readonly close: () => Promise<void>
+}
+
+/** Opens flows of this configuration, also the flow back, which the configuration does not have. */
+export async function failoverOpener(
+  context: Context,
+  { isConfirmed }: { readonly isConfirmed: boolean },
+): Promise<(flow: FlowConfig) => OpenedFailover> {
+  const { openFlow } = await import('../lib/run/open-flow.ts')
+  const { syncLast } = await import('../lib/run/failover/last-sync.ts')
+  const { table, log } = context
+  const [config, client] = [await context.config(), await context.dynamoDb()]
+  return flow => {
+    const opened = openFlow({ config, flow, client, table, log })
+    const { deps, failovers, close } = opened
+    const syncing = { ...deps, ...opened.syncing }
+    const by = `${userInfo().username}@${deps.owner}`
+    const confirm: FailoverDeps['confirm'] = plan =>
+      isConfirmed ? Promise.resolve(true) : askPerson(context, plan)
+    const syncGroups: FailoverDeps['syncGroups'] = (each, topics) => syncLast(syncing, each, topics)
+    const moving = { failovers, by, newId: randomUUID, confirm, syncGroups }
+    return { deps: { ...deps, ...moving }, syncing, close }
   }
 }
 

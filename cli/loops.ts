@@ -50,12 +50,12 @@ export async function syncFlows(
 ): Promise<GroupsReport> {
   const { syncFlow } = await import('../lib/run/sync/sync-flow.ts')
   const outcomes = await eachFlow(flows, systemClock, (flow, inTime) =>
-    withFlow(context, flow, async (deps, { syncing }) => {
+    withFlow(context, flow, async (deps, { syncing, failovers }) => {
       const reports: GroupReport[] = []
       // The answer has every group: lines of the log would say the same again.
-      const quiet = { ...deps, ...syncing, log: () => undefined }
+      const quiet = { ...deps, ...syncing, failovers, log: () => undefined }
       const tell = (each: readonly GroupReport[]) => reports.push(...each)
-      const synced = await inTime(syncFlow(quiet, flow, { groupsMayFollow: mayCommit, tell }))
+      const synced = await inTime(syncFlow(quiet, flow, { mayCommit, tell }))
       return reportGroups(synced, reports)
     }),
   )

@@ -43,8 +43,8 @@ async function run(): Promise<SyncAnswer> {
 
 async function sync(flow: FlowConfig): Promise<SyncAnswer['flows'][number]> {
   const { metrics, open } = await runtime
-  const { deps, syncing } = open(flow)
-  const synced = await syncFlow({ ...deps, ...syncing }, flow, { groupsMayFollow: true })
+  const { deps, syncing, failovers } = open(flow)
+  const synced = await syncFlow({ ...deps, ...syncing, failovers }, flow, { mayCommit: true })
   metrics.flow(flow.name, syncMetrics(synced))
   const { groups, unobserved } = synced
   return {

@@ -88,6 +88,10 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
   },
   'lib/run': {
     'lib/run': ['lib/run/operate'],
+    'lib/run/failback': [
+      ...['lib/run/failover', 'lib/run/operate', 'lib/run/sync', 'lib/run/translate'],
+      ...['lib/run/compare', 'lib/run/observe', 'lib/run'],
+    ],
     'lib/run/failover': [
       ...['lib/run/operate', 'lib/run/translate', 'lib/run/compare', 'lib/run/observe', 'lib/run'],
     ],

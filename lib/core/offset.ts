@@ -33,6 +33,9 @@ export function targetOffset(value: bigint): TargetOffset {
   return value as TargetOffset
 }
 
+/** No offset of a log lies behind this one. */
+export const anyLaterOffset: SourceOffset = OFFSET_MAX as SourceOffset
+
 /** The target offset after `recordsCount` records were appended at `offset`. */
 export function targetOffsetAfter(offset: TargetOffset, recordsCount: number): TargetOffset {
   return targetOffset(offset + BigInt(recordsCount))

@@ -19,6 +19,7 @@ import {
   putBytes,
   putNullable,
 } from './record-writer.ts'
+import { createWireReader } from './wire-reader.ts'
 
 export type RecordView = {
   /** Unused by Kafka, always 0; kept as it is. */
@@ -65,4 +66,33 @@ export function bodyOf(key: Buffer | null, value: Buffer | null): Buffer {
   putNullable(writer, value)
   writer.bytes[writer.at++] = 0
   return writer.bytes.subarray(0, writer.at)
+}
+
+export type RecordBody = {
+  readonly key: Buffer | null
+  readonly value: Buffer | null
+  /** Keys may repeat; their order counts. */
+  readonly headers: readonly { readonly key: string; readonly value: Buffer | null }[]
+}
+
+/**
+ * Reads what a record holds from its key's length on, as views. Throws DecodeError when the bytes
+ * are no record.
+ */
+export function readRecordBody(bytes: Buffer): RecordBody {
+  const reader = createWireReader({ api: 'Record', version: 2, bytes })
+  const nullable = (field: string): Buffer | null => {
+    const length = reader.readVarint(`${field} length`)
+    return length < 0 ? null : reader.readBytes(field, length)
+  }
+  const key = nullable('key')
+  const value = nullable('value')
+  const headers: { key: string; value: Buffer | null }[] = []
+  // A header takes two bytes at least, and reading behind the end throws.
+  for (let left = reader.readVarint('headers count'); left > 0; left -= 1) {
+    const name = reader.readBytes('header key', reader.readVarint('header key length'))
+    headers.push({ key: name.toString(), value: nullable('header value') })
+  }
+  reader.expectEnd()
+  return { key, value, headers }
 }

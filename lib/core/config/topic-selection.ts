@@ -19,6 +19,8 @@ export type TopicRules = {
   readonly naming: Naming
   /** The names of all clusters of the configuration, each a possible prefix of a topic. */
   readonly clusters?: readonly string[]
+  /** Target topics by source topic, where they do not follow from `naming`: on the way back. */
+  readonly targetNames?: Readonly<Record<string, string>>
 }
 
 /**
@@ -56,6 +58,8 @@ export function namedTopics(rules: TopicRules): string[] {
 }
 
 export function targetTopicName(rules: TopicRules, topic: string): string {
+  const given = rules.targetNames?.[topic]
+  if (given !== undefined) return given
   return rules.naming === 'prefix' ? `${rules.from}.${topic}` : topic
 }
 
@@ -69,11 +73,27 @@ export function invalidNameText(topic: string): string {
 
 /** The source topic that `targetTopicName` gives this name; null when no topic has it. */
 export function sourceTopicName(rules: TopicRules, targetTopic: string): string | null {
+  const given = Object.entries(rules.targetNames ?? {}).find(([, name]) => name === targetTopic)
+  if (given !== undefined) return given[0]
   if (rules.naming === 'identity') return targetTopic
   const prefix = `${rules.from}.`
   return targetTopic.startsWith(prefix) && targetTopic.length > prefix.length
     ? targetTopic.slice(prefix.length)
     : null
+}
+
+/** The flow without these topics, or with these alone. */
+export function withoutTopics<R extends TopicRules>(rules: R, topics: readonly string[]): R {
+  return { ...rules, exclude: [...rules.exclude, ...namesOf(topics)] }
+}
+
+export function withTopicsAlone<R extends TopicRules>(rules: R, topics: readonly string[]): R {
+  const kept = topics.filter(each => selects(rules, each))
+  return { ...rules, topics: namesOf(kept), exclude: [] }
+}
+
+function namesOf(topics: readonly string[]): Selector[] {
+  return topics.map(name => ({ kind: 'name', name }))
 }
 
 /** One sentence about the topics that are left out; none where there are none. */

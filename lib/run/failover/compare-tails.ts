@@ -68,8 +68,10 @@ async function compareTail(
   ])
   if (wanted === null || copied === null || more === null) return 'its tail could not be read'
   if (more.length > 0) return `${more.length} records of others are on the standby behind the copy`
-  // Holes make the two windows hold different numbers of records.
-  const length = Math.min(wanted.length, copied.length)
+  // Holes make the two windows hold different numbers of records, and what lies before the first
+  // record that was copied in this generation is no copy.
+  const records = position.copied?.records ?? BigInt(wanted.length)
+  const length = Math.min(wanted.length, copied.length, Number(records))
   const withTime = copied.every(each => each.createTime !== null)
   const last = (records: typeof wanted) =>
     printsOf(records.slice(records.length - length), withTime).map(each => each.print)

@@ -24,6 +24,7 @@ import {
 import { afterEvent, type FailoverEvent } from '../../core/failover/transition.ts'
 import type { StoredFailover } from '../../core/row/failover-row.ts'
 import { byTopicAndPartition } from '../../core/topic-partition.ts'
+import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 import { ReplicatorError } from '../../io/failure/replicator-error.ts'
 import { concurrently } from '../concurrently.ts'
 import type { RunOnceDeps } from '../operate/run-once.ts'
@@ -38,11 +39,12 @@ import {
 } from './drive.ts'
 import { endWorkers, untilReleased } from './end-workers.ts'
 import { fencePartition } from './fence-partition.ts'
+import type { LastSync } from './last-sync.ts'
 import { lookAtFlow } from './look.ts'
 import { reopenPartition } from './reopen-partition.ts'
 
-/** One group and partition, as `gapless groups --json` shows it; offsets are decimal strings. */
-export type SyncedGroup = Readonly<Record<string, string | number | null>>
+/** One group and partition, as `gapless groups --json` shows it. */
+export type SyncedGroup = LastSync[number]
 
 export type FailoverDeps = RunOnceDeps &
   DriveDeps & {
@@ -265,8 +267,17 @@ const steps: Record<FailoverStep, Step> = {
   },
 
   async syncing(deps, flow, { decision }) {
-    const groups = await deps.syncGroups?.(flow, decision.topics)
-    return { problems: [], groups: groups ?? [] }
+    try {
+      const groups = await deps.syncGroups?.(flow, decision.topics)
+      return { problems: [], groups: groups ?? [] }
+    } catch (error) {
+      const isLost = error instanceof BrokerFailure && error.cluster === deps.source.name
+      if (decision.how === 'planned' || !isLost) throw error
+      // The groups stay where the last tick left them: that much is read again, and nothing missed.
+      const text = `Flow ${flow.name}: groups begin where the last tick of sync left them. ${error.message}`
+      deps.log({ level: 'warn', text })
+      return done
+    }
   },
 
   async fencing(deps, flow, { decision, driving }) {

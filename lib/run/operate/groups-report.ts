@@ -32,7 +32,7 @@ export type FlowGroupsReport = {
 export type GroupsReport = { readonly flows: readonly FlowGroupsReport[] }
 
 export function reportGroups(
-  { name, unobserved }: FlowSync,
+  { name, unobserved }: Pick<FlowSync, 'name' | 'unobserved'>,
   reports: readonly Looked[],
 ): FlowGroupsReport {
   const ordered = [...reports].sort(

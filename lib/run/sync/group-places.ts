@@ -23,7 +23,10 @@ export type GroupPlaces = {
 
 /** Each partition that cannot be translated has a reason instead of places. */
 export async function findPlaces(
-  deps: FlowTranslationDeps,
+  deps: FlowTranslationDeps & {
+    /** Left out: the flow is translated by its own checkpoints. */
+    readonly openTranslation?: (flow: FlowConfig) => Promise<Pick<FlowTranslation, 'translate'>>
+  },
   flow: FlowConfig,
   offsets: Iterable<Pick<CommittedOffset, 'topic' | 'partition' | 'offset'>>,
 ): Promise<GroupPlaces> {
@@ -34,7 +37,7 @@ export async function findPlaces(
     asked.set(name, at)
     at.offsets.add(sourceOffset(offset))
   }
-  const translation = await openTranslation(deps, flow)
+  const translation = await (deps.openTranslation?.(flow) ?? openTranslation(deps, flow))
   const found = new Map<string, Found>()
   await concurrently([...asked], translationsInFlightMax, async ([name, each]) => {
     found.set(name, await translateAll(translation, each))
@@ -59,7 +62,7 @@ type Asked = TopicPartition & { readonly offsets: Set<SourceOffset> }
 type Found = { readonly places: ReadonlyMap<bigint, Place>; readonly logs: GroupLogs } | string
 
 async function translateAll(
-  translation: FlowTranslation,
+  translation: Pick<FlowTranslation, 'translate'>,
   { topic, partition, offsets }: Asked,
 ): Promise<Found> {
   const answer = await translation.translate({ topic, partition }, [...offsets])

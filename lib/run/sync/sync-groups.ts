@@ -16,13 +16,15 @@ import { groupsInFlightMax, groupsPerRequestMax } from '../../core/config/defaul
 import type { GroupAdmin, ListedGroup } from '../../io/admin/group-admin.ts'
 import type { GroupStore } from '../../io/sync/group-store.ts'
 import { concurrently } from '../concurrently.ts'
-import type { FlowTranslationDeps } from '../translate/flow-translation.ts'
+import type { FlowTranslation, FlowTranslationDeps } from '../translate/flow-translation.ts'
 import { findPlaces } from './group-places.ts'
 import { type GroupReport, reportProblem } from './looked-group.ts'
 import { readSourceGroups, type SourceGroup } from './source-groups.ts'
 import { syncGroup } from './sync-group.ts'
 
 export type GroupSyncDeps = FlowTranslationDeps & {
+  /** As in `findPlaces`. */
+  readonly openTranslation?: (flow: FlowConfig) => Promise<Pick<FlowTranslation, 'translate'>>
   readonly sourceGroups: GroupAdmin
   readonly targetGroups: GroupAdmin
   readonly groupRows: GroupStore

@@ -218,10 +218,10 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
       }
     },
     /**
-     * One tick of `sync`, a minute after the one before by its own clock; with `groupsMayFollow`
+     * One tick of `sync`, a minute after the one before by its own clock; with `mayCommit`
      * false it only looks.
      */
-    async sync(flow: FlowConfig, { groupsMayFollow = true } = {}): Promise<SyncResult> {
+    async sync(flow: FlowConfig, { mayCommit = true } = {}): Promise<SyncResult> {
       ticks += 1
       const aheadMs = ticks * 60_000
       const clock = { ...systemClock, nowMs: () => systemClock.nowMs() + aheadMs }
@@ -235,9 +235,10 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
             targetGroups: createGroupAdmin(targetCluster),
             groupRows: createGroupStore(client, table),
             anchors: createAnchorStore(client, table),
+            failovers,
           },
           flow,
-          { groupsMayFollow, tell: each => reports.push(...each) },
+          { mayCommit, tell: each => reports.push(...each) },
         )
         return { ...sync, reports }
       } finally {

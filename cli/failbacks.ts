@@ -1,0 +1,108 @@
+// Runs the loop that moves a flow back for the command, writes down divergent records, and turns
+// the result into the JSON contract. Does not own the options (commands/failback.ts).
+
+import { open } from 'node:fs/promises'
+import type { FlowConfig } from '../lib/core/config/config.ts'
+import type { FailbackDeps, FailbackPlan } from '../lib/run/failback/failback.ts'
+import type { FailbackReport } from '../lib/run/failback/failback-report.ts'
+import type { Returning } from '../lib/run/failback/ways.ts'
+import type { Context } from './context.ts'
+import { failoverOpener, type OpenedFailover } from './failovers.ts'
+
+export type FailbackOrder = {
+  readonly flow: FlowConfig
+  readonly divergent: 'refuse' | 'append'
+  /** The file to which divergent records are written; null: to none. */
+  readonly exportTo: string | null
+  readonly isDryRun: boolean
+  readonly isConfirmed: boolean
+}
+
+export async function failBackFlow(
+  context: Context,
+  { flow, divergent, exportTo, isDryRun, isConfirmed }: FailbackOrder,
+): Promise<FailbackReport> {
+  const { failBack, planFailback } = await import('../lib/run/failback/failback.ts')
+  const { reportFailback } = await import('../lib/run/failback/failback-report.ts')
+  const { openWayBack } = await import('../lib/run/failback/both-ways.ts')
+  const { syncLast } = await import('../lib/run/failover/last-sync.ts')
+  const { adoptGroups } = await import('../lib/run/sync/adopt-groups.ts')
+  const openFlow = await failoverOpener(context, { isConfirmed })
+  const opened: OpenedFailover[] = []
+  const openNext = (each: FlowConfig) => {
+    const next = openFlow(each)
+    opened.push(next)
+    return next
+  }
+  const { deps: forward, syncing } = openNext(flow)
+  const deps: FailbackDeps = {
+    ...forward,
+    openReverse: reverse => {
+      const back = openNext(reverse)
+      const openTranslation = () =>
+        openWayBack({ forward: syncing, back: back.syncing }, flow, reverse)
+      const groups = { ...back.syncing, openTranslation }
+      return { ...back.deps, syncGroups: (each, topics) => syncLast(groups, each, topics) }
+    },
+    confirmBack: plan => (isConfirmed ? Promise.resolve(true) : askPerson(context, plan)),
+    exportDivergent: async (_, returning) => {
+      if (exportTo !== null) await writeDivergent(context, forward, { flow, returning, exportTo })
+    },
+    adoptGroups: async each => {
+      const owner = each === flow ? syncing : openNext(each).syncing
+      await adoptGroups({ ...owner, clock: forward.clock }, each)
+    },
+  }
+  try {
+    if (!isDryRun) return reportFailback(flow.name, await failBack(deps, flow, { divergent }))
+    const plan = await planFailback(deps, flow, { divergent })
+    await deps.exportDivergent?.(flow, plan.returning)
+    return reportFailback(flow.name, { ...plan, groups: [], kind: 'planned' })
+  } finally {
+    for (const each of opened) await each.close()
+  }
+}
+
+/** The file is whole on the disk before anything is appended behind these records. */
+async function writeDivergent(
+  context: Context,
+  deps: Parameters<typeof import('../lib/run/failback/export-divergent.ts').exportDivergent>[0],
+  by: {
+    readonly flow: FlowConfig
+    readonly returning: readonly Returning[]
+    readonly exportTo: string
+  },
+): Promise<void> {
+  const { flow, returning, exportTo } = by
+  const { exportDivergent } = await import('../lib/run/failback/export-divergent.ts')
+  const { divergencesOf } = await import('../lib/run/failback/ways.ts')
+  const divergences = divergencesOf(returning)
+  // A repeated command finds nothing divergent any more, and must not empty the file.
+  if (divergences.length === 0) return
+  const file = await open(exportTo, 'w')
+  try {
+    let records = 0n
+    for (const divergence of divergences) {
+      const write = async (line: string) => {
+        await file.write(`${line}\n`)
+      }
+      records += await exportDivergent(deps, flow, { divergence, write })
+    }
+    await file.sync()
+    context.note(`wrote ${records} divergent records to ${exportTo}`)
+  } finally {
+    await file.close()
+  }
+}
+
+async function askPerson(context: Context, { flow }: FailbackPlan): Promise<boolean> {
+  const { default: confirm } = await import('@inquirer/confirm')
+  if (process.stdin.isTTY !== true) {
+    context.note('There is no terminal to ask at: to go on, add --yes.')
+    return false
+  }
+  const message =
+    `Fail back flow ${flow} now? What applications have written on the standby is appended on the source, and ` +
+    'replication from the source begins anew.'
+  return confirm({ message, default: false }, { output: process.stderr })
+}

@@ -1,0 +1,148 @@
+// Owns where the flow back of one partition begins, and where the flow begins anew behind a fail
+// back. Pure. Does not own the looks at both logs (run/failback/ways.ts) nor the flow back itself
+// (reverse-flow.ts).
+//
+//   source    ...copied | divergent records | what is appended on the way back
+//   standby   ...copied | fence | what applications have written since
+
+import { type SourceOffset, sourceOffset, targetOffset } from '../offset.ts'
+import { anchored, type PartitionState, type Position } from '../partition/partition-state.ts'
+import type { SeenSource } from './failover-plan.ts'
+
+export type FailedOverState = Extract<PartitionState, { kind: 'failed-over' }>
+
+/** How the records that applications have written on the standby come back. */
+export type WayBack =
+  /** Appended to the log of the source. `position` is that of the flow back. */
+  | { readonly kind: 'append'; readonly position: Position }
+  /** The flow back has begun already, and goes on. */
+  | { readonly kind: 'begun' }
+  /** The source has no such partition any more: the whole standby log is copied back. */
+  | { readonly kind: 'whole' }
+  /** The standby has no such partition. */
+  | { readonly kind: 'nothing' }
+  /** The source has records, `[from, to)`, that never travelled: a person decides. */
+  | {
+      readonly kind: 'divergent'
+      readonly from: SourceOffset
+      readonly to: SourceOffset
+      /** Committed records among them; null: too many to be counted in one look. */
+      readonly records: bigint | null
+      /** The position of the flow back, should they stay where they are. */
+      readonly position: Position
+    }
+  | { readonly kind: 'unknown'; readonly why: string }
+
+/** Where the source has offsets that were not copied; null: it has none, or is not the same log. */
+export function uncopiedRange(
+  state: FailedOverState,
+  source: SeenSource,
+): { readonly from: SourceOffset; readonly to: SourceOffset } | null {
+  if (source.kind !== 'seen') return null
+  const { position } = state
+  const isSameLog = position !== null && position.sourceTopicId === source.topicId
+  const copiedTo = isSameLog ? position.nextSourceOffset : 0n
+  const from = copiedTo > source.logStart ? copiedTo : source.logStart
+  return from < source.logEnd ? { from: sourceOffset(from), to: sourceOffset(source.logEnd) } : null
+}
+
+/** The standby's log of a partition. */
+export type SeenStandby =
+  | { readonly kind: 'seen'; readonly topicId: string; readonly logEnd: bigint }
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'unobserved'; readonly detail: string }
+
+/**
+ * Both logs as they are seen now. `uncopied`: committed records in `uncopiedRange`, null where they
+ * are too many to be counted. `reverse` is the state of the flow back; null: it has none.
+ */
+export function wayBackOf(seen: {
+  readonly state: FailedOverState
+  readonly source: SeenSource
+  readonly standby: SeenStandby
+  readonly uncopied: bigint | null
+  readonly reverse: PartitionState | null
+  readonly nowMs: number
+}): WayBack {
+  const { state, source, standby, uncopied, reverse, nowMs } = seen
+  if (source.kind === 'unobserved') return { kind: 'unknown', why: `the source: ${source.detail}` }
+  if (standby.kind === 'unobserved') {
+    return { kind: 'unknown', why: `the standby: ${standby.detail}` }
+  }
+  if (standby.kind === 'missing' || state.standbyEnd === null) return { kind: 'nothing' }
+  const { position: left } = state
+  if (left !== null && left.targetTopicId !== standby.topicId) {
+    return { kind: 'unknown', why: 'its standby topic was recreated since the fail-over' }
+  }
+  if (source.kind === 'missing') return { kind: 'whole' }
+  if (hasBegun(reverse, { source, standby })) return { kind: 'begun' }
+  const isRecreated = left !== null && left.sourceTopicId !== source.topicId
+  if (isRecreated && source.logEnd === 0n) return { kind: 'whole' }
+  const position = reversePosition({ source, standby, from: state.standbyEnd, nowMs })
+  const range = uncopiedRange(state, source)
+  if (range === null || uncopied === 0n) return { kind: 'append', position }
+  return { kind: 'divergent', ...range, records: uncopied, position }
+}
+
+type BothSeen = {
+  readonly source: Extract<SeenSource, { kind: 'seen' }>
+  readonly standby: Extract<SeenStandby, { kind: 'seen' }>
+}
+
+/** True for a flow back of these two logs that was not fenced at the end of an earlier one. */
+function hasBegun(reverse: PartitionState | null, { source, standby }: BothSeen): boolean {
+  if (reverse?.kind !== 'replicating') return false
+  const { sourceTopicId, targetTopicId } = reverse.position
+  return sourceTopicId === standby.topicId && targetTopicId === source.topicId
+}
+
+function reversePosition({
+  source,
+  standby,
+  from,
+  nowMs,
+}: BothSeen & { readonly from: bigint; readonly nowMs: number }): Position {
+  const position = {
+    ...unknownBefore,
+    sourceTopicId: standby.topicId,
+    targetTopicId: source.topicId,
+    nextSourceOffset: sourceOffset(from),
+    nextTargetOffset: targetOffset(source.logEnd),
+    lastSeenLogEndOffset: sourceOffset(standby.logEnd),
+  }
+  return anchored(position, { records: 0n, atMs: nowMs, reason: 'start' })
+}
+
+/** Leader epochs, times and producers of the other direction mean nothing. */
+const unknownBefore = {
+  epochs: [],
+  lastTimestampMs: null,
+  rewinds: 0,
+  producer: null,
+} as const
+
+/**
+ * The position of the flow once everything is back: each log continues behind its last record. A
+ * record that an application writes on the standby after this moment is found there, and is an
+ * incident (`target-drifted`): it is never taken for a copy. Null: nothing was ever copied, in
+ * neither direction.
+ */
+export function positionAfterwards(
+  { position: left }: FailedOverState,
+  reverse: PartitionState,
+  nowMs: number,
+): Position | null {
+  if (reverse.kind !== 'failed-over') return left
+  const { position: back, standbyEnd: sourceEnd } = reverse
+  if (back === null || sourceEnd === null) return left
+  const position = {
+    ...unknownBefore,
+    sourceTopicId: back.targetTopicId,
+    targetTopicId: back.sourceTopicId,
+    nextSourceOffset: sourceOffset(sourceEnd),
+    nextTargetOffset: targetOffset(back.nextSourceOffset),
+    lastSeenLogEndOffset: sourceOffset(sourceEnd),
+    rewinds: left?.rewinds ?? 0,
+  }
+  return anchored(position, { records: 0n, atMs: nowMs, reason: 'resume' })
+}

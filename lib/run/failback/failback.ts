@@ -1,0 +1,252 @@
+// Owns `gapless failback`: what applications have written on the standby travels back, and the flow
+// begins anew where both logs end. One stored step at a time (core/failover/flow-failover.ts has
+// the drawing): killed anywhere, the same command goes on. Does not own the way back of one
+// partition (ways.ts, seed.ts) nor the fail-over of the flow back (run/failover).
+
+import type { FlowConfig } from '../../core/config/config.ts'
+import { failoverStepsMax, fencesInFlightMax } from '../../core/config/defaults.ts'
+import type {
+  Decision,
+  FailbackStep,
+  FlowFailover,
+  Topics,
+} from '../../core/failover/flow-failover.ts'
+import { topicsAway } from '../../core/failover/flow-failover.ts'
+import { reverseFlow } from '../../core/failover/reverse-flow.ts'
+import { afterEvent, type FailoverEvent } from '../../core/failover/transition.ts'
+import { wayProblem } from '../../core/failover/way-back-text.ts'
+import type { StoredFailover } from '../../core/row/failover-row.ts'
+import { partitionName } from '../../core/topic-partition.ts'
+import { ReplicatorError } from '../../io/failure/replicator-error.ts'
+import { concurrently } from '../concurrently.ts'
+import { type Driving, refuseOvertaken, takeDecision, whileDriving } from '../failover/drive.ts'
+import {
+  type FailoverDeps,
+  failOver,
+  planFailover,
+  type SyncedGroup,
+} from '../failover/failover.ts'
+import { runFlowOnce } from '../operate/run-once.ts'
+import { reseed, seedReverse } from './seed.ts'
+import { findWays, type Returning } from './ways.ts'
+
+export type FailbackDeps = Omit<FailoverDeps, 'confirm'> & {
+  /** Opens what the flow back needs: its source is the standby. */
+  readonly openReverse: (reverse: FlowConfig) => FailoverDeps
+  /** Asks a person whether to fail back. */
+  readonly confirmBack: (plan: FailbackPlan) => Promise<boolean>
+  /** Writes the divergent records down before anything is appended behind them. */
+  readonly exportDivergent?: (flow: FlowConfig, returning: readonly Returning[]) => Promise<void>
+  /** What groups have on the target of a flow becomes ours to move; left out: no group moves. */
+  readonly adoptGroups?: (flow: FlowConfig) => Promise<void>
+  /** Takes from applications on the standby what the fail-over had granted. */
+  readonly withholdWrite?: (flow: FlowConfig, topics: Topics) => Promise<void>
+}
+
+export type FailbackRequest = {
+  /** `append`: divergent records stay, and everything comes behind them. */
+  readonly divergent: 'refuse' | 'append'
+}
+
+export type FailbackPlan = {
+  readonly flow: string
+  readonly state: FlowFailover
+  readonly returning: readonly Returning[]
+  /** What keeps the fail-back from beginning, one sentence each. */
+  readonly problems: readonly string[]
+}
+
+export type FailbackResult = Omit<FailbackPlan, 'flow'> & {
+  /**
+   * `waiting`: everything up to now is back, and the producers on the standby go on; stop them and
+   * run the command again.
+   */
+  readonly kind: 'done' | 'waiting' | 'refused' | 'declined'
+  readonly groups: readonly SyncedGroup[]
+}
+
+/** Looks at both clusters. Changes nothing. Throws `ReplicatorError` where nothing failed over. */
+export async function planFailback(
+  deps: FailbackDeps,
+  flow: FlowConfig,
+  request: FailbackRequest,
+): Promise<FailbackPlan> {
+  const { state } = await deps.failovers.read(flow.name)
+  if (state.kind !== 'failed-over' && state.kind !== 'failing-back') throw refuseActive(flow, state)
+  const { topics } = state
+  const all = await reverseOf(deps, flow, topics)
+  const { returning, unobserved } = await findWays(deps, flow, { topics, reverse: all })
+  const problems = returning.flatMap(({ seen, way }) => wayProblem(seen, way, request.divergent))
+  return { flow: flow.name, state, returning, problems: [...unobserved, ...problems] }
+}
+
+function refuseActive({ name }: FlowConfig, { kind }: FlowFailover): ReplicatorError {
+  return new ReplicatorError({
+    code: 'failover-refused',
+    message: `Flow ${name} is ${kind}: there is nothing to fail back`,
+    hint: `See: gapless status --flow ${name}`,
+  })
+}
+
+/** The flow back of all topics that have a row: names of the standby by names of the source. */
+async function reverseOf(
+  { checkpoints }: FailbackDeps,
+  flow: FlowConfig,
+  topics: Topics,
+): Promise<FlowConfig> {
+  const listed = await checkpoints.list(flow.name)
+  const away = listed.checkpoints.filter(each => topics === null || topics.includes(each.topic))
+  return reverseFlow(flow, away)
+}
+
+/**
+ * Fails back, or goes on with a fail-back that was not finished. Throws `ReplicatorError` when
+ * another command carries one out, and `BrokerFailure` when a cluster does not answer; run again,
+ * it goes on.
+ */
+export async function failBack(
+  deps: FailbackDeps,
+  flow: FlowConfig,
+  request: FailbackRequest,
+): Promise<FailbackResult> {
+  const found = await deps.failovers.read(flow.name)
+  if (found.state.kind === 'failing-back') {
+    const taken = await takeDecision(deps, flow.name, found)
+    return whileDriving(deps, flow.name, driving =>
+      takeSteps(deps, flow, { driving, stored: taken, request }),
+    )
+  }
+  const plan = await planFailback(deps, flow, request)
+  if (plan.problems.length > 0) return { ...plan, kind: 'refused', groups: [] }
+  if (!(await deps.confirmBack(plan))) return { ...plan, kind: 'declined', groups: [] }
+  const decision: Decision = {
+    ...{ id: deps.newId(), how: 'planned', topics: topicsAway(found.state) },
+    ...{ by: deps.by, atMs: deps.clock.nowMs() },
+  }
+  return whileDriving(deps, flow.name, async driving => {
+    const event = { kind: 'fail-back-decided' as const, decision }
+    const stored = await advance(driving, found, flow.name, event)
+    return takeSteps(deps, flow, { driving, stored, request })
+  })
+}
+
+async function advance(
+  driving: Driving,
+  stored: StoredFailover,
+  flow: string,
+  event: FailoverEvent,
+): Promise<StoredFailover> {
+  const next = afterEvent(stored.state, event)
+  if (next === null) throw refuseOvertaken(flow, stored)
+  return driving.move(stored, next)
+}
+
+type StepInput = {
+  readonly request: FailbackRequest
+  readonly reverse: FlowConfig
+  readonly back: FailoverDeps
+  readonly topics: Topics
+}
+
+/** `problems`: the step waits for a person, and the flow stays in it, or goes back to `returnTo`. */
+type StepDone = {
+  readonly problems: readonly string[]
+  readonly groups?: readonly SyncedGroup[]
+  readonly isAborted?: boolean
+}
+
+async function takeSteps(
+  deps: FailbackDeps,
+  flow: FlowConfig,
+  on: {
+    readonly driving: Driving
+    readonly stored: StoredFailover
+    readonly request: FailbackRequest
+  },
+): Promise<FailbackResult> {
+  const { driving, request } = on
+  let { stored } = on
+  let groups: readonly SyncedGroup[] = []
+  const topics = topicsAway(stored.state)
+  const reverse = await reverseOf(deps, flow, topics)
+  const back = deps.openReverse(reverse)
+  for (let count = 0; count < failoverStepsMax; count += 1) {
+    const { state } = stored
+    if (state.kind !== 'failing-back') break
+    const { step } = state
+    const taken = await steps[step](deps, flow, { request, reverse, back, topics })
+    groups = taken.groups ?? groups
+    const { problems, isAborted = false } = taken
+    if (isAborted) stored = await advance(driving, stored, flow.name, { kind: 'aborted' })
+    if (problems.length > 0) {
+      return { kind: 'waiting', state: stored.state, returning: [], problems, groups }
+    }
+    deps.log({ level: 'info', text: `Flow ${flow.name}: ${step} is done.` })
+    stored = await advance(driving, stored, flow.name, { kind: 'step-done', step })
+  }
+  return { kind: 'done', state: stored.state, returning: [], problems: [], groups }
+}
+
+type Step = (deps: FailbackDeps, flow: FlowConfig, input: StepInput) => Promise<StepDone>
+
+const steps: Record<FailbackStep, Step> = {
+  async seeding(deps, flow, { request, reverse, back, topics }) {
+    const { returning, unobserved } = await findWays(deps, flow, { topics, reverse })
+    const problems = returning.flatMap(({ seen, way }) => wayProblem(seen, way, request.divergent))
+    if (unobserved.length + problems.length > 0) {
+      return { problems: [...unobserved, ...problems], isAborted: true }
+    }
+    await deps.exportDivergent?.(flow, returning)
+    await makeActive(back, reverse.name)
+    const seedDeps = { ...deps, owner: `${deps.owner}/seed/${deps.newId()}` }
+    await concurrently(returning, fencesInFlightMax, each => seedReverse(seedDeps, reverse, each))
+    await deps.adoptGroups?.(reverse)
+    return { problems: [] }
+  },
+
+  async copying(deps, flow, { reverse, back, topics }) {
+    const once = { ...back, owner: `${back.owner}/back/${deps.newId()}` }
+    const report = await runFlowOnce(once, reverse, new AbortController().signal)
+    const halted = report.partitions.filter(each => each.outcome === 'halted')
+    const stopped = halted.map(each => `${partitionName(each)} of flow ${reverse.name} is halted`)
+    const { disquiet } = await planFailover(back, reverse, { how: 'planned', topics: null })
+    const problems = [...stopped, ...report.failures, ...disquiet]
+    if (problems.length > 0) return { problems }
+    await deps.withholdWrite?.(flow, topics)
+    return { problems: [] }
+  },
+
+  async switching(_, __, { reverse, back }) {
+    const switched = await failOver(back, reverse, { how: 'planned', topics: null })
+    const { groups, problems } = switched
+    return { problems, groups, isAborted: switched.kind !== 'done' }
+  },
+
+  async reseeding(deps, flow, { reverse, topics }) {
+    const { returning } = await findWays(deps, flow, { topics, reverse })
+    const rows = await deps.checkpoints.list(reverse.name)
+    const states = new Map(rows.checkpoints.map(each => [partitionName(each), each.state]))
+    const seedDeps = { ...deps, owner: `${deps.owner}/reseed/${deps.newId()}` }
+    await concurrently(returning, fencesInFlightMax, async each => {
+      const { targetTopic: topic, partition } = each.seen
+      const state = states.get(partitionName({ topic, partition })) ?? {
+        kind: 'unstarted' as const,
+      }
+      await reseed(seedDeps, flow, { returning: each, reverse: state })
+    })
+    await deps.adoptGroups?.(flow)
+    return { problems: [] }
+  },
+}
+
+/** The flow back of an earlier fail-back has failed over, too; it begins anew. */
+async function makeActive({ failovers, clock, by }: FailoverDeps, reverse: string): Promise<void> {
+  const found = await failovers.read(reverse)
+  if (found.state.kind === 'active') return
+  const nowMs = clock.nowMs()
+  const driver = { name: by, untilMs: nowMs }
+  const moved = await failovers.move({
+    ...{ flow: reverse, from: found.version, state: { kind: 'active' }, driver, nowMs },
+  })
+  if (moved.kind === 'overtaken') throw refuseOvertaken(reverse, moved.stored)
+}

@@ -1,0 +1,120 @@
+// Owns one look at how each partition of a flow that failed over comes back: both logs, the rows of
+// the flow and of the flow back, and the records of the source that never travelled. Writes nothing.
+// Does not own what follows from it (core/failover/way-back.ts).
+
+import type { FlowConfig } from '../../core/config/config.ts'
+import { tailsInFlightMax } from '../../core/config/defaults.ts'
+import type { Topics } from '../../core/failover/flow-failover.ts'
+import {
+  type FailedOverState,
+  type SeenStandby,
+  uncopiedRange,
+  type WayBack,
+  wayBackOf,
+} from '../../core/failover/way-back.ts'
+import type { SourceOffset } from '../../core/offset.ts'
+import type { PartitionState } from '../../core/partition/partition-state.ts'
+import { recoveryFetchBytes } from '../../core/replicate/fetch-share.ts'
+import { partitionName } from '../../core/topic-partition.ts'
+import { BrokerFailure } from '../../io/failure/broker-failure.ts'
+import type { OnePartition } from '../compare/partition-reader.ts'
+import { concurrently } from '../concurrently.ts'
+import { type LookDeps, lookAtFlow, type SeenPartition } from '../failover/look.ts'
+import { type LogView, pointOf } from '../observe/logs.ts'
+import { sourceSpans } from '../translate/log-records.ts'
+
+export type Returning = {
+  readonly seen: SeenPartition
+  readonly state: FailedOverState
+  readonly way: WayBack
+}
+
+/** The partitions that failed over, by topic and partition. */
+export async function findWays(
+  deps: LookDeps,
+  flow: FlowConfig,
+  { topics, reverse }: { readonly topics: Topics; readonly reverse: FlowConfig },
+): Promise<{ readonly returning: readonly Returning[]; readonly unobserved: readonly string[] }> {
+  const { partitions, unobserved } = await lookAtFlow(deps, flow, topics)
+  const rows = await deps.checkpoints.list(reverse.name)
+  const states = new Map(rows.checkpoints.map(each => [partitionName(each), each.state]))
+  const found = new Map<SeenPartition, Returning>()
+  await concurrently(partitions, tailsInFlightMax, async seen => {
+    const { state, targetTopic: topic, partition } = seen
+    if (state?.kind !== 'failed-over') return
+    const reverseState = states.get(partitionName({ topic, partition })) ?? null
+    const way = await findWay(deps, flow, { seen, state, reverse: reverseState })
+    found.set(seen, { seen, state, way })
+  })
+  return { returning: partitions.flatMap(each => found.get(each) ?? []), unobserved }
+}
+
+async function findWay(
+  deps: LookDeps,
+  flow: FlowConfig,
+  by: {
+    readonly seen: SeenPartition
+    readonly state: FailedOverState
+    readonly reverse: PartitionState | null
+  },
+): Promise<WayBack> {
+  const { seen, state, reverse } = by
+  const { source } = seen
+  const standby = seenStandby(seen.targetLog)
+  try {
+    const uncopied = await countUncopied(deps, flow, { seen, state })
+    return wayBackOf({ state, source, standby, uncopied, reverse, nowMs: seen.nowMs })
+  } catch (error) {
+    if (!(error instanceof BrokerFailure)) throw error
+    return { kind: 'unknown', why: error.message }
+  }
+}
+
+function seenStandby(view: LogView): SeenStandby {
+  if (view.kind !== 'seen') return view
+  return { kind: 'seen', topicId: view.topicId, logEnd: pointOf(view, 'log-end') }
+}
+
+/** Markers and aborted data are no records: only what a consumer would read counts. */
+async function countUncopied(
+  deps: LookDeps,
+  flow: FlowConfig,
+  { seen, state }: { readonly seen: SeenPartition; readonly state: FailedOverState },
+): Promise<bigint | null> {
+  const range = uncopiedRange(state, seen.source)
+  const log = range === null ? null : onSource(deps, flow, seen)
+  if (range === null || log === null) return 0n
+  const spans = await sourceSpans(log, range)
+  return spans === null ? null : spans.reduce((sum, { from, to }) => sum + (to - from), 0n)
+}
+
+/** The source's log of a partition, to be read; null: it was not seen. */
+export function onSource(
+  { source: cluster, clock }: LookDeps,
+  { budgets }: FlowConfig,
+  { topic, partition, sourceLog }: SeenPartition,
+): OnePartition | null {
+  if (sourceLog.kind !== 'seen') return null
+  const { topicId, leader } = sourceLog
+  return {
+    ...{ cluster, clock, topic, partition, topicId, leader },
+    fetchBytesMax: recoveryFetchBytes(budgets),
+    requestTimeoutMs: budgets.requestTimeoutMs,
+  }
+}
+
+/** The range of the source that a person is asked about, with its records. */
+export type Divergence = {
+  readonly seen: SeenPartition
+  readonly from: SourceOffset
+  readonly to: SourceOffset
+  readonly records: bigint | null
+}
+
+export function divergencesOf(returning: readonly Returning[]): Divergence[] {
+  return returning.flatMap(({ seen, way }) => {
+    if (way.kind !== 'divergent') return []
+    const { from, to, records } = way
+    return [{ seen, from, to, records }]
+  })
+}
