@@ -99,7 +99,7 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
     'lib/run/partition': ['lib/run/worker', 'lib/run/observe', 'lib/run'],
     'lib/run/worker': ['lib/run'],
     'lib/run/sync': ['lib/run/follow', 'lib/run/translate', 'lib/run/observe', 'lib/run'],
-    'lib/run/follow': ['lib/run/observe', 'lib/run'],
+    'lib/run/follow': ['lib/run/compare', 'lib/run/observe', 'lib/run'],
     'lib/run/translate': ['lib/run/compare', 'lib/run/observe', 'lib/run'],
     'lib/run/compare': ['lib/run/observe', 'lib/run'],
     'lib/run/observe': ['lib/run'],

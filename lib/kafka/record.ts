@@ -11,6 +11,7 @@
 //
 // Source: Kafka's DefaultRecord, KIP-98.
 
+import { DecodeError } from './decode-error.ts'
 import { nextRecord, openRecords } from './record-cursor.ts'
 import {
   beginRecord,
@@ -65,4 +66,34 @@ export function bodyOf(key: Buffer | null, value: Buffer | null): Buffer {
   putNullable(writer, value)
   writer.bytes[writer.at++] = 0
   return writer.bytes.subarray(0, writer.at)
+}
+
+/** Key and value of a record's body, as views. Throws DecodeError where the body ends too early. */
+export function keyAndValueOf(body: Buffer): { key: Buffer | null; value: Buffer | null } {
+  const key = fieldAt(body, 0)
+  const value = fieldAt(body, key.end)
+  return { key: key.bytes, value: value.bytes }
+}
+
+/** A length as a zigzag varint, and so many bytes; -1: null. */
+function fieldAt(body: Buffer, from: number): { bytes: Buffer | null; end: number } {
+  let at = from
+  let zigzag = 0
+  for (let unit = 1; ; unit *= 128) {
+    const byte = body[at]
+    if (byte === undefined || at - from === LENGTH_BYTES_MAX) throw cut(from, 'a length expected')
+    at += 1
+    zigzag += (byte & 0x7f) * unit
+    if (byte < 0x80) break
+  }
+  if (zigzag % 2 === 1) return { bytes: null, end: at }
+  const end = at + zigzag / 2
+  if (end > body.length) throw cut(at, `${zigzag / 2} bytes expected, ${body.length - at} left`)
+  return { bytes: body.subarray(at, end), end }
+}
+
+const LENGTH_BYTES_MAX = 5
+
+function cut(at: number, found: string): DecodeError {
+  return new DecodeError({ api: 'Record', version: 2, field: 'body', at, found })
 }

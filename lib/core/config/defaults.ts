@@ -401,6 +401,15 @@ export const describedTopicsMax = 500
 /** Topics in one IncrementalAlterConfigs request: each is a record of the controller's log. */
 export const alteredTopicsMax = 100
 
+/** Offsets at the end of a topic that are searched for heartbeats: hours of several flows. */
+export const heartbeatsReadMax = 1_000
+
+/** Fetches of such a search. */
+export const heartbeatFetchesMax = 16
+
+/** Topics of heartbeats that a tick reads: one for each way from another cluster. */
+export const heartbeatPathsMax = 10
+
 /** Users and quotas that one sentence names; what is more is counted. */
 export const notCopiedNamesMax = 10
 
