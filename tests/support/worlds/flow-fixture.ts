@@ -55,6 +55,8 @@ export type SharedFlowFixture = Awaited<ReturnType<typeof openFlowFixture>>
 /** Flows between clusters and a table that belong to one test file. */
 export type FlowFixture = Awaited<ReturnType<typeof startFlowFixture>>
 
+export type TopicOptionsOf = TopicOptions
+
 export type FlowOverrides = Record<string, unknown>
 
 export type FlowFixtureOptions = {
