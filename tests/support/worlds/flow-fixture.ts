@@ -7,6 +7,7 @@ import type { FlowConfig } from '../../../lib/core/config/config.ts'
 import type { Incident } from '../../../lib/core/incident.ts'
 import type { LogLine } from '../../../lib/core/monitoring/incident-lines.ts'
 import { createTopicAdmin } from '../../../lib/io/admin/topic-admin.ts'
+import { type AnchorStore, createAnchorStore } from '../../../lib/io/anchors/anchor-store.ts'
 import { systemClock } from '../../../lib/io/clock.ts'
 import { openCluster } from '../../../lib/io/cluster/cluster.ts'
 import { createCheckpointStore } from '../../../lib/io/table/checkpoint-store.ts'
@@ -109,6 +110,7 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
   const checkpoints = createCheckpointStore(client, table)
   const workers = createWorkerStore(client, table)
   const incidents = createIncidentStore(client, table)
+  const anchors = createAnchorStore(client, table)
   const primary = connectTo(source)
   const standby = connectTo(target)
   const document = (flow: FlowOverrides) => ({
@@ -116,7 +118,7 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
     flows: [{ from: 'primary', to: 'standby', ...flow }],
   })
   const open = (flow: FlowConfig, log: RunOnceDeps['log'], faults: readonly Fault[] = []) =>
-    openDeps({ flow, source, target, checkpoints, workers, incidents, log, faults })
+    openDeps({ flow, source, target, checkpoints, workers, incidents, anchors, log, faults })
 
   return {
     source,
@@ -126,6 +128,7 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
     checkpoints,
     workers,
     incidents,
+    anchors,
     primaryKafka: primary,
     standbyKafka: standby,
     onPrimary: <T>(work: (admin: Admin) => Promise<T>) => withAdmin(primary, work),
@@ -237,6 +240,7 @@ function openDeps(input: {
   readonly checkpoints: RunOnceDeps['checkpoints']
   readonly workers: RunOnceDeps['workers']
   readonly incidents: RunOnceDeps['incidents']
+  readonly anchors: AnchorStore
   readonly log: RunOnceDeps['log']
   readonly faults: readonly Fault[]
 }) {
@@ -257,6 +261,7 @@ function openDeps(input: {
     checkpoints,
     workers,
     incidents,
+    anchors: input.anchors,
     clock: systemClock,
     log,
     owner: `test-${process.pid}-${runs}`,
