@@ -75,6 +75,8 @@ const readWithPlatformatic: Reading = async (on, topic, group, count) => {
   })
   const values: string[] = []
   for await (const record of stream) {
+    // This client hands out the records of aborted transactions, too.
+    if (record.value === 'aborted') continue
     values.push(String(record.value))
     if (values.length < count) continue
     const { partition, offset } = record
@@ -92,13 +94,22 @@ const streams =
   (on, topic, group, count) =>
     streamWithJava({ brokers: world[on].brokers, topic, group }, count, protocol)
 
-const kinds: Readonly<Record<string, Reading>> = {
-  'a Java consumer of the classic protocol': java('classic'),
-  'a Java consumer of KIP-848': java('consumer'),
-  'a Kafka Streams application of the classic protocol': streams('classic'),
-  'a Kafka Streams application of KIP-1071': streams('streams'),
-  'a kafkajs consumer': readWithKafkaJs,
-  'a platformatic consumer': readWithPlatformatic,
+type Kind = {
+  readonly read: Reading
+  /** Records read on the source, in two turns, of 60 and of 100. */
+  readonly turns: readonly [number, number]
+}
+const inPart = (read: Reading): Kind => ({ read, turns: [37, 24] })
+/** An application of Kafka Streams has processed all that it has polled before it ends. */
+const whole = (read: Reading): Kind => ({ read, turns: [60, 0] })
+
+const kinds: Readonly<Record<string, Kind>> = {
+  'a Java consumer of the classic protocol': inPart(java('classic')),
+  'a Java consumer of KIP-848': inPart(java('consumer')),
+  'a Kafka Streams application of the classic protocol': whole(streams('classic')),
+  'a Kafka Streams application of KIP-1071': whole(streams('streams')),
+  'a kafkajs consumer': inPart(readWithKafkaJs),
+  'a platformatic consumer': inPart(readWithPlatformatic),
 }
 
 const values = (from: number, to: number) => records(from, to - from).map(each => each.value)
@@ -137,15 +148,15 @@ describe.each(Object.keys(producing) as (keyof typeof producing)[])('from a %s s
   test.each(Object.keys(kinds))(
     '%s goes on with the next record after a planned fail-over (testReplication)',
     async name => {
-      const read = kinds[name]
-      if (read === undefined) throw new Error(name)
+      const { read, turns } = kinds[name] ?? inPart(readWithKafkaJs)
       const { topic, group, flow } = await start('planned')
       await producing[kind](topic, 0, 60)
       await world.run(flow)
-      const first = await read('source', topic, group, 37)
+      const first = await read('source', topic, group, turns[0])
       await world.sync(flow)
       await producing[kind](topic, 60, 40)
-      const second = await read('source', topic, group, 24)
+      const second = turns[1] === 0 ? [] : await read('source', topic, group, turns[1])
+      const passed = turns[0] + turns[1]
 
       // The producers have stopped.
       await world.run(flow)
@@ -158,8 +169,8 @@ describe.each(Object.keys(producing) as (keyof typeof producing)[])('from a %s s
           recordsMissing: kind === 'plain' ? 0n : expect.anything(),
         },
       ])
-      expect([...first, ...second]).toEqual(values(0, 61))
-      expect(await read('target', topic, group, 39)).toEqual(values(61, 100))
+      expect([...first, ...second]).toEqual(values(0, passed))
+      expect(await read('target', topic, group, 100 - passed)).toEqual(values(passed, 100))
     },
     240_000,
   )

@@ -47,7 +47,7 @@ public class Consume {
     while (read < count && System.currentTimeMillis() < untilMs) {
       for (ConsumerRecord<String, String> each : consumer.poll(Duration.ofMillis(100))) {
         if (read == count) break;
-        System.out.println(each.partition() + " " + each.offset() + " " + each.value());
+        System.out.println("read " + each.partition() + " " + each.offset() + " " + each.value());
         read += 1;
         // With the leader epoch, as commitSync without arguments does.
         next.put(

@@ -24,12 +24,13 @@ public class Stream {
     properties.put("group.protocol", args[3]);
     properties.put("auto.offset.reset", "earliest");
     properties.put("state.dir", args[5]);
+    properties.put("consumer.isolation.level", "read_committed");
     StreamsBuilder builder = new StreamsBuilder();
     builder
         .stream(args[1], Consumed.with(Serdes.String(), Serdes.String()))
         .foreach(
             (key, value) -> {
-              System.out.println("0 0 " + value);
+              System.out.println("read 0 0 " + value);
               left.countDown();
             });
     KafkaStreams streams = new KafkaStreams(builder.build(), properties);

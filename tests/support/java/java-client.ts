@@ -97,9 +97,10 @@ async function run(jars: string, file: string, args: readonly string[]): Promise
   if (code !== 0 || lines.at(-1) !== 'end') {
     throw new Error(`${file} ${args.join(' ')} ended with ${code}: ${lines.slice(-12).join('\n')}`)
   }
-  return lines.slice(0, -1).flatMap(line => {
-    const [partition, offset, value] = line.split(' ')
-    if (value === undefined) return []
+  return lines.flatMap(line => {
+    const [read, partition, offset, value] = line.split(' ')
+    // Java says itself which options it has picked up.
+    if (read !== 'read' || value === undefined) return []
     return [{ partition: Number(partition), offset: Number(offset), value }]
   })
 }
