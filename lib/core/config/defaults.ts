@@ -389,6 +389,15 @@ export const translationFetchesMax = 16
 /** Anchors of a partition: 3 KB, and with doubling distances a month lies between a few dozen. */
 export const anchorsMax = 512
 
+/** Source offsets between two anchors of a log with holes: read in one fetch or two. */
+export const anchorSpacingOffsets = 5_000
+
+/** Bytes copied between two such anchors at the most: a quarter of what a translation may read. */
+export const anchorSpacingBytes = 16 * MIB
+
+/** Anchors are stored so often, ms, beside the last write of a run: a log with holes has many. */
+export const anchorFlushMs = 30_000
+
 /** Source offsets before a divergence whose records are searched on the standby, by contents. */
 export const divergenceWindowOffsets = 1_000
 

@@ -8,7 +8,7 @@ import type { Incident } from '../../../lib/core/incident.ts'
 import type { LogLine } from '../../../lib/core/monitoring/incident-lines.ts'
 import { createGroupAdmin } from '../../../lib/io/admin/group-admin.ts'
 import { createTopicAdmin } from '../../../lib/io/admin/topic-admin.ts'
-import { createAnchorStore } from '../../../lib/io/anchors/anchor-store.ts'
+import { type AnchorStore, createAnchorStore } from '../../../lib/io/anchors/anchor-store.ts'
 import { systemClock } from '../../../lib/io/clock.ts'
 import { openCluster } from '../../../lib/io/cluster/cluster.ts'
 import { createGroupStore } from '../../../lib/io/sync/group-store.ts'
@@ -54,6 +54,8 @@ export type SharedFlowFixture = Awaited<ReturnType<typeof openFlowFixture>>
 
 /** Flows between clusters and a table that belong to one test file. */
 export type FlowFixture = Awaited<ReturnType<typeof startFlowFixture>>
+
+export type TopicOptionsOf = TopicOptions
 
 export type FlowOverrides = Record<string, unknown>
 
@@ -115,6 +117,7 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
   const checkpoints = createCheckpointStore(client, table)
   const workers = createWorkerStore(client, table)
   const incidents = createIncidentStore(client, table)
+  const anchors = createAnchorStore(client, table)
   const primary = connectTo(source)
   const standby = connectTo(target)
   const document = (flow: FlowOverrides) => ({
@@ -122,7 +125,7 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
     flows: [{ from: 'primary', to: 'standby', ...flow }],
   })
   const open = (flow: FlowConfig, log: RunOnceDeps['log'], faults: readonly Fault[] = []) =>
-    openDeps({ flow, source, target, checkpoints, workers, incidents, log, faults })
+    openDeps({ flow, source, target, checkpoints, workers, incidents, anchors, log, faults })
 
   return {
     source,
@@ -132,6 +135,7 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
     checkpoints,
     workers,
     incidents,
+    anchors,
     primaryKafka: primary,
     standbyKafka: standby,
     onPrimary: <T>(work: (admin: Admin) => Promise<T>) => withAdmin(primary, work),
@@ -223,7 +227,6 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
             sourceGroups: createGroupAdmin(sourceConfigs),
             targetGroups: createGroupAdmin(targetCluster),
             groupRows: createGroupStore(client, table),
-            anchors: createAnchorStore(client, table),
           },
           flow,
           { groupsMayFollow, tell: each => reports.push(...each) },
@@ -273,6 +276,7 @@ function openDeps(input: {
   readonly checkpoints: RunOnceDeps['checkpoints']
   readonly workers: RunOnceDeps['workers']
   readonly incidents: RunOnceDeps['incidents']
+  readonly anchors: AnchorStore
   readonly log: RunOnceDeps['log']
   readonly faults: readonly Fault[]
 }) {
@@ -293,6 +297,7 @@ function openDeps(input: {
     checkpoints,
     workers,
     incidents,
+    anchors: input.anchors,
     clock: systemClock,
     log,
     owner: `test-${process.pid}-${runs}`,
