@@ -227,6 +227,7 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
             sourceGroups: createGroupAdmin(sourceConfigs),
             targetGroups: createGroupAdmin(targetCluster),
             groupRows: createGroupStore(client, table),
+            anchors,
           },
           flow,
           { groupsMayFollow, tell: each => reports.push(...each) },
