@@ -85,7 +85,8 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
     'lib/run': ['lib/run/operate'],
     'lib/run/operate': [
       ...['lib/run/replicate', 'lib/run/plan', 'lib/run/watch', 'lib/run/recover'],
-      ...['lib/run/sync', 'lib/run/partition', 'lib/run/compare', 'lib/run/observe'],
+      ...['lib/run/sync', 'lib/run/follow', 'lib/run/partition', 'lib/run/compare'],
+      'lib/run/observe',
     ],
     'lib/run/replicate': [
       ...['lib/run/recover', 'lib/run/partition', 'lib/run/worker', 'lib/run/compare'],

@@ -119,7 +119,12 @@ test('a heartbeat is written in the form of MirrorMaker 2, and arrives with the 
 
   expect(second.notWritten).toBe(null)
   expect(second.paths).toEqual([
-    { clusters: ['primary'], newestAtMs: first.writtenAtMs, ageMs: expect.any(Number) },
+    {
+      isOwn: true,
+      clusters: ['primary'],
+      newestAtMs: first.writtenAtMs,
+      ageMs: expect.any(Number),
+    },
   ])
   expect(second.latencyMs).toEqual(expect.any(Number))
   const [copied] = await readPartition(kafkaOf('standby'), {

@@ -410,6 +410,9 @@ export const describedTopicsMax = 500
 /** Topics in one IncrementalAlterConfigs request: each is a record of the controller's log. */
 export const alteredTopicsMax = 100
 
+/** Lines of a flow that a process remembers as said: more than a tick of sync can have. */
+export const newsMax = 100
+
 /** Offsets at the end of a topic that are searched for heartbeats: hours of several flows. */
 export const heartbeatsReadMax = 1_000
 

@@ -7,8 +7,8 @@ export const heartbeatTopic = 'heartbeats'
 
 /**
  * The clusters that a topic of heartbeats came through, the nearest first: `b.a.heartbeats` was
- * copied from b, and there from a. Empty for `heartbeats` itself, and null for any other topic, also
- * where a part of the name is no cluster of the configuration: it is some application's topic.
+ * copied from b, and there from a. Empty for `heartbeats` itself, and null for any other topic,
+ * also where a part of the name is no cluster of the configuration: it is some application's topic.
  */
 export function heartbeatPath(topic: string, clusters: readonly string[]): string[] | null {
   const path: string[] = []

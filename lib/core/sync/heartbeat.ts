@@ -1,6 +1,6 @@
-// Owns the bytes of one heartbeat in the form of MirrorMaker 2, so that its tools read ours and ours
-// read its. Does not own where heartbeats are written (run/follow/beat.ts), nor the names of their
-// topics (config/heartbeat-topic.ts).
+// Owns the bytes of one heartbeat in the form of MirrorMaker 2, so that its tools read ours and
+// ours read its. Does not own where heartbeats are written (run/follow/beat.ts), nor the names of
+// their topics (config/heartbeat-topic.ts).
 //
 //   key     source STRING | target STRING
 //   value   version INT16, 0 | timestamp INT64, Unix time in ms

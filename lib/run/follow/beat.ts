@@ -3,13 +3,14 @@
 // written to a source; without the right to write there, a sentence says so, and the flow goes on.
 // Does not own the form of the record (core/sync/heartbeat.ts).
 //
-// Ages are by one clock: that of sync, which wrote the heartbeat. The latency is that of the copying
-// run, by the clock of `replicate` against the time in the record.
+// Ages are by one clock: that of sync, which wrote the heartbeat. The latency is that of the
+// copying run, by the clock of `replicate` against the time in the record.
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { heartbeatPathsMax } from '../../core/config/defaults.ts'
 import { heartbeatPath, heartbeatTopic } from '../../core/config/heartbeat-topic.ts'
 import { selects, targetTopicName } from '../../core/config/topic-selection.ts'
+import type { LogLine } from '../../core/monitoring/incident-lines.ts'
 import { positionOf } from '../../core/partition/partition-state.ts'
 import { encodeHeartbeat, newestHeartbeat } from '../../core/sync/heartbeat.ts'
 import type { TopicAdmin } from '../../io/admin/topic-admin.ts'
@@ -24,6 +25,7 @@ import { bodyOf, writeRecords } from '../../kafka/record.ts'
 import { frameBatch } from '../../kafka/record-batch.ts'
 import { describe, unobserved } from '../observe/logs.ts'
 import { lastHeartbeats } from './last-heartbeats.ts'
+import { warn } from './sync-topics.ts'
 
 export type BeatDeps = {
   readonly source: Cluster
@@ -36,6 +38,8 @@ export type BeatDeps = {
 
 /** Heartbeats that arrived on the standby by one way. */
 export type HeartbeatPath = {
+  /** True for the way of this flow: the heartbeats that it writes itself. */
+  readonly isOwn: boolean
   /** The clusters they came through, the nearest first; their number is that of the hops. */
   readonly clusters: readonly string[]
   /** The time in the newest one, Unix time, ms; null: none was found. */
@@ -175,7 +179,12 @@ async function arrivedHeartbeats(
     const ofFlow = name === own ? { source: flow.from, target: flow.to } : null
     const newestAtMs = newestHeartbeat(read, ofFlow)?.atMs ?? null
     const ageMs = newestAtMs === null ? null : Math.max(0, clock.nowMs() - newestAtMs)
-    paths.push({ clusters: heartbeatPath(name, clusters) ?? [], newestAtMs, ageMs })
+    paths.push({
+      isOwn: name === own,
+      clusters: heartbeatPath(name, clusters) ?? [],
+      newestAtMs,
+      ageMs,
+    })
   }
   return { paths, unknown }
 }
@@ -202,6 +211,6 @@ async function latencyOf({ checkpoints }: BeatDeps, flow: FlowConfig): Promise<n
 }
 
 /** What a person is told. */
-export function beatTexts({ notWritten, unknown }: Beat): string[] {
-  return [...(notWritten === null ? [] : [notWritten]), ...unknown]
+export function beatLines({ notWritten, unknown }: Beat): LogLine[] {
+  return [...(notWritten === null ? [] : [notWritten]), ...unknown].map(warn)
 }
