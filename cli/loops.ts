@@ -49,14 +49,19 @@ export async function syncFlows(
   { mayCommit }: { readonly mayCommit: boolean },
 ): Promise<GroupsReport> {
   const { syncFlow } = await import('../lib/run/sync/sync-flow.ts')
+  const { reportFollowed } = await import('../lib/run/operate/follow-report.ts')
   const outcomes = await eachFlow(flows, systemClock, (flow, inTime) =>
-    withFlow(context, flow, async (deps, { syncing, failovers }) => {
+    withFlow(context, flow, async (deps, { syncing, following, failovers }) => {
       const reports: GroupReport[] = []
       // The answer has every group: lines of the log would say the same again.
       const quiet = { ...deps, ...syncing, failovers, log: () => undefined }
       const tell = (each: readonly GroupReport[]) => reports.push(...each)
-      const synced = await inTime(syncFlow(quiet, flow, { mayCommit, tell }))
-      return reportGroups(synced, reports)
+      const alsoFollow = { ...quiet, ...following }
+      const options = { mayCommit, alsoFollow, tell }
+      const synced = await inTime(syncFlow(quiet, flow, options))
+      const { followed } = synced
+      const follows = followed === null ? {} : { follows: reportFollowed(followed, flow) }
+      return { ...reportGroups(synced, reports), ...follows }
     }),
   )
   return {

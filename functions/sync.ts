@@ -1,6 +1,7 @@
-// The handler of the sync function: carries what follows the source besides records, the committed
-// offsets of consumer groups, to the standby once a minute. Nothing is ever written to the source.
-// It fails when it could not do its work for a flow; its heartbeat says that it finished.
+// The handler of the sync function: carries what follows the source besides records to the standby
+// once a minute: committed offsets of consumer groups, topic configs, ACLs. Nothing is ever written
+// to the source but the heartbeat that a flow asks for. It fails when it could not do its work for
+// a flow; its own heartbeat, the metric, says that it finished.
 
 import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware'
 import middy from '@middy/core'
@@ -8,11 +9,13 @@ import type { FlowConfig } from '../lib/core/config/config.ts'
 import { errorText } from '../lib/core/error-text.ts'
 import { systemClock } from '../lib/io/clock.ts'
 import { eachFlow } from '../lib/run/each-flow.ts'
+import { createNews } from '../lib/run/follow/news.ts'
 import { syncFlow } from '../lib/run/sync/sync-flow.ts'
 import { syncMetrics } from '../lib/run/sync/sync-metrics.ts'
 import { startRuntime, timeOutByLambda } from './runtime.ts'
 
 const runtime = startRuntime(process.env, 'sync')
+const news = createNews()
 
 export type SyncAnswer = {
   readonly flows: readonly {
@@ -43,8 +46,10 @@ async function run(): Promise<SyncAnswer> {
 
 async function sync(flow: FlowConfig): Promise<SyncAnswer['flows'][number]> {
   const { metrics, open } = await runtime
-  const { deps, syncing, failovers } = open(flow)
-  const synced = await syncFlow({ ...deps, ...syncing, failovers }, flow, { mayCommit: true })
+  const { deps, syncing, following, failovers } = open(flow)
+  const alsoFollow = { ...deps, ...following }
+  const options = { mayCommit: true, alsoFollow, news }
+  const synced = await syncFlow({ ...deps, ...syncing, failovers }, flow, options)
   metrics.flow(flow.name, syncMetrics(synced))
   const { groups, unobserved } = synced
   return {

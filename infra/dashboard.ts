@@ -64,6 +64,13 @@ export const graphs: readonly Graph[] = [
       { ...maxOf('GroupLagRecords'), set: 'flow' },
     ],
   },
+  {
+    title: 'Heartbeats: age of the newest one on the standby (s), latency (ms)',
+    lines: [
+      { ...maxOf('HeartbeatAge'), set: 'flow' },
+      { ...maxOf('HeartbeatLatency'), set: 'flow' },
+    ],
+  },
   { title: 'Records replicated, by flow', lines: [{ ...sumOf('RecordsReplicated'), set: 'flow' }] },
   { title: 'Bytes replicated, by flow', lines: [{ ...sumOf('BytesReplicated'), set: 'flow' }] },
   {

@@ -48,6 +48,13 @@ const kafka = pinnedBy({
   build: copyMavenJars,
 })
 
+const kafkaStreams = pinnedBy({
+  name: 'kafka-streams-4.3.1',
+  announcement: 'Fetching Kafka Streams 4.3.1 from Maven Central (80 MB, once)...',
+  lockFile: join(recipes, 'maven', 'kafka-streams', 'pom.xml'),
+  build: copyMavenJars,
+})
+
 const dynamoDbLocal = pinnedBy({
   name: 'dynamodb-local-3.1.0',
   announcement: 'Fetching DynamoDB Local 3.1.0 from Maven Central (48 MB, once)...',
@@ -80,6 +87,11 @@ export function findCacheDirectory(): string {
  */
 export function fetchKafka(report: Report = reportToStandardError): Promise<string> {
   return fetchArtifact(kafka, report)
+}
+
+/** @returns the folder of Kafka Streams and the clients that it needs, for tests. @throws StackError */
+export function fetchKafkaStreams(report: Report = reportToStandardError): Promise<string> {
+  return fetchArtifact(kafkaStreams, report)
 }
 
 /** @returns the folder of DynamoDB Local's jars and native libraries. @throws StackError */

@@ -97,7 +97,8 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
     ],
     'lib/run/operate': [
       ...['lib/run/replicate', 'lib/run/plan', 'lib/run/watch', 'lib/run/recover'],
-      ...['lib/run/sync', 'lib/run/partition', 'lib/run/compare', 'lib/run/observe'],
+      ...['lib/run/sync', 'lib/run/follow', 'lib/run/partition', 'lib/run/compare'],
+      'lib/run/observe',
     ],
     'lib/run/replicate': [
       ...['lib/run/recover', 'lib/run/partition', 'lib/run/worker', 'lib/run/compare'],
@@ -111,7 +112,7 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
     'lib/run/partition': ['lib/run/worker', 'lib/run/observe', 'lib/run'],
     'lib/run/worker': ['lib/run'],
     'lib/run/sync': ['lib/run/follow', 'lib/run/translate', 'lib/run/observe', 'lib/run'],
-    'lib/run/follow': ['lib/run/observe', 'lib/run'],
+    'lib/run/follow': ['lib/run/compare', 'lib/run/observe', 'lib/run'],
     'lib/run/translate': ['lib/run/compare', 'lib/run/observe', 'lib/run'],
     'lib/run/compare': ['lib/run/observe', 'lib/run'],
     'lib/run/observe': ['lib/run'],

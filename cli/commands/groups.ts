@@ -35,10 +35,10 @@ export function addGroupsCommand(program: Command, cli: CommandLine): void {
 export function addSyncCommand(program: Command, cli: CommandLine): void {
   program
     .command('sync')
-    .summary('commit the offsets of consumer groups on the standby, once')
+    .summary('carry offsets of groups, topic configs and ACLs to the standby, once')
     .description(
-      'One tick of the sync function in this process; then as `gapless groups`. Safe beside the function: of ' +
-        'two ticks at once, one commits.',
+      'One tick of the sync function in this process; then as `gapless groups`, and what was done about topic ' +
+        'configs, deletions, ACLs and heartbeats. Safe beside the function: of two ticks at once, one commits.',
     )
     .option('--json', 'print JSON (docs/CLI.md)')
     .option('--flow <name>', 'only this flow')
@@ -55,10 +55,32 @@ type Output = { print(line: string): void; note(line: string): void }
 
 async function print(output: Output, report: GroupsReport, { json }: Options): Promise<ExitCode> {
   output.print(json ? JSON.stringify(report) : await renderGroups(report))
+  for (const { name, follows } of json ? [] : report.flows) {
+    for (const line of followsLines(follows)) output.note(`${name}: ${line}`)
+  }
   for (const { name, unobserved } of report.flows) {
     for (const what of unobserved) output.note(`error: ${name}: cannot observe ${what}`)
   }
   return groupsExitCode(report)
+}
+
+/** What was done and what is left besides the groups, one line each. */
+function followsLines(follows: FlowGroupsReport['follows']): string[] {
+  if (follows === undefined) return []
+  const { configs, deletions, acls, heartbeat } = follows
+  const because = (reason: string | null) => (reason === null ? '' : `: ${reason}`)
+  const reason = heartbeat?.reason ?? null
+  return [
+    ...follows.unknown.map(each => `not compared: ${each}`),
+    ...configs.map(({ outcome, targetTopic, config, from, to, reason: why }) => {
+      const value = to === null ? `removed (${from})` : `${from} to ${to}`
+      return `config ${outcome}: ${targetTopic} ${config} ${value}${because(why)}`
+    }),
+    ...deletions.map(each => `topic ${each.outcome}: ${each.targetTopic}${because(each.reason)}`),
+    ...acls.map(each => `ACL ${each.outcome}: ${each.acl}${because(each.reason)}`),
+    ...follows.notCopied,
+    ...(reason === null ? [] : [reason]),
+  ]
 }
 
 export function groupsExitCode({ flows }: GroupsReport): ExitCode {

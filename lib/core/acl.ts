@@ -1,5 +1,5 @@
-// Owns one ACL of a topic in Kafka's words, its text, and what two ACLs have in common. Does not own
-// which ACLs follow the source (sync/acl-rewrite.ts), nor the requests (io/admin/acl-admin.ts).
+// Owns one ACL of a topic in Kafka's words, its text, and what two ACLs have in common. Does not
+// own which ACLs follow the source (sync/acl-rewrite.ts), nor the requests (io/admin/acl-admin.ts).
 
 /** Kafka's operations on a topic (AclOperation). ALL stands for every one of them. */
 export const topicOperations = [

@@ -150,6 +150,8 @@ export async function startOwner(input: {
       get: () => Promise.reject(new Error('a run reads no row but the one it leases')),
       list: () => Promise.reject(new Error('a run lists no rows')),
     },
+    // An anchor is a fact, whoever stores it and when.
+    anchors: { append: async () => 'appended' },
     incidents: {
       record: (incident, foundUnder) => park({ kind: 'record', incident, foundUnder }),
       resolve: async ({ id }) => wrong(`an incident that ended: ${id}`),

@@ -148,6 +148,7 @@ async function finish(world: World, source: FakeCluster, flow: FlowConfig): Prom
       checkpoints: stores.checkpoints,
       workers: stores.workers,
       incidents: stores.incidents,
+      anchors: { append: async () => 'appended' },
       clock,
       owner: 'third',
       log: () => undefined,

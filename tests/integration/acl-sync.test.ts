@@ -12,7 +12,7 @@ import { openCluster } from '../../lib/io/cluster/cluster.ts'
 import { createAclStore } from '../../lib/io/sync/acl-store.ts'
 import { createDynamoDbClient } from '../../lib/io/table/dynamodb-client.ts'
 import { createTable } from '../../lib/io/table/table.ts'
-import { type SyncedAcls, syncAcls, syncedAclsTexts } from '../../lib/run/follow/sync-acls.ts'
+import { type SyncedAcls, syncAcls, syncedAclsLines } from '../../lib/run/follow/sync-acls.ts'
 import { grantWithheld, withheldAcls, withholdAgain } from '../../lib/run/follow/withheld-acls.ts'
 import { type OpenFlow, openFlow } from '../../lib/run/open-flow.ts'
 import { runFlowOnce } from '../../lib/run/operate/run-once.ts'
@@ -233,7 +233,7 @@ test('rights to read arrive, the right to write waits for a fail-over, and what 
   expect(all).toContain('ALLOW READ for User:app from * on topic primary.acl-orders')
   expect(all).toContain('ALLOW READ for User:audit from * on topics with prefix primary.acl-')
   expect(all.filter(each => each.includes('WRITE'))).toEqual([])
-  expect(syncedAclsTexts(copied, at.flow)).toEqual(
+  expect(syncedAclsLines(copied, at.flow).map(each => each.text)).toEqual(
     expect.arrayContaining([
       expect.stringMatching(/ACLs were created on standby/),
       expect.stringMatching(/^1 ACLs are withheld until a fail-over/),

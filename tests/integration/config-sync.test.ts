@@ -5,7 +5,7 @@
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { kafkajs } from '../../cli/kafkajs/load-kafkajs.ts'
 import { deletionKeptMs } from '../../lib/core/config/defaults.ts'
-import { syncedTopicsTexts } from '../../lib/run/follow/sync-topics.ts'
+import { syncedTopicsLines } from '../../lib/run/follow/sync-topics.ts'
 import { until } from '../../localstack/processes/until.ts'
 import { removeStarted } from '../../localstack/scratch/brokers.ts'
 import { records } from '../support/kafka/records.ts'
@@ -125,7 +125,7 @@ test('with sync.configs report a difference is told and left, and with off it is
   await change('standby', 'primary.reported', { set: { 'retention.ms': '1000000' } })
   const told = await following().syncTopics(flow)
   expect(told.configs).toMatchObject({ changed: [], differing: [{ config: 'retention.ms' }] })
-  expect(syncedTopicsTexts(told, flow)).toEqual([
+  expect(syncedTopicsLines(told, flow).map(each => each.text)).toEqual([
     'setting retention.ms from 1000000 to 604800000 on standby topic primary.reported, as on reported, is not done: sync.configs is report',
   ])
   const silent = { ...flow, sync: { ...flow.sync, configs: 'off' as const } }

@@ -64,7 +64,7 @@ async function goBack(
 }
 
 function openBack(flow: FlowConfig, exported?: string[]) {
-  const { checkpoints, workers, incidents, failovers } = world
+  const { checkpoints, workers, incidents, failovers, anchors } = world
   const { requestTimeoutMs } = flow.budgets
   const open = (name: string, { brokers }: { readonly brokers: string }) => {
     const config = { brokers: brokers.split(','), tls: false as const }
@@ -73,7 +73,8 @@ function openBack(flow: FlowConfig, exported?: string[]) {
   const [source, target] = [open('primary', world.source), open('standby', world.target)]
   const owner = `test-${randomUUID()}`
   const common = {
-    ...{ checkpoints, workers, incidents, failovers, clock: systemClock, log: () => undefined },
+    ...{ checkpoints, workers, incidents, failovers, anchors },
+    ...{ clock: systemClock, log: () => undefined },
     ...{ owner, by: owner, newId: randomUUID, confirm: async () => true },
   }
   const forward = { ...common, source, target, openTargetAdmin: () => createTopicAdmin(target) }

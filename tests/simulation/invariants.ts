@@ -18,6 +18,7 @@ import {
 } from '../../lib/kafka/record-batch.ts'
 import { readSourceRecords } from '../../lib/kafka/repack.ts'
 import type { FakeLog } from '../support/doubles/fake-log.ts'
+import { checkCopied, isSaidUnclear } from './anchor-invariants.ts'
 import { createViolation } from './violation.ts'
 import { isInShadow, type Model, type ModelRecord, type Track } from './world/model.ts'
 
@@ -65,6 +66,7 @@ function checkAppended(model: Model, track: Track, batch: RecordBatch, by: strin
       throw createViolation('I3', `${at}: ${what} as epoch ${producerEpochOf(batch)}`)
     }
     known.copied = true
+    track.copies.push({ targetOffset: record.offset, record: known })
     // The record was read before the election removed it from the source: replication is beyond the
     // end of the election.
     if (known.gone === 'election') {
@@ -80,16 +82,6 @@ function checkAppended(model: Model, track: Track, batch: RecordBatch, by: strin
     track.copiedOrder = known.order
     track.copiedCount += 1
   }
-}
-
-/** An incident said that the standby may hold the record, and an operator went on before it. */
-function isSaidUnclear({ incidents }: Model, track: Track, { offset }: ModelRecord): boolean {
-  return [...incidents.values()].some(
-    ({ kind, partition, evidence }) =>
-      kind === 'target-unclear' &&
-      partition === track.partition &&
-      offset >= BigInt(evidence.nextSourceOffset ?? 0),
-  )
 }
 
 /** The text of a record follows a null key and a length of one byte. */
@@ -131,6 +123,7 @@ export function checkSave(
   settleElections(track, position)
   if (state.kind === 'replicating') checkNoHole(model, track, position)
   noteStored(track, position)
+  checkCopied(model, track, position)
   if (save.isRelease) checkRelease(track, position, standby)
 }
 

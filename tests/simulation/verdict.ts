@@ -3,6 +3,7 @@
 // hold at every moment (invariants.ts).
 
 import type { ReplicateReport } from '../../lib/run/replicate/replicate.ts'
+import { checkAnchors } from './anchor-invariants.ts'
 import { isMissing, isSaidLost } from './invariants.ts'
 import { createViolation } from './violation.ts'
 import { isInShadow, type Model, type ModelRecord, type Track } from './world/model.ts'
@@ -27,7 +28,7 @@ export function checkReport({ partitions, failures }: ReplicateReport): void {
   }
 }
 
-export function checkVerdict({ model, history, standbyLog }: SimulatedWorld): void {
+export function checkVerdict({ model, history, ...world }: SimulatedWorld): void {
   for (const track of model.tracks) {
     for (const record of track.records) {
       if (!isOwed(track, record) || isSaidLost(model, track, record)) continue
@@ -36,7 +37,9 @@ export function checkVerdict({ model, history, standbyLog }: SimulatedWorld): vo
       const what = `is not on the standby (${record.gone ?? 'still in the source'})`
       throw createViolation('I1', `${where}: "${record.text}" ${what}, and no incident says so`)
     }
-    const { logEnd } = standbyLog(track.partition)
+    const stored = world.storedAnchors(track.partition)
+    if (stored !== null) checkAnchors(model, track, stored.sourceTopicId, stored.anchors)
+    const { logEnd } = world.standbyLog(track.partition)
     if (track.standbyDataEnd > logEnd) throw createViolation('I2', 'the standby shrank')
   }
 }

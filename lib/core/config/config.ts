@@ -182,7 +182,9 @@ export function parseConfig(document: unknown, stage: string = localStage): Pars
 function withNeighbours({ clusters, flows }: z.output<typeof configSchema>): Config {
   const isOneCluster = sameClusters(clusters)
   const names = Object.keys(clusters)
-  const known = flows.map(each => ({ ...each, clusters: names }))
+  const known = flows.map(each => {
+    return { ...each, clusters: names, heartbeats: each.sync.heartbeats === 'mirror-maker' }
+  })
   return {
     clusters,
     flows: known.map(each => ({ ...each, rivals: rivalsOf(each, known, isOneCluster) })),

@@ -17,7 +17,10 @@ export type ReadableConfig = {
   readonly flows: readonly ReadableFlow[]
 }
 type ClusterConfig = z.output<typeof clusterSchema>
-type ReadableFlow = Partial<NamedRules> & { readonly budgets: Partial<Budgets> }
+type ReadableFlow = Partial<NamedRules> & {
+  readonly budgets: Partial<Budgets>
+  readonly sync?: { readonly heartbeats: 'mirror-maker' | 'off' }
+}
 
 export function crossChecks(config: ReadableConfig, stage: string): ConfigProblem[] {
   return [
@@ -125,7 +128,27 @@ function pairChecks({ clusters, flows }: ReadableConfig): ConfigProblem[] {
       `prefix, or topics that do not come back: with identity ${ringText(ring, flows)} copy a topic ` +
       'to where it came from, again and again; exclude them from one',
   }))
-  return [...contests, ...rings]
+  return [...contests, ...rings, ...heartbeatChecks(flows, isOneCluster)]
+}
+
+/** Two flows between the same clusters would both copy the one topic of heartbeats. */
+function heartbeatChecks(
+  flows: readonly ReadableFlow[],
+  isOneCluster: IsOneCluster,
+): ConfigProblem[] {
+  const beating = flows.flatMap(({ from, to, name, sync }, index) =>
+    from === undefined || to === undefined || sync?.heartbeats !== 'mirror-maker'
+      ? []
+      : [{ from, to, name, index }],
+  )
+  return beating.flatMap(({ from, to, index }) => {
+    const before = beating.find(
+      each => each.index < index && each.from === from && isOneCluster(each.to, to),
+    )
+    if (before === undefined) return []
+    const accepted = `off, because flow "${before.name}" copies heartbeats from ${from} to ${to} already`
+    return [{ path: ['flows', index, 'sync', 'heartbeats'], accepted }]
+  })
 }
 
 function ringText(ring: readonly number[], flows: readonly ReadableFlow[]): string {

@@ -389,6 +389,15 @@ export const translationFetchesMax = 16
 /** Anchors of a partition: 3 KB, and with doubling distances a month lies between a few dozen. */
 export const anchorsMax = 512
 
+/** Source offsets between two anchors of a log with holes: read in one fetch or two. */
+export const anchorSpacingOffsets = 5_000
+
+/** Bytes copied between two such anchors at the most: a quarter of what a translation may read. */
+export const anchorSpacingBytes = 16 * MIB
+
+/** Anchors are stored so often, ms, beside the last write of a run: a log with holes has many. */
+export const anchorFlushMs = 30_000
+
 /** Source offsets before a divergence whose records are searched on the standby, by contents. */
 export const divergenceWindowOffsets = 1_000
 
@@ -400,6 +409,18 @@ export const describedTopicsMax = 500
 
 /** Topics in one IncrementalAlterConfigs request: each is a record of the controller's log. */
 export const alteredTopicsMax = 100
+
+/** Lines of a flow that a process remembers as said: more than a tick of sync can have. */
+export const newsMax = 100
+
+/** Offsets at the end of a topic that are searched for heartbeats: hours of several flows. */
+export const heartbeatsReadMax = 1_000
+
+/** Fetches of such a search. */
+export const heartbeatFetchesMax = 16
+
+/** Topics of heartbeats that a tick reads: one for each way from another cluster. */
+export const heartbeatPathsMax = 10
 
 /** Users and quotas that one sentence names; what is more is counted. */
 export const notCopiedNamesMax = 10

@@ -3,6 +3,7 @@
 // compared when the configuration is loaded. Two patterns often cannot: such pairs are rivals, and
 // are compared when a tick knows the topics (run/observe/contested-topics.ts).
 
+import { heartbeatTopic } from './heartbeat-topic.ts'
 import type { TopicPattern } from './topic-pattern.ts'
 import {
   namedTopics,
@@ -100,6 +101,7 @@ export function rivalsOf(
 
 /** False only where no topic of the target can be written by both flows. */
 function mayShareTarget(one: TopicRules, other: TopicRules): boolean {
+  if (mayShareHeartbeats(one, other) || mayShareHeartbeats(other, one)) return true
   return one.topics.some(left =>
     other.topics.some(right => {
       if (left.kind === 'name') return writes(other, targetTopicName(one, left.name))
@@ -107,6 +109,11 @@ function mayShareTarget(one: TopicRules, other: TopicRules): boolean {
       return beginAlike(targetTopicName(one, left.prefix), targetTopicName(other, right.prefix))
     }),
   )
+}
+
+/** A pattern may match `heartbeats`, and every name with it as its end. */
+function mayShareHeartbeats(one: TopicRules, other: TopicRules): boolean {
+  return one.heartbeats === true && writes(other, targetTopicName(one, heartbeatTopic))
 }
 
 function writes(rules: TopicRules, targetTopic: string): boolean {

@@ -2,6 +2,7 @@
 // a pattern is matched (topic-pattern.ts), nor whether flows go together (flow-conflicts.ts).
 
 import { leftOutNamesMax } from './defaults.ts'
+import { heartbeatPath } from './heartbeat-topic.ts'
 import { compilePattern, type TopicPattern } from './topic-pattern.ts'
 
 export type Selector = { readonly kind: 'name'; readonly name: string } | TopicPattern
@@ -21,6 +22,8 @@ export type TopicRules = {
   readonly clusters?: readonly string[]
   /** Target topics by source topic, where they do not follow from `naming`: on the way back. */
   readonly targetNames?: Readonly<Record<string, string>>
+  /** True: topics of heartbeats are replicated, too, under the names of MirrorMaker 2. */
+  readonly heartbeats?: boolean
 }
 
 /**
@@ -39,8 +42,18 @@ export function parseSelector(text: string): Selector | null {
  */
 export function selects(rules: TopicRules, topic: string): boolean {
   if (rules.exclude.some(selector => matches(selector, topic))) return false
-  if (isNamed(rules, topic)) return true
+  if (isNamed(rules, topic) || carriesHeartbeats(rules, topic)) return true
   return isMatched(rules, topic) && !isCopy(rules, topic)
+}
+
+/**
+ * True for the topics of heartbeats that a flow with `sync.heartbeats` copies on, also those that
+ * came from further clusters. A name that holds one of its own clusters came full circle.
+ */
+function carriesHeartbeats(rules: TopicRules, topic: string): boolean {
+  if (rules.heartbeats !== true) return false
+  const path = heartbeatPath(topic, rules.clusters ?? [rules.from, rules.to])
+  return path !== null && !path.includes(rules.to) && !path.includes(rules.from)
 }
 
 /**
@@ -49,7 +62,7 @@ export function selects(rules: TopicRules, topic: string): boolean {
  */
 export function isLeftOut(rules: TopicRules, topic: string): boolean {
   if (rules.exclude.some(selector => matches(selector, topic))) return false
-  return !isNamed(rules, topic) && isMatched(rules, topic) && isCopy(rules, topic)
+  return isMatched(rules, topic) && isCopy(rules, topic) && !selects(rules, topic)
 }
 
 /** The topics that a flow names one by one: an operator expects them to exist. */
@@ -57,10 +70,12 @@ export function namedTopics(rules: TopicRules): string[] {
   return rules.topics.flatMap(selector => (selector.kind === 'name' ? [selector.name] : []))
 }
 
+/** As in MirrorMaker 2, heartbeats have the prefix also where other topics keep their names. */
 export function targetTopicName(rules: TopicRules, topic: string): string {
   const given = rules.targetNames?.[topic]
   if (given !== undefined) return given
-  return rules.naming === 'prefix' ? `${rules.from}.${topic}` : topic
+  const isPrefixed = rules.naming === 'prefix' || carriesHeartbeats(rules, topic)
+  return isPrefixed ? `${rules.from}.${topic}` : topic
 }
 
 /** What Kafka says about a name that it does not allow (Topic.validate). */
@@ -75,11 +90,13 @@ export function invalidNameText(topic: string): string {
 export function sourceTopicName(rules: TopicRules, targetTopic: string): string | null {
   const given = Object.entries(rules.targetNames ?? {}).find(([, name]) => name === targetTopic)
   if (given !== undefined) return given[0]
-  if (rules.naming === 'identity') return targetTopic
   const prefix = `${rules.from}.`
-  return targetTopic.startsWith(prefix) && targetTopic.length > prefix.length
-    ? targetTopic.slice(prefix.length)
-    : null
+  const isPrefixed = targetTopic.startsWith(prefix) && targetTopic.length > prefix.length
+  const behind = isPrefixed ? targetTopic.slice(prefix.length) : null
+  if (rules.naming === 'prefix') return behind
+  if (behind !== null && carriesHeartbeats(rules, behind)) return behind
+  // Such a topic of the source has another name on the target.
+  return carriesHeartbeats(rules, targetTopic) ? null : targetTopic
 }
 
 /** The flow without these topics, or with these alone. */

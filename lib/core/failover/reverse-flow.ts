@@ -27,6 +27,7 @@ export function reverseFlow(
     exclude: [],
     naming: 'identity',
     targetNames: Object.fromEntries(names),
+    heartbeats: false,
     mode: 'batch',
     rivals: [],
     sync: { ...flow.sync, configs: 'off', acls: 'off', heartbeats: 'off', deletions: 'report' },

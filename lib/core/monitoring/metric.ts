@@ -112,6 +112,18 @@ export const metrics = {
   GroupLagRecords: synced(
     'records that the group which is worst off would read again if it moved to the standby now',
   ),
+  HeartbeatAge: {
+    unit: 'Seconds',
+    by: ['sync'],
+    sets: perFlow,
+    says: 'age of the newest heartbeat on the standby, which has what the source had then; with `sync.heartbeats`',
+  },
+  HeartbeatLatency: {
+    unit: 'Milliseconds',
+    by: ['sync'],
+    sets: perFlow,
+    says: 'from writing the last copied heartbeat on the source to its acknowledgement by the standby',
+  },
   Heartbeat: {
     unit: 'Count',
     by: ['plan', 'watch', 'sync'],

@@ -257,8 +257,13 @@ function decideOnRecovery(
     lastTimestampMs: event.maxTimestampMs ?? position.lastTimestampMs,
     producer: event.producer,
   }
+  // Where nothing was found, copies that the source has lost may lie before the position.
   const seen = { atMs: context.nowMs, reason: 'recovery' as const }
-  const next = copiedRecords === null ? anchoredAgain(reached, seen) : reached
+  const isBehindCopies = event.endsFound || !hasMoved
+  const at = isBehindCopies ? { ...reached, nextTargetOffset: event.copiedUpTo } : reached
+  const { copied } = anchoredAgain(at, seen)
+  const isCounted = copiedRecords !== null || copied === undefined
+  const next: Position = isCounted ? reached : { ...reached, copied }
   const { foreignRecords, foundTargetOffset: targetOffset, unclear } = event
   const found = { targetOffset, foreignRecords }
   const hasDrifted = foreignRecords > 0n

@@ -109,8 +109,10 @@ export type CrashRecovery = {
   /** Where the target's log ended before the fence's marker. */
   readonly foundTargetOffset: TargetOffset
   readonly nextTargetOffset: TargetOffset
-  /** Right behind the last record there that is a copy. */
+  /** Right behind the last record there that was found in the source. */
   readonly copiedUpTo: TargetOffset
+  /** True when no record of gapless lies behind that one: the source may have lost such records. */
+  readonly endsFound: boolean
   /** Records of gapless there; null: they cannot all be counted, because some are deleted. */
   readonly copiedRecords: bigint | null
   /** Records there that match none of the source's next records: another producer wrote them. */

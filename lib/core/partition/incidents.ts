@@ -138,6 +138,11 @@ export function targetReset(
   })
 }
 
+/** Tells the kind by the id, because an operator may have deleted the incident's row. */
+export function isTargetNotEmpty(incidentId: string): boolean {
+  return incidentId.startsWith('target-not-empty:' satisfies `${Incident['kind']}:`)
+}
+
 /**
  * A partition without a checkpoint whose target holds, or once held, records: replicating it from
  * the start would copy a second time everything that a lost checkpoint accounted for.

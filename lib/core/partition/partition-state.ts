@@ -65,6 +65,17 @@ export function anchorAt(position: Position, seen: Pick<Anchor, 'atMs' | 'reason
   return anchorOf({ nextSourceOffset, nextTargetOffset }, { records: copied.records, ...seen })
 }
 
+/** True as long as every offset since the anchor is a record that was copied, on both sides. */
+export function isWithoutHolesSince(last: Anchor, position: Position): boolean {
+  const { copied, nextSourceOffset, nextTargetOffset } = position
+  if (copied === undefined || last.copiedRecords === null) return false
+  const records = copied.records - last.copiedRecords
+  return (
+    nextSourceOffset - last.sourceOffset === records &&
+    nextTargetOffset - last.targetOffset === records
+  )
+}
+
 /** A position from which on another count goes on, from `records` on. */
 export function anchored<P extends Omit<Position, 'copied'>>(
   position: P,

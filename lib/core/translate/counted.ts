@@ -28,8 +28,10 @@ export function translateBackWithoutHoles(segment: Segment, offset: bigint): Sou
   return sourceOffset(from.sourceOffset + (offset - from.targetOffset))
 }
 
+/** True when no copy lies between the two, or one of the logs has nothing there. */
 function isEmpty({ from, to }: Segment): boolean {
-  return from.sourceOffset === to.sourceOffset || copiedIn({ from, to }) === 0n
+  const isEmptyLog = from.sourceOffset === to.sourceOffset || from.targetOffset === to.targetOffset
+  return isEmptyLog || copiedIn({ from, to }) === 0n
 }
 
 /** Records of the spans in `[from, to)`. */

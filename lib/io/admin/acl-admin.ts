@@ -1,5 +1,5 @@
-// Owns the requests about ACLs: which there are, creating and removing them, and what gapless itself
-// may do with a topic. Does not own which ACLs there should be (core/sync/acl-plan.ts).
+// Owns the requests about ACLs: which there are, creating and removing them, and what gapless
+// itself may do with a topic. Does not own which ACLs there should be (core/sync/acl-plan.ts).
 
 import {
   AclOperations,

@@ -1,6 +1,6 @@
-// Owns the sentences about rights that no tick copies, so that nobody learns of them in a fail-over:
-// SCRAM credentials, client quotas, and ACLs of other resources than topics. Does not own what is
-// copied (sync-acls.ts).
+// Owns the sentences about rights that no tick copies, so that nobody learns of them in a
+// fail-over: SCRAM credentials, client quotas, and ACLs of other resources than topics. Does not
+// own what is copied (sync-acls.ts).
 
 import { notCopiedNamesMax } from '../../core/config/defaults.ts'
 import type { ListedAcls } from '../../io/admin/acl-admin.ts'

@@ -6,6 +6,7 @@
 import { type Acl, aclKey, aclText } from '../../core/acl.ts'
 import type { FlowConfig } from '../../core/config/config.ts'
 import { syncTextsMax } from '../../core/config/defaults.ts'
+import type { LogLine } from '../../core/monitoring/incident-lines.ts'
 import { aclsOf } from '../../core/row/acl-row.ts'
 import { CorruptRowError } from '../../core/row/row.ts'
 import { planAcls } from '../../core/sync/acl-plan.ts'
@@ -17,7 +18,7 @@ import { unobserved } from '../observe/logs.ts'
 import { refusalToGuard } from './first-acl.ts'
 import { type FollowDeps, type FollowedTopics, findFollowed } from './followed-topics.ts'
 import { type NotCopiedDeps, notCopied } from './not-copied.ts'
-import { boundedTexts } from './sync-topics.ts'
+import { boundedLines, info, warn } from './sync-topics.ts'
 
 export type SyncAclsDeps = FollowDeps &
   NotCopiedDeps & {
@@ -201,29 +202,35 @@ export function changedBy(outcomes: readonly AclOutcome[], right: string): Chang
   return { done, refused }
 }
 
-/** What a person is told: at most `textsMax` sentences, and one that counts the rest. */
-export function syncedAclsTexts(
+/** What a person is told: at most `linesMax` sentences, and one that counts the rest. */
+export function syncedAclsLines(
   synced: SyncedAcls,
   flow: FlowConfig,
-  textsMax = syncTextsMax,
-): string[] {
+  linesMax = syncTextsMax,
+): LogLine[] {
   const { created, removed, missing, withheld, left, refused } = synced
-  const count = (acls: readonly Acl[], text: string) => {
+  const counted = (acls: readonly Acl[], text: string) => {
     const [first] = acls
     return first === undefined ? [] : [`${acls.length} ACLs ${text}, the first: ${aclText(first)}`]
   }
-  return boundedTexts(
+  return boundedLines(
     [
-      ...synced.unknown,
-      ...refused.map(each => `${flow.to} refuses ${aclText(each.acl)}: ${each.reason}`),
-      ...left.map(each => `${aclText(each.acl)} of ${flow.from} is not copied: ${each.reason}`),
-      ...count(missing, `of ${flow.from} are missing on ${flow.to} (sync.acls is report)`),
-      ...count(created, `were created on ${flow.to}`),
-      ...count(removed, `were removed on ${flow.to}, because ${flow.from} has them no more`),
-      ...count(withheld, 'are withheld until a fail-over'),
-      ...synced.notCopied,
+      ...synced.unknown.map(warn),
+      ...refused.map(each => warn(`${flow.to} refuses ${aclText(each.acl)}: ${each.reason}`)),
+      ...left.map(each =>
+        warn(`${aclText(each.acl)} of ${flow.from} is not copied: ${each.reason}`),
+      ),
+      ...counted(missing, `of ${flow.from} are missing on ${flow.to} (sync.acls is report)`).map(
+        warn,
+      ),
+      ...counted(created, `were created on ${flow.to}`).map(info),
+      ...counted(removed, `were removed on ${flow.to}, because ${flow.from} has them no more`).map(
+        info,
+      ),
+      ...counted(withheld, 'are withheld until a fail-over').map(info),
+      ...synced.notCopied.map(info),
     ],
     flow.name,
-    textsMax,
+    linesMax,
   )
 }

@@ -4,6 +4,7 @@
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { syncTextsMax } from '../../core/config/defaults.ts'
+import type { LogLine } from '../../core/monitoring/incident-lines.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
 import type { TopicAdmin } from '../../io/admin/topic-admin.ts'
 import { type FollowDeps, type FollowedTopics, findFollowed } from './followed-topics.ts'
@@ -44,35 +45,40 @@ export async function syncTopics(
   }
 }
 
-/** What a person is told: at most `textsMax` sentences, and one that counts the rest. */
-export function syncedTopicsTexts(
+/** What a person is told: at most `linesMax` sentences, and one that counts the rest. */
+export function syncedTopicsLines(
   { configs, deletions, failures }: SyncedTopics,
   flow: FlowConfig,
-  textsMax = syncTextsMax,
-): string[] {
-  return boundedTexts(
+  linesMax = syncTextsMax,
+): LogLine[] {
+  return boundedLines(
     [
-      ...failures.map(each => `not compared: ${each.cluster}: ${each.detail}`),
-      ...configs.unknown.map(each => `configs not compared: ${each}`),
-      ...configs.refused.map(
-        each => `${changeText(each)} is refused by ${flow.to}: ${each.reason}`,
+      ...failures.map(each => warn(`not compared: ${each.cluster}: ${each.detail}`)),
+      ...configs.unknown.map(each => warn(`configs not compared: ${each}`)),
+      ...configs.refused.map(each =>
+        warn(`${changeText(each)} is refused by ${flow.to}: ${each.reason}`),
       ),
-      ...deletions.map(each => deletionText(each, flow)),
-      ...configs.differing.map(each => `${changeText(each)} is not done: sync.configs is report`),
-      ...configs.changed.map(each => `${changeText(each)} is done`),
+      ...deletions.map(each => warn(deletionText(each, flow))),
+      ...configs.differing.map(each =>
+        warn(`${changeText(each)} is not done: sync.configs is ${flow.sync.configs}`),
+      ),
+      ...configs.changed.map(each => info(`${changeText(each)} is done`)),
     ],
     flow.name,
-    textsMax,
+    linesMax,
   )
 }
 
-/** The first sentences, and one that counts the others. */
-export function boundedTexts(texts: readonly string[], flow: string, textsMax: number): string[] {
-  if (texts.length <= textsMax) return [...texts]
-  const rest = texts.length - textsMax
+export const warn = (text: string): LogLine => ({ level: 'warn', text })
+export const info = (text: string): LogLine => ({ level: 'info', text })
+
+/** The first lines, and one that counts the others. */
+export function boundedLines(lines: readonly LogLine[], flow: string, linesMax: number): LogLine[] {
+  if (lines.length <= linesMax) return [...lines]
+  const rest = lines.length - linesMax
   return [
-    ...texts.slice(0, textsMax),
-    `and ${rest} more like these; all of them: gapless sync --flow ${flow} --json`,
+    ...lines.slice(0, linesMax),
+    warn(`and ${rest} more like these; all of them: gapless sync --flow ${flow} --json`),
   ]
 }
 

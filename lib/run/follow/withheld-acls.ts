@@ -1,7 +1,7 @@
 // Owns the ACLs that let applications write to standby topics: which are withheld, granting them in
 // a fail-over and withholding them again before a fail-back. All of it comes from the table and the
-// standby, because the source may be gone by then. Every function may be stopped anywhere and called
-// again. Does not own when a flow fails over.
+// standby, because the source may be gone by then. Every function may be stopped anywhere and
+// called again. Does not own when a flow fails over.
 
 import { type Acl, aclKey } from '../../core/acl.ts'
 import type { FlowConfig } from '../../core/config/config.ts'

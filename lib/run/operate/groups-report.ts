@@ -3,6 +3,7 @@
 import type { SyncState } from '../../core/sync/group-state.ts'
 import type { GroupReport as Looked } from '../sync/looked-group.ts'
 import type { FlowSync } from '../sync/sync-flow.ts'
+import type { FollowReport } from './follow-report.ts'
 
 export type GroupReport = {
   readonly group: string
@@ -27,6 +28,8 @@ export type FlowGroupsReport = {
   readonly groups: readonly GroupReport[]
   /** What could not be observed, one sentence each; `groups` may be incomplete then. */
   readonly unobserved: readonly string[]
+  /** Topics, ACLs and heartbeats; left out by `gapless groups`, which changes nothing. */
+  readonly follows?: FollowReport
 }
 
 export type GroupsReport = { readonly flows: readonly FlowGroupsReport[] }

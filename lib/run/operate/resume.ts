@@ -14,10 +14,11 @@ import {
   targetOffset,
 } from '../../core/offset.ts'
 import { targetUnclear } from '../../core/partition/drift.ts'
-import { topicReset } from '../../core/partition/incidents.ts'
+import { isTargetNotEmpty, topicReset } from '../../core/partition/incidents.ts'
 import type { PartitionState, Position } from '../../core/partition/partition-state.ts'
 import type { ListedIncidents } from '../../core/row/incident-row.ts'
 import type { TopicPartition } from '../../core/topic-partition.ts'
+import type { AnchorStore } from '../../io/anchors/anchor-store.ts'
 import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { Log } from '../../io/log.ts'
@@ -34,6 +35,7 @@ import {
   releaseLease,
   takeLease,
 } from './operator-lease.ts'
+import { storeJump } from './resumed-anchors.ts'
 import { nextPosition, type ResumeFrom } from './resumed-position.ts'
 
 export type ResumeDeps = {
@@ -41,6 +43,7 @@ export type ResumeDeps = {
   readonly target: Cluster
   readonly checkpoints: CheckpointStore
   readonly incidents: IncidentStore
+  readonly anchors: Pick<AnchorStore, 'append'>
   readonly clock: Clock
   readonly log: Log
   readonly owner: string
@@ -85,6 +88,7 @@ export async function resumePartition(
     // The incident names every offset that is passed over before the position passes over it. A
     // crash from here on leaves the partition halted, and the same command can be given again.
     for (const incident of resumed.incidents) await endIncident(deps, held, incident)
+    await storeJump(deps, held, { state, next: resumed.position })
   } catch (error) {
     const isClean = taken.cleanHandOver
     await releaseLease(deps, held, { state, isClean })
@@ -218,11 +222,6 @@ function passedFrom(
   if (refused === undefined) return stood
   const from = laterOf(stood, sourceOffset(BigInt(refused)))
   return isBefore(from, next) ? from : stood
-}
-
-/** Tells the kind by the id, because an operator may have deleted the incident's row. */
-function isTargetNotEmpty(incidentId: string): boolean {
-  return incidentId.startsWith('target-not-empty:' satisfies `${Incident['kind']}:`)
 }
 
 /** Where a partition without a row goes on, by the records that its standby holds. */

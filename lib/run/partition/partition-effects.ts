@@ -17,6 +17,7 @@ import { type RunEnd, targetIsKnown } from '../../core/replicate/run-phase.ts'
 import { partitionName } from '../../core/topic-partition.ts'
 import { momentOf } from '../../io/clock.ts'
 import { advance } from './advance.ts'
+import { noteAnchors, storeAnchors } from './anchor-pairs.ts'
 import type { PartitionRun } from './partition-run.ts'
 import type { Shard } from './shard-run.ts'
 
@@ -33,6 +34,7 @@ export function decideFor(shard: Shard, run: PartitionRun, event: PartitionEvent
  * done; the caller starts to copy only then. A decision to stop ends the run.
  */
 export async function perform(shard: Shard, run: PartitionRun, decision: Decision): Promise<void> {
+  noteAnchors(shard, run, decision.state)
   run.state = decision.state
   const reset = decision.incidents.find(
     each => each.kind === 'topic-reset' && each.foundOffset !== null,
@@ -68,8 +70,9 @@ export async function perform(shard: Shard, run: PartitionRun, decision: Decisio
  */
 export function move(shard: Shard, run: PartitionRun, decision: Decision): void {
   const isDurable = decision.incidents.length > 0 || decision.commands.length > 0
-  if (isDurable) start(shard, [run], perform(shard, run, decision))
-  else run.state = decision.state
+  if (isDurable) return start(shard, [run], perform(shard, run, decision))
+  noteAnchors(shard, run, decision.state)
+  run.state = decision.state
 }
 
 /** Writes the checkpoint and renews the lease. A lost lease ends the run of the partition. */
@@ -165,6 +168,7 @@ async function renew(shard: Shard, run: PartitionRun, state: PartitionState): Pr
   // The last write of a run may have been made or be next in line: a released lease is not renewed.
   if (run.phase.kind === 'stopped') return
   if (!(await recordDrift(shard, run, state))) return
+  const named = await storeAnchors(shard, run, state, false)
   const leasedAt = momentOf(shard.clock)
   const { nowMs } = leasedAt
   const untilMs = leaseUntilMs(nowMs, shard.flow.budgets)
@@ -172,7 +176,7 @@ async function renew(shard: Shard, run: PartitionRun, state: PartitionState): Pr
     key: run.key,
     fence: run.fence,
     write: nextWrite(run),
-    state,
+    state: named,
     nowMs,
     lease: { kind: 'renew', untilMs },
   })
@@ -188,12 +192,13 @@ async function saveLast(shard: Shard, run: PartitionRun, state: PartitionState):
   // With a Produce unanswered, or a dead owner's records not looked for, the target may hold more
   // than the checkpoint says. The lease then runs out, which tells the next owner to recover.
   if (!(await recordDrift(shard, run, state))) return
+  const named = await storeAnchors(shard, run, state, true)
   const isClean = targetIsKnown(run.phase) && !run.pending.mayBeOnTarget
   const saved = await shard.checkpoints.save({
     key: run.key,
     fence: run.fence,
     write: nextWrite(run),
-    state,
+    state: named,
     nowMs: shard.clock.nowMs(),
     lease: isClean ? { kind: 'release' } : { kind: 'renew', untilMs: run.durable.leaseUntilMs },
   })

@@ -20,6 +20,7 @@ import { firstPhase, type Outcome, type RunPhase } from '../../core/replicate/ru
 import type { PartitionKey } from '../../core/row/checkpoint.ts'
 import type { Moment } from '../../io/clock.ts'
 import { stampForProduce } from '../../kafka/produce-stamp.ts'
+import { createRunAnchors, type RunAnchors } from './anchor-pairs.ts'
 import type { CountedBuffer } from './counted-buffer.ts'
 import { createPendingQueue, type PendingQueue } from './pending-queue.ts'
 
@@ -79,6 +80,7 @@ export type PartitionRun = {
   /** Written by advance.ts. */
   phase: RunPhase
   readonly durable: DurableWrites
+  readonly anchors: RunAnchors
   /**
    * True once nothing of an earlier owner can lie on the target beyond the position, whatever is
    * appended there: the checkpoint may be older than the records (a restored table). Written by
@@ -121,6 +123,7 @@ export function createPartitionRun(
       tail: Promise.resolve(),
       hasFailed: false,
     },
+    anchors: createRunAnchors(known.state, leasedAt.nowMs),
     pending: createPendingQueue(),
     seenLogEnd: null,
     damage: null,

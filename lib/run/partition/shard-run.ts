@@ -6,6 +6,8 @@ import type { FlowConfig } from '../../core/config/config.ts'
 import { recoveriesAtOnceMax, tableWritesInFlightMax } from '../../core/config/defaults.ts'
 import { recoveryFetchBytes } from '../../core/replicate/fetch-share.ts'
 import { exchangeOf } from '../../core/replicate/run-phase.ts'
+import { type AnchorLimits, anchorLimits } from '../../core/translate/moved-anchors.ts'
+import type { AnchorStore } from '../../io/anchors/anchor-store.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { CheckpointStore, IncidentStore } from '../../io/table/stores.ts'
 import type { HeldWorker, WorkerDeps } from '../worker/held-worker.ts'
@@ -20,6 +22,9 @@ export type ReplicateDeps = WorkerDeps & {
   readonly incidents: IncidentStore
   /** The decision that this process carries out: it alone copies those topics, a last time. */
   readonly draining?: string
+  readonly anchors: Pick<AnchorStore, 'append'>
+  /** Left out: those of core/translate/moved-anchors.ts. */
+  readonly anchorLimits?: AnchorLimits
 }
 
 /** Takes the measurements of a run while it goes on. Times in ms. */
@@ -33,6 +38,7 @@ export type RunMeter = {
 }
 
 export type Shard = ReplicateDeps & {
+  readonly anchorLimits: AnchorLimits
   readonly flow: FlowConfig
   /** The lease of all partitions of this run. */
   readonly worker: HeldWorker
@@ -100,6 +106,7 @@ export function createShard(
     Pick<Shard, 'flow' | 'worker' | 'isContinuous' | 'meter' | 'runs' | 'deadlineMs'>,
 ): Shard {
   const shard: Shard = {
+    anchorLimits,
     ...input,
     acquiring: new Set(),
     isEnding: false,

@@ -22,6 +22,7 @@ import {
 import { createCandidates } from '../compare/candidates.ts'
 import { type Candidates, createComparison } from '../compare/comparison.ts'
 import { type OwnBatch, ownBatch } from '../compare/found-record.ts'
+import { noteRecovery } from '../partition/anchor-pairs.ts'
 import { decideFor, perform, saveCheckpoint } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
@@ -61,6 +62,7 @@ export async function recoverFromCrash(
   if (found === null || run.phase.kind !== 'recovering') return false
   run.targetIsRead = true
   const decision = decideFor(shard, run, { kind: 'recovered-from-crash', ...found })
+  noteRecovery(shard, run, left, found)
   say(shard, run, { found, left })
   await perform(shard, run, decision)
   return true
@@ -120,6 +122,7 @@ async function lookThrough(shard: Shard, run: PartitionRun, look: Look): Promise
   const comparison = createComparison(candidates ?? nothingToCompare, basis, pause)
   let foreignRecords = 0n
   let copiedRecords = 0n
+  let endsFound = true
   let gone: Unclear['gone'] = null
   // Where the target has lost records, the comparison goes on at the first one of ours behind them.
   let isLost = false
@@ -130,7 +133,8 @@ async function lookThrough(shard: Shard, run: PartitionRun, look: Look): Promise
   const visit = async (batch: RecordBatch): Promise<void> => {
     const own = ownBatch(batch, left.producer)
     if (isLost && own !== null) isLost = !(await comparison.seek(batch, own))
-    const { unmatchedRecords } = await comparison.match(batch, own)
+    const { unmatchedRecords, isLastMatched } = await comparison.match(batch, own)
+    if (own !== null || isLastMatched) endsFound = isLastMatched
     if (own === null) foreignRecords += BigInt(unmatchedRecords)
     copiedRecords = countCopies(copiedRecords, batch, { own, unmatchedRecords })
   }
@@ -145,6 +149,7 @@ async function lookThrough(shard: Shard, run: PartitionRun, look: Look): Promise
     ...ends,
     copiedUpTo: reached?.nextTargetOffset ?? left.nextTargetOffset,
     copiedRecords: gone === null ? copiedRecords : null,
+    endsFound,
     producer,
     foreignRecords,
     ...(isUnclear ? { unclear: { unmatchedRecords, gone } } : {}),

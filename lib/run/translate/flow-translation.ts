@@ -13,6 +13,7 @@ import {
   type TargetOffset,
   targetOffset,
 } from '../../core/offset.ts'
+import { isTargetNotEmpty } from '../../core/partition/incidents.ts'
 import { anchorAt, type Position, positionOf } from '../../core/partition/partition-state.ts'
 import type { Checkpoint, CorruptCheckpoint } from '../../core/row/checkpoint.ts'
 import { CorruptRowError } from '../../core/row/row.ts'
@@ -188,10 +189,6 @@ function located(
   const seen: SeenLog | null = source.kind === 'seen' ? source : null
   const at = { topic, partition }
   return { kind: 'located', at, targetTopic, source: seen, target, checkpoint, position }
-}
-
-function isTargetNotEmpty(incidentId: string): boolean {
-  return incidentId.startsWith('target-not-empty:')
 }
 
 function withoutCheckpoint(

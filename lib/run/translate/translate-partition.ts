@@ -15,7 +15,14 @@ import {
   targetOffset,
 } from '../../core/offset.ts'
 import { placeAmong } from '../../core/translate/aligned.ts'
-import { type Anchor, beganThere, type Segment, segmentOf } from '../../core/translate/anchor.ts'
+import {
+  type Anchor,
+  type Anchors,
+  beganThere,
+  copiedIn,
+  type Segment,
+  segmentOf,
+} from '../../core/translate/anchor.ts'
 import {
   countRecords,
   placeBefore,
@@ -80,7 +87,7 @@ function withoutReading(
   const [first, last] = [anchors[0], anchors.at(-1)]
   const start = targetOffset(pointOf(target, 'log-start'))
   if (first === undefined || last === undefined) return answer(offset, start, 'bounded', 0n)
-  if (offset === last.sourceOffset) return answer(offset, last.targetOffset)
+  if (offset === last.sourceOffset) return atTheEnd(anchors, last)
   if (offset > last.sourceOffset) return answer(offset, last.targetOffset, 'beyond')
   const segment = segmentOf(anchors, offset)
   if (segment !== null) {
@@ -97,6 +104,15 @@ function withoutReading(
   }
   if (offset <= from.sourceOffset) return answer(offset, start)
   return { from, to: first }
+}
+
+/** A dead owner may have copied records behind the position that the source has lost since. */
+function atTheEnd(anchors: Anchors, last: Anchor): Translated {
+  const { sourceOffset: offset } = last
+  const from = anchors.at(-2)
+  const lost = from?.sourceOffset === offset ? (copiedIn({ from, to: last }) ?? 0n) : 0n
+  if (from === undefined || lost <= 0n) return answer(offset, last.targetOffset)
+  return answer(offset, from.targetOffset, 'bounded', lost)
 }
 
 type Asked = { readonly segment: Segment; readonly offsets: readonly SourceOffset[] }

@@ -38,6 +38,9 @@ export type Election = {
   isPending: boolean
 }
 
+/** A record of gapless on the standby. */
+export type Copy = { readonly targetOffset: bigint; readonly record: ModelRecord }
+
 export type Track = {
   readonly partition: number
   readonly records: ModelRecord[]
@@ -48,6 +51,8 @@ export type Track = {
   /** The order of the last record on the standby. */
   copiedOrder: number
   copiedCount: number
+  /** In the order of the standby. */
+  readonly copies: Copy[]
   foreignRecords: number
   /** How many batches of the standby were checked. */
   standbyBatches: number
@@ -95,6 +100,7 @@ function createTrack(partition: number): Track {
     elections: [],
     copiedOrder: -1,
     copiedCount: 0,
+    copies: [],
     foreignRecords: 0,
     standbyBatches: 0,
     standbyDataEnd: 0n,

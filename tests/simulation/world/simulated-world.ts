@@ -2,6 +2,7 @@
 // trace and the figures. Does not own the events (simulation.ts).
 
 import type { Incident } from '../../../lib/core/incident.ts'
+import { anchorsKey, readAnchorsRow } from '../../../lib/core/row/anchors-row.ts'
 import { BrokerFailure } from '../../../lib/io/failure/broker-failure.ts'
 import { bodyOf, writeRecords } from '../../../lib/kafka/record.ts'
 import type { ReplicateDeps } from '../../../lib/run/partition/shard-run.ts'
@@ -233,6 +234,8 @@ export function createSimulatedWorld(
         clock: process.clock,
         log: () => undefined,
         owner: process.name,
+        // So close that stories of some dozen records have several.
+        anchorLimits: { spacingOffsets: 4, spacingBytes: 4096, flushMs: 3_000 },
       }
       const working = work(deps).then(
         () => {
@@ -254,6 +257,11 @@ export function createSimulatedWorld(
     },
     /** How the partitions of a process ended; `killed` where it made no report. */
     outcomesOf: ({ name }: SimulatedProcess) => outcomes.get(name) ?? ['killed'],
+    /** The row of anchors of a partition; null: it has none. */
+    storedAnchors(partition: number): ReturnType<typeof readAnchorsRow> | null {
+      const row = rows.get(anchorsKey({ flow: flow.name, topic: TOPIC, partition }))
+      return row === undefined ? null : readAnchorsRow(row)
+    },
     /** The incident that halts a partition; null: it is not halted. */
     async haltedBy(partition: number): Promise<Incident | null> {
       const row = await stores.checkpoints.get({ flow: flow.name, topic: TOPIC, partition })

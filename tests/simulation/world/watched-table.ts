@@ -8,12 +8,14 @@ import { type Checkpoint, readCheckpoint } from '../../../lib/core/row/checkpoin
 import { isUnderWorker, leaseWasFree, wasTakenFromWorker } from '../../../lib/core/row/lease.ts'
 import type { Row, StoredRow } from '../../../lib/core/row/row.ts'
 import { type WorkerKey, workerPrefix } from '../../../lib/core/row/worker-row.ts'
+import type { AnchorStore } from '../../../lib/io/anchors/anchor-store.ts'
 import type { Clock } from '../../../lib/io/clock.ts'
 import { createCheckpointStore } from '../../../lib/io/table/checkpoint-store.ts'
 import type { CheckpointStore, IncidentStore, WorkerStore } from '../../../lib/io/table/stores.ts'
 import type { FakeLog } from '../../support/doubles/fake-log.ts'
 import { createMemoryDynamoDb } from '../../support/table/memory-dynamodb.ts'
 import type { Rows } from '../../support/table/memory-rows.ts'
+import { checkAnchors } from '../anchor-invariants.ts'
 import { checkSave } from '../invariants.ts'
 import { checkIncident } from '../true-incidents.ts'
 import type { WorkerWatch } from '../worker-invariants.ts'
@@ -25,6 +27,7 @@ export type Stores = {
   readonly checkpoints: CheckpointStore
   readonly workers: WorkerStore
   readonly incidents: IncidentStore
+  readonly anchors: Pick<AnchorStore, 'append'>
 }
 
 export type TableWatch = {
@@ -144,6 +147,22 @@ export function reachTable(
         ask(`leave ${lease.key.partition}`, async () => {
           const answer = await stores.checkpoints.leave(lease)
           events.say(`${process.name} leaves ${lease.key.partition}: ${answer}`)
+          return answer
+        }),
+    },
+    anchors: {
+      append: request =>
+        ask(`anchors of ${request.key.partition}`, async () => {
+          const { key, of, anchors } = request
+          const answer = await stores.anchors.append(request)
+          const last = anchors.at(-1)
+          const where = `${last?.sourceOffset} -> ${last?.targetOffset} (${last?.reason})`
+          events.say(
+            `${process.name} stores ${anchors.length} anchors of ${key.partition} up to ${where}: ${answer}`,
+          )
+          if (answer === 'overtaken') return answer
+          const track = trackOf(watch.model, key)
+          watch.check(() => checkAnchors(watch.model, track, of.sourceTopicId, anchors))
           return answer
         }),
     },

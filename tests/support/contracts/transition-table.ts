@@ -146,6 +146,7 @@ function recovered({
       nextTargetOffset: on(56n),
       copiedUpTo: on(55n),
       copiedRecords: 5n,
+      endsFound: true,
       foreignRecords: foreign,
       ...(unclear === undefined ? {} : { unclear }),
     },

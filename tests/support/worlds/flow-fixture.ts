@@ -9,7 +9,7 @@ import type { Incident } from '../../../lib/core/incident.ts'
 import type { LogLine } from '../../../lib/core/monitoring/incident-lines.ts'
 import { createGroupAdmin } from '../../../lib/io/admin/group-admin.ts'
 import { createTopicAdmin } from '../../../lib/io/admin/topic-admin.ts'
-import { createAnchorStore } from '../../../lib/io/anchors/anchor-store.ts'
+import { type AnchorStore, createAnchorStore } from '../../../lib/io/anchors/anchor-store.ts'
 import { systemClock } from '../../../lib/io/clock.ts'
 import { openCluster } from '../../../lib/io/cluster/cluster.ts'
 import { createFailoverStore } from '../../../lib/io/failover/failover-store.ts'
@@ -63,6 +63,8 @@ export type SharedFlowFixture = Awaited<ReturnType<typeof openFlowFixture>>
 
 /** Flows between clusters and a table that belong to one test file. */
 export type FlowFixture = Awaited<ReturnType<typeof startFlowFixture>>
+
+export type TopicOptionsOf = TopicOptions
 
 export type FlowOverrides = Record<string, unknown>
 
@@ -125,6 +127,7 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
   const workers = createWorkerStore(client, table)
   const incidents = createIncidentStore(client, table)
   const failovers = createFailoverStore(client, table)
+  const anchors = createAnchorStore(client, table)
   const primary = connectTo(source)
   const standby = connectTo(target)
   const document = (flow: FlowOverrides) => ({
@@ -132,7 +135,7 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
     flows: [{ from: 'primary', to: 'standby', ...flow }],
   })
   const open = (flow: FlowConfig, log: RunOnceDeps['log'], faults: readonly Fault[] = []) =>
-    openDeps({ flow, source, target, checkpoints, workers, incidents, log, faults })
+    openDeps({ flow, source, target, checkpoints, workers, incidents, anchors, log, faults })
 
   return {
     source,
@@ -143,6 +146,7 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
     workers,
     incidents,
     failovers,
+    anchors,
     primaryKafka: primary,
     standbyKafka: standby,
     onPrimary: <T>(work: (admin: Admin) => Promise<T>) => withAdmin(primary, work),
@@ -234,7 +238,7 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
             sourceGroups: createGroupAdmin(sourceConfigs),
             targetGroups: createGroupAdmin(targetCluster),
             groupRows: createGroupStore(client, table),
-            anchors: createAnchorStore(client, table),
+            anchors,
             failovers,
           },
           flow,
@@ -324,6 +328,7 @@ function openDeps(input: {
   readonly checkpoints: RunOnceDeps['checkpoints']
   readonly workers: RunOnceDeps['workers']
   readonly incidents: RunOnceDeps['incidents']
+  readonly anchors: AnchorStore
   readonly log: RunOnceDeps['log']
   readonly faults: readonly Fault[]
 }) {
@@ -344,6 +349,7 @@ function openDeps(input: {
     checkpoints,
     workers,
     incidents,
+    anchors: input.anchors,
     clock: systemClock,
     log,
     owner: `test-${process.pid}-${runs}`,

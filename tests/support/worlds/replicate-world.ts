@@ -81,10 +81,10 @@ export function createWorld(
     ): Promise<ReplicateReport> {
       const { partitions = [0], deps = {}, ...rest } = input
       runs += 1
-      const { checkpoints, workers, incidents } = world
+      const { checkpoints, workers, incidents, anchors } = world
       const owner = `run-${runs}`
       return replicate(
-        { source, target, checkpoints, workers, incidents, clock, log, owner, ...deps },
+        { source, target, checkpoints, workers, incidents, anchors, clock, log, owner, ...deps },
         {
           flow,
           partitions: partitions.map(partition => ({ topic, partition, topicIsKnown: false })),

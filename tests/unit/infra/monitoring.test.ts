@@ -76,7 +76,7 @@ function quietTick() {
     }),
     ...printed('sync', sink => {
       const groups = { groups: 0, groupsUnsynced: 0, lagRecords: 0n, lines: [] }
-      sink.flow('orders', syncMetrics({ name: 'orders', groups, unobserved: [] }))
+      sink.flow('orders', syncMetrics({ name: 'orders', groups, followed: null, unobserved: [] }))
       sink.heartbeat()
     }),
   ]

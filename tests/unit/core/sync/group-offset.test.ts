@@ -51,6 +51,11 @@ describe('an offset is committed on the standby', () => {
     expect(decide(changes)).toEqual({ kind: 'commit', synced: syncedAt(100, 90, 0) })
   })
 
+  test('again, when only its metadata has changed on the source', () => {
+    const changes = { standby: target(90), synced: syncedAt(100, 90), isMetadataSame: false }
+    expect(decide(changes)).toEqual({ kind: 'commit', synced: syncedAt(100, 90, 0) })
+  })
+
   test('within the log of the standby, where the translation lies outside of it', () => {
     const log = { start: target(95), end: target(200) }
     expect(decide({ standbyLog: log })).toMatchObject({ synced: { targetOffset: 95n } })
@@ -78,6 +83,11 @@ describe('an offset on the standby is left alone', () => {
   test('when a later translation of the same or a further offset is less exact', () => {
     const changes = { standby: target(95), synced: syncedAt(100, 95) }
     expect(decide(changes)).toEqual({ kind: 'keep', synced: null })
+  })
+
+  test('and is committed again as it is after half a day, where the translation is less exact', () => {
+    const changes = { standby: target(95), synced: syncedAt(100, 95, 12 * HOUR_MS) }
+    expect(decide(changes)).toEqual({ kind: 'commit', synced: syncedAt(100, 95, 0) })
   })
 
   test('when the group has no offset on the source, or the partition cannot be translated', () => {
