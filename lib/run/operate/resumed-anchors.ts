@@ -27,7 +27,8 @@ export async function storeJump(
     left.sourceTopicId === next.sourceTopicId && left.targetTopicId === next.targetTopicId
   // The position of a partition that had lost its row says nothing of the records before it.
   if (!isSame || ('incidentId' in state && isTargetNotEmpty(state.incidentId))) return
-  const all = [left.copied.anchor, ...anchorsOfJump(left.copied.anchor, from, next.copied.anchor)]
-  const stored = await anchors.append({ key, fence, of: next, anchors: all, nowMs })
+  const { anchor: behind } = left.copied
+  const around = anchorsOfJump(behind, from, next.copied.anchor)
+  const stored = await anchors.append({ key, fence, of: next, behind, anchors: around, nowMs })
   if (stored === 'overtaken') throw refuseOvertaken(key)
 }

@@ -13,7 +13,7 @@ import { anchorAt, type Position, positionOf } from '../../core/partition/partit
 import type { Checkpoint, CorruptCheckpoint } from '../../core/row/checkpoint.ts'
 import { CorruptRowError } from '../../core/row/row.ts'
 import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
-import { type Anchors, beganThere, withAnchor } from '../../core/translate/anchor.ts'
+import { type Anchors, anchorsUpTo, beganThere, withAnchor } from '../../core/translate/anchor.ts'
 import type { AnchorStore } from '../../io/anchors/anchor-store.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 import type { CheckpointStore } from '../../io/table/stores.ts'
@@ -116,7 +116,7 @@ export async function openTranslation(
     const row = rows.get(name) ?? readRow(deps, checkpoint, position)
     rows.set(name, row)
     const before = await row
-    return 'kind' in before ? before : behind(before)
+    return 'kind' in before ? before : behind(anchorsUpTo(before, copied.anchor))
   }
   return {
     partitions,
