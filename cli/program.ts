@@ -11,6 +11,7 @@ import { addResumeCommand } from './commands/resume.ts'
 import { addRunCommand } from './commands/run.ts'
 import { addStatusCommand } from './commands/status.ts'
 import { addTopicsCommand } from './commands/topics.ts'
+import { addTranslateCommand } from './commands/translate.ts'
 import { createContext } from './context.ts'
 import { type ExitCode, exitCode } from './exit-code.ts'
 import { describeFailure, describeStack } from './failure.ts'
@@ -72,6 +73,7 @@ function createProgram(cli: CommandLine): Command {
   addStatusCommand(program, cli)
   addIncidentsCommand(program, cli)
   addResumeCommand(program, cli)
+  addTranslateCommand(program, cli)
   addTopicsCommand(program, cli)
   addResetTopicCommand(program, cli)
   addProduceCommand(program, cli)

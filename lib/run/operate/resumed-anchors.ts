@@ -1,12 +1,9 @@
 // Owns the anchors around the jump of a position that `gapless resume` makes: offsets from before it
 // are translated by them. Does not own the new position (resumed-position.ts).
 
+import { anchorAt } from '../../core/partition/copied-count.ts'
 import { isTargetNotEmpty } from '../../core/partition/incidents.ts'
-import {
-  anchorAt,
-  type PartitionState,
-  type Position,
-} from '../../core/partition/partition-state.ts'
+import type { PartitionState, Position } from '../../core/partition/partition-state.ts'
 import { anchorsOfJump } from '../../core/translate/moved-anchors.ts'
 import type { AnchorStore } from '../../io/anchors/anchor-store.ts'
 import type { Clock } from '../../io/clock.ts'

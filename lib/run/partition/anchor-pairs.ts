@@ -5,10 +5,9 @@
 
 import { assert } from '../../core/assert.ts'
 import { targetOffset } from '../../core/offset.ts'
+import { anchorAt, isWithoutHolesSince } from '../../core/partition/copied-count.ts'
 import type { CrashRecovery } from '../../core/partition/decision.ts'
 import {
-  anchorAt,
-  isWithoutHolesSince,
   type PartitionState,
   type Position,
   positionOf,

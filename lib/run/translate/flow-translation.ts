@@ -8,8 +8,9 @@
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { type SourceOffset, type TargetOffset, targetOffset } from '../../core/offset.ts'
+import { anchorAt } from '../../core/partition/copied-count.ts'
 import { isTargetNotEmpty } from '../../core/partition/incidents.ts'
-import { anchorAt, type Position, positionOf } from '../../core/partition/partition-state.ts'
+import { type Position, positionOf } from '../../core/partition/partition-state.ts'
 import type { Checkpoint, CorruptCheckpoint } from '../../core/row/checkpoint.ts'
 import { CorruptRowError } from '../../core/row/row.ts'
 import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
