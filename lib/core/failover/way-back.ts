@@ -6,7 +6,8 @@
 //   standby   ...copied | fence | what applications have written since
 
 import { type SourceOffset, sourceOffset, targetOffset } from '../offset.ts'
-import { anchored, type PartitionState, type Position } from '../partition/partition-state.ts'
+import { anchored } from '../partition/copied-count.ts'
+import type { PartitionState, Position } from '../partition/partition-state.ts'
 import type { SeenSource } from './failover-plan.ts'
 
 export type FailedOverState = Extract<PartitionState, { kind: 'failed-over' }>
