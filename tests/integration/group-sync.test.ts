@@ -85,7 +85,7 @@ describe('an offset follows', () => {
     ])
   })
 
-  test('also for a partition without a record, and for a topic that the group reads later (testReplicationWithEmptyPartition, testOneWayReplicationWithAutoOffsetSync)', async () => {
+  test('for an empty partition, and a topic read later (testReplicationWithEmptyPartition, testOneWayReplicationWithAutoOffsetSync)', async () => {
     const topic = `wide-${randomUUID()}`
     const [group, later] = [`group-of-${topic}`, `later-${topic}`]
     await world.createTopic(topic, { partitions: 2 })
