@@ -2,6 +2,7 @@
 // same contract as on DynamoDB Local (store-contract.ts).
 
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
+import { createFailoverStore } from '../../../lib/io/failover/failover-store.ts'
 import { createCheckpointStore } from '../../../lib/io/table/checkpoint-store.ts'
 import { createIncidentStore } from '../../../lib/io/table/incident-store.ts'
 import { createWorkerStore } from '../../../lib/io/table/worker-store.ts'
@@ -22,5 +23,6 @@ export function createStoresOver(client: DynamoDBClient): Omit<StoresUnderTest, 
     checkpoints: createCheckpointStore(client, 'memory'),
     workers: createWorkerStore(client, 'memory'),
     incidents: createIncidentStore(client, 'memory'),
+    failovers: createFailoverStore(client, 'memory'),
   }
 }

@@ -47,7 +47,7 @@ export function createWorld(
     ...(options.targetChange === undefined ? {} : { change: options.targetChange }),
     namesRecords,
   })
-  const { checkpoints, workers, incidents } = createMemoryStores()
+  const { checkpoints, workers, incidents, failovers } = createMemoryStores()
   const lines: LogLine[] = []
   const log = (line: LogLine): void => {
     lines.push(line)
@@ -62,6 +62,7 @@ export function createWorld(
     checkpoints,
     workers,
     incidents,
+    failovers,
     lines,
     log,
     flow,
