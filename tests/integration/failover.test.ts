@@ -6,7 +6,11 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { until } from '../../localstack/processes/until.ts'
 import { records } from '../support/kafka/records.ts'
 import { runUntilFrozen } from '../support/processes/replicate-child.ts'
-import { type SharedFlowFixture, shortLeases, smallBudgets } from '../support/worlds/flow-fixture.ts'
+import {
+  type SharedFlowFixture,
+  shortLeases,
+  smallBudgets,
+} from '../support/worlds/flow-fixture.ts'
 import { openSharedFixture } from '../support/worlds/shared-fixture.ts'
 
 let world: SharedFlowFixture
