@@ -55,7 +55,13 @@ export const graphs: readonly Graph[] = [
       maxOf('StalledPartitions'),
       maxOf('LossyStandbySettings'),
       maxOf('HungTransactions'),
+      maxOf('FailoverUnattendedSeconds'),
     ],
+  },
+  {
+    title:
+      'Which cluster applications use: 0 active, 1 failing over, 2 failed over, 3 failing back',
+    lines: [{ ...maxOf('FailoverState'), set: 'flow' }],
   },
   { title: 'Records replicated, by flow', lines: [{ ...sumOf('RecordsReplicated'), set: 'flow' }] },
   { title: 'Bytes replicated, by flow', lines: [{ ...sumOf('BytesReplicated'), set: 'flow' }] },

@@ -88,7 +88,7 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
     ],
     'lib/run/operate': [
       ...['lib/run/replicate', 'lib/run/plan', 'lib/run/watch', 'lib/run/recover'],
-      ...['lib/run/partition', 'lib/run/compare', 'lib/run/observe'],
+      ...['lib/run/partition', 'lib/run/compare', 'lib/run/observe', 'lib/run'],
     ],
     'lib/run/replicate': [
       ...['lib/run/recover', 'lib/run/partition', 'lib/run/worker', 'lib/run/compare'],

@@ -101,6 +101,13 @@ export const metrics = {
   HungTransactions: watched(
     'transactions of the source that never end, behind which nothing is replicated',
   ),
+  FailoverState: watched(
+    'which cluster applications use: 0 active, 1 failing over, 2 failed over, 3 failing back',
+  ),
+  FailoverUnattendedSeconds: {
+    ...watched('since when no command carries on a fail-over or fail-back that is not finished'),
+    unit: 'Seconds',
+  },
   Heartbeat: {
     unit: 'Count',
     by: ['plan', 'watch'],
