@@ -26,6 +26,7 @@ export async function failBackFlow(
   const { reportFailback } = await import('../lib/run/failback/failback-report.ts')
   const { openWayBack } = await import('../lib/run/failback/both-ways.ts')
   const { syncLast } = await import('../lib/run/failover/last-sync.ts')
+  const { withholdWriting } = await import('../lib/run/failover/write-rights.ts')
   const { adoptGroups } = await import('../lib/run/sync/adopt-groups.ts')
   const openFlow = await failoverOpener(context, { isConfirmed })
   const opened: OpenedFailover[] = []
@@ -34,7 +35,7 @@ export async function failBackFlow(
     opened.push(next)
     return next
   }
-  const { deps: forward, syncing } = openNext(flow)
+  const { deps: forward, syncing, rights } = openNext(flow)
   const deps: FailbackDeps = {
     ...forward,
     openReverse: reverse => {
@@ -42,12 +43,14 @@ export async function failBackFlow(
       const openTranslation = () =>
         openWayBack({ forward: syncing, back: back.syncing }, flow, reverse)
       const groups = { ...back.syncing, openTranslation }
-      return { ...back.deps, syncGroups: (each, topics) => syncLast(groups, each, topics) }
+      const { grantWrite: _, ...others } = back.deps
+      return { ...others, syncGroups: (each, topics) => syncLast(groups, each, topics) }
     },
     confirmBack: plan => (isConfirmed ? Promise.resolve(true) : askPerson(context, plan)),
     exportDivergent: async (_, returning) => {
       if (exportTo !== null) await writeDivergent(context, forward, { flow, returning, exportTo })
     },
+    withholdWrite: (each, topics) => withholdWriting(rights, each, topics),
     adoptGroups: async each => {
       const owner = each === flow ? syncing : openNext(each).syncing
       await adoptGroups({ ...owner, clock: forward.clock }, each)

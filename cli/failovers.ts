@@ -7,6 +7,7 @@ import type { FlowConfig } from '../lib/core/config/config.ts'
 import type { FailoverKind, Topics } from '../lib/core/failover/flow-failover.ts'
 import type { FailoverDeps, FailoverPlan } from '../lib/run/failover/failover.ts'
 import type { FailoverReport } from '../lib/run/failover/failover-report.ts'
+import type { RightsDeps } from '../lib/run/failover/write-rights.ts'
 import type { GroupSyncDeps } from '../lib/run/sync/sync-groups.ts'
 import type { Context } from './context.ts'
 
@@ -51,6 +52,7 @@ async function withFailover<T>(
 export type OpenedFailover = {
   readonly deps: FailoverDeps
   readonly syncing: GroupSyncDeps
+  readonly rights: RightsDeps
   readonly close: () => Promise<void>
 }
 
@@ -61,6 +63,7 @@ export async function failoverOpener(
 ): Promise<(flow: FlowConfig) => OpenedFailover> {
   const { openFlow } = await import('../lib/run/open-flow.ts')
   const { syncLast } = await import('../lib/run/failover/last-sync.ts')
+  const { grantWriting } = await import('../lib/run/failover/write-rights.ts')
   const { table, log } = context
   const [config, client] = [await context.config(), await context.dynamoDb()]
   return flow => {
@@ -71,8 +74,11 @@ export async function failoverOpener(
     const confirm: FailoverDeps['confirm'] = plan =>
       isConfirmed ? Promise.resolve(true) : askPerson(context, plan)
     const syncGroups: FailoverDeps['syncGroups'] = (each, topics) => syncLast(syncing, each, topics)
-    const moving = { failovers, by, newId: randomUUID, confirm, syncGroups }
-    return { deps: { ...deps, ...moving }, syncing, close }
+    const rights = { ...deps, ...opened.following }
+    const grantWrite: FailoverDeps['grantWrite'] = (each, topics) =>
+      grantWriting(rights, each, topics)
+    const moving = { failovers, by, newId: randomUUID, confirm, syncGroups, grantWrite }
+    return { deps: { ...deps, ...moving }, syncing, rights, close }
   }
 }
 

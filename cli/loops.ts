@@ -38,7 +38,8 @@ export async function readStatus(
   return {
     flows: reportsOf(outcomes, reportFlowStatus, (name, detail): FlowStatusReport => {
       const lists = { warnings: [], losses: [], leftOut: [], openIncidents: 0, problems: [] }
-      return { name, partitions: [], unobserved: [detail], ...lists, workers: [] }
+      const unknown = { failover: 'unknown', failoverStep: null } as const
+      return { name, partitions: [], unobserved: [detail], ...lists, workers: [], ...unknown }
     }),
   }
 }

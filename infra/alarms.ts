@@ -127,6 +127,18 @@ export const alarms: readonly Alarm[] = [
     run: 'the logs of watch name it; kafka-transactions.sh find-hanging, then abort, on the source',
   },
   {
+    id: 'failover-unattended',
+    metric: 'FailoverUnattendedSeconds',
+    statistic: 'Maximum',
+    when: 'above',
+    threshold: 120,
+    minutes: 2,
+    ...quiet,
+    means:
+      'A fail-over or fail-back was begun, and its command has ended before it was done. Nothing is copied.',
+    run: 'gapless status (which step), then gapless failover, or failback, again with the same options',
+  },
+  {
     id: 'lag',
     metric: 'LagSeconds',
     statistic: 'Maximum',

@@ -55,6 +55,7 @@ export const graphs: readonly Graph[] = [
       maxOf('StalledPartitions'),
       maxOf('LossyStandbySettings'),
       maxOf('HungTransactions'),
+      maxOf('FailoverUnattendedSeconds'),
     ],
   },
   {
@@ -70,6 +71,11 @@ export const graphs: readonly Graph[] = [
       { ...maxOf('HeartbeatAge'), set: 'flow' },
       { ...maxOf('HeartbeatLatency'), set: 'flow' },
     ],
+  },
+  {
+    title:
+      'Which cluster applications use: 0 active, 1 failing over, 2 failed over, 3 failing back',
+    lines: [{ ...maxOf('FailoverState'), set: 'flow' }],
   },
   { title: 'Records replicated, by flow', lines: [{ ...sumOf('RecordsReplicated'), set: 'flow' }] },
   { title: 'Bytes replicated, by flow', lines: [{ ...sumOf('BytesReplicated'), set: 'flow' }] },

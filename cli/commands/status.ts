@@ -103,7 +103,7 @@ export async function renderStatus({ flows }: StatusReport): Promise<string> {
 }
 
 function summarize(
-  { partitions, unobserved, openIncidents, workers }: FlowStatusReport,
+  { partitions, unobserved, openIncidents, workers, failover, failoverStep }: FlowStatusReport,
   groupDigits: (digits: bigint) => string,
 ): string {
   const incidents = openIncidents === 0 ? '' : `; open incidents: ${openIncidents}`
@@ -123,7 +123,9 @@ function summarize(
       ? `lag ${lag} records`
       : `lag ${lag} records, unknown for ${unknown} of ${partitions.length} partitions`
   const running = workers.length === 0 ? '' : `; workers: ${workers.length}`
-  return `${counts}; ${lagText}${incidents}${running}`
+  const step = failoverStep === null ? '' : `, ${failoverStep}`
+  const away = failover === 'active' ? '' : `; ${failover}${step}`
+  return `${counts}; ${lagText}${incidents}${running}${away}`
 }
 
 function latencyText(latencyMs: number | null): string | null {

@@ -3,7 +3,8 @@
 //
 // Some calls are answered at once, because no other owner changes their answers and the next call
 // is held again: topics of both clusters, log ends of the source, the fetch of records to compare,
-// and the list of incidents, which is empty as long as nothing is wrong.
+// the list of incidents, which is empty as long as nothing is wrong, and whether the flow has
+// failed over.
 
 import {
   type AttributeValue,
@@ -13,9 +14,12 @@ import {
   UpdateItemCommand,
 } from '@aws-sdk/client-dynamodb'
 import type { FlowConfig } from '../../lib/core/config/config.ts'
+import { neverFailedOver } from '../../lib/core/row/failover-row.ts'
 import type { StoredRow } from '../../lib/core/row/row.ts'
+import type { ListedWorkers } from '../../lib/core/row/worker-row.ts'
 import type { Cluster } from '../../lib/io/cluster/cluster.ts'
 import { createCheckpointStore } from '../../lib/io/table/checkpoint-store.ts'
+import type { WorkerStore } from '../../lib/io/table/stores.ts'
 import { createWorkerStore } from '../../lib/io/table/worker-store.ts'
 import type { FetchResponse } from '../../lib/kafka/01-fetch.ts'
 import type { ReplicateDeps } from '../../lib/run/partition/shard-run.ts'
@@ -27,6 +31,19 @@ import { createMemoryStores } from '../support/table/memory-stores.ts'
 import { claimOf } from '../support/worlds/claim.ts'
 import { type Call, canonical, type TableAnswer, type TableRequest, textOf } from './call.ts'
 import { TICK_MS, TOPIC, workerOf, workersFlow } from './scenario.ts'
+
+/** No operator fails over here, and a run asks for nothing else of a listing. */
+const neverFailingOver: ListedWorkers = {
+  workers: [],
+  roster: 0,
+  corruptWorkers: [],
+  failover: neverFailedOver,
+}
+
+const neverEnding: WorkerStore = {
+  ...createMemoryStores().workers,
+  renew: async () => ({ kind: 'renewed', assigned: [] }),
+}
 
 export type Timer = { readonly dueMs: number }
 
@@ -137,12 +154,10 @@ export async function startOwner(input: {
     clock,
     owner: name,
     log: () => undefined,
-    workers: ofWorkers
-      ? createWorkerStore(client, 'table')
-      : {
-          ...createMemoryStores().workers,
-          renew: async () => ({ kind: 'renewed', assigned: [] }),
-        },
+    workers: {
+      ...(ofWorkers ? createWorkerStore(client, 'table') : neverEnding),
+      list: async () => neverFailingOver,
+    },
     checkpoints: {
       acquire: asked => (ofWorkers ? rows.acquire(asked) : park({ kind: 'acquire', input: asked })),
       save: asked => park({ kind: 'save', input: asked }),

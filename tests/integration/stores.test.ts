@@ -12,6 +12,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { movedIncidentsMax } from '../../lib/core/config/defaults.ts'
 import { incidentChange, incidentKey, incidentPrefix } from '../../lib/core/row/incident-row.ts'
 import type { Row } from '../../lib/core/row/row.ts'
+import { createFailoverStore } from '../../lib/io/failover/failover-store.ts'
 import { ReplicatorError } from '../../lib/io/failure/replicator-error.ts'
 import { createCheckpointStore } from '../../lib/io/table/checkpoint-store.ts'
 import { createDynamoDbClient, requestAttemptsMax } from '../../lib/io/table/dynamodb-client.ts'
@@ -50,6 +51,7 @@ async function createStores() {
     checkpoints: createCheckpointStore(client, table),
     workers: createWorkerStore(client, table),
     incidents: createIncidentStore(client, table),
+    failovers: createFailoverStore(client, table),
     putRow: async (row: Row) => {
       await client.send(new PutItemCommand({ TableName: table, Item: row }))
     },

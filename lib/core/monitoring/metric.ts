@@ -124,6 +124,13 @@ export const metrics = {
     sets: perFlow,
     says: 'from writing the last copied heartbeat on the source to its acknowledgement by the standby',
   },
+  FailoverState: watched(
+    'which cluster applications use: 0 active, 1 failing over, 2 failed over, 3 failing back',
+  ),
+  FailoverUnattendedSeconds: {
+    ...watched('since when no command carries on a fail-over or fail-back that is not finished'),
+    unit: 'Seconds',
+  },
   Heartbeat: {
     unit: 'Count',
     by: ['plan', 'watch', 'sync'],

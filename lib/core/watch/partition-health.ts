@@ -110,7 +110,7 @@ export function partitionHealth(input: {
     ...(source.kind === 'seen' && oldest.kind === 'unobserved' ? [oldest.detail] : []),
     ...(source.kind === 'seen' && retention.kind === 'unobserved' ? [retention.detail] : []),
   ]
-  if (row.kind === 'checkpoint' && row.state.kind === 'failed-over') return ofFailedOver
+  if (row.kind === 'checkpoint' && row.state.kind === 'failed-over') return healthFailedOver
   const isHalted = row.kind === 'checkpoint' && row.state.kind === 'halted'
   const nothing = { unobserved, isHalted, lagRecords: null, lagMs: null, headroomMs: null }
   if (row.kind === 'corrupt') return { ...nothing, difference: null, isStalled: false }
@@ -132,7 +132,7 @@ export function partitionHealth(input: {
 }
 
 /** Nothing is copied there, by decision: neither log says anything about the copying. */
-const ofFailedOver: PartitionHealth = {
+export const healthFailedOver: PartitionHealth = {
   unobserved: [],
   isHalted: false,
   difference: null,

@@ -10,7 +10,11 @@
 // owner refuses the marker.
 
 import type { FlowConfig } from '../../core/config/config.ts'
-import { observationAttemptsMax, retryBackoffMs } from '../../core/config/defaults.ts'
+import {
+  driverLeaseMs,
+  observationAttemptsMax,
+  retryBackoffMs,
+} from '../../core/config/defaults.ts'
 import { sourceEndOf } from '../../core/failover/failover-plan.ts'
 import { type TargetOffset, targetOffset } from '../../core/offset.ts'
 import { transactionalId } from '../../core/partition/crash-recovery.ts'
@@ -23,26 +27,18 @@ import {
 import { backoffMs } from '../../core/replicate/budget.ts'
 import { recoveryFetchBytes } from '../../core/replicate/fetch-share.ts'
 import { partitionName } from '../../core/topic-partition.ts'
-import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { NotYet } from '../../io/cluster/transaction-coordinator.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
-import { ReplicatorError } from '../../io/failure/replicator-error.ts'
-import type { Log } from '../../io/log.ts'
-import type { CheckpointStore, WorkerStore } from '../../io/table/stores.ts'
 import { isControlBatch, nextOffsetAfter, producerEpochOf } from '../../kafka/record-batch.ts'
 import { createLogReader, readBatches } from '../compare/partition-reader.ts'
 import { pointOf } from '../observe/logs.ts'
-import { type Held, releaseLease } from '../operate/operator-lease.ts'
+import { releaseLease } from '../operate/operator-lease.ts'
 import type { SeenPartition } from './look.ts'
+import { type PartitionLeaseDeps, renewLease, takeFromAnybody } from './partition-lease.ts'
 
-export type FenceDeps = {
+export type FenceDeps = PartitionLeaseDeps & {
   readonly target: Cluster
-  readonly checkpoints: CheckpointStore
-  readonly workers: WorkerStore
-  readonly clock: Clock
-  readonly log: Log
-  readonly owner: string
   /** Throws when another command carries out the decision, or has carried it out. */
   readonly assertDriving: () => Promise<void>
 }
@@ -69,48 +65,13 @@ export async function fencePartition(
   try {
     // Under the lease: a command that was frozen finds here that the flow has moved on.
     await deps.assertDriving()
-    const fence = await fenceStandby(deps, flow, { seen, keep: () => renew(deps, flow, held) })
+    const fence = await fenceStandby(deps, flow, { seen, keep: () => renewLease(deps, held) })
     const failedOver = failedOverState(deps.clock.nowMs(), { seen, state, fence, decisionId })
     await releaseLease(deps, held, { state: failedOver, isClean: true })
   } catch (error) {
     // The lease is over at once for the next try, which cannot take this one for a clean end.
     await releaseLease(deps, held, { state, isClean: false })
     throw error
-  }
-}
-
-type HeldWithState = Held & { readonly state: PartitionState }
-
-/** Every worker of the flow has ended, or is declared ended here: no worker keeps a partition. */
-async function takeFromAnybody(
-  deps: FenceDeps,
-  flow: FlowConfig,
-  at: SeenPartition,
-): Promise<HeldWithState> {
-  const { checkpoints, workers, clock, owner } = deps
-  const key = { flow: flow.name, topic: at.topic, partition: at.partition }
-  const { leaseMs } = flow.budgets
-  for (let attempt = 0; ; attempt += 1) {
-    const nowMs = clock.nowMs()
-    const { targetTopic } = at
-    const taken = await checkpoints.acquire({ key, targetTopic, owner, nowMs, leaseMs })
-    if (taken.kind === 'acquired') {
-      const { state, lease } = taken.checkpoint
-      return { key, fence: lease.fence, writes: 0, state }
-    }
-    if (attempt >= observationAttemptsMax) {
-      const seconds = Math.ceil((taken.untilMs - nowMs) / 1000)
-      throw new ReplicatorError({
-        code: 'failover-refused',
-        message: `${partitionName(at)} of flow ${flow.name} is leased by ${taken.owner}, another command`,
-        hint: `Run the command again in ${seconds} s: it goes on where it stopped`,
-      })
-    }
-    if (taken.lease === 'worker') {
-      const worker = { flow: flow.name, worker: taken.owner }
-      await workers.declareEnded({ ...worker, nowMs, when: 'in-any-case' })
-    }
-    await clock.wait(backoffMs(attempt, retryBackoffMs))
   }
 }
 
@@ -159,25 +120,6 @@ async function fenceStandby(
   return { standbyEnd, producer }
 }
 
-/** Throws when another command has taken the partition: this one must write nothing more. */
-async function renew(
-  { checkpoints, clock }: FenceDeps,
-  { budgets: { leaseMs } }: FlowConfig,
-  held: HeldWithState,
-): Promise<void> {
-  held.writes += 1
-  const nowMs = clock.nowMs()
-  const { key, fence, state, writes: write } = held
-  const lease = { kind: 'renew' as const, untilMs: nowMs + leaseMs }
-  const saved = await checkpoints.save({ key, fence, write, state, nowMs, lease })
-  if (saved === 'saved') return
-  throw new ReplicatorError({
-    code: 'failover-refused',
-    message: `${partitionName(key)} of flow ${key.flow} was taken by another command just now`,
-    hint: `See: gapless status --flow ${key.flow}`,
-  })
-}
-
 async function waitOut(
   deps: FenceDeps,
   flow: FlowConfig,
@@ -185,8 +127,8 @@ async function waitOut(
 ): Promise<void> {
   const { leaseMs, requestTimeoutMs } = flow.budgets
   // A part of the lease at a time, so that it does not run out meanwhile.
-  for (let leftMs = leaseMs + requestTimeoutMs; leftMs > 0; leftMs -= leaseMs / 3) {
-    await deps.clock.wait(Math.min(leftMs, leaseMs / 3))
+  for (let leftMs = leaseMs + requestTimeoutMs; leftMs > 0; leftMs -= driverLeaseMs / 3) {
+    await deps.clock.wait(Math.min(leftMs, driverLeaseMs / 3))
     await keep()
   }
 }

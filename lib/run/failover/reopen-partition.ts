@@ -5,26 +5,16 @@
 import type { FlowConfig } from '../../core/config/config.ts'
 import type { PartitionState } from '../../core/partition/partition-state.ts'
 import type { Checkpoint } from '../../core/row/checkpoint.ts'
-import type { Clock } from '../../io/clock.ts'
-import type { CheckpointStore } from '../../io/table/stores.ts'
-import { type Held, releaseLease, takeLease } from '../operate/operator-lease.ts'
-
-export type ReopenDeps = {
-  readonly checkpoints: CheckpointStore
-  readonly clock: Clock
-  readonly owner: string
-}
+import { releaseLease } from '../operate/operator-lease.ts'
+import { type PartitionLeaseDeps, takeFromAnybody } from './partition-lease.ts'
 
 export async function reopenPartition(
-  deps: ReopenDeps,
+  deps: PartitionLeaseDeps,
   flow: FlowConfig,
-  { topic, partition }: Checkpoint,
+  checkpoint: Checkpoint,
 ): Promise<void> {
-  const key = { flow: flow.name, topic, partition }
-  const taken = await takeLease(deps, flow, key)
-  const held: Held = { key, fence: taken.checkpoint.lease.fence, writes: 0 }
-  const state = reopened(taken.checkpoint.state)
-  await releaseLease(deps, held, { state, isClean: true })
+  const held = await takeFromAnybody(deps, flow, checkpoint)
+  await releaseLease(deps, held, { state: reopened(held.state), isClean: true })
 }
 
 /**

@@ -2,6 +2,7 @@
 // field, fields are only ever added at the end, offsets and counts of records are decimal strings
 // (JSON numbers end at 2^53).
 
+import type { FlowFailover } from '../../core/failover/flow-failover.ts'
 import type { Incident } from '../../core/incident.ts'
 import { positionOf } from '../../core/partition/partition-state.ts'
 import type { Worker } from '../../core/row/worker-row.ts'
@@ -50,6 +51,10 @@ export type FlowStatusReport = {
   readonly problems: readonly string[]
   /** The workers that run, or are about to. */
   readonly workers: readonly WorkerReport[]
+  /** Which cluster applications use: active, failing-over, failed-over, failing-back. */
+  readonly failover: FlowFailover['kind'] | 'unknown'
+  /** The step on the way there; null: none. */
+  readonly failoverStep: string | null
 }
 
 export type WorkerReport = {
@@ -198,6 +203,8 @@ export function reportFlowStatus(flow: FlowStatus): FlowStatusReport {
     openIncidents: flow.openIncidents,
     problems: flow.problems,
     workers: flow.workers.map(reportWorker),
+    failover: flow.failover.kind,
+    failoverStep: 'step' in flow.failover ? flow.failover.step : null,
   }
 }
 

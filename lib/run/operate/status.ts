@@ -5,6 +5,8 @@
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { leftOutText, targetTopicName } from '../../core/config/topic-selection.ts'
+import { failoverTexts } from '../../core/failover/failover-text.ts'
+import type { FlowFailover } from '../../core/failover/flow-failover.ts'
 import { concernsPartition, type Incident } from '../../core/incident.ts'
 import { transactionalIdPrefix } from '../../core/partition/crash-recovery.ts'
 import { positionOf, stateOf } from '../../core/partition/partition-state.ts'
@@ -12,8 +14,9 @@ import { isWorkerLive } from '../../core/replicate/budget.ts'
 import { corruptIncidentText } from '../../core/row/incident-row.ts'
 import type { Worker } from '../../core/row/worker-row.ts'
 import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
-import { differenceText, stalledText } from '../../core/watch/partition-health.ts'
+import { differenceText, healthFailedOver, stalledText } from '../../core/watch/partition-health.ts'
 import { type ShownState, shownState } from '../../core/watch/shown-state.ts'
+import { isoTime } from '../iso-time.ts'
 import { readContested } from '../observe/contested-topics.ts'
 import { type FlowPartition, lagOf, unnamedText } from '../observe/flow-partitions.ts'
 import { pointOf } from '../observe/logs.ts'
@@ -63,6 +66,8 @@ export type FlowStatus = {
   readonly problems: readonly string[]
   /** The workers that run, or are about to. */
   readonly workers: readonly Worker[]
+  /** Which cluster applications use. */
+  readonly failover: FlowFailover
 }
 
 /**
@@ -85,12 +90,14 @@ export async function readFlowStatus(deps: StatusDeps, flow: FlowConfig): Promis
     warnings: [
       ...[...topics.warnings, ...unidentified, ...unfencedWarnings(flow, partitions)],
       ...[...standby.warnings, ...leftOutText(topics.leftOut)],
+      ...failoverTexts(flow.name, listed.failover, isoTime),
     ],
     losses: standby.losses,
     leftOut: topics.leftOut,
     openIncidents: open.incidents.length + open.corrupt.length,
     problems: [...partitions.flatMap(each => problemsOf(flow, each)), ...audit.hungTexts],
     workers: listed.workers.filter(each => isWorkerLive(each, deps.clock.nowMs())),
+    failover: listed.failover.state,
   }
 }
 
@@ -170,7 +177,10 @@ function partitionStatus(
   return {
     ...at,
     targetTopic,
-    state: shownState({ state, health, source: source.kind, target: target.kind }),
+    state:
+      health === healthFailedOver
+        ? 'failed-over'
+        : shownState({ state, health, source: source.kind, target: target.kind }),
     nextSourceOffset: position?.nextSourceOffset ?? null,
     nextTargetOffset: position?.nextTargetOffset ?? null,
     sourceLogStartOffset: seen === null ? null : pointOf(seen, 'log-start'),

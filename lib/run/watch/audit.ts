@@ -5,6 +5,7 @@
 // that neither calls a flow well that the other does not. Writes nothing and takes no lease.
 
 import type { FlowConfig } from '../../core/config/config.ts'
+import { covers, topicsAway } from '../../core/failover/flow-failover.ts'
 import type { Incident } from '../../core/incident.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
 import type { ListedCheckpoints } from '../../core/row/checkpoint.ts'
@@ -13,6 +14,7 @@ import type { TopicPartition } from '../../core/topic-partition.ts'
 import type { HungTransaction } from '../../core/watch/hung-transaction.ts'
 import {
   type Difference,
+  healthFailedOver,
   type PartitionHealth,
   partitionHealth,
   type WatchedRow,
@@ -77,7 +79,7 @@ export async function auditFlow(deps: AuditDeps, flow: FlowConfig): Promise<Flow
   const unidentified = await assertTwoClusters(deps, flow)
   const partitions = listPartitions(flow, topics.partitions, listed)
   const names = [...new Set(partitions.map(each => each.topic))]
-  const [{ sources, targets, failures }, settings] = await Promise.all([
+  const [{ sources, targets, failures: silent }, settings] = await Promise.all([
     observeBoth(deps, flow, partitions),
     compareSettings(deps, flow, names),
   ])
@@ -91,23 +93,35 @@ export async function auditFlow(deps: AuditDeps, flow: FlowConfig): Promise<Flow
   const nowMs = deps.clock.nowMs()
   const look = { flow, partitions, sources, targets, settings, open: open.incidents, nowMs }
   const lost = await findStandbyLosses(deps, look)
+  const isAway = isAwayIn(listed)
+  // A source that was left behind may be gone: that it does not answer is no fault any more.
+  const failures = isAway(null) ? [] : [...topics.observationFailures, ...silent]
   const about = { flow: flow.name, cluster: deps.source.name }
   return {
     listed,
     topics,
     unidentified,
     partitions: views.map(({ watched, ...each }) => {
+      if (each.row.kind !== 'corrupt' && isAway(each.topic))
+        return { ...each, health: healthFailedOver }
       const retention = retentionOf(each.topic)
       const health = partitionHealth({ ...watched, retention, oldest: oldest(each), nowMs })
       const difference = health.difference ?? lossDifference(lost.found.find(isAbout(each)))
       return { ...each, health: { ...health, difference } }
     }),
-    observationFailures: [...topics.observationFailures, ...failures],
+    observationFailures: failures,
     open,
     settings,
     hung,
     hungTexts: hung.map(each => hungText(each, about)),
   }
+}
+
+/** Whether applications use the standby for a topic; null: for the whole flow. */
+function isAwayIn({ failover: { state } }: ListedCheckpoints): (topic: string | null) => boolean {
+  if (state.kind !== 'failed-over' && state.kind !== 'failing-back') return () => false
+  const away = topicsAway(state)
+  return topic => (topic === null ? away === null : covers(away, topic))
 }
 
 const isAbout = (at: TopicPartition) => (incident: Incident) =>

@@ -2,6 +2,7 @@
 // counts as unobserved and takes no part in lag or headroom.
 
 import { behindMsMin, measuredTopicsMax } from '../../core/config/defaults.ts'
+import { failoverStateValue } from '../../core/failover/flow-failover.ts'
 import type { MetricValues } from '../../core/monitoring/metric.ts'
 import { sum } from '../../core/monitoring/metric.ts'
 import type { FlowHealth, WatchedPartition } from './watch.ts'
@@ -11,6 +12,7 @@ const UNLIMITED_SECONDS = 365 * 24 * 3600
 
 export function watchMetrics(health: FlowHealth): MetricValues {
   const { partitions, unobserved, openIncidents, lossySettings, hung = [] } = health
+  const { failover = { kind: 'active' }, unattendedMs = 0 } = health
   const count = (is: (each: WatchedPartition) => boolean) => partitions.filter(is).length
   return {
     // If no partition could be observed, emit no lag instead of 0.
@@ -22,6 +24,8 @@ export function watchMetrics(health: FlowHealth): MetricValues {
     ...(lossySettings === undefined ? {} : { LossyStandbySettings: lossySettings.length }),
     StalledPartitions: count(each => each.isStalled),
     HungTransactions: hung.length,
+    FailoverState: failoverStateValue[failover.kind],
+    FailoverUnattendedSeconds: unattendedMs / 1000,
     Errors: 0,
   }
 }

@@ -3,6 +3,9 @@
 // of a run.
 
 import type { FlowConfig } from '../../core/config/config.ts'
+import { failoverTexts } from '../../core/failover/failover-text.ts'
+import type { FlowFailover } from '../../core/failover/flow-failover.ts'
+import type { StoredFailover } from '../../core/row/failover-row.ts'
 import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
 import type { HungTransaction } from '../../core/watch/hung-transaction.ts'
 import {
@@ -11,6 +14,7 @@ import {
   stalledText,
 } from '../../core/watch/partition-health.ts'
 import type { Log } from '../../io/log.ts'
+import { isoTime } from '../iso-time.ts'
 import type { StandbySettings } from '../observe/standby-settings.ts'
 import { type AuditDeps, auditFlow } from './audit.ts'
 
@@ -28,6 +32,10 @@ export type FlowHealth = {
   readonly lossySettings?: readonly string[]
   /** Transactions of the source that never end. */
   readonly hung: readonly HungTransaction[]
+  /** Which cluster applications use; left out: the flow has never failed over. */
+  readonly failover?: FlowFailover
+  /** How long no command has carried on a fail-over or fail-back that is not finished, ms. */
+  readonly unattendedMs?: number
 }
 
 /**
@@ -56,9 +64,19 @@ export async function watchFlow(deps: WatchDeps, flow: FlowConfig): Promise<Flow
     openIncidents: open.incidents.length + open.corrupt.length,
     ...(settings.wereCompared ? { lossySettings: losing(settings) } : {}),
     hung,
+    failover: audit.listed.failover.state,
+    unattendedMs: unattendedMs(audit.listed.failover, deps.clock.nowMs()),
+  }
+  for (const text of failoverTexts(flow.name, audit.listed.failover, isoTime)) {
+    deps.log({ level: 'warn', text })
   }
   logHealth(deps, health)
   return health
+}
+
+function unattendedMs({ state, driver, changedAtMs }: StoredFailover, nowMs: number): number {
+  if (state.kind !== 'failing-over' && state.kind !== 'failing-back') return 0
+  return Math.max(0, nowMs - (driver?.untilMs ?? changedAtMs))
 }
 
 /** Settings that only put records at risk are warnings of `plan` and of the status. */

@@ -2,6 +2,7 @@
 
 import { beforeEach, describe, expect, test } from 'vitest'
 import { checkpointKey } from '../../../lib/core/row/checkpoint.ts'
+import { neverFailedOver } from '../../../lib/core/row/failover-row.ts'
 import { CorruptRowError } from '../../../lib/core/row/row.ts'
 import { actionsOn, leaseMs, t0 } from './lease-actions.ts'
 import type { StoresUnderTest } from './store-contract.ts'
@@ -105,6 +106,7 @@ export function checkpointContract(create: () => Promise<StoresUnderTest>): void
         workers: [],
         roster: 0,
         corruptWorkers: [],
+        failover: neverFailedOver,
       })
       expect(await stores.checkpoints.get(partitionKey())).toBeNull()
     })

@@ -4,8 +4,10 @@
 
 import { describe } from 'vitest'
 import type { Row } from '../../../lib/core/row/row.ts'
+import type { FailoverStore } from '../../../lib/io/failover/failover-store.ts'
 import type { CheckpointStore, IncidentStore, WorkerStore } from '../../../lib/io/table/stores.ts'
 import { checkpointContract } from './checkpoint-contract.ts'
+import { failoverContract } from './failover-contract.ts'
 import { incidentContract } from './incident-contract.ts'
 import { leaseContract } from './lease-contract.ts'
 import { workerContract } from './worker-contract.ts'
@@ -15,6 +17,7 @@ export type StoresUnderTest = {
   checkpoints: CheckpointStore
   workers: WorkerStore
   incidents: IncidentStore
+  failovers: FailoverStore
   /** Replaces the stored row, without any check of its contents. */
   putRow(row: Row): Promise<void>
 }
@@ -25,5 +28,6 @@ export function storeContract(create: () => Promise<StoresUnderTest>): void {
   describe('checkpoints', () => checkpointContract(create))
   describe('workers', () => workerContract(create))
   describe('partitions of workers', () => workerLeaseContract(create))
+  describe('fail-overs', () => failoverContract(create))
   describe('incidents', () => incidentContract(create))
 }

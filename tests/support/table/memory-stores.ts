@@ -3,6 +3,7 @@
 
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import { type AnchorStore, createAnchorStore } from '../../../lib/io/anchors/anchor-store.ts'
+import { createFailoverStore } from '../../../lib/io/failover/failover-store.ts'
 import { createCheckpointStore } from '../../../lib/io/table/checkpoint-store.ts'
 import { createIncidentStore } from '../../../lib/io/table/incident-store.ts'
 import { createWorkerStore } from '../../../lib/io/table/worker-store.ts'
@@ -26,5 +27,6 @@ export function createStoresOver(
     workers: createWorkerStore(client, 'memory'),
     incidents: createIncidentStore(client, 'memory'),
     anchors: createAnchorStore(client, 'memory'),
+    failovers: createFailoverStore(client, 'memory'),
   }
 }

@@ -3,10 +3,12 @@
 // not write it.
 
 import { randomUUID } from 'node:crypto'
+import { PutItemCommand } from '@aws-sdk/client-dynamodb'
 import type { Admin, Message } from 'kafkajs'
 import type { FlowConfig } from '../../../lib/core/config/config.ts'
 import type { Incident } from '../../../lib/core/incident.ts'
 import type { LogLine } from '../../../lib/core/monitoring/incident-lines.ts'
+import type { Row } from '../../../lib/core/row/row.ts'
 import type { AnchorLimits } from '../../../lib/core/translate/moved-anchors.ts'
 import { createGroupAdmin } from '../../../lib/io/admin/group-admin.ts'
 import { createTopicAdmin } from '../../../lib/io/admin/topic-admin.ts'
@@ -214,6 +216,11 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
       } finally {
         await opened.close()
       }
+    },
+    /** Makes a row of the table one that cannot be read. */
+    async spoilRow(key: Row): Promise<void> {
+      const unreadable = { ...key, state: { S: 'asleep' }, owner: { S: 'nobody' } }
+      await client.send(new PutItemCommand({ TableName: table, Item: unreadable }))
     },
     async status(flow: FlowConfig): Promise<FlowStatus> {
       const opened = open(flow, () => undefined)

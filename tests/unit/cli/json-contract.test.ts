@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { sourceOffset, targetOffset } from '../../../lib/core/offset.ts'
 import type { Worker } from '../../../lib/core/row/worker-row.ts'
+import { reportFailover } from '../../../lib/run/failover/failover-report.ts'
 import { reportGroups } from '../../../lib/run/operate/groups-report.ts'
 import {
   reportFlowStatus,
@@ -71,8 +72,7 @@ describe('The JSON contract', () => {
       ...{ ...looked, ...nothing, group: 'a', type: 'share', state: 'not-synced', reason: 'why' },
       ...{ recordsReread: null, recordsMissing: null },
     }
-    const tally = { groups: 2, groupsUnsynced: 1, lagRecords: 0n, lines: [] }
-    const report = reportGroups({ name: 'flow', groups: tally, unobserved: ['what'] }, [
+    const report = reportGroups({ name: 'flow', unobserved: ['what'] }, [
       looked,
       share,
       { ...looked, partition: 9 },
@@ -121,9 +121,13 @@ describe('The JSON contract', () => {
       openIncidents: 0,
       problems: [],
       workers: [runningWorker],
+      failover: { kind: 'active' },
     })
     const lists = ['partitions', 'unobserved', 'warnings', 'losses', 'leftOut']
-    const outer = [...lists, 'openIncidents', 'problems', 'workers']
+    const outer = [
+      ...[...lists, 'openIncidents', 'problems', 'workers'],
+      ...['failover', 'failoverStep'],
+    ]
     expect(Object.keys(unknown)).toEqual(['name', ...outer])
     expect(topLevelKeys('status')).toEqual(['flows', ...outer])
     expect(Object.keys(unknown.workers[0] ?? {})).toEqual(documentedKeys('status', 'workers'))
@@ -151,6 +155,32 @@ describe('The JSON contract', () => {
     expect(report).toMatchObject({
       recordsReplicated: '9007199254740993',
       nextTargetOffset: '9007199254740993',
+    })
+  })
+
+  test('the JSON of failover has the fields that docs/CLI.md promises, with offsets as strings', () => {
+    const decision = { id: 'd', how: 'planned', topics: null, by: 'anna', atMs: 0 } as const
+    const report = reportFailover('flow', {
+      kind: 'done',
+      state: { kind: 'failing-over', step: 'fencing', decision, earlier: [] },
+      partitions: [
+        {
+          ...{ topic: 't', partition: 0, targetTopic: 'primary.t', notes: [] },
+          ...{ nextSourceOffset: 1n, sourceLogEndOffset: beyondDoubles },
+          ...{ recordsMissing: beyondDoubles, lastSeenAtMs: 0 },
+        },
+      ],
+      groups: [],
+      problems: [],
+    })
+    expect(Object.keys(report.partitions[0] ?? {})).toEqual(
+      documentedKeys('failover', 'partitions'),
+    )
+    const documented = topLevelKeys('failover')
+    expect(Object.keys(report)).toEqual(['flow', 'state', ...documented])
+    expect(report).toMatchObject({
+      ...{ state: 'failing-over', step: 'fencing' },
+      partitions: [{ recordsMissing: '9007199254740993', lastSeenAt: '1970-01-01T00:00:00.000Z' }],
     })
   })
 

@@ -50,7 +50,8 @@ function statusOf(
   const warnings = ['a warning, without effect on the exit code']
   const flow = { name: 'primary-to-standby', partitions, unobserved: notObserved, warnings }
   const outer = { losses: [], leftOut: ['eu.orders'], openIncidents: 0, problems: [], workers: [] }
-  return { flows: [{ ...flow, ...outer, ...more }] }
+  const away = { failover: 'active', failoverStep: null } as const
+  return { flows: [{ ...flow, ...outer, ...away, ...more }] }
 }
 
 describe('gapless status', () => {

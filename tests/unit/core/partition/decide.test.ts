@@ -34,7 +34,13 @@ import {
 } from '../../../support/contracts/transition-table.ts'
 
 const scope = { flow: 'flow', topic: 'orders', partition: 7 }
-const kinds: readonly PartitionStateKind[] = ['unstarted', 'replicating', 'waiting', 'halted']
+const kinds: readonly PartitionStateKind[] = [
+  'unstarted',
+  'replicating',
+  'waiting',
+  'halted',
+  'failed-over',
+]
 
 function contextWith(policies: Partial<Policies> = {}, nowMs = 1_700_000_001_000): DecideContext {
   return { scope, policies: { ...policyDefaults, ...policies }, nowMs }
@@ -132,7 +138,7 @@ describe('the transition table', () => {
       expect(drawing).toContain(word)
     }
     // The drawing has no state that does not exist.
-    const drawn = drawing.match(/(?<=--> )\w+/g) ?? []
+    const drawn = drawing.match(/(?<=--> )[\w-]+/g) ?? []
     expect(drawn.length).toBeGreaterThan(1)
     for (const name of drawn) expect(kinds).toContain(name)
   })

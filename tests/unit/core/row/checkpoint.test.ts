@@ -213,7 +213,7 @@ describe('a corrupt row', () => {
     ['fence', { N: '9007199254740993' }, 'below 2^53'],
     ['leaseUntilMs', { S: 'tomorrow' }, 'an integer'],
     ['owner', { N: '1' }, 'a string'],
-    ['state', { S: 'asleep' }, 'unstarted, replicating, waiting or halted'],
+    ['state', { S: 'asleep' }, 'unstarted, replicating, waiting, halted or failed-over'],
     ['sk', { S: 'checkpoint/commit-log' }, 'checkpoint/<topic>/<partition'],
     ['sk', { S: 'checkpoint/commit-log/7' }, 'checkpoint/<topic>/<partition'],
     ['sk', { S: 'incident/a/0000000000' }, 'checkpoint/<topic>/<partition'],

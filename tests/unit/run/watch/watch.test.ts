@@ -54,6 +54,8 @@ const healthy = {
   UnnoticedDifferences: 0,
   StalledPartitions: 0,
   HungTransactions: 0,
+  FailoverState: 0,
+  FailoverUnattendedSeconds: 0,
   Errors: 0,
 }
 
