@@ -28,9 +28,8 @@ function divergentText(
   name: string,
   { from, to, records }: Extract<WayBack, { kind: 'divergent' }>,
 ): string {
-  const many = records === null ? `up to ${to - from}` : String(records)
   return (
-    `${name} has ${many} records on the source that never travelled, offsets ${from} to ${to - 1n}. Save them ` +
+    `${name} has ${records} records on the source that never travelled, offsets ${from} to ${to - 1n}. Save them ` +
     'with --export FILE, and choose: --divergent append leaves them and appends behind them (offsets ' +
     'shift); or delete the topic on the source, and everything is copied back'
   )

@@ -9,6 +9,7 @@ import { type SourceOffset, sourceOffset, targetOffset } from '../offset.ts'
 import { anchored } from '../partition/copied-count.ts'
 import type { PartitionState, Position } from '../partition/partition-state.ts'
 import type { SeenSource } from './failover-plan.ts'
+import type { Parted } from './parted-logs.ts'
 
 export type FailedOverState = Extract<PartitionState, { kind: 'failed-over' }>
 
@@ -27,25 +28,12 @@ export type WayBack =
       readonly kind: 'divergent'
       readonly from: SourceOffset
       readonly to: SourceOffset
-      /** Committed records among them; null: too many to be counted in one look. */
-      readonly records: bigint | null
+      /** Committed records among them. */
+      readonly records: bigint
       /** The position of the flow back, should they stay where they are. */
       readonly position: Position
     }
   | { readonly kind: 'unknown'; readonly why: string }
-
-/** Where the source has offsets that were not copied; null: it has none, or is not the same log. */
-export function uncopiedRange(
-  state: FailedOverState,
-  source: SeenSource,
-): { readonly from: SourceOffset; readonly to: SourceOffset } | null {
-  if (source.kind !== 'seen') return null
-  const { position } = state
-  const isSameLog = position !== null && position.sourceTopicId === source.topicId
-  const copiedTo = isSameLog ? position.nextSourceOffset : 0n
-  const from = copiedTo > source.logStart ? copiedTo : source.logStart
-  return from < source.logEnd ? { from: sourceOffset(from), to: sourceOffset(source.logEnd) } : null
-}
 
 /** The standby's log of a partition. */
 export type SeenStandby =
@@ -54,18 +42,18 @@ export type SeenStandby =
   | { readonly kind: 'unobserved'; readonly detail: string }
 
 /**
- * Both logs as they are seen now. `uncopied`: committed records in `uncopiedRange`, null where they
- * are too many to be counted. `reverse` is the state of the flow back; null: it has none.
+ * Both logs as they are seen now. `parted`: what they hold since they parted; null where that was
+ * not read. `reverse` is the state of the flow back; null: it has none.
  */
 export function wayBackOf(seen: {
   readonly state: FailedOverState
   readonly source: SeenSource
   readonly standby: SeenStandby
-  readonly uncopied: bigint | null
+  readonly parted: Parted | null
   readonly reverse: PartitionState | null
   readonly nowMs: number
 }): WayBack {
-  const { state, source, standby, uncopied, reverse, nowMs } = seen
+  const { state, source, standby, parted, reverse, nowMs } = seen
   if (source.kind === 'unobserved') return { kind: 'unknown', why: `the source: ${source.detail}` }
   if (standby.kind === 'unobserved') {
     return { kind: 'unknown', why: `the standby: ${standby.detail}` }
@@ -79,10 +67,22 @@ export function wayBackOf(seen: {
   if (hasBegun(reverse, { source, standby })) return { kind: 'begun' }
   const isRecreated = left !== null && left.sourceTopicId !== source.topicId
   if (isRecreated && source.logEnd === 0n) return { kind: 'whole' }
-  const position = reversePosition({ source, standby, from: state.standbyEnd, nowMs })
-  const range = uncopiedRange(state, source)
-  if (range === null || uncopied === 0n) return { kind: 'append', position }
-  return { kind: 'divergent', ...range, records: uncopied, position }
+  if (!isRecreated && left !== null && source.logEnd < left.nextSourceOffset) {
+    return { kind: 'unknown', why: lostText(left.nextSourceOffset, source.logEnd) }
+  }
+  if (parted === null) return { kind: 'unknown', why: 'its logs were not read' }
+  const position = reversePosition({ source, standby, from: parted.standbyFrom, nowMs })
+  if (parted.divergent === null) return { kind: 'append', position }
+  const { from, records } = parted.divergent
+  const range = { from: sourceOffset(from), to: sourceOffset(source.logEnd) }
+  return { kind: 'divergent', ...range, records, position }
+}
+
+function lostText(copiedTo: bigint, end: bigint): string {
+  return (
+    `the source ends at ${end} and has lost records that the standby has, up to ${copiedTo}. Delete the topic on ` +
+    'the source, and everything is copied back'
+  )
 }
 
 type BothSeen = {

@@ -29,7 +29,6 @@ export type PartitionFailbackReport = {
   /** The records of the source that never travelled, `[from, to)`; null where there are none. */
   readonly divergentFrom: string | null
   readonly divergentTo: string | null
-  /** null: there are none, or too many to be counted in one look. */
   readonly divergentRecords: string | null
   /** In words. */
   readonly detail: string
@@ -65,7 +64,7 @@ function reportReturning({ seen, way }: Returning): PartitionFailbackReport {
     way: way.kind,
     divergentFrom: divergent?.from.toString() ?? null,
     divergentTo: divergent?.to.toString() ?? null,
-    divergentRecords: divergent?.records?.toString() ?? null,
+    divergentRecords: divergent?.records.toString() ?? null,
     detail: wayText(way),
   }
 }

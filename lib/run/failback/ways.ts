@@ -8,20 +8,17 @@ import type { Topics } from '../../core/failover/flow-failover.ts'
 import {
   type FailedOverState,
   type SeenStandby,
-  uncopiedRange,
   type WayBack,
   wayBackOf,
 } from '../../core/failover/way-back.ts'
 import type { SourceOffset } from '../../core/offset.ts'
 import type { PartitionState } from '../../core/partition/partition-state.ts'
-import { recoveryFetchBytes } from '../../core/replicate/fetch-share.ts'
 import { partitionName } from '../../core/topic-partition.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
-import type { OnePartition } from '../compare/partition-reader.ts'
 import { concurrently } from '../concurrently.ts'
 import { type LookDeps, lookAtFlow, type SeenPartition } from '../failover/look.ts'
 import { type LogView, pointOf } from '../observe/logs.ts'
-import { sourceSpans } from '../translate/log-records.ts'
+import { readParted } from './read-parted.ts'
 
 export type Returning = {
   readonly seen: SeenPartition
@@ -62,8 +59,10 @@ async function findWay(
   const { source } = seen
   const standby = seenStandby(seen.targetLog)
   try {
-    const uncopied = await countUncopied(deps, flow, { seen, state })
-    return wayBackOf({ state, source, standby, uncopied, reverse, nowMs: seen.nowMs })
+    // Where the flow back has begun, its own records are on the source.
+    const isRead = reverse?.kind !== 'replicating'
+    const parted = isRead ? await readParted(deps, flow, { seen, state }) : null
+    return wayBackOf({ state, source, standby, parted, reverse, nowMs: seen.nowMs })
   } catch (error) {
     if (!(error instanceof BrokerFailure)) throw error
     return { kind: 'unknown', why: error.message }
@@ -75,40 +74,12 @@ function seenStandby(view: LogView): SeenStandby {
   return { kind: 'seen', topicId: view.topicId, logEnd: pointOf(view, 'log-end') }
 }
 
-/** Markers and aborted data are no records: only what a consumer would read counts. */
-async function countUncopied(
-  deps: LookDeps,
-  flow: FlowConfig,
-  { seen, state }: { readonly seen: SeenPartition; readonly state: FailedOverState },
-): Promise<bigint | null> {
-  const range = uncopiedRange(state, seen.source)
-  const log = range === null ? null : onSource(deps, flow, seen)
-  if (range === null || log === null) return 0n
-  const spans = await sourceSpans(log, range)
-  return spans === null ? null : spans.reduce((sum, { from, to }) => sum + (to - from), 0n)
-}
-
-/** The source's log of a partition, to be read; null: it was not seen. */
-export function onSource(
-  { source: cluster, clock }: LookDeps,
-  { budgets }: FlowConfig,
-  { topic, partition, sourceLog }: SeenPartition,
-): OnePartition | null {
-  if (sourceLog.kind !== 'seen') return null
-  const { topicId, leader } = sourceLog
-  return {
-    ...{ cluster, clock, topic, partition, topicId, leader },
-    fetchBytesMax: recoveryFetchBytes(budgets),
-    requestTimeoutMs: budgets.requestTimeoutMs,
-  }
-}
-
 /** The range of the source that a person is asked about, with its records. */
 export type Divergence = {
   readonly seen: SeenPartition
   readonly from: SourceOffset
   readonly to: SourceOffset
-  readonly records: bigint | null
+  readonly records: bigint
 }
 
 export function divergencesOf(returning: readonly Returning[]): Divergence[] {
