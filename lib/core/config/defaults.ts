@@ -356,7 +356,7 @@ export const groupRetryMs = 300
 /** Fetches of each log for one translation; a place that needs more is bounded, not found. */
 export const translationFetchesMax = 16
 
-/** Limit of such a fetch, bytes, whatever the flow copies with: four of them between two anchors. */
+/** Limit of such a fetch, bytes, whatever a flow copies with: four of them between anchors. */
 export const translationFetchBytes = 4 * MIB
 
 /** Anchors of a partition: 3 KB, and with doubling distances a month lies between a few dozen. */
