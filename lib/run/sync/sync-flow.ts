@@ -3,6 +3,8 @@
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { groupLinesMax } from '../../core/config/defaults.ts'
+import { BrokerFailure } from '../../io/failure/broker-failure.ts'
+import { ReplicatorError } from '../../io/failure/replicator-error.ts'
 import type { Log } from '../../io/log.ts'
 import { assertTwoClusters } from '../observe/two-clusters.ts'
 import { createGroupTally, type GroupTally } from './group-tally.ts'
@@ -20,8 +22,8 @@ export type FlowSync = {
 
 /**
  * One tick. `groupsMayFollow`: false once consumers are on the standby, or on their way there; then
- * nothing is committed any more. Throws `BrokerFailure` when a cluster does not answer, and
- * `ReplicatorError` when the table does not, or both clusters are one.
+ * nothing is committed any more. Throws `ReplicatorError` when a cluster or the table does not answer,
+ * or both clusters are one.
  */
 export async function syncFlow(
   deps: SyncDeps,
@@ -37,12 +39,13 @@ export async function syncFlow(
 ): Promise<FlowSync> {
   await assertTwoClusters(deps, flow)
   const tally = createGroupTally(groupLinesMax)
-  const { unobserved } = await syncGroups(deps, flow, {
-    mayCommit: groupsMayFollow,
-    tell(reports) {
-      tally.add(reports)
-      tell(reports)
-    },
+  const told = (reports: readonly GroupReport[]) => {
+    tally.add(reports)
+    tell(reports)
+  }
+  const options = { mayCommit: groupsMayFollow, tell: told }
+  const { unobserved } = await syncGroups(deps, flow, options).catch(error => {
+    throw error instanceof BrokerFailure ? clusterError(flow, error) : error
   })
   const groups = tally.total()
   for (const text of groups.lines) deps.log({ level: 'warn', text: `Flow ${flow.name}: ${text}` })
@@ -50,4 +53,14 @@ export async function syncFlow(
     deps.log({ level: 'error', text: `Flow ${flow.name}: unobserved, ${text}` })
   }
   return { name: flow.name, groups, unobserved }
+}
+
+function clusterError(flow: FlowConfig, failure: BrokerFailure): ReplicatorError {
+  const isDenied = failure.reason === 'authorization-denied'
+  return new ReplicatorError({
+    code: isDenied ? 'cluster-denied' : 'cluster-unreachable',
+    message: `The consumer groups of flow ${flow.name} were not synced: cluster ${failure.cluster}: ${failure.message}.`,
+    hint: 'The next tick tries again; see: gapless status',
+    cause: failure,
+  })
 }
