@@ -267,3 +267,27 @@ test('a Java consumer reads on although the source has a higher leader epoch tha
     expect(await java(protocol)('target', topic, id, 5)).toEqual(values(15, 20))
   }
 }, 240_000)
+
+test('while the source does not answer, a look tells what was carried over, and a tick commits nothing', async () => {
+  const { topic, group, flow } = await start('silent')
+  await producing.plain(topic, 0, 20)
+  await world.run(flow)
+  await groups.commit('primary', group, { topic, offset: 10 })
+  await world.sync(flow)
+  await world.source.kill()
+  onTestFinished(() => world.source.restart())
+
+  const { reports, unobserved } = await world.sync(flow, { groupsMayFollow: false })
+
+  expect(unobserved).toEqual([expect.stringContaining('primary')])
+  expect(reports).toMatchObject([
+    {
+      ...{ group, topic, partition: 0, state: 'synced', sourceOffset: 10n, standbyOffset: 10n },
+      reason: expect.stringMatching(
+        /^primary does not answer: carried over at 2.*Z; what the group/,
+      ),
+    },
+  ])
+  await expect(world.sync(flow)).rejects.toThrow('primary')
+  expect(await groups.committed('standby', group, topic)).toBe(10n)
+}, 240_000)

@@ -7,6 +7,8 @@ import { groupLinesMax } from '../../core/config/defaults.ts'
 import { withoutTopics } from '../../core/config/topic-selection.ts'
 import { topicsAway } from '../../core/failover/flow-failover.ts'
 import type { FailoverStore } from '../../io/failover/failover-store.ts'
+import { BrokerFailure } from '../../io/failure/broker-failure.ts'
+import { ReplicatorError } from '../../io/failure/replicator-error.ts'
 import type { Log } from '../../io/log.ts'
 import {
   type Followed,
@@ -37,8 +39,7 @@ export type FlowSync = {
 /**
  * One tick; with `mayCommit` false it only looks. Nothing is changed for topics that have failed
  * over, or are about to: applications use them on the standby, or are on their way there. Throws
- * `BrokerFailure` when a cluster does not answer, and `ReplicatorError` when the table does not, or
- * both clusters are one.
+ * `ReplicatorError` when a cluster or the table does not answer, or both clusters are one.
  */
 export async function syncFlow(
   deps: SyncDeps,
@@ -64,12 +65,13 @@ export async function syncFlow(
   const away = topicsAway((await deps.failovers.read(flow.name)).state)
   const followedFlow = away === null ? flow : withoutTopics(flow, away)
   const mayChange = mayCommit && away !== null
-  const syncing = syncGroups(deps, followedFlow, {
-    mayCommit: mayChange,
-    tell(reports) {
-      tally.add(reports)
-      tell(reports)
-    },
+  const told = (reports: readonly GroupReport[]) => {
+    tally.add(reports)
+    tell(reports)
+  }
+  const options = { mayCommit: mayChange, tell: told }
+  const syncing = syncGroups(deps, followedFlow, options).catch(error => {
+    throw error instanceof BrokerFailure ? clusterError(flow, error) : error
   })
   const isFollowing = mayChange && alsoFollow !== null
   const following = isFollowing ? followSource(alsoFollow, followedFlow) : Promise.resolve(null)
@@ -89,4 +91,14 @@ export async function syncFlow(
     deps.log({ level, text: `Flow ${flow.name}: ${text}` })
   }
   return { name: flow.name, groups, followed, unobserved }
+}
+
+function clusterError(flow: FlowConfig, failure: BrokerFailure): ReplicatorError {
+  const isDenied = failure.reason === 'authorization-denied'
+  return new ReplicatorError({
+    code: isDenied ? 'cluster-denied' : 'cluster-unreachable',
+    message: `The consumer groups of flow ${flow.name} were not synced: cluster ${failure.cluster}: ${failure.message}.`,
+    hint: 'The next tick tries again; see: gapless status',
+    cause: failure,
+  })
 }

@@ -14,11 +14,13 @@
 import type { FlowConfig } from '../../core/config/config.ts'
 import { groupsInFlightMax, groupsPerRequestMax } from '../../core/config/defaults.ts'
 import type { GroupAdmin, ListedGroup } from '../../io/admin/group-admin.ts'
+import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 import type { GroupStore } from '../../io/sync/group-store.ts'
 import { concurrently } from '../concurrently.ts'
 import type { FlowTranslation, FlowTranslationDeps } from '../translate/flow-translation.ts'
 import { findPlaces } from './group-places.ts'
 import { type GroupReport, reportProblem } from './looked-group.ts'
+import { rememberedGroups } from './remembered-groups.ts'
 import { readSourceGroups, type SourceGroup } from './source-groups.ts'
 import { syncGroup } from './sync-group.ts'
 
@@ -37,8 +39,9 @@ export type GroupSync = {
 
 /**
  * Syncs the groups of a flow, or with `mayCommit` false only looks. `tell` gets a report for each
- * group, as soon as it is done. Throws `BrokerFailure` when a cluster does not answer, and
- * `ReplicatorError` when the table does not.
+ * group, as soon as it is done. A look while the source does not answer tells what was carried over
+ * before. Throws `BrokerFailure` when a cluster does not answer, and `ReplicatorError` when the
+ * table does not.
  */
 export async function syncGroups(
   deps: GroupSyncDeps,
@@ -53,9 +56,20 @@ export async function syncGroups(
 ): Promise<GroupSync> {
   const { rows, corrupt } = await deps.groupRows.list(flow.name)
   const known = [...rows.map(each => each.group), ...corrupt.keys()]
-  const { groups, unobserved } = await readSourceGroups(deps, flow, known)
   const standby = await deps.targetGroups.listGroups()
   const members = new Map(standby.groups.map(each => [each.group, each]))
+  const failures = standby.failures.map(each => `${deps.target.name}: ${each.message}`)
+  const source = await readSourceGroups(deps, flow, known).catch((error: unknown) => {
+    if (mayCommit || !(error instanceof BrokerFailure)) throw error
+    return error
+  })
+  if (source instanceof BrokerFailure) {
+    const isUsed = (group: string) => isActive(members.get(group))
+    const reports = await rememberedGroups(deps, flow, rows, isUsed)
+    for (const each of Map.groupBy(reports, ({ group }) => group).values()) tell(each)
+    return { unobserved: [`${deps.source.name}: ${source.message}`, ...failures] }
+  }
+  const { groups, unobserved } = source
   const rowOf = new Map(rows.map(each => [each.group, each]))
   const withProblem = (each: SourceGroup) => each.problem ?? corrupt.get(each.group) ?? null
   for (const each of groups) {
@@ -66,15 +80,15 @@ export async function syncGroups(
   const places = await findPlaces(deps, flow, offsetsOf(synced))
   for (let from = 0; from < synced.length; from += groupsPerRequestMax) {
     const part = synced.slice(from, from + groupsPerRequestMax)
+    const readAtMs = deps.clock.nowMs()
     const read = await deps.targetGroups.readOffsets(part.map(each => each.group))
     const work = part.map((group, index) => ({ group, standby: read[index] }))
     await concurrently(work, groupsInFlightMax, async each => {
       const { group } = each.group
       const at = { row: rowOf.get(group) ?? null, isActive: isActive(members.get(group)) }
-      tell(await syncGroup(deps, flow, { ...each, ...at, places, mayCommit }))
+      tell(await syncGroup(deps, flow, { ...each, ...at, readAtMs, places, mayCommit }))
     })
   }
-  const failures = standby.failures.map(each => `${deps.target.name}: ${each.message}`)
   return { unobserved: [...unobserved, ...failures] }
 }
 

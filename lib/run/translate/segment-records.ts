@@ -1,5 +1,5 @@
 // Owns reading both logs of a partition between two anchors: as spans of offsets, or as records
-// that are aligned by their contents. A forward and a backward translation share it. Does not own the
+// that are aligned by their contents. Both directions of a translation share it. Does not own the
 // answers (translate-partition.ts, translate-back.ts) nor how a log is read (log-records.ts).
 
 import type { FlowConfig } from '../../core/config/config.ts'
