@@ -42,11 +42,27 @@ export function partitionName(text: string): PartitionName {
   throw new InvalidArgumentError('Expected TOPIC:PARTITION, for example commit-log:0.')
 }
 
+export type PlaceName = PartitionName & { readonly offset: bigint }
+
+/** `orders:0@1234` */
+export function placeName(text: string): PlaceName {
+  const [, partition, digits = ''] = /^([^:@]+:\d{1,10})@(\d{1,19})$/.exec(text) ?? []
+  const offset = readOffset(digits)
+  if (partition !== undefined && offset !== null) return { ...partitionName(partition), offset }
+  throw new InvalidArgumentError('Expected TOPIC:PARTITION@OFFSET, for example commit-log:0@1234.')
+}
+
+/** null: no decimal number from 0 to 2^63-1. */
+function readOffset(digits: string): bigint | null {
+  const offset = /^\d{1,19}$/.test(digits) ? BigInt(digits) : -1n
+  return offset >= 0n && offset <= 2n ** 63n - 1n ? offset : null
+}
+
 /** `log-start`, or an offset. */
 export function resumePoint(text: string): 'log-start' | bigint {
   if (text === 'log-start') return text
-  const offset = /^\d{1,19}$/.test(text) ? BigInt(text) : -1n
-  if (offset >= 0n && offset <= 2n ** 63n - 1n) return offset
+  const offset = readOffset(text)
+  if (offset !== null) return offset
   throw new InvalidArgumentError('Expected log-start or an offset (0 or more).')
 }
 

@@ -21,6 +21,7 @@ import {
   reportFlowStatus,
   reportPartitionRun,
   type StatusReport,
+  type TranslateReport,
 } from '../lib/run/operate/report.ts'
 import type { ResumeFrom } from '../lib/run/operate/resume.ts'
 import type { GroupReport } from '../lib/run/sync/looked-group.ts'
@@ -136,6 +137,51 @@ export async function resumePartition(
     partition,
     nextSourceOffset: String(resumed.position.nextSourceOffset),
     skippedOffsets: String(resumed.skippedOffsets),
+  }
+}
+
+/**
+ * `topic` is the name at the source; `offset` is one of the standby with `isBack`.
+ * @throws ReplicatorError, with the next step as hint, when the partition cannot be translated.
+ */
+export async function translateOffset(
+  context: Context,
+  request: {
+    readonly flow: FlowConfig
+    readonly topic: string
+    readonly partition: number
+    readonly offset: bigint
+    readonly isBack: boolean
+  },
+): Promise<TranslateReport> {
+  const { flow, topic, partition, offset, isBack } = request
+  const at = { topic, partition }
+  const { openTranslation } = await import('../lib/run/translate/flow-translation.ts')
+  const { sourceOffset, targetOffset } = await import('../lib/core/offset.ts')
+  const answer = await withFlow(context, flow, async deps => {
+    const translation = await openTranslation(deps, flow, at)
+    return isBack
+      ? translation.translateBack(at, [targetOffset(offset)])
+      : translation.translate(at, [sourceOffset(offset)])
+  })
+  const [translated] = answer.kind === 'translated' ? answer.offsets : []
+  if (answer.kind === 'not-translated' || translated === undefined) {
+    const why = answer.kind === 'not-translated' ? answer.detail : 'no offset was translated'
+    throw new ReplicatorError({
+      code: 'not-translated',
+      message: `Flow ${flow.name}: ${topic}:${partition} cannot be translated: ${why}.`,
+      hint: 'See: gapless status',
+    })
+  }
+  return {
+    flow: flow.name,
+    ...at,
+    targetTopic: answer.targetTopic,
+    sourceOffset: String(translated.sourceOffset),
+    targetOffset: String(translated.targetOffset),
+    kind: translated.kind,
+    rereadRecordsMax: String(translated.rereadRecordsMax),
+    sourceSeen: answer.isSourceSeen,
   }
 }
 

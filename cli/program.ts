@@ -12,6 +12,7 @@ import { addResumeCommand } from './commands/resume.ts'
 import { addRunCommand } from './commands/run.ts'
 import { addStatusCommand } from './commands/status.ts'
 import { addTopicsCommand } from './commands/topics.ts'
+import { addTranslateCommand } from './commands/translate.ts'
 import { createContext } from './context.ts'
 import { type ExitCode, exitCode } from './exit-code.ts'
 import { describeFailure, describeStack } from './failure.ts'
@@ -75,6 +76,7 @@ function createProgram(cli: CommandLine): Command {
   addSyncCommand(program, cli)
   addIncidentsCommand(program, cli)
   addResumeCommand(program, cli)
+  addTranslateCommand(program, cli)
   addTopicsCommand(program, cli)
   addResetTopicCommand(program, cli)
   addProduceCommand(program, cli)

@@ -89,7 +89,7 @@ export function fetchKafka(report: Report = reportToStandardError): Promise<stri
   return fetchArtifact(kafka, report)
 }
 
-/** @returns the folder of Kafka Streams and the clients that it needs, for tests. @throws StackError */
+/** @returns the folder of Kafka Streams and the clients that it needs. @throws StackError */
 export function fetchKafkaStreams(report: Report = reportToStandardError): Promise<string> {
   return fetchArtifact(kafkaStreams, report)
 }

@@ -1,5 +1,5 @@
-// `gapless groups` and `gapless sync`: where the consumer groups of a flow stand on the standby. The
-// first only looks; the second performs one tick of the sync function before.
+// `gapless groups` and `gapless sync`: where the consumer groups of a flow stand on the standby.
+// The first only looks; the second performs one tick of the sync function before.
 
 import type { Command } from 'commander'
 import type {

@@ -7,11 +7,13 @@ import { DeleteItemCommand, PutItemCommand, UpdateItemCommand } from '@aws-sdk/c
 import type { Admin } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import { createKafkaJs } from '../../cli/kafkajs/kafkajs-client.ts'
+import { createGroupAdmin } from '../../lib/io/admin/group-admin.ts'
 import { createTopicAdmin, type TopicAdmin } from '../../lib/io/admin/topic-admin.ts'
 import { type OpenedCluster, openCluster } from '../../lib/io/cluster/cluster.ts'
 import { createDynamoDbClient } from '../../lib/io/table/dynamodb-client.ts'
 import { createIncidentStore } from '../../lib/io/table/incident-store.ts'
 import { createTable } from '../../lib/io/table/table.ts'
+import type { GroupsReport } from '../../lib/run/operate/groups-report.ts'
 import type {
   IncidentsReport,
   RunReport,
@@ -120,6 +122,33 @@ async function readBack(topic: string, partitions: number): Promise<Event[][]> {
   }
   return read
 }
+
+describe('gapless groups and sync', () => {
+  test('groups only looks, sync commits, and both answer in the same form', async () => {
+    const gapless = await openFlow('grouped', 20)
+    await gapless('run', '--once')
+    const group = 'of-grouped'
+    const offset = { topic: 'grouped', partition: 0, offset: 7n, metadata: null }
+    await createGroupAdmin(opened).commitOffsets(group, [offset])
+
+    const before = await json<GroupsReport>(gapless('groups', '--json'), 1)
+    const synced = await json<GroupsReport>(gapless('sync', '--json'), 0)
+    const after = await json<GroupsReport>(gapless('groups', '--json'), 0)
+
+    const at = { group, type: 'classic', topic: 'grouped', partition: 0, sourceOffset: '7' }
+    expect(before.flows).toMatchObject([
+      { name: 'grouped', groups: [{ ...at, state: 'not-synced', standbyOffset: null }] },
+    ])
+    expect(synced.flows[0]?.groups).toEqual([
+      {
+        ...{ ...at, standbyOffset: '7', recordsReread: '0', recordsMissing: '0' },
+        ...{ state: 'synced', reason: null },
+      },
+    ])
+    expect(after).toEqual(synced)
+    expect((await gapless('groups')).stdout).toContain('grouped: 1 group; partitions: 1 synced')
+  })
+})
 
 describe('gapless init', () => {
   test('gapless init creates the table once, and finds it the next time', async () => {

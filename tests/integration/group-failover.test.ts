@@ -7,8 +7,14 @@ import { Consumer as PlatformaticConsumer, stringDeserializers } from '@platform
 import type { Kafka } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { FlowConfig } from '../../lib/core/config/config.ts'
+import { until } from '../../localstack/processes/until.ts'
 import { removeStarted } from '../../localstack/scratch/brokers.ts'
-import { joinWithJava, readWithJava, streamWithJava } from '../support/java/java-client.ts'
+import {
+  joinWithJava,
+  readWithJava,
+  shareWithJava,
+  streamWithJava,
+} from '../support/java/java-client.ts'
 import { type FlowFixture, startFlowFixture } from '../support/worlds/flow-fixture.ts'
 import { type GroupWorld, openGroupWorld, records } from '../support/worlds/group-world.ts'
 
@@ -190,6 +196,37 @@ test('a group of KIP-848 that has members on the standby is left to them', async
 
   expect(reports).toMatchObject([{ state: 'active' }])
   expect(await groups.committed('standby', group, topic)).toBe(10n)
+}, 240_000)
+
+test('a share group is named as not synced, with the reason', async () => {
+  const { topic, group, flow } = await start('shared')
+  await producing.plain(topic, 0, 5)
+  const reading = shareWithJava({ brokers: world.source.brokers, topic, group })
+  const listed = async () => {
+    const { groups: all } = await groups.admins.primary.listGroups()
+    return all.some(each => each.group === group && each.state === 'Stable')
+  }
+  await until('the share group has a member', listed)
+  // A share group begins at the end of the log.
+  let isDone = false
+  const read = reading.finally(() => {
+    isDone = true
+  })
+  let next = 5
+  await until('the member has read a record', async () => {
+    await producing.plain(topic, next, 1)
+    next += 1
+    return isDone
+  })
+  expect(await read).not.toEqual([])
+  await world.run(flow)
+
+  expect((await world.sync(flow)).reports).toMatchObject([
+    {
+      ...{ group, type: 'share', topic: null, state: 'not-synced' },
+      reason: expect.stringContaining('share.auto.offset.reset'),
+    },
+  ])
 }, 240_000)
 
 test('a consumer that assigns by hand goes on at its place, and is not moved by later ticks', async () => {

@@ -3,6 +3,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
+import { until } from '../../localstack/processes/until.ts'
 import type { SharedFlowFixture } from '../support/worlds/flow-fixture.ts'
 import { type GroupWorld, openGroupWorld, records } from '../support/worlds/group-world.ts'
 import { openSharedFixture } from '../support/worlds/shared-fixture.ts'
@@ -85,7 +86,41 @@ describe('an offset follows', () => {
     ])
   })
 
-  test('also for a partition without a record, and for a topic that the group reads later (testReplicationWithEmptyPartition, testOneWayReplicationWithAutoOffsetSync)', async () => {
+  test('between the records that compaction has left on either side', async () => {
+    const configs = {
+      ...{ 'cleanup.policy': 'compact', 'segment.ms': '9' },
+      ...{ 'min.cleanable.dirty.ratio': '0', 'min.compaction.lag.ms': '0' },
+    }
+    const { topic, group, flow } = await groups.replicated('compacted', 0, { topic: { configs } })
+    // The value of a record is its offset; every tenth has the same key, and a segment ten records.
+    const keyed = (from: number, count: number) =>
+      Array.from({ length: count }, (_, index) => {
+        const [offset, timestamp] = [from + index, String(Date.now() - 100_000 + from + index)]
+        return { key: `k${offset % 10}`, value: String(offset), timestamp }
+      })
+    await world.produceInBatches(topic, keyed(0, 40), { size: 1 })
+    await world.run(flow)
+    await world.produceInBatches(topic, keyed(40, 40), { size: 1 })
+    await until('only the last record of each key is left, and the open segment', async () => {
+      return (await world.readAll('primary', topic)).length <= 20
+    })
+    await world.run(flow)
+    for (const offset of [3, 25, 45, 61, 74, 79, 80]) {
+      await groups.commit('primary', group, { topic, offset })
+      const { reports } = await world.sync(flow)
+      expect(reports, String(offset)).toMatchObject([{ state: 'synced', recordsReread: 0n }])
+      const place = Number(await groups.committed('standby', group, topic))
+      const copies = await world.readAll('standby', topic)
+      // None again, and none skipped.
+      for (const { offset: at, value } of copies) {
+        expect([offset, String(value), Number(at) >= place]).toEqual([
+          ...[offset, String(value), Number(String(value)) >= offset],
+        ])
+      }
+    }
+  })
+
+  test('for an empty partition, and a topic read later (testReplicationWithEmptyPartition, testOneWayReplicationWithAutoOffsetSync)', async () => {
     const topic = `wide-${randomUUID()}`
     const [group, later] = [`group-of-${topic}`, `later-${topic}`]
     await world.createTopic(topic, { partitions: 2 })

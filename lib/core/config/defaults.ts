@@ -371,7 +371,7 @@ export const groupCommitMsMax = 30_000
 /** A row whose commit was not seen is left to its writer for so long, ms: until that has ended. */
 export const groupClaimMs = 45_000
 
-/** Bytes of a group id that can be the key of a row: DynamoDB takes 1,024 with what is before it. */
+/** Bytes of a group id that can be the key of a row: DynamoDB takes 1,024, prefix included. */
 export const groupIdBytesMax = 1_000
 
 /** Bytes of a group's offsets in its row: DynamoDB takes 400 KB of a row in all. */

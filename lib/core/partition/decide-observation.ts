@@ -6,6 +6,7 @@
 import { assert } from '../assert.ts'
 import type { Incident } from '../incident.ts'
 import { isBefore, type SourceOffset, targetOffset } from '../offset.ts'
+import { anchored } from './copied-count.ts'
 import { needsRecovery } from './crash-recovery.ts'
 import {
   type Command,
@@ -18,7 +19,7 @@ import {
 } from './decision.ts'
 import { withoutDrift } from './drift.ts'
 import { logDiverged, logTruncated, targetNotEmpty, targetReset, topicReset } from './incidents.ts'
-import { anchored, type PartitionState, type Position } from './partition-state.ts'
+import type { PartitionState, Position } from './partition-state.ts'
 
 type Observed = Extract<PartitionEvent, { kind: 'observed' }>
 

@@ -8,7 +8,7 @@
 
 import { assert } from '../assert.ts'
 import { isBefore, type TargetOffset, targetOffsetAfter } from '../offset.ts'
-import type { Anchor } from '../translate/anchor.ts'
+import { anchoredAgain, counted } from './copied-count.ts'
 import { decideOnObservation } from './decide-observation.ts'
 import {
   type Command,
@@ -31,7 +31,6 @@ import {
   unsupportedBatch,
 } from './incidents.ts'
 import {
-  anchored,
   type PartitionState,
   type Position,
   type Producer,
@@ -142,18 +141,6 @@ function decideOnDivergence(
   const commands: Command[] = [{ kind: 'save-checkpoint' }, { kind: 'fetch', withEpoch: true }]
   const next = anchoredAgain(rewound, { atMs: context.nowMs, reason: 'divergence' })
   return { ...moved(next, commands), incidents: [incident] }
-}
-
-/** The position with an anchor behind which the count of before goes on by itself. */
-function anchoredAgain(position: Position, seen: Pick<Anchor, 'atMs' | 'reason'>): Position {
-  const { copied } = position
-  return copied === undefined ? position : anchored(position, { records: copied.records, ...seen })
-}
-
-/** The count once so many records more lie before the position; the anchor stays. */
-function counted({ copied }: Position, recordsCount: number | bigint): Pick<Position, 'copied'> {
-  if (copied === undefined) return {}
-  return { copied: { records: copied.records + BigInt(recordsCount), anchor: copied.anchor } }
 }
 
 function decideOnAcknowledgement(

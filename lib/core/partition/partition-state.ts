@@ -14,7 +14,7 @@
 // a run, and an incident of the cluster or topic.
 
 import type { SourceOffset, TargetOffset } from '../offset.ts'
-import type { Anchor, Copied } from '../translate/anchor.ts'
+import type { Copied } from '../translate/anchor.ts'
 import type { EpochHistory } from './epoch-history.ts'
 import type { LogEndMarks } from './record-age.ts'
 
@@ -54,41 +54,6 @@ export type Position = {
   readonly drift?: Drift
   /** Left out: the row is of a version that did not count, and no run has observed since. */
   readonly copied?: Copied
-}
-
-/** The anchor at a position that counts; null at one that does not. */
-export function anchorAt(position: Position, seen: Pick<Anchor, 'atMs' | 'reason'>): Anchor | null {
-  const { nextSourceOffset, nextTargetOffset, copied } = position
-  if (copied === undefined) return null
-  return anchorOf({ nextSourceOffset, nextTargetOffset }, { records: copied.records, ...seen })
-}
-
-/** True as long as every offset since the anchor is a record that was copied, on both sides. */
-export function isWithoutHolesSince(last: Anchor, position: Position): boolean {
-  const { copied, nextSourceOffset, nextTargetOffset } = position
-  if (copied === undefined || last.copiedRecords === null) return false
-  const records = copied.records - last.copiedRecords
-  return (
-    nextSourceOffset - last.sourceOffset === records &&
-    nextTargetOffset - last.targetOffset === records
-  )
-}
-
-/** A position from which on another count goes on, from `records` on. */
-export function anchored<P extends Omit<Position, 'copied'>>(
-  position: P,
-  seen: { readonly records: bigint } & Pick<Anchor, 'atMs' | 'reason'>,
-): P & { readonly copied: Copied } {
-  const { records } = seen
-  return { ...position, copied: { records, anchor: anchorOf(position, seen) } }
-}
-
-function anchorOf(
-  at: Pick<Position, 'nextSourceOffset' | 'nextTargetOffset'>,
-  { records, atMs, reason }: { readonly records: bigint } & Pick<Anchor, 'atMs' | 'reason'>,
-): Anchor {
-  const { nextSourceOffset: sourceOffset, nextTargetOffset: targetOffset } = at
-  return { sourceOffset, targetOffset, copiedRecords: records, atMs, reason }
 }
 
 /**

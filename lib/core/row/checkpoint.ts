@@ -17,7 +17,7 @@
 //   owner, worker, fence, leaseUntilMs, previousLeaseUntilMs, previousWorker    see lease.ts
 //   updatedAtMs   time of the owner's last write
 
-import { type SourceOffset, sourceOffset, type TargetOffset, targetOffset } from '../offset.ts'
+import { sourceOffset, targetOffset } from '../offset.ts'
 import { readDrift, writeDrift } from '../partition/drift.ts'
 import { type EpochHistory, readEpochs, writeEpochs } from '../partition/epoch-history.ts'
 import {
@@ -28,7 +28,7 @@ import {
 } from '../partition/partition-state.ts'
 import { readLogEnds, writeLogEnds } from '../partition/record-age.ts'
 import { byTopicAndPartition } from '../topic-partition.ts'
-import { readAnchor, writeAnchor } from '../translate/anchor-text.ts'
+import { copiedAttributes, type PositionAt, readCopied } from './copied-attributes.ts'
 import { isUnderWorker, type Lease, leaseUnderWorker } from './lease.ts'
 import {
   type Attribute,
@@ -105,16 +105,6 @@ function positionAttributes(position: Position | null): Record<string, Attribute
     fencing: textAttribute(position?.producer?.fencing),
     ...copiedAttributes(position),
     drift: textAttribute(position?.drift === undefined ? null : writeDrift(position.drift)),
-  }
-}
-
-function copiedAttributes(position: Position | null): Record<string, Attribute | null> {
-  const copied = position?.copied
-  if (position == null || copied === undefined) return { copied: null, anchor: null }
-  const { nextSourceOffset, nextTargetOffset } = position
-  return {
-    copied: { S: `${copied.records}:${nextSourceOffset}:${nextTargetOffset}` },
-    anchor: { S: writeAnchor(copied.anchor) },
   }
 }
 
@@ -241,25 +231,6 @@ function readPosition(read: RowReader): Position {
   }
 }
 
-type At = { readonly sourceOffset: SourceOffset; readonly targetOffset: TargetOffset }
-
-const copiedShape = /^(\d{1,19}):(\d{1,19}):(\d{1,19})$/
-
-/**
- * A version that does not count moves the position and leaves the count as it was: a count that
- * belongs to another position is none.
- */
-function readCopied(read: RowReader, at: At): Pick<Position, 'copied'> {
-  const [, records, source, target] = copiedShape.exec(read.text('copied')) ?? []
-  if (records === undefined || source === undefined || target === undefined) {
-    throw read.corrupt('copied', 'records:nextSourceOffset:nextTargetOffset')
-  }
-  const anchor = readAnchor(read.text('anchor'))
-  if (anchor === null) throw read.corrupt('anchor', 'source:target:records@ms reason')
-  if (BigInt(source) !== at.sourceOffset || BigInt(target) !== at.targetOffset) return {}
-  return { copied: { records: BigInt(records), anchor } }
-}
-
 /** Absent in rows that were written before ages were told by our clock. */
 function readSeen(read: RowReader): Pick<Position, 'logEnds' | 'lastLatencyMs'> {
   const text = read.optional('logEnds', read.text)
@@ -279,7 +250,7 @@ function readDriftOf(read: RowReader): Pick<Position, 'drift'> {
 }
 
 /** A row written before there were `epochs` holds only the epoch of the last batch. */
-function readHistory(read: RowReader, at: At): EpochHistory {
+function readHistory(read: RowReader, at: PositionAt): EpochHistory {
   const text = read.optional('epochs', read.text)
   if (text === null) {
     const epoch = read.optional('lastEpoch', read.number)

@@ -95,6 +95,16 @@ export function withAnchor(anchors: Anchors, next: Anchor): Anchors {
   return thinned([...(isBetween || isStraight ? kept.slice(0, -1) : kept), next])
 }
 
+/**
+ * The anchors up to the one that a checkpoint names. What is stored beyond it no checkpoint has
+ * confirmed: the log may have been cut back before a run saw it again.
+ */
+export function anchorsUpTo(anchors: Anchors, end: Anchor): Anchors {
+  return anchors.filter(
+    each => each.sourceOffset <= end.sourceOffset && each.targetOffset <= end.targetOffset,
+  )
+}
+
 /** Every second anchor of the older half goes where it is there for spacing alone. */
 function thinned(anchors: Anchors): Anchors {
   if (anchors.length <= anchorsMax) return anchors

@@ -14,7 +14,7 @@ import {
 } from '../../core/row/anchors-row.ts'
 import type { PartitionKey } from '../../core/row/checkpoint.ts'
 import { CorruptRowError } from '../../core/row/row.ts'
-import { type Anchors, withAnchor } from '../../core/translate/anchor.ts'
+import { type Anchor, type Anchors, anchorsUpTo, withAnchor } from '../../core/translate/anchor.ts'
 import { heldCheck } from '../table/incident-store.ts'
 import type { LeaseOf } from '../table/stores.ts'
 import { getRow, type TableTarget, writeTogether } from '../table/table-request.ts'
@@ -27,12 +27,15 @@ export type AnchorStore = {
    */
   read(key: PartitionKey, of: Generation): Promise<Anchors>
   /**
-   * Adds anchors, oldest first, to those of the generation; anchors of another generation go.
-   * `overtaken`: another owner has acquired the lease, and nothing was written.
+   * Adds anchors, oldest first, behind the last one that a checkpoint names. Those of another
+   * generation go, and those beyond it: they were stored by an owner that died before its
+   * checkpoint, and an unclean election may have removed their log since. `overtaken`: another
+   * owner has acquired the lease, and nothing was written.
    */
   append(
     input: LeaseOf & {
       readonly of: Generation
+      readonly behind: Anchor
       readonly anchors: Anchors
       readonly nowMs: number
     },
@@ -62,11 +65,11 @@ async function readAnchors(
 
 async function appendAnchors(
   target: TableTarget,
-  { key, fence, of, anchors, nowMs }: Parameters<AnchorStore['append']>[0],
+  { key, fence, of, behind, anchors, nowMs }: Parameters<AnchorStore['append']>[0],
 ): ReturnType<AnchorStore['append']> {
   const purpose = `adding anchors to ${key.topic}-${key.partition} (flow ${key.flow})`
-  const known = await knownAnchors(target, key, of)
-  const all = anchors.reduce(withAnchor, known)
+  const known = anchorsUpTo(await knownAnchors(target, key, of), behind)
+  const all = [behind, ...anchors].reduce(withAnchor, known)
   const update = updateExpression({ set: anchorsAttributes(of, { anchors: all, nowMs }) })
   const outcome = await writeTogether(target, purpose, [
     heldCheck({ key, fence }),

@@ -24,6 +24,8 @@ export type ReplicatorErrorCode =
   | 'one-cluster'
   /** SNS refused a notification. */
   | 'notification-refused'
+  /** No offset of the partition can be translated now. */
+  | 'not-translated'
   /** The partition's state allows no resume, or its log lacks the offset to resume at. */
   | 'resume-refused'
 

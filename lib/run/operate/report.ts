@@ -112,6 +112,21 @@ export type ResumeReport = {
   readonly skippedOffsets: string
 }
 
+export type TranslateReport = {
+  readonly flow: string
+  /** Of the source, also with --back. */
+  readonly topic: string
+  readonly partition: number
+  readonly targetTopic: string
+  readonly sourceOffset: string
+  readonly targetOffset: string
+  /** What the translated one of the two offsets is. */
+  readonly kind: 'exact' | 'bounded' | 'beyond'
+  readonly rereadRecordsMax: string
+  /** False: the source did not answer, so its records could not be read. */
+  readonly sourceSeen: boolean
+}
+
 export type IncidentReport = {
   readonly id: string
   readonly kind: Incident['kind']

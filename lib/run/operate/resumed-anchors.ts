@@ -1,12 +1,9 @@
 // Owns the anchors around the jump of a position that `gapless resume` makes: offsets from before it
 // are translated by them. Does not own the new position (resumed-position.ts).
 
+import { anchorAt } from '../../core/partition/copied-count.ts'
 import { isTargetNotEmpty } from '../../core/partition/incidents.ts'
-import {
-  anchorAt,
-  type PartitionState,
-  type Position,
-} from '../../core/partition/partition-state.ts'
+import type { PartitionState, Position } from '../../core/partition/partition-state.ts'
 import { anchorsOfJump } from '../../core/translate/moved-anchors.ts'
 import type { AnchorStore } from '../../io/anchors/anchor-store.ts'
 import type { Clock } from '../../io/clock.ts'
@@ -27,7 +24,8 @@ export async function storeJump(
     left.sourceTopicId === next.sourceTopicId && left.targetTopicId === next.targetTopicId
   // The position of a partition that had lost its row says nothing of the records before it.
   if (!isSame || ('incidentId' in state && isTargetNotEmpty(state.incidentId))) return
-  const all = [left.copied.anchor, ...anchorsOfJump(left.copied.anchor, from, next.copied.anchor)]
-  const stored = await anchors.append({ key, fence, of: next, anchors: all, nowMs })
+  const { anchor: behind } = left.copied
+  const around = anchorsOfJump(behind, from, next.copied.anchor)
+  const stored = await anchors.append({ key, fence, of: next, behind, anchors: around, nowMs })
   if (stored === 'overtaken') throw refuseOvertaken(key)
 }

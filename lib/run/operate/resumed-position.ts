@@ -9,9 +9,10 @@ import {
   sourceOffset,
   targetOffset,
 } from '../../core/offset.ts'
+import { anchored } from '../../core/partition/copied-count.ts'
 import { withoutDrift } from '../../core/partition/drift.ts'
 import { historyBefore } from '../../core/partition/epoch-history.ts'
-import { anchored, type Position } from '../../core/partition/partition-state.ts'
+import type { Position } from '../../core/partition/partition-state.ts'
 import type { TopicPartition } from '../../core/topic-partition.ts'
 import { pointOf, type SeenLog } from '../observe/logs.ts'
 import { refuse } from './operator-lease.ts'

@@ -5,10 +5,9 @@
 
 import { assert } from '../../core/assert.ts'
 import { targetOffset } from '../../core/offset.ts'
+import { anchorAt, isWithoutHolesSince } from '../../core/partition/copied-count.ts'
 import type { CrashRecovery } from '../../core/partition/decision.ts'
 import {
-  anchorAt,
-  isWithoutHolesSince,
   type PartitionState,
   type Position,
   positionOf,
@@ -78,7 +77,8 @@ export function noteAnchors(
   }
   // What a recovery found is noted already (`noteRecovery`).
   if (isRecovered) return
-  const beginsDrift = before.drift === undefined && after.drift !== undefined
+  const beginsDrift =
+    before.drift === undefined && after.drift !== undefined && !isBehindLost(last, before)
   if (!beginsDrift && isWithoutHolesSince(last, after)) return
   const atMs = clock.nowMs()
   const places = { before: placeOf(before, atMs), after: placeOf(after, atMs) }
@@ -105,16 +105,18 @@ export function noteRecovery(
   const { copiedRecords, nextSourceOffset, copiedUpTo: nextTargetOffset } = found
   if (copied === undefined || copiedRecords === null) return
   const atMs = clock.nowMs()
+  const last = lastOf(run.anchors, copied.anchor)
+  const hasMoved = nextSourceOffset !== left.nextSourceOffset
+  if (!hasMoved && isBehindLost(last, left)) return
   if (!found.endsFound) {
     // Copies that the source has lost since lie before the marker. From where the position stood on
     // none of them is passed over.
-    if (nextSourceOffset === left.nextSourceOffset) add(run, [placeOf(left, atMs)])
+    if (!hasMoved) add(run, [placeOf(left, atMs)])
     return
   }
   const records = copied.records + copiedRecords
   const reached = { ...left, nextSourceOffset, nextTargetOffset, copied: { ...copied, records } }
   const places = { before: placeOf(left, atMs), after: placeOf(reached, atMs) }
-  const last = lastOf(run.anchors, copied.anchor)
   add(run, anchorsOfMove(last, { ...places, bytesSince: 0n }, anchorLimits))
   add(run, anchorsAround(places.after, found.nextTargetOffset))
 }
@@ -139,8 +141,8 @@ export async function storeAnchors(
   const ready = isDue ? anchors.waiting.filter(each => isUpTo(each, position)) : []
   const end = ready.at(-1)
   if (end !== undefined) {
-    const known = anchors.stored === null ? [] : [anchors.stored]
-    const all = { key, fence, of: position, anchors: [...known, ...ready], nowMs }
+    const behind = anchors.stored ?? decided
+    const all = { key, fence, of: position, behind, anchors: ready, nowMs }
     // The write of the checkpoint finds out what follows from a lost lease.
     if ((await shard.anchors.append(all)) === 'overtaken') return state
     if (anchors.decided !== decided) return state
@@ -178,6 +180,12 @@ function placeOf(position: Position, atMs: number): Anchor {
   const place = anchorAt(position, { atMs, reason: 'spacing' })
   assert(place !== null, 'an anchor is taken of a position that does not count')
   return place
+}
+
+/** True while copies that the source has lost lie between the anchor and the position. */
+function isBehindLost(last: Anchor, { nextSourceOffset, copied }: Position): boolean {
+  const records = copied?.records ?? 0n
+  return last.sourceOffset === nextSourceOffset && records > (last.copiedRecords ?? records)
 }
 
 function isSameGeneration(left: Position, right: Position): boolean {

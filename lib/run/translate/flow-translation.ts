@@ -13,12 +13,13 @@ import {
   type TargetOffset,
   targetOffset,
 } from '../../core/offset.ts'
+import { anchorAt } from '../../core/partition/copied-count.ts'
 import { isTargetNotEmpty } from '../../core/partition/incidents.ts'
-import { anchorAt, type Position, positionOf } from '../../core/partition/partition-state.ts'
+import { type Position, positionOf } from '../../core/partition/partition-state.ts'
 import type { Checkpoint, CorruptCheckpoint } from '../../core/row/checkpoint.ts'
 import { CorruptRowError } from '../../core/row/row.ts'
 import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
-import { type Anchors, beganThere, withAnchor } from '../../core/translate/anchor.ts'
+import { type Anchors, anchorsUpTo, beganThere, withAnchor } from '../../core/translate/anchor.ts'
 import type { AnchorStore } from '../../io/anchors/anchor-store.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 import type { CheckpointStore } from '../../io/table/stores.ts'
@@ -123,7 +124,7 @@ export async function openTranslation(
     const row = rows.get(name) ?? readRow(deps, checkpoint, position)
     rows.set(name, row)
     const before = await row
-    return 'kind' in before ? before : behind(before)
+    return 'kind' in before ? before : behind(anchorsUpTo(before, copied.anchor))
   }
   return {
     partitions,

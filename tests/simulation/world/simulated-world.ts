@@ -2,7 +2,10 @@
 // trace and the figures. Does not own the events (simulation.ts).
 
 import type { Incident } from '../../../lib/core/incident.ts'
+import { positionOf } from '../../../lib/core/partition/partition-state.ts'
 import { anchorsKey, readAnchorsRow } from '../../../lib/core/row/anchors-row.ts'
+import { checkpointKey, readCheckpoint } from '../../../lib/core/row/checkpoint.ts'
+import { anchorsUpTo } from '../../../lib/core/translate/anchor.ts'
 import { BrokerFailure } from '../../../lib/io/failure/broker-failure.ts'
 import { bodyOf, writeRecords } from '../../../lib/kafka/record.ts'
 import type { ReplicateDeps } from '../../../lib/run/partition/shard-run.ts'
@@ -257,10 +260,16 @@ export function createSimulatedWorld(
     },
     /** How the partitions of a process ended; `killed` where it made no report. */
     outcomesOf: ({ name }: SimulatedProcess) => outcomes.get(name) ?? ['killed'],
-    /** The row of anchors of a partition; null: it has none. */
+    /** The anchors of a partition that its checkpoint confirms; null: it has none. */
     storedAnchors(partition: number): ReturnType<typeof readAnchorsRow> | null {
-      const row = rows.get(anchorsKey({ flow: flow.name, topic: TOPIC, partition }))
-      return row === undefined ? null : readAnchorsRow(row)
+      const key = { flow: flow.name, topic: TOPIC, partition }
+      const [row, checkpoint] = [rows.get(anchorsKey(key)), rows.get(checkpointKey(key))]
+      if (row === undefined || checkpoint === undefined) return null
+      const stored = readAnchorsRow(row)
+      const position = positionOf(readCheckpoint(checkpoint).state)
+      if (position?.copied === undefined || position.sourceTopicId !== stored.sourceTopicId)
+        return null
+      return { ...stored, anchors: anchorsUpTo(stored.anchors, position.copied.anchor) }
     },
     /** The incident that halts a partition; null: it is not halted. */
     async haltedBy(partition: number): Promise<Incident | null> {

@@ -41,6 +41,11 @@ export async function readWithJava(
   return run(await fetchKafka(), 'Consume.java', args)
 }
 
+/** Reads as a member of a share group until it gets a record, of those that come meanwhile. */
+export async function shareWithJava({ brokers, topic, group }: Read): Promise<JavaRecord[]> {
+  return run(await fetchKafka(), 'Share.java', [brokers, topic, group])
+}
+
 /** Processes `count` records with Kafka Streams; only their values are known. */
 export async function streamWithJava(
   { brokers, topic, group }: Read,

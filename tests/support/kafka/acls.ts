@@ -19,8 +19,11 @@ const everybody = { principal: 'User:*', host: '*' }
 /** The name of the cluster resource, for the permission to create topics. */
 export const theCluster = 'kafka-cluster'
 
+/** The resource of a consumer group; a topic name has no colon. */
+export const groupNamed = (group: string) => `group:${group}`
+
 /**
- * Denies one operation on a topic, on the cluster, or on the transactional ids with a prefix. A
+ * Denies one operation on a topic, a group, the cluster, or the transactional ids with a prefix. A
  * prefix has a slash, a topic name has none. All other operations stay allowed. Resolves when the
  * brokers enforce it.
  */
@@ -71,6 +74,13 @@ function filterOf(resource: string) {
 }
 
 function named(resource: string) {
+  if (resource.startsWith(groupNamed(''))) {
+    return {
+      resourceType: AclResourceTypes.GROUP,
+      resourceName: resource.slice(groupNamed('').length),
+      resourcePatternType: ResourcePatternTypes.LITERAL,
+    }
+  }
   const isPrefix = resource.includes('/')
   return {
     resourceType: isPrefix

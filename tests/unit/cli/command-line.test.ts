@@ -33,6 +33,7 @@ const commands = [
   'status',
   'incidents',
   'resume',
+  'translate',
   'topics',
   'reset-topic',
   'produce',
@@ -85,6 +86,14 @@ describe.concurrent('Wrong usage', () => {
     [
       ['resume', 't:0', '--from', '9223372036854775808'],
       "error: option '--from <point>' argument '9223372036854775808' is invalid. Expected log-start or an offset (0 or more).",
+    ],
+    [
+      ['translate', 't:0'],
+      "error: command-argument value 't:0' is invalid for argument 'topic:partition@offset'. Expected TOPIC:PARTITION@OFFSET, for example commit-log:0@1234.",
+    ],
+    [
+      ['translate', 't:0@-1'],
+      "error: command-argument value 't:0@-1' is invalid for argument 'topic:partition@offset'. Expected TOPIC:PARTITION@OFFSET, for example commit-log:0@1234.",
     ],
     [
       ['reset-topic', 'a/b'],
@@ -163,6 +172,12 @@ describe.concurrent('A wrong configuration', () => {
   test.each<[string[], string]>([
     [['incidents', '--flow', 'x'], 'error: no flow is named "x"; the configuration has one, two'],
     [['resume', 't:0'], 'error: several flows are configured, choose one with --flow: one, two'],
+    [['translate', 't:0@1'], 'error: several flows copy topic t, choose one with --flow: one, two'],
+    [['translate', 'x:0@1'], 'error: no flow copies a topic x; looked at: one, two'],
+    [
+      ['translate', 'a.t:0@1', '--back', '--flow', 'two'],
+      'error: no flow copies a topic a.t; looked at: two',
+    ],
     [
       ['reset-topic', 't', '--yes'],
       'error: no cluster is named "primary"; the configuration has a, b',

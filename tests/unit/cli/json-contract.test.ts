@@ -3,11 +3,13 @@ import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { sourceOffset, targetOffset } from '../../../lib/core/offset.ts'
 import type { Worker } from '../../../lib/core/row/worker-row.ts'
+import { reportGroups } from '../../../lib/run/operate/groups-report.ts'
 import {
   reportFlowStatus,
   reportIncident,
   reportPartitionRun,
 } from '../../../lib/run/operate/report.ts'
+import type { GroupReport as LookedGroup } from '../../../lib/run/sync/looked-group.ts'
 
 const documentation = readFileSync(join(import.meta.dirname, '../../../docs/CLI.md'), 'utf8')
 
@@ -56,6 +58,40 @@ const runningWorker: Worker = {
 }
 
 describe('The JSON contract', () => {
+  test('the JSON of groups has the fields that docs/CLI.md promises, with offsets as strings, by group and partition', () => {
+    const looked: LookedGroup = {
+      ...{ group: 'g', type: 'classic', topic: 't', partition: 10 },
+      sourceOffset: sourceOffset(beyondDoubles),
+      standbyOffset: targetOffset(beyondDoubles),
+      ...{ recordsReread: beyondDoubles, recordsMissing: 0n },
+      ...{ state: 'synced', reason: null },
+    }
+    const nothing = { topic: null, partition: null, sourceOffset: null, standbyOffset: null }
+    const share: LookedGroup = {
+      ...{ ...looked, ...nothing, group: 'a', type: 'share', state: 'not-synced', reason: 'why' },
+      ...{ recordsReread: null, recordsMissing: null },
+    }
+    const tally = { groups: 2, groupsUnsynced: 1, lagRecords: 0n, lines: [] }
+    const report = reportGroups({ name: 'flow', groups: tally, unobserved: ['what'] }, [
+      looked,
+      share,
+      { ...looked, partition: 9 },
+    ])
+    expect(report.groups.map(each => [each.group, each.partition])).toEqual([
+      ['a', null],
+      ['g', 9],
+      ['g', 10],
+    ])
+    const [, synced] = report.groups
+    expect(Object.keys(synced ?? {})).toEqual(documentedKeys('groups', 'groups'))
+    expect(synced).toMatchObject({
+      sourceOffset: String(beyondDoubles),
+      standbyOffset: String(beyondDoubles),
+      recordsReread: String(beyondDoubles),
+    })
+    expect(topLevelKeys('groups')).toEqual(['flows', ...Object.keys(report).slice(1)])
+  })
+
   test('the JSON of status has the fields that docs/CLI.md promises, with offsets as strings', () => {
     const unknown = reportFlowStatus({
       name: 'flow',

@@ -1,5 +1,5 @@
-// The row of a consumer group: what is written is read back, compactly, and a row in another form is
-// refused.
+// The row of a consumer group: what is written is read back, compactly, and a row in another form
+// is refused.
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
