@@ -6,6 +6,8 @@
 
 import type { Admin } from 'kafkajs'
 import { afterAll, beforeAll, expect, type TestContext, test } from 'vitest'
+import { createGroupAdmin } from '../../lib/io/admin/group-admin.ts'
+import { openCluster } from '../../lib/io/cluster/cluster.ts'
 import { readLogEnd } from '../../localstack/kafka/partition-reader.ts'
 import { type OfflineFunctions, readLoggedTexts } from '../../localstack/offline.ts'
 import { until } from '../../localstack/processes/until.ts'
@@ -127,13 +129,19 @@ test.concurrent('after a kill in the middle of a copy the next process leaves no
   expect((await world.incidents.list(flow, 'all')).incidents).toEqual([])
 })
 
-test.concurrent('the schedule invokes plan at the next full minute', async context => {
+test.concurrent('the schedule invokes plan and sync at the next full minutes', async context => {
   await createSourceTopic('scheduled.log', 1)
   await produce('scheduled.log', 0, [records(0, 20)])
+  await commitOffset('scheduled-group', 'scheduled.log', 12n)
   const functions = await start(context, 'scheduled')
 
   await eventually('the schedule has copied it', async () => {
     return (await standbyEnd('scheduled.log', 0)) === 20n
+  })
+  await eventually('the schedule has carried the group to the standby', async () => {
+    const topics = ['primary.scheduled.log']
+    const [read] = await standby.fetchOffsets({ groupId: 'scheduled-group', topics })
+    return read?.partitions[0]?.offset === '12'
   })
 
   expect(await readStandby('scheduled.log')).toEqual(records(0, 20))
@@ -180,6 +188,16 @@ async function nextSourceOffset(flow: string): Promise<bigint | null> {
 
 function createSourceTopic(topic: string, partitions: number): Promise<void> {
   return createTopic(connectTo(world.primary), topic, { partitions })
+}
+
+/** As a consumer of the primary without membership. */
+async function commitOffset(group: string, topic: string, offset: bigint): Promise<void> {
+  const config = { brokers: world.primary.brokers.split(','), tls: false as const }
+  const cluster = openCluster({ name: 'primary', config, requestTimeoutMs: 10_000 })
+  await createGroupAdmin(cluster).commitOffsets(group, [
+    { topic, partition: 0, offset, metadata: null },
+  ])
+  await cluster.close()
 }
 
 function produce(topic: string, partition: number, batches: Contents[][]): Promise<void> {

@@ -1,5 +1,5 @@
-// Rights on groups, on real brokers with an authorizer: a group that may not be read or committed is
-// named with the right to grant, the others follow, and the source needs no right to write.
+// Rights on groups, on real brokers with an authorizer: a group that may not be read or committed
+// is named with the right to grant, the others follow, and the source needs no right to write.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { removeStarted } from '../../localstack/scratch/brokers.ts'

@@ -107,16 +107,20 @@ describe('an offset follows', () => {
     await world.run(flow)
     for (const offset of [3, 25, 45, 61, 74, 79, 80]) {
       await groups.commit('primary', group, { topic, offset })
-      const { reports } = await world.sync(flow)
-      expect(reports, String(offset)).toMatchObject([{ state: 'synced', recordsReread: 0n }])
+      const [report] = (await world.sync(flow)).reports
+      expect(report, String(offset)).toMatchObject({ state: 'synced' })
       const place = Number(await groups.committed('standby', group, topic))
       const copies = await world.readAll('standby', topic)
-      // None again, and none skipped.
-      for (const { offset: at, value } of copies) {
-        expect([offset, String(value), Number(at) >= place]).toEqual([
-          ...[offset, String(value), Number(String(value)) >= offset],
-        ])
-      }
+      const copiedFrom = (isAhead: boolean) =>
+        copies
+          .filter(each => Number(each.offset) >= place === isAhead)
+          .map(each => Number(String(each.value)))
+      expect(copiedFrom(false).filter(each => each >= offset)).toEqual([])
+      // Where the source has lost the records around the offset, the place is a bound; the last
+      // ones of each key are on both sides.
+      const again = copiedFrom(true).filter(each => each < offset).length
+      expect(BigInt(again)).toBeLessThanOrEqual(report?.recordsReread ?? 0n)
+      if (offset > 70) expect(again).toBe(0)
     }
   })
 

@@ -365,7 +365,7 @@ export const translationsInFlightMax = 8
 /** Offsets of a group and partition that count as ours: one that is there, two on their way. */
 export const ownOffsetsMax = 3
 
-/** A commit begins within this time of its row, ms, or not at all: the next tick does it. */
+/** A commit begins within this time of the look before it, ms, or the next tick does it. */
 export const groupCommitMsMax = 30_000
 
 /** A row whose commit was not seen is left to its writer for so long, ms: until that has ended. */

@@ -34,11 +34,14 @@ export async function findPlaces(
     asked.set(name, at)
     at.offsets.add(sourceOffset(offset))
   }
-  const translation = await openTranslation(deps, flow)
   const found = new Map<string, Found>()
-  await concurrently([...asked], translationsInFlightMax, async ([name, each]) => {
-    found.set(name, await translateAll(translation, each))
-  })
+  // A flow whose topics no group reads costs no look at its logs.
+  if (asked.size > 0) {
+    const translation = await openTranslation(deps, flow)
+    await concurrently([...asked], translationsInFlightMax, async ([name, each]) => {
+      found.set(name, await translateAll(translation, each))
+    })
+  }
   return {
     placeOf(at, offset) {
       const there = found.get(partitionName(at))

@@ -50,7 +50,7 @@ export async function readSourceGroups(
   const isReadable = (each: ListedGroup) => problemOf(each) === null
   const readable = selected.filter(isReadable)
   const read = await sourceGroups.readOffsets(readable.map(each => each.group))
-  const topics = await topicNames(source)
+  const topics = readable.length === 0 ? [] : await topicNames(source)
   const groups = selected.filter(each => !isReadable(each)).map(without(problemOf))
   const principal = source.principal?.() ?? null
   for (const [index, each] of readable.entries()) {

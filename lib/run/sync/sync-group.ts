@@ -34,6 +34,8 @@ type Deps = {
 export type OneGroup = {
   readonly group: SourceGroup
   readonly standby: GroupOffsets | undefined
+  /** When `standby` was asked for, Unix time, ms. */
+  readonly readAtMs: number
   readonly row: GroupRow | null
   readonly isActive: boolean
   readonly places: GroupPlaces
@@ -82,16 +84,17 @@ async function perform(
     const reason = `its ${looked.length} partitions do not fit into a row of the table`
     return new Map([...outcomes, ...refuse(commits, reason)])
   }
+  // A process that was frozen since it looked does not know what others committed meanwhile.
+  const isLate = () => deps.clock.nowMs() - input.readAtMs > groupCommitMsMax
+  const late = () => new Map([...outcomes, ...refuse(commits, 'the tick took too long')])
+  if (isLate()) return late()
   const version = row?.version ?? 0
   const key = { flow: flow.name, group: group.group }
   const stored = await deps.groupRows.write({ ...key, version, text, nowMs })
   if (stored === 'overtaken') {
     return new Map([...outcomes, ...refuse(commits, 'another tick is committing for it')])
   }
-  // A process that was frozen here would commit an old offset when it wakes up.
-  if (deps.clock.nowMs() - nowMs > groupCommitMsMax) {
-    return new Map([...outcomes, ...refuse(commits, 'the tick took too long')])
-  }
+  if (isLate()) return late()
   return new Map([...outcomes, ...(await commit(deps, group, commits))])
 }
 

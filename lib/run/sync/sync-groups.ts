@@ -64,12 +64,13 @@ export async function syncGroups(
   const places = await findPlaces(deps, flow, offsetsOf(synced))
   for (let from = 0; from < synced.length; from += groupsPerRequestMax) {
     const part = synced.slice(from, from + groupsPerRequestMax)
+    const readAtMs = deps.clock.nowMs()
     const read = await deps.targetGroups.readOffsets(part.map(each => each.group))
     const work = part.map((group, index) => ({ group, standby: read[index] }))
     await concurrently(work, groupsInFlightMax, async each => {
       const { group } = each.group
       const at = { row: rowOf.get(group) ?? null, isActive: isActive(members.get(group)) }
-      tell(await syncGroup(deps, flow, { ...each, ...at, places, mayCommit }))
+      tell(await syncGroup(deps, flow, { ...each, ...at, readAtMs, places, mayCommit }))
     })
   }
   const failures = standby.failures.map(each => `${deps.target.name}: ${each.message}`)

@@ -77,6 +77,7 @@ function createWorld() {
   const tick = async (pass: Pass): Promise<GroupReport | undefined> => {
     const rows = await pass('rows', () => store.list(flow.name))
     const read = await pass('source', async () => source)
+    const readAtMs = nowMs
     const there = await pass('standby', async () => standby)
     const groupRows: Pick<GroupStore, 'write'> = {
       write: input => pass('write', () => store.write(input)),
@@ -95,6 +96,7 @@ function createWorld() {
       standby: { group: 'g', kind: 'read', offsets: committed },
       row: rows.rows[0] ?? null,
       isActive: false,
+      readAtMs,
       places,
       mayCommit: true,
     })
@@ -223,16 +225,19 @@ test('while another tick may still be about to commit, the group is left to it',
   expect(await world.tick()).toMatchObject({ state: 'synced', standbyOffset: 190n })
 })
 
-test('a tick that was frozen between its row and its commit commits nothing when it wakes up', async () => {
-  world.source(100)
-  const report = await world.tick(async (name, request) => {
-    const answer = await request()
-    if (name === 'write') world.later(10 * TICK_MS)
-    return answer
-  })
-  expect(report).toMatchObject({ state: 'not-synced', reason: 'the tick took too long' })
-  expect(world.commits).toEqual([])
-})
+test.each(['standby', 'write'])(
+  'a tick that was frozen behind its request %s commits nothing when it wakes up',
+  async frozenAt => {
+    world.source(100)
+    const report = await world.tick(async (name, request) => {
+      const answer = await request()
+      if (name === frozenAt) world.later(10 * TICK_MS)
+      return answer
+    })
+    expect(report).toMatchObject({ state: 'not-synced', reason: 'the tick took too long' })
+    expect(world.commits).toEqual([])
+  },
+)
 
 test('an offset of another client is never overwritten, whichever ticks died before', async () => {
   const step = fc.record({
