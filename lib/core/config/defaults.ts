@@ -386,6 +386,9 @@ export const groupLinesMax = 20
 /** Fetches of each log for one translation; a place that needs more is bounded, not found. */
 export const translationFetchesMax = 16
 
+/** Limit of such a fetch, bytes, whatever a flow copies with: four of them between anchors. */
+export const translationFetchBytes = 4 * MIB
+
 /** Anchors of a partition: 3 KB, and with doubling distances a month lies between a few dozen. */
 export const anchorsMax = 512
 

@@ -85,7 +85,8 @@ export function withAnchor(anchors: Anchors, next: Anchor): Anchors {
   if (isSameSource && next.targetOffset === last.targetOffset) return kept
   const before = kept.at(-2)
   // The target moved alone once more: what lies between its two ends says nothing.
-  const isBetween = isSameSource && before?.sourceOffset === last.sourceOffset
+  const isBetween =
+    isSameSource && before?.sourceOffset === last.sourceOffset && countGoesOn[last.reason]
   // Three anchors of one straight line: the one in the middle says nothing that the others do not.
   const isStraight =
     before !== undefined &&

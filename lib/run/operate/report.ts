@@ -114,7 +114,7 @@ export type ResumeReport = {
 
 export type TranslateReport = {
   readonly flow: string
-  /** Of the source, also with --back. */
+  /** The name at the source, also with --back. */
   readonly topic: string
   readonly partition: number
   readonly targetTopic: string

@@ -1,5 +1,5 @@
-// Owns the anchors around the jump of a position that `gapless resume` makes: offsets from before it
-// are translated by them. Does not own the new position (resumed-position.ts).
+// Owns the anchors around the jump of a position that `gapless resume` makes: offsets from before
+// it are translated by them. Does not own the new position (resumed-position.ts).
 
 import { anchorAt } from '../../core/partition/copied-count.ts'
 import { isTargetNotEmpty } from '../../core/partition/incidents.ts'

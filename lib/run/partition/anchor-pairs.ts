@@ -15,38 +15,8 @@ import {
 import { type Anchor, type Anchors, withAnchor } from '../../core/translate/anchor.ts'
 import { anchorsAround, anchorsOfJump, anchorsOfMove } from '../../core/translate/moved-anchors.ts'
 import type { PartitionRun } from './partition-run.ts'
+import type { RunAnchors } from './run-anchors.ts'
 import type { Shard } from './shard-run.ts'
-
-/** Written by this file alone. */
-export type RunAnchors = {
-  /** The anchor of the position, which only a decision changes. null: nothing is counted yet. */
-  decided: Anchor | null
-  /** The last anchor that the table has in this generation. */
-  stored: Anchor | null
-  /** Later ones, which are not stored yet. */
-  waiting: Anchors
-  /** True once a decided anchor waits: no checkpoint may name it before it is stored. */
-  mustStore: boolean
-  /** True from the end of a recovery until the position has moved to what it found. */
-  isRecovered: boolean
-  /** When they were last stored, or when the run began: Unix time, ms. */
-  storedAtMs: number
-  /** How much of the partition the run had copied at the last anchor, bytes. */
-  bytesAtLast: bigint
-}
-
-export function createRunAnchors(state: PartitionState, nowMs: number): RunAnchors {
-  const anchor = positionOf(state)?.copied?.anchor ?? null
-  return {
-    decided: anchor,
-    stored: anchor,
-    waiting: [],
-    mustStore: false,
-    isRecovered: false,
-    storedAtMs: nowMs,
-    bytesAtLast: 0n,
-  }
-}
 
 type Collector = Pick<Shard, 'clock' | 'anchorLimits'>
 type Collecting = Pick<PartitionRun, 'anchors' | 'counts' | 'state'>

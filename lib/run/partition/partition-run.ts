@@ -20,9 +20,9 @@ import { firstPhase, type Outcome, type RunPhase } from '../../core/replicate/ru
 import type { PartitionKey } from '../../core/row/checkpoint.ts'
 import type { Moment } from '../../io/clock.ts'
 import { stampForProduce } from '../../kafka/produce-stamp.ts'
-import { createRunAnchors, type RunAnchors } from './anchor-pairs.ts'
 import type { CountedBuffer } from './counted-buffer.ts'
 import { createPendingQueue, type PendingQueue } from './pending-queue.ts'
+import { createRunAnchors, type RunAnchors } from './run-anchors.ts'
 
 /** What a run has done for a partition so far. */
 export type CopiedSoFar = {

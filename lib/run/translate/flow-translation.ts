@@ -1,6 +1,6 @@
 // Owns the translation of offsets of a whole flow: the checkpoints and both logs are looked at
-// once, and each question is answered from there. The row of anchors is read only where the anchor of the
-// checkpoint does not reach back far enough. Does not own the translation of one partition
+// once, and each question is answered from there. The row of anchors is read only where the anchor
+// of the checkpoint does not reach back far enough. Does not own the translation of one partition
 // (translate-partition.ts, translate-back.ts).
 //
 // Works also while the source does not answer: offsets in a part of the log without holes need no

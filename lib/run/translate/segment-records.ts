@@ -1,8 +1,9 @@
 // Owns reading both logs of a partition between two anchors: as spans of offsets, or as records
-// that are aligned by their contents. A forward and a backward translation share it. Does not own the
+// that are aligned by their contents. Both directions of a translation share it. Does not own the
 // answers (translate-partition.ts, translate-back.ts) nor how a log is read (log-records.ts).
 
 import type { FlowConfig } from '../../core/config/config.ts'
+import { translationFetchBytes } from '../../core/config/defaults.ts'
 import { laterOf, sourceOffset, targetOffset } from '../../core/offset.ts'
 import type { TopicPartition } from '../../core/topic-partition.ts'
 import { alignRecords, type Pair, type Printed } from '../../core/translate/aligned.ts'
@@ -125,7 +126,8 @@ function logOf(
   { clock, flow }: ReadingDeps,
   log: TopicPartition & { readonly cluster: Cluster; readonly view: SeenLog },
 ): OnePartition {
-  const { fetchBytesMax, requestTimeoutMs } = flow.budgets
+  const { requestTimeoutMs } = flow.budgets
+  const fetchBytesMax = translationFetchBytes
   const { cluster, topic, partition, view } = log
   const { topicId, leader } = view
   return { cluster, clock, topic, partition, topicId, leader, fetchBytesMax, requestTimeoutMs }

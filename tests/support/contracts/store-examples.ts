@@ -37,9 +37,19 @@ export const fullPosition: Position = {
     assignedAtMs: 1_700_000_000_000,
     fencing: 'transactional-id',
   },
+  copied: {
+    records: largestOffset - 3n,
+    anchor: {
+      sourceOffset: sourceOffset(largestOffset - 4n),
+      targetOffset: targetOffset(largestOffset - 5n),
+      copiedRecords: largestOffset - 6n,
+      atMs: 1_700_000_000_000,
+      reason: 'spacing',
+    },
+  },
 }
 
-function withoutMeasures({ logEnds, lastLatencyMs, ...position }: Position): Position {
+function withoutMeasures({ logEnds, lastLatencyMs, copied, ...position }: Position): Position {
   return position
 }
 

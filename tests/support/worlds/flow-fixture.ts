@@ -6,6 +6,7 @@ import type { Admin, Message } from 'kafkajs'
 import type { FlowConfig } from '../../../lib/core/config/config.ts'
 import type { Incident } from '../../../lib/core/incident.ts'
 import type { LogLine } from '../../../lib/core/monitoring/incident-lines.ts'
+import type { AnchorLimits } from '../../../lib/core/translate/moved-anchors.ts'
 import { createGroupAdmin } from '../../../lib/io/admin/group-admin.ts'
 import { createTopicAdmin } from '../../../lib/io/admin/topic-admin.ts'
 import { type AnchorStore, createAnchorStore } from '../../../lib/io/anchors/anchor-store.ts'
@@ -26,6 +27,10 @@ import {
 import { type FlowStatus, readFlowStatus } from '../../../lib/run/operate/status.ts'
 import type { GroupReport } from '../../../lib/run/sync/looked-group.ts'
 import { type FlowSync, syncFlow } from '../../../lib/run/sync/sync-flow.ts'
+import {
+  type FlowTranslation,
+  openTranslation,
+} from '../../../lib/run/translate/flow-translation.ts'
 import { type FlowHealth, watchFlow } from '../../../lib/run/watch/watch.ts'
 import {
   type Endpoints,
@@ -69,7 +74,11 @@ export type FlowFixtureOptions = {
   readonly durableTable?: boolean
 }
 
-export type RunOptions = { readonly faults?: readonly Fault[] }
+export type RunOptions = {
+  readonly faults?: readonly Fault[]
+  /** Closer together than a run of some hundred records would need. */
+  readonly anchorLimits?: AnchorLimits
+}
 
 let runs = 0
 let ticks = 0
@@ -182,11 +191,13 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
       contentsOf(await readPartition(standby, { topic: `primary.${topic}`, partition })),
     readPrimary: async (topic: string, partition = 0): Promise<Contents[]> =>
       contentsOf(await readPartition(primary, { topic, partition })),
-    async run(flow: FlowConfig, { faults = [] }: RunOptions = {}): Promise<RunResult> {
+    async run(flow: FlowConfig, options: RunOptions = {}): Promise<RunResult> {
+      const { faults = [], anchorLimits } = options
       const lines: LogLine[] = []
       const opened = open(flow, line => lines.push(line), faults)
+      const deps = anchorLimits === undefined ? opened.deps : { ...opened.deps, anchorLimits }
       try {
-        const report = await runFlowOnce(opened.deps, flow, new AbortController().signal)
+        const report = await runFlowOnce(deps, flow, new AbortController().signal)
         opened.assertAllPerformed()
         return { report, lines, incidents: (await incidents.list(flow.name, 'all')).incidents }
       } finally {
@@ -233,6 +244,18 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
           { groupsMayFollow, tell: each => reports.push(...each) },
         )
         return { ...sync, reports }
+      } finally {
+        await close()
+      }
+    },
+    /** Answers of one look at the table and at both logs. */
+    async translate<T>(
+      flow: FlowConfig,
+      ask: (translation: FlowTranslation) => Promise<T>,
+    ): Promise<T> {
+      const { deps, close } = open(flow, () => undefined)
+      try {
+        return await ask(await openTranslation({ ...deps, anchors }, flow))
       } finally {
         await close()
       }

@@ -39,6 +39,10 @@ const commands = [
   'produce',
 ]
 
+const wrongPlace = (text: string) =>
+  `error: command-argument value '${text}' is invalid for argument 'topic:partition@offset'. ` +
+  'Expected TOPIC:PARTITION@OFFSET, for example commit-log:0@1234.'
+
 describe.concurrent('Help', () => {
   test('the help of the program lists every command and what the exit codes mean', async () => {
     const { code, stdout, stderr } = await gapless(['--help'])
@@ -87,14 +91,8 @@ describe.concurrent('Wrong usage', () => {
       ['resume', 't:0', '--from', '9223372036854775808'],
       "error: option '--from <point>' argument '9223372036854775808' is invalid. Expected log-start or an offset (0 or more).",
     ],
-    [
-      ['translate', 't:0'],
-      "error: command-argument value 't:0' is invalid for argument 'topic:partition@offset'. Expected TOPIC:PARTITION@OFFSET, for example commit-log:0@1234.",
-    ],
-    [
-      ['translate', 't:0@-1'],
-      "error: command-argument value 't:0@-1' is invalid for argument 'topic:partition@offset'. Expected TOPIC:PARTITION@OFFSET, for example commit-log:0@1234.",
-    ],
+    [['translate', 't:0'], wrongPlace('t:0')],
+    [['translate', 't:0@-1'], wrongPlace('t:0@-1')],
     [
       ['reset-topic', 'a/b'],
       "error: command-argument value 'a/b' is invalid for argument 'topic'. Expected a topic name: 1 to 249 of a-z A-Z 0-9 . _ -",

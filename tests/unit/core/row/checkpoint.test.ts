@@ -11,6 +11,7 @@ import {
 import { CorruptRowError, type Row } from '../../../../lib/core/row/row.ts'
 import { byTopicAndPartition } from '../../../../lib/core/topic-partition.ts'
 import { allStates, fullPosition, partitionKey } from '../../../support/contracts/store-examples.ts'
+import { anchors } from '../translate/anchor-examples.ts'
 
 const offsets = fc.bigInt({ min: 0n, max: 2n ** 63n - 1n })
 const int32 = fc.integer({ min: 0, max: 2 ** 31 - 1 })
@@ -34,25 +35,35 @@ const epochHistories = fc
       }))
   })
 
-const positions: fc.Arbitrary<Position> = fc.record({
-  sourceTopicId: fc.uuid(),
-  targetTopicId: fc.uuid(),
-  nextSourceOffset: offsets.map(sourceOffset),
-  nextTargetOffset: offsets.map(targetOffset),
-  epochs: epochHistories,
-  lastSeenLogEndOffset: fc.option(offsets.map(sourceOffset)),
-  lastTimestampMs: fc.option(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })),
-  rewinds: int32,
-  producer: fc.option(
+const counts: fc.Arbitrary<Pick<Position, 'copied'>> = fc.oneof(
+  fc.constant({}),
+  fc.record({ copied: fc.record({ records: offsets, anchor: anchors }) }),
+)
+
+const positions: fc.Arbitrary<Position> = fc
+  .tuple(
+    counts,
     fc.record({
-      producerId: offsets,
-      producerEpoch: fc.integer({ min: 0, max: 2 ** 15 - 1 }),
-      nextSequence: int32,
-      assignedAtMs: times,
-      fencing: fc.constantFrom('transactional-id' as const, 'none' as const),
+      sourceTopicId: fc.uuid(),
+      targetTopicId: fc.uuid(),
+      nextSourceOffset: offsets.map(sourceOffset),
+      nextTargetOffset: offsets.map(targetOffset),
+      epochs: epochHistories,
+      lastSeenLogEndOffset: fc.option(offsets.map(sourceOffset)),
+      lastTimestampMs: fc.option(fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n })),
+      rewinds: int32,
+      producer: fc.option(
+        fc.record({
+          producerId: offsets,
+          producerEpoch: fc.integer({ min: 0, max: 2 ** 15 - 1 }),
+          nextSequence: int32,
+          assignedAtMs: times,
+          fencing: fc.constantFrom('transactional-id' as const, 'none' as const),
+        }),
+      ),
     }),
-  ),
-})
+  )
+  .map(([counted, position]) => ({ ...position, ...counted }))
 
 const states: fc.Arbitrary<PartitionState> = fc.oneof(
   fc.constant({ kind: 'unstarted' } as const),
@@ -210,6 +221,10 @@ describe('a corrupt row', () => {
     ['epochs', { S: '1:5:5,2:5:6' }, 'epoch:sourceOffset:targetOffset'],
     ['epochs', { S: '2147483648:5:5' }, 'epoch:sourceOffset:targetOffset'],
     ['epochs', { S: '1:9223372036854775808:5' }, 'epoch:sourceOffset:targetOffset'],
+    ['copied', { S: '5' }, 'records:nextSourceOffset:nextTargetOffset'],
+    ['copied', { N: '5' }, 'a string'],
+    ['anchor', { S: '1:2:3@4' }, 'source:target:records@ms reason'],
+    ['anchor', { S: '1:2:3@4 whim' }, 'source:target:records@ms reason'],
     ['fence', { N: '9007199254740993' }, 'below 2^53'],
     ['leaseUntilMs', { S: 'tomorrow' }, 'an integer'],
     ['owner', { N: '1' }, 'a string'],
@@ -230,6 +245,42 @@ describe('a corrupt row', () => {
     const refuse = () => readCheckpoint(large)
     expect(refuse).toThrow(CorruptRowError)
     expect(refuse).toThrow(/^.{1,400}$/)
+  })
+})
+
+describe('the count of copied records', () => {
+  test('a count that a version which does not count has left behind is none', () => {
+    const moved = { ...row, nextSourceOffset: { N: '7' } }
+    const { state } = readCheckpoint(moved)
+    expect(state).toMatchObject({ position: { nextSourceOffset: 7n } })
+    expect(state).not.toHaveProperty('position.copied')
+  })
+
+  test('a row with sixteen leader epochs and offsets of twelve digits stays below one write unit', () => {
+    const offset = 999_999_999_999n
+    const epochs = Array.from({ length: epochHistoryMax }, (_, index) => ({
+      epoch: 10 + index,
+      sourceOffset: sourceOffset(offset - 100n + BigInt(index)),
+      targetOffset: null,
+    }))
+    const at = { sourceOffset: sourceOffset(offset), targetOffset: targetOffset(offset) }
+    const anchor = {
+      ...at,
+      copiedRecords: offset,
+      atMs: 1_700_000_000_000,
+      reason: 'spacing' as const,
+    }
+    const position = {
+      ...fullPosition,
+      nextSourceOffset: at.sourceOffset,
+      nextTargetOffset: at.targetOffset,
+      epochs,
+      copied: { records: offset, anchor },
+    }
+    const bytes = Object.entries(rowOf({ kind: 'replicating', position })).map(
+      ([name, value]) => name.length + JSON.stringify(Object.values(value)[0]).length - 2,
+    )
+    expect(bytes.reduce((sum, each) => sum + each, 0)).toBeLessThan(1024)
   })
 })
 

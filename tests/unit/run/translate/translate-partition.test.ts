@@ -3,18 +3,14 @@
 
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { type SourceOffset, sourceOffset } from '../../../../lib/core/offset.ts'
-import { positionOf } from '../../../../lib/core/partition/partition-state.ts'
-import { type Anchors, withAnchor } from '../../../../lib/core/translate/anchor.ts'
+import { sourceOffset, targetOffset } from '../../../../lib/core/offset.ts'
 import { isControlBatch } from '../../../../lib/kafka/record-batch.ts'
 import { readSourceRecords } from '../../../../lib/kafka/repack.ts'
-import { observeLogs } from '../../../../lib/run/observe/logs.ts'
-import {
-  type Translated,
-  translateOffsets,
-} from '../../../../lib/run/translate/translate-partition.ts'
+import { openTranslation } from '../../../../lib/run/translate/flow-translation.ts'
 import { writesAppendTime } from '../../../support/doubles/changing-broker.ts'
+import { connectionLost } from '../../../support/doubles/fake-cluster.ts'
 import type { FakeLog } from '../../../support/doubles/fake-log.ts'
+import { watchStores } from '../../../support/table/watched-stores.ts'
 import { batchWith } from '../../../support/worlds/real-records.ts'
 import { createWorld, type World } from '../../../support/worlds/replicate-world.ts'
 import { TRANSACTIONAL } from '../../kafka/batches.ts'
@@ -29,31 +25,29 @@ type Step =
   | { readonly kind: 'foreign'; readonly records: number }
   | { readonly kind: 'crash' }
 
-/** A world after some steps, with the anchors that its runs left. */
-async function live(steps: readonly Step[], world: World) {
+/** So that logs of some dozen records have several anchors. */
+const anchorLimits = { spacingOffsets: 6, spacingBytes: 1_000_000, flushMs: 0 }
+
+/** A run that copies, and dies before it can store how far. */
+async function crash(world: World): Promise<void> {
+  const deps = watchStores(world, async () => {
+    throw new Error('dead')
+  })
+  await world.run('orders', { deps: { ...deps, anchorLimits } })
+  await world.clock.wait(world.flow.budgets.leaseMs + 1)
+}
+
+/** A world after some steps, with what its runs have stored. */
+async function live(steps: readonly Step[], world: World): Promise<void> {
   world.createTopic('orders')
   const source = world.sourceLog('orders')
-  let anchors: Anchors = []
-  let copied = 0n
   let written = 0
   let producers = 500n
-  const settle = async () => {
-    const report = await world.run('orders')
-    copied += report.partitions[0]?.recordsReplicated ?? 0n
-    const row = await world.checkpoint('orders')
-    const position = row === null ? null : positionOf(row.state)
-    if (position === null) return
-    anchors = withAnchor(anchors, {
-      sourceOffset: position.nextSourceOffset,
-      targetOffset: position.nextTargetOffset,
-      copiedRecords: copied,
-      atMs: 0,
-      reason: anchors.length === 0 ? 'start' : 'spacing',
-    })
-  }
-  await settle()
+  const run = () => world.run('orders', { deps: { anchorLimits } })
+  await run()
   for (const step of steps) {
-    if (step.kind === 'run') await settle()
+    if (step.kind === 'run') await run()
+    else if (step.kind === 'crash') await crash(world)
     else if (step.kind === 'foreign') {
       for (let each = 0; each < step.records; each += 1) {
         written += 1
@@ -73,8 +67,7 @@ async function live(steps: readonly Step[], world: World) {
       if (!isPlain) source.endTransaction(producers, step.fate === 'commit' ? 'commit' : 'abort')
     }
   }
-  await settle()
-  return anchors
+  await run()
 }
 
 /** Each record of a log that a read-committed consumer sees: its value, and its offset. */
@@ -91,33 +84,50 @@ function valuesOf(log: FakeLog, aborted: ReadonlySet<string> = new Set()): Map<s
   return found
 }
 
-async function translateAll(world: World, anchors: Anchors): Promise<Translated[]> {
+/** Every offset up to the position, there and back. */
+async function translateAll(world: World) {
   const at = { topic: 'orders', partition: 0 }
-  const points = ['log-start', 'log-end'] as const
-  const source = (await observeLogs(world.source, [at], points)).of(at)
-  const there = { topic: 'primary.orders', partition: 0 }
-  const target = (await observeLogs(world.target, [there], points)).of(there)
-  if (source.kind !== 'seen' || target.kind !== 'seen') throw new Error('a log is missing')
-  const last = anchors.at(-1)?.sourceOffset ?? sourceOffset(0n)
-  const offsets: SourceOffset[] = []
-  for (let each = 0n; each <= last; each += 1n) offsets.push(sourceOffset(each))
-  const partition = { at, targetTopic: 'primary.orders', source, target, anchors }
-  return translateOffsets(world, partition, offsets)
+  const translation = await openTranslation(world, world.flow)
+  const end = await translation.translate(at, [])
+  if (end.kind === 'not-translated') throw new Error(end.detail)
+  const { nextSourceOffset, nextTargetOffset } = end.position
+  const there = await translation.translate(at, upTo(nextSourceOffset).map(sourceOffset))
+  const back = await translation.translateBack(at, upTo(nextTargetOffset).map(targetOffset))
+  if (there.kind !== 'translated' || back.kind !== 'translated') throw new Error('no answer')
+  return { there: there.offsets, back: back.offsets }
 }
 
-/** The first copy that a consumer reads from `place` on, and the copies it must not miss. */
-function check(world: World, answers: readonly Translated[], past: ReadonlyMap<string, bigint>) {
+function upTo(end: bigint): bigint[] {
+  return Array.from({ length: Number(end) + 1 }, (_, index) => BigInt(index))
+}
+
+type Answers = Awaited<ReturnType<typeof translateAll>>
+
+function kindsOf({ there, back }: Answers): string[] {
+  return [...new Set([...there, ...back].map(each => each.kind))]
+}
+
+/** What was copied: source and target offset of each record, whatever is left of it now. */
+type Past = ReadonlyMap<string, { readonly source: bigint; readonly target: bigint }>
+
+/** No answer skips a record that is still there, or has more of them read again than it says. */
+function check(world: World, { there, back }: Answers, past: Past) {
   const copies = valuesOf(world.targetLog('orders'))
-  for (const { sourceOffset: offset, targetOffset: place, kind, rereadRecordsMax } of answers) {
-    let again = 0n
-    for (const [text, at] of past) {
-      const copy = copies.get(text)
-      if (copy === undefined) continue
-      if (at >= offset)
-        expect(copy, `offset ${offset}: ${text} is skipped`).toBeGreaterThanOrEqual(place)
-      else if (copy >= place) again += 1n
-    }
-    expect(again, `offset ${offset} (${kind}): read again`).toBeLessThanOrEqual(rereadRecordsMax)
+  const sources = valuesOf(world.sourceLog('orders'))
+  const known = [...past].map(([text, at]) => ({ ...at, text }))
+  const onTarget = known.filter(({ text }) => copies.has(text))
+  const onSource = known.filter(({ text }) => sources.has(text))
+  for (const { sourceOffset: asked, targetOffset: place, rereadRecordsMax } of there) {
+    const skipped = onTarget.filter(each => each.source >= asked && each.target < place)
+    const again = onTarget.filter(each => each.source < asked && each.target >= place)
+    expect({ asked, place, skipped }).toEqual({ asked, place, skipped: [] })
+    expect(BigInt(again.length), `${asked} -> ${place}`).toBeLessThanOrEqual(rereadRecordsMax)
+  }
+  for (const { targetOffset: asked, sourceOffset: place, rereadRecordsMax } of back) {
+    const skipped = onSource.filter(each => each.target >= asked && each.source < place)
+    const again = onSource.filter(each => each.target < asked && each.source >= place)
+    expect({ asked, place, skipped }).toEqual({ asked, place, skipped: [] })
+    expect(BigInt(again.length), `${asked} <- ${place}`).toBeLessThanOrEqual(rereadRecordsMax)
   }
 }
 
@@ -132,11 +142,17 @@ const foreign = fc.record({
   records: fc.integer({ min: 1, max: 3 }),
 })
 
-/** What was copied: every committed record of the source before anything was removed. */
-function pastOf(world: World): Map<string, bigint> {
+const dies = fc.constant({ kind: 'crash' as const })
+
+/** What was copied, before anything was removed. */
+function pastOf(world: World): Past {
   const copies = valuesOf(world.targetLog('orders'))
-  const all = valuesOf(world.sourceLog('orders'))
-  return new Map([...all].filter(([text]) => copies.has(text)))
+  const past = new Map<string, { readonly source: bigint; readonly target: bigint }>()
+  for (const [text, source] of valuesOf(world.sourceLog('orders'))) {
+    const target = copies.get(text)
+    if (target !== undefined) past.set(text, { source, target })
+  }
+  return past
 }
 
 describe('every offset of a log is translated without a record skipped or read again', () => {
@@ -144,26 +160,38 @@ describe('every offset of a log is translated without a record skipped or read a
     await fc.assert(
       fc.asyncProperty(fc.array(fc.oneof(write, run), { maxLength: 25 }), async steps => {
         const world = createWorld()
-        const anchors = await live(steps, world)
-        const answers = await translateAll(world, anchors)
-        expect(answers.every(each => each.kind === 'exact')).toBe(true)
+        await live(steps, world)
+        const answers = await translateAll(world)
+        expect(kindsOf(answers)).toEqual(['exact'])
+        check(world, answers, pastOf(world))
+      }),
+      { numRuns: 80 },
+    )
+  })
+
+  test('a log whose owners die between their records and their checkpoints', async () => {
+    const steps = fc.array(fc.oneof(write, write, run, dies), { maxLength: 25 })
+    await fc.assert(
+      fc.asyncProperty(steps, async each => {
+        const world = createWorld()
+        await live(each, world)
+        const answers = await translateAll(world)
+        expect(kindsOf(answers)).toEqual(['exact'])
         check(world, answers, pastOf(world))
       }),
       { numRuns: 60 },
     )
   })
 
-  test('a log to whose copy others write between the runs', async () => {
+  test('a log to whose copy others write between the runs, and whose owners die', async () => {
+    const steps = fc.array(fc.oneof(write, write, run, foreign, dies), { maxLength: 25 })
     await fc.assert(
-      fc.asyncProperty(
-        fc.array(fc.oneof(write, write, run, foreign), { maxLength: 25 }),
-        async steps => {
-          const world = createWorld()
-          const anchors = await live(steps, world)
-          check(world, await translateAll(world, anchors), pastOf(world))
-        },
-      ),
-      { numRuns: 60 },
+      fc.asyncProperty(steps, async each => {
+        const world = createWorld()
+        await live(each, world)
+        check(world, await translateAll(world), pastOf(world))
+      }),
+      { numRuns: 80 },
     )
   })
 
@@ -171,17 +199,17 @@ describe('every offset of a log is translated without a record skipped or read a
     const kept = fc.array(fc.boolean(), { minLength: 150, maxLength: 150 })
     await fc.assert(
       fc.asyncProperty(
-        fc.array(fc.oneof(write, write, run), { maxLength: 25 }),
+        fc.array(fc.oneof(write, write, run, dies), { maxLength: 25 }),
         fc.record({ source: kept, target: kept, sourceStart: fc.nat(30), targetStart: fc.nat(30) }),
         async (steps, lost) => {
           const world = createWorld()
-          const anchors = await live(steps, world)
+          await live(steps, world)
           const past = pastOf(world)
           world.sourceLog('orders').compact(offset => lost.source[Number(offset)] ?? true)
           world.targetLog('orders').compact(offset => lost.target[Number(offset)] ?? true)
           cut(world.sourceLog('orders'), lost.sourceStart)
           cut(world.targetLog('orders'), lost.targetStart)
-          check(world, await translateAll(world, anchors), past)
+          check(world, await translateAll(world), past)
         },
       ),
       { numRuns: 120 },
@@ -192,10 +220,29 @@ describe('every offset of a log is translated without a record skipped or read a
     await fc.assert(
       fc.asyncProperty(fc.array(fc.oneof(write, run), { maxLength: 20 }), async steps => {
         const world = createWorld({ targetChange: writesAppendTime })
-        const anchors = await live(steps, world)
-        check(world, await translateAll(world, anchors), pastOf(world))
+        await live(steps, world)
+        check(world, await translateAll(world), pastOf(world))
       }),
       { numRuns: 30 },
+    )
+  })
+
+  test('a log whose source does not answer any more, with a bound where the source had holes', async () => {
+    const steps = fc.array(fc.oneof(write, run, foreign, dies), { maxLength: 25 })
+    await fc.assert(
+      fc.asyncProperty(steps, fc.boolean(), async (each, isSeen) => {
+        const world = createWorld()
+        await live(each, world)
+        const past = pastOf(world)
+        const lose = () => {
+          throw connectionLost('primary')
+        }
+        // It may still answer when it is observed, and no more when it is read.
+        if (!isSeen) world.source.control('describeTopics', lose)
+        world.source.control('fetch', lose)
+        check(world, await translateAll(world), past)
+      }),
+      { numRuns: 60 },
     )
   })
 })
