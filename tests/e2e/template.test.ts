@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from 'vitest'
 import { listFunctions } from '../../infra/bundle.ts'
+import { aclSets } from '../../lib/core/row/acl-row.ts'
 import { stateAttributes } from '../../lib/core/row/checkpoint.ts'
 import { groupAttributes } from '../../lib/core/row/group-row.ts'
 import { incidentChange } from '../../lib/core/row/incident-row.ts'
@@ -297,7 +298,7 @@ describe('what functions may do', () => {
     }
   })
 
-  test('plan and watch may write the attributes of an incident, plan those of a worker, sync those of a group, and none any of a checkpoint', () => {
+  test('plan and watch may write the attributes of an incident, plan those of a worker, sync those of groups and ACLs, and none any of a checkpoint', () => {
     const { set, setIfAbsent, remove } = incidentChange(truncation())
     const incident = [...Object.keys({ ...set, ...setIfAbsent }), ...remove, 'told', 'expiresAtS']
     const worker = [
@@ -307,7 +308,12 @@ describe('what functions may do', () => {
     const group = Object.keys(
       groupAttributes({ version: 1, writtenAtMs: 1, text: '', expiresAtMs: 1 }),
     )
-    const allowed = { PlanRole: [incident, worker], WatchRole: [incident], SyncRole: [group] }
+    const synced = [...group, ...aclSets, 'aclWrittenAtMs']
+    const allowed = {
+      PlanRole: [incident, worker],
+      WatchRole: [incident],
+      SyncRole: [incident, synced],
+    }
     const deletion = [
       'dynamodb:DeleteItem',
       { 'dynamodb:EnclosingOperation': 'TransactWriteItems' },
@@ -320,7 +326,7 @@ describe('what functions may do', () => {
       )
       expect(writes.map(each => [each.Action, Object.values(each.Condition ?? {})[0]])).toEqual([
         ...rows.map(() => ['dynamodb:UpdateItem', { 'dynamodb:Attributes': expect.any(Array) }]),
-        ...(name === 'SyncRole' ? [] : [deletion]),
+        deletion,
       ])
       for (const [index, attributes] of rows.entries()) {
         const condition = Object.values(writes[index]?.Condition ?? {})[0]
@@ -331,7 +337,7 @@ describe('what functions may do', () => {
     const { present, absent } = stateAttributes(replicating)
     const ofLease = ['owner', 'worker', 'fence', 'leaseUntilMs', 'writes', 'updatedAtMs']
     const ofCheckpoints = new Set([...Object.keys(present), ...absent, ...ofLease])
-    expect([...incident, ...worker, ...group].filter(each => ofCheckpoints.has(each))).toEqual([])
+    expect([...incident, ...worker, ...synced].filter(each => ofCheckpoints.has(each))).toEqual([])
   })
 
   test('whatever plan, watch and sync write, every attribute that they name must be allowed, and no other one comes back', () => {

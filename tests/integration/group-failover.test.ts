@@ -277,7 +277,7 @@ test('while the source does not answer, a look tells what was carried over, and 
   await world.source.kill()
   onTestFinished(() => world.source.restart())
 
-  const { reports, unobserved } = await world.sync(flow, { groupsMayFollow: false })
+  const { reports, unobserved } = await world.sync(flow, { mayCommit: false })
 
   expect(unobserved).toEqual([expect.stringContaining('primary')])
   expect(reports).toMatchObject([

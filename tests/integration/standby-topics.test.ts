@@ -131,7 +131,7 @@ test('a lossy standby topic is named on every tick and by the status, and its lo
   const named = expect.stringContaining(
     'standby topic primary.lossy on standby has retention.ms=604800000 (7 days), topic lossy on ' +
       'primary has retention.ms=-1 (for ever): the standby deletes records that the source keeps. ' +
-      'To mend it: kafka-configs',
+      'The next tick of sync mends it, or now: gapless sync',
   )
   for (const each of [first, second, third]) expect(each.report.warnings).toContainEqual(named)
   const status = await world.status(flow)

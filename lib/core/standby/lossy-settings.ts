@@ -230,7 +230,7 @@ function mended(
   setting: Name,
   wanted: string,
 ): string {
-  if (at.isFollowed === true) return 'The next tick of sync sets it (sync.configs: follow)'
+  if (at.isFollowed === true) return 'The next tick of sync mends it, or now: gapless sync'
   const to = { cluster: at.target, topic: at.targetTopic, config: setting, value: wanted }
   return `To mend it: ${configCommand(to)}`
 }

@@ -46,6 +46,15 @@ export async function shareWithJava({ brokers, topic, group }: Read): Promise<Ja
   return run(await fetchKafka(), 'Share.java', [brokers, topic, group])
 }
 
+/**
+ * What MirrorMaker 2's client finds: `hops CLUSTER NUMBER` for each cluster that heartbeats came
+ * from, and `heartbeat SOURCE TARGET TIME` for the newest record of the topic.
+ */
+export async function findHopsWithJava(brokers: string, topic: string): Promise<string[]> {
+  const lines = await runLines(await fetchKafka(), 'Hops.java', [brokers, topic])
+  return lines.filter(each => each.startsWith('hops ') || each.startsWith('heartbeat '))
+}
+
 /** Processes `count` records with Kafka Streams; only their values are known. */
 export async function streamWithJava(
   { brokers, topic, group }: Read,
@@ -92,7 +101,8 @@ function program(jars: string, file: string, args: readonly string[]): string[] 
   return [quiet, '-cp', join(jars, '*'), join(folder, file), ...args]
 }
 
-async function run(jars: string, file: string, args: readonly string[]): Promise<JavaRecord[]> {
+/** The lines that a program printed before `end`. */
+async function runLines(jars: string, file: string, args: readonly string[]): Promise<string[]> {
   const { code, output } = await runCommand({
     command: await findJava(),
     args: program(jars, file, args),
@@ -102,6 +112,11 @@ async function run(jars: string, file: string, args: readonly string[]): Promise
   if (code !== 0 || lines.at(-1) !== 'end') {
     throw new Error(`${file} ${args.join(' ')} ended with ${code}: ${lines.slice(-12).join('\n')}`)
   }
+  return lines
+}
+
+async function run(jars: string, file: string, args: readonly string[]): Promise<JavaRecord[]> {
+  const lines = await runLines(jars, file, args)
   return lines.flatMap(line => {
     const [read, partition, offset, value] = line.split(' ')
     // Java says itself which options it has picked up.

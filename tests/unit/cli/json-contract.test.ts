@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
+import type { Acl } from '../../../lib/core/acl.ts'
 import { sourceOffset, targetOffset } from '../../../lib/core/offset.ts'
 import type { Worker } from '../../../lib/core/row/worker-row.ts'
 import { reportFailover } from '../../../lib/run/failover/failover-report.ts'
+import { reportFollowed } from '../../../lib/run/operate/follow-report.ts'
 import { reportGroups } from '../../../lib/run/operate/groups-report.ts'
 import {
   reportFlowStatus,
@@ -11,6 +13,7 @@ import {
   reportPartitionRun,
 } from '../../../lib/run/operate/report.ts'
 import type { GroupReport as LookedGroup } from '../../../lib/run/sync/looked-group.ts'
+import { flowOf } from '../../support/worlds/parsed-flow.ts'
 
 const documentation = readFileSync(join(import.meta.dirname, '../../../docs/CLI.md'), 'utf8')
 
@@ -90,6 +93,44 @@ describe('The JSON contract', () => {
       recordsReread: String(beyondDoubles),
     })
     expect(topLevelKeys('groups')).toEqual(['flows', ...Object.keys(report).slice(1)])
+  })
+
+  test('the JSON of sync has the fields that docs/CLI.md promises about configs, deletions, ACLs and heartbeats', () => {
+    const acl: Acl = {
+      ...{ pattern: 'LITERAL', name: 't', permission: 'ALLOW', operation: 'READ' },
+      ...{ principal: 'User:app', host: '*' },
+    }
+    const at = { topic: 't', targetTopic: 'p.t' }
+    const report = reportFollowed(
+      {
+        topics: {
+          topics: 1,
+          configs: {
+            changed: [{ ...at, config: 'retention.ms', from: '1', to: null }],
+            ...{ differing: [], refused: [], unknown: [] },
+          },
+          deletions: [{ ...at, kind: 'kept', reason: 'why' }],
+          failures: [],
+        },
+        acls: {
+          ...{ created: [acl], removed: [], missing: [], withheld: [], left: [], refused: [] },
+          ...{ notCopied: [], unknown: [] },
+        },
+        heartbeat: {
+          ...{ writtenAtMs: 1, notWritten: null, latencyMs: 2, unknown: [] },
+          paths: [{ isOwn: true, clusters: ['p'], newestAtMs: 1, ageMs: 2 }],
+        },
+      },
+      flowOf({ sync: { heartbeats: 'mirror-maker' } }),
+    )
+    for (const list of ['configs', 'deletions', 'acls'] as const) {
+      expect(Object.keys(report[list][0] ?? {})).toEqual(documentedKeys('sync', list))
+    }
+    expect(Object.keys(report.heartbeat?.paths[0] ?? {})).toEqual(documentedKeys('sync', 'paths'))
+    const text = documentation.slice(documentation.indexOf('### sync --json'))
+    for (const name of [...Object.keys(report), ...Object.keys(report.heartbeat ?? {})]) {
+      expect(text).toContain(`"${name}"`)
+    }
   })
 
   test('the JSON of status has the fields that docs/CLI.md promises, with offsets as strings', () => {

@@ -158,7 +158,7 @@ describe('emitted metrics', () => {
   test('every count is emitted on every tick, as 0 when nothing happened', () => {
     const zeroes = new Set(quietTick().map(each => each.name))
     // A duration is absent, and not 0, when the event that takes it did not happen.
-    const durations = ['ReplicationLatency', 'RecoveryTime']
+    const durations = ['ReplicationLatency', 'RecoveryTime', 'HeartbeatAge', 'HeartbeatLatency']
     expect(metricNames.filter(name => !zeroes.has(name))).toEqual(durations)
   })
 
@@ -172,7 +172,11 @@ describe('emitted metrics', () => {
     const watch = printed('watch', sink => {
       sink.topic({ flow: 'orders', topic: 'a' }, { LagRecords: 1, OpenIncidents: 1 })
     })
+    const beaten = printed('sync', sink => {
+      sink.flow('orders', { HeartbeatAge: 60, HeartbeatLatency: 5 })
+    })
     const sent = [
+      ...beaten.map(each => ({ ...each, by: 'sync' as const })),
       ...worker.map(each => ({ ...each, by: 'replicate' as const })),
       ...watch.map(each => ({ ...each, by: 'watch' as const })),
       ...quietTick().map(each => ({ ...each, by: null })),

@@ -110,6 +110,12 @@ test('the sentence about a lossy setting has both values, what is lost, and the 
   ])
 })
 
+test('a setting that follows the source names the command that mends all of them', () => {
+  const [found] = compare({ 'retention.ms': '-1' }, { 'retention.ms': '1' })
+  if (found === undefined) throw new Error('the example loses nothing')
+  expect(lossySettingText(found, { ...at, isFollowed: true })).toMatch(/or now: gapless sync$/)
+})
+
 test('a list of policies is put into brackets, which kafka-configs asks for', () => {
   const both = { 'cleanup.policy': 'compact,delete', ...forEver }
   const [policy] = textOf({ 'cleanup.policy': 'delete' }, both)
