@@ -64,7 +64,7 @@ describe('the row of anchors', () => {
     expect(await anchors.read(key, of)).toEqual([start, anchor(1), other])
   })
 
-  test('the first anchor of another generation replaces those of the one before', async () => {
+  test('the first anchor of a recreated topic replaces those of the one before', async () => {
     const { anchors, fence } = await leased()
     await anchors.append({ key, fence, of, behind: start, anchors: [anchor(1)], nowMs: 5 })
     const next = { ...of, sourceTopicId: 'source-2' }
