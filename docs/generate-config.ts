@@ -15,6 +15,7 @@ import {
 } from '../lib/core/config/cluster-config.ts'
 import { configSchema } from '../lib/core/config/config.ts'
 import * as defaults from '../lib/core/config/defaults.ts'
+import * as failoverLimits from '../lib/core/config/failover-limits.ts'
 import type { Selector } from '../lib/core/config/topic-selection.ts'
 import { renderEditorSchema } from './editor-schema.ts'
 
@@ -181,7 +182,10 @@ function selectorText(selector: Selector): string {
   return code(selector.kind === 'name' ? selector.name : `/${selector.pattern}/`)
 }
 
-const source = () => readFileSync(join(root, 'lib/core/config/defaults.ts'), 'utf8')
+const source = () =>
+  ['defaults.ts', 'failover-limits.ts']
+    .map(name => readFileSync(join(root, 'lib/core/config', name), 'utf8'))
+    .join('\n')
 
 /** The line comments above each `name: value,` of the defaults, by name. */
 function readReasons(): Record<string, string> {
@@ -201,7 +205,8 @@ function readReasons(): Record<string, string> {
 /** A row for each exported number, with the comment above it, in the order of the file. */
 function fixedLimitRows(): string[][] {
   const found = [...source().matchAll(/\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\nexport const (\w+) =/g)]
-  const values = new Map(Object.entries(defaults).filter(([, value]) => typeof value === 'number'))
+  const all = Object.entries({ ...defaults, ...failoverLimits })
+  const values = new Map(all.filter(([, value]) => typeof value === 'number'))
   const rows = found.flatMap(([, comment = '', name = '']) =>
     values.has(name) ? [[code(name), code(String(values.get(name))), inOneLine(comment)]] : [],
   )

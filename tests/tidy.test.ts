@@ -58,7 +58,9 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
     'lib/core': [],
     'lib/core/config': ['lib/core'],
     'lib/core/partition': ['lib/core/translate', 'lib/core/config', 'lib/core'],
-    'lib/core/failover': ['lib/core/partition', 'lib/core/config', 'lib/core'],
+    'lib/core/failover': [
+      ...['lib/core/partition', 'lib/core/translate', 'lib/core/config', 'lib/core'],
+    ],
     'lib/core/row': [
       ...['lib/core/failover', 'lib/core/partition', 'lib/core/translate', 'lib/core/sync'],
       'lib/core',

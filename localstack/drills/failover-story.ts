@@ -150,7 +150,7 @@ async function endReading({ lives }: Stage): Promise<void> {
   await lives.readers.at(-1)?.stop()
 }
 
-/** Two ticks of both functions. Between them the reader stops, so that its last offsets are seen. */
+/** A tick of both functions. Between them the reader stops, so that its last offsets are seen. */
 async function copyAndSync(stage: Stage): Promise<void> {
   const { world, measured } = stage
   const run = await world.gapless(['run', '--once'])

@@ -4,7 +4,7 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { FlowConfig } from '../../lib/core/config/config.ts'
-import { quietLookMs } from '../../lib/core/config/defaults.ts'
+import { quietLookMs } from '../../lib/core/config/failover-limits.ts'
 import { reverseFlowName } from '../../lib/core/failover/reverse-flow.ts'
 import { createTopicAdmin } from '../../lib/io/admin/topic-admin.ts'
 import { systemClock } from '../../lib/io/clock.ts'

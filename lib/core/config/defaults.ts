@@ -389,7 +389,7 @@ export const translationFetchesMax = 16
 /** Limit of such a fetch, bytes, whatever a flow copies with: four of them between anchors. */
 export const translationFetchBytes = 4 * MIB
 
-/** Anchors of a partition: 3 KB, and with doubling distances a month lies between a few dozen. */
+/** Anchors of a partition: 8 KB, and with doubling distances a month lies between a few dozen. */
 export const anchorsMax = 512
 
 /** Source offsets between two anchors of a log with holes: read in one fetch or two. */
@@ -466,36 +466,3 @@ export const standbyLossWindowOffsets = 1_000
 
 /** Fetches in one such search, on each side; after that, only bounds are known. */
 export const standbyLossFetchesMax = 8
-
-/** Between the two looks that show whether the source grows: ten sends of a slow producer. */
-export const quietLookMs = 1_000
-
-/** A command that carries out a fail-over says so often that one which was killed is known soon. */
-export const driverLeaseMs = 5_000
-
-/** A worker that was declared ended notices at its next renewal, and flushes what is in flight. */
-export const orderlyEndMsMax = 4_000
-
-/** How often it is looked whether the workers have released their partitions. */
-export const orderlyEndLookMs = 200
-
-/** A listing shows all workers; only one that began since the last listing needs another. */
-export const workerEndLooksMax = 10
-
-/** Ten requests for each: 100 partitions take seconds, and a coordinator is not flooded. */
-export const fencesInFlightMax = 32
-
-/** An unplanned fail-over copies what a failing source still answers for so long. */
-export const unplannedDrainMsMax = 30_000
-
-/** The last records of both logs that a planned fail-over compares, per partition. */
-export const comparedTailOffsets = 64n
-
-/** Readings of two tails at once, each with one response in memory. */
-export const tailsInFlightMax = 8
-
-/** Steps of one command, those of a way back too: more mean that something is wrong. */
-export const failoverStepsMax = 20
-
-/** Offsets of a tail that are read at once for a fail-back: their records are in memory. */
-export const tailWindowOffsets = 1_000n

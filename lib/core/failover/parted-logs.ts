@@ -2,7 +2,7 @@
 // alone. Pure. Does not own reading them (run/failback/read-parted.ts).
 //
 //   source    ... copied | C1 C2 P1 P2         P: never travelled, divergent
-//   standby   ... copied | C1 C2 S1 | fence A1  S: the source has lost them; A: what applications wrote
+//   standby   ... copied | C1 C2 S1 | fence A1  S: lost by the source; A: written by applications
 //
 // C: copied by a run that stored no checkpoint any more: the longest common beginning.
 

@@ -1,5 +1,5 @@
-// Owns the flow that carries back what was written on the standby: the same topics, from the standby
-// to the source, each into the topic that it is a copy of. Does not own where it begins
+// Owns the flow that carries back what was written on the standby: the same topics, from the
+// standby to the source, each into the topic that it is a copy of. Does not own where it begins
 // (way-back.ts).
 
 import type { FlowConfig } from '../config/config.ts'

@@ -42,8 +42,8 @@ export async function openWayBack(
 }
 
 /**
- * Where the flow back of each standby partition began: behind the fence of the fail-over. A log that
- * is copied back whole, into a topic that was created anew, has no such place.
+ * Where the flow back of each standby partition began: behind the fence of the fail-over. A log
+ * that is copied back whole, into a topic that was created anew, has no such place.
  */
 async function beginningsOf(
   { forward, back }: Deps,

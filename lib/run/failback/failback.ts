@@ -4,7 +4,7 @@
 // partition (ways.ts, seed.ts) nor the fail-over of the flow back (run/failover).
 
 import type { FlowConfig } from '../../core/config/config.ts'
-import { failoverStepsMax, fencesInFlightMax } from '../../core/config/defaults.ts'
+import { failoverStepsMax, fencesInFlightMax } from '../../core/config/failover-limits.ts'
 import type {
   Decision,
   FailbackStep,
@@ -148,7 +148,7 @@ type StepInput = {
   readonly topics: Topics
 }
 
-/** `problems`: the step waits for a person, and the flow stays in it, or goes back to `returnTo`. */
+/** `problems`: the step waits for a person. `isAborted`: the flow leaves the step (the drawing). */
 type StepDone = {
   readonly problems: readonly string[]
   readonly groups?: readonly SyncedGroup[]

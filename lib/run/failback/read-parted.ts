@@ -1,8 +1,8 @@
-// Owns reading both logs of a partition from where they parted, for a fail-back: a window of offsets
-// at a time. Writes nothing. Does not own what follows (core/failover/parted-logs.ts).
+// Owns reading both logs of a partition from where they parted, for a fail-back: a window of
+// offsets at a time. Writes nothing. Does not own what follows (core/failover/parted-logs.ts).
 
 import type { FlowConfig } from '../../core/config/config.ts'
-import { tailWindowOffsets } from '../../core/config/defaults.ts'
+import { tailWindowOffsets } from '../../core/config/failover-limits.ts'
 import { type Parted, partedLogs } from '../../core/failover/parted-logs.ts'
 import type { FailedOverState } from '../../core/failover/way-back.ts'
 import { recoveryFetchBytes } from '../../core/replicate/fetch-share.ts'
@@ -30,7 +30,7 @@ export async function readParted(
   const [source, standby] = [onSource(deps, flow, seen), onStandby(deps, flow, seen)]
   if (source === null || standby === null || standbyEnd === null) return null
   if (sourceLog.kind !== 'seen' || targetLog.kind !== 'seen') return null
-  // Of a source topic that was recreated nothing was copied.
+  // Nothing was copied of a source topic that was recreated.
   const isSame = position !== null && position.sourceTopicId === sourceLog.topicId
   const left = isSame ? position : null
   const copiedTo = left?.nextTargetOffset ?? (position === null ? 0n : standbyEnd)

@@ -1,9 +1,9 @@
 // Owns one look at how each partition of a flow that failed over comes back: both logs, the rows of
-// the flow and of the flow back, and the records of the source that never travelled. Writes nothing.
-// Does not own what follows from it (core/failover/way-back.ts).
+// the flow and of the flow back, and the records of the source that never travelled. Writes
+// nothing. Does not own what follows from it (core/failover/way-back.ts).
 
 import type { FlowConfig } from '../../core/config/config.ts'
-import { tailsInFlightMax } from '../../core/config/defaults.ts'
+import { tailsInFlightMax } from '../../core/config/failover-limits.ts'
 import type { Topics } from '../../core/failover/flow-failover.ts'
 import {
   type FailedOverState,

@@ -3,7 +3,7 @@
 // writes nothing. Does not own what follows from a difference (failover.ts).
 
 import type { FlowConfig } from '../../core/config/config.ts'
-import { comparedTailOffsets, tailsInFlightMax } from '../../core/config/defaults.ts'
+import { comparedTailOffsets, tailsInFlightMax } from '../../core/config/failover-limits.ts'
 import { positionOf } from '../../core/partition/partition-state.ts'
 import { recoveryFetchBytes } from '../../core/replicate/fetch-share.ts'
 import { partitionName } from '../../core/topic-partition.ts'

@@ -3,7 +3,7 @@
 // (core/failover/failover-plan.ts).
 
 import type { FlowConfig } from '../../core/config/config.ts'
-import { unplannedDrainMsMax } from '../../core/config/defaults.ts'
+import { unplannedDrainMsMax } from '../../core/config/failover-limits.ts'
 import type { Decision } from '../../core/failover/flow-failover.ts'
 import { type FlowRunReport, type RunOnceDeps, runFlowOnce } from '../operate/run-once.ts'
 

@@ -4,7 +4,7 @@
 // command does when it wakes is refused by versions, leases and epochs. Does not own the steps
 // (failover.ts).
 
-import { driverLeaseMs } from '../../core/config/defaults.ts'
+import { driverLeaseMs } from '../../core/config/failover-limits.ts'
 import { errorText } from '../../core/error-text.ts'
 import { decidedText, topicsText } from '../../core/failover/failover-text.ts'
 import type { FlowFailover } from '../../core/failover/flow-failover.ts'

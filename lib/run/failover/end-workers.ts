@@ -9,7 +9,11 @@
 // behind its claim, or its claim was there when the workers were listed.
 
 import type { FlowConfig } from '../../core/config/config.ts'
-import { orderlyEndLookMs, orderlyEndMsMax, workerEndLooksMax } from '../../core/config/defaults.ts'
+import {
+  orderlyEndLookMs,
+  orderlyEndMsMax,
+  workerEndLooksMax,
+} from '../../core/config/failover-limits.ts'
 import { covers, type Topics } from '../../core/failover/flow-failover.ts'
 import { type Clock, momentOf, msSince } from '../../io/clock.ts'
 import type { FailoverStore } from '../../io/failover/failover-store.ts'

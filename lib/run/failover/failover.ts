@@ -4,7 +4,11 @@
 // beside this one) nor which command may go on (drive.ts).
 
 import type { FlowConfig } from '../../core/config/config.ts'
-import { failoverStepsMax, fencesInFlightMax, quietLookMs } from '../../core/config/defaults.ts'
+import {
+  failoverStepsMax,
+  fencesInFlightMax,
+  quietLookMs,
+} from '../../core/config/failover-limits.ts'
 import { targetTopicName } from '../../core/config/topic-selection.ts'
 import {
   disquietOf,

@@ -10,11 +10,8 @@
 // owner refuses the marker.
 
 import type { FlowConfig } from '../../core/config/config.ts'
-import {
-  driverLeaseMs,
-  observationAttemptsMax,
-  retryBackoffMs,
-} from '../../core/config/defaults.ts'
+import { observationAttemptsMax, retryBackoffMs } from '../../core/config/defaults.ts'
+import { driverLeaseMs } from '../../core/config/failover-limits.ts'
 import { sourceEndOf } from '../../core/failover/failover-plan.ts'
 import { type TargetOffset, targetOffset } from '../../core/offset.ts'
 import { transactionalId } from '../../core/partition/crash-recovery.ts'

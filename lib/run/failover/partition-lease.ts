@@ -3,11 +3,8 @@
 // only. Does not own what is done under it (fence-partition.ts, reopen-partition.ts).
 
 import type { FlowConfig } from '../../core/config/config.ts'
-import {
-  driverLeaseMs,
-  observationAttemptsMax,
-  retryBackoffMs,
-} from '../../core/config/defaults.ts'
+import { observationAttemptsMax, retryBackoffMs } from '../../core/config/defaults.ts'
+import { driverLeaseMs } from '../../core/config/failover-limits.ts'
 import type { PartitionState } from '../../core/partition/partition-state.ts'
 import { backoffMs } from '../../core/replicate/budget.ts'
 import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'

@@ -1,5 +1,5 @@
-// Owns taking over what consumer groups have committed on the target: gapless counts these offsets
-// as its own from now on, and may move them. A fail-over decided that the applications of the other
+// Owns adopting what consumer groups have committed on the target: gapless counts these offsets as
+// its own from now on, and may move them. A fail-over decided that the applications of the other
 // side are the ones that count, so an offset here is an old one, whoever committed it. Does not own
 // when that is so (run/failback).
 

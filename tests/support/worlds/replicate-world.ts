@@ -47,7 +47,7 @@ export function createWorld(
     ...(options.targetChange === undefined ? {} : { change: options.targetChange }),
     namesRecords,
   })
-  const { checkpoints, workers, incidents, anchors, failovers } = createMemoryStores()
+  const { checkpoints, workers, incidents, anchors, failovers, putRow } = createMemoryStores()
   const lines: LogLine[] = []
   const log = (line: LogLine): void => {
     lines.push(line)
@@ -64,6 +64,7 @@ export function createWorld(
     incidents,
     anchors,
     failovers,
+    putRow,
     lines,
     log,
     flow,
