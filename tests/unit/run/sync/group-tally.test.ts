@@ -44,6 +44,7 @@ test('no more lines than fit, and one that counts the rest', () => {
 test('a tick that could not look everywhere is an error beside its counts', () => {
   const groups = { groups: 4, groupsUnsynced: 1, lagRecords: 70n, lines: [] }
   const counts = { GroupsUnsynced: 1, GroupLagRecords: 70 }
-  expect(syncMetrics({ name: 'f', groups, unobserved: [] })).toEqual({ ...counts, Errors: 0 })
-  expect(syncMetrics({ name: 'f', groups, unobserved: ['x'] })).toEqual({ ...counts, Errors: 1 })
+  const tick = { name: 'f', groups, followed: null }
+  expect(syncMetrics({ ...tick, unobserved: [] })).toEqual({ ...counts, Errors: 0 })
+  expect(syncMetrics({ ...tick, unobserved: ['x'] })).toEqual({ ...counts, Errors: 1 })
 })
