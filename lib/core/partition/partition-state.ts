@@ -10,8 +10,9 @@
 //   unstarted --observed, and the target is not empty--> halted
 //
 // A waiting partition that is observed again passes the same checks as a replicating one, so it may
-// halt at once. "Unobserved" is no state, because the position did not change: it is the outcome of
-// a run, and an incident of the cluster or topic.
+// halt at once; where its standby topic is new and empty as well, it begins anew. "Unobserved" is
+// no state, because the position did not change: it is the outcome of a run, and an incident of the
+// cluster or topic.
 
 import type { SourceOffset, TargetOffset } from '../offset.ts'
 import type { Copied } from '../translate/anchor.ts'
