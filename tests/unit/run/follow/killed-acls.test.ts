@@ -1,5 +1,5 @@
-// The steps about ACLs, killed at every request to the standby and to the table, before and after it
-// was performed, and called again: what is right stands in the end, and the ACLs of others stay.
+// The steps about ACLs, killed at every request to the standby and to the table, before and after
+// it was performed, and called again: what is right stands in the end, and the ACLs of others stay.
 
 import { expect, test } from 'vitest'
 import { type Acl, type AclEntry, aclKey, aclText } from '../../../../lib/core/acl.ts'
