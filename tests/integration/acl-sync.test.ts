@@ -105,12 +105,19 @@ async function onCluster(at: SecureCluster, operations: readonly ('DESCRIBE' | '
 
 let flows = 0
 
-function configured(topics: readonly string[], to: unknown = secured(standby)) {
+function configured(
+  topics: readonly string[],
+  to: unknown = secured(standby),
+  fields: Record<string, unknown> = {},
+) {
   flows += 1
   const parsed = parseConfig({
     clusters: { primary: secured(primary), standby: to },
     flows: [
-      { name: `flow-${flows}`, from: 'primary', to: 'standby', topics, sync: { acls: 'copy' } },
+      {
+        ...{ name: `flow-${flows}`, from: 'primary', to: 'standby', topics },
+        ...{ sync: { acls: 'copy' }, ...fields },
+      },
     ],
   })
   if (parsed.kind === 'invalid') throw new Error(JSON.stringify(parsed.problems))
@@ -297,6 +304,25 @@ test('a fail-over grants what was withheld, and a fail-back takes it away again,
     expect((await withholdAgain(withheld, at.flow, ['acl-payments'])).withheld).toHaveLength(1)
     expect((await withholdAgain(withheld, at.flow, ['acl-payments'])).withheld).toEqual([])
     await until('the application may not write', async () => !(await mayWrite(topic)))
+  })
+})
+
+test('what is granted stays while the flow leaves a topic alone, as it does after a fail-over', async () => {
+  const at = configured(['acl-away', 'acl-near'])
+  await topicWithRecords('acl-away')
+  await topicWithRecords('acl-near')
+  await grant(primary.kafka, 'User:app', [
+    { on: 'topic', name: 'acl-away', operations: ['READ', 'WRITE'] },
+  ])
+  await replicate(at)
+  expect((await sync(at)).created.length).toBeGreaterThan(0)
+  const { exclude } = configured(['x'], { brokers: ['a:1'] }, { exclude: ['acl-away'] }).flow
+  const without = { ...at, flow: { ...at.flow, exclude } }
+  expect(await sync(without)).toMatchObject({ removed: [], refused: [] })
+  expect(await standbyAcls()).toContain('ALLOW READ for User:app from * on topic primary.acl-away')
+  await within(at, async ({ following }) => {
+    const acls = await withheldAcls(following, at.flow, ['acl-away'])
+    expect(acls.map(aclText)).toContain('ALLOW WRITE for User:app from * on topic primary.acl-away')
   })
 })
 

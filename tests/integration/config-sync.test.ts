@@ -261,6 +261,15 @@ test('a standby topic to which an application wrote is kept, and so is one whose
     { kind: 'kept', reason: expect.stringContaining('applications may have written') },
   ])
   expect(await standbyTopics()).toContain('primary.written')
+  // A topic that is excluded, or has failed over, is not the flow's any more.
+  const left = await deleted('excluded')
+  const without = world.flow(['excluded', 'excluded-lives'], {
+    name: left.name,
+    exclude: ['excluded'],
+    sync: { deletions: 'delete', configs: 'follow' },
+  })
+  expect(await following(later).syncTopics(without)).toMatchObject({ topics: 1, deletions: [] })
+  expect(await standbyTopics()).toContain('primary.excluded')
   const back = await deleted('back')
   await world.createTopic('back')
   expect((await following(later).syncTopics(back)).deletions).toEqual([])

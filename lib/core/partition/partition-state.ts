@@ -12,8 +12,9 @@
 //   any of them --gapless failover--> failed-over --gapless failback--> replicating
 //
 // A waiting partition that is observed again passes the same checks as a replicating one, so it may
-// halt at once. "Unobserved" is no state, because the position did not change: it is the outcome of
-// a run, and an incident of the cluster or topic.
+// halt at once; where its standby topic is new and empty as well, it begins anew. "Unobserved" is
+// no state, because the position did not change: it is the outcome of a run, and an incident of the
+// cluster or topic.
 
 import type { SourceOffset, TargetOffset } from '../offset.ts'
 import type { Copied } from '../translate/anchor.ts'

@@ -3,7 +3,7 @@
 // may belong to an application. Does not own what is done with them (sync-topics.ts, sync-acls.ts).
 
 import type { FlowConfig } from '../../core/config/config.ts'
-import { targetTopicName } from '../../core/config/topic-selection.ts'
+import { selects, targetTopicName } from '../../core/config/topic-selection.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
 import { type Position, positionOf } from '../../core/partition/partition-state.ts'
 import type { Checkpoint, ListedCheckpoints } from '../../core/row/checkpoint.ts'
@@ -31,8 +31,13 @@ export type FollowedTopics = {
   readonly followed: readonly KnownTopic[]
   /** Every partition waits: the source answered once that the topic is gone. */
   readonly waiting: readonly KnownTopic[]
-  /** Every topic with a checkpoint. */
+  /** Every topic with a checkpoint that the flow selects. */
   readonly known: readonly KnownTopic[]
+  /**
+   * Topics with a checkpoint that the flow does not select: they were excluded, or have failed over
+   * and belong to the applications of the standby. Nothing of theirs is changed.
+   */
+  readonly leftAlone: readonly string[]
   /**
    * True when a topic of the source has the id that a checkpoint stored: the brokers are still
    * those of the cluster that the flow copies, and not of one that was built in its place.
@@ -50,7 +55,9 @@ export type FollowedTopics = {
 export async function findFollowed(deps: FollowDeps, flow: FlowConfig): Promise<FollowedTopics> {
   const listed = await deps.checkpoints.list(flow.name)
   const found = await findTopics(deps.source, flow, [...listed.checkpoints, ...listed.corrupt])
-  const known = knownTopics(flow, listed)
+  const all = knownTopics(flow, listed)
+  const known = all.filter(each => selects(flow, each.topic))
+  const leftAlone = all.filter(each => !known.includes(each)).map(each => each.topic)
   const names = known.map(each => each.topic)
   const contested = await readContested(deps.checkpoints, flow, names, listed)
   const targets =
@@ -64,7 +71,7 @@ export async function findFollowed(deps: FollowDeps, flow: FlowConfig): Promise<
   const sourceIds = new Map(found.found.map(each => [each.name, each.topicId]))
   const isSameSource = (each: KnownTopic) =>
     each.checkpoints.some(({ position }) => position.sourceTopicId === sourceIds.get(each.topic))
-  const common = { known, existing, listed, isKnownSource: known.some(isSameSource) }
+  const common = { known, leftAlone, existing, listed, isKnownSource: known.some(isSameSource) }
   if ('kind' in targets) {
     const silent = { ...targets, cluster: deps.target.name }
     const failures = [...found.observationFailures, silent]

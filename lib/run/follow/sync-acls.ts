@@ -93,7 +93,12 @@ async function followAcls(
     unknown: found.failures.map(each => `${each.cluster}: ${each.detail}`),
   }
   const rows = await deps.acls.list(flow.name)
-  const isCertain = found.failures.length === 0 && found.isKnownSource && source.topics.length > 0
+  const isCertain =
+    found.failures.length === 0 &&
+    found.isKnownSource &&
+    source.topics.length > 0 &&
+    // One prefix may also cover a topic that is left alone, and applications use it there.
+    found.leftAlone.length === 0
   const plan = planAcls({
     wanted: following.copied,
     present: target.topics,
