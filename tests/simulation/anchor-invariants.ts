@@ -7,7 +7,7 @@ import { type Anchor, type Anchors, copiedIn } from '../../lib/core/translate/an
 import { createViolation } from './violation.ts'
 import type { Model, ModelRecord, Track } from './world/model.ts'
 
-/** `anchors` in order, all of the generation with this topic id of the source. */
+/** `anchors` in order, all of this topic id of the source. */
 export function checkAnchors(
   model: Model,
   track: Track,

@@ -389,7 +389,7 @@ export const translationFetchesMax = 16
 /** Limit of such a fetch, bytes, whatever a flow copies with: four of them between anchors. */
 export const translationFetchBytes = 4 * MIB
 
-/** Anchors of a partition: 3 KB, and with doubling distances a month lies between a few dozen. */
+/** Anchors of a partition: 8 KB, and with doubling distances a month lies between a few dozen. */
 export const anchorsMax = 512
 
 /** Source offsets between two anchors of a log with holes: read in one fetch or two. */

@@ -1,4 +1,4 @@
-// Owns the running count of the records that were copied in a generation, as a position carries it,
+// Owns the running count of the records that were copied between two topics, as a position has it,
 // and the anchors that are taken of positions. Does not own what anchors are for (core/translate)
 // nor when a decision begins a new one (decide.ts, decide-observation.ts).
 

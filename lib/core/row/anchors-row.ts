@@ -3,7 +3,7 @@
 // (io/anchors/anchor-store.ts). The checkpoint has the last anchor, too (checkpoint.ts).
 //
 //   pk            the flow                      sk            anchors/<topic>/<partition>
-//   sourceTopicId, targetTopicId    the generation; anchors of another one say nothing of this one
+//   sourceTopicId, targetTopicId    anchors of other topics say nothing of these
 //   anchors       oldest first, at most `anchorsMax`
 //   updatedAtMs   time of the write
 
@@ -16,7 +16,7 @@ import { type Row, rowReader, type StoredRow } from './row.ts'
 const anchorsPrefix = 'anchors/'
 
 /** Identity of both topics: offsets of other ones are other records. */
-export type Generation = Pick<Position, 'sourceTopicId' | 'targetTopicId'>
+export type TopicIds = Pick<Position, 'sourceTopicId' | 'targetTopicId'>
 
 /** Under a prefix that no listing of checkpoints has. */
 export function anchorsKey(key: PartitionKey): Row {
@@ -24,7 +24,7 @@ export function anchorsKey(key: PartitionKey): Row {
 }
 
 export function anchorsAttributes(
-  { sourceTopicId, targetTopicId }: Generation,
+  { sourceTopicId, targetTopicId }: TopicIds,
   { anchors, nowMs }: { readonly anchors: Anchors; readonly nowMs: number },
 ): Row {
   return {
@@ -36,7 +36,7 @@ export function anchorsAttributes(
 }
 
 /** Throws `CorruptRowError` that names the row and the attribute. */
-export function readAnchorsRow(row: StoredRow): Generation & { readonly anchors: Anchors } {
+export function readAnchorsRow(row: StoredRow): TopicIds & { readonly anchors: Anchors } {
   const read = rowReader(row)
   const anchors = readAnchors(read.text('anchors'))
   if (anchors === null) throw read.corrupt('anchors', 'source.target.records.ms.reason, ...')

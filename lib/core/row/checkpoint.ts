@@ -10,7 +10,7 @@
 //   lastSeenLogEndOffset, lastTimestampMs, lastLatencyMs      absent until known, like epochs
 //   producerId, producerEpoch, nextSequence, producerAssignedAtMs, fencing    absent until known
 //   drift         the episode of foreign records on the target; absent while there is none
-//   copied        records copied in this generation, as records:nextSourceOffset:nextTargetOffset
+//   copied        records copied between these topics, as records:nextSourceOffset:nextTargetOffset
 //   anchor        the last one that is stored, as source:target:records@ms reason; absent, like
 //                 copied, in rows of versions that did not count
 //   targetTopic   name of the topic on the target

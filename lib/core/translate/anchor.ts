@@ -33,7 +33,7 @@ const countGoesOn = {
 export type AnchorReason = keyof typeof countGoesOn
 export const anchorReasons = Object.keys(countGoesOn) as AnchorReason[]
 
-/** True where nothing from below the anchor was ever copied in its generation. */
+/** True where nothing from below the anchor was ever copied. */
 export function beganThere({ reason }: Anchor): boolean {
   return reason === 'start' || reason === 'reset'
 }
@@ -54,9 +54,9 @@ export type Anchor = {
  */
 export type Anchors = readonly Anchor[]
 
-/** What the table has of a generation, which is one topic id on each side. */
+/** What the table has of one topic id on each side. */
 export type Copied = {
-  /** Records of gapless on the target before the position, a running count of the generation. */
+  /** Records of gapless on the target before the position, a running count. */
   readonly records: bigint
   /** The last anchor that is stored; in memory a later one may wait to be stored. */
   readonly anchor: Anchor

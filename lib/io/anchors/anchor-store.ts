@@ -9,8 +9,8 @@ import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import {
   anchorsAttributes,
   anchorsKey,
-  type Generation,
   readAnchorsRow,
+  type TopicIds,
 } from '../../core/row/anchors-row.ts'
 import type { PartitionKey } from '../../core/row/checkpoint.ts'
 import { CorruptRowError } from '../../core/row/row.ts'
@@ -22,19 +22,19 @@ import { updateExpression } from '../table/update-expression.ts'
 
 export type AnchorStore = {
   /**
-   * The anchors of this generation; none where no row has any. Throws `CorruptRowError` where the
+   * The anchors between these topics; none where no row has any. Throws `CorruptRowError` where the
    * row is in another form.
    */
-  read(key: PartitionKey, of: Generation): Promise<Anchors>
+  read(key: PartitionKey, of: TopicIds): Promise<Anchors>
   /**
-   * Adds anchors, oldest first, behind the last one that a checkpoint names. Those of another
-   * generation go, and those beyond it: they were stored by an owner that died before its
+   * Adds anchors, oldest first, behind the last one that a checkpoint names. Those of other topics
+   * go, and those beyond it: they were stored by an owner that died before its
    * checkpoint, and an unclean election may have removed their log since. `overtaken`: another
    * owner has acquired the lease, and nothing was written.
    */
   append(
     input: LeaseOf & {
-      readonly of: Generation
+      readonly of: TopicIds
       readonly behind: Anchor
       readonly anchors: Anchors
       readonly nowMs: number
@@ -50,11 +50,7 @@ export function createAnchorStore(client: DynamoDBClient, table: string): Anchor
   }
 }
 
-async function readAnchors(
-  target: TableTarget,
-  key: PartitionKey,
-  of: Generation,
-): Promise<Anchors> {
+async function readAnchors(target: TableTarget, key: PartitionKey, of: TopicIds): Promise<Anchors> {
   const { topic, partition, flow } = key
   const purpose = `reading the anchors of ${topic}-${partition} (flow ${flow})`
   const row = await getRow(target, purpose, anchorsKey(key))
@@ -83,7 +79,7 @@ async function appendAnchors(
 async function knownAnchors(
   target: TableTarget,
   key: PartitionKey,
-  of: Generation,
+  of: TopicIds,
 ): Promise<Anchors> {
   try {
     return await readAnchors(target, key, of)

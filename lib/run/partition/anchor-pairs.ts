@@ -34,7 +34,7 @@ export function noteAnchors(
   const { isRecovered } = anchors
   anchors.isRecovered = false
   const { anchor } = after.copied
-  if (before?.copied === undefined || !isSameGeneration(before, after)) {
+  if (before?.copied === undefined || !areSameTopics(before, after)) {
     Object.assign(anchors, { decided: anchor, stored: anchor, waiting: [], mustStore: false })
     return
   }
@@ -158,6 +158,6 @@ function isBehindLost(last: Anchor, { nextSourceOffset, copied }: Position): boo
   return last.sourceOffset === nextSourceOffset && records > (last.copiedRecords ?? records)
 }
 
-function isSameGeneration(left: Position, right: Position): boolean {
+function areSameTopics(left: Position, right: Position): boolean {
   return left.sourceTopicId === right.sourceTopicId && left.targetTopicId === right.targetTopicId
 }

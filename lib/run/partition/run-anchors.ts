@@ -8,7 +8,7 @@ import type { Anchor, Anchors } from '../../core/translate/anchor.ts'
 export type RunAnchors = {
   /** The anchor of the position, which only a decision changes. null: nothing is counted yet. */
   decided: Anchor | null
-  /** The last anchor that the table has in this generation. */
+  /** The last anchor that the table has of the same topics. */
   stored: Anchor | null
   /** Later ones, which are not stored yet. */
   waiting: Anchors

@@ -22,8 +22,8 @@ export type FlowSync = {
 
 /**
  * One tick. `groupsMayFollow`: false once consumers are on the standby, or on their way there; then
- * nothing is committed any more. Throws `ReplicatorError` when a cluster or the table does not answer,
- * or both clusters are one.
+ * nothing is committed any more. Throws `ReplicatorError` when a cluster or the table does not
+ * answer, or both clusters are one.
  */
 export async function syncFlow(
   deps: SyncDeps,

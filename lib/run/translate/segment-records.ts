@@ -37,7 +37,7 @@ export type Translatable = {
   /** null: the source does not answer, so that nothing of it can be read. */
   readonly source: SeenLog | null
   readonly target: SeenLog
-  /** The anchors of the present generation; the last one is the position. */
+  /** The anchors between the two topics; the last one is the position. */
   readonly anchors: Anchors
 }
 

@@ -47,7 +47,7 @@ export function createWorld(
     ...(options.targetChange === undefined ? {} : { change: options.targetChange }),
     namesRecords,
   })
-  const { checkpoints, workers, incidents, anchors } = createMemoryStores()
+  const { checkpoints, workers, incidents, anchors, putRow } = createMemoryStores()
   const lines: LogLine[] = []
   const log = (line: LogLine): void => {
     lines.push(line)
@@ -63,6 +63,7 @@ export function createWorld(
     workers,
     incidents,
     anchors,
+    putRow,
     lines,
     log,
     flow,

@@ -234,6 +234,81 @@ describe('an episode of foreign records', () => {
   })
 })
 
+describe('the count of copied records', () => {
+  const anchor = {
+    sourceOffset: sourceOffset(20n),
+    targetOffset: targetOffset(5n),
+    copiedRecords: 5n,
+    atMs: 7,
+    reason: 'spacing' as const,
+  }
+  const counting: PartitionState = {
+    kind: 'replicating',
+    position: { ...tablePosition, copied: { records: 30n, anchor } },
+  }
+  const copiedAfter = (name: EventCase, state: PartitionState, policies = {}) => {
+    const { event } = eventCases[name]
+    return positionOf(decide(state, event, contextWith(policies)).state)?.copied
+  }
+
+  test('an acknowledgement adds its records, and the anchor stays the same object', () => {
+    const copied = copiedAfter('acknowledged where expected', counting)
+    expect(copied?.records).toBe(40n)
+    expect(copied?.anchor).toBe(anchor)
+  })
+
+  test('a recovery adds the records that the dead owner had copied', () => {
+    expect(copiedAfter('recovered from a crash, some found', counting)).toEqual({
+      records: 35n,
+      anchor,
+    })
+  })
+
+  test('a recovery that cannot count begins a new anchor behind the last copy that it found', () => {
+    const { event }: { event: PartitionEvent } = eventCases['recovered from a crash, some found']
+    if (event.kind !== 'recovered-from-crash') throw new Error('no recovery')
+    const uncounted = { ...event, copiedRecords: null }
+    const { state } = decide(counting, uncounted, contextWith())
+    expect(positionOf(state)?.copied).toEqual({
+      records: 30n,
+      anchor: anchorAt(event.nextSourceOffset, event.copiedUpTo, 30n, 'recovery'),
+    })
+  })
+
+  test('a reset begins a new count at the log start of the new topic', () => {
+    expect(copiedAfter('recreated, log start above 0', counting)).toEqual({
+      records: 0n,
+      anchor: anchorAt(30n, 40n, 0n, 'reset'),
+    })
+  })
+
+  test('a position that goes back to a divergence point begins a new anchor there', () => {
+    const { event, policies } = eventCases['diverged, policy continues']
+    const { state } = decide(counting, event, contextWith(policies))
+    expect(positionOf(state)?.copied).toEqual({
+      records: 30n,
+      anchor: anchorAt(60n, 40n, 30n, 'divergence'),
+    })
+  })
+
+  test('a position of a version that did not count begins to count when it is observed', () => {
+    const copied = { records: 0n, anchor: anchorAt(100n, 40n, 0n, 'spacing') }
+    expect(copiedAfter('in range', tableStates.replicating)).toEqual(copied)
+    expect(copiedAfter('acknowledged where expected', tableStates.replicating)).toBeUndefined()
+    expect(
+      copiedAfter('recovered from a crash, some found', tableStates.replicating),
+    ).toBeUndefined()
+  })
+
+  test('offsets that are skipped, and a truncation, change neither the count nor the anchor', () => {
+    const continues = { onTruncation: 'continue' } as const
+    const cases = ['skipped', 'behind the log start, policy continues'] as const
+    for (const name of cases) {
+      expect(copiedAfter(name, counting, continues)).toEqual({ records: 30n, anchor })
+    }
+  })
+})
+
 describe('the incident', () => {
   const found = (name: EventCase, policies = {}) => {
     const { event } = eventCases[name]

@@ -1,7 +1,10 @@
 // gapless resume names every record that it skips, and is stored completely or not at all.
 
 import { expect, test } from 'vitest'
+import { sourceOffset, targetOffset } from '../../../../lib/core/offset.ts'
 import { resumePartition } from '../../../../lib/run/operate/resume.ts'
+import { openTranslation } from '../../../../lib/run/translate/flow-translation.ts'
+import { connectionLost } from '../../../support/doubles/fake-cluster.ts'
 import { createWorld, type World, writeBatches } from '../../../support/worlds/replicate-world.ts'
 
 const at = { topic: 'orders', partition: 0 }
@@ -106,4 +109,37 @@ test('a partition that a worker left without a release is resumed after that wor
   expect(said).toContainEqual(
     expect.stringMatching(/^orders-0 was left by a worker .* Waiting 35 s/),
   )
+})
+
+test('offsets from before and behind a divergence that was resumed are translated by arithmetic', async () => {
+  const world = await divergedWorld()
+  await resume(world)
+  await world.run('orders')
+  const lose = () => {
+    throw connectionLost('either')
+  }
+  world.source.control('fetch', lose)
+  world.target.control('fetch', lose)
+
+  const translation = await openTranslation(world, world.flow)
+  const there = await translation.translate(at, [0n, 3n, 4n, 5n, 12n].map(sourceOffset))
+  const back = await translation.translateBack(at, [0n, 3n, 4n, 9n, 10n, 11n].map(targetOffset))
+
+  // The records 4 to 9 of the log that is gone stand at 4 to 9 of the standby.
+  expect(there).toMatchObject({
+    offsets: [0n, 3n, 10n, 11n, 18n].map(each => ({ targetOffset: each, kind: 'exact' })),
+  })
+  expect(back).toMatchObject({
+    offsets: [0n, 3n, 4n, 4n, 4n, 5n].map(each => ({ sourceOffset: each, kind: 'exact' })),
+  })
+})
+
+test('a resume that cannot store its anchors moves nothing', async () => {
+  const world = await divergedWorld()
+  const anchors = { ...world.anchors, append: async () => 'overtaken' as const }
+  await expect(resume(world, { anchors })).rejects.toThrow(/orders/)
+  expect((await world.checkpoint('orders'))?.state).toMatchObject({
+    kind: 'halted',
+    position: { nextSourceOffset: 10n },
+  })
 })
