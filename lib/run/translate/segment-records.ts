@@ -105,7 +105,7 @@ export async function readAligned(
   const onTarget = await targetRecords(targetLog(deps, partition), ranges.onTarget)
   if (onTarget === null) return null
   // A target that writes its own time leaves only key, value and headers to compare.
-  const withTime = onTarget.every(each => each.createTime !== null)
+  const withTime = onTarget.every(each => each.timed !== null)
   const source = printsOf(onSource, withTime)
   const target = printsOf(onTarget, withTime)
   return { pairs: alignRecords(source, target, createDistanceRule(segment)), source, target }
