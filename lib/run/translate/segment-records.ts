@@ -12,6 +12,7 @@ import { countRecords, type RecordSpan } from '../../core/translate/counted.ts'
 import { createDistanceRule } from '../../core/translate/distance.ts'
 import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
+import { DecodeError } from '../../kafka/decode-error.ts'
 import type { OnePartition } from '../compare/partition-reader.ts'
 import { pointOf, type SeenLog } from '../observe/logs.ts'
 import {
@@ -58,15 +59,17 @@ export type Spans = {
   readonly target: readonly RecordSpan[]
 }
 
-/** null: too much would have to be read. */
-export async function readSpans(
+/** null: too much would have to be read, or a batch is damaged. */
+export function readSpans(
   deps: ReadingDeps,
   partition: Translatable & { readonly source: SeenLog },
   ranges: SegmentRanges,
 ): Promise<Spans | null> {
-  const source = await sourceSpans(sourceLog(deps, partition), ranges.onSource)
-  const target = source === null ? null : await readTargetSpans(deps, partition, ranges)
-  return source === null || target === null ? null : { source, target }
+  return unlessDamaged(async () => {
+    const source = await sourceSpans(sourceLog(deps, partition), ranges.onSource)
+    const target = source === null ? null : await readTargetSpans(deps, partition, ranges)
+    return source === null || target === null ? null : { source, target }
+  })
 }
 
 export function readTargetSpans(
@@ -74,7 +77,7 @@ export function readTargetSpans(
   partition: Translatable,
   { onTarget }: SegmentRanges,
 ): Promise<RecordSpan[] | null> {
-  return targetSpans(targetLog(deps, partition), onTarget)
+  return unlessDamaged(() => targetSpans(targetLog(deps, partition), onTarget))
 }
 
 /** True when both logs hold as many records as were copied: none is missing, none is foreign. */
@@ -94,8 +97,16 @@ export type AlignedLogs = {
   readonly target: readonly Printed[]
 }
 
-/** null: too much would have to be read. */
-export async function readAligned(
+/** null: too much would have to be read, or a batch is damaged. */
+export function readAligned(
+  deps: ReadingDeps,
+  partition: Translatable & { readonly source: SeenLog },
+  { segment, ranges }: { readonly segment: Segment; readonly ranges: SegmentRanges },
+): Promise<AlignedLogs | null> {
+  return unlessDamaged(() => alignLogs(deps, partition, { segment, ranges }))
+}
+
+async function alignLogs(
   deps: ReadingDeps,
   partition: Translatable & { readonly source: SeenLog },
   { segment, ranges }: { readonly segment: Segment; readonly ranges: SegmentRanges },
@@ -109,6 +120,16 @@ export async function readAligned(
   const source = printsOf(onSource, withTime)
   const target = printsOf(onTarget, withTime)
   return { pairs: alignRecords(source, target, createDistanceRule(segment)), source, target }
+}
+
+/** The records of a damaged batch cannot be told apart: an earlier place is the answer then. */
+async function unlessDamaged<T>(read: () => Promise<T | null>): Promise<T | null> {
+  try {
+    return await read()
+  } catch (error) {
+    if (error instanceof DecodeError) return null
+    throw error
+  }
 }
 
 function sourceLog(
