@@ -53,7 +53,8 @@ export async function translateOffsetsBack(
 ): Promise<TranslatedBack[]> {
   const answers = new Map<bigint, TranslatedBack>()
   const toRead = new Map<Anchor, { readonly segment: Segment; readonly offsets: TargetOffset[] }>()
-  for (const offset of offsets) {
+  // Many groups stand at the same offset.
+  for (const offset of new Set(offsets)) {
     const known = withoutReading(partition, offset)
     if ('kind' in known) answers.set(offset, known)
     else {

@@ -62,7 +62,8 @@ export async function translateOffsets(
 ): Promise<Translated[]> {
   const answers = new Map<bigint, Translated>()
   const toRead = new Map<Anchor, { readonly segment: Segment; readonly offsets: SourceOffset[] }>()
-  for (const offset of offsets) {
+  // Many groups stand at the same offset.
+  for (const offset of new Set(offsets)) {
     const known = withoutReading(partition, offset)
     if ('kind' in known) answers.set(offset, known)
     else {
