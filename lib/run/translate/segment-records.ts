@@ -8,7 +8,7 @@ import { laterOf, sourceOffset, targetOffset } from '../../core/offset.ts'
 import type { TopicPartition } from '../../core/topic-partition.ts'
 import { alignRecords, type Pair, type Printed } from '../../core/translate/aligned.ts'
 import { type Anchors, copiedIn, type Segment } from '../../core/translate/anchor.ts'
-import { countRecords, type RecordSpan } from '../../core/translate/counted.ts'
+import { type CountedRecords, countSpans } from '../../core/translate/counted.ts'
 import { createDistanceRule } from '../../core/translate/distance.ts'
 import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
@@ -55,8 +55,8 @@ export function rangesOf({ source, target }: Translatable, { from, to }: Segment
 }
 
 export type Spans = {
-  readonly source: readonly RecordSpan[]
-  readonly target: readonly RecordSpan[]
+  readonly source: CountedRecords
+  readonly target: CountedRecords
 }
 
 /** null: too much would have to be read, or a batch is damaged. */
@@ -66,9 +66,11 @@ export function readSpans(
   ranges: SegmentRanges,
 ): Promise<Spans | null> {
   return unlessDamaged(async () => {
-    const source = await sourceSpans(sourceLog(deps, partition), ranges.onSource)
-    const target = source === null ? null : await readTargetSpans(deps, partition, ranges)
-    return source === null || target === null ? null : { source, target }
+    const { onSource } = ranges
+    const spans = await sourceSpans(sourceLog(deps, partition), onSource)
+    const target = spans === null ? null : await readTargetSpans(deps, partition, ranges)
+    if (spans === null || target === null) return null
+    return { source: countSpans(spans, onSource.to), target }
   })
 }
 
@@ -76,19 +78,17 @@ export function readTargetSpans(
   deps: ReadingDeps,
   partition: Translatable,
   { onTarget }: SegmentRanges,
-): Promise<RecordSpan[] | null> {
-  return unlessDamaged(() => targetSpans(targetLog(deps, partition), onTarget))
+): Promise<CountedRecords | null> {
+  return unlessDamaged(async () => {
+    const spans = await targetSpans(targetLog(deps, partition), onTarget)
+    return spans === null ? null : countSpans(spans, onTarget.to)
+  })
 }
 
 /** True when both logs hold as many records as were copied: none is missing, none is foreign. */
 export function isWhole(segment: Segment, { source, target }: Spans): boolean {
-  const all = 2n ** 63n
   const records = copiedIn(segment)
-  return (
-    records !== null &&
-    countRecords(source, 0n, all) === records &&
-    countRecords(target, 0n, all) === records
-  )
+  return records !== null && source.total === records && target.total === records
 }
 
 export type AlignedLogs = {

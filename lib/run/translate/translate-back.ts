@@ -16,11 +16,7 @@ import {
   type Segment,
   segmentOfTarget,
 } from '../../core/translate/anchor.ts'
-import {
-  countRecords,
-  placeBefore,
-  translateBackWithoutHoles,
-} from '../../core/translate/counted.ts'
+import { translateBackWithoutHoles } from '../../core/translate/counted.ts'
 import { pointOf } from '../observe/logs.ts'
 import {
   isWhole,
@@ -125,8 +121,7 @@ async function translateIn(
 }
 
 function counted(offset: TargetOffset, { to }: Segment, spans: Spans): TranslatedBack {
-  const records = countRecords(spans.target, offset, to.targetOffset)
-  const place = placeBefore(spans.source, { records, end: to.sourceOffset })
+  const place = spans.source.placeBefore(spans.target.behind(offset))
   return answer(offset, sourceOffset(place ?? to.sourceOffset))
 }
 
