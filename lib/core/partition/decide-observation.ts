@@ -99,7 +99,7 @@ function check(state: Left, observed: Observed, context: DecideContext): Decisio
   const known = observed.isFirstLook === true ? withoutDrift(position) : position
   const seen: Position = { ...known, lastSeenLogEndOffset: source.logEndOffset }
   // A version that did not count has stored the row: counting begins here.
-  const begun = { records: 0n, atMs: context.nowMs, reason: 'spacing' as const }
+  const begun = { records: 0n, atMs: context.nowMs, reason: 'uncounted' as const }
   const counted = seen.copied === undefined ? anchored(seen, begun) : seen
   return checkSameTopic(counted, observed, context)
 }

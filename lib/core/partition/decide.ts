@@ -243,7 +243,7 @@ function decideOnRecovery(
     producer: event.producer,
   }
   // Where nothing was found, copies that the source has lost may lie before the position.
-  const seen = { atMs: context.nowMs, reason: 'recovery' as const }
+  const seen = { atMs: context.nowMs, reason: 'uncounted' as const }
   const isBehindCopies = event.endsFound || !hasMoved
   const at = isBehindCopies ? { ...reached, nextTargetOffset: event.copiedUpTo } : reached
   const { copied } = anchoredAgain(at, seen)

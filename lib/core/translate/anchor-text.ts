@@ -62,7 +62,7 @@ const letters = {
   reset: 'r',
   resume: 'o',
   divergence: 'v',
-  recovery: 'c',
+  uncounted: 'u',
 } as const satisfies Record<AnchorReason, string>
 
 const zero = { source: 0n, target: 0n, records: 0n, atMs: 0n }

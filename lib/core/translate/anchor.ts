@@ -22,8 +22,9 @@ const countGoesOn = {
   resume: false,
   /** The source's log diverged, and copying went back to the divergence point. */
   divergence: false,
-  /** Recovered from a crash, where it is not known how many records the dead owner copied. */
-  recovery: false,
+  /** A version that did not count copied the records before, or an owner that died and whose
+   * records cannot all be counted any more. */
+  uncounted: false,
   /** The target moved alone: a marker of a fence, or records of another producer. */
   drift: true,
   /** So that what lies between two anchors can be read. */

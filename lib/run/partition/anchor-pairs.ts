@@ -49,14 +49,17 @@ export function noteAnchors(
   if (isRecovered) return
   const beginsDrift =
     before.drift === undefined && after.drift !== undefined && !isBehindLost(last, before)
-  if (!beginsDrift && isWithoutHolesSince(last, after)) return
+  const bytesSince = run.counts.bytesReplicated - anchors.bytesAtLast
+  const isNear =
+    after.nextSourceOffset - last.sourceOffset < anchorLimits.spacingOffsets &&
+    bytesSince < anchorLimits.spacingBytes
+  if (!beginsDrift && (isNear || isWithoutHolesSince(last, after))) return
   const atMs = clock.nowMs()
   const places = { before: placeOf(before, atMs), after: placeOf(after, atMs) }
   if (beginsDrift) {
     const copied = after.copied.records - before.copied.records
     add(run, anchorsAround(places.before, targetOffset(after.nextTargetOffset - copied)))
   }
-  const bytesSince = run.counts.bytesReplicated - anchors.bytesAtLast
   add(run, anchorsOfMove(lastOf(anchors, anchor), { ...places, bytesSince }, anchorLimits))
 }
 

@@ -271,7 +271,7 @@ describe('the count of copied records', () => {
     const { state } = decide(counting, uncounted, contextWith())
     expect(positionOf(state)?.copied).toEqual({
       records: 30n,
-      anchor: anchorAt(event.nextSourceOffset, event.copiedUpTo, 30n, 'recovery'),
+      anchor: anchorAt(event.nextSourceOffset, event.copiedUpTo, 30n, 'uncounted'),
     })
   })
 
@@ -292,7 +292,7 @@ describe('the count of copied records', () => {
   })
 
   test('a position of a version that did not count begins to count when it is observed', () => {
-    const copied = { records: 0n, anchor: anchorAt(100n, 40n, 0n, 'spacing') }
+    const copied = { records: 0n, anchor: anchorAt(100n, 40n, 0n, 'uncounted') }
     expect(copiedAfter('in range', tableStates.replicating)).toEqual(copied)
     expect(copiedAfter('acknowledged where expected', tableStates.replicating)).toBeUndefined()
     expect(
