@@ -131,7 +131,9 @@ function reasonLines(groups: readonly GroupReport[]): string[] {
 
 function summarize({ groups, unobserved }: FlowGroupsReport): string {
   if (groups.length === 0) {
-    return unobserved.length > 0 ? 'unknown' : 'no consumer group has committed an offset'
+    return unobserved.length > 0
+      ? 'unknown'
+      : 'no consumer group has committed an offset, or may be described'
   }
   const names = new Set(groups.map(each => each.group))
   const counts = [...Map.groupBy(groups, each => each.state)]

@@ -19,6 +19,7 @@ import type {
   RunReport,
   StatusReport,
   TopicsReport,
+  TranslateReport,
 } from '../../lib/run/operate/report.ts'
 import {
   removeStarted,
@@ -297,6 +298,44 @@ describe('gapless topics and reset-topic', () => {
     const named = async (...more: string[]) => (await gapless('topics', ...more)).stdout
     expect(await named()).not.toContain('__consumer_offsets')
     expect(await named('--internal')).toContain('__consumer_offsets')
+  })
+})
+
+describe('gapless translate', () => {
+  test('gapless translate says where an offset lies on the other side, and why it cannot say it', async () => {
+    const gapless = await openFlow('translating', 20)
+    const early = await gapless('translate', 'translating:0@7')
+    await gapless('run', '--once')
+
+    const there = await gapless('translate', 'translating:0@7')
+    const back = await gapless('translate', 'primary.translating:0@20', '--back')
+    const beyond = await json<TranslateReport>(
+      gapless('translate', 'translating:0@21', '--json'),
+      0,
+    )
+
+    expect(early).toMatchObject({ code: 1, stdout: '' })
+    expect(early.stderr).toBe(
+      'error: Flow translating: translating:0 cannot be translated: translating-0 has no checkpoint in ' +
+        'this flow. See: gapless status\n',
+    )
+    expect(there).toEqual({
+      code: 0,
+      stdout: 'translating:0@7 is primary.translating:0@7 (exact)\n',
+      stderr: '',
+    })
+    expect(back.stdout).toBe('primary.translating:0@20 is translating:0@20 (exact)\n')
+    expect(beyond).toEqual({
+      flow: 'translating',
+      topic: 'translating',
+      partition: 0,
+      targetTopic: 'primary.translating',
+      sourceOffset: '21',
+      targetOffset: '20',
+      kind: 'beyond',
+      rereadRecordsMax: '0',
+      sourceSeen: true,
+    })
   })
 })
 

@@ -124,16 +124,28 @@ export function placeAmong(
   offset: bigint,
   between: { readonly from: bigint; readonly to: bigint },
 ): Aligned {
-  const index = pairs.findIndex(each => each.source >= offset)
-  const behind = index < 0 ? pairs.at(-1) : pairs[index - 1]
-  const ahead = index < 0 ? undefined : pairs[index]
+  const index = firstIndex(pairs, each => each.source >= offset)
+  const [behind, ahead] = [pairs[index - 1], pairs[index]]
   const from = behind === undefined ? between.from : behind.target + 1n
   const to = ahead === undefined ? between.to : ahead.target
-  const unpaired = target.filter(each => each.offset >= from && each.offset < to)
+  const begin = firstIndex(target, each => each.offset >= from)
+  const end = firstIndex(target, each => each.offset >= to)
   // What lies before the record at the offset itself is from below the offset.
   if (ahead?.source === offset) {
-    const last = unpaired.at(-1)
+    const last = end > begin ? target[end - 1] : undefined
     return { targetOffset: last === undefined ? from : last.offset + 1n, doubtfulRecords: 0 }
   }
-  return { targetOffset: from, doubtfulRecords: unpaired.length }
+  return { targetOffset: from, doubtfulRecords: Math.max(0, end - begin) }
+}
+
+/** The first index from which on all are meant; the length where none is. */
+function firstIndex<T>(list: readonly T[], isMeant: (each: T) => boolean): number {
+  let [low, high] = [0, list.length]
+  while (low < high) {
+    const middle = (low + high) >> 1
+    const each = list[middle]
+    if (each !== undefined && isMeant(each)) high = middle
+    else low = middle + 1
+  }
+  return low
 }

@@ -34,36 +34,56 @@ function isEmpty({ from, to }: Segment): boolean {
   return isEmptyLog || copiedIn({ from, to }) === 0n
 }
 
-/** Records of the spans in `[from, to)`. */
-export function countRecords(spans: readonly RecordSpan[], from: bigint, to: bigint): bigint {
-  let count = 0n
-  for (const span of spans) {
-    const [begin, end] = [span.from > from ? span.from : from, span.to < to ? span.to : to]
-    if (end > begin) count += end - begin
-  }
-  return count
+/** The records of the spans between two anchors; each question is one search. */
+export type CountedRecords = {
+  readonly total: bigint
+  /** Records at this offset or behind it. */
+  behind(offset: bigint): bigint
+  /**
+   * Where exactly so many records lie at the place or behind it: right behind the record before
+   * them. null: there are fewer.
+   */
+  placeBefore(records: bigint): bigint | null
 }
 
-/**
- * Where exactly `records` records of the spans lie in `[place, end)`: right behind the record
- * before them. null: the spans hold fewer.
- */
-export function placeBefore(
-  spans: readonly RecordSpan[],
-  { records, end }: { readonly records: bigint; readonly end: bigint },
-): bigint | null {
-  let left = records
-  for (let index = spans.length - 1; index >= 0; index -= 1) {
-    const span = spans[index]
-    if (span === undefined || span.from >= end) continue
-    const to = span.to < end ? span.to : end
-    const here = to - span.from
-    if (left === 0n) return to
-    if (left < here) return to - left
-    left -= here
-    if (left === 0n) return behindRecordBefore(spans, index, span.from)
+/** `spans` in the order of their offsets; `end` is the place where none of them is left. */
+export function countSpans(spans: readonly RecordSpan[], end: bigint): CountedRecords {
+  /** Records before each span. */
+  const before: bigint[] = []
+  let total = 0n
+  for (const { from, to } of spans) {
+    before.push(total)
+    total += to - from
   }
-  return left === 0n ? end : null
+  /** The last span for which `isMeant` is true, which it is for all spans before; -1: none. */
+  const lastIndex = (isMeant: (span: RecordSpan, before: bigint) => boolean): number => {
+    let [low, high] = [-1, spans.length]
+    while (high - low > 1) {
+      const middle = (low + high) >> 1
+      const [span, records] = [spans[middle], before[middle]]
+      if (span !== undefined && records !== undefined && isMeant(span, records)) low = middle
+      else high = middle
+    }
+    return low
+  }
+  return {
+    total,
+    behind(offset) {
+      const index = lastIndex(span => span.from < offset)
+      const [span, records] = [spans[index], before[index]]
+      if (span === undefined || records === undefined) return total
+      const within = offset < span.to ? offset - span.from : span.to - span.from
+      return total - records - within
+    },
+    placeBefore(records) {
+      if (records > total) return null
+      const below = total - records
+      if (below === 0n) return spans[0]?.from ?? end
+      const index = lastIndex((_, each) => each < below)
+      const [span, each] = [spans[index], before[index]]
+      return span === undefined || each === undefined ? null : span.from + (below - each)
+    },
+  }
 }
 
 /** A place on the target, and how many records behind it may be from below the offset. */
@@ -76,23 +96,17 @@ export type CountedWithoutSource = { readonly place: bigint; readonly rereadReco
  */
 export function placeWithoutSource(
   { from, to }: Segment,
-  spans: readonly RecordSpan[],
+  target: CountedRecords,
   offset: SourceOffset,
 ): CountedWithoutSource | null {
   const records = copiedIn({ from, to })
-  if (records === null || countRecords(spans, from.targetOffset, to.targetOffset) !== records)
-    return null
+  if (records === null || target.total !== records) return null
   const offsetsBehind = to.sourceOffset - offset
   const most = offsetsBehind < records ? offsetsBehind : records
   const fitBefore = offset - from.sourceOffset
   const least = records > fitBefore ? records - fitBefore : 0n
-  const place = placeBefore(spans, { records: most, end: to.targetOffset })
+  const place = target.placeBefore(most)
   return place === null ? null : { place, rereadRecordsMax: most - least }
-}
-
-/** Right behind the last record before `from`; `from` where the spans hold none. */
-function behindRecordBefore(spans: readonly RecordSpan[], index: number, from: bigint): bigint {
-  return spans[index - 1]?.to ?? from
 }
 
 /** The spans with one more at their end, joined to the last one where no offset is between them. */

@@ -3,10 +3,14 @@
 // Does not own which records these are (ways.ts) nor the file (cli/failbacks.ts).
 
 import type { FlowConfig } from '../../core/config/config.ts'
+import { partitionName } from '../../core/topic-partition.ts'
+import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 import { readRecordBody } from '../../kafka/record.ts'
+import { openInSlices, type SourceRecord } from '../../kafka/repack.ts'
+import { createCandidates } from '../compare/candidates.ts'
 import type { LookDeps } from '../failover/look.ts'
-import { type ReadRecord, sourceRecords } from '../translate/log-records.ts'
-import { onSource, readWindows } from './read-parted.ts'
+import { doInSlices, pauseForATurn } from '../in-slices.ts'
+import { onSource } from './read-parted.ts'
 import type { Divergence } from './ways.ts'
 
 /**
@@ -27,21 +31,30 @@ export async function exportDivergent(
   const { seen, from, to } = divergence
   const log = onSource(deps, flow, seen)
   if (log === null) return 0n
+  const candidates = createCandidates(log, { from, to, mayBeOutOfRange: false })
   let records = 0n
-  for await (const window of readWindows(log, sourceRecords, { from, to })) {
-    for (const record of window) await write(lineOf(seen, record))
-    records += BigInt(window.length)
+  for (let each = await candidates.first(); each !== null; each = await candidates.first()) {
+    const opened = await doInSlices(openInSlices(each.batch), pauseForATurn)
+    for (let record = opened.current(); record !== null; record = opened.current()) {
+      opened.advance()
+      if (record.offset < from || record.offset >= to) continue
+      await write(lineOf(seen, record))
+      records += 1n
+    }
+    candidates.take()
   }
-  return records
+  if (candidates.reachedEnd()) return records
+  const detail = `${partitionName(seen)} could be read up to offset ${candidates.at()} of ${to} only`
+  throw new BrokerFailure({ reason: 'unreachable', cluster: deps.source.name, detail })
 }
 
 function lineOf(
   { topic, partition }: { readonly topic: string; readonly partition: number },
-  { offset, createTime, body }: ReadRecord,
+  { offset, timestamp, body }: SourceRecord,
 ): string {
   const { key, value, headers } = readRecordBody(body)
   return JSON.stringify({
-    ...{ topic, partition, offset: String(offset), timestamp: String(createTime) },
+    ...{ topic, partition, offset: String(offset), timestamp: String(timestamp) },
     ...{ key: base64(key), value: base64(value) },
     headers: headers.map(each => ({ key: each.key, value: base64(each.value) })),
   })

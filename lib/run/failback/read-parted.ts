@@ -42,7 +42,7 @@ export async function readParted(
     }),
     readAll(standby, targetRecords, { from: copiedTo, start: 0n, to: standbyEnd }),
   ])
-  const withTime = found.every(each => each.createTime !== null)
+  const withTime = found.every(each => each.timed !== null)
   return partedLogs({
     onSource: printsOf(wanted, withTime),
     onStandby: printsOf(found, withTime),
@@ -51,7 +51,7 @@ export async function readParted(
 }
 
 /** Records of the range, a window at a time. Throws `BrokerFailure` when it cannot be read. */
-export async function* readWindows(
+async function* readWindows(
   log: OnePartition,
   read: (log: OnePartition, range: OffsetRange) => Promise<ReadRecord[] | null>,
   { from, to }: OffsetRange,

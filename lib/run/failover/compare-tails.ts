@@ -72,7 +72,7 @@ async function compareTail(
   // record that was copied in this generation is no copy.
   const records = position.copied?.records ?? BigInt(wanted.length)
   const length = Math.min(wanted.length, copied.length, Number(records))
-  const withTime = copied.every(each => each.createTime !== null)
+  const withTime = copied.every(each => each.timed !== null)
   const last = (records: typeof wanted) =>
     printsOf(records.slice(records.length - length), withTime).map(each => each.print)
   const [left, right] = [last(wanted), last(copied)]

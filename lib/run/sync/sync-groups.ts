@@ -78,8 +78,9 @@ export async function syncGroups(
   }
   const synced = groups.filter(each => withProblem(each) === null)
   const places = await findPlaces(deps, flow, offsetsOf(synced))
-  for (let from = 0; from < synced.length; from += groupsPerRequestMax) {
-    const part = synced.slice(from, from + groupsPerRequestMax)
+  const ordered = rotated(synced, Math.floor(deps.clock.nowMs() / MINUTE_MS))
+  for (let from = 0; from < ordered.length; from += groupsPerRequestMax) {
+    const part = ordered.slice(from, from + groupsPerRequestMax)
     const readAtMs = deps.clock.nowMs()
     const read = await deps.targetGroups.readOffsets(part.map(each => each.group))
     const work = part.map((group, index) => ({ group, standby: read[index] }))
@@ -94,6 +95,14 @@ export async function syncGroups(
 
 function* offsetsOf(groups: readonly SourceGroup[]) {
   for (const { offsets } of groups) yield* offsets
+}
+
+const MINUTE_MS = 60_000
+
+/** Each tick begins with other groups, so that one that runs out of time leaves none for ever. */
+function rotated<T>(items: readonly T[], turn: number): T[] {
+  const first = items.length === 0 ? 0 : (turn * groupsPerRequestMax) % items.length
+  return [...items.slice(first), ...items.slice(0, first)]
 }
 
 const quietStates: ReadonlySet<string> = new Set(['Empty', 'Dead', 'unknown'])

@@ -92,27 +92,46 @@ function within({ from, to }: OffsetRange, span: RecordSpan): RecordSpan {
   return { from: span.from > from ? span.from : from, to: span.to < to ? span.to : to }
 }
 
-/** Records of a log; `createTime` null: the target replaced the timestamp. */
-export type ReadRecord = Pick<FoundRecord, 'offset' | 'attributes' | 'body' | 'createTime'>
+/**
+ * A record as fingerprints of key, value, headers and attributes: its bytes would keep the memory
+ * of whole responses. `timed` has the timestamp of the producer as well; null: the target replaced
+ * that timestamp.
+ */
+export type ReadRecord = {
+  readonly offset: bigint
+  readonly plain: string
+  readonly timed: string | null
+}
 
 export async function sourceRecords(log: OnePartition, range: OffsetRange): Read<ReadRecord[]> {
   const records: ReadRecord[] = []
   const isWhole = await eachSourceBatch(log, range, async batch => {
     const opened = await doInSlices(openInSlices(batch), pauseForATurn)
     for (let each = opened.current(); each !== null; each = opened.current()) {
-      records.push({ ...each, createTime: each.timestamp })
+      if (isIn(range, each)) records.push(printed(each, each.timestamp))
       opened.advance()
     }
   })
-  return isWhole ? records.filter(each => isIn(range, each)) : null
+  return isWhole ? records : null
 }
 
 export async function targetRecords(log: OnePartition, range: OffsetRange): Read<ReadRecord[]> {
   const records: ReadRecord[] = []
   const isWhole = await eachTargetBatch(log, range, async batch => {
-    records.push(...(await openFound(batch)))
+    for (const each of await openFound(batch)) {
+      if (isIn(range, each)) records.push(printed(each, each.createTime))
+    }
   })
-  return isWhole ? records.filter(each => isIn(range, each)) : null
+  return isWhole ? records : null
+}
+
+function printed(
+  { offset, attributes, body }: Pick<FoundRecord, 'offset' | 'attributes' | 'body'>,
+  createTime: bigint | null,
+): ReadRecord {
+  const plain = createHash('sha1').update(body).update(String(attributes))
+  const timed = createTime === null ? null : plain.copy().update(`@${createTime}`).digest('base64')
+  return { offset, plain: plain.digest('base64'), timed }
 }
 
 function isIn({ from, to }: OffsetRange, { offset }: { readonly offset: bigint }): boolean {
@@ -129,11 +148,10 @@ async function openFound(batch: RecordBatch): Promise<FoundRecord[]> {
   return records
 }
 
-/** Fingerprints of key, value, headers and, where `withTime`, the timestamp of the producer. */
+/** The fingerprints to compare; with timestamps only where each record has one. */
 export function printsOf(records: readonly ReadRecord[], withTime: boolean): Printed[] {
-  return records.map(({ offset, attributes, body, createTime }) => {
-    const hash = createHash('sha1').update(body).update(String(attributes))
-    if (withTime) hash.update(`@${createTime}`)
-    return { offset, print: hash.digest('base64') }
-  })
+  return records.map(({ offset, plain, timed }) => ({
+    offset,
+    print: withTime ? (timed ?? plain) : plain,
+  }))
 }

@@ -8,10 +8,11 @@ import { laterOf, sourceOffset, targetOffset } from '../../core/offset.ts'
 import type { TopicPartition } from '../../core/topic-partition.ts'
 import { alignRecords, type Pair, type Printed } from '../../core/translate/aligned.ts'
 import { type Anchors, copiedIn, type Segment } from '../../core/translate/anchor.ts'
-import { countRecords, type RecordSpan } from '../../core/translate/counted.ts'
+import { type CountedRecords, countSpans } from '../../core/translate/counted.ts'
 import { createDistanceRule } from '../../core/translate/distance.ts'
 import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
+import { DecodeError } from '../../kafka/decode-error.ts'
 import type { OnePartition } from '../compare/partition-reader.ts'
 import { pointOf, type SeenLog } from '../observe/logs.ts'
 import {
@@ -54,38 +55,40 @@ export function rangesOf({ source, target }: Translatable, { from, to }: Segment
 }
 
 export type Spans = {
-  readonly source: readonly RecordSpan[]
-  readonly target: readonly RecordSpan[]
+  readonly source: CountedRecords
+  readonly target: CountedRecords
 }
 
-/** null: too much would have to be read. */
-export async function readSpans(
+/** null: too much would have to be read, or a batch is damaged. */
+export function readSpans(
   deps: ReadingDeps,
   partition: Translatable & { readonly source: SeenLog },
   ranges: SegmentRanges,
 ): Promise<Spans | null> {
-  const source = await sourceSpans(sourceLog(deps, partition), ranges.onSource)
-  const target = source === null ? null : await readTargetSpans(deps, partition, ranges)
-  return source === null || target === null ? null : { source, target }
+  return unlessDamaged(async () => {
+    const { onSource } = ranges
+    const spans = await sourceSpans(sourceLog(deps, partition), onSource)
+    const target = spans === null ? null : await readTargetSpans(deps, partition, ranges)
+    if (spans === null || target === null) return null
+    return { source: countSpans(spans, onSource.to), target }
+  })
 }
 
 export function readTargetSpans(
   deps: ReadingDeps,
   partition: Translatable,
   { onTarget }: SegmentRanges,
-): Promise<RecordSpan[] | null> {
-  return targetSpans(targetLog(deps, partition), onTarget)
+): Promise<CountedRecords | null> {
+  return unlessDamaged(async () => {
+    const spans = await targetSpans(targetLog(deps, partition), onTarget)
+    return spans === null ? null : countSpans(spans, onTarget.to)
+  })
 }
 
 /** True when both logs hold as many records as were copied: none is missing, none is foreign. */
 export function isWhole(segment: Segment, { source, target }: Spans): boolean {
-  const all = 2n ** 63n
   const records = copiedIn(segment)
-  return (
-    records !== null &&
-    countRecords(source, 0n, all) === records &&
-    countRecords(target, 0n, all) === records
-  )
+  return records !== null && source.total === records && target.total === records
 }
 
 export type AlignedLogs = {
@@ -94,8 +97,16 @@ export type AlignedLogs = {
   readonly target: readonly Printed[]
 }
 
-/** null: too much would have to be read. */
-export async function readAligned(
+/** null: too much would have to be read, or a batch is damaged. */
+export function readAligned(
+  deps: ReadingDeps,
+  partition: Translatable & { readonly source: SeenLog },
+  { segment, ranges }: { readonly segment: Segment; readonly ranges: SegmentRanges },
+): Promise<AlignedLogs | null> {
+  return unlessDamaged(() => alignLogs(deps, partition, { segment, ranges }))
+}
+
+async function alignLogs(
   deps: ReadingDeps,
   partition: Translatable & { readonly source: SeenLog },
   { segment, ranges }: { readonly segment: Segment; readonly ranges: SegmentRanges },
@@ -105,10 +116,20 @@ export async function readAligned(
   const onTarget = await targetRecords(targetLog(deps, partition), ranges.onTarget)
   if (onTarget === null) return null
   // A target that writes its own time leaves only key, value and headers to compare.
-  const withTime = onTarget.every(each => each.createTime !== null)
+  const withTime = onTarget.every(each => each.timed !== null)
   const source = printsOf(onSource, withTime)
   const target = printsOf(onTarget, withTime)
   return { pairs: alignRecords(source, target, createDistanceRule(segment)), source, target }
+}
+
+/** The records of a damaged batch cannot be told apart: an earlier place is the answer then. */
+async function unlessDamaged<T>(read: () => Promise<T | null>): Promise<T | null> {
+  try {
+    return await read()
+  } catch (error) {
+    if (error instanceof DecodeError) return null
+    throw error
+  }
 }
 
 function sourceLog(

@@ -16,11 +16,7 @@ import {
   type Segment,
   segmentOfTarget,
 } from '../../core/translate/anchor.ts'
-import {
-  countRecords,
-  placeBefore,
-  translateBackWithoutHoles,
-} from '../../core/translate/counted.ts'
+import { translateBackWithoutHoles } from '../../core/translate/counted.ts'
 import { pointOf } from '../observe/logs.ts'
 import {
   isWhole,
@@ -53,7 +49,8 @@ export async function translateOffsetsBack(
 ): Promise<TranslatedBack[]> {
   const answers = new Map<bigint, TranslatedBack>()
   const toRead = new Map<Anchor, { readonly segment: Segment; readonly offsets: TargetOffset[] }>()
-  for (const offset of offsets) {
+  // Many groups stand at the same offset.
+  for (const offset of new Set(offsets)) {
     const known = withoutReading(partition, offset)
     if ('kind' in known) answers.set(offset, known)
     else {
@@ -124,8 +121,7 @@ async function translateIn(
 }
 
 function counted(offset: TargetOffset, { to }: Segment, spans: Spans): TranslatedBack {
-  const records = countRecords(spans.target, offset, to.targetOffset)
-  const place = placeBefore(spans.source, { records, end: to.sourceOffset })
+  const place = spans.source.placeBefore(spans.target.behind(offset))
   return answer(offset, sourceOffset(place ?? to.sourceOffset))
 }
 

@@ -23,12 +23,7 @@ import {
   type Segment,
   segmentOf,
 } from '../../core/translate/anchor.ts'
-import {
-  countRecords,
-  placeBefore,
-  placeWithoutSource,
-  translateWithoutHoles,
-} from '../../core/translate/counted.ts'
+import { placeWithoutSource, translateWithoutHoles } from '../../core/translate/counted.ts'
 import { pointOf, type SeenLog } from '../observe/logs.ts'
 import {
   isWhole,
@@ -62,7 +57,8 @@ export async function translateOffsets(
 ): Promise<Translated[]> {
   const answers = new Map<bigint, Translated>()
   const toRead = new Map<Anchor, { readonly segment: Segment; readonly offsets: SourceOffset[] }>()
-  for (const offset of offsets) {
+  // Many groups stand at the same offset.
+  for (const offset of new Set(offsets)) {
     const known = withoutReading(partition, offset)
     if ('kind' in known) answers.set(offset, known)
     else {
@@ -134,8 +130,7 @@ async function translateIn(
 }
 
 function counted(offset: SourceOffset, { to }: Segment, { source, target }: Spans): Translated {
-  const records = countRecords(source, offset, to.sourceOffset)
-  const place = placeBefore(target, { records, end: to.targetOffset })
+  const place = target.placeBefore(source.behind(offset))
   return answer(offset, targetOffset(place ?? to.targetOffset))
 }
 

@@ -262,6 +262,8 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
           flow,
           { mayCommit, tell: each => reports.push(...each) },
         )
+        const byPartition = (each: GroupReport) => `${each.group} ${each.topic} ${each.partition}`
+        reports.sort((left, right) => (byPartition(left) < byPartition(right) ? -1 : 1))
         return { ...sync, reports }
       } finally {
         await close()

@@ -11,6 +11,7 @@ import {
   reportFlowStatus,
   reportIncident,
   reportPartitionRun,
+  type TranslateReport,
 } from '../../../lib/run/operate/report.ts'
 import type { GroupReport as LookedGroup } from '../../../lib/run/sync/looked-group.ts'
 import { flowOf } from '../../support/worlds/parsed-flow.ts'
@@ -242,5 +243,22 @@ describe('The JSON contract', () => {
     expect(Object.keys(report)).toEqual(documentedKeys('incidents', 'incidents'))
     expect(topLevelKeys('incidents')).toEqual(['incidents', 'leftOut', 'unreadable'])
     expect(report).toMatchObject({ expectedOffset: '0', lostRecordsMax: '9007199254740993' })
+  })
+
+  test('the JSON of translate has the fields that docs/CLI.md promises', () => {
+    const section = documentation.slice(documentation.indexOf('### translate --json\n'))
+    const drawing = /```\n([\s\S]*?)```/.exec(section)?.[1] ?? ''
+    const report: TranslateReport = {
+      flow: 'f',
+      topic: 't',
+      partition: 0,
+      targetTopic: 'a.t',
+      sourceOffset: '1',
+      targetOffset: '1',
+      kind: 'exact',
+      rereadRecordsMax: '0',
+      sourceSeen: true,
+    }
+    expect([...drawing.matchAll(/"(\w+)"/g)].map(([, name]) => name)).toEqual(Object.keys(report))
   })
 })

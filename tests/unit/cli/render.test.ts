@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest'
 import { renderRun, runExitCode } from '../../../cli/commands/run.ts'
 import { renderStatus, statusExitCode } from '../../../cli/commands/status.ts'
 import { renderTopics } from '../../../cli/commands/topics.ts'
+import { chooseFlow, translationText } from '../../../cli/commands/translate.ts'
 import type {
   FlowStatusReport,
   PartitionRunReport,
@@ -10,7 +11,9 @@ import type {
   RunReport,
   StatusReport,
   StatusState,
+  TranslateReport,
 } from '../../../lib/run/operate/report.ts'
+import { flowOf } from '../../support/worlds/parsed-flow.ts'
 
 const partition: PartitionStatus = {
   topic: 'commit-log',
@@ -216,4 +219,52 @@ test('topics tells a cluster without topics from a cluster that does not answer'
     [''],
     ['third: no topics'],
   ])
+})
+
+describe('gapless translate', () => {
+  const report: TranslateReport = {
+    flow: 'one',
+    topic: 'orders',
+    partition: 2,
+    targetTopic: 'primary.orders',
+    sourceOffset: '100',
+    targetOffset: '90',
+    kind: 'bounded',
+    rereadRecordsMax: '7',
+    sourceSeen: true,
+  }
+
+  test.each([
+    [{}, false, 'orders:2@100 is primary.orders:2@90 (bounded: at most 7 records are read again)'],
+    [
+      { sourceSeen: false },
+      false,
+      'orders:2@100 is primary.orders:2@90 (bounded: at most 7 records are read again; the source does not answer)',
+    ],
+    [{ kind: 'exact' as const }, true, 'primary.orders:2@90 is orders:2@100 (exact)'],
+    [
+      { kind: 'beyond' as const },
+      false,
+      'orders:2@100 is primary.orders:2@90 (beyond: not copied yet, the copy ends there)',
+    ],
+    [
+      { kind: 'beyond' as const },
+      true,
+      'primary.orders:2@90 is orders:2@100 (beyond: the copy ends before, with source offset 100)',
+    ],
+  ])('an answer with %j, back %j, is one line', (change, isBack, line) => {
+    expect(translationText({ ...report, ...change }, isBack)).toBe(line)
+  })
+
+  test('the flow is the one that copies the topic, by the name on either side', () => {
+    const flows = [
+      flowOf({ name: 'orders', topics: ['orders'] }),
+      flowOf({ name: 'others', topics: ['/o.*/'], exclude: ['orders'] }),
+    ]
+    expect(chooseFlow(flows, 'orders', false)).toMatchObject({ topic: 'orders' })
+    expect(chooseFlow(flows, 'primary.orders', true).flow.name).toBe('orders')
+    expect(chooseFlow(flows, 'orders', true).topic).toBe('orders')
+    expect(chooseFlow(flows, 'outlets', false).flow.name).toBe('others')
+    expect(() => chooseFlow(flows, 'primary.orders', false)).toThrow('no flow copies a topic')
+  })
 })

@@ -2,12 +2,7 @@
 
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import {
-  addSpan,
-  countRecords,
-  placeBefore,
-  type RecordSpan,
-} from '../../../../lib/core/translate/counted.ts'
+import { addSpan, countSpans, type RecordSpan } from '../../../../lib/core/translate/counted.ts'
 
 function spansOf(isRecord: readonly boolean[], start: bigint): RecordSpan[] {
   const spans: RecordSpan[] = []
@@ -35,8 +30,10 @@ test('wherever both logs have holes, the counted place is right behind the last 
         copies.push(next)
         next += 1n
       }
-      const behind = countRecords(source, offset, 100n + BigInt(sourceLog.length))
-      const place = placeBefore(target, { records: behind, end: next })
+      const counted = countSpans(source, 100n + BigInt(sourceLog.length))
+      expect(counted.total).toBe(BigInt(records.length))
+      expect(counted.behind(offset)).toBe(BigInt(records.filter(each => each >= offset).length))
+      const place = countSpans(target, next).placeBefore(counted.behind(offset))
       const before = records.filter(each => each < offset).length
       const expected = before === 0 ? (copies[0] ?? next) : (copies[before - 1] ?? 0n) + 1n
       expect(place).toBe(expected)
@@ -46,5 +43,5 @@ test('wherever both logs have holes, the counted place is right behind the last 
 })
 
 test('a log that holds fewer records than were counted gives no place', () => {
-  expect(placeBefore([{ from: 5n, to: 8n }], { records: 4n, end: 8n })).toBeNull()
+  expect(countSpans([{ from: 5n, to: 8n }], 8n).placeBefore(4n)).toBeNull()
 })

@@ -3,6 +3,7 @@
 
 import { expect, test } from 'vitest'
 import { type Acl, type AclEntry, aclKey, aclText } from '../../../../lib/core/acl.ts'
+import { neverFailedOver } from '../../../../lib/core/row/failover-row.ts'
 import { createAclStore } from '../../../../lib/io/sync/acl-store.ts'
 import type { FollowedTopics } from '../../../../lib/run/follow/followed-topics.ts'
 import { type SyncAclsDeps, syncAcls } from '../../../../lib/run/follow/sync-acls.ts'
@@ -35,7 +36,10 @@ const foreign = [
 const found: FollowedTopics = {
   ...{ followed: [], waiting: [], known: [], leftAlone: [], failures: [] },
   ...{ isKnownSource: true, existing: new Set(['orders', 'payments']), targets: new Map() },
-  listed: { checkpoints: [], corrupt: [], unnamed: [], workers: [], roster: 0, corruptWorkers: [] },
+  listed: {
+    ...{ checkpoints: [], corrupt: [], unnamed: [], workers: [], roster: 0, corruptWorkers: [] },
+    failover: neverFailedOver,
+  },
 }
 
 function world(sourceAcls: readonly Acl[]) {

@@ -181,6 +181,27 @@ describe('a flow is translated from its checkpoints', () => {
     })
   })
 
+  test('where a batch is damaged, the answer is the place before it, and says what is read again', async () => {
+    const world = ordersWorld()
+    // The payload of these batches is no record.
+    writeBatches(world.sourceLog('orders'), 2, 3)
+    writeAborted(world, 500n)
+    writeBatches(world.sourceLog('orders'), 2, 3)
+    await world.run('orders')
+    await store(world, ({ copied: _, ...position }) => position)
+
+    const translation = await openTranslation(world, world.flow)
+    const answer = await translation.translate(at, [0n, 4n, 14n].map(sourceOffset))
+
+    expect(answer).toMatchObject({
+      offsets: [
+        { targetOffset: 0n, kind: 'exact' },
+        { targetOffset: 0n, kind: 'bounded', rereadRecordsMax: 4n },
+        { targetOffset: 12n, kind: 'exact' },
+      ],
+    })
+  })
+
   test('a partition that was never copied is said to have no checkpoint', async () => {
     const world = createWorld()
     world.createTopic('orders')
