@@ -418,3 +418,6 @@ export const tailsInFlightMax = 8
 
 /** Steps of one command, those of a way back too: more mean that something is wrong. */
 export const failoverStepsMax = 20
+
+/** Offsets of a tail that are read at once for a fail-back: their records are in memory. */
+export const tailWindowOffsets = 1_000n

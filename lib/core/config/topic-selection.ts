@@ -17,6 +17,11 @@ export type TopicRules = {
   readonly topics: readonly Selector[]
   readonly exclude: readonly Selector[]
   readonly naming: Naming
+  /**
+   * True for the flow of a fail-back: `naming` is that of the flow it belongs to, whose copies it
+   * copies back under their first names.
+   */
+  readonly isBack?: true
   /** The names of all clusters of the configuration, each a possible prefix of a topic. */
   readonly clusters?: readonly string[]
 }
@@ -56,7 +61,12 @@ export function namedTopics(rules: TopicRules): string[] {
 }
 
 export function targetTopicName(rules: TopicRules, topic: string): string {
+  if (rules.isBack) return sourceTopicName({ ...forth(rules), from: rules.to }, topic) ?? topic
   return rules.naming === 'prefix' ? `${rules.from}.${topic}` : topic
+}
+
+function forth({ isBack, ...rules }: TopicRules): TopicRules {
+  return rules
 }
 
 /** What Kafka says about a name that it does not allow (Topic.validate). */
@@ -69,6 +79,7 @@ export function invalidNameText(topic: string): string {
 
 /** The source topic that `targetTopicName` gives this name; null when no topic has it. */
 export function sourceTopicName(rules: TopicRules, targetTopic: string): string | null {
+  if (rules.isBack) return targetTopicName({ ...forth(rules), from: rules.to }, targetTopic)
   if (rules.naming === 'identity') return targetTopic
   const prefix = `${rules.from}.`
   return targetTopic.startsWith(prefix) && targetTopic.length > prefix.length

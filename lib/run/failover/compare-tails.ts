@@ -6,19 +6,29 @@ import type { FlowConfig } from '../../core/config/config.ts'
 import { comparedTailOffsets, tailsInFlightMax } from '../../core/config/defaults.ts'
 import { positionOf } from '../../core/partition/partition-state.ts'
 import { recoveryFetchBytes } from '../../core/replicate/fetch-share.ts'
-import { partitionName } from '../../core/topic-partition.ts'
+import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
 import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { OnePartition } from '../compare/partition-reader.ts'
 import { concurrently } from '../concurrently.ts'
 import { pointOf, type SeenLog } from '../observe/logs.ts'
-import { printsOf, sourceRecords, targetRecords } from '../translate/log-records.ts'
+import {
+  type OffsetRange,
+  printsOf,
+  sourceRecords,
+  targetRecords,
+} from '../translate/log-records.ts'
 import type { SeenPartition } from './look.ts'
 
 export type TailDeps = {
   readonly source: Cluster
   readonly target: Cluster
   readonly clock: Clock
+  /**
+   * The first offset of the source that this flow copied; left out, or null: the log start. In
+   * front of it the two logs need not be the same.
+   */
+  readonly copiedFrom?: ((at: TopicPartition) => bigint | null) | undefined
 }
 
 /** The differences, one sentence each; empty: every tail is the same. */
@@ -62,8 +72,8 @@ async function compareTail(
   const onTarget = at(deps.target, seen.targetTopic, targetLog)
   const behind = { from: nextTargetOffset, to: state.standbyEnd ?? nextTargetOffset }
   const [wanted, copied, more] = await Promise.all([
-    sourceRecords(onSource, tailOf(sourceLog, end)),
-    targetRecords(onTarget, tailOf(targetLog, nextTargetOffset)),
+    sourceRecords(onSource, tailOf(sourceLog, end, deps.copiedFrom?.(seen) ?? 0n)),
+    targetRecords(onTarget, tailOf(targetLog, nextTargetOffset, 0n)),
     targetRecords(onTarget, behind),
   ])
   if (wanted === null || copied === null || more === null) return 'its tail could not be read'
@@ -78,8 +88,7 @@ async function compareTail(
   return differing === 0 ? null : `${differing} of the last ${length} records differ`
 }
 
-function tailOf(log: SeenLog, to: bigint): { readonly from: bigint; readonly to: bigint } {
-  const start = pointOf(log, 'log-start')
-  const from = to - comparedTailOffsets
-  return { from: from > start ? from : start, to }
+function tailOf(log: SeenLog, to: bigint, first: bigint): OffsetRange {
+  const starts = [to - comparedTailOffsets, pointOf(log, 'log-start'), first]
+  return { from: starts.reduce((latest, each) => (each > latest ? each : latest)), to }
 }

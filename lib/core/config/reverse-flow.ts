@@ -1,0 +1,25 @@
+// Owns the flow by which a fail-back copies from the standby to the source what applications have
+// written there since. It is no flow of the configuration: only a command copies it. Does not own
+// where it begins (core/failover/way-back.ts).
+
+import type { FlowConfig } from './config.ts'
+
+/** No flow of the configuration may end like this while it fails back. */
+const backEnding = '.back'
+
+/** The flow in the other direction; `topics`: names of topics on the standby. */
+export function reverseFlow(flow: FlowConfig, topics: readonly string[]): FlowConfig {
+  return {
+    ...flow,
+    name: `${flow.name}${backEnding}`,
+    from: flow.to,
+    to: flow.from,
+    topics: topics.map(name => ({ kind: 'name' as const, name })),
+    exclude: [],
+    rivals: [],
+    // A topic that the old source has no more travels back whole.
+    startFrom: 'log-start',
+    mode: 'batch',
+    isBack: true,
+  }
+}
