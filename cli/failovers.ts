@@ -32,6 +32,45 @@ export async function failOverFlow(
   })
 }
 
+export type FailbackOrder = {
+  readonly flow: FlowConfig
+  readonly divergent: 'refuse' | 'append'
+  /** A path; null: divergent records are not kept. */
+  readonly exportTo: string | null
+  readonly isDryRun: boolean
+}
+
+export async function failBackFlow(
+  context: Context,
+  { flow, divergent, exportTo, isDryRun }: FailbackOrder,
+): Promise<FailoverReport> {
+  const { failBack, planFailback } = await import('../lib/run/failover/failback.ts')
+  const { reportFailover } = await import('../lib/run/failover/failover-report.ts')
+  const { reverseFlow } = await import('../lib/core/config/reverse-flow.ts')
+  const { topicsAway } = await import('../lib/core/failover/flow-failover.ts')
+  const { openExport } = await import('./divergent-export.ts')
+  const confirmed = { isConfirmed: true }
+  // Clusters are opened by name, so the names of the topics do not matter here.
+  return withFailover(context, flow, confirmed, deps =>
+    withFailover(context, reverseFlow(flow, []), confirmed, async back => {
+      const file = exportTo === null ? null : await openExport(exportTo, { deps, flow })
+      const both = { ...deps, back, ...(file === null ? {} : { exportDivergent: file.write }) }
+      try {
+        if (!isDryRun) {
+          return reportFailover(flow.name, await failBack(both, flow, { divergent }))
+        }
+        const { state } = await deps.failovers.read(flow.name)
+        const request = { divergent, topics: topicsAway(state) }
+        const { problems } = await planFailback(both, flow, request)
+        const nothing = { partitions: [], groups: [], kind: 'planned' as const }
+        return reportFailover(flow.name, { ...nothing, state, problems })
+      } finally {
+        await file?.close()
+      }
+    }),
+  )
+}
+
 async function withFailover<T>(
   context: Context,
   flow: FlowConfig,

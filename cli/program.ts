@@ -3,6 +3,7 @@
 
 import { Command, type OutputConfiguration } from 'commander'
 import type { CommandLine } from './command-line.ts'
+import { addFailbackCommand } from './commands/failback.ts'
 import { addFailoverCommand } from './commands/failover.ts'
 import { addIncidentsCommand } from './commands/incidents.ts'
 import { addInitCommand } from './commands/init.ts'
@@ -75,6 +76,7 @@ function createProgram(cli: CommandLine): Command {
   addIncidentsCommand(program, cli)
   addResumeCommand(program, cli)
   addFailoverCommand(program, cli)
+  addFailbackCommand(program, cli)
   addTopicsCommand(program, cli)
   addResetTopicCommand(program, cli)
   addProduceCommand(program, cli)

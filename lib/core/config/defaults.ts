@@ -393,7 +393,7 @@ export const standbyLossFetchesMax = 8
 export const quietLookMs = 1_000
 
 /** A command that carries out a fail-over says so often that one which was killed is known soon. */
-export const driverLeaseMs = 5_000
+export const driverLeaseMs = 6_000
 
 /** A worker that was declared ended notices at its next renewal, and flushes what is in flight. */
 export const orderlyEndMsMax = 4_000

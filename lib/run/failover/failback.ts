@@ -94,6 +94,10 @@ export async function failBack(
       takeSteps(deps, flow, { driving, stored: taken, request }),
     )
   }
+  // The answer to the last step may have been lost: what was asked for is so.
+  if (state.kind === 'active') {
+    return { kind: 'done', state, partitions: [], groups: [], problems: [] }
+  }
   if (state.kind !== 'failed-over') throw refuseOvertaken(flow.name, found)
   const { topics } = state
   const { ways, problems } = await planFailback(deps, flow, { ...request, topics })
