@@ -4,8 +4,11 @@
 import { open } from 'node:fs/promises'
 import type { FlowConfig } from '../lib/core/config/config.ts'
 import { readFields } from '../lib/kafka/record-fields.ts'
-import { divergentRecords, type PartitionWayBack } from '../lib/run/failover/compare-ends.ts'
-import type { TailDeps } from '../lib/run/failover/compare-tails.ts'
+import {
+  divergentRecords,
+  type PartitionWayBack,
+  type TailDeps,
+} from '../lib/run/failover/compare-ends.ts'
 import type { SeenPartition } from '../lib/run/failover/look.ts'
 
 export type DivergentExport = {

@@ -411,7 +411,7 @@ export const fencesInFlightMax = 32
 export const unplannedDrainMsMax = 30_000
 
 /** The last records of both logs that a planned fail-over compares, per partition. */
-export const comparedTailOffsets = 64n
+export const comparedTailOffsets = 16n
 
 /** Readings of two tails at once, each with one response in memory. */
 export const tailsInFlightMax = 8

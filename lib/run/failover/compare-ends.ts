@@ -3,11 +3,12 @@
 // follows (core/failover/way-back.ts).
 
 import type { FlowConfig } from '../../core/config/config.ts'
-import { tailWindowOffsets } from '../../core/config/defaults.ts'
+import { patientFetchBytes, tailWindowOffsets } from '../../core/config/defaults.ts'
 import { type WayBack, wayBack } from '../../core/failover/way-back.ts'
 import { positionOf } from '../../core/partition/partition-state.ts'
-import { recoveryFetchBytes } from '../../core/replicate/fetch-share.ts'
 import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
+import type { Clock } from '../../io/clock.ts'
+import type { Cluster } from '../../io/cluster/cluster.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 import type { OnePartition } from '../compare/partition-reader.ts'
 import { pointOf, type SeenLog } from '../observe/logs.ts'
@@ -18,8 +19,13 @@ import {
   sourceRecords,
   targetRecords,
 } from '../translate/log-records.ts'
-import type { TailDeps } from './compare-tails.ts'
 import type { SeenPartition } from './look.ts'
+
+export type TailDeps = {
+  readonly source: Cluster
+  readonly target: Cluster
+  readonly clock: Clock
+}
 
 /** What a fail-back does for one partition. */
 export type PartitionWayBack = TopicPartition & { readonly targetTopic: string } & (
@@ -98,29 +104,39 @@ export async function* divergentRecords(
 
 type ReadLog = OnePartition & { readonly side: 'source' | 'standby' }
 
-async function readAll(log: ReadLog, range: OffsetRange): Promise<ReadRecord[]> {
+/** The records of a part of one log; see `windows`. */
+export async function readAll(log: ReadLog, range: OffsetRange): Promise<ReadRecord[]> {
   const records: ReadRecord[] = []
   for await (const window of windows(log, range)) records.push(...window)
   return records
 }
 
+/**
+ * A window is cut in half where its records are too large to be read at once, down to one offset.
+ */
 async function* windows(
   log: ReadLog,
   { from, to }: OffsetRange,
 ): AsyncGenerator<readonly ReadRecord[]> {
   const read = log.side === 'source' ? sourceRecords : targetRecords
-  for (let at = from; at < to; at += tailWindowOffsets) {
-    const end = at + tailWindowOffsets
-    const window = await read(log, { from: at, to: end < to ? end : to })
-    if (window === null) {
+  let offsets = tailWindowOffsets
+  // Ends: each pass moves on, or halves the window.
+  for (let at = from; at < to; ) {
+    const end = at + offsets < to ? at + offsets : to
+    const window = await read(log, { from: at, to: end })
+    if (window !== null) {
+      yield window
+      at = end
+    } else if (offsets > 1n) offsets /= 2n
+    else {
       const detail = `${partitionName(log)} could not be read from offset ${at} on`
       throw new BrokerFailure({ reason: 'unreachable', cluster: log.cluster.name, detail })
     }
-    yield window
   }
 }
 
-function logOf(
+/** One of the two logs of a partition that were both seen. */
+export function logOf(
   deps: TailDeps,
   flow: FlowConfig,
   seen: SeenPartition,
@@ -133,7 +149,7 @@ function logOf(
     ...{ side, cluster: onSource ? deps.source : deps.target, clock: deps.clock, partition },
     ...{ topic: onSource ? seen.topic : seen.targetTopic, topicId: log.topicId },
     leader: log.leader,
-    fetchBytesMax: recoveryFetchBytes(flow.budgets),
+    fetchBytesMax: patientFetchBytes,
     requestTimeoutMs: flow.budgets.requestTimeoutMs,
   }
 }

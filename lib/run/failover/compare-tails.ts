@@ -5,25 +5,14 @@
 import type { FlowConfig } from '../../core/config/config.ts'
 import { comparedTailOffsets, tailsInFlightMax } from '../../core/config/defaults.ts'
 import { positionOf } from '../../core/partition/partition-state.ts'
-import { recoveryFetchBytes } from '../../core/replicate/fetch-share.ts'
 import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
-import type { Clock } from '../../io/clock.ts'
-import type { Cluster } from '../../io/cluster/cluster.ts'
-import type { OnePartition } from '../compare/partition-reader.ts'
 import { concurrently } from '../concurrently.ts'
 import { pointOf, type SeenLog } from '../observe/logs.ts'
-import {
-  type OffsetRange,
-  printsOf,
-  sourceRecords,
-  targetRecords,
-} from '../translate/log-records.ts'
+import { type OffsetRange, printsOf } from '../translate/log-records.ts'
+import { logOf, readAll, type TailDeps } from './compare-ends.ts'
 import type { SeenPartition } from './look.ts'
 
-export type TailDeps = {
-  readonly source: Cluster
-  readonly target: Cluster
-  readonly clock: Clock
+export type CompareDeps = TailDeps & {
   /**
    * The first offset of the source that this flow copied; left out, or null: the log start. In
    * front of it the two logs need not be the same.
@@ -33,7 +22,7 @@ export type TailDeps = {
 
 /** The differences, one sentence each; empty: every tail is the same. */
 export async function compareTails(
-  deps: TailDeps,
+  deps: CompareDeps,
   flow: FlowConfig,
   partitions: readonly SeenPartition[],
 ): Promise<readonly string[]> {
@@ -46,7 +35,7 @@ export async function compareTails(
 }
 
 async function compareTail(
-  deps: TailDeps,
+  deps: CompareDeps,
   flow: FlowConfig,
   seen: SeenPartition,
 ): Promise<string | null> {
@@ -62,21 +51,14 @@ async function compareTail(
   const { nextTargetOffset, sourceTopicId, targetTopicId } = position
   const isSame = sourceTopicId === sourceLog.topicId && targetTopicId === targetLog.topicId
   if (!isSame) return 'one of the topics was recreated'
-  const at = (cluster: Cluster, topic: string, log: SeenLog): OnePartition => ({
-    ...{ cluster, clock: deps.clock, topic, partition: seen.partition },
-    ...{ topicId: log.topicId, leader: log.leader },
-    fetchBytesMax: recoveryFetchBytes(flow.budgets),
-    requestTimeoutMs: flow.budgets.requestTimeoutMs,
-  })
-  const onSource = at(deps.source, seen.topic, sourceLog)
-  const onTarget = at(deps.target, seen.targetTopic, targetLog)
+  const onSource = logOf(deps, flow, seen, 'source')
+  const onTarget = logOf(deps, flow, seen, 'standby')
   const behind = { from: nextTargetOffset, to: state.standbyEnd ?? nextTargetOffset }
   const [wanted, copied, more] = await Promise.all([
-    sourceRecords(onSource, tailOf(sourceLog, end, deps.copiedFrom?.(seen) ?? 0n)),
-    targetRecords(onTarget, tailOf(targetLog, nextTargetOffset, 0n)),
-    targetRecords(onTarget, behind),
+    readAll(onSource, tailOf(sourceLog, end, deps.copiedFrom?.(seen) ?? 0n)),
+    readAll(onTarget, tailOf(targetLog, nextTargetOffset, 0n)),
+    readAll(onTarget, behind),
   ])
-  if (wanted === null || copied === null || more === null) return 'its tail could not be read'
   if (more.length > 0) return `${more.length} records of others are on the standby behind the copy`
   // Holes make the two windows hold different numbers of records.
   const length = Math.min(wanted.length, copied.length)

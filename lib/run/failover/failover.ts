@@ -27,7 +27,7 @@ import { byTopicAndPartition } from '../../core/topic-partition.ts'
 import { ReplicatorError } from '../../io/failure/replicator-error.ts'
 import { concurrently } from '../concurrently.ts'
 import type { RunOnceDeps } from '../operate/run-once.ts'
-import { compareTails, type TailDeps } from './compare-tails.ts'
+import { type CompareDeps, compareTails } from './compare-tails.ts'
 import { drain } from './drain.ts'
 import {
   type DriveDeps,
@@ -50,8 +50,8 @@ export type FailoverDeps = RunOnceDeps &
     readonly newId: () => string
     /** Asks a person whether to go on with what the plan says is missing. */
     readonly confirm: (plan: FailoverPlan) => Promise<boolean>
-    /** As in `TailDeps`. */
-    readonly copiedFrom?: TailDeps['copiedFrom']
+    /** As in `CompareDeps`. */
+    readonly copiedFrom?: CompareDeps['copiedFrom']
     /** Syncs the groups for the last time; left out: groups are not synced. */
     readonly syncGroups?: (flow: FlowConfig, topics: Topics) => Promise<readonly SyncedGroup[]>
     /** Grants applications what was withheld from them on the standby; left out: nothing is. */
