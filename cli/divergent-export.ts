@@ -1,9 +1,9 @@
 // Owns the file in which `gapless failback --export` keeps the records of the old source that never
-// travelled: one JSON object a line, bytes in base64, so that nothing of them is lost.
+// travelled. Does not own its lines (core/failover/exported-record.ts).
 
 import { open } from 'node:fs/promises'
 import type { FlowConfig } from '../lib/core/config/config.ts'
-import { readFields } from '../lib/kafka/record-fields.ts'
+import { exportedLine } from '../lib/core/failover/exported-record.ts'
 import {
   divergentRecords,
   type PartitionWayBack,
@@ -27,27 +27,11 @@ export async function openExport(
       if (way.kind !== 'behind' || way.divergent === null) return
       const range = { from: way.divergent.from, to: way.sourceEnd }
       for await (const records of divergentRecords(deps, flow, { seen, range })) {
-        const lines = records.map(record => lineOf(way, record))
+        const lines = records.map(record => exportedLine(way, record))
         await file.write(lines.map(line => `${line}\n`).join(''))
       }
       await file.sync()
     },
     close: () => file.close(),
   }
-}
-
-function lineOf(
-  { topic, partition }: PartitionWayBack,
-  { offset, body, createTime }: { offset: bigint; body: Buffer; createTime: bigint | null },
-): string {
-  const { key, value, headers } = readFields(body)
-  return JSON.stringify({
-    ...{ topic, partition, offset: String(offset), timestamp: createTime?.toString() ?? null },
-    ...{ key: base64(key), value: base64(value) },
-    headers: headers.map(each => ({ key: each.key, value: base64(each.value) })),
-  })
-}
-
-function base64(bytes: Buffer | null): string | null {
-  return bytes?.toString('base64') ?? null
 }

@@ -2,7 +2,7 @@
 // parted. Pure. Does not own reading them (run/failover/compare-ends.ts).
 //
 //   source    ... common | P1 P2 P3            records that never travelled: divergent
-//   standby   ... common | S1 S2 | marker A1   S: copied before the fence, and not in the checkpoint
+//   standby   ... common | S1 S2 | marker A1   S: before the fence, and in no checkpoint
 //                                              A: what applications have written since
 //
 // Of P and S the longest common beginning was copied. What is left of P is divergent; what is left

@@ -1,8 +1,9 @@
-// Owns reading key, value and headers of one record from its body (record.ts has the layout), for
-// people who look at records that were left behind. The data path never opens a body. Does not own
-// where the body came from.
+// Owns a record of the old source that never travelled as one line of JSON: bytes in base64, so
+// that nothing of it is lost. Reads key, value and headers from the record's body, whose layout is
+// in kafka/record.ts; the data path never opens a body. Does not own the file.
 
-import { DecodeError } from './decode-error.ts'
+import { DecodeError } from '../../kafka/decode-error.ts'
+import type { TopicPartition } from '../topic-partition.ts'
 
 export type RecordFields = {
   readonly key: Buffer | null
@@ -40,6 +41,28 @@ export function readFields(body: Buffer): RecordFields {
     headers.push({ key: bytes('header key')?.toString() ?? '', value: bytes('header value') })
   }
   return { key, value, headers }
+}
+
+/** `createTime`: the producer's timestamp, Unix time, ms; null: the broker replaced it. */
+export function exportedLine(
+  { topic, partition }: TopicPartition,
+  record: {
+    readonly offset: bigint
+    readonly body: Buffer
+    readonly createTime: bigint | null
+  },
+): string {
+  const { offset, body, createTime } = record
+  const { key, value, headers } = readFields(body)
+  return JSON.stringify({
+    ...{ topic, partition, offset: String(offset), timestamp: createTime?.toString() ?? null },
+    ...{ key: base64(key), value: base64(value) },
+    headers: headers.map(each => ({ key: each.key, value: base64(each.value) })),
+  })
+}
+
+function base64(bytes: Buffer | null): string | null {
+  return bytes?.toString('base64') ?? null
 }
 
 function damaged(field: string, at: number): DecodeError {

@@ -13,15 +13,15 @@ import { cpus, loadavg, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import Table from 'cli-table3'
-import { parseConfig } from '../lib/core/config/config.ts'
-import { createDynamoDbClient } from '../lib/io/table/dynamodb-client.ts'
-import { createTable } from '../lib/io/table/table.ts'
-import { newOwner, openFlow } from '../lib/run/open-flow.ts'
-import { runFlowOnce } from '../lib/run/operate/run-once.ts'
-import { replicateAndReport } from '../lib/run/replicate/replicate.ts'
-import { removeStarted, startCluster, startStandInAws } from '../localstack/scratch/brokers.ts'
-import { connectTo, createTopic, produceBatches } from '../localstack/scratch/topics.ts'
-import { median } from './statistics.ts'
+import { parseConfig } from '../../lib/core/config/config.ts'
+import { createDynamoDbClient } from '../../lib/io/table/dynamodb-client.ts'
+import { createTable } from '../../lib/io/table/table.ts'
+import { newOwner, openFlow } from '../../lib/run/open-flow.ts'
+import { runFlowOnce } from '../../lib/run/operate/run-once.ts'
+import { replicateAndReport } from '../../lib/run/replicate/replicate.ts'
+import { removeStarted, startCluster, startStandInAws } from '../../localstack/scratch/brokers.ts'
+import { connectTo, createTopic, produceBatches } from '../../localstack/scratch/topics.ts'
+import { median } from '../statistics.ts'
 
 const { values } = parseArgs({
   options: {
@@ -51,7 +51,7 @@ await createTable(client, table)
 async function failOver(document: unknown, flow: string): Promise<string> {
   const cwd = await mkdtemp(join(tmpdir(), 'gapless-bench-'))
   await writeFile(join(cwd, 'gapless.yml'), JSON.stringify(document))
-  const program = join(import.meta.dirname, '../cli/gapless.ts')
+  const program = join(import.meta.dirname, '../../cli/gapless.ts')
   const args = [program, 'failover', '--flow', flow, '--planned', '--json']
   const env = { ...process.env, ...aws.env, GAPLESS_TABLE: table }
   const child = spawn(process.execPath, args, { cwd, env, stdio: ['ignore', 'pipe', 'inherit'] })

@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { DecodeError } from '../../../lib/kafka/decode-error.ts'
-import { bodyOf } from '../../../lib/kafka/record.ts'
-import { readFields } from '../../../lib/kafka/record-fields.ts'
+import { exportedLine, readFields } from '../../../../lib/core/failover/exported-record.ts'
+import { DecodeError } from '../../../../lib/kafka/decode-error.ts'
+import { bodyOf } from '../../../../lib/kafka/record.ts'
 
 const bytes = fc.option(fc.uint8Array({ maxLength: 300 }).map(each => Buffer.from(each)))
 
@@ -31,4 +31,13 @@ test('a body that ends too early is refused at every byte', () => {
   for (let length = 0; length < body.length; length += 1) {
     expect(() => readFields(body.subarray(0, length))).toThrow(DecodeError)
   }
+})
+
+test('a line says where the record lay, and holds its bytes in base64', () => {
+  const body = bodyOf(Buffer.from('key'), null)
+  const record = { offset: 2n ** 53n + 1n, body, createTime: 7n }
+  expect(JSON.parse(exportedLine({ topic: 'orders', partition: 3 }, record))).toEqual({
+    ...{ topic: 'orders', partition: 3, offset: '9007199254740993', timestamp: '7' },
+    ...{ key: 'a2V5', value: null, headers: [] },
+  })
 })
