@@ -116,3 +116,53 @@ test('a tick that planned before the decision hands nothing out, and none plans 
   expect(after.partitions).toMatchObject([{ topic: 'orders', kind: 'failed-over' }])
   expect(after.warnings).toEqual([expect.stringContaining('has failed over (all topics)')])
 })
+
+// In the first case its epoch is the newest when it wakes, and only the lease stops it; in the last
+// one it has looked at the lease, and only the epoch of the other command does.
+const moments = ['before its epoch', 'behind its epoch', 'before its marker'] as const
+test.each(moments)(
+  'a command that is frozen %s, and overtaken, writes no marker behind records of applications when it wakes',
+  async moment => {
+    const world = await copiedWorld()
+    const frozen = Promise.withResolvers<void>()
+    const woken = Promise.withResolvers<void>()
+    const { initProducerId, writeAbortMarker } = world.target
+    const freezeAt = async (reached: (typeof moments)[number]) => {
+      if (reached !== moment) return
+      frozen.resolve()
+      await woken.promise
+    }
+    const target: World['target'] = {
+      ...world.target,
+      initProducerId: async id => {
+        await freezeAt('before its epoch')
+        const answer = await initProducerId(id)
+        await freezeAt('behind its epoch')
+        return answer
+      },
+      writeAbortMarker: async request => {
+        await freezeAt('before its marker')
+        return writeAbortMarker(request)
+      },
+    }
+    const saysNothing = { ...world.failovers, renew: () => new Promise<never>(() => undefined) }
+    const first = failOver(depsOf(world, { target, failovers: saysNothing }), world.flow, planned)
+    const ended = first.then(
+      () => 'done',
+      error => `${error}`,
+    )
+    await frozen.promise
+
+    const second = await failOver(depsOf(world), world.flow, planned)
+    writeNumbered(world.targetLog('orders'), 1, { from: 70 })
+    const before = world.targetLog('orders').batches.length
+    woken.resolve()
+
+    expect(second.kind).toBe('done')
+    expect(await ended).toMatch(/was taken by another|leased|is failed-over/)
+    expect(world.targetLog('orders').batches.length).toBe(before)
+    const { state } = await world.failovers.read(world.flow.name)
+    expect(state.kind).toBe('failed-over')
+    expect((await world.checkpoint('orders'))?.state.kind).toBe('failed-over')
+  },
+)
