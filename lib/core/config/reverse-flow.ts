@@ -3,15 +3,13 @@
 // where it begins (core/failover/way-back.ts).
 
 import type { FlowConfig } from './config.ts'
-
-/** No flow of the configuration may end like this while it fails back. */
-const backEnding = '.back'
+import { reverseName } from './cross-checks.ts'
 
 /** The flow in the other direction; `topics`: names of topics on the standby. */
 export function reverseFlow(flow: FlowConfig, topics: readonly string[]): FlowConfig {
   return {
     ...flow,
-    name: `${flow.name}${backEnding}`,
+    name: reverseName(flow.name),
     from: flow.to,
     to: flow.from,
     topics: topics.map(name => ({ kind: 'name' as const, name })),
