@@ -4,18 +4,11 @@
 import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { FlowConfig } from '../../lib/core/config/config.ts'
+import { reverseName } from '../../lib/core/config/cross-checks.ts'
 import { quietLookMs } from '../../lib/core/config/failover-limits.ts'
-import { reverseFlowName } from '../../lib/core/failover/reverse-flow.ts'
-import { createTopicAdmin } from '../../lib/io/admin/topic-admin.ts'
 import { systemClock } from '../../lib/io/clock.ts'
-import { openCluster } from '../../lib/io/cluster/cluster.ts'
 import { exportDivergent } from '../../lib/run/failback/export-divergent.ts'
-import {
-  type FailbackRequest,
-  type FailbackResult,
-  failBack,
-  planFailback,
-} from '../../lib/run/failback/failback.ts'
+import type { FailbackDeps, FailbackPlan } from '../../lib/run/failback/failback.ts'
 import { divergencesOf } from '../../lib/run/failback/ways.ts'
 import type { SharedFlowFixture } from '../support/worlds/flow-fixture.ts'
 import { openSharedFixture } from '../support/worlds/shared-fixture.ts'
@@ -48,53 +41,16 @@ async function copied(count: number): Promise<{ topic: string; flow: FlowConfig 
   return { topic, flow }
 }
 
-type More = { readonly exported?: string[] }
-
-async function goBack(
-  flow: FlowConfig,
-  request: FailbackRequest = { divergent: 'refuse' },
-  { exported }: More = {},
-): Promise<FailbackResult> {
-  const { deps, close } = openBack(flow, exported)
-  try {
-    return await failBack(deps, flow, request)
-  } finally {
-    await close()
-  }
-}
-
-function openBack(flow: FlowConfig, exported?: string[]) {
-  const { checkpoints, workers, incidents, failovers, anchors } = world
-  const { requestTimeoutMs } = flow.budgets
-  const open = (name: string, { brokers }: { readonly brokers: string }) => {
-    const config = { brokers: brokers.split(','), tls: false as const }
-    return openCluster({ name, config, requestTimeoutMs })
-  }
-  const [source, target] = [open('primary', world.source), open('standby', world.target)]
-  const owner = `test-${randomUUID()}`
-  const common = {
-    ...{ checkpoints, workers, incidents, failovers, anchors },
-    ...{ clock: systemClock, log: () => undefined },
-    ...{ owner, by: owner, newId: randomUUID, confirm: async () => true },
-  }
-  const forward = { ...common, source, target, openTargetAdmin: () => createTopicAdmin(target) }
-  const back = {
-    ...{ ...common, source: target, target: source },
-    openTargetAdmin: () => createTopicAdmin(source),
-  }
-  const deps = {
-    ...forward,
-    openReverse: () => back,
-    confirmBack: async () => true,
-    exportDivergent: async (_: FlowConfig, returning: Parameters<typeof divergencesOf>[0]) => {
-      const write = async (line: string) => void exported?.push(line)
+/** Records that are written down, one JSON line each. */
+function exportTo(exported: string[], flow: FlowConfig) {
+  return (deps: FailbackDeps): Partial<FailbackDeps> => ({
+    exportDivergent: async (_, returning) => {
+      const write = async (line: string) => void exported.push(line)
       for (const divergence of divergencesOf(returning)) {
-        await exportDivergent(forward, flow, { divergence, write })
+        await exportDivergent(deps, flow, { divergence, write })
       }
     },
-  }
-  const close = async () => void (await Promise.all([source.close(), target.close()]))
-  return { deps, close }
+  })
 }
 
 test('what was written on the standby since a planned fail-over travels back once, and replication begins anew', async () => {
@@ -104,7 +60,7 @@ test('what was written on the standby since a planned fail-over travels back onc
   })
   await world.produceToStandby(topic, records(10, 'standby'))
 
-  expect(await goBack(flow)).toMatchObject({ kind: 'done', problems: [] })
+  expect(await world.failBack(flow)).toMatchObject({ kind: 'done', problems: [] })
 
   const back = [...valuesOf(20, 'before'), ...valuesOf(10, 'standby')]
   expect(await valuesOn('primary', topic)).toEqual(back)
@@ -123,7 +79,7 @@ test('a flow goes over and back three times', async () => {
   for (const round of [1, 2, 3]) {
     await world.failOver(flow, { how: 'planned', topics: null })
     await world.produceToStandby(topic, records(4, `standby ${round}`))
-    expect(await goBack(flow)).toMatchObject({ kind: 'done' })
+    expect(await world.failBack(flow)).toMatchObject({ kind: 'done' })
     await world.produce(topic, records(4, `primary ${round}`))
     const { incidents } = await world.run(flow)
     expect(incidents).toEqual([])
@@ -140,14 +96,16 @@ test('records that never travelled refuse a fail-back, are written down, and sta
   await world.produce(topic, lost)
   await world.produceToStandby(topic, records(4, 'standby'))
 
-  const refused = await goBack(flow)
+  const refused = await world.failBack(flow)
 
   expect(refused).toMatchObject({ kind: 'refused', state: { kind: 'failed-over' } })
   expect(refused.problems).toEqual([
     expect.stringContaining(`${topic}-0 has 3 records on the source that never travelled`),
   ])
   const exported: string[] = []
-  expect(await goBack(flow, { divergent: 'append' }, { exported })).toMatchObject({ kind: 'done' })
+  expect(
+    await world.failBack(flow, { divergent: 'append' }, exportTo(exported, flow)),
+  ).toMatchObject({ kind: 'done' })
   const decoded = exported.map(line => JSON.parse(line))
   expect(decoded.map(({ value }) => Buffer.from(value, 'base64').toString())).toEqual(
     valuesOf(3, 'lost'),
@@ -170,7 +128,7 @@ test('a topic that is gone from the source is copied back whole', async () => {
   await world.produceToStandby(topic, records(4, 'standby'))
   await world.deleteTopic(topic)
 
-  expect(await goBack(flow)).toMatchObject({ kind: 'done' })
+  expect(await world.failBack(flow)).toMatchObject({ kind: 'done' })
 
   const everything = [...valuesOf(6, 'before'), ...valuesOf(4, 'standby')]
   expect(await valuesOn('primary', topic)).toEqual(everything)
@@ -188,7 +146,7 @@ test('with prefixed names a standby topic comes back into the topic that it is a
   await world.failOver(flow, { how: 'planned', topics: null })
   await world.produceToStandby(`primary.${topic}`, records(3, 'standby'))
 
-  expect(await goBack(flow)).toMatchObject({ kind: 'done' })
+  expect(await world.failBack(flow)).toMatchObject({ kind: 'done' })
 
   const everything = [...valuesOf(4, 'before'), ...valuesOf(3, 'standby')]
   expect(await valuesOn('primary', topic)).toEqual(everything)
@@ -198,7 +156,6 @@ test('a fail-back waits for applications that still write, and has copied what t
   const { topic, flow } = await copied(4)
   await world.failOver(flow, { how: 'planned', topics: null })
   await world.produceToStandby(topic, records(3, 'early'))
-  const { deps, close } = openBack(flow)
   let looks = 0
   // A record between the two looks: the standby is not quiet.
   const clock = {
@@ -209,23 +166,17 @@ test('a fail-back waits for applications that still write, and has copied what t
       await systemClock.wait(ms, signal)
     },
   }
-  const growing = {
-    ...deps,
-    openReverse: () => ({ ...deps.openReverse(), clock }),
-  }
-  try {
-    const waiting = await failBack(growing, flow, { divergent: 'refuse' })
-    expect(waiting).toMatchObject({
-      kind: 'waiting',
-      state: { kind: 'failing-back', step: 'copying' },
-    })
-    expect(waiting.problems.join()).toContain('still grows')
-  } finally {
-    await close()
-  }
+  const waiting = await world.failBack(flow, { divergent: 'refuse' }, ({ openReverse }) => ({
+    openReverse: reverse => ({ ...openReverse(reverse), clock }),
+  }))
+  expect(waiting).toMatchObject({
+    kind: 'waiting',
+    state: { kind: 'failing-back', step: 'copying' },
+  })
+  expect(waiting.problems.join()).toContain('still grows')
   expect((await valuesOn('primary', topic)).slice(4, 7)).toEqual(valuesOf(3, 'early'))
 
-  expect(await goBack(flow)).toMatchObject({ kind: 'done' })
+  expect(await world.failBack(flow)).toMatchObject({ kind: 'done' })
   expect(await valuesOn('primary', topic)).toEqual([
     ...valuesOf(4, 'before'),
     ...valuesOf(3, 'early'),
@@ -233,21 +184,23 @@ test('a fail-back waits for applications that still write, and has copied what t
   ])
 })
 
-test('a flow that has not failed over cannot fail back, and a plan changes nothing', async () => {
+test('a flow that has not failed over cannot fail back, and a declined fail-back changes nothing', async () => {
   const { flow } = await copied(2)
-  const { deps, close } = openBack(flow)
-  try {
-    await expect(planFailback(deps, flow, { divergent: 'refuse' })).rejects.toThrow(
-      `Flow ${flow.name} is active: there is nothing to fail back`,
-    )
-    await world.failOver(flow, { how: 'planned', topics: null })
-    const before = await world.failovers.read(flow.name)
-    const plan = await planFailback(deps, flow, { divergent: 'refuse' })
-    expect(plan).toMatchObject({ problems: [], returning: [{ way: { kind: 'append' } }] })
-    expect(await world.failovers.read(flow.name)).toEqual(before)
-    const reverse = await world.checkpoints.list(reverseFlowName(flow.name))
-    expect(reverse.checkpoints).toEqual([])
-  } finally {
-    await close()
-  }
+  await expect(world.failBack(flow)).rejects.toThrow(
+    `Flow ${flow.name} is active: there is nothing to fail back`,
+  )
+  await world.failOver(flow, { how: 'planned', topics: null })
+  const before = await world.failovers.read(flow.name)
+  const plans: FailbackPlan[] = []
+  const declined = await world.failBack(flow, { divergent: 'refuse' }, () => ({
+    confirmBack: async plan => {
+      plans.push(plan)
+      return false
+    },
+  }))
+  expect(declined).toMatchObject({ kind: 'declined', problems: [] })
+  expect(plans).toMatchObject([{ returning: [{ way: { kind: 'append' } }] }])
+  expect(await world.failovers.read(flow.name)).toEqual(before)
+  const reverse = await world.checkpoints.list(reverseName(flow.name))
+  expect(reverse.checkpoints).toEqual([])
 })

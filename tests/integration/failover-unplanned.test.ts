@@ -7,7 +7,13 @@ import type { FailoverPlan } from '../../lib/run/failover/failover.ts'
 import { removeStarted } from '../../localstack/scratch/brokers.ts'
 import { killFailovers } from '../support/chaos/failover-kills.ts'
 import { records } from '../support/kafka/records.ts'
-import { type FlowFixture, shortLeases, startFlowFixture } from '../support/worlds/flow-fixture.ts'
+import { runUntilKilled } from '../support/processes/replicate-child.ts'
+import {
+  type FlowFixture,
+  shortLeases,
+  smallBudgets,
+  startFlowFixture,
+} from '../support/worlds/flow-fixture.ts'
 
 let world: FlowFixture
 
@@ -70,3 +76,40 @@ test('with its source killed a flow fails over, and says per partition what is m
     ...['failed-over', 'failed-over', 'failed-over', 'unobserved'],
   ])
 }, 120_000)
+
+test('a worker is killed with records in flight and the source behind it: the way back finds what both logs have', async () => {
+  await world.source.restart()
+  const topic = 'lost-midway'
+  const overrides = { budgets: { ...smallBudgets, ...shortLeases } }
+  await world.createTopic(topic)
+  const flow = world.flow([topic], overrides)
+  await world.produceInBatches(topic, records(0, 300))
+  const order = { moment: 'produce-applied', nth: 12, flow: flow.name, topics: [topic], overrides }
+  await runUntilKilled(world, { ...order, moment: 'produce-applied' })
+  await world.source.kill()
+
+  const there = await world.failOver(flow, unplanned)
+  const copied = (await world.readStandby(topic)).length
+  await world.produceToStandby(`primary.${topic}`, records(500, 30))
+  await world.source.restart()
+  const refused = await world.failBack(flow)
+  const back = await world.failBack(flow, { divergent: 'append' })
+
+  expect(there).toMatchObject({ kind: 'done', state: { kind: 'failed-over' } })
+  // The standby holds more than the checkpoint says, and the missing records are an upper bound.
+  const [partition] = there.partitions
+  expect(Number(partition?.nextSourceOffset)).toBeLessThan(copied)
+  expect(refused.problems).toEqual([
+    expect.stringContaining(
+      `has ${300 - copied} records on the source that never travelled, offsets ${copied} to 299`,
+    ),
+  ])
+  expect(back).toMatchObject({ kind: 'done', state: { kind: 'active' } })
+  expect(await world.readPrimary(topic)).toEqual([...records(0, 300), ...records(500, 30)])
+  await world.produceInBatches(topic, records(600, 10))
+  const run = await world.run(flow)
+  expect(run.incidents.filter(each => each.resolution === 'open')).toEqual([])
+  expect(await world.readStandby(topic)).toEqual([
+    ...[...records(0, copied), ...records(500, 30), ...records(600, 10)],
+  ])
+}, 180_000)

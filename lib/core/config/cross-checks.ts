@@ -101,6 +101,9 @@ function flowChecks(
   if (from !== undefined && from === to) at('to', `another cluster than "${from}"`)
   const isTaken = flows.slice(0, index).some(each => each.name === name)
   if (name !== undefined && isTaken) at('name', 'a name no other flow has')
+  const isBack = flows.some(each => each.name !== undefined && reverseName(each.name) === name)
+  if (isBack)
+    at('name', 'a name that no other flow has with .back behind it: its fail-back has that')
   const { leaseMs, requestTimeoutMs, checkpointIntervalMs } = flow.budgets
   // A Produce request that outlives the lease could be acknowledged to a former owner.
   if (leaseMs !== undefined && requestTimeoutMs !== undefined && requestTimeoutMs >= leaseMs)
@@ -109,6 +112,11 @@ function flowChecks(
     if (checkpointIntervalMs * 2 > leaseMs)
       at('budgets', 'checkpointIntervalMs at most leaseMs / 2')
   return problems
+}
+
+/** The name under which the way back of a flow is in the table (reverse-flow.ts). */
+export function reverseName(flow: string): string {
+  return `${flow}.back`
 }
 
 /** What only the flows together can show: one topic with two writers, and rings. */

@@ -3,11 +3,7 @@
 // (way-back.ts).
 
 import type { FlowConfig } from '../config/config.ts'
-
-/** The name of the flow back, under which its checkpoints are stored. */
-export function reverseFlowName(flow: string): string {
-  return `${flow}.back`
-}
+import { reverseName } from '../config/cross-checks.ts'
 
 /**
  * The flow back of these topics. A continuous worker of it would have to be fenced before the fail
@@ -20,7 +16,7 @@ export function reverseFlow(
   const names = new Map(topics.map(each => [each.targetTopic, each.topic]))
   return {
     ...flow,
-    name: reverseFlowName(flow.name),
+    name: reverseName(flow.name),
     from: flow.to,
     to: flow.from,
     topics: [...names.keys()].map(name => ({ kind: 'name', name })),

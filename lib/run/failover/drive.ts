@@ -29,7 +29,6 @@ export type Driving = {
   move(from: StoredFailover, state: FlowFailover): Promise<StoredFailover>
   /** Throws when another command carries out the decision, or has carried it out. */
   assertDriving(): Promise<void>
-  end(): void
 }
 
 /** Carries a decision out for as long as `work` lasts. */
@@ -39,7 +38,8 @@ export async function whileDriving<T>(
   work: (driving: Driving) => Promise<T>,
 ): Promise<T> {
   const ended = new AbortController()
-  const renewing = keepSaying(deps, flow, ended.signal)
+  // Not awaited: a renewal that the table does not answer must not delay the end of the command.
+  void keepSaying(deps, flow, ended.signal)
   const driving: Driving = {
     async move(from, state) {
       const nowMs = deps.clock.nowMs()
@@ -54,13 +54,11 @@ export async function whileDriving<T>(
       const stored = await deps.failovers.read(flow)
       if (stored.driver?.name !== deps.by) throw refuseOvertaken(flow, stored)
     },
-    end: () => ended.abort(),
   }
   try {
     return await work(driving)
   } finally {
     ended.abort()
-    await renewing
   }
 }
 
@@ -75,6 +73,7 @@ async function keepSaying(deps: DriveDeps, flow: string, ended: AbortSignal): Pr
       // next step of this one is refused too then.
       await failovers.renew({ flow, driver })
     } catch (error) {
+      if (ended.aborted) return
       const text = `It could not be stored that the fail-over of flow ${flow} goes on: ${errorText(error)}. It is tried again.`
       log({ level: 'warn', text })
     }

@@ -23,6 +23,12 @@ import { createIncidentStore } from '../../../lib/io/table/incident-store.ts'
 import { createTable } from '../../../lib/io/table/table.ts'
 import { createWorkerStore } from '../../../lib/io/table/worker-store.ts'
 import {
+  type FailbackDeps,
+  type FailbackRequest,
+  type FailbackResult,
+  failBack,
+} from '../../../lib/run/failback/failback.ts'
+import {
   type FailoverDeps,
   type FailoverRequest,
   type FailoverResult,
@@ -298,6 +304,29 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
         await opened.close()
       }
     },
+    /** `gapless failback`, answered with yes where it asks. */
+    async failBack(
+      flow: FlowConfig,
+      request: FailbackRequest = { divergent: 'refuse' },
+      more: (deps: FailbackDeps) => Partial<FailbackDeps> = () => ({}),
+    ): Promise<FailbackResult> {
+      const there = open(flow, () => undefined)
+      const back = openDeps({
+        ...{ flow, source: target, target: source, isBack: true },
+        ...{ checkpoints, workers, incidents, anchors, log: () => undefined, faults: [] },
+      })
+      try {
+        const by = there.deps.owner
+        const common = { failovers, newId: randomUUID, by, confirm: async () => true }
+        const deps: FailbackDeps = {
+          ...{ ...there.deps, ...common, confirmBack: async () => true },
+          openReverse: () => ({ ...back.deps, ...common }),
+        }
+        return await failBack({ ...deps, ...more(deps) }, flow, request)
+      } finally {
+        await Promise.all([there.close(), back.close()])
+      }
+    },
     /** A worker of continuous mode over partitions of a topic, until `end`; then its outcomes. */
     follow(flow: FlowConfig, topic: string, partitions = 1): { end: () => Promise<string[]> } {
       const opened = open(flow, () => undefined)
@@ -363,6 +392,8 @@ function openDeps(input: {
   readonly anchors: AnchorStore
   readonly log: RunOnceDeps['log']
   readonly faults: readonly Fault[]
+  /** The clusters keep their names when they swap their roles. */
+  readonly isBack?: true
 }) {
   const { checkpoints, workers, incidents, log } = input
   const faults = armFaults(input.faults)
@@ -372,8 +403,9 @@ function openDeps(input: {
       config: { brokers: cluster.brokers.split(','), tls: false },
       requestTimeoutMs: input.flow.budgets.requestTimeoutMs,
     })
-  const source = open('primary', input.source)
-  const target = open('standby', input.target)
+  const [from, to] = input.isBack ? ['standby', 'primary'] : ['primary', 'standby']
+  const source = open(from ?? '', input.source)
+  const target = open(to ?? '', input.target)
   runs += 1
   const deps: RunOnceDeps = {
     source: faults.decorate('source', source),

@@ -370,6 +370,18 @@ flows:
     ])
   })
 
+  test('the name of the way back of a flow is no name for another flow', async () => {
+    const text = `clusters: { primary: { brokers: [b1:9092] }, standby: { brokers: [b2:9092] } }
+flows:
+  - { name: orders, from: primary, to: standby, topics: [orders] }
+  - { name: orders.back, from: standby, to: primary, topics: [others] }
+`
+    expect(await linesOf(text)).toEqual([
+      'gapless.yml:4: flows[1].name is "orders.back"; accepted: a name that no other flow has with .back ' +
+        'behind it: its fail-back has that',
+    ])
+  })
+
   test.each([
     ['onTrunkation', 'onTruncation'],
     ['toppics', 'topics'],

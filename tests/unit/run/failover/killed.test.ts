@@ -5,6 +5,7 @@
 import { expect, test } from 'vitest'
 import type { FailoverKind } from '../../../../lib/core/failover/flow-failover.ts'
 import { isControlBatch } from '../../../../lib/kafka/record-batch.ts'
+import { failBack } from '../../../../lib/run/failback/failback.ts'
 import { type FailoverDeps, failOver } from '../../../../lib/run/failover/failover.ts'
 import { type Death, mortal } from '../../../support/doubles/mortal.ts'
 import { valuesIn, writeNumbered } from '../../../support/worlds/real-records.ts'
@@ -91,3 +92,53 @@ test.each(['planned', 'unplanned'] as const)(
   },
   120_000,
 )
+
+/** A fail-back in this world, whose reverse flow makes its calls on the same clusters and table. */
+function wayBack(world: World, death: Death | null) {
+  const { deps, died, calls } = command(world, death)
+  const back = { ...deps, source: deps.target, target: deps.source, owner: `${deps.owner}/back` }
+  const both = { ...deps, openReverse: () => back, confirmBack: async () => true }
+  const run = () => failBack(both, world.flow, { divergent: 'refuse' })
+  return { run, died, calls }
+}
+
+/** Failed over, with records of applications on the standby. */
+async function failedOver(): Promise<{ world: World; written: string[][] }> {
+  const { world, written } = await halfCopied()
+  await failOver(command(world, null).deps, world.flow, { how: 'planned', topics: null })
+  const all = partitions.map(partition => [
+    ...(written[partition] ?? []),
+    ...writeNumbered(world.targetLog('orders', partition), 6, { from: 50 }),
+  ])
+  return { world, written: all }
+}
+
+test('a fail-back that is killed at every call and run again loses and repeats nothing, and the flow goes on', async () => {
+  const { world: undisturbed } = await failedOver()
+  const whole = wayBack(undisturbed, null)
+  expect((await whole.run()).kind).toBe('done')
+  expect(whole.calls()).toBeGreaterThan(60)
+  for (let at = 1; at <= whole.calls(); at += 1) {
+    for (const when of ['before', 'after'] as const) {
+      const { world, written } = await failedOver()
+      const { run, died } = wayBack(world, { at, when })
+      await expect(Promise.race([run(), died])).rejects.toThrow('killed')
+
+      const result = await wayBack(world, null).run()
+
+      expect({ at, when, ...result }).toMatchObject({ kind: 'done', state: { kind: 'active' } })
+      for (const partition of partitions) {
+        expect(valuesIn(world.sourceLog('orders', partition))).toEqual(written[partition])
+        writeNumbered(world.sourceLog('orders', partition), 3, { from: 90 })
+      }
+      const later = await world.run('orders', { partitions })
+      expect(later.partitions.map(each => each.outcome)).toEqual(['drained', 'drained'])
+      for (const partition of partitions) {
+        const both = [world.sourceLog('orders', partition), world.targetLog('orders', partition)]
+        const [there, here] = both.map(valuesIn)
+        expect({ at, when, values: here }).toEqual({ at, when, values: there })
+      }
+      expect(await world.storedIncidents()).toEqual([])
+    }
+  }
+}, 240_000)

@@ -51,7 +51,7 @@ await createTable(client, table)
 async function failOver(document: unknown, flow: string): Promise<string> {
   const cwd = await mkdtemp(join(tmpdir(), 'gapless-bench-'))
   await writeFile(join(cwd, 'gapless.yml'), JSON.stringify(document))
-  const program = join(import.meta.dirname, '../cli/gapless.ts')
+  const program = join(import.meta.dirname, '../../cli/gapless.ts')
   const args = [program, 'failover', '--flow', flow, '--planned', '--json']
   const env = { ...process.env, ...aws.env, GAPLESS_TABLE: table }
   const child = spawn(process.execPath, args, { cwd, env, stdio: ['ignore', 'pipe', 'inherit'] })
