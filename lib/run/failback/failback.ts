@@ -65,7 +65,7 @@ export type FailbackResult = Omit<FailbackPlan, 'flow'> & {
   readonly groups: readonly SyncedGroup[]
 }
 
-/** Looks at both clusters. Changes nothing. Throws `ReplicatorError` where nothing failed over. */
+/** Looks at both clusters. Changes nothing. Throws `ReplicatorError` where nothing has failed over. */
 export async function planFailback(
   deps: FailbackDeps,
   flow: FlowConfig,
@@ -115,6 +115,11 @@ export async function failBack(
     return whileDriving(deps, flow.name, driving =>
       takeSteps(deps, flow, { driving, stored: taken, request }),
     )
+  }
+  if (found.state.kind === 'active') {
+    // A command that was killed behind its last write is run again, too.
+    deps.log({ level: 'info', text: `Flow ${flow.name} is active: there is nothing to fail back.` })
+    return { kind: 'done', state: found.state, returning: [], problems: [], groups: [] }
   }
   const plan = await planFailback(deps, flow, request)
   if (plan.problems.length > 0) return { ...plan, kind: 'refused', groups: [] }

@@ -65,7 +65,22 @@ async function write(
   next: (before: PartitionState) => PartitionState,
 ): Promise<void> {
   const key: PartitionKey = { flow: flow.name, topic: at.topic, partition: at.partition }
-  const { checkpoint } = await takeLease(deps, flow, key)
+  const { checkpoint } = await takeWhenFree(deps, flow, key)
   const held = { key, fence: checkpoint.lease.fence, writes: 0 }
   await releaseLease(deps, held, { state: next(checkpoint.state), isClean: true })
+}
+
+/**
+ * No run copies this partition, so a lease on it is that of a command that was killed: it is over
+ * soon. Throws `ReplicatorError` where it is not.
+ */
+async function takeWhenFree(
+  deps: SeedDeps,
+  flow: FlowConfig,
+  key: PartitionKey,
+): Promise<Awaited<ReturnType<typeof takeLease>>> {
+  const row = await deps.checkpoints.get(key)
+  const leftMs = (row?.lease.untilMs ?? 0) - deps.clock.nowMs()
+  if (leftMs > 0 && leftMs <= flow.budgets.leaseMs) await deps.clock.wait(leftMs + 1)
+  return takeLease(deps, flow, key)
 }

@@ -65,7 +65,7 @@ export async function whileDriving<T>(
 async function keepSaying(deps: DriveDeps, flow: string, ended: AbortSignal): Promise<void> {
   const { failovers, clock, log, by } = deps
   while (!ended.aborted) {
-    await clock.wait(driverLeaseMs / 3, ended)
+    await clock.wait(Math.floor(driverLeaseMs / 3), ended)
     if (ended.aborted) return
     try {
       const driver = { name: by, untilMs: clock.nowMs() + driverLeaseMs }
