@@ -27,10 +27,10 @@ afterAll(async () => {
 
 const unplanned = { how: 'unplanned', topics: null } as const
 
-test('the command of a planned fail-over is killed five times, and loses and repeats nothing', async () => {
-  const report = await killFailovers(world, { kills: 5, seed: 19 })
+test('the commands of a planned fail-over and its fail-back are killed, and lose and repeat nothing', async () => {
+  const report = await killFailovers(world, { kills: 6, seed: 19 })
   expect(report.problems).toEqual([])
-  expect(report.kills).toBe(5)
+  expect(report.kills).toBe(6)
 }, 180_000)
 
 test('with its source killed a flow fails over, and says per partition what is missing since when', async () => {

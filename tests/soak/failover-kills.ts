@@ -1,4 +1,5 @@
-// Kills the command of planned fail-overs on real brokers, and runs it again until it is done.
+// Kills the commands of planned fail-overs and fail-backs on real brokers, and runs each again
+// until it is done.
 // Exits 1 when a record is missing, repeated or in another order.
 //
 //   node tests/soak/failover-kills.ts [--kills 30] [--seed S]
@@ -25,7 +26,7 @@ try {
   const seconds = Math.round((performance.now() - startedMs) / 1000)
   const problems = report.problems.length
   console.info(
-    `${report.kills} kills of ${report.flows} fail-overs in ${seconds} s, seed ${seed}: ${problems} problems`,
+    `${report.kills} kills of ${report.flows} ways there and back in ${seconds} s, seed ${seed}: ${problems} problems`,
   )
   for (const problem of report.problems) console.info(problem)
   process.exitCode = problems === 0 ? 0 : 1
