@@ -65,7 +65,7 @@ export type FailbackResult = Omit<FailbackPlan, 'flow'> & {
   readonly groups: readonly SyncedGroup[]
 }
 
-/** Looks at both clusters. Changes nothing. Throws `ReplicatorError` where nothing has failed over. */
+/** Looks at both clusters, changes nothing. Throws `ReplicatorError` where nothing failed over. */
 export async function planFailback(
   deps: FailbackDeps,
   flow: FlowConfig,
