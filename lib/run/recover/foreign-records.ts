@@ -29,7 +29,7 @@ export async function lookBeyond(
   if (left === null) return false
   const found = await shard.recoveries.take(shard.ended.signal, () => look(shard, run, left, seen))
   if (found === null || run.phase.kind !== 'recovering') return false
-  if (found === 'ours') return recoverFromCrash(shard, run, seen)
+  if (found === 'ours' || found === 'unread') return recoverFromCrash(shard, run, seen)
   run.targetIsRead = true
   await perform(shard, run, decideFor(shard, run, { kind: 'foreign-records', ...found }))
   return true
@@ -39,7 +39,8 @@ export async function lookBeyond(
  * Passes over what was appended since the target was read: it held nothing of ours beyond the
  * position then. Where the previous owner may be alive, its fence may have come late, so the target
  * is read: a marker is no foreign record. `ours`: nothing was passed, and the partition must be
- * recovered.
+ * recovered. What a look does not reach the end of is passed all the same: a recovery would meet
+ * more of the same writer, and never end.
  */
 export async function passForeignRecords(
   shard: Shard,
@@ -49,21 +50,22 @@ export async function passForeignRecords(
   const left = positionOf(run.state)
   const bound: Foreign = { upTo: seen.logEndOffset, foreignRecords: null }
   const isRead = left !== null && run.previousMayBeAlive
-  const found = isRead ? await look(shard, run, left, seen) : bound
+  const found = isRead ? await look(shard, run, left, seen) : 'unread'
   if (found === 'ours') return found
-  await perform(shard, run, decideFor(shard, run, { kind: 'foreign-records', ...found }))
+  const foreign = found === 'unread' ? bound : found
+  await perform(shard, run, decideFor(shard, run, { kind: 'foreign-records', ...foreign }))
   return 'passed'
 }
 
 type Foreign = { readonly upTo: TargetOffset; readonly foreignRecords: bigint | null }
 
-/** `ours`: the target holds a record of ours, or may hold one that the look did not reach. */
+/** `ours`: the target holds a batch of ours. `unread`: the look did not reach the end. */
 async function look(
   shard: Shard,
   run: PartitionRun,
   position: Position,
   { targetLeader: leader, logEndOffset: to }: Both & { readonly logEndOffset: TargetOffset },
-): Promise<Foreign | 'ours'> {
+): Promise<Foreign | 'ours' | 'unread'> {
   // A checkpoint without a producer says nothing of whose records these are.
   if (position.producer === null) return 'ours'
   const { producerId } = position.producer
@@ -94,6 +96,6 @@ async function look(
     }
     upTo = part.next < to ? part.next : to
   }
-  if (upTo < to) return 'ours'
+  if (upTo < to) return 'unread'
   return { upTo: targetOffset(upTo), foreignRecords: isCounted ? foreignRecords : null }
 }
