@@ -3,10 +3,12 @@
 
 import { open } from 'node:fs/promises'
 import type { FlowConfig } from '../lib/core/config/config.ts'
+import { errorText } from '../lib/core/error-text.ts'
 import type { FailbackDeps, FailbackPlan } from '../lib/run/failback/failback.ts'
 import type { FailbackReport } from '../lib/run/failback/failback-report.ts'
 import type { Returning } from '../lib/run/failback/ways.ts'
 import type { Context } from './context.ts'
+import { UsageError } from './exit-code.ts'
 import { failoverOpener, type OpenedFailover } from './failovers.ts'
 
 export type FailbackOrder = {
@@ -28,6 +30,11 @@ export async function failBackFlow(
   const { syncLast } = await import('../lib/run/failover/last-sync.ts')
   const { withholdWriting } = await import('../lib/run/failover/write-rights.ts')
   const { adoptGroups } = await import('../lib/run/sync/adopt-groups.ts')
+  const reported = (each: FlowConfig, found: Found) =>
+    reportFailback(each.name, {
+      ...found,
+      returning: found.returning.map(({ seen, way }) => ({ ...seen, way })),
+    })
   const openFlow = await failoverOpener(context, { isConfirmed })
   const opened: OpenedFailover[] = []
   const openNext = (each: FlowConfig) => {
@@ -57,14 +64,17 @@ export async function failBackFlow(
     },
   }
   try {
-    if (!isDryRun) return reportFailback(flow.name, await failBack(deps, flow, { divergent }))
+    if (!isDryRun) return reported(flow, await failBack(deps, flow, { divergent }))
     const plan = await planFailback(deps, flow, { divergent })
     await deps.exportDivergent?.(flow, plan.returning)
-    return reportFailback(flow.name, { ...plan, groups: [], kind: 'planned' })
+    return reported(flow, { ...plan, groups: [], kind: 'planned' })
   } finally {
     for (const each of opened) await each.close()
   }
 }
+
+type Found = Pick<FailbackPlan, 'state' | 'returning' | 'problems'> &
+  Pick<FailbackReport, 'groups'> & { readonly kind: FailbackReport['result'] }
 
 /** The file is whole on the disk before anything is appended behind these records. */
 async function writeDivergent(
@@ -82,7 +92,7 @@ async function writeDivergent(
   const divergences = divergencesOf(returning)
   // A repeated command finds nothing divergent any more, and must not empty the file.
   if (divergences.length === 0) return
-  const file = await open(exportTo, 'w')
+  const file = await openNew(exportTo)
   try {
     let records = 0n
     for (const divergence of divergences) {
@@ -95,6 +105,15 @@ async function writeDivergent(
     context.note(`wrote ${records} divergent records to ${exportTo}`)
   } finally {
     await file.close()
+  }
+}
+
+/** A file that exists may be the only copy of what an earlier command has written down. */
+async function openNew(path: string): ReturnType<typeof open> {
+  try {
+    return await open(path, 'wx')
+  } catch (error) {
+    throw new UsageError(`--export ${path} cannot be written: ${errorText(error)}`)
   }
 }
 

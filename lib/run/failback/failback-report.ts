@@ -38,7 +38,7 @@ export function reportFailback(
   flow: string,
   found: {
     readonly state: FlowFailover
-    readonly returning: readonly Returning[]
+    readonly returning: readonly ReturningPartition[]
     readonly problems: readonly string[]
     readonly groups: readonly SyncedGroup[]
     readonly kind: FailbackReport['result']
@@ -56,8 +56,11 @@ export function reportFailback(
   }
 }
 
-function reportReturning({ seen, way }: Returning): PartitionFailbackReport {
-  const { topic, partition, targetTopic } = seen
+type ReturningPartition = Pick<Returning['seen'], 'topic' | 'partition' | 'targetTopic'> &
+  Pick<Returning, 'way'>
+
+function reportReturning(each: ReturningPartition): PartitionFailbackReport {
+  const { topic, partition, targetTopic, way } = each
   const divergent = way.kind === 'divergent' ? way : null
   return {
     ...{ topic, partition, targetTopic },

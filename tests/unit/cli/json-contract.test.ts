@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import type { Acl } from '../../../lib/core/acl.ts'
 import { sourceOffset, targetOffset } from '../../../lib/core/offset.ts'
 import type { Worker } from '../../../lib/core/row/worker-row.ts'
+import { reportFailback } from '../../../lib/run/failback/failback-report.ts'
 import { reportFailover } from '../../../lib/run/failover/failover-report.ts'
 import { reportFollowed } from '../../../lib/run/operate/follow-report.ts'
 import { reportGroups } from '../../../lib/run/operate/groups-report.ts'
@@ -224,6 +225,23 @@ describe('The JSON contract', () => {
       ...{ state: 'failing-over', step: 'fencing' },
       partitions: [{ recordsMissing: '9007199254740993', lastSeenAt: '1970-01-01T00:00:00.000Z' }],
     })
+  })
+
+  test('the JSON of failback has the fields that docs/CLI.md promises, with offsets as strings', () => {
+    const at = { topic: 't', partition: 0, targetTopic: 'primary.t' }
+    const range = { from: sourceOffset(1n), to: sourceOffset(beyondDoubles) }
+    const way = { kind: 'divergent', ...range, records: beyondDoubles, position } as const
+    const report = reportFailback('flow', {
+      ...{ kind: 'refused', state: { kind: 'active' }, groups: [], problems: [] },
+      returning: [{ ...at, way }],
+    })
+    expect(Object.keys(report.partitions[0] ?? {})).toEqual(
+      documentedKeys('failback', 'partitions'),
+    )
+    expect(Object.keys(report)).toEqual(['flow', 'state', ...topLevelKeys('failback')])
+    expect(report.partitions).toMatchObject([
+      { divergentTo: String(beyondDoubles), divergentRecords: String(beyondDoubles) },
+    ])
   })
 
   test('the JSON of incidents has the fields that docs/CLI.md promises, with offsets as strings', () => {
