@@ -51,7 +51,10 @@ export async function failBackFlow(
         openWayBack({ forward: syncing, back: back.syncing }, flow, reverse)
       const groups = { ...back.syncing, openTranslation }
       const { grantWrite: _, ...others } = back.deps
-      return { ...others, syncGroups: (each, topics) => syncLast(groups, each, topics) }
+      return {
+        ...others,
+        syncGroups: (each, decision) => syncLast({ ...groups, log: forward.log }, each, decision),
+      }
     },
     confirmBack: plan => (isConfirmed ? Promise.resolve(true) : askPerson(context, plan)),
     exportDivergent: async (_, returning) => {

@@ -73,7 +73,8 @@ export async function failoverOpener(
     const by = `${userInfo().username}@${deps.owner}`
     const confirm: FailoverDeps['confirm'] = plan =>
       isConfirmed ? Promise.resolve(true) : askPerson(context, plan)
-    const syncGroups: FailoverDeps['syncGroups'] = (each, topics) => syncLast(syncing, each, topics)
+    const syncGroups: FailoverDeps['syncGroups'] = (each, decision) =>
+      syncLast({ ...syncing, log }, each, decision)
     const rights = { ...deps, ...opened.following }
     const grantWrite: FailoverDeps['grantWrite'] = (each, topics) =>
       grantWriting(rights, each, topics)

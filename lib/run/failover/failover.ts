@@ -28,7 +28,6 @@ import {
 import { afterEvent, type FailoverEvent } from '../../core/failover/transition.ts'
 import type { StoredFailover } from '../../core/row/failover-row.ts'
 import { byTopicAndPartition } from '../../core/topic-partition.ts'
-import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 import { ReplicatorError } from '../../io/failure/replicator-error.ts'
 import { concurrently } from '../concurrently.ts'
 import type { RunOnceDeps } from '../operate/run-once.ts'
@@ -57,7 +56,10 @@ export type FailoverDeps = RunOnceDeps &
     /** Asks a person whether to go on with what the plan says is missing. */
     readonly confirm: (plan: FailoverPlan) => Promise<boolean>
     /** Syncs the groups for the last time; left out: groups are not synced. */
-    readonly syncGroups?: (flow: FlowConfig, topics: Topics) => Promise<readonly SyncedGroup[]>
+    readonly syncGroups?: (
+      flow: FlowConfig,
+      decision: Pick<Decision, 'topics' | 'how'>,
+    ) => Promise<readonly SyncedGroup[]>
     /** Grants applications what was withheld from them on the standby; left out: nothing is. */
     readonly grantWrite?: (flow: FlowConfig, topics: Topics) => Promise<void>
   }
@@ -271,17 +273,8 @@ const steps: Record<FailoverStep, Step> = {
   },
 
   async syncing(deps, flow, { decision }) {
-    try {
-      const groups = await deps.syncGroups?.(flow, decision.topics)
-      return { problems: [], groups: groups ?? [] }
-    } catch (error) {
-      const isLost = error instanceof BrokerFailure && error.cluster === deps.source.name
-      if (decision.how === 'planned' || !isLost) throw error
-      // The groups stay where the last tick left them: that much is read again, and nothing missed.
-      const text = `Flow ${flow.name}: groups begin where the last tick of sync left them. ${error.message}`
-      deps.log({ level: 'warn', text })
-      return done
-    }
+    const groups = await deps.syncGroups?.(flow, decision)
+    return { problems: [], groups: groups ?? [] }
   },
 
   async fencing(deps, flow, { decision, driving }) {
