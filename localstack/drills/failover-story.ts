@@ -71,12 +71,16 @@ async function failBackAsPlanned(stage: Stage): Promise<void> {
 async function failOverWithoutAPlan(stage: Stage): Promise<void> {
   const { world, measured, lives } = stage
   measured.note('act 4: the primary is killed in the middle of writes')
-  const { writer } = await useBoth(stage, 'primary')
-  await copyAndSync(stage)
+  const { writer, reader: earlier } = await useBoth(stage, 'primary')
+  const copying = copyAgainAndAgain(world)
+  await earlier.untilRead(2 * actEvents)
+  await endReading(stage)
+  const sync = await world.gapless(['sync', '--json'])
+  measured.check('exit code of "gapless sync"', 0, sync.code)
   await world.clusters.primary.kill()
   const killedMs = Date.now()
   await writer.stop()
-  await lives.readers.at(-1)?.stop()
+  await copying.end()
   const report = await move<FailoverReport>(stage, ['failover', '--unplanned'])
   measured.check('  state', 'failed-over', report.state)
   const before = account(stage)
@@ -159,6 +163,20 @@ async function copyAndSync(stage: Stage): Promise<void> {
   const sync = await world.gapless(['sync', '--json'])
   measured.check('exit code of "gapless sync"', 0, sync.code)
   if (sync.code !== 0) measured.note(sync.stderr.trim())
+}
+
+/** One run behind the other, as the schedule of the functions would have them. */
+function copyAgainAndAgain(world: DrillWorld): { end(): Promise<void> } {
+  let isEnding = false
+  const copying = (async () => {
+    while (!isEnding) await world.gapless(['run', '--once'])
+  })()
+  return {
+    end: async () => {
+      isEnding = true
+      await copying
+    },
+  }
 }
 
 /** A command that moves the flow, to its end. */
