@@ -2,10 +2,10 @@
 // offsets at a time. Writes nothing. Does not own what follows (core/failover/parted-logs.ts).
 
 import type { FlowConfig } from '../../core/config/config.ts'
+import { translationFetchBytes } from '../../core/config/defaults.ts'
 import { tailWindowOffsets } from '../../core/config/failover-limits.ts'
 import { type Parted, partedLogs } from '../../core/failover/parted-logs.ts'
 import type { FailedOverState } from '../../core/failover/way-back.ts'
-import { recoveryFetchBytes } from '../../core/replicate/fetch-share.ts'
 import { partitionName } from '../../core/topic-partition.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 import type { OnePartition } from '../compare/partition-reader.ts'
@@ -50,20 +50,27 @@ export async function readParted(
   })
 }
 
-/** Records of the range, a window at a time. Throws `BrokerFailure` when it cannot be read. */
+/**
+ * Records of the range, a window at a time, and a smaller one where the records are large. Throws
+ * `BrokerFailure` when it cannot be read.
+ */
 async function* readWindows(
   log: OnePartition,
   read: (log: OnePartition, range: OffsetRange) => Promise<ReadRecord[] | null>,
   { from, to }: OffsetRange,
 ): AsyncGenerator<readonly ReadRecord[]> {
-  for (let at = from; at < to; at += tailWindowOffsets) {
-    const end = at + tailWindowOffsets
-    const window = await read(log, { from: at, to: end < to ? end : to })
-    if (window === null) {
+  let offsets = tailWindowOffsets
+  for (let at = from; at < to; ) {
+    const end = at + offsets < to ? at + offsets : to
+    const window = await read(log, { from: at, to: end })
+    if (window !== null) {
+      yield window
+      at = end
+    } else if (offsets > 1n) offsets /= 2n
+    else {
       const detail = `${partitionName(log)} could not be read from offset ${at} on`
       throw new BrokerFailure({ reason: 'unreachable', cluster: log.cluster.name, detail })
     }
-    yield window
   }
 }
 
@@ -105,7 +112,7 @@ function logOf(
 ): OnePartition | null {
   if (view.kind !== 'seen') return null
   const { topicId, leader } = view
-  const fetchBytesMax = recoveryFetchBytes(budgets)
+  const fetchBytesMax = translationFetchBytes
   return {
     ...at,
     clock,

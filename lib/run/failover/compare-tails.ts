@@ -3,9 +3,9 @@
 // writes nothing. Does not own what follows from a difference (failover.ts).
 
 import type { FlowConfig } from '../../core/config/config.ts'
+import { translationFetchBytes } from '../../core/config/defaults.ts'
 import { comparedTailOffsets, tailsInFlightMax } from '../../core/config/failover-limits.ts'
 import { positionOf } from '../../core/partition/partition-state.ts'
-import { recoveryFetchBytes } from '../../core/replicate/fetch-share.ts'
 import { partitionName } from '../../core/topic-partition.ts'
 import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
@@ -55,15 +55,18 @@ async function compareTail(
   const at = (cluster: Cluster, topic: string, log: SeenLog): OnePartition => ({
     ...{ cluster, clock: deps.clock, topic, partition: seen.partition },
     ...{ topicId: log.topicId, leader: log.leader },
-    fetchBytesMax: recoveryFetchBytes(flow.budgets),
+    fetchBytesMax: translationFetchBytes,
     requestTimeoutMs: flow.budgets.requestTimeoutMs,
   })
   const onSource = at(deps.source, seen.topic, sourceLog)
   const onTarget = at(deps.target, seen.targetTopic, targetLog)
   const behind = { from: nextTargetOffset, to: state.standbyEnd ?? nextTargetOffset }
   const [wanted, copied, more] = await Promise.all([
-    sourceRecords(onSource, tailOf(sourceLog, end)),
-    targetRecords(onTarget, tailOf(targetLog, nextTargetOffset)),
+    readTail(sourceRecords, onSource, { start: pointOf(sourceLog, 'log-start'), to: end }),
+    readTail(targetRecords, onTarget, {
+      start: pointOf(targetLog, 'log-start'),
+      to: nextTargetOffset,
+    }),
     targetRecords(onTarget, behind),
   ])
   if (wanted === null || copied === null || more === null) return 'its tail could not be read'
@@ -80,8 +83,16 @@ async function compareTail(
   return differing === 0 ? null : `${differing} of the last ${length} records differ`
 }
 
-function tailOf(log: SeenLog, to: bigint): { readonly from: bigint; readonly to: bigint } {
-  const start = pointOf(log, 'log-start')
-  const from = to - comparedTailOffsets
-  return { from: from > start ? from : start, to }
+/** The last records; fewer where they are so large that they need more fetches than a look has. */
+async function readTail(
+  read: typeof sourceRecords,
+  log: OnePartition,
+  { start, to }: { readonly start: bigint; readonly to: bigint },
+): Promise<Awaited<ReturnType<typeof sourceRecords>>> {
+  for (let offsets = comparedTailOffsets; offsets > 0n; offsets /= 4n) {
+    const from = to - offsets
+    const records = await read(log, { from: from > start ? from : start, to })
+    if (records !== null) return records
+  }
+  return null
 }

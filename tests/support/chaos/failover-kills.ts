@@ -58,7 +58,7 @@ export async function killFailovers(
     const state = { flow: flow.name, topic, state: 'failed-over' } as const
     problems.push(...(await differencesOf(world, { ...state, records: 2 * RECORDS })))
     await fill(world, topic, 2 * RECORDS, 'standby')
-    await give(['failback'])
+    await give(['failback', '--yes'])
     const back = { ...state, state: 'active', records: 3 * RECORDS } as const
     problems.push(...(await differencesOf(world, back)))
   }
