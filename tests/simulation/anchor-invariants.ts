@@ -39,8 +39,8 @@ function checkPlace(model: Model, track: Track, sourceTopicId: string, anchor: A
     const isBefore = targetOffset < anchor.targetOffset
     if (isBefore === record.offset < anchor.sourceOffset) continue
     if (isBefore && isSaidUnclear(model, track, record)) continue
-    // A dead owner had copied it, and the source has lost it since, perhaps with its topic, which is
-    // then translated no more: nothing says where it was.
+    // A dead owner had copied it, and the source has lost it since, perhaps with its topic, which
+    // is then translated no more: nothing says where it was.
     if (isBefore && (record.gone !== null || model.deletedGenerations.has(record.topicId))) continue
     const where = `the copy of offset ${record.offset} stands at ${targetOffset}`
     throw createViolation('I21', `partition ${track.partition}: ${text(anchor)}, and ${where}`)
