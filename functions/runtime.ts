@@ -1,15 +1,18 @@
-// Owns what the three handlers (plan, replicate, watch) load at cold start: the configuration, the
-// table, the logger and the metrics. A container that cannot read its configuration fails every
-// invocation with the lines that name the problems.
+// Owns what the handlers load at cold start: the configuration, the table, the logger and the
+// metrics; and a tick of those that only look at each flow or follow it. A container that cannot
+// read its configuration fails every invocation with the lines that name the problems.
 
 import { Logger } from '@aws-lambda-powertools/logger'
 import { Metrics } from '@aws-lambda-powertools/metrics'
 import type { Config, FlowConfig } from '../lib/core/config/config.ts'
+import { errorText } from '../lib/core/error-text.ts'
 import { type Emitter, metricNamespace, metricService } from '../lib/core/monitoring/metric.ts'
+import { systemClock } from '../lib/io/clock.ts'
 import { configPath, loadConfig } from '../lib/io/config/config-file.ts'
 import { type Log, structuredLog } from '../lib/io/log.ts'
 import { emfSink, type MetricSink } from '../lib/io/metrics.ts'
 import { createDynamoDbClient } from '../lib/io/table/dynamodb-client.ts'
+import { eachFlow } from '../lib/run/each-flow.ts'
 import { type OpenFlow, openFlow } from '../lib/run/open-flow.ts'
 
 /**
@@ -62,4 +65,28 @@ export async function startRuntime(env: NodeJS.ProcessEnv, emitter: Emitter): Pr
       return opened
     },
   }
+}
+
+/**
+ * One tick: `work` for every flow, side by side, and the heartbeat at its end. A flow that fails
+ * keeps no other one from its turn; the tick throws what failed once all have ended.
+ */
+export async function tickEach<T>(
+  { config, metrics }: Pick<Runtime, 'config' | 'metrics'>,
+  work: (flow: FlowConfig) => Promise<T>,
+): Promise<T[]> {
+  const done: T[] = []
+  const failures: string[] = []
+  const outcomes = await eachFlow(config.flows, systemClock, (flow, inTime) => inTime(work(flow)))
+  for (const outcome of outcomes) {
+    if (outcome.kind === 'done') {
+      done.push(outcome.value)
+      continue
+    }
+    failures.push(`flow ${outcome.flow.name}: ${errorText(outcome.error)}`)
+    metrics.flow(outcome.flow.name, { Errors: 1 })
+  }
+  metrics.heartbeat()
+  if (failures.length > 0) throw new Error(failures.join('; '))
+  return done
 }

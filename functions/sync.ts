@@ -6,13 +6,10 @@
 import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware'
 import middy from '@middy/core'
 import type { FlowConfig } from '../lib/core/config/config.ts'
-import { errorText } from '../lib/core/error-text.ts'
-import { systemClock } from '../lib/io/clock.ts'
-import { eachFlow } from '../lib/run/each-flow.ts'
 import { createNews } from '../lib/run/follow/news.ts'
 import { syncFlow } from '../lib/run/sync/sync-flow.ts'
 import { syncMetrics } from '../lib/run/sync/sync-metrics.ts'
-import { startRuntime, timeOutByLambda } from './runtime.ts'
+import { startRuntime, tickEach, timeOutByLambda } from './runtime.ts'
 
 const runtime = startRuntime(process.env, 'sync')
 const news = createNews()
@@ -27,21 +24,7 @@ export type SyncAnswer = {
 }
 
 async function run(): Promise<SyncAnswer> {
-  const { config, metrics } = await runtime
-  const flows: SyncAnswer['flows'][number][] = []
-  const failures: string[] = []
-  const synced = await eachFlow(config.flows, systemClock, (flow, inTime) => inTime(sync(flow)))
-  for (const outcome of synced) {
-    if (outcome.kind === 'done') {
-      flows.push(outcome.value)
-      continue
-    }
-    failures.push(`flow ${outcome.flow.name}: ${errorText(outcome.error)}`)
-    metrics.flow(outcome.flow.name, { Errors: 1 })
-  }
-  metrics.heartbeat()
-  if (failures.length > 0) throw new Error(failures.join('; '))
-  return { flows }
+  return { flows: await tickEach(await runtime, sync) }
 }
 
 async function sync(flow: FlowConfig): Promise<SyncAnswer['flows'][number]> {

@@ -6,14 +6,11 @@
 import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware'
 import middy from '@middy/core'
 import type { FlowConfig } from '../lib/core/config/config.ts'
-import { errorText } from '../lib/core/error-text.ts'
 import { createNotify } from '../lib/io/alert-topic.ts'
-import { systemClock } from '../lib/io/clock.ts'
-import { eachFlow } from '../lib/run/each-flow.ts'
 import { notifyIncidents } from '../lib/run/watch/notify.ts'
 import { watchFlow } from '../lib/run/watch/watch.ts'
 import { topicMetrics, watchMetrics } from '../lib/run/watch/watch-metrics.ts'
-import { startRuntime, timeOutByLambda } from './runtime.ts'
+import { startRuntime, tickEach, timeOutByLambda } from './runtime.ts'
 
 const runtime = startRuntime(process.env, 'watch')
 const notify = createNotify(process.env)
@@ -30,21 +27,7 @@ export type WatchAnswer = {
 }
 
 async function run(): Promise<WatchAnswer> {
-  const { config, metrics } = await runtime
-  const flows: WatchAnswer['flows'][number][] = []
-  const failures: string[] = []
-  const looked = await eachFlow(config.flows, systemClock, (flow, inTime) => inTime(look(flow)))
-  for (const outcome of looked) {
-    if (outcome.kind === 'done') {
-      flows.push(outcome.value)
-      continue
-    }
-    failures.push(`flow ${outcome.flow.name}: ${errorText(outcome.error)}`)
-    metrics.flow(outcome.flow.name, { Errors: 1 })
-  }
-  metrics.heartbeat()
-  if (failures.length > 0) throw new Error(failures.join('; '))
-  return { flows }
+  return { flows: await tickEach(await runtime, look) }
 }
 
 async function look(flow: FlowConfig): Promise<WatchAnswer['flows'][number]> {
