@@ -19,7 +19,13 @@ import { type Position, positionOf } from '../../core/partition/partition-state.
 import type { Checkpoint, CorruptCheckpoint } from '../../core/row/checkpoint.ts'
 import { CorruptRowError } from '../../core/row/row.ts'
 import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
-import { type Anchors, anchorsUpTo, beganThere, withAnchor } from '../../core/translate/anchor.ts'
+import {
+  type Anchor,
+  type Anchors,
+  anchorsUpTo,
+  beganThere,
+  withAnchor,
+} from '../../core/translate/anchor.ts'
 import type { AnchorStore } from '../../io/anchors/anchor-store.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 import type { CheckpointStore } from '../../io/table/stores.ts'
@@ -126,34 +132,39 @@ export async function openTranslation(
     const before = await row
     return 'kind' in before ? before : behind(anchorsUpTo(before, copied.anchor))
   }
+  /** `since` is where the anchor of the checkpoint begins on the side that is asked about. */
+  const ask = async <Offset extends bigint, T>(
+    at: TopicPartition,
+    offsets: readonly Offset[],
+    by: {
+      readonly since: (anchor: Anchor) => bigint
+      readonly translate: (partition: Translatable) => Promise<readonly T[]>
+    },
+  ): Promise<Answered<T> | NotTranslated> => {
+    const found = locate(at)
+    if (found.kind !== 'located') return found
+    const anchor = found.position.copied?.anchor
+    const from = anchor === undefined ? 0n : by.since(anchor)
+    const anchors = await anchorsFor(
+      found,
+      offsets.every(each => each >= from),
+    )
+    if ('kind' in anchors) return anchors
+    return answered(deps, found, translatable => by.translate({ ...translatable, anchors }))
+  }
+  const reading = { ...deps, flow }
   return {
     partitions,
-    async translate(at, offsets) {
-      const found = locate(at)
-      if (found.kind !== 'located') return found
-      const from = found.position.copied?.anchor.sourceOffset ?? 0n
-      const anchors = await anchorsFor(
-        found,
-        offsets.every(each => each >= from),
-      )
-      if ('kind' in anchors) return anchors
-      return answered(deps, found, translatable => {
-        return translateOffsets({ ...deps, flow }, { ...translatable, anchors }, offsets)
-      })
-    },
-    async translateBack(at, offsets) {
-      const found = locate(at)
-      if (found.kind !== 'located') return found
-      const from = found.position.copied?.anchor.targetOffset ?? 0n
-      const anchors = await anchorsFor(
-        found,
-        offsets.every(each => each >= from),
-      )
-      if ('kind' in anchors) return anchors
-      return answered(deps, found, translatable => {
-        return translateOffsetsBack({ ...deps, flow }, { ...translatable, anchors }, offsets)
-      })
-    },
+    translate: (at, offsets) =>
+      ask(at, offsets, {
+        since: anchor => anchor.sourceOffset,
+        translate: partition => translateOffsets(reading, partition, offsets),
+      }),
+    translateBack: (at, offsets) =>
+      ask(at, offsets, {
+        since: anchor => anchor.targetOffset,
+        translate: partition => translateOffsetsBack(reading, partition, offsets),
+      }),
   }
 }
 

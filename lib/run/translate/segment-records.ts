@@ -7,7 +7,7 @@ import { translationFetchBytes } from '../../core/config/defaults.ts'
 import { laterOf, sourceOffset, targetOffset } from '../../core/offset.ts'
 import type { TopicPartition } from '../../core/topic-partition.ts'
 import { alignRecords, type Pair, type Printed } from '../../core/translate/aligned.ts'
-import { type Anchors, copiedIn, type Segment } from '../../core/translate/anchor.ts'
+import { type Anchor, type Anchors, copiedIn, type Segment } from '../../core/translate/anchor.ts'
 import { type CountedRecords, countSpans } from '../../core/translate/counted.ts'
 import { createDistanceRule } from '../../core/translate/distance.ts'
 import type { Clock } from '../../io/clock.ts'
@@ -153,3 +153,39 @@ function logOf(
   const { topicId, leader } = view
   return { cluster, clock, topic, partition, topicId, leader, fetchBytesMax, requestTimeoutMs }
 }
+
+/**
+ * The answers in the order of `offsets`. Those that `known` does not give are read from the segment
+ * that it names, each segment once: many groups stand in the same part of a log, or at one offset.
+ */
+export async function answerEach<Offset extends bigint, Answer extends { readonly kind: string }>(
+  offsets: readonly Offset[],
+  by: {
+    readonly known: (offset: Offset) => Answer | Segment
+    /** In the order of the offsets that are asked for. */
+    readonly read: (asked: AskedOf<Offset>) => Promise<readonly Answer[]>
+  },
+): Promise<Answer[]> {
+  const answers = new Map<Offset, Answer>()
+  const toRead = new Map<Anchor, { readonly segment: Segment; readonly offsets: Offset[] }>()
+  for (const offset of new Set(offsets)) {
+    const known = by.known(offset)
+    if ('kind' in known) answers.set(offset, known)
+    else {
+      const reading = toRead.get(known.to) ?? { segment: known, offsets: [] }
+      reading.offsets.push(offset)
+      toRead.set(known.to, reading)
+    }
+  }
+  for (const asked of toRead.values()) {
+    const read = await by.read(asked)
+    for (const [index, offset] of asked.offsets.entries()) {
+      const answer = read[index]
+      if (answer !== undefined) answers.set(offset, answer)
+    }
+  }
+  return offsets.flatMap(each => answers.get(each) ?? [])
+}
+
+/** Offsets between the same two anchors. */
+export type AskedOf<Offset> = { readonly segment: Segment; readonly offsets: readonly Offset[] }

@@ -19,6 +19,8 @@ import {
 import { translateBackWithoutHoles } from '../../core/translate/counted.ts'
 import { pointOf } from '../observe/logs.ts'
 import {
+  type AskedOf,
+  answerEach,
   isWhole,
   type ReadingDeps,
   rangesOf,
@@ -47,24 +49,10 @@ export async function translateOffsetsBack(
   partition: Translatable,
   offsets: readonly TargetOffset[],
 ): Promise<TranslatedBack[]> {
-  const answers = new Map<bigint, TranslatedBack>()
-  const toRead = new Map<Anchor, { readonly segment: Segment; readonly offsets: TargetOffset[] }>()
-  // Many groups stand at the same offset.
-  for (const offset of new Set(offsets)) {
-    const known = withoutReading(partition, offset)
-    if ('kind' in known) answers.set(offset, known)
-    else {
-      const reading = toRead.get(known.to) ?? { segment: known, offsets: [] }
-      reading.offsets.push(offset)
-      toRead.set(known.to, reading)
-    }
-  }
-  for (const { segment, offsets: asked } of toRead.values()) {
-    for (const each of await translateIn(deps, partition, { segment, offsets: asked })) {
-      answers.set(each.targetOffset, each)
-    }
-  }
-  return offsets.flatMap(each => answers.get(each) ?? [])
+  return answerEach(offsets, {
+    known: offset => withoutReading(partition, offset),
+    read: asked => translateIn(deps, partition, asked),
+  })
 }
 
 /** The answer that the anchors give, or the segment that has to be read. */
@@ -93,7 +81,7 @@ function withoutReading(
   return { from, to: first }
 }
 
-type Asked = { readonly segment: Segment; readonly offsets: readonly TargetOffset[] }
+type Asked = AskedOf<TargetOffset>
 
 async function translateIn(
   deps: ReadingDeps,

@@ -26,6 +26,8 @@ import {
 import { placeWithoutSource, translateWithoutHoles } from '../../core/translate/counted.ts'
 import { pointOf, type SeenLog } from '../observe/logs.ts'
 import {
+  type AskedOf,
+  answerEach,
   isWhole,
   type ReadingDeps,
   rangesOf,
@@ -55,24 +57,10 @@ export async function translateOffsets(
   partition: Translatable,
   offsets: readonly SourceOffset[],
 ): Promise<Translated[]> {
-  const answers = new Map<bigint, Translated>()
-  const toRead = new Map<Anchor, { readonly segment: Segment; readonly offsets: SourceOffset[] }>()
-  // Many groups stand at the same offset.
-  for (const offset of new Set(offsets)) {
-    const known = withoutReading(partition, offset)
-    if ('kind' in known) answers.set(offset, known)
-    else {
-      const reading = toRead.get(known.to) ?? { segment: known, offsets: [] }
-      reading.offsets.push(offset)
-      toRead.set(known.to, reading)
-    }
-  }
-  for (const asked of toRead.values()) {
-    for (const each of await translateIn(deps, partition, asked)) {
-      answers.set(each.sourceOffset, each)
-    }
-  }
-  return offsets.flatMap(each => answers.get(each) ?? [])
+  return answerEach(offsets, {
+    known: offset => withoutReading(partition, offset),
+    read: asked => translateIn(deps, partition, asked),
+  })
 }
 
 /** The answer that the anchors give, or the segment that has to be read. */
@@ -111,7 +99,7 @@ function atTheEnd(anchors: Anchors, last: Anchor): Translated {
   return answer(offset, from.targetOffset, 'bounded', lost)
 }
 
-type Asked = { readonly segment: Segment; readonly offsets: readonly SourceOffset[] }
+type Asked = AskedOf<SourceOffset>
 
 async function translateIn(
   deps: ReadingDeps,
