@@ -61,9 +61,9 @@ export async function failBackFlow(
       if (exportTo !== null) await writeDivergent(context, forward, { flow, returning, exportTo })
     },
     withholdWrite: (each, topics) => withholdWriting(rights, each, topics),
-    adoptGroups: async each => {
+    adoptGroups: async (each, topics) => {
       const owner = each === flow ? syncing : openNext(each).syncing
-      await adoptGroups({ ...owner, clock: forward.clock }, each)
+      await adoptGroups({ ...owner, clock: forward.clock }, each, topics)
     },
   }
   try {

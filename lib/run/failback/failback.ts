@@ -11,9 +11,8 @@ import type {
   FlowFailover,
   Topics,
 } from '../../core/failover/flow-failover.ts'
-import { topicsAway } from '../../core/failover/flow-failover.ts'
+import { covers, topicsAway } from '../../core/failover/flow-failover.ts'
 import { reverseFlow } from '../../core/failover/reverse-flow.ts'
-import { afterEvent, type FailoverEvent } from '../../core/failover/transition.ts'
 import { wayProblem } from '../../core/failover/way-back-text.ts'
 import type { StoredFailover } from '../../core/row/failover-row.ts'
 import { partitionName } from '../../core/topic-partition.ts'
@@ -38,7 +37,7 @@ export type FailbackDeps = Omit<FailoverDeps, 'confirm'> & {
   /** Writes the divergent records down before anything is appended behind them. */
   readonly exportDivergent?: (flow: FlowConfig, returning: readonly Returning[]) => Promise<void>
   /** What groups have on the target of a flow becomes ours to move; left out: no group moves. */
-  readonly adoptGroups?: (flow: FlowConfig) => Promise<void>
+  readonly adoptGroups?: (flow: FlowConfig, topics: Topics) => Promise<void>
   /** Takes from applications on the standby what the fail-over had granted. */
   readonly withholdWrite?: (flow: FlowConfig, topics: Topics) => Promise<void>
 }
@@ -95,7 +94,7 @@ async function reverseOf(
   topics: Topics,
 ): Promise<FlowConfig> {
   const listed = await checkpoints.list(flow.name)
-  const away = listed.checkpoints.filter(each => topics === null || topics.includes(each.topic))
+  const away = listed.checkpoints.filter(each => covers(topics, each.topic))
   return reverseFlow(flow, away)
 }
 
@@ -130,20 +129,9 @@ export async function failBack(
   }
   return whileDriving(deps, flow.name, async driving => {
     const event = { kind: 'fail-back-decided' as const, decision }
-    const stored = await advance(driving, found, flow.name, event)
+    const stored = await driving.advance(found, event)
     return takeSteps(deps, flow, { driving, stored, request })
   })
-}
-
-async function advance(
-  driving: Driving,
-  stored: StoredFailover,
-  flow: string,
-  event: FailoverEvent,
-): Promise<StoredFailover> {
-  const next = afterEvent(stored.state, event)
-  if (next === null) throw refuseOvertaken(flow, stored)
-  return driving.move(stored, next)
 }
 
 type StepInput = {
@@ -151,6 +139,7 @@ type StepInput = {
   readonly reverse: FlowConfig
   readonly back: FailoverDeps
   readonly topics: Topics
+  readonly driving: Driving
 }
 
 /** `problems`: the step waits for a person. `isAborted`: the flow leaves the step (the drawing). */
@@ -179,15 +168,15 @@ async function takeSteps(
     const { state } = stored
     if (state.kind !== 'failing-back') break
     const { step } = state
-    const taken = await steps[step](deps, flow, { request, reverse, back, topics })
+    const taken = await steps[step](deps, flow, { request, reverse, back, topics, driving })
     groups = taken.groups ?? groups
     const { problems, isAborted = false } = taken
-    if (isAborted) stored = await advance(driving, stored, flow.name, { kind: 'aborted' })
+    if (isAborted) stored = await driving.advance(stored, { kind: 'aborted' })
     if (problems.length > 0) {
       return { kind: 'waiting', state: stored.state, returning: [], problems, groups }
     }
     deps.log({ level: 'info', text: `Flow ${flow.name}: ${step} is done.` })
-    stored = await advance(driving, stored, flow.name, { kind: 'step-done', step })
+    stored = await driving.advance(stored, { kind: 'step-done', step })
   }
   return { kind: 'done', state: stored.state, returning: [], problems: [], groups }
 }
@@ -195,7 +184,7 @@ async function takeSteps(
 type Step = (deps: FailbackDeps, flow: FlowConfig, input: StepInput) => Promise<StepDone>
 
 const steps: Record<FailbackStep, Step> = {
-  async seeding(deps, flow, { request, reverse, back, topics }) {
+  async seeding(deps, flow, { request, reverse, back, topics, driving }) {
     const { returning, unobserved } = await findWays(deps, flow, { topics, reverse })
     const problems = returning.flatMap(({ seen, way }) => wayProblem(seen, way, request.divergent))
     if (unobserved.length + problems.length > 0) {
@@ -203,9 +192,10 @@ const steps: Record<FailbackStep, Step> = {
     }
     await deps.exportDivergent?.(flow, returning)
     await makeActive(back, reverse.name)
-    const seedDeps = { ...deps, owner: `${deps.owner}/seed/${deps.newId()}` }
+    const { assertDriving } = driving
+    const seedDeps = { ...deps, assertDriving, owner: `${deps.owner}/seed/${deps.newId()}` }
     await concurrently(returning, fencesInFlightMax, each => seedReverse(seedDeps, reverse, each))
-    await deps.adoptGroups?.(reverse)
+    await deps.adoptGroups?.(reverse, null)
     return { problems: [] }
   },
 
@@ -227,19 +217,21 @@ const steps: Record<FailbackStep, Step> = {
     return { problems, groups, isAborted: switched.kind !== 'done' }
   },
 
-  async reseeding(deps, flow, { reverse, topics }) {
-    const { returning } = await findWays(deps, flow, { topics, reverse })
-    const rows = await deps.checkpoints.list(reverse.name)
-    const states = new Map(rows.checkpoints.map(each => [partitionName(each), each.state]))
-    const seedDeps = { ...deps, owner: `${deps.owner}/reseed/${deps.newId()}` }
-    await concurrently(returning, fencesInFlightMax, async each => {
-      const { targetTopic: topic, partition } = each.seen
-      const state = states.get(partitionName({ topic, partition })) ?? {
-        kind: 'unstarted' as const,
-      }
-      await reseed(seedDeps, flow, { returning: each, reverse: state })
+  async reseeding(deps, flow, { reverse, topics, driving }) {
+    const [own, back] = await Promise.all([
+      deps.checkpoints.list(flow.name),
+      deps.checkpoints.list(reverse.name),
+    ])
+    const states = new Map(back.checkpoints.map(each => [partitionName(each), each.state]))
+    const { assertDriving } = driving
+    const seedDeps = { ...deps, assertDriving, owner: `${deps.owner}/reseed/${deps.newId()}` }
+    const rows = own.checkpoints.filter(each => covers(topics, each.topic))
+    await concurrently(rows, fencesInFlightMax, async row => {
+      const { targetTopic: topic, partition } = row
+      const state = states.get(partitionName({ topic, partition }))
+      await reseed(seedDeps, flow, { row, reverse: state ?? { kind: 'unstarted' } })
     })
-    await deps.adoptGroups?.(flow)
+    await deps.adoptGroups?.(flow, topics)
     return { problems: [] }
   },
 }

@@ -5,17 +5,16 @@
 import type { FlowConfig } from '../../core/config/config.ts'
 import { positionAfterwards } from '../../core/failover/way-back.ts'
 import type { PartitionState } from '../../core/partition/partition-state.ts'
-import type { PartitionKey } from '../../core/row/checkpoint.ts'
+import type { Checkpoint } from '../../core/row/checkpoint.ts'
 import type { TopicPartition } from '../../core/topic-partition.ts'
-import type { Clock } from '../../io/clock.ts'
-import type { CheckpointStore, IncidentStore } from '../../io/table/stores.ts'
-import { releaseLease, takeLease } from '../operate/operator-lease.ts'
+import type { IncidentStore } from '../../io/table/stores.ts'
+import { type PartitionLeaseDeps, takeFromAnybody } from '../failover/partition-lease.ts'
+import { releaseLease } from '../operate/operator-lease.ts'
 import type { Returning } from './ways.ts'
 
-export type SeedDeps = {
-  readonly checkpoints: CheckpointStore
-  readonly clock: Clock
-  readonly owner: string
+export type SeedDeps = PartitionLeaseDeps & {
+  /** Throws when another command carries out the decision, or has carried it out. */
+  readonly assertDriving: () => Promise<void>
 }
 
 /** The flow back of one partition begins. Throws `ReplicatorError` while another command has it. */
@@ -24,7 +23,7 @@ export async function seedReverse(
   reverse: FlowConfig,
   { seen, way }: Returning,
 ): Promise<void> {
-  const at = { topic: seen.targetTopic, partition: seen.partition }
+  const at = { topic: seen.targetTopic, partition: seen.partition, targetTopic: seen.topic }
   switch (way.kind) {
     case 'append':
     case 'divergent':
@@ -42,12 +41,12 @@ export async function seedReverse(
 export async function reseed(
   deps: SeedDeps & { readonly incidents: IncidentStore },
   flow: FlowConfig,
-  by: { readonly returning: Returning; readonly reverse: PartitionState },
+  by: { readonly row: Checkpoint; readonly reverse: PartitionState },
 ): Promise<void> {
-  const { seen, state } = by.returning
-  const { topic, partition } = seen
-  await write(deps, flow, { topic, partition }, before => {
-    // A command that was killed behind this write, and goes on: the flow has begun anew already.
+  const { state, ...at } = by.row
+  // A command that was killed behind this write, and goes on: the flow has begun anew already.
+  if (state.kind !== 'failed-over') return
+  await write(deps, flow, at, before => {
     if (before.kind !== 'failed-over') return before
     const position = positionAfterwards(before, by.reverse, deps.clock.nowMs())
     return position === null ? { kind: 'unstarted' } : { kind: 'replicating', position }
@@ -61,26 +60,16 @@ export async function reseed(
 async function write(
   deps: SeedDeps,
   flow: FlowConfig,
-  at: TopicPartition,
+  at: TopicPartition & { readonly targetTopic: string },
   next: (before: PartitionState) => PartitionState,
 ): Promise<void> {
-  const key: PartitionKey = { flow: flow.name, topic: at.topic, partition: at.partition }
-  const { checkpoint } = await takeWhenFree(deps, flow, key)
-  const held = { key, fence: checkpoint.lease.fence, writes: 0 }
-  await releaseLease(deps, held, { state: next(checkpoint.state), isClean: true })
-}
-
-/**
- * No run copies this partition, so a lease on it is that of a command that was killed: it is over
- * soon. Throws `ReplicatorError` where it is not.
- */
-async function takeWhenFree(
-  deps: SeedDeps,
-  flow: FlowConfig,
-  key: PartitionKey,
-): Promise<Awaited<ReturnType<typeof takeLease>>> {
-  const row = await deps.checkpoints.get(key)
-  const leftMs = (row?.lease.untilMs ?? 0) - deps.clock.nowMs()
-  if (leftMs > 0 && leftMs <= flow.budgets.leaseMs) await deps.clock.wait(leftMs + 1)
-  return takeLease(deps, flow, key)
+  const held = await takeFromAnybody(deps, flow, at)
+  try {
+    // Under the lease: a command that was frozen finds here that the flow has moved on.
+    await deps.assertDriving()
+  } catch (error) {
+    await releaseLease(deps, held, { state: held.state, isClean: false })
+    throw error
+  }
+  await releaseLease(deps, held, { state: next(held.state), isClean: true })
 }

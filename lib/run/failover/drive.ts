@@ -7,8 +7,8 @@
 import { driverLeaseMs } from '../../core/config/failover-limits.ts'
 import { errorText } from '../../core/error-text.ts'
 import { decidedText, topicsText } from '../../core/failover/failover-text.ts'
-import type { FlowFailover } from '../../core/failover/flow-failover.ts'
 import { topicsAway } from '../../core/failover/flow-failover.ts'
+import { afterEvent, type FailoverEvent } from '../../core/failover/transition.ts'
 import type { StoredFailover } from '../../core/row/failover-row.ts'
 import type { Clock } from '../../io/clock.ts'
 import type { FailoverStore } from '../../io/failover/failover-store.ts'
@@ -25,8 +25,8 @@ export type DriveDeps = {
 }
 
 export type Driving = {
-  /** Stores the next state. Throws when another command has moved the flow. */
-  move(from: StoredFailover, state: FlowFailover): Promise<StoredFailover>
+  /** Stores the state behind the event. Throws when another command has moved the flow. */
+  advance(from: StoredFailover, event: FailoverEvent): Promise<StoredFailover>
   /** Throws when another command carries out the decision, or has carried it out. */
   assertDriving(): Promise<void>
 }
@@ -41,7 +41,9 @@ export async function whileDriving<T>(
   // Not awaited: a renewal that the table does not answer must not delay the end of the command.
   void keepSaying(deps, flow, ended.signal)
   const driving: Driving = {
-    async move(from, state) {
+    async advance(from, event) {
+      const state = afterEvent(from.state, event)
+      if (state === null) throw refuseOvertaken(flow, from)
       const nowMs = deps.clock.nowMs()
       const moved = await deps.failovers.move({
         ...{ flow, from: from.version, state, nowMs },

@@ -25,7 +25,7 @@ import {
   type Topics,
   topicsAway,
 } from '../../core/failover/flow-failover.ts'
-import { afterEvent, type FailoverEvent } from '../../core/failover/transition.ts'
+import type { FailoverEvent } from '../../core/failover/transition.ts'
 import type { StoredFailover } from '../../core/row/failover-row.ts'
 import { byTopicAndPartition } from '../../core/topic-partition.ts'
 import { ReplicatorError } from '../../io/failure/replicator-error.ts'
@@ -153,24 +153,13 @@ export async function failOver(
     ...request,
   }
   return whileDriving(deps, flow.name, async driving => {
-    const begun = await advance(driving, found, flow.name, { kind: 'decided', decision })
+    const begun = await driving.advance(found, { kind: 'decided', decision })
     return takeSteps(deps, flow, { driving, stored: begun })
   })
 }
 
 function coversAll(away: Topics, topics: Topics): boolean {
   return away === null || (topics?.every(topic => covers(away, topic)) ?? false)
-}
-
-async function advance(
-  driving: Driving,
-  stored: StoredFailover,
-  flow: string,
-  event: FailoverEvent,
-): Promise<StoredFailover> {
-  const next = afterEvent(stored.state, event)
-  if (next === null) throw refuseOvertaken(flow, stored)
-  return driving.move(stored, next)
 }
 
 /** Goes on with what an earlier command has begun. */
@@ -198,7 +187,7 @@ async function goOn(
     return { kind: 'declined', state, partitions, groups: [], problems: [] }
   }
   const forced = { kind: 'forced' as const, by: deps.by, atMs: deps.clock.nowMs() }
-  const stored = await advance(driving, taken, flow.name, forced)
+  const stored = await driving.advance(taken, forced)
   return takeSteps(deps, flow, { driving, stored })
 }
 
@@ -232,7 +221,7 @@ async function takeSteps(
     if (isAborted) problems = taken.problems
     const event: FailoverEvent = isAborted ? { kind: 'aborted' } : { kind: 'step-done', step }
     deps.log({ level: 'info', text: stepText(flow.name, step, taken.problems) })
-    stored = await advance(driving, stored, flow.name, event)
+    stored = await driving.advance(stored, event)
   }
   const kind = problems.length > 0 ? 'aborted' : 'done'
   return resultOf(deps, flow, { kind, groups, problems, topics })

@@ -21,7 +21,7 @@ export async function reopenPartition(
  * The epoch of the fence is not the run's: the next run asks for its own. It passes the marker,
  * which lies behind the position, as it passes any record that is not a copy.
  */
-export function reopened(state: PartitionState): PartitionState {
+function reopened(state: PartitionState): PartitionState {
   if (state.kind !== 'failed-over') return state
   const { position, incidentId } = state
   if (position === null) return { kind: 'unstarted' }

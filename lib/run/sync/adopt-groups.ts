@@ -6,8 +6,9 @@
 import type { FlowConfig } from '../../core/config/config.ts'
 import { groupsPerRequestMax } from '../../core/config/defaults.ts'
 import { selects, sourceTopicName } from '../../core/config/topic-selection.ts'
+import { covers, type Topics } from '../../core/failover/flow-failover.ts'
 import { anyLaterOffset, targetOffset } from '../../core/offset.ts'
-import { type OwnAt, writeOffsets } from '../../core/row/group-row.ts'
+import { type GroupRow, type OwnAt, readOffsets, writeOffsets } from '../../core/row/group-row.ts'
 import type { GroupOffsets } from '../../io/admin/group-admin.ts'
 import type { Clock } from '../../io/clock.ts'
 import { ReplicatorError } from '../../io/failure/replicator-error.ts'
@@ -15,43 +16,54 @@ import { readSourceGroups } from './source-groups.ts'
 import type { GroupSyncDeps } from './sync-groups.ts'
 
 /**
- * Writes a row for each group of the flow. Throws `BrokerFailure` when a cluster does not answer,
- * and `ReplicatorError` when the table does not, or another command writes the same rows.
+ * Writes the rows of the groups of a flow anew for these topics of the source. What the rows say
+ * of other topics stays, because gapless has gone on with those. Throws `BrokerFailure` when a
+ * cluster does not answer, and `ReplicatorError` when the table does not, or another command
+ * writes the same rows.
  */
 export async function adoptGroups(
   deps: GroupSyncDeps & { readonly clock: Clock },
   flow: FlowConfig,
+  topics: Topics,
 ): Promise<void> {
   const { rows } = await deps.groupRows.list(flow.name)
-  const versions = new Map(rows.map(each => [each.group, each.version]))
-  const { groups } = await readSourceGroups(deps, flow, [...versions.keys()])
+  const rowOf = new Map(rows.map(each => [each.group, each]))
+  const { groups } = await readSourceGroups(deps, flow, [...rowOf.keys()])
   const names = groups.filter(each => each.problem === null).map(each => each.group)
   for (let from = 0; from < names.length; from += groupsPerRequestMax) {
     const read = await deps.targetGroups.readOffsets(names.slice(from, from + groupsPerRequestMax))
-    for (const each of read) await adopt(deps, flow, { read: each, versions })
+    for (const each of read) {
+      await adopt(deps, flow, { read: each, row: rowOf.get(each.group) ?? null, topics })
+    }
   }
 }
 
 async function adopt(
   { groupRows, clock }: GroupSyncDeps & { readonly clock: Clock },
   flow: FlowConfig,
-  by: { readonly read: GroupOffsets; readonly versions: ReadonlyMap<string, number> },
+  by: {
+    readonly read: GroupOffsets
+    readonly row: GroupRow | null
+    readonly topics: Topics
+  },
 ): Promise<void> {
-  const { read, versions } = by
+  const { read, row, topics } = by
   // A group whose offsets may not be read is left alone, as by every tick.
   if (read.kind === 'refused') return
   const nowMs = clock.nowMs()
   const owns = read.offsets.flatMap(({ topic: targetTopic, partition, offset }): OwnAt[] => {
     const topic = sourceTopicName(flow, targetTopic)
-    if (topic === null || !selects(flow, topic)) return []
+    if (topic === null || !selects(flow, topic) || !covers(topics, topic)) return []
     // As if it were the place of a later offset of the source: the group may go back from there.
     const own = { sourceOffset: anyLaterOffset, targetOffset: targetOffset(offset) }
     return [{ topic, partition, own: [{ ...own, committedAtMs: nowMs }] }]
   })
   if (owns.length === 0) return
   const { group } = read
-  const row = { flow: flow.name, group, version: versions.get(group) ?? 0 }
-  const written = await groupRows.write({ ...row, text: writeOffsets(owns), nowMs })
+  const others = readOffsets(row?.text ?? '').filter(({ topic }) => !covers(topics, topic))
+  const text = writeOffsets([...others, ...owns])
+  const key = { flow: flow.name, group, version: row?.version ?? 0 }
+  const written = await groupRows.write({ ...key, text, nowMs })
   if (written === 'written') return
   throw new ReplicatorError({
     code: 'failover-refused',

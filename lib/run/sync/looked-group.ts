@@ -3,7 +3,7 @@
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { groupRowDays } from '../../core/config/defaults.ts'
-import { selects, targetTopicName } from '../../core/config/topic-selection.ts'
+import { targetTopicName } from '../../core/config/topic-selection.ts'
 import {
   type SourceOffset,
   sourceOffset,
@@ -113,16 +113,16 @@ const dayMs = 24 * 60 * 60 * 1000
 
 /**
  * The text of the row with `changed` in it. A partition without an offset on the source stays for
- * as long as its offset on the standby may, because the group may come back to it.
+ * as long as its offset on the standby may, because the group may come back to it; one that this
+ * tick leaves alone, because its topic has failed over, comes back with the fail-back.
  */
 export function textAfter(
-  flow: FlowConfig,
   row: GroupRow | null,
   { changed, nowMs }: { readonly changed: readonly Looked[]; readonly nowMs: number },
 ): string {
   const keptMs = groupRowDays * dayMs
   const known = readOffsets(row?.text ?? '').filter(
-    ({ topic, own }) => selects(flow, topic) && nowMs - (own.at(-1)?.committedAtMs ?? 0) < keptMs,
+    ({ own }) => nowMs - (own.at(-1)?.committedAtMs ?? 0) < keptMs,
   )
   const after = new Map<string, OwnAt>(known.map(each => [partitionName(each), each]))
   for (const { source, ownAfter: own } of changed) {

@@ -79,7 +79,7 @@ async function perform(
   const changed = looked.filter(each => !held.has(each) && each.ownAfter !== each.own)
   if (changed.length === 0) return outcomes
   const commits = changed.filter(each => each.decision.kind === 'commit')
-  const text = textAfter(flow, row, { changed, nowMs })
+  const text = textAfter(row, { changed, nowMs })
   if (Buffer.byteLength(text) > groupRowBytesMax) {
     const reason = `its ${looked.length} partitions do not fit into a row of the table`
     return new Map([...outcomes, ...refuse(commits, reason)])
