@@ -205,11 +205,12 @@ async function readFrom(
   })
   try {
     const response = await brokers.onBroker(at, on => offsetFetchV8.api.async(on, asked, false))
-    return response.groups.map(({ groupId: group, topics, errorCode }) =>
-      errorCode === 0
+    return response.groups.map(({ groupId: group, topics, errorCode }) => {
+      const error = errorCode === 0 ? partitionError(topics) : errorCode
+      return error === 0
         ? { group, kind: 'read', offsets: topics.flatMap(offsetsOf) }
-        : { group, kind: 'refused', errorName: errorName(errorCode) },
-    )
+        : { group, kind: 'refused', errorName: errorName(error) }
+    })
   } catch (error) {
     if (!(error instanceof BrokerFailure)) throw error
     const groups = found.map(([group]) => group)
@@ -261,10 +262,16 @@ type FetchedTopic = {
   }[]
 }
 
-/** A partition without a committed offset, or whose offset cannot be read, is left out. */
+/** An offset that cannot be read must not look like one that was never committed. */
+function partitionError(topics: readonly FetchedTopic[]): number {
+  const partitions = topics.flatMap(each => each.partitions)
+  return partitions.find(each => each.errorCode !== 0)?.errorCode ?? 0
+}
+
+/** A partition without a committed offset is left out. */
 function offsetsOf({ name: topic, partitions }: FetchedTopic): CommittedOffset[] {
   return partitions
-    .filter(each => each.errorCode === 0 && each.committedOffset >= 0n)
+    .filter(each => each.committedOffset >= 0n)
     .map(({ partitionIndex: partition, committedOffset: offset, metadata }) => {
       return { topic, partition, offset, metadata: metadata ?? null }
     })
