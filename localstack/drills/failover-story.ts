@@ -9,7 +9,8 @@ import type { FailoverReport } from '../../lib/run/failover/failover-report.ts'
 import { StackError } from '../processes/stack-error.ts'
 import { until } from '../processes/until.ts'
 import { type Account, accountOf } from './failover-account.ts'
-import type { DrillWorld, Ended, Reading, Side, Writing } from './failover-world.ts'
+import type { DrillWorld, Reading, Side, Writing } from './failover-world.ts'
+import type { Ended } from './run-gapless.ts'
 import type { Measured } from './scenarios.ts'
 
 /** Events that the reader has read before each move. */

@@ -2,14 +2,12 @@
 // primary disturbs nobody, an application that writes and one that reads on either cluster, and
 // the command line. Does not own the story (failover-story.ts).
 
-import { execFile } from 'node:child_process'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Consumer, Kafka, Producer } from 'kafkajs'
 import { createEventSource } from '../../cli/commit-log/event.ts'
 import { createKafkaJs } from '../../cli/kafkajs/kafkajs-client.ts'
-import { projectDirectory } from '../engine/stack-settings.ts'
 import { readPartition } from '../kafka/partition-reader.ts'
 import { StackError } from '../processes/stack-error.ts'
 import { until } from '../processes/until.ts'
@@ -20,9 +18,9 @@ import {
   type TestCluster,
 } from '../scratch/brokers.ts'
 import { createTopic } from '../scratch/topics.ts'
+import { runGapless } from './run-gapless.ts'
 
 export type Side = 'primary' | 'standby'
-export type Ended = { readonly code: number; readonly stdout: string; readonly stderr: string }
 export type DrillWorld = Awaited<ReturnType<typeof openDrillWorld>>
 
 export const drillFlow = 'drill'
@@ -33,7 +31,6 @@ export const drillPartitions = 3
 const eventBytes = 200
 /** Events of one send of the writing application. */
 const sendEvents = 20
-const outputBytesMax = 16 * 1024 * 1024
 const clientRetries = 5
 
 export async function openDrillWorld() {
@@ -190,16 +187,4 @@ async function startReading(kafka: Kafka): Promise<Reading> {
       await consumer.disconnect()
     },
   }
-}
-
-function runGapless(args: readonly string[], env: NodeJS.ProcessEnv): Promise<Ended> {
-  const options = { cwd: projectDirectory, env, maxBuffer: outputBytesMax }
-  const cli = join(projectDirectory, 'cli', 'gapless.ts')
-  return new Promise((resolve, reject) => {
-    execFile(process.execPath, [cli, ...args], options, (error, stdout, stderr) => {
-      const code = error === null ? 0 : error.code
-      if (typeof code === 'number') resolve({ code, stdout, stderr })
-      else reject(error)
-    })
-  })
 }

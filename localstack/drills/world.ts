@@ -3,7 +3,6 @@
 // standby. Each run has its own topics, flow and configuration, so that the scenarios can be
 // repeated and do not interfere with an `npm start` beside them.
 
-import { execFile } from 'node:child_process'
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
@@ -11,22 +10,21 @@ import type { Admin, Kafka, KafkaMessage, Producer } from 'kafkajs'
 import { createEventSource } from '../../cli/commit-log/event.ts'
 import { createKafkaJs } from '../../cli/kafkajs/kafkajs-client.ts'
 import type { IncidentReport } from '../../lib/run/operate/report.ts'
-import { describeAddress, projectDirectory, type StackSettings } from '../engine/stack-settings.ts'
+import { describeAddress, type StackSettings } from '../engine/stack-settings.ts'
 import { readLogEnd, readPartition } from '../kafka/partition-reader.ts'
 import { createStackEnvironment, type OfflineFunctions, readLoggedTexts } from '../offline.ts'
 import { findFreePort } from '../processes/ports.ts'
 import { StackError } from '../processes/stack-error.ts'
 import type { Session } from '../session.ts'
+import { runGapless } from './run-gapless.ts'
 
 export type At = { readonly topic: string; readonly partition: number }
-export type Ended = { readonly code: number; readonly stdout: string; readonly stderr: string }
 export type ChallengeWorld = Awaited<ReturnType<typeof openWorld>>
 
 const eventBytes = 200
 const pollMs = 300
 /** Covers a lease of 20 s that a run left, a scheduled tick that came first, and a busy machine. */
 const stateDeadlineMs = 120_000
-const outputBytesMax = 16 * 1024 * 1024
 
 /** The folder of the runs' configurations and of the functions' logs. */
 export function challengeDirectory(settings: StackSettings): string {
@@ -189,18 +187,6 @@ async function setRetention(admin: Admin, topic: string, retentionMs: string): P
   await admin.alterConfigs({
     validateOnly: false,
     resources: [{ type: 2, name: topic, configEntries }],
-  })
-}
-
-function runGapless(args: readonly string[], env: NodeJS.ProcessEnv): Promise<Ended> {
-  const options = { cwd: projectDirectory, env, maxBuffer: outputBytesMax }
-  const cli = join(projectDirectory, 'cli', 'gapless.ts')
-  return new Promise((resolve, reject) => {
-    execFile(process.execPath, [cli, ...args], options, (error, stdout, stderr) => {
-      const code = error === null ? 0 : error.code
-      if (typeof code === 'number') resolve({ code, stdout, stderr })
-      else reject(error)
-    })
   })
 }
 

@@ -4,26 +4,15 @@
 // (run/failover/look.ts) nor the JSON (run/failover/failover-report.ts).
 
 import { offsetsBetween, type SourceOffset, sourceOffset } from '../offset.ts'
+import type { ObservedSource } from '../partition/observation.ts'
 import { type PartitionState, type Position, positionOf } from '../partition/partition-state.ts'
 import { partitionName, type TopicPartition } from '../topic-partition.ts'
-
-/** One log, at one moment. */
-export type SeenSource =
-  | {
-      readonly kind: 'seen'
-      readonly topicId: string
-      readonly logStart: bigint
-      readonly lastStable: bigint
-      readonly logEnd: bigint
-    }
-  | { readonly kind: 'missing' }
-  | { readonly kind: 'unobserved'; readonly detail: string }
 
 export type LookedAt = TopicPartition & {
   readonly targetTopic: string
   /** Null: the row cannot be read. */
   readonly state: PartitionState | null
-  readonly source: SeenSource
+  readonly source: ObservedSource
   /** Why the standby's log was not seen; null: it was, or there is no such topic yet. */
   readonly standbyUnobserved: string | null
   readonly nowMs: number
@@ -130,7 +119,7 @@ export function disquietOf(
   })
 }
 
-function disquiet(looked: LookedAt, before: SeenSource | null): string | null {
+function disquiet(looked: LookedAt, before: ObservedSource | null): string | null {
   const { state, source, standbyUnobserved } = looked
   if (state === null)
     return 'has a row that cannot be read. Repair it (gapless status), or use --unplanned'

@@ -7,8 +7,8 @@
 
 import { type SourceOffset, sourceOffset, targetOffset } from '../offset.ts'
 import { anchored } from '../partition/copied-count.ts'
+import type { ObservedSource } from '../partition/observation.ts'
 import type { PartitionState, Position } from '../partition/partition-state.ts'
-import type { SeenSource } from './failover-plan.ts'
 import type { Parted } from './parted-logs.ts'
 
 export type FailedOverState = Extract<PartitionState, { kind: 'failed-over' }>
@@ -47,7 +47,7 @@ export type SeenStandby =
  */
 export function wayBackOf(seen: {
   readonly state: FailedOverState
-  readonly source: SeenSource
+  readonly source: ObservedSource
   readonly standby: SeenStandby
   readonly parted: Parted | null
   readonly reverse: PartitionState | null
@@ -86,7 +86,7 @@ function lostText(copiedTo: bigint, end: bigint): string {
 }
 
 type BothSeen = {
-  readonly source: Extract<SeenSource, { kind: 'seen' }>
+  readonly source: Extract<ObservedSource, { kind: 'seen' }>
   readonly standby: Extract<SeenStandby, { kind: 'seen' }>
 }
 

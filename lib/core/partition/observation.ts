@@ -30,3 +30,15 @@ export type ObservationFailure = Unobserved & {
   /** The partition whose copying failed. */
   readonly stoppedAt?: StoppedAt
 }
+
+/** The log of a source partition at one moment, as health and fail-over judge it. */
+export type ObservedSource =
+  | {
+      readonly kind: 'seen'
+      readonly topicId: string
+      readonly logStart: bigint
+      readonly lastStable: bigint
+      readonly logEnd: bigint
+    }
+  | { readonly kind: 'missing' }
+  | { readonly kind: 'unobserved'; readonly detail: string }

@@ -4,6 +4,7 @@
 // healthy, and gives no number. Does not own any decision about replication (partition/decide.ts).
 
 import { type Budgets, clockSkewMsMax, stalledAfterMs } from '../config/defaults.ts'
+import type { ObservedSource } from '../partition/observation.ts'
 import { type PartitionState, positionOf, stateOf } from '../partition/partition-state.ts'
 import {
   type AgeBounds,
@@ -19,17 +20,6 @@ import {
   type OldestBatch,
   type TopicRetention,
 } from './retention.ts'
-
-export type WatchedSource =
-  | {
-      readonly kind: 'seen'
-      readonly topicId: string
-      readonly logStart: bigint
-      readonly lastStable: bigint
-      readonly logEnd: bigint
-    }
-  | { readonly kind: 'missing' }
-  | { readonly kind: 'unobserved'; readonly detail: string }
 
 export type WatchedTarget =
   | { readonly kind: 'seen'; readonly topicId: string; readonly logEnd: bigint }
@@ -79,13 +69,13 @@ export type Difference =
   | { readonly kind: 'standby-cut'; readonly position: bigint; readonly logEnd: bigint }
   | { readonly kind: 'standby-truncated'; readonly from: string; readonly to: string }
 
-type Seen = Extract<WatchedSource, { kind: 'seen' }>
+type Seen = Extract<ObservedSource, { kind: 'seen' }>
 
 /**
  * The first offset that exists and is not replicated: the position, or the log start offset when it
  * lies beyond the position or the topic was recreated. Null when the offset is unknown.
  */
-export function firstUnreplicated(row: WatchedRow, source: WatchedSource): bigint | null {
+export function firstUnreplicated(row: WatchedRow, source: ObservedSource): bigint | null {
   if (row.kind === 'corrupt' || source.kind !== 'seen') return null
   const position = positionOf(stateOf(row))
   if (position === null || position.sourceTopicId !== source.topicId) return source.logStart
@@ -95,7 +85,7 @@ export function firstUnreplicated(row: WatchedRow, source: WatchedSource): bigin
 
 export function partitionHealth(input: {
   readonly row: WatchedRow
-  readonly source: WatchedSource
+  readonly source: ObservedSource
   readonly target: WatchedTarget
   readonly retention: TopicRetention
   readonly oldest: Oldest
@@ -214,7 +204,7 @@ function isStalled(
  */
 function differenceOf(
   state: PartitionState,
-  source: WatchedSource,
+  source: ObservedSource,
   target: WatchedTarget,
 ): Difference | null {
   const position = positionOf(state)

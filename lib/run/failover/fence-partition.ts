@@ -10,7 +10,7 @@
 // owner refuses the marker.
 
 import type { FlowConfig } from '../../core/config/config.ts'
-import { observationAttemptsMax, retryBackoffMs } from '../../core/config/defaults.ts'
+import { observationAttemptsMax } from '../../core/config/defaults.ts'
 import { driverLeaseMs } from '../../core/config/failover-limits.ts'
 import { sourceEndOf } from '../../core/failover/failover-plan.ts'
 import { type TargetOffset, targetOffset } from '../../core/offset.ts'
@@ -21,13 +21,12 @@ import {
   type Producer,
   positionOf,
 } from '../../core/partition/partition-state.ts'
-import { backoffMs } from '../../core/replicate/budget.ts'
 import { recoveryFetchBytes } from '../../core/replicate/fetch-share.ts'
 import { partitionName } from '../../core/topic-partition.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
-import type { NotYet } from '../../io/cluster/transaction-coordinator.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 import { isControlBatch, nextOffsetAfter, producerEpochOf } from '../../kafka/record-batch.ts'
+import { untilNotBusy } from '../busy-coordinator.ts'
 import { createLogReader, readBatches } from '../compare/partition-reader.ts'
 import { pointOf } from '../observe/logs.ts'
 import { releaseLease } from '../operate/operator-lease.ts'
@@ -91,7 +90,7 @@ async function fenceStandby(
     throw new BrokerFailure({ reason, cluster: deps.target.name, detail })
   }
   const id = transactionalId({ flow: flow.name, ...at })
-  const assigned = await patiently(deps, () => deps.target.initProducerId(id))
+  const assigned = await untilNotBusy(deps, () => deps.target.initProducerId(id))
   if (assigned.kind === 'denied') {
     // Nothing fences there, so what earlier owners sent is waited out (unfencedWarning).
     await waitOut(deps, flow, keep)
@@ -100,7 +99,7 @@ async function fenceStandby(
   await keep()
   const { producerId, producerEpoch } = assigned
   const marker = { transactionalId: id, producerId, producerEpoch, ...at }
-  const written = await patiently(deps, () => deps.target.writeAbortMarker(marker))
+  const written = await untilNotBusy(deps, () => deps.target.writeAbortMarker(marker))
   if (written.kind !== 'decided') {
     const reason = written.kind === 'denied' ? 'authorization-denied' : 'unreachable'
     const detail = `cannot fence ${partitionName(at)}: ${written.errorName}`
@@ -193,22 +192,5 @@ function failedOverState(
     kind: 'failed-over',
     position: position === null ? null : { ...position, producer },
     ...found,
-  }
-}
-
-/** Asks again while the coordinator is busy. Throws `BrokerFailure` when it stays so. */
-async function patiently<T extends { readonly kind: string }>(
-  { clock, target }: FenceDeps,
-  ask: () => Promise<T | NotYet>,
-): Promise<Exclude<T | NotYet, { readonly kind: 'busy' }>> {
-  for (let attempt = 0; ; attempt += 1) {
-    const answer = await ask()
-    if (answer.kind !== 'busy') return answer as Exclude<typeof answer, { readonly kind: 'busy' }>
-    if (attempt >= observationAttemptsMax) {
-      const error = 'errorName' in answer ? answer.errorName : 'busy'
-      const detail = `the transaction coordinator still answers ${error} after ${attempt + 1} attempts`
-      throw new BrokerFailure({ reason: 'unreachable', cluster: target.name, detail })
-    }
-    await clock.wait(backoffMs(attempt, retryBackoffMs))
   }
 }

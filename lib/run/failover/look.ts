@@ -3,7 +3,7 @@
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { targetTopicName } from '../../core/config/topic-selection.ts'
-import type { LookedAt, SeenSource } from '../../core/failover/failover-plan.ts'
+import type { LookedAt } from '../../core/failover/failover-plan.ts'
 import { covers, type Topics } from '../../core/failover/flow-failover.ts'
 import { stateOf } from '../../core/partition/partition-state.ts'
 import type { ListedCheckpoints } from '../../core/row/checkpoint.ts'
@@ -14,7 +14,7 @@ import type { CheckpointStore } from '../../io/table/stores.ts'
 import { observeBoth, onTarget } from '../observe/both-clusters.ts'
 import { listPartitions } from '../observe/flow-partitions.ts'
 import { findTopics } from '../observe/flow-topics.ts'
-import { type LogView, pointOf } from '../observe/logs.ts'
+import { type LogView, observedSource } from '../observe/logs.ts'
 
 export type LookDeps = {
   readonly source: Cluster
@@ -54,7 +54,7 @@ export async function lookAtFlow(
       partition: each.partition,
       targetTopic: targetTopicName(flow, each.topic),
       state: each.row.kind === 'corrupt' ? null : stateOf(each.row),
-      source: seenSource(sourceLog),
+      source: observedSource(sourceLog),
       standbyUnobserved: targetLog.kind === 'unobserved' ? targetLog.detail : null,
       nowMs,
       sourceLog,
@@ -63,16 +63,4 @@ export async function lookAtFlow(
   })
   const unobserved = found.observationFailures.map(each => `${each.cluster}: ${each.detail}`)
   return { listed, partitions, unobserved: [...new Set(unobserved)] }
-}
-
-function seenSource(view: LogView): SeenSource {
-  if (view.kind === 'unobserved') return { kind: 'unobserved', detail: view.detail }
-  if (view.kind === 'missing') return { kind: 'missing' }
-  return {
-    kind: 'seen',
-    topicId: view.topicId,
-    logStart: pointOf(view, 'log-start'),
-    lastStable: pointOf(view, 'last-stable'),
-    logEnd: pointOf(view, 'log-end'),
-  }
 }

@@ -4,7 +4,12 @@
 
 import { assert } from '../../core/assert.ts'
 import { invalidNameText } from '../../core/config/topic-selection.ts'
-import type { Leader, Unobserved, UnobservedReason } from '../../core/partition/observation.ts'
+import type {
+  Leader,
+  ObservedSource,
+  Unobserved,
+  UnobservedReason,
+} from '../../core/partition/observation.ts'
 import { dispositionOf } from '../../core/replicate/error-disposition.ts'
 import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
 import type {
@@ -34,6 +39,19 @@ export function pointOf(view: SeenLog, point: LogPoint): bigint {
   const offset = view.offsets.get(point)
   assert(offset !== undefined, `the view of a log has no ${point}`)
   return offset
+}
+
+/** What health and fail-over need of a view. It must have been listed with all three points. */
+export function observedSource(view: LogView): ObservedSource {
+  if (view.kind === 'unobserved') return { kind: 'unobserved', detail: view.detail }
+  if (view.kind === 'missing') return { kind: 'missing' }
+  return {
+    kind: 'seen',
+    topicId: view.topicId,
+    logStart: pointOf(view, 'log-start'),
+    lastStable: pointOf(view, 'last-stable'),
+    logEnd: pointOf(view, 'log-end'),
+  }
 }
 
 export type LogViews = {

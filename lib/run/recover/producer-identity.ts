@@ -3,17 +3,12 @@
 // denies transactional ids, nothing can fence a producer id. Does not own the order of the steps
 // (after-crash.ts).
 
-import {
-  clockSkewMsMax,
-  observationAttemptsMax,
-  producerAgeMsMax,
-  retryBackoffMs,
-} from '../../core/config/defaults.ts'
+import { clockSkewMsMax, producerAgeMsMax } from '../../core/config/defaults.ts'
 import { transactionalId } from '../../core/partition/crash-recovery.ts'
 import type { Position, Producer } from '../../core/partition/partition-state.ts'
-import { backoffMs } from '../../core/replicate/budget.ts'
 import type { NotYet } from '../../io/cluster/transaction-coordinator.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
+import { untilNotBusy } from '../busy-coordinator.ts'
 import { hasOwnLease, holdsLease } from '../partition/own-lease.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
@@ -80,24 +75,14 @@ export async function assignProducer(shard: Shard, run: PartitionRun): Promise<P
 }
 
 /**
- * Asks again while the coordinator is busy: it loads, or still ends the transaction of the previous
- * owner. null when the run may not ask any more (`mayFence`).
+ * Asks again while the coordinator is busy (`untilNotBusy`). null when the run may not ask any more
+ * (`mayFence`), which is looked at before each attempt.
  */
-export async function patiently<T extends { readonly kind: string }>(
+export function patiently<T extends { readonly kind: string }>(
   shard: Shard,
   run: PartitionRun,
   ask: () => Promise<T | NotYet>,
 ): Promise<Exclude<T | NotYet, { readonly kind: 'busy' }> | null> {
-  const { clock, target } = shard
-  for (let attempt = 0; ; attempt += 1) {
-    if (!(await untilMayFence(shard, run))) return null
-    const answer = await ask()
-    if (answer.kind !== 'busy') return answer as Exclude<typeof answer, { readonly kind: 'busy' }>
-    if (attempt >= observationAttemptsMax) {
-      const error = 'errorName' in answer ? answer.errorName : 'busy'
-      const detail = `the transaction coordinator still answers ${error} after ${observationAttemptsMax + 1} attempts`
-      throw new BrokerFailure({ reason: 'unreachable', cluster: target.name, detail })
-    }
-    await clock.wait(backoffMs(attempt, retryBackoffMs), shard.ended.signal)
-  }
+  const allowed = async () => ((await untilMayFence(shard, run)) ? ask() : null)
+  return untilNotBusy(shard, allowed, shard.ended.signal)
 }

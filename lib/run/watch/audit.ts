@@ -7,7 +7,7 @@
 import type { FlowConfig } from '../../core/config/config.ts'
 import { covers, topicsAway } from '../../core/failover/flow-failover.ts'
 import type { Incident } from '../../core/incident.ts'
-import type { ObservationFailure } from '../../core/partition/observation.ts'
+import type { ObservationFailure, ObservedSource } from '../../core/partition/observation.ts'
 import type { ListedCheckpoints } from '../../core/row/checkpoint.ts'
 import type { ListedIncidents } from '../../core/row/incident-row.ts'
 import type { TopicPartition } from '../../core/topic-partition.ts'
@@ -18,7 +18,6 @@ import {
   type PartitionHealth,
   partitionHealth,
   type WatchedRow,
-  type WatchedSource,
   type WatchedTarget,
 } from '../../core/watch/partition-health.ts'
 import { readRetention, type TopicRetention } from '../../core/watch/retention.ts'
@@ -30,7 +29,7 @@ import { findStandbyLosses } from '../compare/standby-losses.ts'
 import { observeBoth, onTarget } from '../observe/both-clusters.ts'
 import { type FlowPartition, listPartitions } from '../observe/flow-partitions.ts'
 import { type FoundTopics, findTopics } from '../observe/flow-topics.ts'
-import { type LogView, pointOf } from '../observe/logs.ts'
+import { type LogView, observedSource, pointOf } from '../observe/logs.ts'
 import { compareSettings, type StandbySettings } from '../observe/standby-settings.ts'
 import { assertTwoClusters } from '../observe/two-clusters.ts'
 import { readFirstUnreplicated } from './first-unreplicated.ts'
@@ -155,7 +154,7 @@ async function retentionsOf(
 
 type Watched = {
   readonly row: WatchedRow
-  readonly source: WatchedSource
+  readonly source: ObservedSource
   readonly target: WatchedTarget
 }
 
@@ -166,7 +165,7 @@ function watchedOf(
 ): Watched {
   return {
     row: rowOf(partition, flow),
-    source: watchedSource(source),
+    source: observedSource(source),
     target: watchedTarget(partition, target),
   }
 }
@@ -175,17 +174,6 @@ function rowOf({ row }: FlowPartition, { budgets }: FlowConfig): WatchedRow {
   if (row.kind !== 'checkpoint') return row
   const { state, updatedAtMs, lease } = row
   return { kind: 'checkpoint', state, updatedAtMs, leaseUntilMs: lease.untilMs, budgets }
-}
-
-function watchedSource(view: LogView): WatchedSource {
-  if (view.kind !== 'seen') return view
-  return {
-    kind: 'seen',
-    topicId: view.topicId,
-    logStart: pointOf(view, 'log-start'),
-    lastStable: pointOf(view, 'last-stable'),
-    logEnd: pointOf(view, 'log-end'),
-  }
 }
 
 function watchedTarget({ topic }: TopicPartition, view: LogView): WatchedTarget {

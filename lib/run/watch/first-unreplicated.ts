@@ -2,6 +2,7 @@
 // for its age where it is not read. Does not own how a batch is read (oldest-records.ts).
 
 import { oldestReadsMax } from '../../core/config/defaults.ts'
+import type { ObservedSource } from '../../core/partition/observation.ts'
 import { positionOf } from '../../core/partition/partition-state.ts'
 import { ageBounds, recordAgeMs, timestampAgeMs } from '../../core/partition/record-age.ts'
 import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
@@ -10,7 +11,6 @@ import {
   logEndsOf,
   type Oldest,
   type WatchedRow,
-  type WatchedSource,
 } from '../../core/watch/partition-health.ts'
 import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
@@ -19,7 +19,7 @@ import { type ReadPosition, readOldest } from './oldest-records.ts'
 
 type Looked = TopicPartition & {
   readonly source: LogView
-  readonly watched: { readonly row: WatchedRow; readonly source: WatchedSource }
+  readonly watched: { readonly row: WatchedRow; readonly source: ObservedSource }
 }
 
 /**

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest'
 import { sourceOffset, targetOffset } from '../../../../lib/core/offset.ts'
+import type { ObservedSource } from '../../../../lib/core/partition/observation.ts'
 import type { PartitionState } from '../../../../lib/core/partition/partition-state.ts'
 import {
   type Difference,
@@ -8,7 +9,6 @@ import {
   type Oldest,
   partitionHealth,
   type WatchedRow,
-  type WatchedSource,
   type WatchedTarget,
 } from '../../../../lib/core/watch/partition-health.ts'
 
@@ -31,7 +31,7 @@ const replicating: PartitionState = { kind: 'replicating', position }
 const halted: PartitionState = { kind: 'halted', position, incidentId: 'i' }
 const waiting: PartitionState = { kind: 'waiting', position, incidentId: 'i' }
 
-const source = (fields: object = {}): WatchedSource => {
+const source = (fields: object = {}): ObservedSource => {
   return {
     kind: 'seen',
     topicId: 'source-1',
