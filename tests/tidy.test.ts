@@ -57,13 +57,16 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
   'lib/core': {
     'lib/core': [],
     'lib/core/config': ['lib/core'],
-    'lib/core/partition': ['lib/core/translate', 'lib/core/config', 'lib/core'],
+    'lib/core/offsets': ['lib/core/config', 'lib/core'],
+    'lib/core/partition': [
+      ...['lib/core/offsets', 'lib/core/translate', 'lib/core/config', 'lib/core'],
+    ],
     'lib/core/failover': [
       ...['lib/core/partition', 'lib/core/translate', 'lib/core/config', 'lib/core'],
     ],
     'lib/core/row': [
-      ...['lib/core/failover', 'lib/core/partition', 'lib/core/translate', 'lib/core/sync'],
-      'lib/core',
+      ...['lib/core/failover', 'lib/core/partition', 'lib/core/offsets', 'lib/core/translate'],
+      ...['lib/core/sync', 'lib/core'],
     ],
     'lib/core/replicate': ['lib/core/partition', 'lib/core/config', 'lib/core'],
     'lib/core/plan': [

@@ -89,6 +89,31 @@ export function splitBatch(
 }
 
 /**
+ * Splits a repacked batch wherever offsets are missing between two records (`recordOffsets`), into
+ * batches without holes, in order. Throws DecodeError when it is damaged.
+ */
+export function* splitAtHoles(batch: RecordBatch): Steps<RecordBatch[]> {
+  const { recordOffsets: offsets, recordsCount, partitionLeaderEpoch } = batch
+  if (offsets === undefined) return [batch]
+  const opened = openBatch(batch)
+  const parts: RecordBatch[] = []
+  // Ends: every pass goes on behind at least one record.
+  for (let at = 0; at < recordsCount; ) {
+    let end = at + 1
+    while (end < recordsCount && offsets[end] === (offsets[end - 1] ?? 0n) + 1n) end += 1
+    const { bytes, at: from } = opened.cursor
+    // About the part's share of what is left.
+    const bytesCount = Math.ceil(((bytes.length - from) * (end - at)) / (recordsCount - at))
+    const builder = createBatchBuilder({ partitionLeaderEpoch, recordsMax: end - at, bytesCount })
+    yield* copyRecords(opened, builder, { recordsMax: end - at })
+    const part = finishBatch(builder, compressionCodec(batch))
+    if (part !== null) parts.push(part)
+    at = end
+  }
+  return parts
+}
+
+/**
  * Coalesces batches of one codec and one leader epoch. Each record keeps its source offset
  * (`recordOffsets`). Throws DecodeError when a batch is damaged, or when their records exceed
  * `contentBytesMax` bytes once decompressed.

@@ -101,6 +101,11 @@ const flow = object(
       'Where a partition without a checkpoint starts.',
       oneOf('log-start', 'log-end').default(policyDefaults.startFrom),
     ),
+    offsets: about(
+      '`preserve`: records keep their offsets on the standby, in partitions that begin with an empty log there. ' +
+        '`translate`: offsets differ where the source has holes, and are translated exactly.',
+      oneOf('preserve', 'translate').default(policyDefaults.offsets),
+    ),
     onTruncation: about(
       'When the source deleted records before they were replicated.',
       oneOf('halt', 'continue').default(policyDefaults.onTruncation),

@@ -6,6 +6,8 @@
 export type Policies = {
   /** Where a partition without a checkpoint starts. */
   readonly startFrom: 'log-start' | 'log-end'
+  /** Whether records keep their offsets on the standby. */
+  readonly offsets: 'preserve' | 'translate'
   readonly onTruncation: 'halt' | 'continue'
   readonly onReset: 'resume' | 'halt'
   readonly onDivergence: 'halt' | 'continue'
@@ -17,6 +19,8 @@ const MIB = 1024 * KIB
 export const policyDefaults: Policies = {
   // Disaster recovery needs the existing records, not only new ones.
   startFrom: 'log-start',
+  // Preserving offsets is new, and costs requests on transactional and compacted topics.
+  offsets: 'translate',
   // An operator should see that records are lost before new ones are appended behind the gap.
   onTruncation: 'halt',
   // The records of the recreated topic should reach the standby at once; the deleted topic cannot
@@ -187,6 +191,18 @@ export const throttledMsMax = 30_000
 
 /** Fetches of a damaged batch before the partition halts: a damage on the way does not repeat. */
 export const damagedFetchesMax = 3
+
+/**
+ * Offsets of one hole that are filled on the target so that offsets stay equal: a minute at the 300
+ * fillers a second of a single partition (`npm run bench:fillers`). A larger hole shifts them.
+ */
+export const fillPlacesMax = 20_000
+
+/** Looks at the target's log end until the marker of a filler is in it, 1 ms apart at first. */
+export const fillerLooksMax = 1_000
+
+/** Wait between two such looks, ms, once the first eight have not seen the marker. */
+export const fillerLookMs = 5
 
 /** Wait before the second such attempt, doubling each time: 100 ms to 1.6 s, 3 s in all. */
 export const retryBackoffMs = 100

@@ -18,6 +18,15 @@ export function transactionalId(at: {
   return `${transactionalIdPrefix(at.flow)}${at.topic}/${at.partition}`
 }
 
+/**
+ * The transactional id under which holes of a partition are filled. It is another one than that of
+ * its data: a marker of the data's producer would need a new epoch, and so another marker, at every
+ * change of owners.
+ */
+export function fillerId(at: Parameters<typeof transactionalId>[0]): string {
+  return `${transactionalId(at)}/filler`
+}
+
 /** The prefix of a flow's transactional ids: the flow's principal needs a permission for it. */
 export function transactionalIdPrefix(flow: string): string {
   return `gapless/${flow}/`

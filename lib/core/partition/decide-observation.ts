@@ -6,6 +6,8 @@
 import { assert } from '../assert.ts'
 import type { Incident } from '../incident.ts'
 import { isBefore, type SourceOffset, targetOffset } from '../offset.ts'
+import { placesOwed } from '../offsets/next-place.ts'
+import { begunAt } from '../offsets/same-offsets.ts'
 import { anchored } from './copied-count.ts'
 import { needsRecovery } from './crash-recovery.ts'
 import {
@@ -69,7 +71,10 @@ function start(observed: Observed, context: DecideContext): Decision {
     rewinds: 0,
     producer: null,
   }
-  const position = anchored(begun, { records: 0n, atMs: context.nowMs, reason: 'start' })
+  const seen = { atMs: context.nowMs, reason: 'start' as const }
+  const isPreserved = policies.offsets === 'preserve'
+  const same = isPreserved ? { sameOffsets: begunAt(placesOf(begun), seen) } : {}
+  const position = anchored({ ...begun, ...same }, { records: 0n, ...seen })
   // gapless stores a position before it sends a record, so these records mean that the row was lost
   // (copying would repeat them) or that another producer wrote them. Only an operator knows which.
   if (isBefore(emptyEnd, target.logEndOffset)) {
@@ -120,8 +125,19 @@ function restartedOnBoth(left: Position, observed: Observed, context: DecideCont
     logEnds: [],
     producer: null,
   }
-  const begun = anchored(renewed, { records: 0n, atMs: context.nowMs, reason: 'reset' })
-  return restarted(begun, source.logStartOffset, source, incident)
+  return restarted(begunAgain(renewed, context), source.logStartOffset, source, incident)
+}
+
+/** Another log of the source begins at the position. */
+function begunAgain(position: Position, { nowMs: atMs }: DecideContext): Position {
+  const seen = { atMs, reason: 'reset' as const }
+  const isPreserved = position.sameOffsets !== undefined
+  const same = isPreserved ? { sameOffsets: begunAt(placesOf(position), seen) } : {}
+  return anchored({ ...position, ...same }, { records: 0n, ...seen })
+}
+
+function placesOf({ nextSourceOffset, nextTargetOffset }: Position) {
+  return { sourceOffset: nextSourceOffset, targetOffset: nextTargetOffset }
 }
 
 /**
@@ -172,7 +188,7 @@ function checkSameTopic(position: Position, observed: Observed, context: DecideC
 function next(position: Position, source: SourceObservation): Command[] {
   // A position beyond the last stable offset is fetched too: the response says whether the log
   // diverged.
-  return position.nextSourceOffset === source.lastStableOffset
+  return position.nextSourceOffset === source.lastStableOffset && placesOwed(position) === 0
     ? [{ kind: 'stop', outcome: 'drained' }]
     : [{ kind: 'fetch', withEpoch: true }]
 }
@@ -199,8 +215,7 @@ function reset(left: Position, source: SourceObservation, context: DecideContext
   const lastSeenLogEndOffset = source.logEndOffset
   const renewed = { ...left, sourceTopicId: source.topicId, lastSeenLogEndOffset }
   const from = { ...renewed, nextSourceOffset: source.logStartOffset }
-  const begun = anchored(from, { records: 0n, atMs: context.nowMs, reason: 'reset' })
-  return restarted(begun, source.logStartOffset, source, incident)
+  return restarted(begunAgain(from, context), source.logStartOffset, source, incident)
 }
 
 /**

@@ -8,6 +8,7 @@
 
 import { assert } from '../assert.ts'
 import { isBefore, type TargetOffset, targetOffsetAfter } from '../offset.ts'
+import { placeOf, shiftedTo } from '../offsets/same-offsets.ts'
 import { anchoredAgain, counted } from './copied-count.ts'
 import { decideOnObservation } from './decide-observation.ts'
 import {
@@ -56,6 +57,15 @@ export function decide(
       return whileReplicating(state, position =>
         moved({ ...position, producer: event.producer }, [{ kind: 'save-checkpoint' }]),
       )
+    case 'filled':
+      return whileReplicating(state, position =>
+        moved({
+          ...position,
+          nextTargetOffset: targetOffsetAfter(position.nextTargetOffset, event.places),
+        }),
+      )
+    case 'shifted':
+      return whileReplicating(state, position => decideOnShift(position, event, context))
     case 'foreign-records':
       return decideOnForeignRecords(state, event, context)
     case 'recovered-from-crash':
@@ -141,7 +151,13 @@ function decideOnDivergence(
     rewinds: position.rewinds + 1,
   }
   const commands: Command[] = [{ kind: 'save-checkpoint' }, { kind: 'fetch', withEpoch: true }]
-  const next = anchoredAgain(rewound, { atMs: context.nowMs, reason: 'divergence' })
+  const seen = { atMs: context.nowMs, reason: 'divergence' as const }
+  const { nextTargetOffset: targetOffset } = position
+  const isPreserved = position.sameOffsets !== undefined
+  const same = isPreserved
+    ? { sameOffsets: shiftedTo({ sourceOffset: nextSourceOffset, targetOffset }, seen) }
+    : {}
+  const next = anchoredAgain({ ...rewound, ...same }, seen)
   return { ...moved(next, commands), incidents: [incident] }
 }
 
@@ -160,6 +176,7 @@ function decideOnAcknowledgement(
     lastTimestampMs: event.maxTimestampMs,
     producer: advanced(position.producer, event.recordsCount),
     ...counted(position, event.recordsCount),
+    ...sameOffsetsAfter(position, event, context),
   }
   assert(isBefore(position.nextSourceOffset, next.nextSourceOffset), 'acknowledged backwards')
   if (baseOffset === position.nextTargetOffset) return moved(next)
@@ -176,6 +193,31 @@ function decideOnAcknowledgement(
     ...moved(drifted, [{ kind: 'save-checkpoint' }]),
     incidents: [targetDrifted(position, found, context)],
   }
+}
+
+/** Every offset from the next record on has another distance, which an anchor marks. */
+function decideOnShift(
+  position: Position,
+  event: EventOf<'shifted'>,
+  context: DecideContext,
+): Decision {
+  const { nextTargetOffset: targetOffset } = position
+  const { sourceOffset, reason } = event
+  const seen = { atMs: context.nowMs, reason }
+  const sameOffsets = shiftedTo({ sourceOffset, targetOffset }, seen)
+  return moved({ ...position, sameOffsets }, [{ kind: 'save-checkpoint' }])
+}
+
+/** A batch that was appended elsewhere than its offset says shifts all that follow. */
+function sameOffsetsAfter(
+  { sameOffsets }: Position,
+  { baseOffset: targetOffset, firstSourceOffset: sourceOffset }: EventOf<'acknowledged'>,
+  { nowMs: atMs }: DecideContext,
+): Pick<Position, 'sameOffsets'> {
+  if (sameOffsets === undefined || sourceOffset === undefined) return {}
+  if (placeOf(sameOffsets, sourceOffset) === targetOffset) return {}
+  const seen = { atMs, reason: 'foreign-records' as const }
+  return { sameOffsets: shiftedTo({ sourceOffset, targetOffset }, seen) }
 }
 
 /** Goes on behind records that another producer appended after a clean hand-over. */

@@ -54,6 +54,8 @@ export type PartitionEvent =
   | {
       readonly kind: 'acknowledged'
       readonly baseOffset: TargetOffset
+      /** The source offset of its first record; left out where offsets are translated. */
+      readonly firstSourceOffset?: SourceOffset
       readonly recordsCount: number
       readonly nextSourceOffset: SourceOffset
       /** Leader epoch of the source's batch right before `nextSourceOffset`; null: unknown. */
@@ -68,6 +70,14 @@ export type PartitionEvent =
    * The previous owner is fenced, and the target was compared with the source past the checkpoint.
    */
   | ({ readonly kind: 'recovered-from-crash' } & CrashRecovery)
+  /** So many offsets of the target were filled, which no consumer sees. */
+  | { readonly kind: 'filled'; readonly places: number }
+  /** The next record goes where the target ends, which is not the place that its offset has. */
+  | {
+      readonly kind: 'shifted'
+      readonly sourceOffset: SourceOffset
+      readonly reason: 'foreign-records' | 'large-hole'
+    }
   /** Control batches, aborted data and empty batches, which are not copied. */
   | ({ readonly kind: 'skipped' } & OffsetSpan)
   /** A batch that cannot be copied: gapless found it damaged, or the target refused it. */

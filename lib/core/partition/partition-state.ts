@@ -17,6 +17,7 @@
 // cluster or topic.
 
 import type { SourceOffset, TargetOffset } from '../offset.ts'
+import type { SameOffsets } from '../offsets/same-offsets.ts'
 import type { Copied } from '../translate/anchor.ts'
 import type { EpochHistory } from './epoch-history.ts'
 import type { LogEndMarks } from './record-age.ts'
@@ -57,6 +58,8 @@ export type Position = {
   readonly drift?: Drift
   /** Left out: the row is of a version that did not count, and no run has observed since. */
   readonly copied?: Copied
+  /** Left out: offsets are translated. */
+  readonly sameOffsets?: SameOffsets
 }
 
 /**

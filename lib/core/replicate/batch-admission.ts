@@ -17,7 +17,7 @@ import {
   type RecordBatch,
   readRecordBatches,
 } from '../../kafka/record-batch.ts'
-import { repackInSlices } from '../../kafka/repack.ts'
+import { repackInSlices, splitAtHoles } from '../../kafka/repack.ts'
 import { doAtOnce, type Steps, sliceRecords } from '../../kafka/slices.ts'
 import { coalescedBytesMax, smallBatchBytesMax } from '../config/defaults.ts'
 import { isBefore, type SourceOffset, sourceOffset } from '../offset.ts'
@@ -30,7 +30,7 @@ export type Admission = {
    * The span of batches without data in front of the first copied one; null when there are none.
    */
   readonly skipped: OffsetSpan | null
-  readonly copied: CopiedBatch[]
+  copied: CopiedBatch[]
   /** The offset of the next fetch. */
   readonly nextFetchOffset: SourceOffset
   /** The damaged batch at `nextFetchOffset`; null when no batch was refused. */
@@ -44,6 +44,11 @@ export type Admission = {
 
 type Fetched = Pick<FetchedPartition, 'records' | 'abortedTransactions'>
 
+export type AdmissionOptions = {
+  /** True: no batch has a hole, so that each of its records goes to the place of its offset. */
+  readonly keepsOffsets?: boolean
+}
+
 /** As `admitInSlices`, all slices at once: for small responses. */
 export function admitBatches(fetched: Fetched, fetchOffset: SourceOffset): Admission {
   return doAtOnce(admitInSlices(fetched, fetchOffset))
@@ -54,7 +59,11 @@ export function admitBatches(fetched: Fetched, fetchOffset: SourceOffset): Admis
  * time, because a response may hold tens of thousands of tiny batches; they are coalesced before
  * more are read. It yields only where batches are opened.
  */
-export function* admitInSlices(fetched: Fetched, fetchOffset: SourceOffset): Steps<Admission> {
+export function* admitInSlices(
+  fetched: Fetched,
+  fetchOffset: SourceOffset,
+  { keepsOffsets = false }: AdmissionOptions = {},
+): Steps<Admission> {
   const { records, abortedTransactions } = fetched
   let admission: Admission = {
     skipped: null,
@@ -87,7 +96,8 @@ export function* admitInSlices(fetched: Fetched, fetchOffset: SourceOffset): Ste
         return from === 0 ? { ...admission, refusal: { offset, detail } } : admission
       }
       const sorted = yield* sort(batches, accepts, offset)
-      admission = yield* concatAdmissions(admission, sorted)
+      if (keepsOffsets) sorted.copied = yield* withoutHoles(sorted.copied)
+      admission = yield* concatAdmissions(admission, sorted, keepsOffsets)
       from = records.length - trailingBytes
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error
@@ -107,12 +117,31 @@ const coalesceLimits = {
 }
 
 /** Appends `next`, whose batches are coalesced on the way. */
-function* concatAdmissions({ skipped, copied }: Admission, next: Admission): Steps<Admission> {
+function* concatAdmissions(
+  { skipped, copied }: Admission,
+  next: Admission,
+  keepsOffsets: boolean,
+): Steps<Admission> {
   const last = copied.at(-1)
   if (next.skipped !== null && last !== undefined) extendBatch(last, next.skipped)
-  copied.push(...(yield* coalesceCopied(next.copied)))
+  copied.push(...(yield* coalesceCopied(next.copied, keepsOffsets)))
   const isBehind = next.skipped === null || last !== undefined
   return { ...next, copied, skipped: isBehind ? skipped : concatSpans(skipped, next.skipped) }
+}
+
+/** Each batch that has holes becomes several that have none. */
+function* withoutHoles(copied: readonly CopiedBatch[]): Steps<CopiedBatch[]> {
+  const dense: CopiedBatch[] = []
+  for (const each of copied) {
+    const parts = yield* splitAtHoles(each.batch)
+    const last = parts.pop() ?? each.batch
+    for (const batch of parts) {
+      const nextSourceOffset = sourceOffset(nextOffsetAfter(batch))
+      dense.push({ batch, nextSourceOffset, epoch: epochOf(batch) })
+    }
+    dense.push({ ...each, batch: last })
+  }
+  return dense
 }
 
 function* sort(

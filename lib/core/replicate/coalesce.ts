@@ -25,11 +25,14 @@ export const coalescedBatchesMax = 256
  * Replaces every group of small neighbours in one fetch response by one batch. All other batches
  * stay the same objects.
  */
-export function* coalesceCopied(copied: readonly CopiedBatch[]): Steps<readonly CopiedBatch[]> {
+export function* coalesceCopied(
+  copied: readonly CopiedBatch[],
+  keepsOffsets = false,
+): Steps<readonly CopiedBatch[]> {
   const result: CopiedBatch[] = []
   // Ends: every pass goes on behind at least one batch.
   for (let from = 0; from < copied.length; ) {
-    const count = coalescibleCount(copied, from)
+    const count = coalescibleCount(copied, from, keepsOffsets)
     const group = copied.slice(from, from + Math.max(1, count))
     const one = count < 2 ? null : coalesce(group)
     if (one === null) result.push(...group)
@@ -43,9 +46,14 @@ export function* coalesceCopied(copied: readonly CopiedBatch[]): Steps<readonly 
 
 /**
  * Counts the batches from index `from` on that may become one. They share a leader epoch, because
- * a position inside a batch of several epochs could not tell the epoch right before itself.
+ * a position inside a batch of several epochs could not tell the epoch right before itself. Where
+ * records keep their offsets, nothing lies between two of them either.
  */
-export function coalescibleCount(batches: readonly CopiedBatch[], from: number): number {
+export function coalescibleCount(
+  batches: readonly CopiedBatch[],
+  from: number,
+  keepsOffsets = false,
+): number {
   const first = batches[from]?.batch
   let bytes = 0
   let at = from
@@ -56,9 +64,20 @@ export function coalescibleCount(batches: readonly CopiedBatch[], from: number):
     const isAlike =
       compressionCodec(batch) === compressionCodec(first) &&
       batch.partitionLeaderEpoch === first.partitionLeaderEpoch
-    if (!isAlike || batch.bytes.length >= smallBatchBytesMax || bytes > coalescedBytesMax) break
+    const isNext = !keepsOffsets || at === from || follows(batches[at - 1]?.batch, batch)
+    if (
+      !isAlike ||
+      !isNext ||
+      batch.bytes.length >= smallBatchBytesMax ||
+      bytes > coalescedBytesMax
+    )
+      break
   }
   return at - from
+}
+
+function follows(left: RecordBatch | undefined, right: RecordBatch): boolean {
+  return left !== undefined && left.baseOffset + BigInt(left.recordsCount) === right.baseOffset
 }
 
 /** Null when the batches stay apart, because one is damaged or their content is too large. */

@@ -13,12 +13,14 @@
 //   copied        records copied between these topics, as records:nextSourceOffset:nextTargetOffset
 //   anchor        the last one that is stored, as source:target:records@ms reason; absent, like
 //                 copied, in rows of versions that did not count
+//   sameOffsets   where offsets are kept: distance:sinceSourceOffset@ms reason; absent elsewhere
 //   decisionId, failedOverAtMs, standbyEndOffset, sourceEndOffset, sourceSeenAtMs    of a fail-over
 //   targetTopic   name of the topic on the target
 //   owner, worker, fence, leaseUntilMs, previousLeaseUntilMs, previousWorker    see lease.ts
 //   updatedAtMs   time of the owner's last write
 
 import { sourceOffset, targetOffset } from '../offset.ts'
+import { readSameOffsets, writeSameOffsets } from '../offsets/same-offsets.ts'
 import { readDrift, writeDrift } from '../partition/drift.ts'
 import { type EpochHistory, readEpochs, writeEpochs } from '../partition/epoch-history.ts'
 import {
@@ -118,6 +120,9 @@ function positionAttributes(position: Position | null): Record<string, Attribute
     fencing: textAttribute(position?.producer?.fencing),
     ...copiedAttributes(position),
     drift: textAttribute(position?.drift === undefined ? null : writeDrift(position.drift)),
+    sameOffsets: textAttribute(
+      position?.sameOffsets === undefined ? null : writeSameOffsets(position.sameOffsets),
+    ),
   }
 }
 
@@ -258,6 +263,7 @@ function readPosition(read: RowReader): Position {
     producer: read.optional('producerId', () => readProducer(read)),
     ...read.optional('drift', () => readDriftOf(read)),
     ...read.optional('copied', () => readCopied(read, at)),
+    ...read.optional('sameOffsets', () => readSameOffsetsOf(read)),
   }
 }
 
@@ -277,6 +283,13 @@ function readDriftOf(read: RowReader): Pick<Position, 'drift'> {
   const drift = readDrift(read.text('drift'))
   if (drift === null) throw read.corrupt('drift', 'expected:found:lastFound:records:counted|bound')
   return { drift }
+}
+
+function readSameOffsetsOf(read: RowReader): Pick<Position, 'sameOffsets'> {
+  const sameOffsets = readSameOffsets(read.text('sameOffsets'))
+  if (sameOffsets === null)
+    throw read.corrupt('sameOffsets', 'distance:sinceSourceOffset@ms reason')
+  return { sameOffsets }
 }
 
 /** A row written before there were `epochs` holds only the epoch of the last batch. */

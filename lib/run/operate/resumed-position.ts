@@ -9,6 +9,7 @@ import {
   sourceOffset,
   targetOffset,
 } from '../../core/offset.ts'
+import { resumedAt } from '../../core/offsets/same-offsets.ts'
 import { anchored } from '../../core/partition/copied-count.ts'
 import { withoutDrift } from '../../core/partition/drift.ts'
 import { historyBefore } from '../../core/partition/epoch-history.ts'
@@ -46,8 +47,14 @@ export function nextPosition(
     // again for a retry of batches it has, and drop them.
     producer: position.producer === null ? null : { ...position.producer, assignedAtMs: 0 },
   }
+  const { nextTargetOffset } = next
+  const places = { sourceOffset: nextSourceOffset, targetOffset: nextTargetOffset }
+  const same =
+    position.sameOffsets === undefined
+      ? {}
+      : { sameOffsets: resumedAt(isSame ? position.sameOffsets : null, places, atMs) }
   // Nothing of a topic that was recreated, on either side, was copied before.
-  return anchored(next, { records, atMs, reason: isSame ? 'resume' : 'reset' })
+  return anchored({ ...next, ...same }, { records, atMs, reason: isSame ? 'resume' : 'reset' })
 }
 
 /** The known epochs before `offset`; none where they would be those of another log. */

@@ -19,6 +19,7 @@ import type { CopiedBatch } from '../../core/replicate/copied-batch.ts'
 import { firstPhase, type Outcome, type RunPhase } from '../../core/replicate/run-phase.ts'
 import type { PartitionKey } from '../../core/row/checkpoint.ts'
 import type { Moment } from '../../io/clock.ts'
+import type { ProducerIdentity } from '../../io/cluster/transaction-coordinator.ts'
 import { stampForProduce } from '../../kafka/produce-stamp.ts'
 import type { CountedBuffer } from './counted-buffer.ts'
 import { createPendingQueue, type PendingQueue } from './pending-queue.ts'
@@ -88,6 +89,17 @@ export type PartitionRun = {
    */
   targetIsRead: boolean
   readonly pending: PendingQueue
+  /** Who fills offsets, once this run has fenced every earlier filler. Written by recover/. */
+  filler: ProducerIdentity | null
+  /** True while offsets of the target are filled. Written by produce/fill-beside.ts. */
+  isFilling: boolean
+  /** Offsets of the target that this run has filled. Written by produce/fill-places.ts. */
+  placesFilled: number
+  /**
+   * True once this run has recovered the partition from a crash: requests of an earlier owner may
+   * still be on their way. Written by recover/previous-owner.ts.
+   */
+  wasRecovered: boolean
   /** The source's log end as the last fetch told it; null before. Written by fetch-answer.ts. */
   seenLogEnd: LogEndMark | null
   /** How often damaged bytes were fetched behind a position. Written by `isDamagedForGood`. */
@@ -125,6 +137,10 @@ export function createPartitionRun(
     },
     anchors: createRunAnchors(known.state, leasedAt.nowMs),
     pending: createPendingQueue(),
+    filler: null,
+    isFilling: false,
+    placesFilled: 0,
+    wasRecovered: false,
     seenLogEnd: null,
     damage: null,
     counts: { recordsReplicated: 0n, bytesReplicated: 0n, incidents: [] },

@@ -87,6 +87,12 @@ export function createPendingQueue() {
       outcomeUnknown = true
     },
     peekUnsent: () => batches[head + inFlight],
+    /** The batch that was sent last and is not acknowledged; undefined: none is in flight. */
+    lastInFlight: () => (inFlight === 0 ? undefined : batches[head + inFlight - 1]),
+    /** Offsets are filled from now on: as a request that is not answered (`answered`). */
+    fillingBegun() {
+      unanswered += 1
+    },
     /** The next ones to send, up to `max`, if none of them ever was; else none. */
     neverSent: (max: number): readonly PendingBatch[] =>
       inFlight < sent ? [] : batches.slice(head + inFlight, head + inFlight + max),

@@ -19,9 +19,10 @@ export function coalesceUnsent(run: PartitionRun): void {
   const next = run.pending.peekUnsent()
   // The usual case, so it returns before a list of the waiting batches is made.
   if (next === undefined || next.bytes.length >= smallBatchBytesMax) return
-  const producer = positionOf(run.state)?.producer
+  const position = positionOf(run.state)
+  const producer = position?.producer
   const neverSent = run.pending.neverSent(coalescedBatchesMax)
-  const count = coalescibleCount(neverSent, 0)
+  const count = coalescibleCount(neverSent, 0, position?.sameOffsets !== undefined)
   if (count < 2 || producer == null) return
   const waiting = neverSent.slice(0, count)
   const coalesced = coalesce(waiting)

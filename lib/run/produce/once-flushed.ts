@@ -3,6 +3,7 @@
 // then do the checkpoint and the target say the same.
 
 import { assert } from '../../core/assert.ts'
+import { placesOwed } from '../../core/offsets/next-place.ts'
 import type { Leader } from '../../core/partition/observation.ts'
 import { positionOf } from '../../core/partition/partition-state.ts'
 import type { Patience } from '../../core/replicate/patience.ts'
@@ -12,7 +13,7 @@ import { isLogEnd, unreadText } from '../compare/unread-end.ts'
 import { unobserved } from '../observe/logs.ts'
 import { decideFor, finish, happened, perform, start } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
-import type { Shard } from '../partition/shard-run.ts'
+import { roomGrew, type Shard } from '../partition/shard-run.ts'
 import { takeDivergence } from '../recover/after-divergence.ts'
 
 /** Ends the copying; `next` follows the last acknowledgement, at once when none is awaited. */
@@ -21,11 +22,33 @@ export function afterFlush(shard: Shard, run: PartitionRun, next: AfterFlush): v
   runIfFlushed(shard, run)
 }
 
+/** True where all that the source has is copied, and what is left are offsets to fill. */
+export function isAtEnd({ phase }: PartitionRun): boolean {
+  if (phase.kind === 'copying') return true
+  if (phase.kind !== 'flushing' || phase.next.kind !== 'stop') return false
+  return phase.next.end.outcome === 'drained'
+}
+
+/**
+ * The target refuses the epoch or the sequence of our producer, or damaged bytes, or it is not
+ * known whether an offset was filled. Nothing is sent again: once all answers are in, the partition
+ * is recovered as after a crash, if the lease is still ours.
+ */
+export function recoverFromOurselves(shard: Shard, run: PartitionRun, detail: string): void {
+  run.pending.clear()
+  const because = { outcome: 'failed' as const, detail }
+  afterFlush(shard, run, { kind: 'observe', outOfRange: false, targetIsKnown: false, because })
+  roomGrew(shard)
+}
+
 /** Called after every acknowledgement: goes on when nothing is unacknowledged any more. */
 export function runIfFlushed(shard: Shard, run: PartitionRun): void {
   const exchange = exchangeOf(run.phase)
   if (exchange?.kind !== 'flushing' || !run.pending.isFlushed()) return
   const { next, source, target } = exchange
+  const position = positionOf(run.state)
+  // The end of the source is reached once the offsets in front of it are filled (fill-beside.ts).
+  if (isAtEnd(run) && position !== null && placesOwed(position) > 0) return
   happened(shard, run, { kind: 'flushed', nowMs: shard.clock.nowMs() })
   switch (next.kind) {
     case 'stop':

@@ -11,7 +11,7 @@ import {
   produceBytesMax,
   worthwhileRequestBytes,
 } from '../../core/config/defaults.ts'
-import { targetOffset } from '../../core/offset.ts'
+import { sourceOffset, targetOffset } from '../../core/offset.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
 import {
   dispositionOf,
@@ -35,7 +35,8 @@ import { deniedCopying, isDamagedForGood, type PartitionRun } from '../partition
 import type { PendingBatch } from '../partition/pending-queue.ts'
 import { type ProduceLane, roomGrew, type Shard, wakeFetching } from '../partition/shard-run.ts'
 import { coalesceUnsent } from './coalesce-unsent.ts'
-import { afterFlush, runIfFlushed } from './once-flushed.ts'
+import { fillTail, isInPlace } from './fill-beside.ts'
+import { afterFlush, recoverFromOurselves, runIfFlushed } from './once-flushed.ts'
 import { type Halt, haltAt, splitFirst, wholeFirst } from './split-batch.ts'
 
 type Sent = { readonly run: PartitionRun; readonly batch: PendingBatch }
@@ -44,6 +45,7 @@ type Sent = { readonly run: PartitionRun; readonly batch: PendingBatch }
 export function sendWhatIsReady(shard: Shard, runs: readonly PartitionRun[]): void {
   // All partitions are marked first, so that batches that are ready at once go out in one request.
   for (const run of runs) {
+    fillTail(shard, run, () => sendWhatIsReady(shard, [run]))
     const leaderId = sendsTo(run)
     if (leaderId === null || !run.pending.hasUnsent()) continue
     const lane = shard.produceLanes.get(leaderId) ?? { inFlight: 0, ready: new Set() }
@@ -118,6 +120,8 @@ function takeBatches(shard: Shard, leaderId: number, ready: Set<PartitionRun>): 
     const next = run.pending.peekUnsent()
     if (next === undefined) continue
     if (bytes > 0 && bytes + next.bytes.length > produceBytesMax) break
+    const goOn = () => sendWhatIsReady(shard, [run])
+    if (!isInPlace(shard, run, { batch: next.batch, goOn })) continue
     const batch = run.pending.takeUnsent()
     bytes += batch.bytes.length
     sent.push({ run, batch })
@@ -197,6 +201,7 @@ function acknowledge(
   const decision = decideFor(shard, run, {
     kind: 'acknowledged',
     baseOffset,
+    firstSourceOffset: sourceOffset(batch.batch.baseOffset),
     recordsCount,
     nextSourceOffset: batch.nextSourceOffset,
     epoch: batch.epoch,
@@ -216,6 +221,7 @@ function acknowledge(
     return roomGrew(shard)
   }
   wakeFetching(shard, run)
+  fillTail(shard, run, () => sendWhatIsReady(shard, [run]))
   runIfFlushed(shard, run)
 }
 
@@ -271,18 +277,6 @@ function splitOrHalt(
   // Ends: every part is smaller, down to a single record.
   happened(shard, run, { kind: 'progressed' })
   sendAgain(shard, run, { outcome: 'failed', detail: halt.detail })
-}
-
-/**
- * The target refuses the epoch or the sequence of our producer, or damaged bytes. Nothing is sent
- * again under that producer: once all answers are in, the partition is recovered as after a crash,
- * if the lease is still ours.
- */
-function recoverFromOurselves(shard: Shard, run: PartitionRun, detail: string): void {
-  run.pending.clear()
-  const because = { outcome: 'failed' as const, detail }
-  afterFlush(shard, run, { kind: 'observe', outOfRange: false, targetIsKnown: false, because })
-  roomGrew(shard)
 }
 
 function leftOut(shard: Shard, { targetTopic }: PartitionRun): ObservationFailure {

@@ -1,14 +1,14 @@
-// Owns the recovery of a partition whose last owner did not release its lease: fence that owner,
+// Owns the recovery of a partition whose last owner did not release its lease: succeed that owner,
 // find out by the contents of the standby how far it copied, go on there. In this order, because
-// only behind the fence's marker can none of its batches appear any more. Does not own the decision
-// that follows (core/partition/decide.ts).
+// only then can none of its batches appear elsewhere any more (previous-owner.ts). Does not own the
+// decision that follows (core/partition/decide.ts).
 
 import { observationAttemptsMax } from '../../core/config/defaults.ts'
 import { isBefore, laterOf, targetOffset } from '../../core/offset.ts'
-import { canCompare, transactionalId } from '../../core/partition/crash-recovery.ts'
+import { canCompare } from '../../core/partition/crash-recovery.ts'
 import type { CrashRecovery, SourceObservation, Unclear } from '../../core/partition/decision.ts'
 import type { Leader } from '../../core/partition/observation.ts'
-import { type Position, type Producer, positionOf } from '../../core/partition/partition-state.ts'
+import { type Position, positionOf } from '../../core/partition/partition-state.ts'
 import { recoveryFetchBytes } from '../../core/replicate/fetch-share.ts'
 import { targetIsKnown } from '../../core/replicate/run-phase.ts'
 import { partitionName } from '../../core/topic-partition.ts'
@@ -26,7 +26,7 @@ import { noteRecovery } from '../partition/anchor-pairs.ts'
 import { decideFor, perform, saveCheckpoint } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
-import { assignProducer, mayFence, patiently } from './producer-identity.ts'
+import { type Succession, sequencedAfter, succeedPrevious } from './previous-owner.ts'
 import { readBeyond, sourceOf, targetOf } from './target-range.ts'
 
 export type Both = {
@@ -49,13 +49,11 @@ export async function recoverFromCrash(
   await saveCheckpoint(shard, run)
   const left = positionOf(run.state)
   if (left === null) return false
-  const producer = await assignProducer(shard, run)
-  if (producer === null || !(await fencePreviousProducer(shard, run, { left, producer }))) {
-    return false
-  }
+  const succession = await succeedPrevious(shard, run, left)
+  if (succession === null) return false
   const found = await shard.recoveries.take(shard.ended.signal, async () =>
     run.phase.kind === 'recovering'
-      ? await lookThrough(shard, run, { ...seen, left, producer })
+      ? await lookThrough(shard, run, { ...seen, left, succession })
       : null,
   )
   // The deadline may have passed meanwhile: the next owner compares again.
@@ -68,41 +66,11 @@ export async function recoverFromCrash(
   return true
 }
 
-/**
- * After this, only `producer` can append to the partition. False when the run or its lease ended
- * before: nothing was fenced then, because another run may own the partition.
- */
-async function fencePreviousProducer(
-  shard: Shard,
-  run: PartitionRun,
-  { left, producer }: { readonly left: Position; readonly producer: Producer },
-): Promise<boolean> {
-  const isFence =
-    producer.fencing === 'transactional-id' && left.producer?.producerId === producer.producerId
-  // With another producer id (the old one expired, its epochs were used up, or the coordinator
-  // never knew it) nothing fences the old producer. It sends no more once its lease has expired, so
-  // after one request timeout every request it sent was answered or dropped. A worker that was
-  // declared ended, or an owner whose clock is ahead, may be alive and go on for `leaseMs`.
-  const { requestTimeoutMs, leaseMs } = shard.flow.budgets
-  const waitMs = requestTimeoutMs + (run.previousMayBeAlive ? leaseMs : 0)
-  if (!isFence) await shard.clock.wait(waitMs, shard.ended.signal)
-  if (producer.fencing === 'none') return mayFence(shard, run)
-  const { targetTopic: topic, key } = run
-  const id = transactionalId({ ...key, topic })
-  const request = { ...producer, transactionalId: id, topic, partition: key.partition }
-  const answer = await patiently(shard, run, () => shard.target.writeAbortMarker(request))
-  if (answer === null) return false
-  if (answer.kind === 'decided') return true
-  const reason = answer.kind === 'denied' ? 'authorization-denied' : 'unreachable'
-  const detail = `cannot fence ${partitionName({ topic, partition: key.partition })}: ${answer.errorName}`
-  throw new BrokerFailure({ reason, cluster: shard.target.name, detail })
-}
-
-type Look = Both & { readonly left: Position; readonly producer: Producer }
+type Look = Both & { readonly left: Position; readonly succession: Succession }
 
 /** Compares the target's records past the checkpoint with the source's next records. */
 async function lookThrough(shard: Shard, run: PartitionRun, look: Look): Promise<CrashRecovery> {
-  const { left, producer, source } = look
+  const { left, succession, source } = look
   const from = laterOf(left.nextSourceOffset, source.logStartOffset)
   const fetchBytesMax = recoveryFetchBytes(shard.flow.budgets)
   const at = { position: left, leader: look.sourceLeader, fetchBytesMax }
@@ -130,7 +98,11 @@ async function lookThrough(shard: Shard, run: PartitionRun, look: Look): Promise
     gone = { from: gone?.from ?? from, to }
     isLost = true
   }
+  let { producer } = succession
   const visit = async (batch: RecordBatch): Promise<void> => {
+    producer = sequencedAfter(producer, batch)
+    // Aborted data that fill holes of the source, under the id of the filler.
+    if (batch.recordsCount === 0 || isOfFiller(batch, succession)) return
     const own = ownBatch(batch, left.producer)
     if (isLost && own !== null) isLost = !(await comparison.seek(batch, own))
     const { unmatchedRecords, isLastMatched } = await comparison.match(batch, own)
@@ -188,7 +160,7 @@ async function readTarget(
     readonly onGone: (gone: NonNullable<Unclear['gone']>) => void
   },
 ): Promise<Pick<CrashRecovery, 'foundTargetOffset' | 'nextTargetOffset'>> {
-  const { left: position, producer, targetLeader: leader } = by.look
+  const { left: position, succession, targetLeader: leader } = by.look
   const { fetchWaitMs: waitMs } = shard.flow.budgets
   const fetchBytesMax = recoveryFetchBytes(shard.flow.budgets)
   const at = targetOf(shard, run, { position, leader, fetchBytesMax })
@@ -211,12 +183,12 @@ async function readTarget(
     if (run.phase.kind === 'stopped') break
     for (const batch of part.batches) {
       next = targetOffset(nextOffsetAfter(batch))
-      if (isMarkerOf(batch, producer)) return { foundTargetOffset: found, nextTargetOffset: next }
+      if (isMarkerOf(batch, succession)) return { foundTargetOffset: found, nextTargetOffset: next }
       found = next
-      if (!isControlBatch(batch) && batch.recordsCount > 0) await by.visit(batch)
+      if (!isControlBatch(batch)) await by.visit(batch)
     }
     end ??= part.highWatermark
-    if (producer.fencing === 'none' && end !== null && next >= end) {
+    if (succession.fence !== 'marker' && end !== null && next >= end) {
       return { foundTargetOffset: found, nextTargetOffset: next }
     }
   }
@@ -224,13 +196,17 @@ async function readTarget(
   throw new BrokerFailure({ reason: 'unreachable', cluster: shard.target.name, detail })
 }
 
-function isMarkerOf(batch: RecordBatch, { producerId, producerEpoch, fencing }: Producer): boolean {
+function isMarkerOf(batch: RecordBatch, { fence, producer }: Succession): boolean {
   return (
-    fencing === 'transactional-id' &&
+    fence === 'marker' &&
     isControlBatch(batch) &&
-    batch.producerId === producerId &&
-    producerEpochOf(batch) === producerEpoch
+    batch.producerId === producer.producerId &&
+    producerEpochOf(batch) === producer.producerEpoch
   )
+}
+
+function isOfFiller(batch: RecordBatch, { filler }: Succession): boolean {
+  return filler !== null && batch.producerId === filler.producerId
 }
 
 function say(

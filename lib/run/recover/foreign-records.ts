@@ -79,6 +79,8 @@ async function look(
     fetchesMax: foreignFetchesMax,
   }
   const at = targetOf(shard, run, { position, leader, fetchBytesMax })
+  // Once this run fills, every earlier filler is fenced, and the marker of none can appear.
+  const mayBeFiller = position.sameOffsets !== undefined && run.filler === null
   let upTo: bigint = from
   let foreignRecords = 0n
   let isCounted = true
@@ -92,6 +94,7 @@ async function look(
       // An answer may hold more; the observation that is decided about ends here.
       if (batch.baseOffset >= to) break
       if (batch.producerId === producerId) return 'ours'
+      if (isControlBatch(batch) && mayBeFiller) return 'ours'
       if (!isControlBatch(batch)) foreignRecords += BigInt(batch.recordsCount)
     }
     upTo = part.next < to ? part.next : to

@@ -4,9 +4,9 @@
 // (after-crash.ts).
 
 import { clockSkewMsMax, producerAgeMsMax } from '../../core/config/defaults.ts'
-import { transactionalId } from '../../core/partition/crash-recovery.ts'
+import { fillerId, transactionalId } from '../../core/partition/crash-recovery.ts'
 import type { Position, Producer } from '../../core/partition/partition-state.ts'
-import type { NotYet } from '../../io/cluster/transaction-coordinator.ts'
+import type { NotYet, ProducerIdentity } from '../../io/cluster/transaction-coordinator.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 import { untilNotBusy } from '../busy-coordinator.ts'
 import { hasOwnLease, holdsLease } from '../partition/own-lease.ts'
@@ -72,6 +72,28 @@ export async function assignProducer(shard: Shard, run: PartitionRun): Promise<P
     assignedAtMs: shard.clock.nowMs(),
     fencing: fenced?.kind === 'denied' ? 'none' : 'transactional-id',
   }
+}
+
+/**
+ * Fences every earlier filler of the partition, and returns who fills from now on; null when the
+ * run may not ask any more (`mayFence`). When this resolves, the markers that earlier fillers owed
+ * are in the log, and replicated (TransactionCoordinator answers InitProducerId only then, and a
+ * marker is written with acks=all). Throws `BrokerFailure` when the target assigns none.
+ */
+export async function assignFiller(
+  shard: Shard,
+  run: PartitionRun,
+): Promise<ProducerIdentity | null> {
+  const id = fillerId({ ...run.key, topic: run.targetTopic })
+  const answer = await patiently(shard, run, () => shard.target.initProducerId(id))
+  if (answer === null) return null
+  if (answer.kind === 'denied') {
+    const detail = `no producer id for the fillers of transactional id ${id}: ${answer.errorName}`
+    throw new BrokerFailure({ reason: 'authorization-denied', cluster: shard.target.name, detail })
+  }
+  const { producerId, producerEpoch } = answer
+  run.filler = { producerId, producerEpoch }
+  return run.filler
 }
 
 /**

@@ -28,17 +28,17 @@ import { afterFlush } from '../produce/once-flushed.ts'
 import { divergingAnswer } from '../recover/after-divergence.ts'
 
 /**
- * Sorts the batches of an answer to a fetch at `fetchOffset`. Most answers are sorted when this
+ * Sorts the batches of an answer to a fetch at `offset`. Most answers are sorted when this
  * returns; where batches are opened, a large one takes several turns, and the run of the partition
  * may end or move meanwhile. Null for an answer without batches to sort.
  */
 export function admitFetched(
   shard: Shard,
   fetched: FetchedPartition,
-  fetchOffset: SourceOffset,
+  { offset, keepsOffsets }: { readonly offset: SourceOffset; readonly keepsOffsets: boolean },
 ): Admission | null | Promise<Admission | null> {
   if (fetched.errorCode !== 0 || fetched.divergingEpoch !== null) return null
-  return doInSlices(admitInSlices(fetched, fetchOffset), () => shard.clock.wait(0))
+  return doInSlices(admitInSlices(fetched, offset, { keepsOffsets }), () => shard.clock.wait(0))
 }
 
 /** The response that a partition's answer came in. */

@@ -4,6 +4,7 @@
 
 import type { LogLine } from '../../core/monitoring/incident-lines.ts'
 import type { SourceOffset } from '../../core/offset.ts'
+import { positionOf } from '../../core/partition/partition-state.ts'
 import type { FetchShare } from '../../core/replicate/fetch-share.ts'
 import { type Patience, patientFetch } from '../../core/replicate/patience.ts'
 import type { FetchedPartition, FetchRequest, FetchResponse } from '../../kafka/01-fetch.ts'
@@ -263,7 +264,8 @@ function admitted(
     return null
   }
   try {
-    const admission = admitFetched(shard, fetched, offset)
+    const keepsOffsets = positionOf(run.state)?.sameOffsets !== undefined
+    const admission = admitFetched(shard, fetched, { offset, keepsOffsets })
     return admission instanceof Promise ? admission.catch(failed) : admission
   } catch (error) {
     return failed(error)

@@ -94,6 +94,10 @@ function onTarget({ targetTopic, key }: PartitionRun): TopicPartition {
 async function ensureProducer(shard: Shard, run: PartitionRun): Promise<boolean> {
   const position = positionOf(run.state)
   if (position === null || !needsProducer(position, shard.clock.nowMs())) return true
+  // Requests of an earlier owner may be on their way, which only the same sequence keeps in order.
+  if (position.sameOffsets !== undefined && position.producer !== null && run.wasRecovered) {
+    return true
+  }
   try {
     const producer = await assignProducer(shard, run)
     if (producer === null) {

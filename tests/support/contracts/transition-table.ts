@@ -309,6 +309,9 @@ export const eventCases = {
   'skipped nothing': { event: { kind: 'skipped', nextSourceOffset: at(100n), epoch: 4 } },
   'skipped backwards': { event: { kind: 'skipped', nextSourceOffset: at(99n), epoch: 4 } },
 
+  filled: { event: { kind: 'filled', places: 3 } },
+  shifted: { event: { kind: 'shifted', sourceOffset: at(130n), reason: 'large-hole' } },
+
   'refused as unsupported': {
     event: { kind: 'refused', as: 'unsupported-batch', offset: at(100n), detail: 'holes' },
   },
@@ -438,6 +441,8 @@ const unstarted: Record<EventCase, Expected> = {
   skipped: 'never',
   'skipped nothing': 'never',
   'skipped backwards': 'never',
+  filled: 'never',
+  shifted: 'never',
   'refused as unsupported': 'never',
   'refused as too large': 'never',
 }
@@ -536,6 +541,8 @@ const replicating: Record<EventCase, Expected> = {
   skipped: then('replicating', 120n, []),
   'skipped nothing': then('replicating', 100n, []),
   'skipped backwards': 'never',
+  filled: then('replicating', 100n, []),
+  shifted: then('replicating', 100n, ['save']),
   'refused as unsupported': halts('unsupported-batch open'),
   'refused as too large': halts('record-too-large open'),
 }
@@ -645,6 +652,8 @@ const waiting: Record<EventCase, Expected> = {
   skipped: 'never',
   'skipped nothing': 'never',
   'skipped backwards': 'never',
+  filled: 'never',
+  shifted: 'never',
   'refused as unsupported': 'never',
   'refused as too large': 'never',
 }
@@ -724,6 +733,8 @@ const halted: Record<EventCase, Expected> = {
   skipped: 'never',
   'skipped nothing': 'never',
   'skipped backwards': 'never',
+  filled: 'never',
+  shifted: 'never',
   'refused as unsupported': 'never',
   'refused as too large': 'never',
 }

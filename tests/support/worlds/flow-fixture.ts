@@ -187,6 +187,8 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
     ) => setTopicConfigs(cluster === 'primary' ? primary : standby, topic, configs),
     /** `[log start offset, high watermark]` on the primary. */
     logEnds: (topic: string, partition = 0) => readLogEnds(primary, topic, partition),
+    /** The same of a topic of the standby. */
+    standbyEnds: (topic: string, partition = 0) => readLogEnds(standby, topic, partition),
     /** One record batch with these records. */
     produce: (topic: string, messages: readonly Message[], partition = 0) =>
       produceBatches(primary, { topic, partition }, messages.length === 0 ? [] : [messages]),

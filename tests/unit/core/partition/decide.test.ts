@@ -104,6 +104,8 @@ describe('the transition table', () => {
       skipped: true,
       'producer-assigned': true,
       'recovered-from-crash': true,
+      filled: true,
+      shifted: true,
       'foreign-records': true,
       refused: true,
     }

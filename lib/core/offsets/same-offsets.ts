@@ -1,0 +1,101 @@
+// Owns what is known of the distance between the two logs of a partition whose records keep their
+// offsets: the offset of a record on the target is its source offset plus `distance`, which is 0
+// unless an event shifted it. Does not own how holes of the source are filled (run/fill) nor the
+// anchors of partitions whose offsets are translated (core/translate).
+
+import { fillPlacesMax } from '../config/defaults.ts'
+import { type SourceOffset, sourceOffset, type TargetOffset, targetOffset } from '../offset.ts'
+
+/** Why the distance is what it is. */
+export const shiftReasons = [
+  /** Copying began there. */
+  'start',
+  /** The source topic was recreated. */
+  'reset',
+  /** The source's log diverged, and copying went back to the divergence point. */
+  'divergence',
+  /** An operator moved the position. */
+  'resume',
+  /** Another producer's records stood where a record was to go. */
+  'foreign-records',
+  /** A hole of the source was larger than `fillPlacesMax`. */
+  'large-hole',
+] as const
+
+export type ShiftReason = (typeof shiftReasons)[number]
+
+export type SameOffsets = {
+  /** Target offset minus source offset; negative where holes of the source were not filled. */
+  readonly distance: bigint
+  /** The first source offset with this distance; behind it every record has it. */
+  readonly since: SourceOffset
+  /** When it was decided, Unix time, ms. */
+  readonly atMs: number
+  readonly reason: ShiftReason
+}
+
+/** Where a record of this source offset goes. May be negative where the distance is. */
+export function placeOf({ distance }: SameOffsets, offset: SourceOffset | bigint): bigint {
+  return offset + distance
+}
+
+/** Every record from `at.sourceOffset` on has the distance of `at`. */
+export function shiftedTo(
+  at: { readonly sourceOffset: bigint; readonly targetOffset: bigint },
+  seen: Pick<SameOffsets, 'atMs' | 'reason'>,
+): SameOffsets {
+  const { atMs, reason } = seen
+  const distance = at.targetOffset - at.sourceOffset
+  return { distance, since: sourceOffset(at.sourceOffset), atMs, reason }
+}
+
+/**
+ * The distance of a log that begins: 0 where the target can be filled up to the first offset, or
+ * else what lies between the two.
+ */
+export function begunAt(
+  at: { readonly sourceOffset: SourceOffset; readonly targetOffset: TargetOffset },
+  seen: Pick<SameOffsets, 'atMs' | 'reason'>,
+): SameOffsets {
+  const missing = BigInt(at.sourceOffset) - BigInt(at.targetOffset)
+  const isFilled = missing >= 0n && missing <= fillPlacesMax
+  return shiftedTo(isFilled ? { ...at, targetOffset: at.sourceOffset as bigint } : at, seen)
+}
+
+/** The distance behind `gapless resume`; `same`: that of before, null for another topic. */
+export function resumedAt(
+  same: SameOffsets | null,
+  at: { readonly sourceOffset: SourceOffset; readonly targetOffset: TargetOffset },
+  atMs: number,
+): SameOffsets {
+  const isKept = same !== null && placeOf(same, at.sourceOffset) >= at.targetOffset
+  return isKept ? same : begunAt(at, { atMs, reason: 'resume' })
+}
+
+/** The place on the target that means this source offset; null in front of the last shift. */
+export function sameOffset(same: SameOffsets, offset: SourceOffset): TargetOffset | null {
+  return offset < same.since ? null : targetOffset(placeOf(same, offset))
+}
+
+/** The source offset that this place on the target means; null in front of the last shift. */
+export function sameOffsetBack(same: SameOffsets, offset: TargetOffset): SourceOffset | null {
+  const source = offset - same.distance
+  return source < same.since ? null : sourceOffset(source)
+}
+
+/** As one attribute of the checkpoint's row. */
+export function writeSameOffsets({ distance, since, atMs, reason }: SameOffsets): string {
+  return `${distance}:${since}@${atMs} ${reason}`
+}
+
+const shape = /^(-?\d{1,19}):(\d{1,19})@(\d{1,15}) ([a-z-]+)$/
+
+/** null: the text is not in the form that `writeSameOffsets` writes. */
+export function readSameOffsets(text: string): SameOffsets | null {
+  const [, distance, since, atMs, word] = shape.exec(text) ?? []
+  const reason = shiftReasons.find(each => each === word)
+  if (distance === undefined || since === undefined || reason === undefined) return null
+  if (BigInt(since) >= 2n ** 63n) return null
+  const at = { since: sourceOffset(BigInt(since)), atMs: Number(atMs) }
+  return { distance: BigInt(distance), ...at, reason }
+}
