@@ -41,6 +41,18 @@ async function expectSameOffsets(topic: string): Promise<void> {
   expect((await world.standbyEnds(`primary.${topic}`))[1]).toBe(end)
 }
 
+/** Readers without isolation see aborted records, too: those of the source, at their offsets. */
+async function expectSameUncommitted(topic: string, missing = 0): Promise<void> {
+  const uncommitted = { readUncommitted: true }
+  const [source, standby] = await Promise.all([
+    world.readAll('primary', topic, 0, uncommitted),
+    world.readAll('standby', `primary.${topic}`, 0, uncommitted),
+  ])
+  const there = new Map(placed(source).map(each => [each.offset, each]))
+  expect(placed(standby)).toEqual(placed(standby).map(each => there.get(each.offset)))
+  expect(source.length - standby.length).toBe(missing)
+}
+
 async function sameOffsetsOf(flow: Flow, topic: string) {
   const row = await world.checkpoints.get({ flow: flow.name, topic, partition: 0 })
   return row === null ? null : positionOf(row.state)?.sameOffsets
@@ -91,6 +103,7 @@ test('a transactional topic with aborted records', async () => {
     ])
     await world.run(flow)
     await expectSameOffsets(topic)
+    await expectSameUncommitted(topic)
   }
 })
 

@@ -90,7 +90,7 @@ export type PartitionRun = {
   targetIsRead: boolean
   readonly pending: PendingQueue
   /** Who fills offsets, once this run has fenced every earlier filler. Written by recover/. */
-  filler: ProducerIdentity | null
+  filler: Filler | null
   /** True while offsets of the target are filled. Written by produce/fill-beside.ts. */
   isFilling: boolean
   /** Offsets of the target that this run has filled. Written by produce/fill-places.ts. */
@@ -107,6 +107,9 @@ export type PartitionRun = {
   /** Written by partition-effects.ts and produce-loop.ts. */
   readonly counts: { recordsReplicated: bigint; bytesReplicated: bigint; incidents: Incident[] }
 }
+
+/** The producer of aborted transactions. Its sequences begin anew with each epoch. */
+export type Filler = ProducerIdentity & { nextSequence: number }
 
 /** A run of a partition whose lease was just acquired: both logs are looked at first. */
 export function createPartitionRun(
@@ -203,6 +206,12 @@ export function enqueue(
   const { producerId, producerEpoch } = producer
   let nextSequence = baseSequence
   for (const admitted of copied) {
+    if (admitted.isAborted === true) {
+      // Sent by the filler, which stamps it (produce/abort-places.ts).
+      memory.hold()
+      run.pending.push({ ...admitted, bytes: admitted.batch.bytes, memory })
+      continue
+    }
     const stamp = { producerId, producerEpoch, baseSequence: nextSequence }
     const bytes = stampForProduce(admitted.batch, stamp)
     nextSequence = sequenceAfter(nextSequence, admitted.batch.recordsCount)

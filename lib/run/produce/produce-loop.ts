@@ -121,7 +121,7 @@ function takeBatches(shard: Shard, leaderId: number, ready: Set<PartitionRun>): 
     if (next === undefined) continue
     if (bytes > 0 && bytes + next.bytes.length > produceBytesMax) break
     const goOn = () => sendWhatIsReady(shard, [run])
-    if (!isInPlace(shard, run, { batch: next.batch, goOn })) continue
+    if (!isInPlace(shard, run, { next, goOn })) continue
     const batch = run.pending.takeUnsent()
     bytes += batch.bytes.length
     sent.push({ run, batch })

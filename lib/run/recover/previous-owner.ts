@@ -16,18 +16,17 @@ import {
   sequenceAfter,
 } from '../../core/partition/partition-state.ts'
 import { partitionName } from '../../core/topic-partition.ts'
-import type { ProducerIdentity } from '../../io/cluster/transaction-coordinator.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 import { producerEpochOf, type RecordBatch } from '../../kafka/record-batch.ts'
 import { BASE_SEQUENCE_AT } from '../../kafka/record-batch-layout.ts'
-import type { PartitionRun } from '../partition/partition-run.ts'
+import type { Filler, PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
 import { assignFiller, assignProducer, mayFence, patiently } from './producer-identity.ts'
 
 export type Succession = {
   /** Who sends from now on. `shared`: its sequence is the checkpoint's until the log is read. */
   readonly producer: Producer
-  readonly filler: ProducerIdentity | null
+  readonly filler: Filler | null
   /** `waited`: nothing fences the earlier owner, and its requests were waited out. */
   readonly fence: 'marker' | 'shared' | 'waited'
 }
