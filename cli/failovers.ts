@@ -5,8 +5,8 @@ import { randomUUID } from 'node:crypto'
 import { userInfo } from 'node:os'
 import type { FlowConfig } from '../lib/core/config/config.ts'
 import type { FailoverKind, Topics } from '../lib/core/failover/flow-failover.ts'
-import type { FailoverDeps, FailoverPlan } from '../lib/run/failover/failover.ts'
 import type { FailoverReport } from '../lib/run/failover/failover-report.ts'
+import type { FailoverDeps, FailoverPlan } from '../lib/run/failover/plan-failover.ts'
 import type { RightsDeps } from '../lib/run/failover/write-rights.ts'
 import type { GroupSyncDeps } from '../lib/run/sync/sync-groups.ts'
 import type { Context } from './context.ts'
@@ -24,7 +24,8 @@ export async function failOverFlow(
   context: Context,
   { flow, how, topics, isDryRun, isConfirmed }: FailoverOrder,
 ): Promise<FailoverReport> {
-  const { failOver, planFailover } = await import('../lib/run/failover/failover.ts')
+  const { failOver } = await import('../lib/run/failover/failover.ts')
+  const { planFailover } = await import('../lib/run/failover/plan-failover.ts')
   const { reportFailover } = await import('../lib/run/failover/failover-report.ts')
   return withFailover(context, flow, { isConfirmed }, async deps => {
     if (!isDryRun) return reportFailover(flow.name, await failOver(deps, flow, { how, topics }))

@@ -91,21 +91,25 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
   'lib/run': {
     'lib/run': ['lib/run/operate'],
     'lib/run/failback': [
-      ...['lib/run/failover', 'lib/run/operate', 'lib/run/sync', 'lib/run/translate'],
-      ...['lib/run/compare', 'lib/run/observe', 'lib/run'],
+      ...['lib/run/failover', 'lib/run/fence', 'lib/run/operate', 'lib/run/sync'],
+      ...['lib/run/translate', 'lib/run/compare', 'lib/run/observe', 'lib/run'],
     ],
     'lib/run/failover': [
-      ...['lib/run/operate', 'lib/run/sync', 'lib/run/follow', 'lib/run/translate'],
-      ...['lib/run/compare', 'lib/run/observe', 'lib/run'],
+      ...['lib/run/fence', 'lib/run/operate', 'lib/run/sync', 'lib/run/follow'],
+      ...['lib/run/translate', 'lib/run/compare', 'lib/run/observe', 'lib/run'],
     ],
+    'lib/run/fence': ['lib/run/operate', 'lib/run/compare', 'lib/run/observe', 'lib/run'],
     'lib/run/operate': [
       ...['lib/run/replicate', 'lib/run/plan', 'lib/run/watch', 'lib/run/recover'],
       ...['lib/run/sync', 'lib/run/follow', 'lib/run/partition', 'lib/run/compare'],
       ...['lib/run/observe', 'lib/run'],
     ],
     'lib/run/replicate': [
-      ...['lib/run/recover', 'lib/run/partition', 'lib/run/worker', 'lib/run/compare'],
+      ...['lib/run/produce', 'lib/run/recover', 'lib/run/partition', 'lib/run/worker'],
       ...['lib/run/observe', 'lib/run'],
+    ],
+    'lib/run/produce': [
+      ...['lib/run/recover', 'lib/run/partition', 'lib/run/compare', 'lib/run/observe'],
     ],
     'lib/run/recover': [
       ...['lib/run/partition', 'lib/run/worker', 'lib/run/compare', 'lib/run/observe', 'lib/run'],

@@ -3,7 +3,7 @@
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { checkpointKey } from '../../lib/core/row/checkpoint.ts'
-import type { FailoverPlan } from '../../lib/run/failover/failover.ts'
+import type { FailoverPlan } from '../../lib/run/failover/plan-failover.ts'
 import { removeStarted } from '../../localstack/scratch/brokers.ts'
 import { killFailovers } from '../support/chaos/failover-kills.ts'
 import { records } from '../support/kafka/records.ts'

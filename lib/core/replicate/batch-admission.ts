@@ -2,7 +2,7 @@
 // a part of a batch, LogAppendTime, old formats), which only move the position (control batches,
 // aborted data, empty batches), and which stop the partition because they are damaged. Does not own
 // how a batch is rewritten (kafka/repack.ts), nor stamping and sending
-// (run/replicate/produce-loop.ts).
+// (run/produce/produce-loop.ts).
 
 import type { FetchedPartition } from '../../kafka/01-fetch.ts'
 import { createAbortedFilter } from '../../kafka/aborted-transactions.ts'

@@ -1,6 +1,6 @@
 // Owns which batches are coalesced: neighbours that are small, of one codec and one leader epoch.
 // Does not own how (kafka/coalesce-plain.ts, kafka/repack.ts), nor when: batch-admission.ts does it
-// while a fetch response is read, run/replicate/coalesce-unsent.ts before batches are sent.
+// while a fetch response is read, run/produce/coalesce-unsent.ts before batches are sent.
 //
 // Both moments are needed. Batches that are coalesced only before they are sent are stamped and
 // queued one by one first, tens of thousands of a response. Batches of several responses meet only

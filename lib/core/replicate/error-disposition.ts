@@ -80,7 +80,7 @@ const whenProducing: Readonly<Record<string, Disposition>> = {
   UNSUPPORTED_COMPRESSION_TYPE: 'halt-unsupported',
   UNSUPPORTED_FOR_MESSAGE_FORMAT: 'halt-unsupported',
   // The checksum did not match at the target. A batch that was damaged on the way is fetched again
-  // first (run/replicate/produce-loop.ts); one that is damaged in the source's log halts.
+  // first (run/produce/produce-loop.ts); one that is damaged in the source's log halts.
   CORRUPT_MESSAGE: 'halt-unsupported',
 }
 

@@ -3,7 +3,7 @@
 
 import type { FlowFailover, FlowFailoverKind } from '../../core/failover/flow-failover.ts'
 import { wayText } from '../../core/failover/way-back-text.ts'
-import type { SyncedGroup } from '../failover/failover.ts'
+import type { SyncedGroup } from '../failover/plan-failover.ts'
 import type { FailbackResult } from './failback.ts'
 import type { Returning } from './ways.ts'
 

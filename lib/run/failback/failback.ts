@@ -19,12 +19,8 @@ import { partitionName } from '../../core/topic-partition.ts'
 import { ReplicatorError } from '../../io/failure/replicator-error.ts'
 import { concurrently } from '../concurrently.ts'
 import { type Driving, refuseOvertaken, takeDecision, whileDriving } from '../failover/drive.ts'
-import {
-  type FailoverDeps,
-  failOver,
-  planFailover,
-  type SyncedGroup,
-} from '../failover/failover.ts'
+import { failOver } from '../failover/failover.ts'
+import { type FailoverDeps, planFailover, type SyncedGroup } from '../failover/plan-failover.ts'
 import { runFlowOnce } from '../operate/run-once.ts'
 import { reseed, seedReverse } from './seed.ts'
 import { findWays, type Returning } from './ways.ts'

@@ -8,7 +8,7 @@ import type { PartitionState } from '../../core/partition/partition-state.ts'
 import type { Checkpoint } from '../../core/row/checkpoint.ts'
 import type { TopicPartition } from '../../core/topic-partition.ts'
 import type { IncidentStore } from '../../io/table/stores.ts'
-import { type PartitionLeaseDeps, takeFromAnybody } from '../failover/partition-lease.ts'
+import { type PartitionLeaseDeps, takeFromAnybody } from '../fence/partition-lease.ts'
 import { releaseLease } from '../operate/operator-lease.ts'
 import type { Returning } from './ways.ts'
 

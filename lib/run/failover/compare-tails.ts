@@ -1,6 +1,6 @@
 // Owns the proof behind a planned fail-over: the last records of both logs of a partition are the
 // same, and between the last copied record and our fence there is nothing else. Reads both logs,
-// writes nothing. Does not own what follows from a difference (failover.ts).
+// writes nothing. Does not own what follows from a difference (failover-steps.ts).
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { translationFetchBytes } from '../../core/config/defaults.ts'

@@ -2,7 +2,7 @@
 // command that finds another one alive is refused; one that finds a killed one goes on where that
 // one stopped. The time only keeps two operators from working against each other: what a frozen
 // command does when it wakes is refused by versions, leases and epochs. Does not own the steps
-// (failover.ts).
+// (failover-steps.ts).
 
 import { driverLeaseMs } from '../../core/config/failover-limits.ts'
 import { errorText } from '../../core/error-text.ts'

@@ -4,7 +4,7 @@
 import type { PartitionFailover } from '../../core/failover/failover-plan.ts'
 import type { FlowFailover, FlowFailoverKind } from '../../core/failover/flow-failover.ts'
 import { isoTime } from '../iso-time.ts'
-import type { SyncedGroup } from './failover.ts'
+import type { SyncedGroup } from './plan-failover.ts'
 
 export type FailoverReport = {
   readonly flow: string

@@ -1,6 +1,6 @@
 // Owns the batches of one partition that were fetched and are not acknowledged: their order, which
 // are in flight, which were sent before, how many bytes they have, and whether the target may hold
-// one of them. Does not own when a batch is sent or acknowledged (run/replicate/produce-loop.ts).
+// one of them. Does not own when a batch is sent or acknowledged (run/produce/produce-loop.ts).
 
 import { assert } from '../../core/assert.ts'
 import type { CopiedBatch } from '../../core/replicate/copied-batch.ts'

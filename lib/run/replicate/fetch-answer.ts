@@ -24,8 +24,8 @@ import {
   type PartitionRun,
 } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
+import { afterFlush } from '../produce/once-flushed.ts'
 import { divergingAnswer } from '../recover/after-divergence.ts'
-import { afterFlush } from './once-flushed.ts'
 
 /**
  * Sorts the batches of an answer to a fetch at `fetchOffset`. Most answers are sorted when this

@@ -16,6 +16,7 @@ import { abandon, guarded } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import { roomGrew, type Shard } from '../partition/shard-run.ts'
 import { createSignal, type Signal } from '../partition/signal.ts'
+import { sendWhatIsReady } from '../produce/produce-loop.ts'
 import {
   admitFetched,
   broughtNothing,
@@ -23,7 +24,6 @@ import {
   sourceAnswered,
   takeFetched,
 } from './fetch-answer.ts'
-import { sendWhatIsReady } from './produce-loop.ts'
 
 /** Starts the fetch loop of a source broker, or wakes the one that runs. */
 export function fetchFrom(shard: Shard, leaderId: number): void {

@@ -1,33 +1,25 @@
 // Owns looking at both clusters for the partitions that need it: at the start of a run, and
 // whenever a fetch or a produce was refused. Runs beside the copying of all other partitions, so
-// that the failures of one partition slow down no other. Does not own what an observation means
-// (core/partition/decide.ts).
+// that the failures of one partition slow down no other. Does not own what one look at a partition
+// leads to (decide-views.ts).
 
 import { assert } from '../../core/assert.ts'
-import { returnAwaitedMsMax, returnPollMs } from '../../core/config/defaults.ts'
 import { isBefore } from '../../core/offset.ts'
-import { needsRecovery } from '../../core/partition/crash-recovery.ts'
-import type { Command, Decision, SourceObservation } from '../../core/partition/decision.ts'
 import { lastEpochOf } from '../../core/partition/epoch-history.ts'
-import type { Leader, Unobserved } from '../../core/partition/observation.ts'
 import { positionOf } from '../../core/partition/partition-state.ts'
 import { initialShare } from '../../core/replicate/fetch-share.ts'
 import { untried } from '../../core/replicate/patience.ts'
-import { type Observing, type RetryReason, retryReasonOf } from '../../core/replicate/run-phase.ts'
 import type { TopicPartition } from '../../core/topic-partition.ts'
-import { askLeaders, type LogView, type SeenLog } from '../observe/logs.ts'
-import { observedEvent } from '../observe/observed-event.ts'
+import { askLeaders, type LogView } from '../observe/logs.ts'
 import { advance, dueMsOf } from '../partition/advance.ts'
-import { decideFor, finish, happened, perform, start } from '../partition/partition-effects.ts'
+import { decideFor, happened, perform, start } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
-import { recoverFromCrash } from '../recover/after-crash.ts'
-import { lookBeyond, passForeignRecords } from '../recover/foreign-records.ts'
-import { askAtPosition } from '../recover/gone-offset.ts'
+import { attemptFailed } from '../produce/once-flushed.ts'
+import { sendWhatIsReady } from '../produce/produce-loop.ts'
 import { assignProducer, needsProducer } from '../recover/producer-identity.ts'
+import { type CopyFrom, observeLater, takeViews } from './decide-views.ts'
 import { fetchFrom } from './fetch-loop.ts'
-import { attemptFailed, recoverBeside } from './once-flushed.ts'
-import { sendWhatIsReady } from './produce-loop.ts'
 
 /** Runs until every partition has stopped and no more partitions can be acquired. */
 export async function observeWhileNeeded(shard: Shard): Promise<void> {
@@ -98,94 +90,6 @@ function onTarget({ targetTopic, key }: PartitionRun): TopicPartition {
   return { topic: targetTopic, partition: key.partition }
 }
 
-type CopyFrom = {
-  readonly source: SourceObservation
-  readonly leaders: { readonly source: Leader; readonly target: Leader }
-  readonly fetch: Extract<Command, { kind: 'fetch' }>
-}
-
-/** Decides what both views mean, and stores that. Returns where to copy from; null: not now. */
-async function takeViews(
-  shard: Shard,
-  run: PartitionRun,
-  [source, target]: readonly [LogView, LogView],
-): Promise<CopyFrom | null> {
-  const { phase } = run
-  // The run of a partition may have ended while the clusters answered.
-  if (phase.kind !== 'observing') return null
-  if (source.kind === 'unobserved') return tryLater(shard, run, shard.source.name, source)
-  if (source.kind === 'missing') {
-    const event = { kind: 'source-missing' as const, recreatedAs: source.topicId }
-    await sourceMissing(shard, run, phase, decideFor(shard, run, event))
-    return null
-  }
-  if (target.kind === 'unobserved') return tryLater(shard, run, shard.target.name, target)
-  if (target.kind === 'missing') {
-    const detail = `standby topic ${run.targetTopic} has no partition ${run.key.partition}; the next tick creates it`
-    await finish(shard, run, { outcome: 'failed', detail })
-    return null
-  }
-  return decideSeen(shard, run, phase, { source, target })
-}
-
-async function decideSeen(
-  shard: Shard,
-  run: PartitionRun,
-  { targetIsKnown: cleanHandOver, fetchWasOutOfRange, because }: Observing,
-  { source, target }: { readonly source: SeenLog; readonly target: SeenLog },
-): Promise<CopyFrom | null> {
-  const { topicIsKnown } = run
-  const isFirstLook = because === null && !run.targetIsRead
-  const found = { cleanHandOver, fetchWasOutOfRange, topicIsKnown, isFirstLook }
-  let observed = observedEvent(source, target, found)
-  const leaders = { source: source.leader, target: target.leader }
-  advance(shard, run, { kind: 'both-observed' })
-  if (needsRecovery(run.state, observed)) {
-    const { logEndOffset } = observed.target
-    const logs = { source: observed.source, sourceLeader: leaders.source, logEndOffset }
-    const both = { ...logs, targetLeader: leaders.target }
-    const isKnown = cleanHandOver && run.targetIsRead
-    const beyond = isKnown ? await passAppended(shard, run, both) : 'ours'
-    if (run.phase.kind !== 'observing' || beyond === 'failed') return null
-    if (beyond === 'ours') {
-      advance(shard, run, { kind: 'recovery-started' })
-      const looksFirst = cleanHandOver && !run.targetIsRead
-      recoverBeside(shard, run, () =>
-        looksFirst ? lookBeyond(shard, run, both) : recoverFromCrash(shard, run, both),
-      )
-      return null
-    }
-    observed = { ...observed, isFirstLook: false }
-  }
-  const decided = decideFor(shard, run, observed)
-  const decision = shard.isContinuous ? continuously(decided) : decided
-  const seenToBeGone = findsTruncation(decision)
-  if (seenToBeGone && !(await confirmTruncation(shard, run, leaders.source))) return null
-  await perform(shard, run, decision)
-  // The partition begins on an empty target, or its position is known: records found beyond the
-  // position from here on are not ours.
-  if (decision.state.kind === 'replicating') {
-    run.targetIsRead = true
-    advance(shard, run, { kind: 'target-known' })
-  }
-  const fetch = decision.commands.find(command => command.kind === 'fetch')
-  if (fetch === undefined || run.phase.kind !== 'observing') return null
-  return { source: observed.source, leaders, fetch }
-}
-
-async function passAppended(
-  shard: Shard,
-  run: PartitionRun,
-  both: Parameters<typeof passForeignRecords>[2],
-): Promise<'passed' | 'ours' | 'failed'> {
-  try {
-    return await passForeignRecords(shard, run, both)
-  } catch (error) {
-    attemptFailed(shard, run, error)
-    return 'failed'
-  }
-}
-
 /** Stored before the first record is sent under it, so that the next owner knows whom to fence. */
 async function ensureProducer(shard: Shard, run: PartitionRun): Promise<boolean> {
   const position = positionOf(run.state)
@@ -206,64 +110,6 @@ async function ensureProducer(shard: Shard, run: PartitionRun): Promise<boolean>
     attemptFailed(shard, run, error)
     return false
   }
-}
-
-/**
- * A continuous run fetches where a batch run would have caught up: the broker holds the request.
- */
-function continuously(decision: Decision): Decision {
-  const commands = decision.commands.map(command =>
-    command.kind === 'stop' && command.outcome === 'drained'
-      ? { kind: 'fetch' as const, withEpoch: true }
-      : command,
-  )
-  return { ...decision, commands }
-}
-
-/**
- * A topic that is recreated is deleted first: a continuous run looks again for
- * `returnAwaitedMsMax` before it leaves the partition to the schedule.
- */
-async function sourceMissing(
-  shard: Shard,
-  run: PartitionRun,
-  { missingSinceMs }: Observing,
-  decision: Decision,
-): Promise<void> {
-  const nowMs = shard.clock.nowMs()
-  const isOver = nowMs - (missingSinceMs ?? nowMs) >= returnAwaitedMsMax
-  if (!shard.isContinuous || decision.state.kind !== 'waiting' || isOver) {
-    return perform(shard, run, decision)
-  }
-  advance(shard, run, { kind: 'source-missing', nowMs, dueMs: nowMs + returnPollMs })
-  const commands = decision.commands.filter(({ kind }) => kind !== 'stop')
-  await perform(shard, run, { ...decision, commands })
-}
-
-function findsTruncation(decision: Decision): boolean {
-  return decision.incidents.some(incident => incident.kind === 'log-truncated')
-}
-
-/**
- * True where the source has no record at the position any more. After any other answer both logs
- * are observed again.
- */
-async function confirmTruncation(
-  shard: Shard,
-  run: PartitionRun,
-  leader: Leader,
-): Promise<boolean> {
-  try {
-    const answer = await askAtPosition(shard, run, leader)
-    if (answer === null || run.phase.kind !== 'observing') return false
-    if (answer.kind === 'out-of-range') return true
-    const why = answer.kind === 'refused' ? answer.why : 'NONE'
-    const detail = `log start is beyond the position, yet a fetch there answered ${why}`
-    observeLater(shard, run, { outcome: 'failed', detail })
-  } catch (error) {
-    attemptFailed(shard, run, error)
-  }
-  return false
 }
 
 function startCopying(shard: Shard, run: PartitionRun, from: CopyFrom): void {
@@ -310,16 +156,4 @@ function goOnSending(shard: Shard, run: PartitionRun, target: LogView): void {
   const phase = advance(shard, run, { kind: 'target-observed', target: target.leader })
   if (phase.kind === 'copying') fetchFrom(shard, phase.source.leaderId)
   sendWhatIsReady(shard, [run])
-}
-
-function tryLater(shard: Shard, run: PartitionRun, cluster: string, view: Unobserved): null {
-  // An observation that follows a failed Fetch or Produce fails for the same outage.
-  const foundCopying = retryReasonOf(run.phase)?.failure?.foundCopying === true
-  const failure = { ...view, cluster, ...(foundCopying ? { foundCopying } : {}) }
-  observeLater(shard, run, { outcome: 'unobserved', detail: `${cluster}: ${view.detail}`, failure })
-  return null
-}
-
-function observeLater(shard: Shard, run: PartitionRun, because: RetryReason): void {
-  happened(shard, run, { kind: 'attempt-failed', because, nowMs: shard.clock.nowMs() })
 }

@@ -9,8 +9,8 @@ import { hasOwnLease, leaseLeftMs } from '../partition/own-lease.ts'
 import { finish, guarded, happened, leave, saveCheckpoint } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import { closeIfDone, type RunMeter, type Shard, wakeLoops } from '../partition/shard-run.ts'
+import { runIfFlushed } from '../produce/once-flushed.ts'
 import { settledWithin } from '../settled-within.ts'
-import { runIfFlushed } from './once-flushed.ts'
 
 /**
  * Checkpoints every running partition as often as it needs, which renews a lease of its own, and

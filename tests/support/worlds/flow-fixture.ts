@@ -28,12 +28,8 @@ import {
   type FailbackResult,
   failBack,
 } from '../../../lib/run/failback/failback.ts'
-import {
-  type FailoverDeps,
-  type FailoverRequest,
-  type FailoverResult,
-  failOver,
-} from '../../../lib/run/failover/failover.ts'
+import { type FailoverResult, failOver } from '../../../lib/run/failover/failover.ts'
+import type { FailoverDeps, FailoverRequest } from '../../../lib/run/failover/plan-failover.ts'
 import { type ResumeFrom, resumePartition } from '../../../lib/run/operate/resume.ts'
 import {
   type FlowRunReport,

@@ -2,7 +2,8 @@
 // it dies in the middle, a command that was frozen wakes, and ticks go on meanwhile.
 
 import { expect, test } from 'vitest'
-import { type FailoverDeps, failOver } from '../../../../lib/run/failover/failover.ts'
+import { failOver } from '../../../../lib/run/failover/failover.ts'
+import type { FailoverDeps } from '../../../../lib/run/failover/plan-failover.ts'
 import { handOutWork } from '../../../../lib/run/plan/hand-out.ts'
 import { planFlow } from '../../../../lib/run/plan/plan.ts'
 import { valuesIn, writeNumbered } from '../../../support/worlds/real-records.ts'

@@ -2,7 +2,7 @@
 // the standby's log, and the state `failed-over`, in this order. Behind the marker the broker
 // refuses everything that an earlier owner still sends (KIP-98), whenever it wakes. Killed
 // anywhere, the whole is done again; a marker more does no harm before applications write. Does not
-// own which partitions (failover.ts).
+// own which partitions (failover/failover-steps.ts).
 //
 // A command that is frozen here must not write a marker when it wakes, behind records of
 // applications. Between its new epoch and its marker it renews the lease, on condition that it
@@ -12,7 +12,7 @@
 import type { FlowConfig } from '../../core/config/config.ts'
 import { observationAttemptsMax } from '../../core/config/defaults.ts'
 import { driverLeaseMs } from '../../core/config/failover-limits.ts'
-import { sourceEndOf } from '../../core/failover/failover-plan.ts'
+import { type LookedAt, sourceEndOf } from '../../core/failover/failover-plan.ts'
 import { type TargetOffset, targetOffset } from '../../core/offset.ts'
 import { transactionalId } from '../../core/partition/crash-recovery.ts'
 import {
@@ -28,9 +28,8 @@ import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 import { isControlBatch, nextOffsetAfter, producerEpochOf } from '../../kafka/record-batch.ts'
 import { untilNotBusy } from '../busy-coordinator.ts'
 import { createLogReader, readBatches } from '../compare/partition-reader.ts'
-import { pointOf } from '../observe/logs.ts'
+import { type LogView, pointOf } from '../observe/logs.ts'
 import { releaseLease } from '../operate/operator-lease.ts'
-import type { SeenPartition } from './look.ts'
 import { type PartitionLeaseDeps, renewLease, takeFromAnybody } from './partition-lease.ts'
 
 export type FenceDeps = PartitionLeaseDeps & {
@@ -39,6 +38,8 @@ export type FenceDeps = PartitionLeaseDeps & {
   readonly assertDriving: () => Promise<void>
 }
 
+export type ToFence = LookedAt & { readonly targetLog: LogView }
+
 /**
  * Fences a partition. Resolves when its row is `failed-over`. Throws `BrokerFailure` when the
  * standby does not answer, and `ReplicatorError` when another command has the partition.
@@ -46,7 +47,7 @@ export type FenceDeps = PartitionLeaseDeps & {
 export async function fencePartition(
   deps: FenceDeps,
   flow: FlowConfig,
-  { seen, decisionId }: { readonly seen: SeenPartition; readonly decisionId: string },
+  { seen, decisionId }: { readonly seen: ToFence; readonly decisionId: string },
 ): Promise<void> {
   if (seen.state === null) {
     // No run copies a partition whose row cannot be read, so its row may stay as it is.
@@ -80,7 +81,7 @@ type Fence = {
 async function fenceStandby(
   deps: FenceDeps,
   flow: FlowConfig,
-  { seen, keep }: { readonly seen: SeenPartition; readonly keep: () => Promise<void> },
+  { seen, keep }: { readonly seen: ToFence; readonly keep: () => Promise<void> },
 ): Promise<Fence> {
   const { targetLog } = seen
   const at = { topic: seen.targetTopic, partition: seen.partition }
@@ -134,7 +135,7 @@ async function behindMarker(
   { target, clock }: FenceDeps,
   { budgets }: FlowConfig,
   by: {
-    readonly seen: SeenPartition
+    readonly seen: ToFence
     readonly producerId: bigint
     readonly producerEpoch: number
   },
@@ -170,7 +171,7 @@ async function behindMarker(
 function failedOverState(
   nowMs: number,
   by: {
-    readonly seen: SeenPartition
+    readonly seen: ToFence
     readonly state: PartitionState
     readonly fence: Fence
     readonly decisionId: string

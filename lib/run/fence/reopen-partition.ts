@@ -1,6 +1,6 @@
 // Owns the way back of one partition from an aborted fail-over: it is copied again from where it
 // stood. No application has written to its standby, because that is granted behind the last step
-// that can be aborted. Does not own when (failover.ts).
+// that can be aborted. Does not own when (failover/failover-steps.ts).
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import type { PartitionState } from '../../core/partition/partition-state.ts'
