@@ -109,13 +109,15 @@ async function failBackFromADisaster(stage: Stage): Promise<void> {
   const { world, measured, lives } = stage
   measured.note('act 5: the primary is back, with records that never travelled')
   await world.clusters.primary.restart()
-  const refused = await world.gapless(['failback', '--yes', '--json'])
+  const toTopic = ['--export-topic', world.exportTopic]
+  const refused = await world.gapless(['failback', '--yes', '--json', ...toTopic])
   const divergent = (JSON.parse(refused.stdout) as FailbackReport).partitions
     .map(each => Number(each.divergentRecords ?? 0))
     .reduce((sum, each) => sum + each, 0)
   measured.note(`${divergent} records of the primary never travelled`)
   measured.check('exit code of "gapless failback", which asks', divergent > 0 ? 3 : 0, refused.code)
   if (divergent > 0) {
+    measured.check('  records in the exported topic', divergent, await world.exportedRecords())
     const options = ['--divergent', 'append', '--export', world.exportFile]
     await move<FailbackReport>(stage, ['failback', ...options])
     const lines = (await readFile(world.exportFile, 'utf8')).trim().split('\n')

@@ -31,5 +31,14 @@ export const tailsInFlightMax = 8
 /** Steps of one command, those of a way back too: more mean that something is wrong. */
 export const failoverStepsMax = 20
 
+/** Records of one Produce request that writes divergent records into a topic. */
+export const exportBatchRecords = 1_000
+
+/** Bytes of such a request, unless one record alone is larger. */
+export const exportBatchBytes = 512 * 1024
+
+/** The largest record that such a topic takes: Kafka's default limit of a whole request. */
+export const exportedRecordBytesMax = 100 * 1024 * 1024
+
 /** Offsets of a tail that are read at once for a fail-back: their records are in memory. */
 export const tailWindowOffsets = 1_000n

@@ -3,6 +3,7 @@
 // one after the other, so that an incident is always stored before the position that lies beyond
 // it. Does not own the phases (advance.ts).
 
+import { carriesHeartbeats } from '../../core/config/topic-selection.ts'
 import { errorText } from '../../core/error-text.ts'
 import type { Incident } from '../../core/incident.ts'
 import { incidentLines, recoveredFromResetLine } from '../../core/monitoring/incident-lines.ts'
@@ -25,7 +26,8 @@ import type { Shard } from './shard-run.ts'
 export function decideFor(shard: Shard, run: PartitionRun, event: PartitionEvent): Decision {
   const nowMs = shard.clock.nowMs()
   const decision = decide(run.state, event, { scope: run.key, policies: shard.flow, nowMs })
-  const seen = { event, lastLogEnd: run.seenLogEnd, nowMs }
+  const isHeartbeat = carriesHeartbeats(shard.flow, run.key.topic)
+  const seen = { event, lastLogEnd: run.seenLogEnd, isHeartbeat, nowMs }
   return { ...decision, state: measuredState(run.state, decision.state, seen) }
 }
 

@@ -11,6 +11,8 @@ import {
   produceBytesMax,
   worthwhileRequestBytes,
 } from '../../core/config/defaults.ts'
+import { heartbeatTopic } from '../../core/config/heartbeat-topic.ts'
+import { carriesHeartbeats } from '../../core/config/topic-selection.ts'
 import { sourceOffset, targetOffset } from '../../core/offset.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
 import {
@@ -210,7 +212,10 @@ function acknowledge(
   })
   const latencyMs =
     decision.state.kind === 'replicating' ? decision.state.position.lastLatencyMs : null
-  if (latencyMs != null) shard.meter?.copied(latencyMs)
+  // The latency of a heartbeat from a further cluster is that of all hops, not of this flow.
+  const { topic } = run.key
+  const isThisHop = topic === heartbeatTopic || !carriesHeartbeats(shard.flow, topic)
+  if (latencyMs != null && isThisHop) shard.meter?.copied(latencyMs)
   move(shard, run, decision)
   const stop = decision.commands.find(command => command.kind === 'stop')
   if (stop !== undefined) {

@@ -119,8 +119,8 @@ describe('The JSON contract', () => {
           ...{ notCopied: [], unknown: [] },
         },
         heartbeat: {
-          ...{ writtenAtMs: 1, notWritten: null, latencyMs: 2, unknown: [] },
-          paths: [{ isOwn: true, clusters: ['p'], newestAtMs: 1, ageMs: 2 }],
+          ...{ writtenAtMs: 1, notWritten: null, unknown: [] },
+          paths: [{ by: 'own', clusters: ['p'], newestAtMs: 1, ageMs: 2, latencyMs: 3 }],
         },
       },
       flowOf({ sync: { heartbeats: 'mirror-maker' } }),
