@@ -4,11 +4,11 @@
 // the clusters (failover-world.ts).
 
 import { readFile } from 'node:fs/promises'
+import { type Account, accountOf } from '../../lib/core/drill/account.ts'
 import type { FailbackReport } from '../../lib/run/failback/failback-report.ts'
 import type { FailoverReport } from '../../lib/run/failover/failover-report.ts'
 import { StackError } from '../processes/stack-error.ts'
 import { until } from '../processes/until.ts'
-import { type Account, accountOf } from './failover-account.ts'
 import type { DrillWorld, Reading, Side, Writing } from './failover-world.ts'
 import type { Ended } from './run-gapless.ts'
 import type { Measured } from './scenarios.ts'
