@@ -24,7 +24,10 @@ export function openMoves(
     copy: () => runOnce(context, [flow], interrupted),
     sync: () => syncFlows(context, [flow], { mayCommit: true }),
     failOver: how => {
-      const at = how === 'unplanned' ? withoutSource(context, flow.from) : context
+      const isWithout = how === 'unplanned'
+      const line = `drill: this command finds nobody at ${nobodysAddress} in place of the brokers of ${flow.from}`
+      if (isWithout) context.note(line)
+      const at = isWithout ? withoutSource(context, flow.from) : context
       return failOverFlow(at, { ...confirmed, how, topics: null })
     },
     failBack: divergent => failBackFlow(context, { ...confirmed, divergent, exportTo: null }),

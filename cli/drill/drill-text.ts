@@ -61,6 +61,7 @@ export async function renderDrill(report: DrillReport): Promise<string> {
     parts.push(
       renderTable<DrillReport['checks'][number]>(
         [
+          { head: 'IN STEP', cell: each => each.step },
           { head: 'CHECK', cell: each => each.check },
           { head: 'EXPECTED', align: 'right', cell: each => each.expected },
           { head: 'FOUND', align: 'right', cell: each => each.found },

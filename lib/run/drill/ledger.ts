@@ -7,6 +7,8 @@ import type { NextRecords } from './scratch-group.ts'
 import type { ScratchLog } from './scratch-topic.ts'
 
 export type DrillCheck = {
+  /** The step in which it was looked at. */
+  readonly step: string
   readonly check: string
   readonly expected: string
   readonly found: string
@@ -23,6 +25,8 @@ export type DrilledFailover = {
 }
 
 export type DrillLedger = {
+  /** The step that runs, or that ran last. */
+  step: string
   readonly steps: { readonly step: string; readonly ms: number }[]
   readonly checks: DrillCheck[]
   readonly failovers: DrilledFailover[]
@@ -31,18 +35,18 @@ export type DrillLedger = {
 }
 
 export function openLedger(): DrillLedger {
-  return { steps: [], checks: [], failovers: [], problems: [] }
+  return { step: '', steps: [], checks: [], failovers: [], problems: [] }
 }
 
 /** Notes a number; one that is not what it must be is a problem. */
 export function check(
-  { checks, problems }: DrillLedger,
+  { step, checks, problems }: DrillLedger,
   what: string,
   { expected, found }: { readonly expected: number | string; readonly found: number | string },
 ): void {
-  checks.push({ check: what, expected: String(expected), found: String(found) })
+  checks.push({ step, check: what, expected: String(expected), found: String(found) })
   if (String(expected) !== String(found)) {
-    problems.push(`${what}: expected ${expected}, found ${found}`)
+    problems.push(`${step}: ${what}: expected ${expected}, found ${found}`)
   }
 }
 

@@ -78,7 +78,7 @@ async function failOverAsPlanned(stage: Stage, records: number): Promise<void> {
   await failOver(stage, 'planned')
   await step(stage, 'compare-standby', () => compare(stage, 'standby'))
   const found = ledger.failovers.at(-1)?.recordsMissing ?? 0
-  check(ledger, 'records lost by the planned fail-over', { expected: 0, found })
+  check(ledger, 'records lost by the fail-over', { expected: 0, found })
 }
 
 async function failBackAsPlanned(stage: Stage): Promise<void> {
@@ -100,7 +100,7 @@ async function failOverWithoutSource(stage: Stage): Promise<void> {
   await failOver(stage, 'unplanned')
   await step(stage, 'compare-standby-again', () => compare(stage, 'standby'))
   const found = ledger.failovers.at(-1)?.recordsMissing ?? 0
-  const what = 'records lost by the unplanned fail-over, those that were never copied'
+  const what = 'records lost by the fail-over, those that were never copied'
   check(ledger, what, { expected: unsent.length, found })
 }
 
@@ -128,6 +128,7 @@ async function failBackWithDivergence(stage: Stage): Promise<void> {
 /** Runs a step that takes some time, and notes how much. */
 async function step(stage: Stage, name: string, work: () => Promise<unknown>): Promise<void> {
   stage.interrupted.throwIfAborted()
+  stage.ledger.step = name
   await stage.tell(name)
   const startedAt = momentOf(stage.clock)
   try {

@@ -253,7 +253,7 @@ describe('The JSON contract', () => {
     }
     const ledger = openLedger()
     ledger.steps.push({ step: 'copy', ms: 1 })
-    ledger.checks.push({ check: 'records', expected: '1', found: '1' })
+    ledger.checks.push({ step: 'copy', check: 'records', expected: '1', found: '1' })
     ledger.failovers.push({ how: 'planned', recordsWritten: 1, recordsMissing: 0, rtoMs: 1 })
     const report = reportDrill({ drill, ledger, leftovers: [drill], result: 'passed', left: [] })
 
