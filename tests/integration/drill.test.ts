@@ -274,7 +274,9 @@ test('Ctrl-C ends a drill with 130, and nothing is left', async () => {
   drilling.signal('SIGINT')
 
   const { code, stdout } = await drilling.ended
-  expect(JSON.parse(stdout)).toMatchObject({ result: 'interrupted', left: [] })
+  const report: DrillReport = JSON.parse(stdout)
+  expect(report).toMatchObject({ result: 'interrupted', left: [], problems: [] })
+  expect(report.steps.map(each => each.step)).not.toContain('failback-unplanned')
   expect(code).toBe(130)
   await nothingIsLeft()
 })
