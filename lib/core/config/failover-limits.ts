@@ -42,3 +42,9 @@ export const exportedRecordBytesMax = 100 * 1024 * 1024
 
 /** Offsets of a tail that are read at once for a fail-back: their records are in memory. */
 export const tailWindowOffsets = 1_000n
+
+/** A drill that was killed counts as ended so long after it last said that it lives. */
+export const drillAliveMs = 15_000
+
+/** Records of one batch that a drill writes: some 30 KB, far below what a broker takes. */
+export const drillBatchRecordsMax = 500

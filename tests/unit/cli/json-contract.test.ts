@@ -4,6 +4,8 @@ import { describe, expect, test } from 'vitest'
 import type { Acl } from '../../../lib/core/acl.ts'
 import { sourceOffset, targetOffset } from '../../../lib/core/offset.ts'
 import type { Worker } from '../../../lib/core/row/worker-row.ts'
+import { reportDrill } from '../../../lib/run/drill/drill-report.ts'
+import { openLedger } from '../../../lib/run/drill/ledger.ts'
 import { reportFailback } from '../../../lib/run/failback/failback-report.ts'
 import { reportFailover } from '../../../lib/run/failover/failover-report.ts'
 import { reportFollowed } from '../../../lib/run/operate/follow-report.ts'
@@ -242,6 +244,25 @@ describe('The JSON contract', () => {
     expect(report.partitions).toMatchObject([
       { divergentTo: String(beyondDoubles), divergentRecords: String(beyondDoubles) },
     ])
+  })
+
+  test('the JSON of drill failover has the fields that docs/CLI.md promises', () => {
+    const drill = {
+      ...{ drill: 'd', flow: 'f', source: 'primary', standby: 'standby', by: 'anna' },
+      ...{ topic: '__d', targetTopic: 'primary.__d', startedAtMs: 0, aliveUntilMs: 0 },
+    }
+    const ledger = openLedger()
+    ledger.steps.push({ step: 'copy', ms: 1 })
+    ledger.checks.push({ step: 'copy', check: 'records', expected: '1', found: '1' })
+    ledger.failovers.push({ how: 'planned', recordsWritten: 1, recordsMissing: 0, rtoMs: 1 })
+    const report = reportDrill({ drill, ledger, leftovers: [drill], result: 'passed', left: [] })
+
+    for (const list of ['steps', 'failovers', 'checks', 'leftovers'] as const) {
+      expect(Object.keys(report[list][0] ?? {})).toEqual(documentedKeys('drill failover', list))
+    }
+    const documented = topLevelKeys('drill failover')
+    expect(Object.keys(report)).toEqual(['drill', 'flow', 'topic', 'targetTopic', ...documented])
+    expect(report.leftovers[0]?.startedAt).toBe('1970-01-01T00:00:00.000Z')
   })
 
   test('the JSON of incidents has the fields that docs/CLI.md promises, with offsets as strings', () => {
