@@ -62,7 +62,8 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
       ...['lib/core/offsets', 'lib/core/translate', 'lib/core/config', 'lib/core'],
     ],
     'lib/core/failover': [
-      ...['lib/core/partition', 'lib/core/translate', 'lib/core/config', 'lib/core'],
+      ...['lib/core/partition', 'lib/core/offsets', 'lib/core/translate', 'lib/core/config'],
+      'lib/core',
     ],
     'lib/core/row': [
       ...['lib/core/failover', 'lib/core/partition', 'lib/core/offsets', 'lib/core/translate'],

@@ -72,6 +72,15 @@ export function resumedAt(
   return isKept ? same : begunAt(at, { atMs, reason: 'resume' })
 }
 
+/**
+ * The distance of the other direction: what lies at `since` here lies at `since` + `distance`
+ * there.
+ */
+export function reversed({ distance, since, atMs, reason }: SameOffsets): SameOffsets {
+  const at = { sourceOffset: since + distance, targetOffset: since as bigint }
+  return shiftedTo(at, { atMs, reason })
+}
+
 /** The place on the target that means this source offset; null in front of the last shift. */
 export function sameOffset(same: SameOffsets, offset: SourceOffset): TargetOffset | null {
   return offset < same.since ? null : targetOffset(placeOf(same, offset))

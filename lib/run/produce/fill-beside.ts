@@ -15,7 +15,8 @@ import { decideFor, happened, move, start } from '../partition/partition-effects
 import { deniedCopying, type PartitionRun } from '../partition/partition-run.ts'
 import type { PendingBatch } from '../partition/pending-queue.ts'
 import { type Shard, wakeFetching } from '../partition/shard-run.ts'
-import { type AbortedRun, abortPlaces, nextAbortedRun, passUnsent } from './abort-places.ts'
+import { abortPlaces, passUnsent } from './abort-places.ts'
+import { type AbortedRun, nextAbortedRun } from './aborted-run.ts'
 import { type Filled, fillPlaces } from './fill-places.ts'
 import { isAtEnd, recoverFromOurselves, runIfFlushed } from './once-flushed.ts'
 
@@ -129,6 +130,8 @@ function beside(
       const detail = 'the lease ran out before it could be renewed'
       return happened(shard, run, { kind: 'stop', end: { outcome: 'lease-lost', detail } })
     }
+    // The run ends: what is not sent is fetched again by the next one.
+    if (ended === 'interrupted') run.pending.dropUnsent()
     wakeFetching(shard, run)
     runIfFlushed(shard, run)
     goOn()

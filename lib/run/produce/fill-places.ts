@@ -15,7 +15,7 @@ import { decideFor, happened, move } from '../partition/partition-effects.ts'
 import type { Filler, PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
 import { assignFiller } from '../recover/producer-identity.ts'
-import { isAtEnd } from './once-flushed.ts'
+import { mayFill } from './once-flushed.ts'
 
 /** How filling ended. `lease-lost`: the lease may be another run's, and nothing more is sent. */
 export type Filled = 'filled' | 'interrupted' | 'lease-lost'
@@ -54,7 +54,7 @@ export async function readyToFill(
   if (filler === null || !maySend(shard, run)) return 'lease-lost'
   const position = positionOf(run.state)
   // At its deadline a run fills no more.
-  return position !== null && isAtEnd(run) ? { filler, position } : 'interrupted'
+  return position !== null && mayFill(run) ? { filler, position } : 'interrupted'
 }
 
 /** The target holds so many more offsets. */
