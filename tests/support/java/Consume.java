@@ -1,10 +1,11 @@
 // A consumer of Kafka's own client: reads the topic as a member of the group, prints partition,
 // offset and value of each record, commits what it has printed, and ends after `count` records.
 //
-//   java -cp 'LIBS/*' Consume.java BROKERS TOPIC GROUP PROTOCOL COUNT HOW
+//   java -cp 'LIBS/*' Consume.java BROKERS TOPIC GROUP PROTOCOL COUNT HOW ISOLATION
 //   PROTOCOL  classic, or consumer (KIP-848)
 //   COUNT     how many records to read; 0: print `joined` once there is an assignment, then stay
 //   HOW       subscribe; assign: without membership, as Flink and Spark do
+//   ISOLATION read_committed, or read_uncommitted
 
 import java.time.Duration;
 import java.util.HashMap;
@@ -27,7 +28,7 @@ public class Consume {
     properties.put("group.id", args[2]);
     properties.put("group.protocol", args[3]);
     properties.put("auto.offset.reset", "earliest");
-    properties.put("isolation.level", "read_committed");
+    properties.put("isolation.level", args[6]);
     properties.put("enable.auto.commit", "false");
     String strings = "org.apache.kafka.common.serialization.StringDeserializer";
     properties.put("key.deserializer", strings);

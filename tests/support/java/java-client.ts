@@ -35,9 +35,13 @@ const quiet = '-Dorg.slf4j.simpleLogger.defaultLogLevel=off'
 export async function readWithJava(
   { brokers, topic, group }: Read,
   count: number,
-  { protocol = 'classic', how = 'subscribe' }: { protocol?: string; how?: string } = {},
+  {
+    protocol = 'classic',
+    how = 'subscribe',
+    isolation = 'read_committed',
+  }: { protocol?: string; how?: string; isolation?: string } = {},
 ): Promise<JavaRecord[]> {
-  const args = [brokers, topic, group, protocol, String(count), how]
+  const args = [brokers, topic, group, protocol, String(count), how, isolation]
   return run(await fetchKafka(), 'Consume.java', args)
 }
 
@@ -82,7 +86,7 @@ export async function joinWithJava(
     command: await findJava(),
     args: program(await fetchKafka(), 'Consume.java', [
       ...[brokers, topic, group, protocol],
-      ...['0', 'subscribe'],
+      ...['0', 'subscribe', 'read_committed'],
     ]),
     logFile,
     detached: false,

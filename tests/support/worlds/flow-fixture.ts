@@ -80,6 +80,8 @@ export type FlowOverrides = Record<string, unknown>
 export type FlowFixtureOptions = {
   /** Brokers of the source; default 1. */
   readonly sourceSize?: number
+  /** Brokers of the target; default 1. */
+  readonly targetSize?: number
   /** More lines for server.properties of the source's brokers. */
   readonly properties?: Record<string, string>
   readonly targetProperties?: Record<string, string>
@@ -110,10 +112,11 @@ export const shortLeases = { leaseMs: 5_000, checkpointIntervalMs: 1_000, reques
  * Starts both clusters and the table in about 10 s. Call `removeStarted` of brokers.ts at the end.
  */
 export async function startFlowFixture(options: FlowFixtureOptions = {}) {
-  const { sourceSize = 1, properties = {}, targetProperties = {}, durableTable = false } = options
+  const { sourceSize = 1, targetSize = 1 } = options
+  const { properties = {}, targetProperties = {}, durableTable = false } = options
   const [source, target, aws] = await Promise.all([
     startCluster('source', { size: sourceSize, properties }),
-    startCluster('target', { properties: targetProperties }),
+    startCluster('target', { size: targetSize, properties: targetProperties }),
     startStandInAws({ durable: durableTable }),
   ])
   return {
