@@ -178,9 +178,10 @@ test('a group that is ahead of the copy gets the end of the copy, and what it wo
   await world.produce(topic, records(100, 50))
   await groups.commit('primary', group, { topic, offset: 120 })
   const { reports } = await world.sync(flow)
-  // The group would not get the 30 records that it has not read yet.
+  // The group would not get the 30 records that it has not read yet; the 20 that it has read ahead
+  // of the copy come again if a worker copies them first.
   expect(reports).toMatchObject([
-    { state: 'beyond', standbyOffset: 100n, recordsReread: 0n, recordsMissing: 30n },
+    { state: 'beyond', standbyOffset: 100n, recordsReread: 20n, recordsMissing: 30n },
   ])
   expect(await groups.committed('standby', group, topic)).toBe(100n)
   await world.run(flow)

@@ -28,6 +28,15 @@ export const comparedTailOffsets = 64n
 /** Readings of two tails at once, each with one response in memory. */
 export const tailsInFlightMax = 8
 
+/**
+ * The last sync of a planned fail-over waits so long for groups: members that ended without leaving
+ * count for 45 s (session.timeout.ms), and as long a group is left to another tick.
+ */
+export const lastSyncMsMax = 60_000
+
+/** How often it looks meanwhile. */
+export const lastSyncLookMs = 2_000
+
 /** Steps of one command, those of a way back too: more mean that something is wrong. */
 export const failoverStepsMax = 20
 

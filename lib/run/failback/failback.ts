@@ -16,6 +16,7 @@ import { reverseFlow } from '../../core/failover/reverse-flow.ts'
 import { wayProblem } from '../../core/failover/way-back-text.ts'
 import type { StoredFailover } from '../../core/row/failover-row.ts'
 import { partitionName } from '../../core/topic-partition.ts'
+import type { AnchorStore } from '../../io/anchors/anchor-store.ts'
 import { ReplicatorError } from '../../io/failure/replicator-error.ts'
 import { concurrently } from '../concurrently.ts'
 import { type Driving, refuseOvertaken, takeDecision, whileDriving } from '../failover/drive.ts'
@@ -27,6 +28,7 @@ import { reseed, seedReverse } from './seed.ts'
 import { findWays, type Returning } from './ways.ts'
 
 export type FailbackDeps = Omit<FailoverDeps, 'confirm'> & {
+  readonly anchors: AnchorStore
   /** Opens what the flow back needs: its source is the standby. */
   readonly openReverse: (reverse: FlowConfig) => FailoverDeps
   /** Asks a person whether to fail back. */
@@ -240,7 +242,11 @@ const steps: Record<FailbackStep, Step> = {
     await concurrently(rows, fencesInFlightMax, async row => {
       const { targetTopic: topic, partition } = row
       const state = states.get(partitionName({ topic, partition }))
-      await reseed(seedDeps, flow, { row, reverse: state ?? { kind: 'unstarted' } })
+      const returned = {
+        reverse: state ?? { kind: 'unstarted' as const },
+        reverseName: reverse.name,
+      }
+      await reseed(seedDeps, flow, { row, ...returned })
     })
     await deps.adoptGroups?.(flow, topics)
     return { problems: [] }

@@ -247,12 +247,15 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
       }
     },
     /**
-     * One tick of `sync`, a minute after the one before by its own clock; with `mayCommit`
-     * false it only looks.
+     * One tick of `sync`, a minute after the one before by its own clock, or now where `isNow`;
+     * with `mayCommit` false it only looks.
      */
-    async sync(flow: FlowConfig, { mayCommit = true } = {}): Promise<SyncResult> {
+    async sync(
+      flow: FlowConfig,
+      { mayCommit = true, isNow = false }: { mayCommit?: boolean; isNow?: boolean } = {},
+    ): Promise<SyncResult> {
       ticks += 1
-      const aheadMs = ticks * 60_000
+      const aheadMs = isNow ? 0 : ticks * 60_000
       const clock = { ...systemClock, nowMs: () => systemClock.nowMs() + aheadMs }
       const reports: GroupReport[] = []
       const { deps, targetCluster, sourceConfigs, close } = open(flow, () => undefined)
@@ -320,7 +323,7 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
         const by = there.deps.owner
         const common = { failovers, newId: randomUUID, by, confirm: async () => true }
         const deps: FailbackDeps = {
-          ...{ ...there.deps, ...common, confirmBack: async () => true },
+          ...{ ...there.deps, ...common, anchors, confirmBack: async () => true },
           openReverse: () => ({ ...back.deps, ...common }),
         }
         return await failBack({ ...deps, ...more(deps) }, flow, request)

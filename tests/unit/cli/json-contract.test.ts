@@ -72,7 +72,7 @@ describe('The JSON contract', () => {
       sourceOffset: sourceOffset(beyondDoubles),
       standbyOffset: targetOffset(beyondDoubles),
       ...{ recordsReread: beyondDoubles, recordsMissing: 0n },
-      ...{ state: 'synced', reason: null },
+      ...{ state: 'synced', reason: null, isPassing: false },
     }
     const nothing = { topic: null, partition: null, sourceOffset: null, standbyOffset: null }
     const share: LookedGroup = {
