@@ -66,6 +66,10 @@ export type Copied = {
   readonly anchor: Anchor
 }
 
+export function isSamePlace(left: Anchor, right: Anchor): boolean {
+  return left.sourceOffset === right.sourceOffset && left.targetOffset === right.targetOffset
+}
+
 /** Two anchors with nothing known between them; `from.sourceOffset <= offset < to.sourceOffset`. */
 export type Segment = { readonly from: Anchor; readonly to: Anchor }
 

@@ -17,7 +17,7 @@ import {
   type Position,
   positionOf,
 } from '../../core/partition/partition-state.ts'
-import { type Anchor, type Anchors, withAnchor } from '../../core/translate/anchor.ts'
+import { type Anchor, type Anchors, isSamePlace, withAnchor } from '../../core/translate/anchor.ts'
 import { anchorsAround, anchorsOfJump, anchorsOfMove } from '../../core/translate/moved-anchors.ts'
 import type { PartitionRun } from './partition-run.ts'
 import type { RunAnchors } from './run-anchors.ts'
@@ -101,10 +101,6 @@ function noteEndOfDistance(
   if (after.sameOffsets === undefined) return add(run, [{ ...reached, reason: 'drift' }])
   // Where a dead owner's copies begin to have another distance is not known: they are counted.
   add(run, [left, { ...reached, keepsDistance: true }])
-}
-
-function isSamePlace(left: Anchor, right: Anchor): boolean {
-  return left.sourceOffset === right.sourceOffset && left.targetOffset === right.targetOffset
 }
 
 /**
