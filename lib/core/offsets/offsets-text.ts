@@ -52,7 +52,7 @@ export function shiftText(
   if (next.distance === (left?.distance ?? 0n)) return null
   const { since, distance, reason } = next
   const where = `standby offset ${since + distance} of ${targetTopic} on cluster ${cluster}`
-  const was = before === null ? '' : ` It was ${signed(left?.distance ?? 0n)} before.`
+  const was = before === null ? '' : ` ${distanceBefore(left)}`
   return (
     `Offsets of ${name} (flow ${flow}) are shifted: from source offset ${since} on, records lie at their own offset ` +
     `${signed(distance)} (source offset ${since} at ${where}), because ${why[reason]}.${was} ${then}`
@@ -82,6 +82,12 @@ export function offsetsOf(
   if (distance === 0n) return { text: `same since ${grouped(since)}`, distance }
   const from = `since source offset ${grouped(since)}`
   return { text: `shifted by ${signed(distance)} ${from} because ${why[reason]}`, distance }
+}
+
+function distanceBefore(left: SameOffsets | undefined): string {
+  if (left === undefined) return 'Offsets before it are translated.'
+  if (left.distance === 0n) return 'Records before it have their own offsets.'
+  return `Records before it lie at ${signed(left.distance)}.`
 }
 
 /** Why the offsets of a position without a distance are translated. */

@@ -23,8 +23,8 @@ describe('the log line of a shift', () => {
     expect(shiftText(about, at(0n, 0n), at(9n, 4_000n))).toBe(
       'Offsets of orders-3 (flow flow) are shifted: from source offset 4000 on, records lie at their own offset +9 ' +
         '(source offset 4000 at standby offset 4009 of primary.orders on cluster standby), because records of ' +
-        'another producer stand on the standby where copies were to go. It was +0 before. To see where an offset ' +
-        'lies: gapless translate orders:3@OFFSET --flow flow',
+        'another producer stand on the standby where copies were to go. Records before it have their own offsets. ' +
+        'To see where an offset lies: gapless translate orders:3@OFFSET --flow flow',
     )
   })
 
