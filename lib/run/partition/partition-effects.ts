@@ -38,7 +38,7 @@ export function decideFor(shard: Shard, run: PartitionRun, event: PartitionEvent
  * done; the caller starts to copy only then. A decision to stop ends the run.
  */
 export async function perform(shard: Shard, run: PartitionRun, decision: Decision): Promise<void> {
-  take(shard, run, decision.state)
+  const shift = take(shard, run, decision.state)
   const reset = decision.incidents.find(
     each => each.kind === 'topic-reset' && each.foundOffset !== null,
   )
@@ -64,6 +64,8 @@ export async function perform(shard: Shard, run: PartitionRun, decision: Decisio
       }
     })
   }
+  // Behind the incident that explains it.
+  sayShift(shard, run, shift)
   if (stop !== undefined) await finish(shard, run, { outcome: stop.outcome, detail: null })
 }
 
@@ -74,17 +76,21 @@ export async function perform(shard: Shard, run: PartitionRun, decision: Decisio
 export function move(shard: Shard, run: PartitionRun, decision: Decision): void {
   const isDurable = decision.incidents.length > 0 || decision.commands.length > 0
   if (isDurable) return start(shard, [run], perform(shard, run, decision))
-  take(shard, run, decision.state)
+  sayShift(shard, run, take(shard, run, decision.state))
 }
 
-/** The state is that of the partition from here on. Whatever shifts its offsets is said. */
-function take(shard: Shard, run: PartitionRun, state: PartitionState): void {
+/** The state is that of the partition from here on. Returns what is to be said of its offsets. */
+function take(shard: Shard, run: PartitionRun, state: PartitionState): string | null {
   noteAnchors(shard, run, state)
-  const { key, counts, targetTopic } = run
+  const { key, targetTopic } = run
   const about = { ...key, targetTopic, cluster: shard.target.name }
   const hasBegun = run.state.kind !== 'unstarted' || state.kind !== 'halted'
   const shift = hasBegun ? shiftText(about, positionOf(run.state), positionOf(state)) : null
   run.state = state
+  return shift
+}
+
+function sayShift(shard: Shard, { counts }: PartitionRun, shift: string | null): void {
   if (shift === null) return
   counts.offsetShifts += 1
   // A writer that appends between any two batches shifts each of them: the metric counts them all.
