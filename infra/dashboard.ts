@@ -46,6 +46,10 @@ export const graphs: readonly Graph[] = [
     ],
   },
   {
+    title: 'Offsets filled on the standby, and shifts of offsets that are kept',
+    lines: [sumOf('PlacesFilled'), sumOf('OffsetShifts')],
+  },
+  {
     title: 'Waiting for an operator',
     lines: [
       maxOf('HaltedPartitions'),

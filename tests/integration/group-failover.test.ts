@@ -36,11 +36,12 @@ afterAll(async () => {
   await removeStarted()
 })
 
-async function start(name: string, groupId?: string): Promise<Started> {
+async function start(name: string, groupId?: string, overrides = {}): Promise<Started> {
   const topic = `${name}-${randomUUID()}`
   const group = groupId ?? `group-of-${topic}`
   await world.createTopic(topic)
-  return { topic, group, flow: world.flow([topic], { naming: 'identity', groups: [group] }) }
+  const flow = world.flow([topic], { naming: 'identity', groups: [group], ...overrides })
+  return { topic, group, flow }
 }
 type Started = { readonly topic: string; readonly group: string; readonly flow: FlowConfig }
 
@@ -77,6 +78,26 @@ describe.each(['plain', 'transactional'] as const)('from a %s source', kind => {
     240_000,
   )
 })
+
+test.each(['a Java consumer of KIP-848', 'a kafkajs consumer'] as const)(
+  'with offsets: preserve %s goes on with the next record, at the same offset',
+  async name => {
+    const { read } = kinds[name]
+    const { topic, group, flow } = await start('same', undefined, { offsets: 'preserve' })
+    await producing.transactional('source', topic, 0, 60)
+    await world.run(flow)
+    const first = await read('source', topic, group, 37)
+    await world.run(flow)
+
+    const { reports } = await world.sync(flow)
+
+    const { sourceOffset } = reports[0] ?? {}
+    expect(reports).toMatchObject([{ state: 'synced', standbyOffset: sourceOffset }])
+    expect(first).toEqual(valuesOf(0, 37))
+    expect(await read('target', topic, group, 23)).toEqual(valuesOf(37, 60))
+  },
+  240_000,
+)
 
 test('a group of KIP-848 that has members on the standby is left to them', async () => {
   const { topic, group, flow } = await start('members')

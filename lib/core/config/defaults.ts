@@ -198,6 +198,9 @@ export const damagedFetchesMax = 3
  */
 export const fillPlacesMax = 20_000
 
+/** Log lines of one partition and run about shifts of its offsets; the metric counts all. */
+export const shiftLinesMax = 8
+
 /** Looks at the target's log end until the marker of a filler is in it, 1 ms apart at first. */
 export const fillerLooksMax = 1_000
 

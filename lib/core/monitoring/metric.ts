@@ -72,6 +72,12 @@ export const metrics = {
   RecordsLost: counted('offsets that incidents say are lost, at the most'),
   TopicResetsDetected: counted('incidents `topic-reset` that were stored'),
   DivergencesDetected: counted('incidents `log-diverged` that were stored'),
+  PlacesFilled: counted(
+    'offsets of the standby that were filled, because the source has no record there',
+  ),
+  OffsetShifts: counted(
+    'changes of the distance between the offsets of both sides, with `offsets: preserve`',
+  ),
   Errors: {
     unit: 'Count',
     by: ['plan', 'replicate', 'watch', 'sync'],

@@ -34,6 +34,11 @@ export type SameOffsets = {
   readonly reason: ShiftReason
 }
 
+/** True where the same records have the same distance. */
+export function isSameDistance(left?: SameOffsets, right?: SameOffsets): boolean {
+  return left?.distance === right?.distance && left?.since === right?.since
+}
+
 /** Where a record of this source offset goes. May be negative where the distance is. */
 export function placeOf({ distance }: SameOffsets, offset: SourceOffset | bigint): bigint {
   return offset + distance

@@ -31,6 +31,18 @@ export type CopiedSoFar = {
   readonly bytesReplicated: bigint
   /** Stored during this run, in order. */
   readonly incidents: readonly Incident[]
+  /** Offsets of the target that were filled, because the source has no record there. */
+  readonly placesFilled: number
+  /** How often the distance of offsets that are kept has changed. */
+  readonly offsetShifts: number
+}
+
+export const nothingCopied: CopiedSoFar = {
+  recordsReplicated: 0n,
+  bytesReplicated: 0n,
+  incidents: [],
+  placesFilled: 0,
+  offsetShifts: 0,
 }
 
 export type PartitionReport = CopiedSoFar & {
@@ -93,8 +105,6 @@ export type PartitionRun = {
   filler: Filler | null
   /** True while offsets of the target are filled. Written by produce/fill-beside.ts. */
   isFilling: boolean
-  /** Offsets of the target that this run has filled. Written by produce/fill-places.ts. */
-  placesFilled: number
   /**
    * True once this run has recovered the partition from a crash: requests of an earlier owner may
    * still be on their way. Written by recover/previous-owner.ts.
@@ -104,8 +114,14 @@ export type PartitionRun = {
   seenLogEnd: LogEndMark | null
   /** How often damaged bytes were fetched behind a position. Written by `isDamagedForGood`. */
   damage: { readonly behind: SourceOffset | null; readonly fetches: number } | null
-  /** Written by partition-effects.ts and produce-loop.ts. */
-  readonly counts: { recordsReplicated: bigint; bytesReplicated: bigint; incidents: Incident[] }
+  /** Written by partition-effects.ts, produce-loop.ts and fill-places.ts. */
+  readonly counts: {
+    recordsReplicated: bigint
+    bytesReplicated: bigint
+    incidents: Incident[]
+    placesFilled: number
+    offsetShifts: number
+  }
 }
 
 /** The producer of aborted transactions. Its sequences begin anew with each epoch. */
@@ -142,11 +158,10 @@ export function createPartitionRun(
     pending: createPendingQueue(),
     filler: null,
     isFilling: false,
-    placesFilled: 0,
     wasRecovered: false,
     seenLogEnd: null,
     damage: null,
-    counts: { recordsReplicated: 0n, bytesReplicated: 0n, incidents: [] },
+    counts: { ...nothingCopied, incidents: [] },
   }
 }
 

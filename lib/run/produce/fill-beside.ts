@@ -3,13 +3,11 @@
 // a record that overtakes a marker takes its offset. Does not own how one is filled
 // (fill-places.ts), nor what must happen in front of a batch (core/offsets/next-place.ts).
 
-import type { LogLine } from '../../core/monitoring/incident-lines.ts'
 import { sourceOffset } from '../../core/offset.ts'
 import { nextStep, placesOwed } from '../../core/offsets/next-place.ts'
 import type { Leader } from '../../core/partition/observation.ts'
 import { positionOf } from '../../core/partition/partition-state.ts'
 import { exchangeOf } from '../../core/replicate/run-phase.ts'
-import { partitionName } from '../../core/topic-partition.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 import { decideFor, happened, move, start } from '../partition/partition-effects.ts'
 import { deniedCopying, type PartitionRun } from '../partition/partition-run.ts'
@@ -55,7 +53,6 @@ export function isInPlace(
       const { reason } = step
       const from = sourceOffset(batch.baseOffset)
       move(shard, run, decideFor(shard, run, { kind: 'shifted', sourceOffset: from, reason }))
-      shard.log(shiftedLine(run, batch.baseOffset, reason))
       return true
     }
   }
@@ -145,16 +142,4 @@ function failed(shard: Shard, run: PartitionRun, { reason, message, cluster }: B
   const failure = deniedCopying(run, { cluster, detail: message })
   const end = { outcome: 'unobserved' as const, detail: message, failure }
   happened(shard, run, { kind: 'stop', end })
-}
-
-function shiftedLine(run: PartitionRun, from: bigint, reason: string): LogLine {
-  const distance = positionOf(run.state)?.sameOffsets?.distance ?? 0n
-  const why =
-    reason === 'large-hole'
-      ? 'the hole of the source in front of it is larger than is filled'
-      : 'records of another producer stand on the standby where it was to go'
-  const text =
-    `From source offset ${from} of ${partitionName(run.key)} on, records lie at ${distance < 0n ? '' : '+'}${distance} ` +
-    `on the standby: ${why}. "gapless translate ${partitionName(run.key)}@OFFSET" translates each offset exactly.`
-  return { level: 'warn', text }
 }

@@ -60,7 +60,7 @@ export async function readyToFill(
 /** The target holds so many more offsets. */
 export function moveBehind(shard: Shard, run: PartitionRun, places: number): void {
   move(shard, run, decideFor(shard, run, { kind: 'filled', places }))
-  run.placesFilled += places
+  run.counts.placesFilled += places
   happened(shard, run, { kind: 'progressed' })
 }
 

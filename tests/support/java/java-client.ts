@@ -33,7 +33,7 @@ const quiet = '-Dorg.slf4j.simpleLogger.defaultLogLevel=off'
 
 /**
  * Reads `count` records as a member of the group and commits behind them. `how`: `assign` without
- * membership, as a consumer that assigns its partitions by hand.
+ * membership, as a consumer that assigns its partitions by hand; an offset: from there.
  */
 export async function readWithJava(
   { brokers, topic, group }: Read,

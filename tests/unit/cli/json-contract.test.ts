@@ -16,6 +16,7 @@ import {
   reportPartitionRun,
   type TranslateReport,
 } from '../../../lib/run/operate/report.ts'
+import { nothingCopied } from '../../../lib/run/partition/partition-run.ts'
 import type { GroupReport as LookedGroup } from '../../../lib/run/sync/looked-group.ts'
 import { flowOf } from '../../support/worlds/parsed-flow.ts'
 
@@ -157,6 +158,7 @@ describe('The JSON contract', () => {
           latencyMs: null,
           lagMs: null,
           headroomMs: null,
+          offsets: { text: 'same since 0', distance: 0n },
         },
       ],
       unobserved: [],
@@ -181,6 +183,8 @@ describe('The JSON contract', () => {
     expect(partition).toMatchObject({
       nextSourceOffset: '9007199254740993',
       lagRecords: null,
+      offsets: 'same since 0',
+      offsetDistance: '0',
       updatedAt: '1970-01-01T00:00:00.000Z',
     })
   })
@@ -191,9 +195,8 @@ describe('The JSON contract', () => {
       partition: 0,
       outcome: 'drained',
       detail: null,
+      ...nothingCopied,
       recordsReplicated: beyondDoubles,
-      bytesReplicated: 0n,
-      incidents: [],
       state: { kind: 'replicating', position },
     })
     expect(Object.keys(report)).toEqual(documentedKeys('run --once', 'partitions'))
