@@ -194,7 +194,7 @@ export const damagedFetchesMax = 3
 
 /**
  * Offsets of one hole that are filled on the target so that offsets stay equal: a minute at the 300
- * fillers a second of a single partition (`npm run bench:fillers`). A larger hole shifts them.
+ * fillers a second of a single partition (`npm run bench:offsets`). A larger hole shifts them.
  */
 export const fillPlacesMax = 20_000
 
