@@ -93,6 +93,8 @@ export type PartitionRun = {
   filler: ProducerIdentity | null
   /** True while offsets of the target are filled. Written by produce/fill-beside.ts. */
   isFilling: boolean
+  /** True while fillers that were visible again are deleted. Written by pad/hide.ts. */
+  isHiding: boolean
   /** Offsets of the target that this run has filled. Written by produce/fill-places.ts. */
   placesFilled: number
   /**
@@ -139,6 +141,7 @@ export function createPartitionRun(
     pending: createPendingQueue(),
     filler: null,
     isFilling: false,
+    isHiding: false,
     placesFilled: 0,
     wasRecovered: false,
     seenLogEnd: null,
