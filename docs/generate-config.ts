@@ -17,6 +17,7 @@ import { configSchema } from '../lib/core/config/config.ts'
 import * as defaults from '../lib/core/config/defaults.ts'
 import * as failoverLimits from '../lib/core/config/failover-limits.ts'
 import type { Selector } from '../lib/core/config/topic-selection.ts'
+import * as paddingLimits from '../lib/core/offsets/padding-limits.ts'
 import { renderEditorSchema } from './editor-schema.ts'
 
 const root = join(import.meta.dirname, '..')
@@ -183,8 +184,8 @@ function selectorText(selector: Selector): string {
 }
 
 const source = () =>
-  ['defaults.ts', 'failover-limits.ts']
-    .map(name => readFileSync(join(root, 'lib/core/config', name), 'utf8'))
+  ['config/defaults.ts', 'config/failover-limits.ts', 'offsets/padding-limits.ts']
+    .map(name => readFileSync(join(root, 'lib/core', name), 'utf8'))
     .join('\n')
 
 /** The line comments above each `name: value,` of the defaults, by name. */
@@ -205,7 +206,7 @@ function readReasons(): Record<string, string> {
 /** A row for each exported number, with the comment above it, in the order of the file. */
 function fixedLimitRows(): string[][] {
   const found = [...source().matchAll(/\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\nexport const (\w+) =/g)]
-  const all = Object.entries({ ...defaults, ...failoverLimits })
+  const all = Object.entries({ ...defaults, ...failoverLimits, ...paddingLimits })
   const values = new Map(all.filter(([, value]) => typeof value === 'number'))
   const rows = found.flatMap(([, comment = '', name = '']) =>
     values.has(name) ? [[code(name), code(String(values.get(name))), inOneLine(comment)]] : [],

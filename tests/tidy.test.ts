@@ -114,11 +114,15 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
       ...['lib/run/observe', 'lib/run'],
     ],
     'lib/run/replicate': [
-      ...['lib/run/produce', 'lib/run/recover', 'lib/run/partition', 'lib/run/worker'],
-      ...['lib/run/observe', 'lib/run'],
+      ...['lib/run/produce', 'lib/run/pad', 'lib/run/recover', 'lib/run/partition'],
+      ...['lib/run/worker', 'lib/run/observe', 'lib/run'],
+    ],
+    'lib/run/pad': [
+      ...['lib/run/recover', 'lib/run/partition', 'lib/run/compare', 'lib/run/observe'],
     ],
     'lib/run/produce': [
-      ...['lib/run/recover', 'lib/run/partition', 'lib/run/compare', 'lib/run/observe'],
+      ...['lib/run/pad', 'lib/run/recover', 'lib/run/partition', 'lib/run/compare'],
+      'lib/run/observe',
     ],
     'lib/run/recover': [
       ...['lib/run/partition', 'lib/run/worker', 'lib/run/compare', 'lib/run/observe', 'lib/run'],

@@ -60,6 +60,7 @@ const isWell: Record<StatusState, boolean> = {
   'standby-missing': false,
   'standby-reset': false,
   'standby-cut': false,
+  'fillers-visible': false,
   'standby-truncated': false,
 }
 

@@ -5,6 +5,7 @@
 
 import { compressionCodec, type RecordBatch, recordBytes } from '../../kafka/record-batch.ts'
 import { isBefore } from '../offset.ts'
+import { hidesFirst } from '../offsets/padding.ts'
 import type { SourceObservation, TargetObservation } from './decision.ts'
 import type { PartitionState, Position } from './partition-state.ts'
 
@@ -42,10 +43,12 @@ export function needsRecovery(
 ): boolean {
   if (state.kind !== 'replicating' && state.kind !== 'waiting') return false
   const { target, cleanHandOver } = seen
-  const { targetTopicId, nextTargetOffset } = state.position
+  const { targetTopicId, nextTargetOffset, padding } = state.position
   // Another topic or a shorter log is an incident: no record of ours lies beyond the checkpoint.
   if (target.topicId !== targetTopicId) return false
   if (isBefore(target.logEndOffset, nextTargetOffset)) return false
+  // What lies there are fillers, and they are hidden before records of ours are looked for.
+  if (hidesFirst(padding, target.logStartOffset)) return false
   return !cleanHandOver || isBefore(nextTargetOffset, target.logEndOffset)
 }
 

@@ -5,9 +5,9 @@
 
 import { assert } from '../assert.ts'
 import type { Incident } from '../incident.ts'
-import { isBefore, type SourceOffset, targetOffset } from '../offset.ts'
+import { isBefore, laterOf, type SourceOffset, targetOffset } from '../offset.ts'
 import { placesOwed } from '../offsets/next-place.ts'
-import { begunAt } from '../offsets/same-offsets.ts'
+import { begunPadded, hidesFirst, paddedTo, sequenceAt } from '../offsets/padding.ts'
 import { anchored } from './copied-count.ts'
 import { needsRecovery } from './crash-recovery.ts'
 import {
@@ -73,7 +73,7 @@ function start(observed: Observed, context: DecideContext): Decision {
   }
   const seen = { atMs: context.nowMs, reason: 'start' as const }
   const isPreserved = policies.offsets === 'preserve'
-  const same = isPreserved ? { sameOffsets: begunAt(placesOf(begun), seen) } : {}
+  const same = isPreserved ? begunPadded(placesOf(begun), seen) : {}
   const position = anchored({ ...begun, ...same }, { records: 0n, ...seen })
   // gapless stores a position before it sends a record, so these records mean that the row was lost
   // (copying would repeat them) or that another producer wrote them. Only an operator knows which.
@@ -132,8 +132,13 @@ function restartedOnBoth(left: Position, observed: Observed, context: DecideCont
 function begunAgain(position: Position, { nowMs: atMs }: DecideContext): Position {
   const seen = { atMs, reason: 'reset' as const }
   const isPreserved = position.sameOffsets !== undefined
-  const same = isPreserved ? { sameOffsets: begunAt(placesOf(position), seen) } : {}
-  return anchored({ ...position, ...same }, { records: 0n, ...seen })
+  const same = isPreserved ? begunPadded(placesOf(position), seen) : {}
+  return anchored({ ...withoutPadding(position), ...same }, { records: 0n, ...seen })
+}
+
+/** The position of a target that is not padded, or whose fillers are gone with its topic. */
+export function withoutPadding({ padding: _, ...position }: Position): Position {
+  return position
 }
 
 function placesOf({ nextSourceOffset, nextTargetOffset }: Position) {
@@ -148,7 +153,7 @@ function placesOf({ nextSourceOffset, nextTargetOffset }: Position) {
 function check(state: Left, observed: Observed, context: DecideContext): Decision {
   assert(!needsRecovery(state, observed), 'decided about a target that must be recovered first')
   const { position } = state
-  const { source, target } = observed
+  const { target } = observed
   if (
     target.topicId !== position.targetTopicId ||
     isBefore(target.logEndOffset, position.nextTargetOffset)
@@ -156,6 +161,62 @@ function check(state: Left, observed: Observed, context: DecideContext): Decisio
     const found = { topicId: target.topicId, targetOffset: target.logEndOffset }
     return halted(position, targetReset(position, found, context))
   }
+  if (hidesFirst(position.padding, target.logStartOffset)) {
+    const padded = padOrSettle(position, observed, context)
+    if (padded.kind === 'pad') return padded.decision
+    const decision = checkSource(padded.position, observed, context)
+    return { ...decision, commands: saved(decision.commands) }
+  }
+  return checkSource(position, observed, context)
+}
+
+type Padded =
+  | { readonly kind: 'pad'; readonly decision: Decision }
+  | { readonly kind: 'settled'; readonly position: Position }
+
+/**
+ * Padding ends by an observation: everything below `to` is hidden. As long as nothing was copied,
+ * `to` follows the source's log start, because what retention removes meanwhile is no truncation. A
+ * source that was recreated is looked at behind that, so that `to` never shrinks under an earlier
+ * owner that may still append fillers.
+ */
+function padOrSettle(left: Position, { source, target }: Observed, context: DecideContext): Padded {
+  const { padding } = left
+  assert(padding !== undefined && padding.stage !== 'impossible', 'nothing is to be hidden')
+  const { to } = padding
+  const pad = (position: Position): Padded => {
+    const commands: Command[] = [{ kind: 'save-checkpoint' }, { kind: 'pad' }]
+    return { kind: 'pad', decision: moved(position, commands) }
+  }
+  if (padding.stage !== 'filling') return pad(left)
+  const { restores } = padding
+  const isSame = source.topicId === left.sourceTopicId
+  const from = isSame
+    ? laterOf(left.nextSourceOffset, source.logStartOffset)
+    : left.nextSourceOffset
+  if (from > left.nextSourceOffset) {
+    const seen = { atMs: context.nowMs, reason: left.sameOffsets?.reason ?? ('start' as const) }
+    const longer = paddedTo(from, seen)
+    const next = { ...left, ...longer, nextSourceOffset: from }
+    return pad({ ...next, padding: { ...longer.padding, restores } })
+  }
+  const { logStartOffset } = target
+  const isFilled = !isBefore(target.logEndOffset, to)
+  const isDone = isFilled && logStartOffset !== undefined && logStartOffset >= to
+  if (!isDone || restores !== null) return pad(left)
+  const producer =
+    left.producer === null ? null : { ...left.producer, nextSequence: sequenceAt(to) }
+  const position = {
+    ...left,
+    nextTargetOffset: to,
+    producer,
+    padding: { stage: 'done' as const, to },
+  }
+  return { kind: 'settled', position }
+}
+
+function checkSource(position: Position, observed: Observed, context: DecideContext): Decision {
+  const { source } = observed
   if (source.topicId !== position.sourceTopicId) return reset(position, source, context)
   // Nothing was appended since the last run: the episode of foreign records is over.
   const known = observed.isFirstLook === true ? withoutDrift(position) : position
@@ -186,6 +247,7 @@ function checkSameTopic(position: Position, observed: Observed, context: DecideC
 }
 
 function next(position: Position, source: SourceObservation): Command[] {
+  if (position.padding?.stage === 'filling') return [{ kind: 'pad' }]
   // A position beyond the last stable offset is fetched too: the response says whether the log
   // diverged.
   return position.nextSourceOffset === source.lastStableOffset && placesOwed(position) === 0

@@ -8,9 +8,10 @@
 
 import { assert } from '../assert.ts'
 import { isBefore, type TargetOffset, targetOffsetAfter } from '../offset.ts'
-import { placeOf, shiftedTo } from '../offsets/same-offsets.ts'
+import { withConfigs } from '../offsets/padding.ts'
+import { begunAt, placeOf, shiftedTo } from '../offsets/same-offsets.ts'
 import { anchoredAgain, counted } from './copied-count.ts'
-import { decideOnObservation } from './decide-observation.ts'
+import { decideOnObservation, withoutPadding } from './decide-observation.ts'
 import {
   type Command,
   type DecideContext,
@@ -26,6 +27,7 @@ import {
   logDiverged,
   recordTooLarge,
   targetDrifted,
+  targetNotEmpty,
   targetReset,
   topicDeleted,
   topicReset,
@@ -68,6 +70,10 @@ export function decide(
       )
     case 'shifted':
       return whileReplicating(state, position => decideOnShift(position, event, context))
+    case 'padding-configs':
+    case 'not-padded':
+    case 'padding-not-ours':
+      return whileReplicating(state, position => decideOnPadding(position, event, context))
     case 'foreign-records':
       return decideOnForeignRecords(state, event, context)
     case 'recovered-from-crash':
@@ -236,6 +242,36 @@ function sameOffsetsRecovered(
   if (missing === 0n) return {}
   const reason = missing < 0n ? ('foreign-records' as const) : ('large-hole' as const)
   return { sameOffsets: shiftedTo({ sourceOffset, targetOffset }, { atMs, reason }) }
+}
+
+/** What a run found while it padded the target. */
+function decideOnPadding(
+  position: Position,
+  event: EventOf<'padding-configs' | 'not-padded' | 'padding-not-ours'>,
+  context: DecideContext,
+): Decision {
+  const { sameOffsets, padding, nextSourceOffset: sourceOffset } = position
+  assert(padding !== undefined && sameOffsets !== undefined, 'a target without padding was padded')
+  if (event.kind === 'padding-configs') {
+    const next = { ...position, padding: withConfigs(padding, event.restores) }
+    return moved(next, [{ kind: 'save-checkpoint' }])
+  }
+  assert(padding.stage === 'filling', 'a target that is padded was to be filled')
+  const isOurs = event.kind === 'not-padded'
+  const targetOffset = isOurs ? position.nextTargetOffset : event.target.logEndOffset
+  const seen = {
+    atMs: context.nowMs,
+    reason: isOurs ? sameOffsets.reason : 'foreign-records',
+  } as const
+  const begun = begunAt({ sourceOffset, targetOffset }, seen)
+  // A filler of an earlier owner may be on its way: a new epoch refuses it once a record is there.
+  const next = { ...position, sameOffsets: begun, nextTargetOffset: targetOffset, producer: null }
+  if (!isOurs) {
+    const halting = withoutPadding(next)
+    return halted(halting, targetNotEmpty(halting, event.target, context))
+  }
+  const impossible = { stage: 'impossible' as const, obstacle: event.obstacle }
+  return moved({ ...next, padding: impossible }, [{ kind: 'save-checkpoint' }])
 }
 
 /** A batch that was appended elsewhere than its offset says shifts all that follow. */

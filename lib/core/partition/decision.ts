@@ -4,6 +4,7 @@
 import type { Policies } from '../config/defaults.ts'
 import type { Incident, PartitionScope } from '../incident.ts'
 import type { SourceOffset, TargetOffset } from '../offset.ts'
+import type { ConfigsBefore, PaddingObstacle } from '../offsets/padding.ts'
 import type { DivergencePoint, EpochEnd, OffsetSpan } from './epoch-history.ts'
 import type { PartitionState, Position, Producer } from './partition-state.ts'
 
@@ -20,7 +21,7 @@ export type SourceObservation = {
 export type TargetObservation = {
   readonly topicId: string
   readonly logEndOffset: TargetOffset
-  /** Asked for only where a partition starts: evidence of `target-not-empty`. */
+  /** Asked for only where a partition starts, and where fillers may be visible again. */
   readonly logStartOffset?: TargetOffset
 }
 
@@ -78,6 +79,12 @@ export type PartitionEvent =
       readonly sourceOffset: SourceOffset
       readonly reason: 'foreign-records' | 'large-hole'
     }
+  /** A compacted target gets other configs while it is padded; null: it has its own again. */
+  | { readonly kind: 'padding-configs'; readonly restores: ConfigsBefore | null }
+  /** No filler was appended, and none will be. */
+  | { readonly kind: 'not-padded'; readonly obstacle: PaddingObstacle }
+  /** Another producer's records lie between the fillers. */
+  | { readonly kind: 'padding-not-ours'; readonly target: TargetObservation }
   /** Control batches, aborted data and empty batches, which are not copied. */
   | ({ readonly kind: 'skipped' } & OffsetSpan)
   /** A batch that cannot be copied: gapless found it damaged, or the target refused it. */
@@ -148,6 +155,8 @@ export type Command =
   /** Store the state before any other command: the next records depend on it. */
   | { readonly kind: 'save-checkpoint' }
   | { readonly kind: 'resolve-incident'; readonly id: string }
+  /** Pad the target, or hide its fillers again, and then observe both sides again. */
+  | { readonly kind: 'pad' }
   | {
       readonly kind: 'stop'
       readonly outcome: 'drained' | 'halted' | 'waiting' | 'absent' | 'failed-over'

@@ -17,6 +17,7 @@
 // cluster or topic.
 
 import type { SourceOffset, TargetOffset } from '../offset.ts'
+import type { Padding } from '../offsets/padding.ts'
 import type { SameOffsets } from '../offsets/same-offsets.ts'
 import type { Copied } from '../translate/anchor.ts'
 import type { EpochHistory } from './epoch-history.ts'
@@ -60,6 +61,8 @@ export type Position = {
   readonly copied?: Copied
   /** Left out: offsets are translated. */
   readonly sameOffsets?: SameOffsets
+  /** Left out: the target's log began with the first copied record, or with markers. */
+  readonly padding?: Padding
 }
 
 /**

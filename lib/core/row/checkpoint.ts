@@ -14,12 +14,14 @@
 //   anchor        the last one that is stored, as source:target:records@ms reason; absent, like
 //                 copied, in rows of versions that did not count
 //   sameOffsets   where offsets are kept: distance:sinceSourceOffset@ms reason; absent elsewhere
+//   padding       filling|hiding offset config=value ..., done offset, or impossible obstacle
 //   decisionId, failedOverAtMs, standbyEndOffset, sourceEndOffset, sourceSeenAtMs    of a fail-over
 //   targetTopic   name of the topic on the target
 //   owner, worker, fence, leaseUntilMs, previousLeaseUntilMs, previousWorker    see lease.ts
 //   updatedAtMs   time of the owner's last write
 
 import { sourceOffset, targetOffset } from '../offset.ts'
+import { readPadding, writePadding } from '../offsets/padding.ts'
 import { readSameOffsets, writeSameOffsets } from '../offsets/same-offsets.ts'
 import { readDrift, writeDrift } from '../partition/drift.ts'
 import { type EpochHistory, readEpochs, writeEpochs } from '../partition/epoch-history.ts'
@@ -123,6 +125,7 @@ function positionAttributes(position: Position | null): Record<string, Attribute
     sameOffsets: textAttribute(
       position?.sameOffsets === undefined ? null : writeSameOffsets(position.sameOffsets),
     ),
+    padding: textAttribute(position?.padding === undefined ? null : writePadding(position.padding)),
   }
 }
 
@@ -264,6 +267,7 @@ function readPosition(read: RowReader): Position {
     ...read.optional('drift', () => readDriftOf(read)),
     ...read.optional('copied', () => readCopied(read, at)),
     ...read.optional('sameOffsets', () => readSameOffsetsOf(read)),
+    ...read.optional('padding', () => readPaddingOf(read)),
   }
 }
 
@@ -290,6 +294,12 @@ function readSameOffsetsOf(read: RowReader): Pick<Position, 'sameOffsets'> {
   if (sameOffsets === null)
     throw read.corrupt('sameOffsets', 'distance:sinceSourceOffset@ms reason')
   return { sameOffsets }
+}
+
+function readPaddingOf(read: RowReader): Pick<Position, 'padding'> {
+  const padding = readPadding(read.text('padding'))
+  if (padding === null) throw read.corrupt('padding', 'filling|hiding|done OFFSET, or impossible')
+  return { padding }
 }
 
 /** A row written before there were `epochs` holds only the epoch of the last batch. */

@@ -22,7 +22,13 @@ import {
 } from './retention.ts'
 
 export type WatchedTarget =
-  | { readonly kind: 'seen'; readonly topicId: string; readonly logEnd: bigint }
+  | {
+      readonly kind: 'seen'
+      readonly topicId: string
+      readonly logEnd: bigint
+      /** Left out: not asked for. */
+      readonly logStart?: bigint
+    }
   | { readonly kind: 'missing' }
   | { readonly kind: 'unobserved'; readonly detail: string }
 
@@ -67,6 +73,7 @@ export type Difference =
   | { readonly kind: 'standby-missing' }
   | { readonly kind: 'standby-reset'; readonly topicId: string; readonly recreatedAs: string }
   | { readonly kind: 'standby-cut'; readonly position: bigint; readonly logEnd: bigint }
+  | { readonly kind: 'fillers-visible'; readonly from: bigint; readonly to: bigint }
   | { readonly kind: 'standby-truncated'; readonly from: string; readonly to: string }
 
 type Seen = Extract<ObservedSource, { kind: 'seen' }>
@@ -228,9 +235,13 @@ function differenceOf(
   if (topicId !== target.topicId) {
     return { kind: 'standby-reset', topicId, recreatedAs: target.topicId }
   }
-  return nextTargetOffset > target.logEnd
-    ? { kind: 'standby-cut', position: nextTargetOffset, logEnd: target.logEnd }
-    : null
+  if (nextTargetOffset > target.logEnd) {
+    return { kind: 'standby-cut', position: nextTargetOffset, logEnd: target.logEnd }
+  }
+  const { padding } = position
+  const { logStart: from } = target
+  if (padding?.stage !== 'done' || from === undefined || from >= padding.to) return null
+  return { kind: 'fillers-visible', from, to: padding.to }
 }
 
 /** The sentence about a partition with work that no run does, with the command to run next. */
@@ -273,6 +284,11 @@ function whatIs(difference: Difference): string {
       return 'the standby topic is gone.'
     case 'standby-reset':
       return `the standby topic was deleted and recreated: topic id ${difference.topicId} is now ${difference.recreatedAs}.`
+    case 'fillers-visible':
+      return (
+        `consumers of the standby see fillers without a value at offsets [${difference.from}, ${difference.to}): a broker ` +
+        'stopped uncleanly behind DeleteRecords. The next run deletes them.'
+      )
     case 'standby-truncated':
       return `the standby has lost copied records that the source still holds, source offsets [${difference.from}, ${difference.to}).`
     case 'standby-cut':

@@ -28,6 +28,7 @@ import { type Brokers, createBrokers } from './brokers.ts'
 import { createBufferPool } from './buffer-pool.ts'
 import { createConnections } from './connection.ts'
 import type { DataConnection } from './data-connection.ts'
+import { type DeletedRecords, type DeleteRecordsRequest, deleteRecords } from './delete-records.ts'
 import { createFetchThrottle } from './fetch-throttle.ts'
 import type { Admit } from './framed-socket.ts'
 import { createTopicConfigReader, type TopicConfigReader } from './topic-config.ts'
@@ -88,6 +89,11 @@ export type Cluster = TransactionCoordinator & {
     leaderId: number,
     at: { readonly topic: string; readonly partition: number },
   ) => Promise<ActiveProducers>
+  /** Moves the log start of a partition that `leaderId` leads; a simulated cluster cannot. */
+  readonly deleteRecords?: (
+    leaderId: number,
+    request: DeleteRecordsRequest,
+  ) => Promise<DeletedRecords>
   /** The id that the cluster states in Metadata; null where it states none. */
   readonly clusterId?: () => Promise<string | null>
   /** Describes the named topics, or with null every topic the principal may see. */
@@ -211,6 +217,8 @@ export function openCluster(input: {
       ),
     describeProducers: (leaderId, at) =>
       describeProducers(request => connections.call(brokers.addressOf(leaderId), request), at),
+    deleteRecords: (leaderId, at) =>
+      deleteRecords(request => connections.call(brokers.addressOf(leaderId), request), at),
     ...createTopicConfigReader(brokers.onAny),
     ...createTransactionCoordinator({
       cluster: name,

@@ -4,6 +4,7 @@
 // (core/sync/config-changes.ts), nor the creation of topics (run/plan/standby-topics.ts).
 
 import type { FlowConfig } from '../../core/config/config.ts'
+import { owedConfigs, paddedConfigs } from '../../core/offsets/padding.ts'
 import { configCommand } from '../../core/standby/config-command.ts'
 import { type SourceConfigs, travellingConfigs } from '../../core/standby/topic-configs.ts'
 import { type ConfigChange, configChanges } from '../../core/sync/config-changes.ts'
@@ -61,10 +62,14 @@ export async function syncConfigs(
     ),
   ])
   const unknown = [...source.unknown, ...target.unknown]
-  const changes = topics.flatMap(({ topic, targetTopic }) => {
+  const changes = topics.flatMap(({ topic, targetTopic, checkpoints }) => {
+    // Whoever pads a partition of the topic sets these configs back.
+    const isPadded = checkpoints.some(({ position }) => owedConfigs(position.padding) !== null)
     const [left, right] = [source.configs.get(topic), target.configs.get(targetTopic)]
     if (left === undefined || right === undefined) return []
-    return configChanges(left, right, flow.sync).map(each => ({ ...each, topic, targetTopic }))
+    return configChanges(left, right, flow.sync)
+      .filter(({ config }) => !(isPadded && isPaddedConfig(config)))
+      .map(each => ({ ...each, topic, targetTopic }))
   })
   if (flow.sync.configs === 'report') return { ...nothing, differing: changes, unknown }
   if (changes.length === 0) return { ...nothing, unknown }
@@ -74,6 +79,10 @@ export async function syncConfigs(
     if (!(error instanceof ReplicatorError)) throw error
     return { ...nothing, differing: changes, unknown: [...unknown, error.message] }
   }
+}
+
+function isPaddedConfig(config: string): boolean {
+  return paddedConfigs.some(each => each === config)
 }
 
 type Altered = Pick<SyncedConfigs, 'changed' | 'refused'>

@@ -11,6 +11,7 @@ import {
 } from '../../core/offset.ts'
 import { resumedAt } from '../../core/offsets/same-offsets.ts'
 import { anchored } from '../../core/partition/copied-count.ts'
+import { withoutPadding } from '../../core/partition/decide-observation.ts'
 import { withoutDrift } from '../../core/partition/drift.ts'
 import { historyBefore } from '../../core/partition/epoch-history.ts'
 import type { Position } from '../../core/partition/partition-state.ts'
@@ -37,8 +38,10 @@ export function nextPosition(
   const isSame =
     source.topicId === position.sourceTopicId && target.topicId === position.targetTopicId
   const records = isSame ? (position.copied?.records ?? 0n) : 0n
+  const known = withoutDrift(position)
   const next = {
-    ...withoutDrift(position),
+    // The fillers of a standby topic that was deleted are gone with it.
+    ...(isSame ? known : withoutPadding(known)),
     sourceTopicId: source.topicId,
     targetTopicId: target.topicId,
     nextSourceOffset,

@@ -105,6 +105,8 @@ export type PartitionRun = {
   filler: Filler | null
   /** True while offsets of the target are filled. Written by produce/fill-beside.ts. */
   isFilling: boolean
+  /** True while fillers that were visible again are deleted. Written by pad/hide.ts. */
+  isHiding: boolean
   /**
    * True once this run has recovered the partition from a crash: requests of an earlier owner may
    * still be on their way. Written by recover/previous-owner.ts.
@@ -158,6 +160,7 @@ export function createPartitionRun(
     pending: createPendingQueue(),
     filler: null,
     isFilling: false,
+    isHiding: false,
     wasRecovered: false,
     seenLogEnd: null,
     damage: null,

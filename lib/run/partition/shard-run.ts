@@ -4,12 +4,15 @@
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { recoveriesAtOnceMax, tableWritesInFlightMax } from '../../core/config/defaults.ts'
+import { paddingsAtOnceMax } from '../../core/offsets/padding-limits.ts'
 import { recoveryFetchBytes } from '../../core/replicate/fetch-share.ts'
 import { exchangeOf } from '../../core/replicate/run-phase.ts'
 import { type AnchorLimits, anchorLimits } from '../../core/translate/moved-anchors.ts'
+import type { TopicAdmin } from '../../io/admin/topic-admin.ts'
 import type { AnchorStore } from '../../io/anchors/anchor-store.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { CheckpointStore, IncidentStore } from '../../io/table/stores.ts'
+import type { RecordBatch } from '../../kafka/record-batch.ts'
 import type { HeldWorker, WorkerDeps } from '../worker/held-worker.ts'
 import type { CopiedSoFar, PartitionRun } from './partition-run.ts'
 import { createSignal, type Signal } from './signal.ts'
@@ -23,6 +26,8 @@ export type ReplicateDeps = WorkerDeps & {
   /** The decision that this process carries out: it alone copies those topics, a last time. */
   readonly draining?: string
   readonly anchors: Pick<AnchorStore, 'append'>
+  /** Called only where a compacted target is padded; left out: its configs stay. */
+  readonly openTargetAdmin?: () => Pick<TopicAdmin, 'alterConfigs'>
   /** Left out: those of core/translate/moved-anchors.ts. */
   readonly anchorLimits?: AnchorLimits
 }
@@ -73,6 +78,10 @@ export type Shard = ReplicateDeps & {
    * fetch loops leave to them.
    */
   readonly recoveries: Turns
+  /** Targets that are filled up to their first record, a few at a time: each takes a while. */
+  readonly paddings: Turns
+  /** Batches of fillers that this run has built, by size and key. Written by pad/fillers.ts. */
+  readonly fillers: Map<string, RecordBatch>
   /** What is stored behind a look at both logs, as many writes at a time as the table takes. */
   readonly storing: Turns
   /** The fetch in flight to each source broker. */
@@ -117,6 +126,8 @@ export function createShard(
     ended: new AbortController(),
     started: new Set(),
     recoveries: createTurns(recoveriesAtOnceMax, () => roomGrew(shard)),
+    paddings: createTurns(paddingsAtOnceMax, () => undefined),
+    fillers: new Map(),
     storing: createTurns(tableWritesInFlightMax, () => undefined),
     fetching: new Map(),
     waitingForRoom: new Set(),

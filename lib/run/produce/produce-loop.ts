@@ -25,6 +25,7 @@ import { partitionName } from '../../core/topic-partition.ts'
 import type { ProducedPartition } from '../../kafka/00-produce.ts'
 import { errorName } from '../../kafka/error-codes.ts'
 import { unobserved } from '../observe/logs.ts'
+import { hideBeside } from '../pad/hide.ts'
 import { maySend } from '../partition/own-lease.ts'
 import {
   abandonOnError,
@@ -173,6 +174,7 @@ function takeAnswer(shard: Shard, { run, batch }: Sent, produced: ProducedPartit
   // After a batch that the target refuses for good no batch is pending: only answers are awaited.
   if (run.pending.length === 0) return runIfFlushed(shard, run)
   const isFirst = run.pending.first() === batch
+  if (produced.logStartOffset !== null) hideBeside(shard, run, produced.logStartOffset)
   if (produced.errorCode === 0 && produced.baseOffset !== null) {
     // Behind a batch that was refused, a success counts only when it is repeated in its turn.
     if (isFirst) acknowledge(shard, run, targetOffset(produced.baseOffset))

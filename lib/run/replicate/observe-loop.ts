@@ -11,6 +11,7 @@ import { initialShare } from '../../core/replicate/fetch-share.ts'
 import { untried } from '../../core/replicate/patience.ts'
 import type { TopicPartition } from '../../core/topic-partition.ts'
 import { askLeaders, type LogView } from '../observe/logs.ts'
+import { hideAgain, isPadded, seenStart } from '../pad/hide.ts'
 import { advance, dueMsOf } from '../partition/advance.ts'
 import { decideFor, happened, perform, start } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
@@ -53,15 +54,23 @@ async function look(
 ): Promise<void> {
   const fresh = due.filter(run => run.phase.kind === 'observing')
   const refreshing = due.filter(run => run.phase.kind === 'refreshing-target')
-  const isFirst = fresh.some(run => run.state.kind === 'unstarted')
+  const asksStart = fresh.some(run => run.state.kind === 'unstarted' || isPadded(run))
   const [sources, targets, refreshed] = await Promise.all([
     askLeaders(
       shard.source,
       fresh.map(run => run.key),
       ['log-start', 'last-stable', 'log-end'],
     ),
-    askLeaders(shard.target, fresh.map(onTarget), isFirst ? ['log-start', 'log-end'] : ['log-end']),
-    askLeaders(shard.target, refreshing.map(onTarget), []),
+    askLeaders(
+      shard.target,
+      fresh.map(onTarget),
+      asksStart ? ['log-start', 'log-end'] : ['log-end'],
+    ),
+    askLeaders(
+      shard.target,
+      refreshing.map(onTarget),
+      refreshing.some(isPadded) ? ['log-start'] : [],
+    ),
   ])
   const goOn = (run: PartitionRun, views: Promise<unknown>, next: () => Promise<void>) => {
     looking.add(run)
@@ -82,7 +91,10 @@ async function look(
   }
   for (const run of refreshing) {
     const view = refreshed.of(onTarget(run))
-    goOn(run, view, async () => goOnSending(shard, run, await view))
+    goOn(run, view, async () => {
+      const target = await view
+      if (await staysHidden(shard, run, target)) goOnSending(shard, run, target)
+    })
   }
 }
 
@@ -110,6 +122,17 @@ async function ensureProducer(shard: Shard, run: PartitionRun): Promise<boolean>
       await perform(shard, run, decideFor(shard, run, { kind: 'producer-assigned', producer }))
     })
     return run.phase.kind === 'observing'
+  } catch (error) {
+    attemptFailed(shard, run, error)
+    return false
+  }
+}
+
+/** The target was gone for a moment: its broker may show fillers, which no record shall follow. */
+async function staysHidden(shard: Shard, run: PartitionRun, target: LogView): Promise<boolean> {
+  const seen = seenStart(run, target)
+  try {
+    return seen === null || (await hideAgain(shard, run, seen))
   } catch (error) {
     attemptFailed(shard, run, error)
     return false

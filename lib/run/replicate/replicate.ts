@@ -12,6 +12,7 @@ import type { Predecessor } from '../../core/replicate/hand-over.ts'
 import { type AssignedPartition, byTopicAndPartition } from '../../core/topic-partition.ts'
 import { concurrently } from '../concurrently.ts'
 import { reportUnobserved, resolveCopied } from '../observe/unobserved.ts'
+import { keepHidden } from '../pad/hide.ts'
 import { start } from '../partition/partition-effects.ts'
 import {
   failureOf,
@@ -269,6 +270,7 @@ async function runShard(
   }
   const timers = [saveRegularly(shard), endAtDeadline(shard, input)]
   if (meter !== undefined) timers.push(tellRegularly(shard, meter))
+  if (flow.offsets === 'preserve') timers.push(keepHidden(shard))
   if (successor !== undefined) timers.push(handOverInTime(shard, successor))
   const acquired =
     predecessor === undefined || awaited.length === 0

@@ -181,7 +181,9 @@ function watchedTarget({ topic }: TopicPartition, view: LogView): WatchedTarget 
     return { kind: 'unobserved', detail: standbyDetail(topic, view.detail) }
   }
   if (view.kind === 'missing') return { kind: 'missing' }
-  return { kind: 'seen', topicId: view.topicId, logEnd: pointOf(view, 'log-end') }
+  const { topicId } = view
+  const ends = { logStart: pointOf(view, 'log-start'), logEnd: pointOf(view, 'log-end') }
+  return { kind: 'seen', topicId, ...ends }
 }
 
 /** What `PartitionHealth.unobserved` says of a standby log that was not seen. */

@@ -311,6 +311,15 @@ export const eventCases = {
 
   filled: { event: { kind: 'filled', places: 3 } },
   shifted: { event: { kind: 'shifted', sourceOffset: at(130n), reason: 'large-hole' } },
+  // The target of the table is not padded; tests/unit/core/offsets/padding.test.ts has one that is.
+  'padding configs': { event: { kind: 'padding-configs', restores: null } },
+  'not padded': { event: { kind: 'not-padded', obstacle: 'delete-denied' } },
+  'padding not ours': {
+    event: {
+      kind: 'padding-not-ours',
+      target: { topicId: 'topic-2', logEndOffset: targetOffset(7n) },
+    },
+  },
 
   'refused as unsupported': {
     event: { kind: 'refused', as: 'unsupported-batch', offset: at(100n), detail: 'holes' },
@@ -324,7 +333,7 @@ export type EventCase = keyof typeof eventCases
 
 export type IncidentText = `${IncidentKind} ${Resolution}`
 type StopText = `stop ${Extract<Command, { kind: 'stop' }>['outcome']}`
-export type CommandText = 'fetch' | 'fetch without epoch' | 'save' | 'resolve' | StopText
+export type CommandText = 'fetch' | 'fetch without epoch' | 'save' | 'resolve' | 'pad' | StopText
 
 /** `never`: an event that no caller delivers in this state; `decide` asserts. */
 export type Expected =
@@ -443,6 +452,9 @@ const unstarted: Record<EventCase, Expected> = {
   'skipped backwards': 'never',
   filled: 'never',
   shifted: 'never',
+  'padding configs': 'never',
+  'not padded': 'never',
+  'padding not ours': 'never',
   'refused as unsupported': 'never',
   'refused as too large': 'never',
 }
@@ -543,6 +555,9 @@ const replicating: Record<EventCase, Expected> = {
   'skipped backwards': 'never',
   filled: then('replicating', 100n, []),
   shifted: then('replicating', 100n, ['save']),
+  'padding configs': 'never',
+  'not padded': 'never',
+  'padding not ours': 'never',
   'refused as unsupported': halts('unsupported-batch open'),
   'refused as too large': halts('record-too-large open'),
 }
@@ -654,6 +669,9 @@ const waiting: Record<EventCase, Expected> = {
   'skipped backwards': 'never',
   filled: 'never',
   shifted: 'never',
+  'padding configs': 'never',
+  'not padded': 'never',
+  'padding not ours': 'never',
   'refused as unsupported': 'never',
   'refused as too large': 'never',
 }
@@ -735,6 +753,9 @@ const halted: Record<EventCase, Expected> = {
   'skipped backwards': 'never',
   filled: 'never',
   shifted: 'never',
+  'padding configs': 'never',
+  'not padded': 'never',
+  'padding not ours': 'never',
   'refused as unsupported': 'never',
   'refused as too large': 'never',
 }

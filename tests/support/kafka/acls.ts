@@ -30,7 +30,14 @@ export const groupNamed = (group: string) => `group:${group}`
 export async function deny(
   kafka: Kafka,
   resource: string,
-  operation: 'DESCRIBE' | 'DESCRIBE_CONFIGS' | 'READ' | 'WRITE' | 'CREATE',
+  operation:
+    | 'DESCRIBE'
+    | 'DESCRIBE_CONFIGS'
+    | 'READ'
+    | 'WRITE'
+    | 'CREATE'
+    | 'DELETE'
+    | 'ALTER_CONFIGS',
 ): Promise<void> {
   const on = { ...named(resource), ...everybody }
   await withAdmin(kafka, admin =>

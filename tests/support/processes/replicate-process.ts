@@ -11,6 +11,10 @@
 // produce-acknowledged   its answer is processed
 // checkpoint-begun       a checkpoint, not the last one, is about to be written
 // checkpoint-written     the table has the checkpoint, its answer is not processed yet
+// deletion-begun         a DeleteRecords is about to be sent
+// deletion-applied       the standby has moved its log start, the answer is not processed yet
+// configs-begun          configs of a standby topic are about to be altered
+// configs-altered        they are altered, the answer is not processed yet
 // incident-stored        the table has the incident, the checkpoint is not beyond it yet
 
 import { writeSync } from 'node:fs'
@@ -28,6 +32,10 @@ export const moments = [
   'produce-acknowledged',
   'checkpoint-begun',
   'checkpoint-written',
+  'deletion-begun',
+  'deletion-applied',
+  'configs-begun',
+  'configs-altered',
   'incident-stored',
 ] as const
 
@@ -60,10 +68,34 @@ function interrupted(deps: RunOnceDeps, order: Order): RunOnceDeps {
     process.kill(process.pid, signal)
   }
   const { target, checkpoints, incidents } = deps
+  const { deleteRecords } = target
+  const openTargetAdmin = () => {
+    const admin = deps.openTargetAdmin()
+    return {
+      ...admin,
+      alterConfigs: async (alterations: Parameters<typeof admin.alterConfigs>[0]) => {
+        reach('configs-begun')
+        const outcomes = await admin.alterConfigs(alterations)
+        reach('configs-altered')
+        return outcomes
+      },
+    }
+  }
   return {
     ...deps,
+    openTargetAdmin,
     target: {
       ...target,
+      ...(deleteRecords === undefined
+        ? {}
+        : {
+            deleteRecords: async (leaderId, request) => {
+              reach('deletion-begun')
+              const answer = await deleteRecords(leaderId, request)
+              reach('deletion-applied')
+              return answer
+            },
+          }),
       produce: async (leaderId, request) => {
         reach('produce-begun')
         const answer = target.produce(leaderId, request)

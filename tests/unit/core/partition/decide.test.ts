@@ -62,6 +62,8 @@ function textOf(command: Command): CommandText {
       return 'save'
     case 'resolve-incident':
       return 'resolve'
+    case 'pad':
+      return 'pad'
     case 'stop':
       return `stop ${command.outcome}`
   }
@@ -106,6 +108,9 @@ describe('the transition table', () => {
       'recovered-from-crash': true,
       filled: true,
       shifted: true,
+      'padding-configs': true,
+      'not-padded': true,
+      'padding-not-ours': true,
       'foreign-records': true,
       refused: true,
     }

@@ -40,9 +40,19 @@ const counts: fc.Arbitrary<Pick<Position, 'copied'>> = fc.oneof(
   fc.record({ copied: fc.record({ records: offsets, anchor: anchors }) }),
 )
 
+const paddings: fc.Arbitrary<Pick<Position, 'padding'>> = fc
+  .option(
+    fc.oneof(
+      offsets.map(to => ({ stage: 'done' as const, to: targetOffset(to) })),
+      offsets.map(to => ({ stage: 'filling' as const, to: targetOffset(to), restores: null })),
+      fc.constant({ stage: 'impossible' as const, obstacle: 'alter-denied' as const }),
+    ),
+  )
+  .map(padding => (padding === null ? {} : { padding }))
+
 const positions: fc.Arbitrary<Position> = fc
   .tuple(
-    counts,
+    fc.tuple(counts, paddings).map(([counted, padded]) => ({ ...counted, ...padded })),
     fc.record({
       sourceTopicId: fc.uuid(),
       targetTopicId: fc.uuid(),
