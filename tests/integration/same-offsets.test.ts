@@ -4,6 +4,7 @@
 
 import type { KafkaMessage } from 'kafkajs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { sourceOffset } from '../../lib/core/offset.ts'
 import { positionOf } from '../../lib/core/partition/partition-state.ts'
 import { until } from '../../localstack/processes/until.ts'
 import { contentsOf, records } from '../support/kafka/records.ts'
@@ -211,6 +212,44 @@ test('records of another producer shift the offsets behind them, and the shift i
   expect(lines.map(each => each.text).join()).toContain('Offsets of same.shifted-0 (flow')
   const standby = placed(await world.readAll('standby', `primary.${topic}`))
   expect(standby.at(-1)?.offset).toBe('42')
+})
+
+test('holes that would take too long to fill are left, and each offset behind them is translated exactly', async () => {
+  const topic = 'same.left'
+  await world.createTopic(topic)
+  const budgets = { fillSecondsMax: 1 }
+  const flow = preserved(topic, { onTruncation: 'continue', budgets })
+  await world.produceInBatches(topic, records(0, 10))
+  await world.run(flow)
+  // A hole of 600 offsets shows how fast they are filled.
+  await world.produceInBatches(topic, records(10, 700), { size: 10 })
+  await world.deleteRecords(topic, 620)
+  await transact(topic, [
+    ['commit', 710, 5],
+    ['commit', 715, 5],
+  ])
+  await world.produceInBatches(topic, records(720, 20_000), { size: 500 })
+  await world.run(flow)
+  const row = await world.checkpoints.get({ flow: flow.name, topic, partition: 0 })
+  const position = row === null ? null : positionOf(row.state)
+  expect(position?.sameOffsets).toBeUndefined()
+  expect(position?.offsetsLeft).toMatchObject({ since: 716n })
+  const [source, standby] = await Promise.all([
+    world.readAll('primary', topic),
+    world.readAll('standby', `primary.${topic}`),
+  ])
+  expect(contentsOf(standby.slice(10))).toEqual(contentsOf(source))
+  const wanted = [0n, 5n, 700n, 714n, 716n, 723n, 15_000n]
+  const answers = await world.translate(flow, each =>
+    each.translate({ topic, partition: 0 }, wanted.map(sourceOffset)),
+  )
+  const places = new Map(source.map((each, index) => [each.offset, standby[10 + index]?.offset]))
+  if (answers.kind !== 'translated') throw new Error(answers.detail)
+  for (const { sourceOffset: asked, targetOffset, kind } of answers.offsets) {
+    expect(kind).toBe('exact')
+    const place = asked < 10n ? String(asked) : places.get(String(asked))
+    expect([asked, String(targetOffset)]).toEqual([asked, place])
+  }
 })
 
 test('a topic that was recreated begins at another distance', async () => {

@@ -46,6 +46,11 @@ const budgets = object(
       'Time kept back at the end of an invocation.',
       count(100, 2 * MINUTE_MS).default(budgetDefaults.reserveMs),
     ),
+    fillSecondsMax: about(
+      'With `offsets: preserve`: seconds that the holes of a partition may take to fill, by the pace so far. Beyond, ' +
+        'its offsets are translated from there on.',
+      count(1, 604_800).default(budgetDefaults.fillSecondsMax),
+    ),
     fetchWaitMs: about(
       'How long a broker may hold a Fetch request that finds no records.',
       count(1, 10_000).default(budgetDefaults.fetchWaitMs),

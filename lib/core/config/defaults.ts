@@ -73,6 +73,7 @@ export type Budgets = {
   readonly checkpointIntervalMs: number
   readonly requestTimeoutMs: number
   readonly reserveMs: number
+  readonly fillSecondsMax: number
   readonly fetchWaitMs: number
   readonly fetchBytesMax: number
   readonly partitionFetchBytesMax: number
@@ -96,6 +97,8 @@ export const budgetDefaults: Budgets = {
   requestTimeoutMs: 15_000,
   // Time for outstanding acknowledgements, one checkpoint write and the report.
   reserveMs: 10_000,
+  // A first copy may take that much longer for equal offsets; a flow that follows must not lag.
+  fillSecondsMax: 1_800,
   // The default of fetch.max.wait.ms in Kafka's consumer.
   fetchWaitMs: 500,
   // About 40 ms of data at 100 MB/s, so that fetching never waits for the network.
@@ -200,6 +203,9 @@ export const fillPlacesMax = 20_000
 
 /** Log lines of one partition and run about shifts of its offsets; the metric counts all. */
 export const shiftLinesMax = 8
+
+/** Filled offsets before their pace says anything of what follows. */
+export const fillSampleMin = 500
 
 /** Looks at the target's log end until the marker of a filler is in it, 1 ms apart at first. */
 export const fillerLooksMax = 1_000

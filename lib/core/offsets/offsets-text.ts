@@ -3,7 +3,7 @@
 // (core/partition/decide.ts).
 
 import { partitionName, type TopicPartition } from '../topic-partition.ts'
-import type { SameOffsets, ShiftReason } from './same-offsets.ts'
+import type { OffsetsLeft, SameOffsets, ShiftReason } from './same-offsets.ts'
 
 const why: Record<ShiftReason, string> = {
   start: 'copying began there, and the standby is not filled up to it',
@@ -25,6 +25,7 @@ type About = TopicPartition & {
 type Placed = {
   readonly nextSourceOffset: bigint
   readonly sameOffsets?: SameOffsets
+  readonly offsetsLeft?: OffsetsLeft
   /** The producer that gapless writes with; `none`: no transaction can fill a hole. */
   readonly producer: { readonly fencing: 'transactional-id' | 'none' } | null
 }
@@ -91,7 +92,11 @@ function distanceBefore(left: SameOffsets | undefined): string {
 }
 
 /** Why the offsets of a position without a distance are translated. */
-function because({ producer }: Placed): string {
+function because({ producer, offsetsLeft }: Placed): string {
+  if (offsetsLeft !== undefined) {
+    const since = grouped(offsetsLeft.since)
+    return `filling the holes from source offset ${since} on would have taken longer than budgets.fillSecondsMax`
+  }
   return producer?.fencing === 'none'
     ? 'the standby denies transactional ids, which fill the holes of the source'
     : 'the partition began while the flow had "offsets: translate"'

@@ -34,6 +34,22 @@ export type SameOffsets = {
   readonly reason: ShiftReason
 }
 
+/** Offsets were given up at `since`, because filling the holes would have taken too long. */
+export type OffsetsLeft = Pick<SameOffsets, 'since' | 'atMs'>
+
+export function writeOffsetsLeft({ since, atMs }: OffsetsLeft): string {
+  return `${since}@${atMs}`
+}
+
+const leftShape = /^(\d{1,19})@(\d{1,15})$/
+
+/** null: the text is not in the form that `writeOffsetsLeft` writes. */
+export function readOffsetsLeft(text: string): OffsetsLeft | null {
+  const [, since, atMs] = leftShape.exec(text) ?? []
+  if (since === undefined || BigInt(since) >= 2n ** 63n) return null
+  return { since: sourceOffset(BigInt(since)), atMs: Number(atMs) }
+}
+
 /** True where the same records have the same distance. */
 export function isSameDistance(left?: SameOffsets, right?: SameOffsets): boolean {
   return left?.distance === right?.distance && left?.since === right?.since

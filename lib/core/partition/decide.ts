@@ -70,6 +70,12 @@ export function decide(
       )
     case 'shifted':
       return whileReplicating(state, position => decideOnShift(position, event, context))
+    case 'offsets-left':
+      return whileReplicating(state, position => {
+        const { sameOffsets: _, ...translated } = position
+        const offsetsLeft = { since: position.nextSourceOffset, atMs: context.nowMs }
+        return moved({ ...translated, offsetsLeft }, [{ kind: 'save-checkpoint' }])
+      })
     case 'padding-configs':
     case 'not-padded':
     case 'padding-not-ours':

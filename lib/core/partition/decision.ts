@@ -79,6 +79,8 @@ export type PartitionEvent =
       readonly sourceOffset: SourceOffset
       readonly reason: 'foreign-records' | 'large-hole'
     }
+  /** The holes of the partition take too long to fill: offsets are translated from here on. */
+  | { readonly kind: 'offsets-left' }
   /** A compacted target gets other configs while it is padded; null: it has its own again. */
   | { readonly kind: 'padding-configs'; readonly restores: ConfigsBefore | null }
   /** No filler was appended, and none will be. */

@@ -18,7 +18,7 @@
 
 import type { SourceOffset, TargetOffset } from '../offset.ts'
 import type { Padding } from '../offsets/padding.ts'
-import type { SameOffsets } from '../offsets/same-offsets.ts'
+import type { OffsetsLeft, SameOffsets } from '../offsets/same-offsets.ts'
 import type { Copied } from '../translate/anchor.ts'
 import type { EpochHistory } from './epoch-history.ts'
 import type { LogEndMarks } from './record-age.ts'
@@ -61,6 +61,8 @@ export type Position = {
   readonly copied?: Copied
   /** Left out: offsets are translated. */
   readonly sameOffsets?: SameOffsets
+  /** Offsets were the same and are translated since then; left out: they never were, or are. */
+  readonly offsetsLeft?: OffsetsLeft
   /** Left out: the target's log began with the first copied record, or with markers. */
   readonly padding?: Padding
 }

@@ -15,6 +15,7 @@
 //                 copied, in rows of versions that did not count
 //   sameOffsets   where offsets are kept: distance:sinceSourceOffset@ms reason; absent elsewhere
 //   padding       filling|hiding offset config=value ..., done offset, or impossible obstacle
+//   offsetsLeft   where kept offsets are translated since, as sourceOffset@ms; absent elsewhere
 //   decisionId, failedOverAtMs, standbyEndOffset, sourceEndOffset, sourceSeenAtMs    of a fail-over
 //   targetTopic   name of the topic on the target
 //   owner, worker, fence, leaseUntilMs, previousLeaseUntilMs, previousWorker    see lease.ts
@@ -22,7 +23,12 @@
 
 import { sourceOffset, targetOffset } from '../offset.ts'
 import { readPadding, writePadding } from '../offsets/padding.ts'
-import { readSameOffsets, writeSameOffsets } from '../offsets/same-offsets.ts'
+import {
+  readOffsetsLeft,
+  readSameOffsets,
+  writeOffsetsLeft,
+  writeSameOffsets,
+} from '../offsets/same-offsets.ts'
 import { readDrift, writeDrift } from '../partition/drift.ts'
 import { type EpochHistory, readEpochs, writeEpochs } from '../partition/epoch-history.ts'
 import {
@@ -122,6 +128,9 @@ function positionAttributes(position: Position | null): Record<string, Attribute
     fencing: textAttribute(position?.producer?.fencing),
     ...copiedAttributes(position),
     drift: textAttribute(position?.drift === undefined ? null : writeDrift(position.drift)),
+    offsetsLeft: textAttribute(
+      position?.offsetsLeft === undefined ? null : writeOffsetsLeft(position.offsetsLeft),
+    ),
     sameOffsets: textAttribute(
       position?.sameOffsets === undefined ? null : writeSameOffsets(position.sameOffsets),
     ),
@@ -267,6 +276,7 @@ function readPosition(read: RowReader): Position {
     ...read.optional('drift', () => readDriftOf(read)),
     ...read.optional('copied', () => readCopied(read, at)),
     ...read.optional('sameOffsets', () => readSameOffsetsOf(read)),
+    ...read.optional('offsetsLeft', () => readOffsetsLeftOf(read)),
     ...read.optional('padding', () => readPaddingOf(read)),
   }
 }
@@ -287,6 +297,12 @@ function readDriftOf(read: RowReader): Pick<Position, 'drift'> {
   const drift = readDrift(read.text('drift'))
   if (drift === null) throw read.corrupt('drift', 'expected:found:lastFound:records:counted|bound')
   return { drift }
+}
+
+function readOffsetsLeftOf(read: RowReader): Pick<Position, 'offsetsLeft'> {
+  const offsetsLeft = readOffsetsLeft(read.text('offsetsLeft'))
+  if (offsetsLeft === null) throw read.corrupt('offsetsLeft', 'sourceOffset@ms')
+  return { offsetsLeft }
 }
 
 function readSameOffsetsOf(read: RowReader): Pick<Position, 'sameOffsets'> {

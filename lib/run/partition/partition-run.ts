@@ -105,6 +105,8 @@ export type PartitionRun = {
   filler: Filler | null
   /** True while offsets of the target are filled. Written by produce/fill-beside.ts. */
   isFilling: boolean
+  /** How long filling took, and from where on; null: nothing was filled. Written as the above. */
+  filling: { readonly from: SourceOffset; readonly tookMs: number } | null
   /** True while fillers that were visible again are deleted. Written by pad/hide.ts. */
   isHiding: boolean
   /**
@@ -160,6 +162,7 @@ export function createPartitionRun(
     pending: createPendingQueue(),
     filler: null,
     isFilling: false,
+    filling: null,
     isHiding: false,
     wasRecovered: false,
     seenLogEnd: null,

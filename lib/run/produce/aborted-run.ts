@@ -20,10 +20,13 @@ const BATCHES_MAX = 64
 
 /**
  * The next aborted batches, with the offset for their marker. Where a committed record follows at
- * once, the marker takes the offset of the last aborted record. Null: it is not known yet what
- * follows them.
+ * once, or perhaps (`mayWait` false), the marker takes the offset of the last aborted record. Null:
+ * it is not known yet what follows them.
  */
-export function nextAbortedRun(queue: readonly PendingBatch[]): AbortedRun | null {
+export function nextAbortedRun(
+  queue: readonly PendingBatch[],
+  mayWait: boolean,
+): AbortedRun | null {
   const batches: RecordBatch[] = []
   let end = queue[0]?.batch.baseOffset ?? 0n
   for (const { batch, isAborted } of queue) {
@@ -36,7 +39,7 @@ export function nextAbortedRun(queue: readonly PendingBatch[]): AbortedRun | nul
   const behind = queue[entries]
   const known = behind?.batch.baseOffset ?? queue[entries - 1]?.nextSourceOffset ?? end
   if (known > end) return { entries, batches, places: Number(end - from) + 1 }
-  if (behind === undefined) return null
+  if (behind === undefined && mayWait) return null
   return { entries, batches: withoutLastRecord(batches), places: Number(end - from) }
 }
 

@@ -4,9 +4,10 @@
 // (fill-places.ts), nor what must happen in front of a batch (core/offsets/next-place.ts).
 
 import { sourceOffset } from '../../core/offset.ts'
+import { fillingMs } from '../../core/offsets/fill-pace.ts'
 import { nextStep, placesOwed } from '../../core/offsets/next-place.ts'
 import type { Leader } from '../../core/partition/observation.ts'
-import { positionOf } from '../../core/partition/partition-state.ts'
+import { type Position, positionOf } from '../../core/partition/partition-state.ts'
 import { exchangeOf } from '../../core/replicate/run-phase.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 import { decideFor, happened, move, start } from '../partition/partition-effects.ts'
@@ -32,7 +33,7 @@ export function isInPlace(
 ): boolean {
   const { batch } = next
   const position = positionOf(run.state)
-  if (position?.sameOffsets === undefined) return true
+  if (position?.sameOffsets === undefined) return passesAborted(shard, run, { next, goOn })
   const inFlight = run.pending.lastInFlight()?.batch ?? null
   if (run.isFilling || (inFlight === null && run.pending.unanswered > 0)) return false
   const { sameOffsets, nextTargetOffset: end } = position
@@ -47,6 +48,7 @@ export function isInPlace(
     case 'wait':
       return false
     case 'fill':
+      if (leavesOffsets(shard, run, position)) return true
       fillBeside(shard, run, step.places, goOn)
       return false
     case 'shift': {
@@ -72,16 +74,56 @@ function takeAborted(
   const { sameOffsets, nextTargetOffset: end } = position
   const step = nextStep(sameOffsets, next.batch, { inFlight: null, end })
   if (step.kind === 'fill') return fillBeside(shard, run, step.places, goOn)
-  if (step.kind === 'send') {
-    const aborted = nextAbortedRun(run.pending.neverSent(Number.POSITIVE_INFINITY))
-    if (aborted !== null) return abortBeside(shard, run, aborted, goOn)
-    // What follows is fetched as long as there is room.
-    if (run.pending.bytes < shard.flow.budgets.partitionFetchBytesMax) return
-  }
+  if (step.kind !== 'send') return pass(shard, run, goOn)
+  const queue = run.pending.neverSent(Number.POSITIVE_INFINITY)
+  const aborted = nextAbortedRun(queue, run.pending.bytes < waitingBytesMax(shard))
+  if (aborted === null) return
+  if (aborted.batches.length === 0) return pass(shard, run, goOn)
+  abortBeside(shard, run, aborted, goOn)
+}
+
+/**
+ * What waits for the next fetch must leave room for it. All partitions of a run may wait at once,
+ * so that each has its part of a quarter of the buffer.
+ */
+function waitingBytesMax({ flow, runs }: Shard): number {
+  const { partitionFetchBytesMax, bufferBytesMax } = flow.budgets
+  return Math.min(partitionFetchBytesMax, bufferBytesMax / 4 / Math.max(1, runs.length))
+}
+
+/** Aborted data that were fetched before their offsets were left are not copied. */
+function passesAborted(
+  shard: Shard,
+  run: PartitionRun,
+  { next, goOn }: { readonly next: PendingBatch; readonly goOn: GoOn },
+): boolean {
+  if (next.isAborted !== true) return true
+  if (run.pending.inFlight === 0 && run.pending.unanswered === 0) pass(shard, run, goOn)
+  return false
+}
+
+/** The next batch is aborted data without a place: their offsets are filled like any hole. */
+function pass(shard: Shard, run: PartitionRun, goOn: GoOn): void {
   passUnsent(shard, run, 1)
   wakeFetching(shard, run)
   // Behind the request that is put together now.
   start(shard, [run], Promise.resolve().then(goOn))
+}
+
+/**
+ * True when the holes up to the end of the source would take too long to fill, by the pace so far:
+ * offsets are translated from here on.
+ */
+function leavesOffsets(shard: Shard, run: PartitionRun, position: Position): boolean {
+  const { filling, counts, seenLogEnd } = run
+  if (filling === null || seenLogEnd === null) return false
+  const { nextSourceOffset } = position
+  const offsets = nextSourceOffset - filling.from
+  const pace = { places: counts.placesFilled, tookMs: filling.tookMs, offsets }
+  const ms = fillingMs(pace, seenLogEnd.offset - nextSourceOffset)
+  if (ms === null || ms <= shard.flow.budgets.fillSecondsMax * 1000) return false
+  move(shard, run, decideFor(shard, run, { kind: 'offsets-left' }))
+  return true
 }
 
 /** Fills the offsets behind the last record of the source, once nothing else is to be sent. */
@@ -109,6 +151,8 @@ function beside(
   if (leader === undefined) return
   run.isFilling = true
   run.pending.fillingBegun()
+  const begunAtMs = shard.clock.nowMs()
+  const position = positionOf(run.state)
   const work = async () => {
     let ended: Filled | BrokerFailure | null = null
     try {
@@ -119,6 +163,9 @@ function beside(
     } finally {
       run.isFilling = false
       run.pending.answered()
+      const tookMs = (run.filling?.tookMs ?? 0) + Math.max(0, shard.clock.nowMs() - begunAtMs)
+      const from = run.filling?.from ?? position?.nextSourceOffset
+      if (from !== undefined) run.filling = { from, tookMs }
       if (ended === null || ended instanceof BrokerFailure) run.pending.doubt()
     }
     if (run.phase.kind === 'stopped') return

@@ -30,7 +30,7 @@ export function afterFlush(shard: Shard, run: PartitionRun, next: AfterFlush): v
 function dropOpenEnd({ pending }: PartitionRun): void {
   if (pending.unanswered > 0 || pending.inFlight > 0 || pending.first()?.isAborted !== true) return
   const waiting = pending.neverSent(Number.POSITIVE_INFINITY)
-  if (nextAbortedRun(waiting) !== null) return
+  if (nextAbortedRun(waiting, true) !== null) return
   for (const { memory } of pending.removeUnsent(waiting.length)) memory?.release()
 }
 

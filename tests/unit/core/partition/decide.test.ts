@@ -108,6 +108,7 @@ describe('the transition table', () => {
       'recovered-from-crash': true,
       filled: true,
       shifted: true,
+      'offsets-left': true,
       'padding-configs': true,
       'not-padded': true,
       'padding-not-ours': true,
