@@ -4,7 +4,7 @@
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb'
 import type { Config, FlowConfig } from '../lib/core/config/config.ts'
 import type { TopicAdmin } from '../lib/io/admin/topic-admin.ts'
-import type { Cluster } from '../lib/io/cluster/cluster.ts'
+import type { OpenedCluster } from '../lib/io/cluster/cluster.ts'
 import type { Environment } from '../lib/io/config/config-environment.ts'
 import type { Log } from '../lib/io/log.ts'
 import type { IncidentHistory } from '../lib/io/table/incident-history.ts'
@@ -31,7 +31,7 @@ export type Context = {
   dynamoDb(): Promise<DynamoDBClient>
   checkpoints(): Promise<CheckpointStore>
   incidents(): Promise<IncidentHistory>
-  cluster(name: string): Promise<Cluster>
+  cluster(name: string): Promise<OpenedCluster>
   topicAdmin(name: string): Promise<TopicAdmin>
   /** Closes every client that the command opened. */
   close(): Promise<void>

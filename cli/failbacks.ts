@@ -6,16 +6,19 @@ import type { FlowConfig } from '../lib/core/config/config.ts'
 import { errorText } from '../lib/core/error-text.ts'
 import type { FailbackDeps, FailbackPlan } from '../lib/run/failback/failback.ts'
 import type { FailbackReport } from '../lib/run/failback/failback-report.ts'
-import type { Returning } from '../lib/run/failback/ways.ts'
+import type { Divergence } from '../lib/run/failback/ways.ts'
+import type { FailoverDeps } from '../lib/run/failover/plan-failover.ts'
 import type { Context } from './context.ts'
 import { UsageError } from './exit-code.ts'
 import { failoverOpener, type OpenedFailover } from './failovers.ts'
 
+/** Where divergent records are written: to a new file, a new topic on the standby, or both. */
+type ExportTo = { readonly file: string | null; readonly topic: string | null }
+
 export type FailbackOrder = {
   readonly flow: FlowConfig
   readonly divergent: 'refuse' | 'append'
-  /** The file to which divergent records are written; null: to none. */
-  readonly exportTo: string | null
+  readonly exportTo: ExportTo
   readonly isDryRun: boolean
   readonly isConfirmed: boolean
 }
@@ -57,9 +60,7 @@ export async function failBackFlow(
       }
     },
     confirmBack: plan => (isConfirmed ? Promise.resolve(true) : askPerson(context, plan)),
-    exportDivergent: async (_, returning) => {
-      if (exportTo !== null) await writeDivergent(context, forward, { flow, returning, exportTo })
-    },
+    ...exporting(context, forward, exportTo),
     withholdWrite: (each, topics) => withholdWriting(rights, each, topics),
     adoptGroups: async (each, topics) => {
       const owner = each === flow ? syncing : openNext(each).syncing
@@ -79,23 +80,38 @@ export async function failBackFlow(
 type Found = Pick<FailbackPlan, 'state' | 'returning' | 'problems'> &
   Pick<FailbackReport, 'groups'> & { readonly kind: FailbackReport['result'] }
 
-/** The file is whole on the disk before anything is appended behind these records. */
-async function writeDivergent(
+type Exporting = Pick<FailbackDeps, 'exportDivergent'>
+
+function exporting(context: Context, deps: FailoverDeps, { file, topic }: ExportTo): Exporting {
+  if (file === null && topic === null) return {}
+  return {
+    exportDivergent: async (flow, returning) => {
+      const { divergencesOf } = await import('../lib/run/failback/ways.ts')
+      const divergences = divergencesOf(returning)
+      // A repeated command finds nothing divergent any more, and must not leave an empty file.
+      if (divergences.length === 0) return context.note('no records diverge: nothing is exported')
+      if (file !== null) await writeFile(context, deps, { flow, divergences, path: file })
+      if (topic === null) return
+      const { exportToTopic } = await import('../lib/run/failback/export-topic.ts')
+      const records = await exportToTopic(deps, flow, { topic, divergences })
+      context.note(`wrote ${records} divergent records to topic ${topic} on ${flow.to}`)
+    },
+  }
+}
+
+/** The file is whole on the disk before anything is decided. */
+async function writeFile(
   context: Context,
-  deps: Parameters<typeof import('../lib/run/failback/export-divergent.ts').exportDivergent>[0],
+  deps: FailoverDeps,
   by: {
     readonly flow: FlowConfig
-    readonly returning: readonly Returning[]
-    readonly exportTo: string
+    readonly divergences: readonly Divergence[]
+    readonly path: string
   },
 ): Promise<void> {
-  const { flow, returning, exportTo } = by
+  const { flow, divergences, path } = by
   const { exportDivergent } = await import('../lib/run/failback/export-divergent.ts')
-  const { divergencesOf } = await import('../lib/run/failback/ways.ts')
-  const divergences = divergencesOf(returning)
-  // A repeated command finds nothing divergent any more, and must not empty the file.
-  if (divergences.length === 0) return
-  const file = await openNew(exportTo)
+  const file = await openNew(path)
   try {
     let records = 0n
     for (const divergence of divergences) {
@@ -105,7 +121,7 @@ async function writeDivergent(
       records += await exportDivergent(deps, flow, { divergence, write })
     }
     await file.sync()
-    context.note(`wrote ${records} divergent records to ${exportTo}`)
+    context.note(`wrote ${records} divergent records to ${path}`)
   } finally {
     await file.close()
   }
@@ -116,7 +132,10 @@ async function openNew(path: string): ReturnType<typeof open> {
   try {
     return await open(path, 'wx')
   } catch (error) {
-    throw new UsageError(`--export ${path} cannot be written: ${errorText(error)}`)
+    throw new UsageError(
+      `--export ${path} cannot be written: ${errorText(error)}. A file that an earlier command has written stays as ` +
+        'it is; one that was killed left a part, so remove that, or name another file',
+    )
   }
 }
 

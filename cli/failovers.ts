@@ -5,6 +5,7 @@ import { randomUUID } from 'node:crypto'
 import { userInfo } from 'node:os'
 import type { FlowConfig } from '../lib/core/config/config.ts'
 import type { FailoverKind, Topics } from '../lib/core/failover/flow-failover.ts'
+import type { AnchorStore } from '../lib/io/anchors/anchor-store.ts'
 import type { FailoverReport } from '../lib/run/failover/failover-report.ts'
 import type { FailoverDeps, FailoverPlan } from '../lib/run/failover/plan-failover.ts'
 import type { RightsDeps } from '../lib/run/failover/write-rights.ts'
@@ -51,7 +52,7 @@ async function withFailover<T>(
 }
 
 export type OpenedFailover = {
-  readonly deps: FailoverDeps
+  readonly deps: FailoverDeps & { readonly anchors: AnchorStore }
   readonly syncing: GroupSyncDeps
   readonly rights: RightsDeps
   readonly close: () => Promise<void>

@@ -16,6 +16,7 @@ import { addStatusCommand } from './commands/status.ts'
 import { addTopicsCommand } from './commands/topics.ts'
 import { addTranslateCommand } from './commands/translate.ts'
 import { createContext } from './context.ts'
+import { addDrillCommand } from './drill/drill-command.ts'
 import { type ExitCode, exitCode } from './exit-code.ts'
 import { describeFailure, describeStack } from './failure.ts'
 
@@ -81,6 +82,7 @@ function createProgram(cli: CommandLine): Command {
   addResumeCommand(program, cli)
   addFailoverCommand(program, cli)
   addFailbackCommand(program, cli)
+  addDrillCommand(program, cli)
   addTranslateCommand(program, cli)
   addTopicsCommand(program, cli)
   addResetTopicCommand(program, cli)

@@ -8,7 +8,7 @@ import middy from '@middy/core'
 import type { FlowConfig } from '../lib/core/config/config.ts'
 import { createNews } from '../lib/run/follow/news.ts'
 import { syncFlow } from '../lib/run/sync/sync-flow.ts'
-import { syncMetrics } from '../lib/run/sync/sync-metrics.ts'
+import { pathMetrics, syncMetrics } from '../lib/run/sync/sync-metrics.ts'
 import { startRuntime, tickEach, timeOutByLambda } from './runtime.ts'
 
 const runtime = startRuntime(process.env, 'sync')
@@ -34,6 +34,8 @@ async function sync(flow: FlowConfig): Promise<SyncAnswer['flows'][number]> {
   const options = { mayCommit: true, alsoFollow, news }
   const synced = await syncFlow({ ...deps, ...syncing, failovers }, flow, options)
   metrics.flow(flow.name, syncMetrics(synced))
+  for (const { path, values } of pathMetrics(synced))
+    metrics.path({ flow: flow.name, path }, values)
   const { groups, unobserved } = synced
   return {
     name: flow.name,

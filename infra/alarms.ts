@@ -170,6 +170,16 @@ export const alarms: readonly Alarm[] = [
     run: 'gapless incidents',
   },
   {
+    id: 'offsets-shifted',
+    metric: 'OffsetShifts',
+    ...lost,
+    missing: 'notBreaching',
+    isRisk: false,
+    means:
+      'Records behind an offset no longer have the offset of the source on the standby. No record is lost.',
+    run: 'gapless status (since which offset, by how much and why); gapless translate TOPIC:PARTITION@OFFSET',
+  },
+  {
     id: 'errors',
     metric: 'Errors',
     ...lost,

@@ -46,6 +46,10 @@ export const graphs: readonly Graph[] = [
     ],
   },
   {
+    title: 'Offsets filled on the standby, and shifts of offsets that are kept',
+    lines: [sumOf('PlacesFilled'), sumOf('OffsetShifts')],
+  },
+  {
     title: 'Waiting for an operator',
     lines: [
       maxOf('HaltedPartitions'),
@@ -66,10 +70,11 @@ export const graphs: readonly Graph[] = [
     ],
   },
   {
-    title: 'Heartbeats: age of the newest one on the standby (s), latency (ms)',
+    title:
+      'Heartbeats, by flow and the clusters that they came through: age of the newest one (s), latency (ms)',
     lines: [
-      { ...maxOf('HeartbeatAge'), set: 'flow' },
-      { ...maxOf('HeartbeatLatency'), set: 'flow' },
+      { ...maxOf('HeartbeatAge'), set: 'path' },
+      { ...maxOf('HeartbeatLatency'), set: 'path' },
     ],
   },
   {

@@ -62,7 +62,8 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
       ...['lib/core/offsets', 'lib/core/translate', 'lib/core/config', 'lib/core'],
     ],
     'lib/core/failover': [
-      ...['lib/core/partition', 'lib/core/translate', 'lib/core/config', 'lib/core'],
+      ...['lib/core/partition', 'lib/core/offsets', 'lib/core/translate', 'lib/core/config'],
+      'lib/core',
     ],
     'lib/core/row': [
       ...['lib/core/failover', 'lib/core/partition', 'lib/core/offsets', 'lib/core/translate'],
@@ -78,6 +79,7 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
     'lib/core/sync': ['lib/core/standby', 'lib/core/partition', 'lib/core/config', 'lib/core'],
     'lib/core/translate': ['lib/core/config', 'lib/core'],
     'lib/core/monitoring': ['lib/core'],
+    'lib/core/drill': ['lib/core/config', 'lib/core'],
   },
   'lib/io': {
     'lib/io': ['lib/io/failure'],
@@ -93,6 +95,10 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
   },
   'lib/run': {
     'lib/run': ['lib/run/operate'],
+    'lib/run/drill': [
+      ...['lib/run/failback', 'lib/run/failover', 'lib/run/operate', 'lib/run/compare'],
+      ...['lib/run/observe', 'lib/run'],
+    ],
     'lib/run/failback': [
       ...['lib/run/failover', 'lib/run/fence', 'lib/run/operate', 'lib/run/sync'],
       ...['lib/run/translate', 'lib/run/compare', 'lib/run/observe', 'lib/run'],

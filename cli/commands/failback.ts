@@ -12,6 +12,7 @@ type Options = {
   flow?: string
   divergent?: string
   export?: string
+  exportTopic?: string
   dryRun?: true
   yes?: true
   json?: true
@@ -29,6 +30,7 @@ export function addFailbackCommand(program: Command, cli: CommandLine): void {
     .option('--flow <name>', 'the flow; required when several are configured')
     .option('--divergent <how>', 'append: leave records that never travelled, append behind them')
     .option('--export <file>', 'write the records that never travelled to this file first')
+    .option('--export-topic <name>', 'write them to this new topic on the standby first')
     .option('--dry-run', 'print how each partition comes back, and change nothing')
     .option('--yes', 'do not ask')
     .option('--json', 'print JSON (docs/CLI.md)')
@@ -37,7 +39,8 @@ export function addFailbackCommand(program: Command, cli: CommandLine): void {
         const divergent = divergentOf(options.divergent)
         const flow = await onlyFlow(context, options.flow ?? null)
         const report = await failBackFlow(context, {
-          ...{ flow, divergent, exportTo: options.export ?? null },
+          ...{ flow, divergent },
+          exportTo: { file: options.export ?? null, topic: options.exportTopic ?? null },
           ...{ isDryRun: options.dryRun === true, isConfirmed: options.yes === true },
         })
         context.print(options.json ? JSON.stringify(report) : await renderFailback(report))

@@ -98,9 +98,27 @@ export async function renderStatus({ flows }: StatusReport): Promise<string> {
       ],
       partitions,
     )
-    return `${summary}\n${table}`
+    return [summary, table, ...offsetLines(partitions, groupDigits)].join('\n')
   })
   return sections.join('\n\n')
+}
+
+/** Lines about offsets; the partitions of which the same is to be said share one. */
+const offsetLinesMax = 20
+
+/** Nothing is said of a flow that translates offsets because it is configured so. */
+function offsetLines(
+  partitions: readonly PartitionStatus[],
+  groupDigits: (digits: number) => string,
+): string[] {
+  const known = partitions.filter(({ offsets }) => offsets !== null && offsets !== 'translated')
+  const lines = [...Map.groupBy(known, each => each.offsets)].map(([text, [first, ...others]]) => {
+    const more = others.length === 0 ? '' : ` and ${groupDigits(others.length)} more`
+    return `offsets of ${first?.topic}:${first?.partition}${more}: ${text}`
+  })
+  const left = lines.length - offsetLinesMax
+  const rest = left > 0 ? [`${groupDigits(left)} more lines about offsets: see --json`] : []
+  return [...lines.slice(0, offsetLinesMax), ...rest]
 }
 
 function summarize(

@@ -16,6 +16,8 @@ export type MetricSink = {
   flow(flow: string, values: MetricValues): void
   /** Emits the values of one topic, in one line. */
   topic(at: { readonly flow: string; readonly topic: string }, values: MetricValues): void
+  /** Emits the values of one way that heartbeats take, in one line. */
+  path(at: { readonly flow: string; readonly path: string }, values: MetricValues): void
   /** Emits the heartbeat: this function has come to its end. */
   heartbeat(): void
 }
@@ -41,6 +43,7 @@ export function emfSink(powertools: Metrics, emitter: Emitter): MetricSink {
       emit('flow', { flow }, values)
     },
     topic: (at, values) => emit('topic', at, values),
+    path: (at, values) => emit('path', at, values),
     heartbeat: () => emit('function', { function: emitter }, { Heartbeat: 1 }),
   }
 }

@@ -23,6 +23,8 @@ import { createWireReader, type WireReader } from './wire-reader.ts'
 export const produceApi = { key: 0, version: 9 } as const
 
 export type ProduceRequest = {
+  /** Left out: the batches are idempotent and in no transaction. */
+  readonly transactionalId?: string
   /** All in-sync replicas, which is the only setting that is safe for a copy. */
   readonly acks: -1
   /** How long the leader may wait for its replicas, in milliseconds, 0 to 2^31-1. */
@@ -81,7 +83,7 @@ const RECORD_ERROR_BYTES_MIN = 4 + 1 + 1
 /** Encodes the body of a Produce request. The records are referenced, not copied. */
 export function encodeProduceRequest(request: ProduceRequest): Writer {
   return Writer.create()
-    .appendString(null) // transactional id: the batches are idempotent and in no transaction
+    .appendString(request.transactionalId ?? null)
     .appendInt16(request.acks)
     .appendInt32(request.timeoutMs)
     .appendArray([...request.topics], (writer, topic) => {

@@ -25,6 +25,8 @@ export type BatchOwner = {
   readonly producerEpoch: number
   /** The sequence number of the first record, 0 to 2^31-1; after 2^31-1 comes 0 again. */
   readonly baseSequence: number
+  /** True: the batch is part of the producer's open transaction. */
+  readonly isTransactional?: boolean
 }
 
 const INT16_MAX = 0x7fff
@@ -38,7 +40,7 @@ const NO_PARTITION_LEADER_EPOCH = -1
  * target's broker verifies the bytes that the source's broker sent. Exactly these bytes change:
  *
  *   base offset 0, leader epoch -1     as Kafka's own producer sends them; the broker fills them in
- *   transactional bit cleared          the batch is produced in no transaction
+ *   transactional bit cleared          the batch is produced in no transaction, or set
  *   delete horizon bit cleared         set by the source's log cleaner (KIP-534); left in, the
  *                                      target's would drop tombstones by the source's clock
  *   producer id, epoch, base sequence  the owner's
@@ -53,7 +55,7 @@ export function stampForProduce(batch: RecordBatch, owner: BatchOwner): Buffer {
   assert.ok(!isControlBatch(batch), 'a control batch is never produced')
   assert.ok(!hasLogAppendTime(batch), 'a batch with LogAppendTime must be repacked')
   assert.ok(!hasHoles(batch), 'a batch with holes must be repacked')
-  const { producerId, producerEpoch, baseSequence } = owner
+  const { producerId, producerEpoch, baseSequence, isTransactional = false } = owner
   assert.ok(producerId >= 0n && producerId <= INT64_MAX, 'the owner has a producer id')
   assert.ok(producerEpoch >= 0 && producerEpoch <= INT16_MAX, 'the owner has an epoch')
   assert.ok(baseSequence >= 0 && baseSequence <= INT32_MAX, 'the owner has a sequence number')
@@ -61,7 +63,8 @@ export function stampForProduce(batch: RecordBatch, owner: BatchOwner): Buffer {
   const { bytes } = batch
   // The part of the header that the CRC covers: 40 bytes, five steps of the checksum loop.
   const headerBefore = crc32c(bytes, ATTRIBUTES_AT, RECORDS_AT)
-  const attributes = bytes.readInt16BE(ATTRIBUTES_AT) & ~(TRANSACTIONAL_BIT | DELETE_HORIZON_BIT)
+  const others = bytes.readInt16BE(ATTRIBUTES_AT) & ~(TRANSACTIONAL_BIT | DELETE_HORIZON_BIT)
+  const attributes = isTransactional ? others | TRANSACTIONAL_BIT : others
   bytes.writeInt16BE(attributes, ATTRIBUTES_AT)
   bytes.writeBigInt64BE(producerId, PRODUCER_ID_AT)
   bytes.writeInt16BE(producerEpoch, PRODUCER_EPOCH_AT)

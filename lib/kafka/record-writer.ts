@@ -65,6 +65,11 @@ export function putNullable(writer: RecordWriter, field: Buffer | null): void {
   if (field !== null) putBytes(writer, field, 0, field.length)
 }
 
+/** Puts a count or length of Kafka's VARINT. */
+export function putVarint(writer: RecordWriter, value: number): void {
+  putUnsigned(writer, zigzag(value))
+}
+
 /** The bytes that `putNullable` takes. */
 export function nullableSize(field: Buffer | null): number {
   const length = field?.length ?? -1

@@ -18,6 +18,7 @@ import {
   nullableSize,
   putBytes,
   putNullable,
+  putVarint,
 } from './record-writer.ts'
 import { createWireReader } from './wire-reader.ts'
 
@@ -65,6 +66,33 @@ export function bodyOf(key: Buffer | null, value: Buffer | null): Buffer {
   putNullable(writer, key)
   putNullable(writer, value)
   writer.bytes[writer.at++] = 0
+  return writer.bytes.subarray(0, writer.at)
+}
+
+/**
+ * The body with more headers behind its own, whose bytes stay as they are. Throws DecodeError when
+ * the bytes are no record.
+ */
+export function withHeaders(
+  body: Buffer,
+  added: readonly { readonly key: string; readonly value: Buffer }[],
+): Buffer {
+  const reader = createWireReader({ api: 'Record', version: 2, bytes: body })
+  for (const field of ['key', 'value']) {
+    const length = reader.readVarint(`${field} length`)
+    if (length > 0) reader.readBytes(field, length)
+  }
+  const countAt = reader.position
+  const count = reader.readVarint('headers count')
+  const size = added.reduce((sum, each) => sum + each.key.length * 4 + each.value.length + 10, 5)
+  const writer = createRecordWriter(body.length + size)
+  putBytes(writer, body, 0, countAt)
+  putVarint(writer, count + added.length)
+  putBytes(writer, body, reader.position, body.length)
+  for (const { key, value } of added) {
+    putNullable(writer, Buffer.from(key))
+    putNullable(writer, value)
+  }
   return writer.bytes.subarray(0, writer.at)
 }
 

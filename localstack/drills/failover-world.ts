@@ -24,6 +24,7 @@ export type Side = 'primary' | 'standby'
 export type DrillWorld = Awaited<ReturnType<typeof openDrillWorld>>
 
 export const drillFlow = 'drill'
+const exportTopic = 'divergent'
 export const drillTopic = 'orders'
 export const drillGroup = 'billing'
 export const drillPartitions = 3
@@ -55,6 +56,12 @@ export async function openDrillWorld() {
     write: (side: Side) => startWriting(clientOf(side)),
     read: (side: Side) => startReading(clientOf(side)),
     exportFile: join(directory, 'divergent.jsonl'),
+    exportTopic,
+    /** Records of the exported topic, by kafkajs. */
+    exportedRecords: async (): Promise<number> => {
+      const records = await readPartition(clientOf('standby'), { topic: exportTopic, partition: 0 })
+      return records.length
+    },
     /** The ids of all events of the topic, by kafkajs. */
     idsOn: async (side: Side): Promise<string[]> => {
       const ids: string[] = []

@@ -34,6 +34,7 @@ test(
     expect(report.sourceFaults).toEqual([])
     expect(report.falseAlarms).toEqual([])
     expect(report.unfinished).toEqual([])
+    expect(report.misplaced).toEqual([])
     expect(report.partitions.size).toBe(5)
     for (const { verdict, examples, duplicateExamples } of report.partitions.values()) {
       expect(verdict.records).toBeGreaterThan(0)

@@ -3,27 +3,32 @@
 // next one that it has not read: none again, none skipped. MirrorMaker 2 read 95 and 499 again.
 
 import { randomUUID } from 'node:crypto'
-import { Consumer as PlatformaticConsumer, stringDeserializers } from '@platformatic/kafka'
-import type { Kafka } from 'kafkajs'
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest'
 import type { FlowConfig } from '../../lib/core/config/config.ts'
 import { until } from '../../localstack/processes/until.ts'
 import { removeStarted } from '../../localstack/scratch/brokers.ts'
-import {
-  joinWithJava,
-  readWithJava,
-  shareWithJava,
-  streamWithJava,
-} from '../support/java/java-client.ts'
+import { joinWithJava, readWithJava, shareWithJava } from '../support/java/java-client.ts'
 import { type FlowFixture, startFlowFixture } from '../support/worlds/flow-fixture.ts'
-import { type GroupWorld, openGroupWorld, records } from '../support/worlds/group-world.ts'
+import {
+  kindsOfClient,
+  openGroupReaders,
+  openProducing,
+  readerOfJava,
+  type Side,
+  valuesOf,
+} from '../support/worlds/group-readers.ts'
+import { type GroupWorld, openGroupWorld } from '../support/worlds/group-world.ts'
 
 let world: FlowFixture
 let groups: GroupWorld
+let kinds: ReturnType<typeof openGroupReaders>
+let producing: ReturnType<typeof openProducing>
 
 beforeAll(async () => {
   world = await startFlowFixture()
   groups = openGroupWorld(world)
+  kinds = openGroupReaders(world)
+  producing = openProducing(world)
 }, 120_000)
 afterAll(async () => {
   await groups?.close()
@@ -31,136 +36,28 @@ afterAll(async () => {
   await removeStarted()
 })
 
-type Side = 'source' | 'target'
-
-/** Reads `count` records as the group, commits behind them, leaves; their values in order. */
-type Reading = (on: Side, topic: string, group: string, count: number) => Promise<string[]>
-
-const java =
-  (protocol: string): Reading =>
-  async (on, topic, group, count) => {
-    const read = await readWithJava({ brokers: world[on].brokers, topic, group }, count, {
-      protocol,
-    })
-    return read.map(each => each.value)
-  }
-
-const readWithKafkaJs: Reading = async (on, topic, group, count) => {
-  const kafka: Kafka = on === 'source' ? world.primaryKafka : world.standbyKafka
-  const consumer = kafka.consumer({ groupId: group })
-  await consumer.connect()
-  await consumer.subscribe({ topic, fromBeginning: true })
-  const values: string[] = []
-  const enough = Promise.withResolvers<void>()
-  await consumer.run({
-    autoCommit: false,
-    eachMessage: async ({ message: record, partition }) => {
-      if (values.length === count) return
-      values.push(String(record.value))
-      if (values.length < count) return
-      const offset = String(BigInt(record.offset) + 1n)
-      await consumer.commitOffsets([{ topic, partition, offset }])
-      enough.resolve()
-    },
-  })
-  await enough.promise
-  await consumer.disconnect()
-  return values
-}
-
-const readWithPlatformatic: Reading = async (on, topic, group, count) => {
-  const consumer = new PlatformaticConsumer({
-    clientId: 'test',
-    groupId: group,
-    bootstrapBrokers: world[on].brokers.split(','),
-    deserializers: stringDeserializers,
-  })
-  const stream = await consumer.consume({
-    ...{ autocommit: false, topics: [topic] },
-    ...{ mode: 'committed', fallbackMode: 'earliest' },
-  })
-  const values: string[] = []
-  for await (const record of stream) {
-    // This client hands out the records of aborted transactions, too.
-    if (record.value === 'aborted') continue
-    values.push(String(record.value))
-    if (values.length < count) continue
-    const { partition, offset } = record
-    await consumer.commit({ offsets: [{ topic, partition, offset: offset + 1n, leaderEpoch: 0 }] })
-    break
-  }
-  await stream.close()
-  await consumer.close(true)
-  return values
-}
-
-/** Streams name no partition, so there is one. */
-const streams =
-  (protocol: string): Reading =>
-  (on, topic, group, count) =>
-    streamWithJava({ brokers: world[on].brokers, topic, group }, count, protocol)
-
-type Kind = {
-  readonly read: Reading
-  /** Records read on the source, in two turns, of 60 and of 100. */
-  readonly turns: readonly [number, number]
-}
-const inPart = (read: Reading): Kind => ({ read, turns: [37, 24] })
-/** An application of Kafka Streams has processed all that it has polled before it ends. */
-const whole = (read: Reading): Kind => ({ read, turns: [60, 0] })
-
-const kinds: Readonly<Record<string, Kind>> = {
-  'a Java consumer of the classic protocol': inPart(java('classic')),
-  'a Java consumer of KIP-848': inPart(java('consumer')),
-  'a Kafka Streams application of the classic protocol': whole(streams('classic')),
-  'a Kafka Streams application of KIP-1071': whole(streams('streams')),
-  'a kafkajs consumer': inPart(readWithKafkaJs),
-  'a platformatic consumer': inPart(readWithPlatformatic),
-}
-
-const values = (from: number, to: number) => records(from, to - from).map(each => each.value)
-
-/** Six records, and a transaction of as many that is aborted behind each ten. */
-async function produceTransactions(topic: string, from: number, count: number): Promise<void> {
-  const producer = world.primaryKafka.producer({
-    ...{ transactionalId: `${topic}-${from}`, idempotent: true, maxInFlightRequests: 1 },
-  })
-  await producer.connect()
-  for (let next = from; next < from + count; next += 10) {
-    const committed = await producer.transaction()
-    await committed.send({ topic, messages: records(next, Math.min(10, from + count - next)) })
-    await committed.commit()
-    const aborted = await producer.transaction()
-    await aborted.send({ topic, messages: [{ key: 'k', value: 'aborted' }] })
-    await aborted.abort()
-  }
-  await producer.disconnect()
-}
-
-const producing = {
-  plain: (topic: string, from: number, count: number) => world.produce(topic, records(from, count)),
-  transactional: produceTransactions,
-}
-
-async function start(name: string, groupId?: string): Promise<Started> {
+async function start(name: string, groupId?: string, overrides = {}): Promise<Started> {
   const topic = `${name}-${randomUUID()}`
   const group = groupId ?? `group-of-${topic}`
   await world.createTopic(topic)
-  return { topic, group, flow: world.flow([topic], { naming: 'identity', groups: [group] }) }
+  const flow = world.flow([topic], { naming: 'identity', groups: [group], ...overrides })
+  return { topic, group, flow }
 }
 type Started = { readonly topic: string; readonly group: string; readonly flow: FlowConfig }
 
-describe.each(Object.keys(producing) as (keyof typeof producing)[])('from a %s source', kind => {
-  test.each(Object.keys(kinds))(
+describe.each(['plain', 'transactional'] as const)('from a %s source', kind => {
+  test.each(kindsOfClient)(
     '%s goes on with the next record after a planned fail-over (testReplication)',
     async name => {
-      const { read, turns } = kinds[name] ?? inPart(readWithKafkaJs)
+      const { read, canStopInPart } = kinds[name]
+      // Records read on the source, in two turns, of 60 and of 100.
+      const turns = canStopInPart ? ([37, 24] as const) : ([60, 0] as const)
       const { topic, group, flow } = await start('planned')
-      await producing[kind](topic, 0, 60)
+      await producing[kind]('source', topic, 0, 60)
       await world.run(flow)
       const first = await read('source', topic, group, turns[0])
       await world.sync(flow)
-      await producing[kind](topic, 60, 40)
+      await producing[kind]('source', topic, 60, 40)
       const second = turns[1] === 0 ? [] : await read('source', topic, group, turns[1])
       const passed = turns[0] + turns[1]
 
@@ -175,16 +72,36 @@ describe.each(Object.keys(producing) as (keyof typeof producing)[])('from a %s s
           recordsMissing: kind === 'plain' ? 0n : expect.anything(),
         },
       ])
-      expect([...first, ...second]).toEqual(values(0, passed))
-      expect(await read('target', topic, group, 100 - passed)).toEqual(values(passed, 100))
+      expect([...first, ...second]).toEqual(valuesOf(0, passed))
+      expect(await read('target', topic, group, 100 - passed)).toEqual(valuesOf(passed, 100))
     },
     240_000,
   )
 })
 
+test.each(['a Java consumer of KIP-848', 'a kafkajs consumer'] as const)(
+  'with offsets: preserve %s goes on with the next record, at the same offset',
+  async name => {
+    const { read } = kinds[name]
+    const { topic, group, flow } = await start('same', undefined, { offsets: 'preserve' })
+    await producing.transactional('source', topic, 0, 60)
+    await world.run(flow)
+    const first = await read('source', topic, group, 37)
+    await world.run(flow)
+
+    const { reports } = await world.sync(flow)
+
+    const { sourceOffset } = reports[0] ?? {}
+    expect(reports).toMatchObject([{ state: 'synced', standbyOffset: sourceOffset }])
+    expect(first).toEqual(valuesOf(0, 37))
+    expect(await read('target', topic, group, 23)).toEqual(valuesOf(37, 60))
+  },
+  240_000,
+)
+
 test('a group of KIP-848 that has members on the standby is left to them', async () => {
   const { topic, group, flow } = await start('members')
-  await producing.plain(topic, 0, 20)
+  await producing.plain('source', topic, 0, 20)
   await world.run(flow)
   await groups.commit('primary', group, { topic, offset: 10 })
   await world.sync(flow)
@@ -200,7 +117,7 @@ test('a group of KIP-848 that has members on the standby is left to them', async
 
 test('a share group is named as not synced, with the reason', async () => {
   const { topic, group, flow } = await start('shared')
-  await producing.plain(topic, 0, 5)
+  await producing.plain('source', topic, 0, 5)
   const reading = shareWithJava({ brokers: world.source.brokers, topic, group })
   const listed = async () => {
     const { groups: all } = await groups.admins.primary.listGroups()
@@ -214,7 +131,7 @@ test('a share group is named as not synced, with the reason', async () => {
   })
   let next = 5
   await until('the member has read a record', async () => {
-    await producing.plain(topic, next, 1)
+    await producing.plain('source', topic, next, 1)
     next += 1
     return isDone
   })
@@ -233,7 +150,7 @@ test('a consumer that assigns by hand goes on at its place, and is not moved by 
   const { topic, group, flow } = await start('by-hand')
   const readByHand = (on: Side, count: number) =>
     readWithJava({ brokers: world[on].brokers, topic, group }, count, { how: 'assign' })
-  await producing.plain(topic, 0, 30)
+  await producing.plain('source', topic, 0, 30)
   await readByHand('source', 12)
   await world.run(flow)
   await world.sync(flow)
@@ -244,33 +161,33 @@ test('a consumer that assigns by hand goes on at its place, and is not moved by 
 
   expect(reports).toMatchObject([{ state: 'moved', standbyOffset: 17n }])
   expect([...first, ...(await readByHand('target', 13))].map(each => each.value)).toEqual(
-    values(12, 30),
+    valuesOf(12, 30),
   )
 }, 240_000)
 
 test('a Java consumer reads on although the source has a higher leader epoch than the standby', async () => {
   const { topic, group, flow } = await start('epochs')
-  await producing.plain(topic, 0, 10)
+  await producing.plain('source', topic, 0, 10)
   // Each start of the broker elects a leader with a higher epoch.
   for (let restart = 0; restart < 2; restart += 1) {
     await world.source.stop()
     await world.source.restart()
   }
-  await producing.plain(topic, 10, 10)
+  await producing.plain('source', topic, 10, 10)
   for (const protocol of ['classic', 'consumer']) {
     const id = `${group}-${protocol}`
     const config = world.flow([topic], { name: flow.name, naming: 'identity', groups: [id] })
-    await java(protocol)('source', topic, id, 15)
+    await readerOfJava(world, protocol)('source', topic, id, 15)
     await world.run(config)
     await world.sync(config)
 
-    expect(await java(protocol)('target', topic, id, 5)).toEqual(values(15, 20))
+    expect(await readerOfJava(world, protocol)('target', topic, id, 5)).toEqual(valuesOf(15, 20))
   }
 }, 240_000)
 
 test('while the source does not answer, a look tells what was carried over, and a tick commits nothing', async () => {
   const { topic, group, flow } = await start('silent')
-  await producing.plain(topic, 0, 20)
+  await producing.plain('source', topic, 0, 20)
   await world.run(flow)
   await groups.commit('primary', group, { topic, offset: 10 })
   await world.sync(flow)

@@ -51,40 +51,46 @@ describe('an offset follows', () => {
     }
   })
 
-  test('past the markers and aborted records of a transactional source (MirrorConnectorsIntegrationTransactionsTest)', async () => {
-    const { topic, group, flow } = await groups.replicated('transactional', 0)
-    const producer = world.primaryKafka.producer({
-      ...{ transactionalId: topic, idempotent: true, maxInFlightRequests: 1 },
-    })
-    await producer.connect()
-    for (const [index, how] of ['commit', 'abort', 'commit'].entries()) {
-      const transaction = await producer.transaction()
-      await transaction.send({ topic, messages: records(index * 5, 5) })
-      await (how === 'abort' ? transaction.abort() : transaction.commit())
-    }
-    await producer.disconnect()
-    await world.run(flow)
-    // 5 records and a marker, 5 aborted ones and a marker, 5 records and a marker.
-    const places = []
-    for (const offset of [3, 5, 6, 12, 14, 18]) {
-      await groups.commit('primary', group, { topic, offset })
-      const { reports } = await world.sync(flow)
-      expect(reports).toMatchObject([{ state: 'synced', recordsReread: 0n }])
-      const place = Number(await groups.committed('standby', group, topic))
-      const copies = await world.readAll('standby', topic)
-      const before = copies.filter(each => Number(each.offset) < place)
-      places.push(before.map(each => String(each.value)))
-    }
-    const values = (...from: number[]) => from.flatMap(each => records(each, 1)[0]?.value ?? [])
-    expect(places).toEqual([
-      values(0, 1, 2),
-      values(0, 1, 2, 3, 4),
-      values(0, 1, 2, 3, 4),
-      values(0, 1, 2, 3, 4),
-      values(0, 1, 2, 3, 4, 10, 11),
-      values(0, 1, 2, 3, 4, 10, 11, 12, 13, 14),
-    ])
-  })
+  test.each(['translate', 'preserve'])(
+    'past the markers and aborted records of a transactional source, offsets: %s (MirrorConnectorsIntegrationTransactionsTest)',
+    async offsets => {
+      const { topic, group, flow } = await groups.replicated('transactional', 0, {
+        flow: { offsets },
+      })
+      const producer = world.primaryKafka.producer({
+        ...{ transactionalId: topic, idempotent: true, maxInFlightRequests: 1 },
+      })
+      await producer.connect()
+      for (const [index, how] of ['commit', 'abort', 'commit'].entries()) {
+        const transaction = await producer.transaction()
+        await transaction.send({ topic, messages: records(index * 5, 5) })
+        await (how === 'abort' ? transaction.abort() : transaction.commit())
+      }
+      await producer.disconnect()
+      await world.run(flow)
+      // 5 records and a marker, 5 aborted ones and a marker, 5 records and a marker.
+      const places = []
+      for (const offset of [3, 5, 6, 12, 14, 18]) {
+        await groups.commit('primary', group, { topic, offset })
+        const { reports } = await world.sync(flow)
+        expect(reports).toMatchObject([{ state: 'synced', recordsReread: 0n }])
+        const place = Number(await groups.committed('standby', group, topic))
+        if (offsets === 'preserve') expect(place).toBe(offset)
+        const copies = await world.readAll('standby', topic)
+        const before = copies.filter(each => Number(each.offset) < place)
+        places.push(before.map(each => String(each.value)))
+      }
+      const values = (...from: number[]) => from.flatMap(each => records(each, 1)[0]?.value ?? [])
+      expect(places).toEqual([
+        values(0, 1, 2),
+        values(0, 1, 2, 3, 4),
+        values(0, 1, 2, 3, 4),
+        values(0, 1, 2, 3, 4),
+        values(0, 1, 2, 3, 4, 10, 11),
+        values(0, 1, 2, 3, 4, 10, 11, 12, 13, 14),
+      ])
+    },
+  )
 
   test('between the records that compaction has left on either side', async () => {
     const configs = {
@@ -173,21 +179,25 @@ describe('an offset follows', () => {
   })
 })
 
-test('a group that is ahead of the copy gets the end of the copy, and what it would miss is said', async () => {
-  const { topic, group, flow } = await groups.replicated('beyond', 100)
-  await world.produce(topic, records(100, 50))
-  await groups.commit('primary', group, { topic, offset: 120 })
-  const { reports } = await world.sync(flow)
-  // The group would not get the 30 records that it has not read yet.
-  expect(reports).toMatchObject([
-    { state: 'beyond', standbyOffset: 100n, recordsReread: 0n, recordsMissing: 30n },
-  ])
-  expect(await groups.committed('standby', group, topic)).toBe(100n)
-  await world.run(flow)
-  expect((await world.sync(flow)).reports).toMatchObject([
-    { state: 'synced', standbyOffset: 120n, recordsMissing: 0n },
-  ])
-})
+test.each(['translate', 'preserve'])(
+  'a group that is ahead of the copy gets the end of the copy, and what it would miss is said (offsets: %s)',
+  async offsets => {
+    const { topic, group, flow } = await groups.replicated('beyond', 100, { flow: { offsets } })
+    await world.produce(topic, records(100, 50))
+    await groups.commit('primary', group, { topic, offset: 120 })
+    const { reports } = await world.sync(flow)
+    // The group would not get the 30 records that it has not read yet; the 20 that it has read
+    // ahead of the copy come again if a worker copies them first.
+    expect(reports).toMatchObject([
+      { state: 'beyond', standbyOffset: 100n, recordsReread: 20n, recordsMissing: 30n },
+    ])
+    expect(await groups.committed('standby', group, topic)).toBe(100n)
+    await world.run(flow)
+    expect((await world.sync(flow)).reports).toMatchObject([
+      { state: 'synced', standbyOffset: 120n, recordsMissing: 0n },
+    ])
+  },
+)
 
 describe('a group that is used on the standby is left alone', () => {
   test('while it has members there, and where they have committed another offset', async () => {

@@ -5,13 +5,17 @@
 import type { Kafka } from 'kafkajs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { parseConfig } from '../../lib/core/config/config.ts'
+import { heartbeatPathsMax } from '../../lib/core/config/defaults.ts'
+import { type Clock, systemClock } from '../../lib/io/clock.ts'
 import { createDynamoDbClient } from '../../lib/io/table/dynamodb-client.ts'
 import { createTable } from '../../lib/io/table/table.ts'
 import { beat } from '../../lib/run/follow/beat.ts'
+import type { Followed } from '../../lib/run/follow/follow-source.ts'
 import { syncAcls } from '../../lib/run/follow/sync-acls.ts'
 import { syncTopics } from '../../lib/run/follow/sync-topics.ts'
 import { openFlow } from '../../lib/run/open-flow.ts'
 import { runFlowOnce } from '../../lib/run/operate/run-once.ts'
+import { pathMetrics } from '../../lib/run/sync/sync-metrics.ts'
 import {
   removeStarted,
   type StandInAws,
@@ -68,6 +72,7 @@ afterAll(async () => {
   await removeStarted()
 })
 
+const hourMs = 3_600_000
 let flows = 0
 
 /** A flow with heartbeats, opened for one piece of work. */
@@ -89,7 +94,7 @@ function opened(fields: Record<string, unknown>) {
   }
   return {
     flow: first,
-    beat: () => within(deps => beat(deps, first)),
+    beat: (clock: Clock = systemClock) => within(deps => beat({ ...deps, clock }, first)),
     run: () => within(deps => runFlowOnce(deps, first, new AbortController().signal)),
     syncTopics: () => within(deps => syncTopics(deps, first)),
     syncAcls: () => within(deps => syncAcls(deps, first)),
@@ -123,20 +128,20 @@ test('a heartbeat is written in the form of MirrorMaker 2, and arrives with the 
   const flow = opened(near)
 
   const first = await flow.beat()
-  expect(first).toMatchObject({ notWritten: null, paths: [], unknown: [], latencyMs: null })
+  expect(first).toMatchObject({ notWritten: null, paths: [], unknown: [] })
   await flow.run()
   const second = await flow.beat()
 
   expect(second.notWritten).toBe(null)
   expect(second.paths).toEqual([
     {
-      isOwn: true,
+      by: 'own',
       clusters: ['primary'],
       newestAtMs: first.writtenAtMs,
       ageMs: expect.any(Number),
+      latencyMs: expect.any(Number),
     },
   ])
-  expect(second.latencyMs).toEqual(expect.any(Number))
   const [copied] = await readPartition(kafkaOf('standby'), {
     topic: 'primary.heartbeats',
     partition: 0,
@@ -172,6 +177,35 @@ test('in a chain of clusters each one further adds a hop, and none comes full ci
     'heartbeats',
     'third.heartbeats',
     'third.standby.heartbeats',
+  ])
+})
+
+test('at the end of a chain each way has an age and a latency of its own, over all of its hops', async () => {
+  const first = opened(near)
+  const next = opened(far)
+  const { writtenAtMs: atPrimary } = await first.beat()
+  await first.run()
+  // One more, as if it had stood on its first cluster for an hour when it goes on.
+  await first.beat({ ...systemClock, nowMs: () => systemClock.nowMs() - hourMs })
+  // The flow at the end of the chain has just looked, so the last hop took less than an hour.
+  await next.run()
+  await first.run()
+  const { writtenAtMs: atStandby } = await next.beat()
+  await next.run()
+
+  const beaten = await next.beat()
+
+  const [own, carried, ...others] = beaten.paths
+  expect(own).toMatchObject({ by: 'own', clusters: ['standby'], newestAtMs: atStandby })
+  const two = { by: 'carried', clusters: ['standby', 'primary'], newestAtMs: atPrimary }
+  expect(carried).toMatchObject(two)
+  expect(others.map(each => each.by)).not.toContain('carried')
+  expect(carried?.latencyMs).toBeGreaterThanOrEqual(hourMs)
+  expect(own?.latencyMs).toBeLessThan(hourMs)
+  const followed = { heartbeat: beaten } as Pick<Followed, 'heartbeat'> as Followed
+  expect(pathMetrics({ followed }).map(({ path, values }) => [path, Object.keys(values)])).toEqual([
+    ['standby', ['HeartbeatAge', 'HeartbeatLatency']],
+    ['standby.primary', ['HeartbeatAge', 'HeartbeatLatency']],
   ])
 })
 
@@ -237,4 +271,15 @@ test('a source where gapless may only read stays untouched, says so in one sente
   ])
   expect((await flow.beat()).notWritten).toMatch(/TOPIC_AUTHORIZATION_FAILED: grant Write on it/)
   expect(await readLogEnds(secure.kafka, 'heartbeats', 0)).toEqual([0n, 0n])
+})
+
+test('where more ways arrive than a tick reads, that of the flow is read, and those left out are counted', async () => {
+  for (let hops = 1; hops <= heartbeatPathsMax; hops += 1) {
+    const name = `${'guarded.'.repeat(hops)}heartbeats`
+    await createTopic(kafkaOf('standby'), name, {})
+  }
+  const { paths, unknown } = await opened(near).beat()
+  expect(paths).toHaveLength(heartbeatPathsMax)
+  expect(paths[0]).toMatchObject({ by: 'own', newestAtMs: expect.any(Number) })
+  expect(unknown).toEqual([expect.stringMatching(/topics of heartbeats, and 10 are read; \d+ are/)])
 })

@@ -94,6 +94,40 @@ test.each(Object.keys(codecTypes) as (keyof typeof codecTypes)[])(
   },
 )
 
+test('with startFrom log-end only records that come after the first run are copied', async () => {
+  await world.createTopic('latest')
+  await world.produce('latest', events(0, 20))
+  const flow = world.flow(['latest'], { startFrom: 'log-end' })
+  await world.run(flow)
+  await world.produce('latest', events(20, 5))
+
+  const { incidents } = await world.run(flow)
+
+  expect(incidents).toEqual([])
+  const all = contentsOf(await world.readAll('primary', 'latest'))
+  expect(contentsOf(await world.readAll('standby', 'primary.latest'))).toEqual(all.slice(20))
+})
+
+test('a topic that a pattern matches and that appears later is copied from its first record', async () => {
+  await world.createTopic('appearing.first')
+  const flow = world.flow(['/appearing\\..*/'])
+  await world.run(flow)
+  await world.createTopic('appearing.later', { partitions: 2 })
+  for (const partition of [0, 1]) {
+    await world.produce('appearing.later', events(partition, 7), partition)
+  }
+
+  const { incidents } = await world.run(flow)
+
+  expect(incidents).toEqual([])
+  for (const partition of [0, 1]) {
+    const expected = contentsOf(await world.readAll('primary', 'appearing.later', partition))
+    expect(expected).toHaveLength(7)
+    const copied = await world.readAll('standby', 'primary.appearing.later', partition)
+    expect(contentsOf(copied)).toEqual(expected)
+  }
+})
+
 test('a pattern selects topics, naming by identity keeps their names, and an excluded topic is not copied', async () => {
   for (const name of ['shop.eu', 'shop.us', 'shop.internal']) {
     await world.createTopic(name)

@@ -5,6 +5,7 @@
 import type { KafkaMessage } from 'kafkajs'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { positionOf } from '../../lib/core/partition/partition-state.ts'
+import { until } from '../../localstack/processes/until.ts'
 import { contentsOf, records } from '../support/kafka/records.ts'
 import { runUntilKilled } from '../support/processes/replicate-child.ts'
 import {
@@ -39,6 +40,18 @@ async function expectSameOffsets(topic: string): Promise<void> {
   expect(placed(standby)).toEqual(placed(source))
   const [, end] = await world.logEnds(topic)
   expect((await world.standbyEnds(`primary.${topic}`))[1]).toBe(end)
+}
+
+/** Readers without isolation see aborted records, too: those of the source, at their offsets. */
+async function expectSameUncommitted(topic: string, missing = 0): Promise<void> {
+  const uncommitted = { readUncommitted: true }
+  const [source, standby] = await Promise.all([
+    world.readAll('primary', topic, 0, uncommitted),
+    world.readAll('standby', `primary.${topic}`, 0, uncommitted),
+  ])
+  const there = new Map(placed(source).map(each => [each.offset, each]))
+  expect(placed(standby)).toEqual(placed(standby).map(each => there.get(each.offset)))
+  expect(source.length - standby.length).toBe(missing)
 }
 
 async function sameOffsetsOf(flow: Flow, topic: string) {
@@ -91,7 +104,128 @@ test('a transactional topic with aborted records', async () => {
     ])
     await world.run(flow)
     await expectSameOffsets(topic)
+    await expectSameUncommitted(topic)
   }
+})
+
+test('transactions of one record of three producers at once, and aborted ones between them', async () => {
+  const topic = 'same.interleaved'
+  await world.createTopic(topic)
+  const flow = preserved(topic)
+  const parts = (from: number): Part[] =>
+    Array.from({ length: 12 }, (_, nth) => [nth % 3 === 2 ? 'abort' : 'commit', from + nth, 1])
+  await Promise.all([0, 100, 200].map(from => transact(topic, parts(from), `writer-${from}`)))
+  await world.run(flow)
+  await expectSameOffsets(topic)
+})
+
+test('compressed batches', async () => {
+  const topic = 'same.gzip'
+  await world.createTopic(topic, { configs: { 'compression.type': 'gzip' } })
+  const flow = preserved(topic)
+  await transact(topic, [
+    ['commit', 0, 30],
+    ['abort', 0, 9],
+    ['commit', 30, 30],
+  ])
+  await world.run(flow)
+  await expectSameOffsets(topic)
+})
+
+const compacted = {
+  'cleanup.policy': 'compact',
+  'segment.ms': '9',
+  'min.cleanable.dirty.ratio': '0',
+  'min.compaction.lag.ms': '0',
+}
+
+const keyed = (first: number, count: number) =>
+  records(first, count).map(each => ({
+    ...each,
+    key: `key-${Number(each.headers.sequence) % 9}`,
+  }))
+
+test('a compacted topic, with holes inside its batches and between them', async () => {
+  const topic = 'same.compacted'
+  await world.createTopic(topic, { configs: compacted })
+  const flow = preserved(topic)
+  await world.produceInBatches(topic, keyed(0, 200), { size: 10 })
+  await until('the source has removed records', async () => {
+    return (await world.readAll('primary', topic)).length < 100
+  })
+  await world.run(flow)
+  // The cleaners of both sides go on: each record that is left is at the offset that it had.
+  const [source, standby] = await Promise.all([
+    world.readAll('primary', topic),
+    world.readAll('standby', `primary.${topic}`),
+  ])
+  const there = new Map(placed(standby).map(each => [each.offset, each]))
+  const both = placed(source).filter(each => there.has(each.offset))
+  expect(both.length).toBeGreaterThan(0)
+  for (const each of both) expect(there.get(each.offset)).toEqual(each)
+  expect((await world.standbyEnds(`primary.${topic}`))[1]).toBe((await world.logEnds(topic))[1])
+})
+
+test('timestamps of the source that its brokers have stamped', async () => {
+  const topic = 'same.stamped'
+  await world.createTopic(topic, { configs: { 'message.timestamp.type': 'LogAppendTime' } })
+  const flow = preserved(topic)
+  await transact(topic, [
+    ['commit', 0, 10],
+    ['abort', 0, 3],
+    ['commit', 10, 10],
+  ])
+  await world.run(flow)
+  await expectSameOffsets(topic)
+})
+
+test('records that retention took before they were copied leave a hole that is filled', async () => {
+  const topic = 'same.truncated'
+  await world.createTopic(topic)
+  const flow = preserved(topic, { onTruncation: 'continue' })
+  await world.produceInBatches(topic, records(0, 50))
+  await world.run(flow)
+  await world.produceInBatches(topic, records(50, 100), { size: 10 })
+  await world.deleteRecords(topic, 120)
+  await world.run(flow)
+  const standby = placed(await world.readAll('standby', `primary.${topic}`))
+  expect(standby.map(each => Number(each.offset))).toEqual([
+    ...Array.from({ length: 50 }, (_, at) => at),
+    ...Array.from({ length: 30 }, (_, at) => 120 + at),
+  ])
+  expect(standby.slice(50)).toEqual(placed(await world.readAll('primary', topic)))
+})
+
+test('records of another producer shift the offsets behind them, and the shift is recorded', async () => {
+  const topic = 'same.shifted'
+  await world.createTopic(topic)
+  const flow = preserved(topic)
+  await world.produceInBatches(topic, records(0, 20))
+  await world.run(flow)
+  await world.produceToStandby(`primary.${topic}`, records(0, 3, 'foreign'))
+  await world.produceInBatches(topic, records(20, 20))
+  const { lines } = await world.run(flow)
+  expect(await sameOffsetsOf(flow, topic)).toMatchObject({
+    ...{ distance: 3n, since: 20n, reason: 'foreign-records' },
+  })
+  expect(lines.map(each => each.text).join()).toContain('Offsets of same.shifted-0 (flow')
+  const standby = placed(await world.readAll('standby', `primary.${topic}`))
+  expect(standby.at(-1)?.offset).toBe('42')
+})
+
+test('a topic that was recreated begins at another distance', async () => {
+  const topic = 'same.reset'
+  await world.createTopic(topic)
+  const flow = preserved(topic)
+  await world.produceInBatches(topic, records(0, 20))
+  await world.run(flow)
+  await world.deleteTopic(topic)
+  await world.createTopic(topic)
+  await world.produceInBatches(topic, records(0, 5, 'again'))
+  await world.run(flow)
+  expect(await sameOffsetsOf(flow, topic)).toMatchObject({
+    ...{ distance: 20n, since: 0n, reason: 'reset' },
+  })
 })
 
 const overrides = {

@@ -27,6 +27,8 @@ afterAll(() => world?.disconnect())
 
 type Flow = ReturnType<SharedFlowFixture['flow']>
 
+const modes = ['translate', 'preserve'] as const
+
 /** So that logs of some hundred records have several anchors. */
 const anchorLimits = { spacingOffsets: 20, spacingBytes: 1_000_000, flushMs: 0 }
 const run = (flow: Flow) => world.run(flow, { anchorLimits })
@@ -174,75 +176,87 @@ async function transact(topic: string, parts: readonly ['commit' | 'abort', numb
   await producer.disconnect()
 }
 
-test('a transactional topic with aborted records has anchors, and each of its offsets is exact', async () => {
-  const topic = 'translated.transactional'
-  await world.createTopic(topic)
-  const flow = world.flow([topic])
-  for (const from of [0, 100, 200]) {
-    await transact(topic, [
-      ['commit', from, 7],
-      ['abort', from, 5],
-      ['commit', from + 7, 1],
-      ['abort', from + 5, 30],
-      ['commit', from + 8, 30],
-    ])
-    await world.produceInBatches(topic, records(from + 38, 62), { size: 7 })
+test.each(modes)(
+  'a transactional topic with aborted records is translated exactly (offsets: %s)',
+  async offsets => {
+    const topic = `translated.transactional.${offsets}`
+    await world.createTopic(topic)
+    const flow = world.flow([topic], { offsets })
+    for (const from of [0, 100, 200]) {
+      await transact(topic, [
+        ['commit', from, 7],
+        ['abort', from, 5],
+        ['commit', from + 7, 1],
+        ['abort', from + 5, 30],
+        ['commit', from + 8, 30],
+      ])
+      await world.produceInBatches(topic, records(from + 38, 62), { size: 7 })
+      await run(flow)
+    }
+    const past = nothing()
+    await remember(topic, past)
+
+    const answers = await translateAll(flow, topic)
+
+    expect(kindsOf(answers)).toEqual(['exact'])
+    check(past, past, answers)
+    const stored = await storedAnchors(flow, topic)
+    if (offsets === 'translate') return expect(stored.length).toBeGreaterThan(3)
+    expect(stored).toEqual([])
+    expect(answers.there.filter(each => each.sourceOffset - each.targetOffset !== 0n)).toEqual([])
+  },
+)
+
+test.each(modes)(
+  'records of another application on the standby are no copies, and shift the offsets behind them (offsets: %s)',
+  async offsets => {
+    const topic = `translated.drifted.${offsets}`
+    await world.createTopic(topic)
+    const flow = world.flow([topic], { offsets })
+    await world.produceInBatches(topic, records(0, 50))
     await run(flow)
-  }
-  const past = nothing()
-  await remember(topic, past)
+    await world.produceToStandby(`primary.${topic}`, records(0, 9, 'foreign'))
+    await world.produceInBatches(topic, records(50, 50))
+    await run(flow)
+    await world.produceToStandby(`primary.${topic}`, records(9, 4, 'foreign'))
+    await world.produceInBatches(topic, records(100, 50))
+    await run(flow)
+    const past = nothing()
+    await remember(topic, past)
 
-  const answers = await translateAll(flow, topic)
+    const answers = await translateAll(flow, topic)
 
-  expect(kindsOf(answers)).toEqual(['exact'])
-  check(past, past, answers)
-  expect((await storedAnchors(flow, topic)).length).toBeGreaterThan(3)
-})
+    expect(kindsOf(answers)).toEqual(['exact'])
+    check(past, past, answers)
+  },
+)
 
-test('records of another application on the standby are no copies, and shift the offsets behind them', async () => {
-  const topic = 'translated.drifted'
-  await world.createTopic(topic)
-  const flow = world.flow([topic])
-  await world.produceInBatches(topic, records(0, 50))
-  await run(flow)
-  await world.produceToStandby(`primary.${topic}`, records(0, 9, 'foreign'))
-  await world.produceInBatches(topic, records(50, 50))
-  await run(flow)
-  await world.produceToStandby(`primary.${topic}`, records(9, 4, 'foreign'))
-  await world.produceInBatches(topic, records(100, 50))
-  await run(flow)
-  const past = nothing()
-  await remember(topic, past)
+test.each(modes)(
+  'logs that were cut at their starts are translated, and what is read again is said (offsets: %s)',
+  async offsets => {
+    const topic = `translated.cut.${offsets}`
+    await world.createTopic(topic)
+    const flow = world.flow([topic], { offsets })
+    await transact(topic, [
+      ['commit', 0, 50],
+      ['abort', 0, 20],
+      ['commit', 50, 50],
+    ])
+    await run(flow)
+    const past = nothing()
+    await remember(topic, past)
+    await world.deleteRecords(topic, 33)
+    const held = nothing()
+    await remember(topic, held)
 
-  const answers = await translateAll(flow, topic)
+    const answers = await translateAll(flow, topic)
 
-  expect(kindsOf(answers)).toEqual(['exact'])
-  check(past, past, answers)
-})
-
-test('logs that were cut at their starts are translated, and what is read again is said', async () => {
-  const topic = 'translated.cut'
-  await world.createTopic(topic)
-  const flow = world.flow([topic])
-  await transact(topic, [
-    ['commit', 0, 50],
-    ['abort', 0, 20],
-    ['commit', 50, 50],
-  ])
-  await run(flow)
-  const past = nothing()
-  await remember(topic, past)
-  await world.deleteRecords(topic, 33)
-  const held = nothing()
-  await remember(topic, held)
-
-  const answers = await translateAll(flow, topic)
-
-  check(past, held, answers)
-  // The records that the source still has tell their places.
-  const behind = answers.there.filter(each => each.sourceOffset >= 33n)
-  expect([...new Set(behind.map(each => each.kind))]).toEqual(['exact'])
-})
+    check(past, held, answers)
+    // The records that the source still has tell their places.
+    const behind = answers.there.filter(each => each.sourceOffset >= 33n)
+    expect([...new Set(behind.map(each => each.kind))]).toEqual(['exact'])
+  },
+)
 
 const compacted = {
   'cleanup.policy': 'compact',
@@ -251,62 +265,70 @@ const compacted = {
   'min.compaction.lag.ms': '0',
 }
 
-test('a topic that both sides compact on their own is translated by the contents of its records', async () => {
-  const topic = 'translated.compacted'
-  const keyed = (first: number, count: number) =>
-    records(first, count).map(each => ({
-      ...each,
-      key: `key-${Number(each.headers.sequence) % 9}`,
-    }))
-  await world.createTopic(topic, { configs: compacted })
-  const flow = world.flow([topic])
-  const past = nothing()
-  await world.produceInBatches(topic, keyed(0, 60), { size: 6 })
-  await run(flow)
-  await remember(topic, past)
-  await world.produceInBatches(topic, keyed(60, 60), { size: 6 })
-  await run(flow)
-  await remember(topic, past)
-  await until('both sides have removed records', async () => {
-    const left = await Promise.all([
-      world.readAll('primary', topic),
-      world.readAll('standby', `primary.${topic}`),
+test.each(modes)(
+  'a topic that both sides compact on their own is translated by what is left of it (offsets: %s)',
+  async offsets => {
+    const topic = `translated.compacted.${offsets}`
+    const keyed = (first: number, count: number) =>
+      records(first, count).map(each => ({
+        ...each,
+        key: `key-${Number(each.headers.sequence) % 9}`,
+      }))
+    await world.createTopic(topic, { configs: compacted })
+    const flow = world.flow([topic], { offsets })
+    const past = nothing()
+    await world.produceInBatches(topic, keyed(0, 60), { size: 6 })
+    await run(flow)
+    await remember(topic, past)
+    await world.produceInBatches(topic, keyed(60, 60), { size: 6 })
+    await run(flow)
+    await remember(topic, past)
+    await until('both sides have removed records', async () => {
+      const left = await Promise.all([
+        world.readAll('primary', topic),
+        world.readAll('standby', `primary.${topic}`),
+      ])
+      return left.every(each => each.length < 60)
+    })
+
+    const { held, answers } = await translateWhileCleanersRest(flow, topic)
+
+    check(past, held, answers)
+  },
+)
+
+test.each(modes)(
+  'a topic that was recreated is translated from the new one, and the old one is forgotten (offsets: %s)',
+  async offsets => {
+    const topic = `translated.reset.${offsets}`
+    await world.createTopic(topic)
+    const flow = world.flow([topic], { offsets })
+    await transact(topic, [
+      ['commit', 0, 30],
+      ['abort', 0, 3],
+      ['commit', 30, 30],
     ])
-    return left.every(each => each.length < 60)
-  })
+    await run(flow)
+    await world.deleteTopic(topic)
+    await world.createTopic(topic)
+    await world.produceInBatches(topic, records(0, 40, 'again'))
+    const before = await world.translate(flow, each =>
+      each.translate({ topic, partition: 0 }, [sourceOffset(3n)]),
+    )
+    await run(flow)
+    const past = nothing()
+    await remember(topic, past)
 
-  const { held, answers } = await translateWhileCleanersRest(flow, topic)
+    const answers = await translateAll(flow, topic)
 
-  check(past, held, answers)
-})
-
-test('a topic that was recreated is translated from the new one, and the old one is forgotten', async () => {
-  const topic = 'translated.reset'
-  await world.createTopic(topic)
-  const flow = world.flow([topic])
-  await transact(topic, [
-    ['commit', 0, 30],
-    ['abort', 0, 3],
-    ['commit', 30, 30],
-  ])
-  await run(flow)
-  await world.deleteTopic(topic)
-  await world.createTopic(topic)
-  await world.produceInBatches(topic, records(0, 40, 'again'))
-  const before = await world.translate(flow, each =>
-    each.translate({ topic, partition: 0 }, [sourceOffset(3n)]),
-  )
-  await run(flow)
-  const past = nothing()
-  await remember(topic, past)
-
-  const answers = await translateAll(flow, topic)
-
-  expect(before).toMatchObject({ kind: 'not-translated', reason: 'source-recreated' })
-  expect(kindsOf(answers)).toEqual(['exact'])
-  expect(answers.there[0]).toMatchObject({ sourceOffset: 0n, targetOffset: 60n })
-  check(past, past, answers)
-})
+    expect(before).toMatchObject({ kind: 'not-translated', reason: 'source-recreated' })
+    expect(kindsOf(answers)).toEqual(['exact'])
+    // 60 records, and three markers and three aborted records where offsets are kept.
+    const targetOffset = offsets === 'translate' ? 60n : 66n
+    expect(answers.there[0]).toMatchObject({ sourceOffset: 0n, targetOffset })
+    check(past, past, answers)
+  },
+)
 
 const overrides = { budgets: { ...smallBudgets, ...shortLeases, checkpointIntervalMs: 100 } }
 

@@ -4,7 +4,7 @@
 //
 //   node tests/soak/chaos.ts [--kills 100] [--seed S]
 //     [--victim function|zombie|broker|table|any] [--no-exactly-once]
-//     [--standby as-sent|LogAppendTime|recompress] [--quotas]
+//     [--standby as-sent|LogAppendTime|recompress] [--quotas] [--offsets preserve|translate]
 
 import { mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -36,6 +36,7 @@ const { values } = parseArgs({
     victim: { type: 'string', default: 'any' },
     standby: { type: 'string', default: 'as-sent' },
     quotas: { type: 'boolean', default: false },
+    offsets: { type: 'string', default: 'translate' },
     'exactly-once': { type: 'boolean', default: true },
   },
   allowNegative: true,
@@ -51,6 +52,8 @@ if (victims === undefined) throw new Error(`--victim takes ${Object.keys(chosen)
 const standby = standbySettings.find(each => each === values.standby)
 if (standby === undefined) throw new Error(`--standby takes ${standbySettings.join(', ')}`)
 const { quotas } = values
+const offsets = values.offsets === 'preserve' ? 'preserve' : 'translate'
+if (offsets !== values.offsets) throw new Error('--offsets takes preserve or translate')
 
 const exactlyOnce = values['exactly-once']
 const startedMs = performance.now()
@@ -67,6 +70,7 @@ try {
     victims,
     standby,
     quotas,
+    offsets,
     onLine: (process, line) => note(`${process}: ${line}`),
     onStrike: ({ kill, underWay }, nth) => {
       const { victim, afterMs, freeze, frozenMs } = kill
@@ -91,7 +95,7 @@ async function keepForAnalysis(): Promise<void> {
   const file = join(await mkdtemp(join(tmpdir(), 'gapless-chaos-')), 'transcript.txt')
   await writeFile(file, transcript.join('\n'))
   const flags = `--kills ${kills} --seed ${seed} --victim ${values.victim}`
-  const setting = `--standby ${standby}${quotas ? ' --quotas' : ''}`
+  const setting = `--standby ${standby}${quotas ? ' --quotas' : ''} --offsets ${offsets}`
   const more = ` ${setting}${exactlyOnce ? '' : ' --no-exactly-once'}`
   console.error(`Failed. Again: node tests/soak/chaos.ts ${flags}${more}`)
   console.error(`The transcript of every process: ${file}`)
@@ -147,7 +151,10 @@ function print(report: ChaosReport): boolean {
     ),
   )
   for (const line of report.evidence) console.log(line)
-  const wrong = [...report.sourceFaults, ...report.falseAlarms, ...report.unfinished]
+  const wrong = [
+    ...[...report.sourceFaults, ...report.falseAlarms, ...report.unfinished],
+    ...report.misplaced,
+  ]
   for (const line of [...wrong, ...examples].slice(0, EXAMPLES_MAX)) console.log(line)
   const { holes, disordered, foreign, duplicates, records } = total
   const lost = holes + disordered + foreign + (exactlyOnce ? duplicates : 0)

@@ -194,9 +194,12 @@ export const damagedFetchesMax = 3
 
 /**
  * Offsets of one hole that are filled on the target so that offsets stay equal: a minute at the 300
- * fillers a second of a single partition (`npm run bench:fillers`). A larger hole shifts them.
+ * fillers a second of a single partition (`npm run bench:offsets`). A larger hole shifts them.
  */
 export const fillPlacesMax = 20_000
+
+/** Log lines of one partition and run about shifts of its offsets; the metric counts all. */
+export const shiftLinesMax = 8
 
 /** Looks at the target's log end until the marker of a filler is in it, 1 ms apart at first. */
 export const fillerLooksMax = 1_000

@@ -28,8 +28,32 @@ export const comparedTailOffsets = 64n
 /** Readings of two tails at once, each with one response in memory. */
 export const tailsInFlightMax = 8
 
+/**
+ * The last sync of a planned fail-over waits so long for groups: members that ended without leaving
+ * count for 45 s (session.timeout.ms), and as long a group is left to another tick.
+ */
+export const lastSyncMsMax = 60_000
+
+/** How often it looks meanwhile. */
+export const lastSyncLookMs = 2_000
+
 /** Steps of one command, those of a way back too: more mean that something is wrong. */
 export const failoverStepsMax = 20
 
+/** Records of one Produce request that writes divergent records into a topic. */
+export const exportBatchRecords = 1_000
+
+/** Bytes of such a request, unless one record alone is larger. */
+export const exportBatchBytes = 512 * 1024
+
+/** The largest record that such a topic takes: Kafka's default limit of a whole request. */
+export const exportedRecordBytesMax = 100 * 1024 * 1024
+
 /** Offsets of a tail that are read at once for a fail-back: their records are in memory. */
 export const tailWindowOffsets = 1_000n
+
+/** A drill that was killed counts as ended so long after it last said that it lives. */
+export const drillAliveMs = 15_000
+
+/** Records of one batch that a drill writes: some 30 KB, far below what a broker takes. */
+export const drillBatchRecordsMax = 500

@@ -50,7 +50,7 @@ export function selects(rules: TopicRules, topic: string): boolean {
  * True for the topics of heartbeats that a flow with `sync.heartbeats` copies on, also those that
  * came from further clusters. A name that holds one of its own clusters came full circle.
  */
-function carriesHeartbeats(rules: TopicRules, topic: string): boolean {
+export function carriesHeartbeats(rules: TopicRules, topic: string): boolean {
   if (rules.heartbeats !== true) return false
   const path = heartbeatPath(topic, rules.clusters ?? [rules.from, rules.to])
   return path !== null && !path.includes(rules.to) && !path.includes(rules.from)

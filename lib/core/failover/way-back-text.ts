@@ -30,8 +30,8 @@ function divergentText(
 ): string {
   return (
     `${name} has ${records} records on the source that never travelled, offsets ${from} to ${to - 1n}. Save them ` +
-    'with --export FILE, and choose: --divergent append leaves them and appends behind them (offsets ' +
-    'shift); or delete the topic on the source, and everything is copied back'
+    'with --export FILE or --export-topic NAME, and choose: --divergent append leaves them and appends behind them ' +
+    '(offsets shift); or delete the topic on the source, and everything is copied back'
   )
 }
 

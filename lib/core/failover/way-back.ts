@@ -6,6 +6,7 @@
 //   standby   ...copied | fence | what applications have written since
 
 import { type SourceOffset, sourceOffset, targetOffset } from '../offset.ts'
+import { resumedAt, reversed, type SameOffsets } from '../offsets/same-offsets.ts'
 import { anchored } from '../partition/copied-count.ts'
 import type { ObservedSource } from '../partition/observation.ts'
 import type { PartitionState, Position } from '../partition/partition-state.ts'
@@ -71,7 +72,8 @@ export function wayBackOf(seen: {
     return { kind: 'unknown', why: lostText(left.nextSourceOffset, source.logEnd) }
   }
   if (parted === null) return { kind: 'unknown', why: 'its logs were not read' }
-  const position = reversePosition({ source, standby, from: parted.standbyFrom, nowMs })
+  const how = { from: parted.standbyFrom, same: left?.sameOffsets ?? null, nowMs }
+  const position = reversePosition({ source, standby, ...how })
   if (parted.divergent === null) return { kind: 'append', position }
   const { from, records } = parted.divergent
   const range = { from: sourceOffset(from), to: sourceOffset(source.logEnd) }
@@ -101,8 +103,16 @@ function reversePosition({
   source,
   standby,
   from,
+  same,
   nowMs,
-}: BothSeen & { readonly from: bigint; readonly nowMs: number }): Position {
+}: BothSeen & {
+  readonly from: bigint
+  readonly same: SameOffsets | null
+  readonly nowMs: number
+}): Position {
+  const places = { sourceOffset: sourceOffset(from), targetOffset: targetOffset(source.logEnd) }
+  // The marker of the fence has an offset that the source lacks: the flow back fills that one.
+  const kept = same === null ? {} : { sameOffsets: resumedAt(reversed(same), places, nowMs) }
   const position = {
     ...unknownBefore,
     sourceTopicId: standby.topicId,
@@ -110,6 +120,7 @@ function reversePosition({
     nextSourceOffset: sourceOffset(from),
     nextTargetOffset: targetOffset(source.logEnd),
     lastSeenLogEndOffset: sourceOffset(standby.logEnd),
+    ...kept,
   }
   return anchored(position, { records: 0n, atMs: nowMs, reason: 'start' })
 }
@@ -144,6 +155,27 @@ export function positionAfterwards(
     nextTargetOffset: targetOffset(back.nextSourceOffset),
     lastSeenLogEndOffset: sourceOffset(sourceEnd),
     rewinds: left?.rewinds ?? 0,
+    ...sameAfterwards(left, back, { sourceEnd, nowMs }),
   }
   return anchored(position, { records: 0n, atMs: nowMs, reason: 'resume' })
+}
+
+/**
+ * Where both ways had one distance, it is that of all offsets since the first of them; the offset
+ * of the fence on the source is filled on the standby.
+ */
+function sameAfterwards(
+  left: Position | null,
+  back: Position,
+  { sourceEnd, nowMs }: { readonly sourceEnd: bigint; readonly nowMs: number },
+): Pick<Position, 'sameOffsets'> {
+  if (back.sameOffsets === undefined) return {}
+  const returned = reversed(back.sameOffsets)
+  const isOne = left?.sameOffsets?.distance === returned.distance
+  const same = isOne && left?.sameOffsets !== undefined ? left.sameOffsets : returned
+  const places = {
+    sourceOffset: sourceOffset(sourceEnd),
+    targetOffset: targetOffset(back.nextSourceOffset),
+  }
+  return { sameOffsets: resumedAt(same, places, nowMs) }
 }

@@ -11,12 +11,14 @@ export const metricService = 'gapless'
 
 /**
  * All dimension sets. `topic` is for the few topics that are behind: CloudWatch charges for each
- * metric, so an idle topic has none. `function` names the function of a heartbeat.
+ * metric, so an idle topic has none. `path` is for the clusters that the heartbeats of a flow came
+ * through. `function` names the function of a heartbeat.
  */
 export const dimensionSets = {
   stage: ['service', 'stage'],
   flow: ['service', 'stage', 'flow'],
   topic: ['service', 'stage', 'flow', 'topic'],
+  path: ['service', 'stage', 'flow', 'path'],
   function: ['service', 'stage', 'function'],
 } as const
 
@@ -35,6 +37,7 @@ export type Metric = {
 
 const perFlow = ['stage', 'flow'] as const
 const perTopic = ['stage', 'flow', 'topic'] as const
+const perPath = ['stage', 'flow', 'path'] as const
 
 /** Counts of one run: aggregate with Sum. */
 const counted = (says: string, unit: Unit = 'Count'): Metric => {
@@ -69,6 +72,12 @@ export const metrics = {
   RecordsLost: counted('offsets that incidents say are lost, at the most'),
   TopicResetsDetected: counted('incidents `topic-reset` that were stored'),
   DivergencesDetected: counted('incidents `log-diverged` that were stored'),
+  PlacesFilled: counted(
+    'offsets of the standby that were filled, because the source has no record there',
+  ),
+  OffsetShifts: counted(
+    'changes of the distance between the offsets of both sides, with `offsets: preserve`',
+  ),
   Errors: {
     unit: 'Count',
     by: ['plan', 'replicate', 'watch', 'sync'],
@@ -115,14 +124,14 @@ export const metrics = {
   HeartbeatAge: {
     unit: 'Seconds',
     by: ['sync'],
-    sets: perFlow,
+    sets: perPath,
     says: 'age of the newest heartbeat on the standby, which has what the source had then; with `sync.heartbeats`',
   },
   HeartbeatLatency: {
     unit: 'Milliseconds',
     by: ['sync'],
-    sets: perFlow,
-    says: 'from writing the last copied heartbeat on the source to its acknowledgement by the standby',
+    sets: perPath,
+    says: 'from writing the last copied heartbeat on its first cluster to its acknowledgement by the standby',
   },
   FailoverState: watched(
     'which cluster applications use: 0 active, 1 failing over, 2 failed over, 3 failing back',

@@ -34,6 +34,11 @@ export type SameOffsets = {
   readonly reason: ShiftReason
 }
 
+/** True where the same records have the same distance. */
+export function isSameDistance(left?: SameOffsets, right?: SameOffsets): boolean {
+  return left?.distance === right?.distance && left?.since === right?.since
+}
+
 /** Where a record of this source offset goes. May be negative where the distance is. */
 export function placeOf({ distance }: SameOffsets, offset: SourceOffset | bigint): bigint {
   return offset + distance
@@ -70,6 +75,15 @@ export function resumedAt(
 ): SameOffsets {
   const isKept = same !== null && placeOf(same, at.sourceOffset) >= at.targetOffset
   return isKept ? same : begunAt(at, { atMs, reason: 'resume' })
+}
+
+/**
+ * The distance of the other direction: what lies at `since` here lies at `since` + `distance`
+ * there.
+ */
+export function reversed({ distance, since, atMs, reason }: SameOffsets): SameOffsets {
+  const at = { sourceOffset: since + distance, targetOffset: since as bigint }
+  return shiftedTo(at, { atMs, reason })
 }
 
 /** The place on the target that means this source offset; null in front of the last shift. */

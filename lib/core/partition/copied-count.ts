@@ -1,7 +1,10 @@
 // Owns the running count of the records that were copied between two topics, as a position has it,
-// and the anchors that are taken of positions. Does not own what anchors are for (core/translate)
-// nor when a decision begins a new one (decide.ts, decide-observation.ts).
+// and the anchors that are taken of positions, also of the distance that their records keep. Does
+// not own what anchors are for (core/translate) nor when a decision begins a new one (decide.ts,
+// decide-observation.ts).
 
+import { sourceOffset, targetOffset } from '../offset.ts'
+import { placeOf } from '../offsets/same-offsets.ts'
 import type { Anchor, Copied } from '../translate/anchor.ts'
 import type { Position } from './partition-state.ts'
 
@@ -10,6 +13,27 @@ export function anchorAt(position: Position, seen: Pick<Anchor, 'atMs' | 'reason
   const { nextSourceOffset, nextTargetOffset, copied } = position
   if (copied === undefined) return null
   return anchorOf({ nextSourceOffset, nextTargetOffset }, { records: copied.records, ...seen })
+}
+
+/**
+ * The anchor where the distance of the position begins, behind `last`; null where that lies behind
+ * the position, or offsets are translated. Its count is not known, and nobody needs it.
+ */
+export function anchorOfDistance(position: Position, last: Anchor | null): Anchor | null {
+  const { sameOffsets: same, nextSourceOffset, nextTargetOffset } = position
+  if (same === undefined) return null
+  const froms = [same.since, last?.sourceOffset ?? 0n, (last?.targetOffset ?? 0n) - same.distance]
+  const from = froms.reduce<bigint>((most, each) => (each > most ? each : most), 0n)
+  const place = placeOf(same, from)
+  if (from > nextSourceOffset || place > nextTargetOffset) return null
+  return {
+    sourceOffset: sourceOffset(from),
+    targetOffset: targetOffset(place),
+    copiedRecords: null,
+    atMs: same.atMs,
+    reason: 'drift',
+    keepsDistance: true,
+  }
 }
 
 /** True as long as every offset since the anchor is a record that was copied, on both sides. */

@@ -56,9 +56,11 @@ export function decide(
     case 'acknowledged':
       return whileReplicating(state, position => decideOnAcknowledgement(position, event, context))
     case 'producer-assigned':
-      return whileReplicating(state, position =>
-        moved({ ...position, producer: event.producer }, [{ kind: 'save-checkpoint' }]),
-      )
+      return whileReplicating(state, position => {
+        const { producer } = event
+        const next = fillable({ ...position, producer })
+        return moved(next, [{ kind: 'save-checkpoint' }])
+      })
     case 'filled':
       return whileReplicating(state, position =>
         moved({
@@ -244,6 +246,34 @@ function decideOnPadding(
   return moved({ ...next, padding: impossible }, [{ kind: 'save-checkpoint' }])
 }
 
+/**
+ * Holes are filled by transactions: where the target denies transactional ids, the offsets of the
+ * partition are translated from here on.
+ */
+function fillable(position: Position): Position {
+  const { sameOffsets: _, ...translated } = position
+  return position.producer?.fencing === 'none' ? withoutPadding(translated) : position
+}
+
+/**
+ * A dead owner may have sent records to another place before it could store that they are shifted:
+ * behind records of others, or in front of a hole that it did not fill.
+ */
+function sameOffsetsRecovered(
+  { sameOffsets }: Position,
+  event: EventOf<'recovered-from-crash'>,
+  { nowMs: atMs }: DecideContext,
+): Pick<Position, 'sameOffsets'> {
+  if (sameOffsets === undefined) return {}
+  const { lastCopied, copiedUpTo: targetOffset } = event
+  if (lastCopied === undefined) return {}
+  const sourceOffset = lastCopied + 1n
+  const missing = placeOf(sameOffsets, sourceOffset) - targetOffset
+  if (missing === 0n) return {}
+  const reason = missing < 0n ? ('foreign-records' as const) : ('large-hole' as const)
+  return { sameOffsets: shiftedTo({ sourceOffset, targetOffset }, { atMs, reason }) }
+}
+
 /** A batch that was appended elsewhere than its offset says shifts all that follow. */
 function sameOffsetsAfter(
   { sameOffsets }: Position,
@@ -321,6 +351,7 @@ function decideOnRecovery(
       : position.epochs,
     lastTimestampMs: event.maxTimestampMs ?? position.lastTimestampMs,
     producer: event.producer,
+    ...sameOffsetsRecovered(position, event, context),
   }
   // Where nothing was found, copies that the source has lost may lie before the position.
   const seen = { atMs: context.nowMs, reason: 'uncounted' as const }
@@ -333,7 +364,7 @@ function decideOnRecovery(
   const found = { targetOffset, foreignRecords }
   const hasDrifted = foreignRecords > 0n
   const drifts = hasDrifted ? [targetDrifted(position, found, context)] : []
-  const recovered = hasDrifted ? { ...next, drift: driftAfter(position, found) } : next
+  const recovered = fillable(hasDrifted ? { ...next, drift: driftAfter(position, found) } : next)
   if (unclear !== undefined) {
     const { nextSourceOffset } = next
     const range = { ...unclear, upTo: targetOffset, nextSourceOffset }

@@ -126,7 +126,9 @@ export type CrashRecovery = {
   /** Where the target's log ended before the fence's marker. */
   readonly foundTargetOffset: TargetOffset
   readonly nextTargetOffset: TargetOffset
-  /** Right behind the last record there that was found in the source. */
+  /** The last record there that was found in the source, by its source offset; absent: none was. */
+  readonly lastCopied?: SourceOffset
+  /** Right behind that record on the target. */
   readonly copiedUpTo: TargetOffset
   /** True when no record of gapless lies behind that one: the source may have lost such records. */
   readonly endsFound: boolean

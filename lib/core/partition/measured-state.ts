@@ -10,6 +10,11 @@ type Measured = {
   readonly event: PartitionEvent
   /** The end of the source's log as the last fetch told it; null: no fetch has. */
   readonly lastLogEnd: LogEndMark | null
+  /**
+   * True for heartbeats: their timestamps are certainly times of writing, on a cluster that may be
+   * several hops away. By our own look at the source they would be as old as the last hop.
+   */
+  readonly isHeartbeat: boolean
   readonly nowMs: number
 }
 
@@ -35,7 +40,9 @@ export function measuredState(
   if (!isCopied) return { ...next, position: { ...position, logEnds } }
   // From all log ends, also those at the batch itself, which the position has passed now.
   const ends = logEnd === null ? known : [...known, logEnd]
-  const bounds = ageBounds(ends, left.nextSourceOffset, nowMs)
+  const bounds = measured.isHeartbeat
+    ? { atLeastMs: null, atMostMs: null }
+    : ageBounds(ends, left.nextSourceOffset, nowMs)
   const lastLatencyMs = latencyMs(event.maxTimestampMs, bounds, nowMs)
   return { ...next, position: { ...position, logEnds, lastLatencyMs } }
 }

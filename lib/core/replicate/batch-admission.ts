@@ -12,6 +12,7 @@ import { isCompressed, repackLegacyInSlices } from '../../kafka/legacy-batch.ts'
 import {
   hasHoles,
   hasLogAppendTime,
+  isControlBatch,
   type LegacyBatch,
   nextOffsetAfter,
   type RecordBatch,
@@ -45,7 +46,10 @@ export type Admission = {
 type Fetched = Pick<FetchedPartition, 'records' | 'abortedTransactions'>
 
 export type AdmissionOptions = {
-  /** True: no batch has a hole, so that each of its records goes to the place of its offset. */
+  /**
+   * True: no batch has a hole, so that each of its records goes to the place of its offset, and
+   * aborted data are kept, to be aborted on the target.
+   */
   readonly keepsOffsets?: boolean
 }
 
@@ -95,7 +99,7 @@ export function* admitInSlices(
         const detail = 'a batch whose length runs past everything the broker sent'
         return from === 0 ? { ...admission, refusal: { offset, detail } } : admission
       }
-      const sorted = yield* sort(batches, accepts, offset)
+      const sorted = yield* sort(batches, accepts, { offset, keepsOffsets })
       if (keepsOffsets) sorted.copied = yield* withoutHoles(sorted.copied)
       admission = yield* concatAdmissions(admission, sorted, keepsOffsets)
       from = records.length - trailingBytes
@@ -137,7 +141,8 @@ function* withoutHoles(copied: readonly CopiedBatch[]): Steps<CopiedBatch[]> {
     const last = parts.pop() ?? each.batch
     for (const batch of parts) {
       const nextSourceOffset = sourceOffset(nextOffsetAfter(batch))
-      dense.push({ batch, nextSourceOffset, epoch: epochOf(batch) })
+      const kind = each.isAborted === true ? ({ isAborted: true } as const) : {}
+      dense.push({ batch, nextSourceOffset, epoch: epochOf(batch), ...kind })
     }
     dense.push({ ...each, batch: last })
   }
@@ -147,7 +152,7 @@ function* withoutHoles(copied: readonly CopiedBatch[]): Steps<CopiedBatch[]> {
 function* sort(
   batches: readonly (RecordBatch | LegacyBatch)[],
   accepts: (batch: RecordBatch) => boolean,
-  fetchOffset: SourceOffset,
+  { offset: fetchOffset, keepsOffsets }: { offset: SourceOffset; keepsOffsets: boolean },
 ): Steps<Admission> {
   const copied: CopiedBatch[] = []
   let skipped: OffsetSpan | null = null
@@ -156,7 +161,9 @@ function* sort(
   for (const entry of coalesceLegacy(batches)) {
     const next = sourceOffset(nextOffsetOf(entry))
     // The filter sees batches below the position, too, because transactions may begin in them.
-    const isData = isLegacy(entry) || (accepts(entry) && entry.recordsCount > 0)
+    const isCommitted = isLegacy(entry) || accepts(entry)
+    const isCopied = isCommitted || (keepsOffsets && !isControlBatch(entry))
+    const isData = isCopied && (isLegacy(entry) || entry.recordsCount > 0)
     if (!isBefore(at, next)) continue
     let passed: RecordBatch | DecodeError | null = null
     if (isData && isPassable(entry, at)) passed = entry
@@ -173,7 +180,8 @@ function* sort(
     }
     const last = copied.at(-1)
     const stretch = { nextSourceOffset: next, epoch: epochOf(entry) }
-    if (passed !== null) copied.push({ batch: passed, ...stretch })
+    const kind = isCommitted ? {} : ({ isAborted: true } as const)
+    if (passed !== null) copied.push({ batch: passed, ...stretch, ...kind })
     else if (last === undefined) skipped = concatSpans(skipped, stretch)
     else extendBatch(last, stretch)
     at = next

@@ -61,7 +61,9 @@ export function coalescibleCount(
   for (; first !== undefined && at < batches.length && at - from < coalescedBatchesMax; at += 1) {
     const { batch } = batches[at] ?? { batch: first }
     bytes += batch.bytes.length
+    const isAborted = batches[at]?.isAborted === true
     const isAlike =
+      !isAborted &&
       compressionCodec(batch) === compressionCodec(first) &&
       batch.partitionLeaderEpoch === first.partitionLeaderEpoch
     const isNext = !keepsOffsets || at === from || follows(batches[at - 1]?.batch, batch)

@@ -18,6 +18,8 @@ export type CopiedBatch = {
   epoch: number | null
   /** As in `OffsetSpan`, for this batch and the skipped batches that follow. */
   earlierEpochs?: readonly EpochEnd[]
+  /** Data of an aborted transaction: only where offsets are kept, and to the same end. */
+  readonly isAborted?: true
 }
 
 /** Appends skipped batches to a copied one, whose acknowledgement then moves past them, too. */

@@ -45,6 +45,11 @@ export type Shown = {
   readonly recordsReread: bigint | null
   readonly recordsMissing: bigint | null
   readonly reason: string | null
+  /**
+   * True: the same tick a minute later may do what this one could not. Members that ended without
+   * leaving count for as long as their session lasts, and another tick may be committing.
+   */
+  readonly isPassing: boolean
 }
 
 /** How the tick ended for this partition of a group. */
@@ -54,10 +59,12 @@ export type SyncOutcome =
   | { readonly kind: 'committed' }
   /** The group has members, which only the commit found out. */
   | { readonly kind: 'active' }
-  | { readonly kind: 'refused'; readonly reason: string }
+  | { readonly kind: 'refused'; readonly reason: string; readonly isPassing: boolean }
 
 export function showGroup(position: GroupPosition, outcome: SyncOutcome): Shown {
-  return { ...stateOf(position, outcome), ...recordsOf(position) }
+  const shown = { ...stateOf(position, outcome), ...recordsOf(position) }
+  const isBehind = shown.state === 'active' && shown.recordsReread !== 0n
+  return { ...shown, isPassing: isBehind || (outcome.kind === 'refused' && outcome.isPassing) }
 }
 
 function stateOf(
@@ -122,10 +129,12 @@ function recordsOf(position: GroupPosition): Pick<Shown, 'recordsReread' | 'reco
   const ahead = atLeastNone(begins - place.targetOffset)
   // A bounded place may lie before the exact one; what lies behind it is not skipped for sure.
   const doubtful = atLeastNone(place.rereadRecordsMax - ahead)
+  // A worker may have copied more than its checkpoint says, and goes on copying.
+  const uncopied = place.kind === 'beyond' ? atLeastNone(source - logs.copiedTo) : 0n
   const unread = laterSource(source, logs.copiedTo)
   const skipped = atLeastNone(ahead - place.rereadRecordsMax)
   return {
-    recordsReread: behind + doubtful,
+    recordsReread: behind + doubtful + uncopied,
     recordsMissing: logs.sourceEnd === null ? null : atLeastNone(logs.sourceEnd - unread) + skipped,
   }
 }

@@ -2,10 +2,11 @@
 // distance from the one before, so that some hundred fit into a few KB. Does not own the rows that
 // hold the text (core/row).
 //
-//   one           source:target:records@ms reason; records is empty where the count is not known
-//   a list        source.target.records.ms.reason, comma separated; from the second one on target
-//                 and records are written as what they grew less than the source did, and numbers
-//                 have the base 36
+//   one           source:target:records@ms reason; records is empty where the count is not known;
+//                 " same" follows where the distance is kept behind the anchor
+//   a list        source.target.records.ms.reason, comma separated, "=" follows for the same; from
+//                 the second one on target and records are written as what they grew less than the
+//                 source did, and numbers have the base 36
 
 import { sourceOffset, targetOffset } from '../offset.ts'
 import { type Anchor, type AnchorReason, type Anchors, anchorReasons } from './anchor.ts'
@@ -15,14 +16,15 @@ const OFFSET_MAX = 2n ** 63n - 1n
 /** As one attribute of the checkpoint's row. */
 export function writeAnchor(anchor: Anchor): string {
   const { sourceOffset: source, targetOffset: target, copiedRecords, atMs, reason } = anchor
-  return `${source}:${target}:${copiedRecords ?? ''}@${atMs} ${reason}`
+  const same = anchor.keepsDistance === undefined ? '' : ' same'
+  return `${source}:${target}:${copiedRecords ?? ''}@${atMs} ${reason}${same}`
 }
 
-const anchorShape = /^(\d{1,19}):(\d{1,19}):(\d{0,19})@(\d{1,16}) ([a-z]+)$/
+const anchorShape = /^(\d{1,19}):(\d{1,19}):(\d{0,19})@(\d{1,16}) ([a-z]+)( same)?$/
 
 /** null: the text is not that of `writeAnchor`. */
 export function readAnchor(text: string): Anchor | null {
-  const [, source, target, records, atMs, reason] = anchorShape.exec(text) ?? []
+  const [, source, target, records, atMs, reason, same] = anchorShape.exec(text) ?? []
   if (source === undefined || target === undefined || records === undefined) return null
   return anchorOf({
     source: BigInt(source),
@@ -30,6 +32,7 @@ export function readAnchor(text: string): Anchor | null {
     records: records === '' ? null : BigInt(records),
     atMs: BigInt(atMs ?? 0),
     reason: reason ?? '',
+    isKept: same !== undefined,
   })
 }
 
@@ -39,9 +42,10 @@ type Numbers = {
   readonly records: bigint | null
   readonly atMs: bigint
   readonly reason: string
+  readonly isKept: boolean
 }
 
-function anchorOf({ source, target, records, atMs, reason: text }: Numbers): Anchor | null {
+function anchorOf({ source, target, records, atMs, reason: text, isKept }: Numbers): Anchor | null {
   const reason = anchorReasons.find(each => each === text)
   const numbers = [source, target, records ?? 0n, atMs]
   if (reason === undefined || numbers.some(each => each < 0n || each > OFFSET_MAX)) return null
@@ -52,6 +56,7 @@ function anchorOf({ source, target, records, atMs, reason: text }: Numbers): Anc
     copiedRecords: records,
     atMs: Number(atMs),
     reason,
+    ...(isKept ? { keepsDistance: true } : {}),
   }
 }
 
@@ -80,7 +85,7 @@ export function writeAnchors(anchors: Anchors): string {
       less(target, last.target),
       copiedRecords === null ? '' : less(copiedRecords, last.records),
       (atMs - last.atMs).toString(36),
-      letters[reason],
+      `${letters[reason]}${anchor.keepsDistance === undefined ? '' : '='}`,
     ]
     last = { source, target, records: copiedRecords ?? last.records, atMs }
     return part.join('.')
@@ -89,7 +94,7 @@ export function writeAnchors(anchors: Anchors): string {
 }
 
 const partShape =
-  /^(-?[\da-z]{1,14})\.(-?[\da-z]{1,14})\.(-?[\da-z]{0,14})\.(-?[\da-z]{1,14})\.([a-z]?)$/
+  /^(-?[\da-z]{1,14})\.(-?[\da-z]{1,14})\.(-?[\da-z]{0,14})\.(-?[\da-z]{1,14})\.([a-z]?)(=?)$/
 
 /** null: the text is not that of `writeAnchors`. */
 export function readAnchors(text: string): Anchors | null {
@@ -97,7 +102,7 @@ export function readAnchors(text: string): Anchors | null {
   const anchors: Anchor[] = []
   let last = zero
   for (const part of text.split(',')) {
-    const [, grownText, lessTarget, lessRecords, laterMs, letter] = partShape.exec(part) ?? []
+    const [, grownText, lessTarget, lessRecords, laterMs, letter, same] = partShape.exec(part) ?? []
     const reason = anchorReasons.find(each => letters[each] === letter)
     if (grownText === undefined || lessTarget === undefined || reason === undefined) return null
     const grown = fromBase36(grownText)
@@ -108,7 +113,7 @@ export function readAnchors(text: string): Anchors | null {
       records,
       atMs: last.atMs + fromBase36(laterMs ?? '0'),
     }
-    const anchor = anchorOf({ ...numbers, reason })
+    const anchor = anchorOf({ ...numbers, reason, isKept: same === '=' })
     if (anchor === null) return null
     anchors.push(anchor)
     last = { ...numbers, records: records ?? last.records }

@@ -7,10 +7,11 @@
 //
 // The distance between source and target changes with each offset of the source that is not copied
 // (a marker, aborted data, what compaction removed) and with each offset of the target that is no
-// copy (a marker of a fence, a foreign record).
+// copy (a marker of a fence, a foreign record). Where offsets are kept (core/offsets), such offsets
+// are filled, and all records behind an anchor have its distance up to the next anchor.
 
 import { anchorsMax } from '../config/defaults.ts'
-import type { SourceOffset, TargetOffset } from '../offset.ts'
+import { type SourceOffset, sourceOffset, type TargetOffset, targetOffset } from '../offset.ts'
 
 /** Why an anchor is there, and whether the count of copied records goes on across it. */
 const countGoesOn = {
@@ -47,6 +48,8 @@ export type Anchor = {
   /** When a run stood there, Unix time, ms. */
   readonly atMs: number
   readonly reason: AnchorReason
+  /** True: every record from here to the next anchor has the distance of this one. */
+  readonly keepsDistance?: true
 }
 
 /**
@@ -61,6 +64,10 @@ export type Copied = {
   readonly records: bigint
   /** The last anchor that is stored; in memory a later one may wait to be stored. */
   readonly anchor: Anchor
+}
+
+export function isSamePlace(left: Anchor, right: Anchor): boolean {
+  return left.sourceOffset === right.sourceOffset && left.targetOffset === right.targetOffset
 }
 
 /** Two anchors with nothing known between them; `from.sourceOffset <= offset < to.sourceOffset`. */
@@ -83,7 +90,12 @@ export function withAnchor(anchors: Anchors, next: Anchor): Anchors {
   const last = kept.at(-1)
   if (last === undefined) return [next]
   const isSameSource = next.sourceOffset === last.sourceOffset
-  if (isSameSource && next.targetOffset === last.targetOffset) return kept
+  if (isSameSource && next.targetOffset === last.targetOffset) {
+    // What is behind the place is known from the later report alone.
+    if (last.keepsDistance === next.keepsDistance) return kept
+    const { keepsDistance: _, ...place } = last
+    return [...kept.slice(0, -1), next.keepsDistance ? { ...place, keepsDistance: true } : place]
+  }
   const before = kept.at(-2)
   // The target moved alone once more: what lies between its two ends says nothing.
   const isBetween =
@@ -107,12 +119,19 @@ export function anchorsUpTo(anchors: Anchors, end: Anchor): Anchors {
   )
 }
 
-/** Every second anchor of the older half goes where it is there for spacing alone. */
+/**
+ * Every second anchor of the older half goes where it is there for spacing alone. The one that ends
+ * a kept distance stays: without it that distance would seem to go on.
+ */
 function thinned(anchors: Anchors): Anchors {
   if (anchors.length <= anchorsMax) return anchors
   const half = Math.ceil(anchors.length / 2)
   const old = anchors.slice(0, half)
-  const kept = old.filter((each, index) => index % 2 === 0 || each.reason !== 'spacing')
+  const isAnEnd = (index: number) =>
+    old[index]?.keepsDistance === true || old[index - 1]?.keepsDistance === true
+  const kept = old.filter(
+    ({ reason }, index) => index % 2 === 0 || reason !== 'spacing' || isAnEnd(index),
+  )
   // Where every old one has another reason, the oldest goes: offsets before it are bounded then.
   const rest = kept.length < half ? kept : old.slice(1)
   return [...rest, ...anchors.slice(half)]
@@ -146,6 +165,23 @@ export function copiedIn({ from, to }: Segment): bigint | null {
   if (from.copiedRecords === null || to.copiedRecords === null) return null
   if (!countGoesOn[to.reason]) return null
   return to.copiedRecords - from.copiedRecords
+}
+
+/**
+ * The target offset of a source offset between two anchors where the distance was kept; null where
+ * it was not. The second anchor ends all: everything in front of it stands below it.
+ */
+export function keptPlace({ from, to }: Segment, offset: bigint): TargetOffset | null {
+  if (from.keepsDistance === undefined) return null
+  const place = from.targetOffset + (offset - from.sourceOffset)
+  return place < to.targetOffset ? targetOffset(place) : to.targetOffset
+}
+
+/** The same from a target offset to the source offset. */
+export function keptPlaceBack({ from, to }: Segment, offset: bigint): SourceOffset | null {
+  if (from.keepsDistance === undefined) return null
+  const place = from.sourceOffset + (offset - from.targetOffset)
+  return place < to.sourceOffset ? sourceOffset(place) : to.sourceOffset
 }
 
 /** True when each offset between the two is a record that was copied, on both sides. */

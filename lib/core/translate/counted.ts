@@ -4,17 +4,19 @@
 // Does not own reading the batches (run/translate).
 
 import { type SourceOffset, sourceOffset, type TargetOffset, targetOffset } from '../offset.ts'
-import { copiedIn, hasNoHoles, type Segment } from './anchor.ts'
+import { copiedIn, hasNoHoles, keptPlace, keptPlaceBack, type Segment } from './anchor.ts'
 
 /** Consecutive offsets of a log that all hold a record that was copied, or is a copy. */
 export type RecordSpan = { readonly from: bigint; readonly to: bigint }
 
 /**
- * The target offset for a source offset between two anchors without a hole, or without a copy.
- * null: the records between them have to be read.
+ * The target offset for a source offset between two anchors of one distance, without a hole, or
+ * without a copy. null: the records between them have to be read.
  */
 export function translateWithoutHoles(segment: Segment, offset: bigint): TargetOffset | null {
   const { from } = segment
+  const kept = keptPlace(segment, offset)
+  if (kept !== null) return kept
   if (isEmpty(segment)) return from.targetOffset
   if (!hasNoHoles(segment)) return null
   return targetOffset(from.targetOffset + (offset - from.sourceOffset))
@@ -23,6 +25,8 @@ export function translateWithoutHoles(segment: Segment, offset: bigint): TargetO
 /** The same from a target offset to the source offset. */
 export function translateBackWithoutHoles(segment: Segment, offset: bigint): SourceOffset | null {
   const { from } = segment
+  const kept = keptPlaceBack(segment, offset)
+  if (kept !== null) return kept
   if (isEmpty(segment)) return from.sourceOffset
   if (!hasNoHoles(segment)) return null
   return sourceOffset(from.sourceOffset + (offset - from.targetOffset))

@@ -1,7 +1,6 @@
-// Owns the requests by which a partition owns its producer id: InitProducerId, and the abort of an
-// empty transaction, whose marker fences every earlier producer epoch (KIP-98). No record is ever
-// part of a transaction. Does not own how often a request is sent again
-// (run/recover/producer-identity.ts).
+// Owns the requests by which a partition owns its producer ids: InitProducerId, and the abort of a
+// transaction, whose marker fences every earlier producer epoch (KIP-98) and takes one offset. Does
+// not own how often a request is sent again (run/recover/producer-identity.ts).
 
 import {
   addPartitionsToTxnV3,
@@ -46,9 +45,11 @@ export type TransactionCoordinator = {
   initProducerId(transactionalId: string | null): Promise<ProducerIdAnswer>
   /**
    * Writes one abort marker of this producer into a partition: its leader then refuses every
-   * earlier epoch with INVALID_PRODUCER_EPOCH (ProducerAppendInfo.checkProducerEpoch).
+   * earlier epoch with INVALID_PRODUCER_EPOCH (ProducerAppendInfo.checkProducerEpoch). `produce`
+   * puts data into the transaction that the marker ends; an error in it leaves the transaction open
+   * until the next `initProducerId`.
    */
-  writeAbortMarker(request: MarkerRequest): Promise<MarkerAnswer>
+  writeAbortMarker(request: MarkerRequest, produce?: () => Promise<void>): Promise<MarkerAnswer>
 }
 
 /**
@@ -91,13 +92,31 @@ export function createTransactionCoordinator(input: {
     const detail = `the transaction coordinator answered ${error}`
     throw new BrokerFailure({ reason: 'unreachable', cluster, detail })
   }
+  // Markers follow each other closely, and a coordinator rarely moves.
+  const known = new Map<string, Address>()
   const findCoordinator = async (transactionalId: string): Promise<Address | NotYet> => {
     const answer = await onAnyBroker(on =>
       findCoordinatorV4.api.async(on, TRANSACTION_COORDINATOR, [transactionalId]),
     )
     const [found] = answer.coordinators
     if (found === undefined) return { kind: 'busy', errorName: 'COORDINATOR_NOT_AVAILABLE' }
-    return found.errorCode === 0 ? { host: found.host, port: found.port } : failed(found.errorCode)
+    if (found.errorCode !== 0) return failed(found.errorCode)
+    const address = { host: found.host, port: found.port }
+    known.set(transactionalId, address)
+    return address
+  }
+  /** Any answer but success asks for the coordinator again. */
+  const atCoordinator = async <T>(
+    transactionalId: string,
+    request: (at: Address) => Promise<T>,
+    isOk: (answer: T) => boolean,
+  ): Promise<T | NotYet> => {
+    const at = known.get(transactionalId) ?? (await findCoordinator(transactionalId))
+    if ('kind' in at) return at
+    known.delete(transactionalId)
+    const answer = await request(at)
+    if (isOk(answer)) known.set(transactionalId, at)
+    return answer
   }
   return {
     async initProducerId(transactionalId) {
@@ -112,22 +131,23 @@ export function createTransactionCoordinator(input: {
       const { producerId, producerEpoch } = answer
       return { kind: 'assigned', producerId, producerEpoch }
     },
-    async writeAbortMarker({ transactionalId, producerId, producerEpoch, topic, partition }) {
-      const at = await findCoordinator(transactionalId)
-      if ('kind' in at) return at
+    async writeAbortMarker(request, produce) {
+      const { transactionalId, producerId, producerEpoch, topic, partition } = request
       const topics = [{ name: topic, partitions: [partition] }]
       const transaction = { transactionalId, producerId, producerEpoch, verifyOnly: false, topics }
-      const added = await onBrokerAt(at, on => addPartitionsToTxnV3.api.async(on, [transaction]))
-      const partitions = added.resultsByTransaction.flatMap(each => each.topicResults)
-      const addedCode = partitions[0]?.resultsByPartition[0]?.partitionErrorCode ?? -1
-      const ended =
-        addedCode !== 0
-          ? addedCode
-          : (
-              await onBrokerAt(at, on =>
-                endTxnV3.api.async(on, transactionalId, producerId, producerEpoch, false),
-              )
-            ).errorCode
+      const write = async (at: Address): Promise<number> => {
+        const added = await onBrokerAt(at, on => addPartitionsToTxnV3.api.async(on, [transaction]))
+        const partitions = added.resultsByTransaction.flatMap(each => each.topicResults)
+        const addedCode = partitions[0]?.resultsByPartition[0]?.partitionErrorCode ?? -1
+        if (addedCode !== 0) return addedCode
+        await produce?.()
+        const ended = await onBrokerAt(at, on =>
+          endTxnV3.api.async(on, transactionalId, producerId, producerEpoch, false),
+        )
+        return ended.errorCode
+      }
+      const ended = await atCoordinator(transactionalId, write, code => code === 0)
+      if (typeof ended !== 'number') return ended
       if (ended === 0) return { kind: 'decided' }
       const error = errorName(ended)
       return fencedErrors.has(error) ? { kind: 'fenced', errorName: error } : failed(ended)

@@ -148,7 +148,8 @@ export async function getRow(
 
 export type RowQuery = {
   readonly flow: string
-  readonly prefix: string
+  /** Null: every row of the flow. */
+  readonly prefix: string | null
   readonly filter?: {
     readonly expression: string
     readonly names: Record<string, string>
@@ -180,11 +181,14 @@ export async function* pagesOf(
       TableName: target.table,
       // An eventually consistent read could show a lease that was just released as held.
       ConsistentRead: true,
-      KeyConditionExpression: '#pk = :flow AND begins_with(#sk, :prefix)',
-      ExpressionAttributeNames: { '#pk': 'pk', '#sk': 'sk', ...filter?.names },
+      KeyConditionExpression: `#pk = :flow${prefix === null ? '' : ' AND begins_with(#sk, :prefix)'}`,
+      ExpressionAttributeNames: {
+        ...{ '#pk': 'pk', ...(prefix === null ? {} : { '#sk': 'sk' }) },
+        ...filter?.names,
+      },
       ExpressionAttributeValues: {
         ':flow': { S: flow },
-        ':prefix': { S: prefix },
+        ...(prefix === null ? {} : { ':prefix': { S: prefix } }),
         ...filter?.values,
       },
       ...(filter === undefined ? {} : { FilterExpression: filter.expression }),
@@ -203,7 +207,7 @@ export async function* pagesOf(
   throw new ReplicatorError({
     code: 'table-refused',
     message:
-      `Flow ${flow} has more than ${listPagesMax} pages of rows ${prefix}* in table ${target.table} at ` +
+      `Flow ${flow} has more than ${listPagesMax} pages of rows ${prefix ?? ''}* in table ${target.table} at ` +
       `${await describeEndpoint(target.client)}; ${read} rows were read while ${purpose}.`,
     hint: 'Divide the flow into several. Ended incidents expire: is the time to live (expiresAtS) of the table enabled?',
   })

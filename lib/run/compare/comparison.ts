@@ -5,7 +5,12 @@
 // by the records that compaction removed. Does not own when two records are the same
 // (found-record.ts, copy-rules.ts).
 
-import { sourceOffset, type TargetOffset, targetOffset } from '../../core/offset.ts'
+import {
+  type SourceOffset,
+  sourceOffset,
+  type TargetOffset,
+  targetOffset,
+} from '../../core/offset.ts'
 import { holdsSameRecords } from '../../core/partition/crash-recovery.ts'
 import { concatSpans, type OffsetSpan } from '../../core/partition/epoch-history.ts'
 import type { CopiedBatch } from '../../core/replicate/copied-batch.ts'
@@ -27,6 +32,8 @@ export type Candidates = {
 
 export type Reached = OffsetSpan & {
   readonly maxTimestampMs: bigint
+  /** Source offset of the last record that was found; the span may end with what is not copied. */
+  readonly lastCopied: SourceOffset
   /** Target offset right behind the last record that was found. */
   readonly nextTargetOffset: TargetOffset
 }
@@ -92,7 +99,9 @@ export function createComparison(
     if (isLast) close()
     if (found === null) return
     const { maxTimestamp: maxTimestampMs } = candidate.batch
-    reached = { ...span, maxTimestampMs, nextTargetOffset: targetOffset(found.offset + 1n) }
+    const lastCopied = sourceOffset(record.offset)
+    const nextTargetOffset = targetOffset(found.offset + 1n)
+    reached = { ...span, maxTimestampMs, lastCopied, nextTargetOffset }
   }
   /** The record that one of ours with this index is compared with; null: none is left. */
   const wantedFor = async (index: bigint | null): Promise<[Opened, SourceRecord] | null> => {
@@ -114,12 +123,14 @@ export function createComparison(
     const first = firstOffsetOf(candidate.batch)
     // Another batch of equal records: the sequence says that this one was copied before.
     if (first < rules.earliest(own?.index ?? null)) return false
-    rules.noteMatched({ first, last: lastOffsetOf(candidate.batch), count: batch.recordsCount })
+    const last = lastOffsetOf(candidate.batch)
+    rules.noteMatched({ first, last, count: batch.recordsCount })
     const span = concatSpans(walked, candidate)
     walked = span
     reached = {
       ...span,
       maxTimestampMs: candidate.batch.maxTimestamp,
+      lastCopied: sourceOffset(last),
       nextTargetOffset: targetOffset(nextOffsetAfter(batch)),
     }
     candidates.take()

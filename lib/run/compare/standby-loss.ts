@@ -18,7 +18,12 @@ import type { TopicPartition } from '../../core/topic-partition.ts'
 import type { Retention } from '../../core/watch/retention.ts'
 import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
-import { isControlBatch, type RecordBatch, readRecordBatches } from '../../kafka/record-batch.ts'
+import {
+  isControlBatch,
+  isTransactional,
+  type RecordBatch,
+  readRecordBatches,
+} from '../../kafka/record-batch.ts'
 import { pointOf, type SeenLog } from '../observe/logs.ts'
 import { createCandidates } from './candidates.ts'
 import {
@@ -156,7 +161,9 @@ async function firstHeld(deps: SearchDeps, look: LossLook): Promise<RecordBatch 
     readBatches,
   )
   for (let part = await reader.next(); part !== null; part = await reader.next()) {
-    const held = part.batches.find(each => !isControlBatch(each) && each.recordsCount > 0)
+    const held = part.batches.find(
+      each => !isControlBatch(each) && !isTransactional(each) && each.recordsCount > 0,
+    )
     if (held !== undefined) return held
   }
   return null

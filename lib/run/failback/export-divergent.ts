@@ -1,6 +1,7 @@
-// Owns writing down the records of the source that never travelled to the standby, one JSON line
-// each, before a fail-back leaves them in the middle of a log. Key, value and headers are base64.
-// Does not own which records these are (ways.ts) nor the file (cli/failbacks.ts).
+// Owns reading the records of the source that never travelled to the standby, and their form as
+// JSON lines: key, value and headers are base64. They are written down before a fail-back leaves
+// them in the middle of a log. Does not own which records these are (ways.ts), the file
+// (cli/failbacks.ts) nor the topic (export-topic.ts).
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { partitionName } from '../../core/topic-partition.ts'
@@ -11,13 +12,10 @@ import { createCandidates } from '../compare/candidates.ts'
 import type { LookDeps } from '../failover/look.ts'
 import { doInSlices, pauseForATurn } from '../in-slices.ts'
 import { onSource } from './read-parted.ts'
-import type { Divergence } from './ways.ts'
+import { type Divergence, divergencesOf, type Returning } from './ways.ts'
 
-/**
- * Calls `write` with every committed record of the range, in order. Returns how many these were.
- * Throws `BrokerFailure` when the range cannot be read to its end.
- */
-export async function exportDivergent(
+/** As `readDivergent`; each record is one line. */
+export function exportDivergent(
   deps: LookDeps,
   flow: FlowConfig,
   {
@@ -26,6 +24,27 @@ export async function exportDivergent(
   }: {
     readonly divergence: Divergence
     readonly write: (line: string) => Promise<void>
+  },
+): Promise<bigint> {
+  return readDivergent(deps, flow, {
+    divergence,
+    take: record => write(lineOf(divergence.seen, record)),
+  })
+}
+
+/**
+ * Calls `take` with every committed record of the range, in order. Returns how many these were.
+ * Throws `BrokerFailure` when the range cannot be read to its end.
+ */
+export async function readDivergent(
+  deps: LookDeps,
+  flow: FlowConfig,
+  {
+    divergence,
+    take,
+  }: {
+    readonly divergence: Divergence
+    readonly take: (record: SourceRecord) => Promise<void>
   },
 ): Promise<bigint> {
   const { seen, from, to } = divergence
@@ -38,7 +57,7 @@ export async function exportDivergent(
     for (let record = opened.current(); record !== null; record = opened.current()) {
       opened.advance()
       if (record.offset < from || record.offset >= to) continue
-      await write(lineOf(seen, record))
+      await take(record)
       records += 1n
     }
     candidates.take()
@@ -46,6 +65,27 @@ export async function exportDivergent(
   if (candidates.reachedEnd()) return records
   const detail = `${partitionName(seen)} could be read up to offset ${candidates.at()} of ${to} only`
   throw new BrokerFailure({ reason: 'unreachable', cluster: deps.source.name, detail })
+}
+
+/**
+ * Records that a fail-back would leave in the log of the source although all divergent ones were to
+ * be written down: they came since. One sentence for each partition.
+ */
+export function notExported(
+  returning: readonly Returning[],
+  exported: readonly Returning[],
+): string[] {
+  const ends = new Map(divergencesOf(exported).map(each => [partitionName(each.seen), each.to]))
+  return divergencesOf(returning).flatMap(({ seen, to }) => {
+    const name = partitionName(seen)
+    const end = ends.get(name)
+    if (end === to) return []
+    const until = end === undefined ? 'not at all' : `up to offset ${end - 1n}`
+    return [
+      `${name} ends at ${to} on the source, and its divergent records were written down ${until}: stop its ` +
+        'producers there, and run the command again with another file or topic',
+    ]
+  })
 }
 
 function lineOf(

@@ -16,21 +16,24 @@ import { reverseFlow } from '../../core/failover/reverse-flow.ts'
 import { wayProblem } from '../../core/failover/way-back-text.ts'
 import type { StoredFailover } from '../../core/row/failover-row.ts'
 import { partitionName } from '../../core/topic-partition.ts'
+import type { AnchorStore } from '../../io/anchors/anchor-store.ts'
 import { ReplicatorError } from '../../io/failure/replicator-error.ts'
 import { concurrently } from '../concurrently.ts'
 import { type Driving, refuseOvertaken, takeDecision, whileDriving } from '../failover/drive.ts'
 import { failOver } from '../failover/failover.ts'
 import { type FailoverDeps, planFailover, type SyncedGroup } from '../failover/plan-failover.ts'
 import { runFlowOnce } from '../operate/run-once.ts'
+import { notExported } from './export-divergent.ts'
 import { reseed, seedReverse } from './seed.ts'
 import { findWays, type Returning } from './ways.ts'
 
 export type FailbackDeps = Omit<FailoverDeps, 'confirm'> & {
+  readonly anchors: AnchorStore
   /** Opens what the flow back needs: its source is the standby. */
   readonly openReverse: (reverse: FlowConfig) => FailoverDeps
   /** Asks a person whether to fail back. */
   readonly confirmBack: (plan: FailbackPlan) => Promise<boolean>
-  /** Writes the divergent records down before anything is appended behind them. */
+  /** Writes the divergent records down; left out: they are not to be written down. */
   readonly exportDivergent?: (flow: FlowConfig, returning: readonly Returning[]) => Promise<void>
   /** What groups have on the target of a flow becomes ours to move; left out: no group moves. */
   readonly adoptGroups?: (flow: FlowConfig, topics: Topics) => Promise<void>
@@ -107,8 +110,12 @@ export async function failBack(
   const found = await deps.failovers.read(flow.name)
   if (found.state.kind === 'failing-back') {
     const taken = await takeDecision(deps, flow.name, found)
+    if (deps.exportDivergent !== undefined) {
+      const text = `Flow ${flow.name} is failing back: what was to be written down was, before that was decided.`
+      deps.log({ level: 'info', text })
+    }
     return whileDriving(deps, flow.name, driving =>
-      takeSteps(deps, flow, { driving, stored: taken, request }),
+      takeSteps(deps, flow, { driving, stored: taken, request, exported: null }),
     )
   }
   if (found.state.kind === 'active') {
@@ -117,8 +124,13 @@ export async function failBack(
     return { kind: 'done', state: found.state, returning: [], problems: [], groups: [] }
   }
   const plan = await planFailback(deps, flow, request)
-  if (plan.problems.length > 0) return { ...plan, kind: 'refused', groups: [] }
+  // Before anything is decided: a person who is refused needs them for the choice.
+  if (plan.problems.length > 0) {
+    await deps.exportDivergent?.(flow, plan.returning)
+    return { ...plan, kind: 'refused', groups: [] }
+  }
   if (!(await deps.confirmBack(plan))) return { ...plan, kind: 'declined', groups: [] }
+  await deps.exportDivergent?.(flow, plan.returning)
   const decision: Decision = {
     ...{ id: deps.newId(), how: 'planned', topics: topicsAway(found.state) },
     ...{ by: deps.by, atMs: deps.clock.nowMs() },
@@ -126,12 +138,15 @@ export async function failBack(
   return whileDriving(deps, flow.name, async driving => {
     const event = { kind: 'fail-back-decided' as const, decision }
     const stored = await driving.advance(found, event)
-    return takeSteps(deps, flow, { driving, stored, request })
+    const exported = deps.exportDivergent === undefined ? null : plan.returning
+    return takeSteps(deps, flow, { driving, stored, request, exported })
   })
 }
 
 type StepInput = {
   readonly request: FailbackRequest
+  /** As it was written down; null: it was not to be, or an earlier command has decided. */
+  readonly exported: readonly Returning[] | null
   readonly reverse: FlowConfig
   readonly back: FailoverDeps
   readonly topics: Topics
@@ -152,9 +167,10 @@ async function takeSteps(
     readonly driving: Driving
     readonly stored: StoredFailover
     readonly request: FailbackRequest
+    readonly exported: StepInput['exported']
   },
 ): Promise<FailbackResult> {
-  const { driving, request } = on
+  const { driving, request, exported } = on
   let { stored } = on
   let groups: readonly SyncedGroup[] = []
   const topics = topicsAway(stored.state)
@@ -164,7 +180,8 @@ async function takeSteps(
     const { state } = stored
     if (state.kind !== 'failing-back') break
     const { step } = state
-    const taken = await steps[step](deps, flow, { request, reverse, back, topics, driving })
+    const input = { request, exported, reverse, back, topics, driving }
+    const taken = await steps[step](deps, flow, input)
     groups = taken.groups ?? groups
     const { problems, isAborted = false } = taken
     if (isAborted) stored = await driving.advance(stored, { kind: 'aborted' })
@@ -180,13 +197,13 @@ async function takeSteps(
 type Step = (deps: FailbackDeps, flow: FlowConfig, input: StepInput) => Promise<StepDone>
 
 const steps: Record<FailbackStep, Step> = {
-  async seeding(deps, flow, { request, reverse, back, topics, driving }) {
+  async seeding(deps, flow, { request, exported, reverse, back, topics, driving }) {
     const { returning, unobserved } = await findWays(deps, flow, { topics, reverse })
     const problems = returning.flatMap(({ seen, way }) => wayProblem(seen, way, request.divergent))
-    if (unobserved.length + problems.length > 0) {
-      return { problems: [...unobserved, ...problems], isAborted: true }
+    const missed = exported === null ? [] : notExported(returning, exported)
+    if (unobserved.length + problems.length + missed.length > 0) {
+      return { problems: [...unobserved, ...problems, ...missed], isAborted: true }
     }
-    await deps.exportDivergent?.(flow, returning)
     await makeActive(back, reverse.name)
     const { assertDriving } = driving
     const seedDeps = { ...deps, assertDriving, owner: `${deps.owner}/seed/${deps.newId()}` }
@@ -225,7 +242,11 @@ const steps: Record<FailbackStep, Step> = {
     await concurrently(rows, fencesInFlightMax, async row => {
       const { targetTopic: topic, partition } = row
       const state = states.get(partitionName({ topic, partition }))
-      await reseed(seedDeps, flow, { row, reverse: state ?? { kind: 'unstarted' } })
+      const returned = {
+        reverse: state ?? { kind: 'unstarted' as const },
+        reverseName: reverse.name,
+      }
+      await reseed(seedDeps, flow, { row, ...returned })
     })
     await deps.adoptGroups?.(flow, topics)
     return { problems: [] }

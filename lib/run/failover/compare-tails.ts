@@ -67,7 +67,7 @@ async function compareTail(
       start: pointOf(targetLog, 'log-start'),
       to: nextTargetOffset,
     }),
-    targetRecords(onTarget, behind),
+    targetRecords(onTarget, behind, 'all'),
   ])
   if (wanted === null || copied === null || more === null) return 'its tail could not be read'
   if (more.length > 0) return `${more.length} records of others are on the standby behind the copy`

@@ -14,7 +14,7 @@ import { observationAttemptsMax } from '../../core/config/defaults.ts'
 import { driverLeaseMs } from '../../core/config/failover-limits.ts'
 import { type LookedAt, sourceEndOf } from '../../core/failover/failover-plan.ts'
 import { type TargetOffset, targetOffset } from '../../core/offset.ts'
-import { transactionalId } from '../../core/partition/crash-recovery.ts'
+import { fillerId, transactionalId } from '../../core/partition/crash-recovery.ts'
 import {
   type FailedOver,
   type PartitionState,
@@ -91,6 +91,7 @@ async function fenceStandby(
     throw new BrokerFailure({ reason, cluster: deps.target.name, detail })
   }
   const id = transactionalId({ flow: flow.name, ...at })
+  await fenceFiller(deps, flow, seen)
   const assigned = await untilNotBusy(deps, () => deps.target.initProducerId(id))
   if (assigned.kind === 'denied') {
     // Nothing fences there, so what earlier owners sent is waited out (unfencedWarning).
@@ -115,6 +116,13 @@ async function fenceStandby(
     fencing: 'transactional-id',
   }
   return { standbyEnd, producer }
+}
+
+/** A frozen worker that fills an offset must not go on with it behind records of applications. */
+async function fenceFiller(deps: FenceDeps, flow: FlowConfig, seen: ToFence): Promise<void> {
+  if (seen.state === null || positionOf(seen.state)?.sameOffsets === undefined) return
+  const at = { flow: flow.name, topic: seen.targetTopic, partition: seen.partition }
+  await untilNotBusy(deps, () => deps.target.initProducerId(fillerId(at)))
 }
 
 async function waitOut(

@@ -1,51 +1,26 @@
 // Owns the heartbeat of a flow: one record a tick to the topic `heartbeats` of the source, which is
-// copied as any other one, and how old the newest one on the standby is. Nothing else is ever
-// written to a source; without the right to write there, a sentence says so, and the flow goes on.
-// Does not own the form of the record (core/sync/heartbeat.ts).
-//
-// Ages are by one clock: that of sync, which wrote the heartbeat. The latency is that of the
-// copying run, by the clock of `replicate` against the time in the record.
+// copied as any other one. Nothing else is ever written to a source; without the right to write
+// there, a sentence says so, and the flow goes on. Does not own the form of the record
+// (core/sync/heartbeat.ts) nor those that have arrived (arrived-heartbeats.ts).
 
 import type { FlowConfig } from '../../core/config/config.ts'
-import { heartbeatPathsMax } from '../../core/config/defaults.ts'
-import { heartbeatPath, heartbeatTopic } from '../../core/config/heartbeat-topic.ts'
-import { selects, targetTopicName } from '../../core/config/topic-selection.ts'
+import { heartbeatTopic } from '../../core/config/heartbeat-topic.ts'
 import type { LogLine } from '../../core/monitoring/incident-lines.ts'
-import { positionOf } from '../../core/partition/partition-state.ts'
-import { encodeHeartbeat, newestHeartbeat } from '../../core/sync/heartbeat.ts'
+import { encodeHeartbeat } from '../../core/sync/heartbeat.ts'
 import type { TopicAdmin } from '../../io/admin/topic-admin.ts'
-import type { Clock } from '../../io/clock.ts'
 import type { Cluster, TopicDescription } from '../../io/cluster/cluster.ts'
-import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 import { ReplicatorError } from '../../io/failure/replicator-error.ts'
-import type { CheckpointStore } from '../../io/table/stores.ts'
-import { DecodeError } from '../../kafka/decode-error.ts'
 import { errorName } from '../../kafka/error-codes.ts'
 import { bodyOf, writeRecords } from '../../kafka/record.ts'
 import { frameBatch } from '../../kafka/record-batch.ts'
-import { describe, unobserved } from '../observe/logs.ts'
-import { lastHeartbeats } from './last-heartbeats.ts'
+import { unobserved } from '../observe/logs.ts'
+import { type ArrivedDeps, arrivedHeartbeats, type HeartbeatPath } from './arrived-heartbeats.ts'
 import { warn } from './sync-topics.ts'
 
-export type BeatDeps = {
+export type BeatDeps = ArrivedDeps & {
   readonly source: Cluster
-  readonly target: Cluster
-  readonly checkpoints: Pick<CheckpointStore, 'list'>
-  readonly clock: Clock
   /** Called only when the topic is missing. */
   readonly openSourceAdmin: () => Pick<TopicAdmin, 'createTopic'>
-}
-
-/** Heartbeats that arrived on the standby by one way. */
-export type HeartbeatPath = {
-  /** True for the way of this flow: the heartbeats that it writes itself. */
-  readonly isOwn: boolean
-  /** The clusters they came through, the nearest first; their number is that of the hops. */
-  readonly clusters: readonly string[]
-  /** The time in the newest one, Unix time, ms; null: none was found. */
-  readonly newestAtMs: number | null
-  /** How long ago that is, ms: the standby has what the source had then. */
-  readonly ageMs: number | null
 }
 
 export type Beat = {
@@ -53,9 +28,7 @@ export type Beat = {
   readonly writtenAtMs: number | null
   /** Why none was written; null where one was, or none is to be. */
   readonly notWritten: string | null
-  /** From the time in the last copied heartbeat to its acknowledgement, ms; null: not known. */
-  readonly latencyMs: number | null
-  /** The way of this flow first. Empty without `sync.heartbeats`. */
+  /** The way of this flow first, then those that it carries on. Empty without `sync.heartbeats`. */
   readonly paths: readonly HeartbeatPath[]
   readonly unknown: readonly string[]
 }
@@ -63,7 +36,6 @@ export type Beat = {
 const silent: Beat = {
   writtenAtMs: null,
   notWritten: null,
-  latencyMs: null,
   paths: [],
   unknown: [],
 }
@@ -74,7 +46,7 @@ export async function beat(deps: BeatDeps, flow: FlowConfig): Promise<Beat> {
   // First what has arrived: the one that is written now cannot have.
   const arrived = await arrivedHeartbeats(deps, flow)
   const written = await writeHeartbeat(deps, flow)
-  return { ...arrived, latencyMs: await latencyOf(deps, flow), ...written }
+  return { ...arrived, ...written }
 }
 
 type Written = Pick<Beat, 'writtenAtMs' | 'notWritten'>
@@ -151,63 +123,6 @@ function batchOf({ from, to }: FlowConfig, atMs: number): Buffer {
     ...{ baseTimestamp: timestamp, maxTimestamp: timestamp, records: writeRecords([record]) },
   })
   return bytes
-}
-
-/** Reads the standby's topics of heartbeats: that of this flow, and those of further clusters. */
-async function arrivedHeartbeats(
-  { target, clock }: BeatDeps,
-  flow: FlowConfig,
-): Promise<Pick<Beat, 'paths' | 'unknown'>> {
-  const topics = await describe(target, null)
-  if ('kind' in topics) return { paths: [], unknown: [`${flow.to}: ${topics.detail}`] }
-  const own = targetTopicName(flow, heartbeatTopic)
-  const clusters = flow.clusters ?? [flow.from, flow.to]
-  const names = [...topics.values()]
-    .filter(
-      ({ kind, name }) => kind === 'exists' && (heartbeatPath(name, clusters) ?? []).length > 0,
-    )
-    .map(each => each.name)
-    .sort((left, right) => +(right === own) - +(left === own) || left.length - right.length)
-  const unknown: string[] = []
-  const paths: HeartbeatPath[] = []
-  for (const name of names.slice(0, heartbeatPathsMax)) {
-    const read = await readSafely({ cluster: target, clock }, name, flow)
-    if (typeof read === 'string') {
-      unknown.push(`${flow.to}: the heartbeats of ${name} are not known: ${read}`)
-      continue
-    }
-    const ofFlow = name === own ? { source: flow.from, target: flow.to } : null
-    const newestAtMs = newestHeartbeat(read, ofFlow)?.atMs ?? null
-    const ageMs = newestAtMs === null ? null : Math.max(0, clock.nowMs() - newestAtMs)
-    paths.push({
-      isOwn: name === own,
-      clusters: heartbeatPath(name, clusters) ?? [],
-      newestAtMs,
-      ageMs,
-    })
-  }
-  return { paths, unknown }
-}
-
-async function readSafely(
-  at: Parameters<typeof lastHeartbeats>[0],
-  topic: string,
-  { budgets }: FlowConfig,
-): ReturnType<typeof lastHeartbeats> {
-  try {
-    return await lastHeartbeats(at, topic, budgets.requestTimeoutMs)
-  } catch (error) {
-    // A record there that is damaged is no failure of the flow.
-    if (!(error instanceof BrokerFailure) && !(error instanceof DecodeError)) throw error
-    return error.message
-  }
-}
-
-async function latencyOf({ checkpoints }: BeatDeps, flow: FlowConfig): Promise<number | null> {
-  if (!selects(flow, heartbeatTopic)) return null
-  const listed = await checkpoints.list(flow.name)
-  const row = listed.checkpoints.find(each => each.topic === heartbeatTopic)
-  return row === undefined ? null : (positionOf(row.state)?.lastLatencyMs ?? null)
 }
 
 /** What a person is told. */

@@ -3,6 +3,7 @@
 
 import { type Acl, aclText } from '../../core/acl.ts'
 import type { FlowConfig } from '../../core/config/config.ts'
+import type { HeartbeatPath } from '../follow/arrived-heartbeats.ts'
 import type { Followed } from '../follow/follow-source.ts'
 import type { TopicConfigChange } from '../follow/sync-configs.ts'
 
@@ -45,6 +46,8 @@ export type FollowReport = {
       readonly clusters: readonly string[]
       readonly newestAtMs: number | null
       readonly ageMs: number | null
+      readonly latencyMs: number | null
+      readonly by: HeartbeatPath['by']
     }[]
   } | null
   /** What could not be compared, one sentence each. */
@@ -56,7 +59,7 @@ export function reportFollowed(
   flow: FlowConfig,
 ): FollowReport {
   const { configs, deletions, failures } = topics
-  const { writtenAtMs, latencyMs, notWritten: reason, paths } = heartbeat
+  const { writtenAtMs, notWritten: reason, paths } = heartbeat
   return {
     configs: [
       ...configs.changed.map(each => configReport(each, 'changed', null)),
@@ -80,10 +83,10 @@ export function reportFollowed(
         ? null
         : {
             writtenAtMs,
-            latencyMs,
+            latencyMs: paths.find(({ by }) => by === 'own')?.latencyMs ?? null,
             reason,
-            paths: paths.map(({ clusters, newestAtMs, ageMs }) => {
-              return { clusters, newestAtMs, ageMs }
+            paths: paths.map(({ clusters, newestAtMs, ageMs, latencyMs, by }) => {
+              return { clusters, newestAtMs, ageMs, latencyMs, by }
             }),
           },
     unknown: [

@@ -33,6 +33,10 @@ export type PartitionStatus = {
   readonly lagMs: number | null
   /** Until retention may delete a record that is not replicated. */
   readonly headroomMs: number | 'unlimited' | null
+  /** `same since ...`, `shifted by ...` or `translated`, and why; null before the first copy. */
+  readonly offsets: string | null
+  /** Target offset minus source offset; null where offsets are translated. */
+  readonly offsetDistance: string | null
 }
 
 export type FlowStatusReport = {
@@ -231,6 +235,8 @@ function reportPartitionStatus(partition: ObservedPartition): PartitionStatus {
     latencyMs: partition.latencyMs,
     lagMs: partition.lagMs,
     headroomMs: partition.headroomMs,
+    offsets: partition.offsets?.text ?? null,
+    offsetDistance: partition.offsets?.distance?.toString() ?? null,
   }
 }
 

@@ -13,9 +13,14 @@ import {
   sourceOffset,
   targetOffset,
 } from '../../core/offset.ts'
+import { shiftText } from '../../core/offsets/offsets-text.ts'
 import { targetUnclear } from '../../core/partition/drift.ts'
 import { isTargetNotEmpty, topicReset } from '../../core/partition/incidents.ts'
-import type { PartitionState, Position } from '../../core/partition/partition-state.ts'
+import {
+  type PartitionState,
+  type Position,
+  positionOf,
+} from '../../core/partition/partition-state.ts'
 import type { ListedIncidents } from '../../core/row/incident-row.ts'
 import type { TopicPartition } from '../../core/topic-partition.ts'
 import type { AnchorStore } from '../../io/anchors/anchor-store.ts'
@@ -97,6 +102,10 @@ export async function resumePartition(
   // The last write, even if its answer is lost: a further write would undo it.
   const next: PartitionState = { kind: 'replicating', position: resumed.position }
   await releaseLease(deps, held, { state: next, isClean: true })
+  const about = { ...key, targetTopic: targetTopicName(flow, at.topic), cluster: deps.target.name }
+  const isRowLost = 'incidentId' in state && isTargetNotEmpty(state.incidentId ?? '')
+  const shift = shiftText(about, isRowLost ? null : positionOf(state), resumed.position)
+  if (shift !== null) deps.log({ level: 'warn', text: shift })
   return resumed
 }
 
@@ -142,11 +151,12 @@ async function choosePosition(
     incidentId === null
       ? movedByHand(state.position, { target, scope: { flow: flow.name, ...at }, nowMs })
       : (incidents.find(each => each.id === incidentId) ?? null)
-  const isAsked = input.from === null && incidentId !== null && isTargetNotEmpty(incidentId)
+  const isRowLost = incidentId !== null && isTargetNotEmpty(incidentId)
+  const isAsked = input.from === null && isRowLost
   const found = isAsked ? await findBehindTarget(deps, input, { source, target }) : null
   const from = found?.nextSourceOffset ?? input.from
   const left = { at, from, incident, position: state.position }
-  const position = nextPosition({ ...left, source, target, nowMs })
+  const position = nextPosition({ ...left, source, target, isRowLost, nowMs })
   const { nextSourceOffset } = position
   const isSameLog = position.sourceTopicId === state.position.sourceTopicId
   const stood = isSameLog

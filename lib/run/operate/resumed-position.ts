@@ -26,7 +26,12 @@ import { refuse } from './operator-lease.ts'
 export type ResumeFrom = 'log-start' | bigint | null
 
 export function nextPosition(
-  input: Starting & { readonly target: SeenLog; readonly nowMs: number },
+  input: Starting & {
+    readonly target: SeenLog
+    /** True where the standby held records, and no row said which. */
+    readonly isRowLost: boolean
+    readonly nowMs: number
+  },
 ): Position {
   const { position, source, target, nowMs: atMs } = input
   const nextSourceOffset = startingOffset(input)
@@ -51,11 +56,13 @@ export function nextPosition(
     producer: position.producer === null ? null : { ...position.producer, assignedAtMs: 0 },
   }
   const { nextTargetOffset } = next
+  // The position of a partition that had lost its row says nothing of the records before it.
+  const isKnown = isSame && !input.isRowLost
   const places = { sourceOffset: nextSourceOffset, targetOffset: nextTargetOffset }
   const same =
     position.sameOffsets === undefined
       ? {}
-      : { sameOffsets: resumedAt(isSame ? position.sameOffsets : null, places, atMs) }
+      : { sameOffsets: resumedAt(isKnown ? position.sameOffsets : null, places, atMs) }
   // Nothing of a topic that was recreated, on either side, was copied before.
   return anchored({ ...next, ...same }, { records, atMs, reason: isSame ? 'resume' : 'reset' })
 }

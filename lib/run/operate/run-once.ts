@@ -8,7 +8,7 @@ import { isLeaseLive } from '../../core/replicate/budget.ts'
 import type { Outcome } from '../../core/replicate/run-phase.ts'
 import type { Checkpoint, ListedCheckpoints } from '../../core/row/checkpoint.ts'
 import { byTopicAndPartition, partitionName } from '../../core/topic-partition.ts'
-import type { PartitionReport } from '../partition/partition-run.ts'
+import { nothingCopied, type PartitionReport } from '../partition/partition-run.ts'
 import type { ReplicateDeps } from '../partition/shard-run.ts'
 import {
   type PartitionPlan,
@@ -159,8 +159,7 @@ function addUnrun(reports: Map<string, PartitionReport>, plan: Plan): void {
     const name = partitionName({ topic, partition })
     const before = reports.get(name)
     if (outcome === null || (before !== undefined && before.outcome !== 'lease-held')) continue
-    const counts = { recordsReplicated: 0n, bytesReplicated: 0n, incidents: [] }
-    reports.set(name, { ...counts, ...before, topic, partition, outcome, detail, state })
+    reports.set(name, { ...nothingCopied, ...before, topic, partition, outcome, detail, state })
   }
 }
 

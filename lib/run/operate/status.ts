@@ -8,6 +8,7 @@ import { leftOutText, targetTopicName } from '../../core/config/topic-selection.
 import { failoverTexts } from '../../core/failover/failover-text.ts'
 import type { FlowFailover } from '../../core/failover/flow-failover.ts'
 import { concernsPartition, type Incident } from '../../core/incident.ts'
+import { offsetsOf, type PlacedOffsets } from '../../core/offsets/offsets-text.ts'
 import { transactionalIdPrefix } from '../../core/partition/crash-recovery.ts'
 import { positionOf, stateOf } from '../../core/partition/partition-state.ts'
 import { isWorkerLive } from '../../core/replicate/budget.ts'
@@ -47,6 +48,8 @@ export type PartitionStatus = TopicPartition & {
   /** Age of the first record that is not replicated; null where it is not known. */
   readonly lagMs: number | null
   readonly headroomMs: number | 'unlimited' | null
+  /** Where records have the offsets of the source; null before the first copy. */
+  readonly offsets: PlacedOffsets | null
 }
 
 export type FlowStatus = {
@@ -192,5 +195,6 @@ function partitionStatus(
     latencyMs: position?.lastLatencyMs ?? null,
     lagMs: health.lagMs,
     headroomMs: health.headroomMs,
+    offsets: offsetsOf(flow.offsets, position),
   }
 }

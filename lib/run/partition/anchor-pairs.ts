@@ -5,14 +5,19 @@
 
 import { assert } from '../../core/assert.ts'
 import { targetOffset } from '../../core/offset.ts'
-import { anchorAt, isWithoutHolesSince } from '../../core/partition/copied-count.ts'
+import { isSameDistance } from '../../core/offsets/same-offsets.ts'
+import {
+  anchorAt,
+  anchorOfDistance,
+  isWithoutHolesSince,
+} from '../../core/partition/copied-count.ts'
 import type { CrashRecovery } from '../../core/partition/decision.ts'
 import {
   type PartitionState,
   type Position,
   positionOf,
 } from '../../core/partition/partition-state.ts'
-import { type Anchor, type Anchors, withAnchor } from '../../core/translate/anchor.ts'
+import { type Anchor, type Anchors, isSamePlace, withAnchor } from '../../core/translate/anchor.ts'
 import { anchorsAround, anchorsOfJump, anchorsOfMove } from '../../core/translate/moved-anchors.ts'
 import type { PartitionRun } from './partition-run.ts'
 import type { RunAnchors } from './run-anchors.ts'
@@ -38,6 +43,8 @@ export function noteAnchors(
     Object.assign(anchors, { decided: anchor, stored: anchor, waiting: [], mustStore: false })
     return
   }
+  if (before.sameOffsets !== undefined)
+    noteEndOfDistance(clock, run, { before, after, isRecovered })
   const last = lastOf(anchors, anchor)
   if (anchor !== anchors.decided) {
     const left = placeOf(before, clock.nowMs())
@@ -45,8 +52,9 @@ export function noteAnchors(
     anchors.mustStore = true
     return add(run, anchorsOfJump(last, left, anchor))
   }
-  // What a recovery found is noted already (`noteRecovery`).
-  if (isRecovered) return
+  // What a recovery found is noted already (`noteRecovery`), and of records that keep their
+  // distance it is known where each of them is.
+  if (isRecovered || after.sameOffsets !== undefined) return
   const beginsDrift =
     before.drift === undefined && after.drift !== undefined && !isBehindLost(last, before)
   const bytesSince = run.counts.bytesReplicated - anchors.bytesAtLast
@@ -64,6 +72,38 @@ export function noteAnchors(
 }
 
 /**
+ * Records kept their distance up to here, and from here on they have another one or none: the
+ * anchor of where it began makes each offset before translatable without reading a record.
+ */
+function noteEndOfDistance(
+  clock: Collector['clock'],
+  run: Collecting,
+  {
+    before,
+    after,
+    isRecovered,
+  }: { readonly before: Position; readonly after: Position; readonly isRecovered: boolean },
+): void {
+  const { anchors } = run
+  const isShifted = !isSameDistance(before.sameOffsets, after.sameOffsets)
+  const isJump = after.copied?.anchor !== anchors.decided
+  if (before.copied === undefined || (!isShifted && !isJump)) return
+  const atMs = clock.nowMs()
+  const left = placeOf(before, atMs)
+  const began = anchorOfDistance(before, lastOf(anchors, before.copied.anchor))
+  anchors.mustStore = true
+  // No record lies between the position and the next distance, so any distance is right there.
+  const isOneShift = !isJump && !isRecovered && after.sameOffsets !== undefined
+  if (isOneShift) return add(run, [began ?? { ...left, keepsDistance: true }])
+  if (began !== null && !isSamePlace(began, left)) add(run, [began])
+  if (isJump) return
+  const reached = placeOf(after, atMs)
+  if (after.sameOffsets === undefined) return add(run, [{ ...reached, reason: 'drift' }])
+  // Where a dead owner's copies begin to have another distance is not known: they are counted.
+  add(run, [left, { ...reached, keepsDistance: true }])
+}
+
+/**
  * Notes how far a dead owner copied, before the position moves there. The marker of the fence is
  * behind the copies, and the target alone holds it.
  */
@@ -75,6 +115,8 @@ export function noteRecovery(
 ): void {
   run.anchors.isRecovered = true
   const { copied } = left
+  // Where records keep their offsets, `noteAnchors` notes what the decision makes of it.
+  if (left.sameOffsets !== undefined) return
   const { copiedRecords, nextSourceOffset, copiedUpTo: nextTargetOffset } = found
   if (copied === undefined || copiedRecords === null) return
   const atMs = clock.nowMs()

@@ -3,9 +3,12 @@
 // one after the other, so that an incident is always stored before the position that lies beyond
 // it. Does not own the phases (advance.ts).
 
+import { shiftLinesMax } from '../../core/config/defaults.ts'
+import { carriesHeartbeats } from '../../core/config/topic-selection.ts'
 import { errorText } from '../../core/error-text.ts'
 import type { Incident } from '../../core/incident.ts'
 import { incidentLines, recoveredFromResetLine } from '../../core/monitoring/incident-lines.ts'
+import { shiftText } from '../../core/offsets/offsets-text.ts'
 import { decide } from '../../core/partition/decide.ts'
 import type { Decision, PartitionEvent } from '../../core/partition/decision.ts'
 import { driftToStore } from '../../core/partition/drift.ts'
@@ -25,7 +28,8 @@ import type { Shard } from './shard-run.ts'
 export function decideFor(shard: Shard, run: PartitionRun, event: PartitionEvent): Decision {
   const nowMs = shard.clock.nowMs()
   const decision = decide(run.state, event, { scope: run.key, policies: shard.flow, nowMs })
-  const seen = { event, lastLogEnd: run.seenLogEnd, nowMs }
+  const isHeartbeat = carriesHeartbeats(shard.flow, run.key.topic)
+  const seen = { event, lastLogEnd: run.seenLogEnd, isHeartbeat, nowMs }
   return { ...decision, state: measuredState(run.state, decision.state, seen) }
 }
 
@@ -34,8 +38,7 @@ export function decideFor(shard: Shard, run: PartitionRun, event: PartitionEvent
  * done; the caller starts to copy only then. A decision to stop ends the run.
  */
 export async function perform(shard: Shard, run: PartitionRun, decision: Decision): Promise<void> {
-  noteAnchors(shard, run, decision.state)
-  run.state = decision.state
+  const shift = take(shard, run, decision.state)
   const reset = decision.incidents.find(
     each => each.kind === 'topic-reset' && each.foundOffset !== null,
   )
@@ -61,6 +64,8 @@ export async function perform(shard: Shard, run: PartitionRun, decision: Decisio
       }
     })
   }
+  // Behind the incident that explains it.
+  sayShift(shard, run, shift)
   if (stop !== undefined) await finish(shard, run, { outcome: stop.outcome, detail: null })
 }
 
@@ -71,8 +76,25 @@ export async function perform(shard: Shard, run: PartitionRun, decision: Decisio
 export function move(shard: Shard, run: PartitionRun, decision: Decision): void {
   const isDurable = decision.incidents.length > 0 || decision.commands.length > 0
   if (isDurable) return start(shard, [run], perform(shard, run, decision))
-  noteAnchors(shard, run, decision.state)
-  run.state = decision.state
+  sayShift(shard, run, take(shard, run, decision.state))
+}
+
+/** The state is that of the partition from here on. Returns what is to be said of its offsets. */
+function take(shard: Shard, run: PartitionRun, state: PartitionState): string | null {
+  noteAnchors(shard, run, state)
+  const { key, targetTopic } = run
+  const about = { ...key, targetTopic, cluster: shard.target.name }
+  const hasBegun = run.state.kind !== 'unstarted' || state.kind !== 'halted'
+  const shift = hasBegun ? shiftText(about, positionOf(run.state), positionOf(state)) : null
+  run.state = state
+  return shift
+}
+
+function sayShift(shard: Shard, { counts }: PartitionRun, shift: string | null): void {
+  if (shift === null) return
+  counts.offsetShifts += 1
+  // A writer that appends between any two batches shifts each of them: the metric counts them all.
+  if (counts.offsetShifts <= shiftLinesMax) shard.log({ level: 'warn', text: shift })
 }
 
 /** Writes the checkpoint and renews the lease. A lost lease ends the run of the partition. */

@@ -31,6 +31,18 @@ export type CopiedSoFar = {
   readonly bytesReplicated: bigint
   /** Stored during this run, in order. */
   readonly incidents: readonly Incident[]
+  /** Offsets of the target that were filled, because the source has no record there. */
+  readonly placesFilled: number
+  /** How often the distance of offsets that are kept has changed. */
+  readonly offsetShifts: number
+}
+
+export const nothingCopied: CopiedSoFar = {
+  recordsReplicated: 0n,
+  bytesReplicated: 0n,
+  incidents: [],
+  placesFilled: 0,
+  offsetShifts: 0,
 }
 
 export type PartitionReport = CopiedSoFar & {
@@ -90,13 +102,11 @@ export type PartitionRun = {
   targetIsRead: boolean
   readonly pending: PendingQueue
   /** Who fills offsets, once this run has fenced every earlier filler. Written by recover/. */
-  filler: ProducerIdentity | null
+  filler: Filler | null
   /** True while offsets of the target are filled. Written by produce/fill-beside.ts. */
   isFilling: boolean
   /** True while fillers that were visible again are deleted. Written by pad/hide.ts. */
   isHiding: boolean
-  /** Offsets of the target that this run has filled. Written by produce/fill-places.ts. */
-  placesFilled: number
   /**
    * True once this run has recovered the partition from a crash: requests of an earlier owner may
    * still be on their way. Written by recover/previous-owner.ts.
@@ -106,9 +116,18 @@ export type PartitionRun = {
   seenLogEnd: LogEndMark | null
   /** How often damaged bytes were fetched behind a position. Written by `isDamagedForGood`. */
   damage: { readonly behind: SourceOffset | null; readonly fetches: number } | null
-  /** Written by partition-effects.ts and produce-loop.ts. */
-  readonly counts: { recordsReplicated: bigint; bytesReplicated: bigint; incidents: Incident[] }
+  /** Written by partition-effects.ts, produce-loop.ts and fill-places.ts. */
+  readonly counts: {
+    recordsReplicated: bigint
+    bytesReplicated: bigint
+    incidents: Incident[]
+    placesFilled: number
+    offsetShifts: number
+  }
 }
+
+/** The producer of aborted transactions. Its sequences begin anew with each epoch. */
+export type Filler = ProducerIdentity & { nextSequence: number }
 
 /** A run of a partition whose lease was just acquired: both logs are looked at first. */
 export function createPartitionRun(
@@ -142,11 +161,10 @@ export function createPartitionRun(
     filler: null,
     isFilling: false,
     isHiding: false,
-    placesFilled: 0,
     wasRecovered: false,
     seenLogEnd: null,
     damage: null,
-    counts: { recordsReplicated: 0n, bytesReplicated: 0n, incidents: [] },
+    counts: { ...nothingCopied, incidents: [] },
   }
 }
 
@@ -206,6 +224,12 @@ export function enqueue(
   const { producerId, producerEpoch } = producer
   let nextSequence = baseSequence
   for (const admitted of copied) {
+    if (admitted.isAborted === true) {
+      // Sent by the filler, which stamps it (produce/abort-places.ts).
+      memory.hold()
+      run.pending.push({ ...admitted, bytes: admitted.batch.bytes, memory })
+      continue
+    }
     const stamp = { producerId, producerEpoch, baseSequence: nextSequence }
     const bytes = stampForProduce(admitted.batch, stamp)
     nextSequence = sequenceAfter(nextSequence, admitted.batch.recordsCount)

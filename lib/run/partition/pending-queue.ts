@@ -98,6 +98,15 @@ export function createPendingQueue() {
       inFlight < sent ? [] : batches.slice(head + inFlight, head + inFlight + max),
     inFlightRecords: () =>
       batches.slice(head, head + inFlight).reduce((sum, { batch }) => sum + batch.recordsCount, 0),
+    /** Removes batches at the head that are never sent as they are. None is in flight. */
+    removeUnsent(count: number): readonly PendingBatch[] {
+      assert(inFlight === 0 && sent === 0, 'removed batches that may be on the target')
+      const removed = batches.slice(head, head + count)
+      head += removed.length
+      bytes -= removed.reduce((sum, batch) => sum + batch.bytes.length, 0)
+      compact()
+      return removed
+    },
     /** One in the place of the first `count` of `neverSent`. */
     replaceNeverSent(count: number, by: PendingBatch) {
       assert(inFlight >= sent, 'replaced batches that may be on the target')

@@ -3,17 +3,18 @@
 // a record that overtakes a marker takes its offset. Does not own how one is filled
 // (fill-places.ts), nor what must happen in front of a batch (core/offsets/next-place.ts).
 
-import type { LogLine } from '../../core/monitoring/incident-lines.ts'
 import { sourceOffset } from '../../core/offset.ts'
 import { nextStep, placesOwed } from '../../core/offsets/next-place.ts'
+import type { Leader } from '../../core/partition/observation.ts'
 import { positionOf } from '../../core/partition/partition-state.ts'
 import { exchangeOf } from '../../core/replicate/run-phase.ts'
-import { partitionName } from '../../core/topic-partition.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
-import type { RecordBatch } from '../../kafka/record-batch.ts'
 import { decideFor, happened, move, start } from '../partition/partition-effects.ts'
 import { deniedCopying, type PartitionRun } from '../partition/partition-run.ts'
-import type { Shard } from '../partition/shard-run.ts'
+import type { PendingBatch } from '../partition/pending-queue.ts'
+import { type Shard, wakeFetching } from '../partition/shard-run.ts'
+import { abortPlaces, passUnsent } from './abort-places.ts'
+import { type AbortedRun, nextAbortedRun } from './aborted-run.ts'
 import { type Filled, fillPlaces } from './fill-places.ts'
 import { isAtEnd, recoverFromOurselves, runIfFlushed } from './once-flushed.ts'
 
@@ -27,13 +28,18 @@ type GoOn = () => void
 export function isInPlace(
   shard: Shard,
   run: PartitionRun,
-  { batch, goOn }: { readonly batch: RecordBatch; readonly goOn: GoOn },
+  { next, goOn }: { readonly next: PendingBatch; readonly goOn: GoOn },
 ): boolean {
+  const { batch } = next
   const position = positionOf(run.state)
   if (position?.sameOffsets === undefined) return true
   const inFlight = run.pending.lastInFlight()?.batch ?? null
   if (run.isFilling || (inFlight === null && run.pending.unanswered > 0)) return false
   const { sameOffsets, nextTargetOffset: end } = position
+  if (next.isAborted === true) {
+    if (inFlight === null) takeAborted(shard, run, { next, goOn })
+    return false
+  }
   const step = nextStep(sameOffsets, batch, { inFlight, end })
   switch (step.kind) {
     case 'send':
@@ -47,10 +53,35 @@ export function isInPlace(
       const { reason } = step
       const from = sourceOffset(batch.baseOffset)
       move(shard, run, decideFor(shard, run, { kind: 'shifted', sourceOffset: from, reason }))
-      shard.log(shiftedLine(run, batch.baseOffset, reason))
       return true
     }
   }
+}
+
+/**
+ * The next batch is aborted data, and everything in front of it is acknowledged. Data that do not
+ * fit into their place any more, because a marker of an earlier run stands there, are passed.
+ */
+function takeAborted(
+  shard: Shard,
+  run: PartitionRun,
+  { next, goOn }: { readonly next: PendingBatch; readonly goOn: GoOn },
+): void {
+  const position = positionOf(run.state)
+  if (position?.sameOffsets === undefined) return
+  const { sameOffsets, nextTargetOffset: end } = position
+  const step = nextStep(sameOffsets, next.batch, { inFlight: null, end })
+  if (step.kind === 'fill') return fillBeside(shard, run, step.places, goOn)
+  if (step.kind === 'send') {
+    const aborted = nextAbortedRun(run.pending.neverSent(Number.POSITIVE_INFINITY))
+    if (aborted !== null) return abortBeside(shard, run, aborted, goOn)
+    // What follows is fetched as long as there is room.
+    if (run.pending.bytes < shard.flow.budgets.partitionFetchBytesMax) return
+  }
+  passUnsent(shard, run, 1)
+  wakeFetching(shard, run)
+  // Behind the request that is put together now.
+  start(shard, [run], Promise.resolve().then(goOn))
 }
 
 /** Fills the offsets behind the last record of the source, once nothing else is to be sent. */
@@ -62,14 +93,26 @@ export function fillTail(shard: Shard, run: PartitionRun, goOn: GoOn): void {
 }
 
 function fillBeside(shard: Shard, run: PartitionRun, places: number, goOn: GoOn): void {
+  beside(shard, run, { goOn, fill: leader => fillPlaces(shard, run, { places, leader }) })
+}
+
+function abortBeside(shard: Shard, run: PartitionRun, aborted: AbortedRun, goOn: GoOn): void {
+  beside(shard, run, { goOn, fill: leader => abortPlaces(shard, run, { aborted, leader }) })
+}
+
+function beside(
+  shard: Shard,
+  run: PartitionRun,
+  { fill, goOn }: { readonly fill: (leader: Leader) => Promise<Filled>; readonly goOn: GoOn },
+): void {
   const leader = exchangeOf(run.phase)?.target
   if (leader === undefined) return
   run.isFilling = true
   run.pending.fillingBegun()
-  const fill = async () => {
+  const work = async () => {
     let ended: Filled | BrokerFailure | null = null
     try {
-      ended = await fillPlaces(shard, run, { places, leader })
+      ended = await fill(leader)
     } catch (error) {
       if (!(error instanceof BrokerFailure)) throw error
       ended = error
@@ -80,14 +123,17 @@ function fillBeside(shard: Shard, run: PartitionRun, places: number, goOn: GoOn)
     }
     if (run.phase.kind === 'stopped') return
     if (ended instanceof BrokerFailure) return failed(shard, run, ended)
-    if (ended === 'leased-out') {
+    if (ended === 'lease-lost') {
       const detail = 'the lease ran out before it could be renewed'
       return happened(shard, run, { kind: 'stop', end: { outcome: 'lease-lost', detail } })
     }
+    // The run ends: what is not sent is fetched again by the next one.
+    if (ended === 'interrupted') run.pending.dropUnsent()
+    wakeFetching(shard, run)
     runIfFlushed(shard, run)
     goOn()
   }
-  start(shard, [run], fill())
+  start(shard, [run], work())
 }
 
 /** Whether the last offset was filled is not known: the partition is recovered as after a crash. */
@@ -96,16 +142,4 @@ function failed(shard: Shard, run: PartitionRun, { reason, message, cluster }: B
   const failure = deniedCopying(run, { cluster, detail: message })
   const end = { outcome: 'unobserved' as const, detail: message, failure }
   happened(shard, run, { kind: 'stop', end })
-}
-
-function shiftedLine(run: PartitionRun, from: bigint, reason: string): LogLine {
-  const distance = positionOf(run.state)?.sameOffsets?.distance ?? 0n
-  const why =
-    reason === 'large-hole'
-      ? 'the hole of the source in front of it is larger than is filled'
-      : 'records of another producer stand on the standby where it was to go'
-  const text =
-    `From source offset ${from} of ${partitionName(run.key)} on, records lie at ${distance < 0n ? '' : '+'}${distance} ` +
-    `on the standby: ${why}. "gapless translate ${partitionName(run.key)}@OFFSET" translates each offset exactly.`
-  return { level: 'warn', text }
 }

@@ -15,11 +15,29 @@ import { decideFor, finish, happened, perform, start } from '../partition/partit
 import type { PartitionRun } from '../partition/partition-run.ts'
 import { roomGrew, type Shard } from '../partition/shard-run.ts'
 import { takeDivergence } from '../recover/after-divergence.ts'
+import { nextAbortedRun } from './aborted-run.ts'
 
 /** Ends the copying; `next` follows the last acknowledgement, at once when none is awaited. */
 export function afterFlush(shard: Shard, run: PartitionRun, next: AfterFlush): void {
   happened(shard, run, { kind: 'flush', next })
   runIfFlushed(shard, run)
+}
+
+/**
+ * Aborted data wait in the queue until it is known what follows them. Nothing more is fetched while
+ * a partition is flushed, so they are dropped, and fetched again from the position in front.
+ */
+function dropOpenEnd({ pending }: PartitionRun): void {
+  if (pending.unanswered > 0 || pending.inFlight > 0 || pending.first()?.isAborted !== true) return
+  const waiting = pending.neverSent(Number.POSITIVE_INFINITY)
+  if (nextAbortedRun(waiting) !== null) return
+  for (const { memory } of pending.removeUnsent(waiting.length)) memory?.release()
+}
+
+/** True while offsets in front of a batch may be filled: its queue is still to be sent. */
+export function mayFill({ phase }: PartitionRun): boolean {
+  if (phase.kind !== 'flushing') return phase.kind === 'copying'
+  return phase.next.kind !== 'stop' || phase.next.end.outcome === 'drained'
 }
 
 /** True where all that the source has is copied, and what is left are offsets to fill. */
@@ -44,7 +62,9 @@ export function recoverFromOurselves(shard: Shard, run: PartitionRun, detail: st
 /** Called after every acknowledgement: goes on when nothing is unacknowledged any more. */
 export function runIfFlushed(shard: Shard, run: PartitionRun): void {
   const exchange = exchangeOf(run.phase)
-  if (exchange?.kind !== 'flushing' || !run.pending.isFlushed()) return
+  if (exchange?.kind !== 'flushing') return
+  dropOpenEnd(run)
+  if (!run.pending.isFlushed()) return
   const { next, source, target } = exchange
   const position = positionOf(run.state)
   // The end of the source is reached once the offsets in front of it are filled (fill-beside.ts).

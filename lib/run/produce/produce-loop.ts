@@ -11,6 +11,8 @@ import {
   produceBytesMax,
   worthwhileRequestBytes,
 } from '../../core/config/defaults.ts'
+import { heartbeatTopic } from '../../core/config/heartbeat-topic.ts'
+import { carriesHeartbeats } from '../../core/config/topic-selection.ts'
 import { sourceOffset, targetOffset } from '../../core/offset.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
 import {
@@ -122,7 +124,7 @@ function takeBatches(shard: Shard, leaderId: number, ready: Set<PartitionRun>): 
     if (next === undefined) continue
     if (bytes > 0 && bytes + next.bytes.length > produceBytesMax) break
     const goOn = () => sendWhatIsReady(shard, [run])
-    if (!isInPlace(shard, run, { batch: next.batch, goOn })) continue
+    if (!isInPlace(shard, run, { next, goOn })) continue
     const batch = run.pending.takeUnsent()
     bytes += batch.bytes.length
     sent.push({ run, batch })
@@ -212,7 +214,10 @@ function acknowledge(
   })
   const latencyMs =
     decision.state.kind === 'replicating' ? decision.state.position.lastLatencyMs : null
-  if (latencyMs != null) shard.meter?.copied(latencyMs)
+  // The latency of a heartbeat from a further cluster is that of all hops, not of this flow.
+  const { topic } = run.key
+  const isThisHop = topic === heartbeatTopic || !carriesHeartbeats(shard.flow, topic)
+  if (latencyMs != null && isThisHop) shard.meter?.copied(latencyMs)
   move(shard, run, decision)
   const stop = decision.commands.find(command => command.kind === 'stop')
   if (stop !== undefined) {

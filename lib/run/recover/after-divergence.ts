@@ -21,7 +21,7 @@ import type { Leader } from '../../core/partition/observation.ts'
 import { type Position, positionOf } from '../../core/partition/partition-state.ts'
 import { recoveryFetchBytes } from '../../core/replicate/fetch-share.ts'
 import type { FetchedPartition } from '../../kafka/01-fetch.ts'
-import { isControlBatch } from '../../kafka/record-batch.ts'
+import { isControlBatch, isTransactional } from '../../kafka/record-batch.ts'
 import { createCandidates } from '../compare/candidates.ts'
 import { type Candidates, createComparison } from '../compare/comparison.ts'
 import {
@@ -172,7 +172,8 @@ async function findEnd(
   )
   for (let part = await reader.next(); part !== null; part = await reader.next()) {
     for (const batch of part.batches) {
-      if (isControlBatch(batch) || batch.recordsCount === 0) continue
+      // No copy is part of a transaction.
+      if (isControlBatch(batch) || isTransactional(batch) || batch.recordsCount === 0) continue
       await comparison.match(batch)
       if (await comparison.isOver()) return comparison.reached()?.nextTargetOffset ?? null
     }

@@ -8,7 +8,7 @@ import { foreignFetchesMax } from '../../core/config/defaults.ts'
 import { type TargetOffset, targetOffset } from '../../core/offset.ts'
 import { type Position, positionOf } from '../../core/partition/partition-state.ts'
 import { recoveryFetchBytes } from '../../core/replicate/fetch-share.ts'
-import { isControlBatch } from '../../kafka/record-batch.ts'
+import { isControlBatch, isTransactional } from '../../kafka/record-batch.ts'
 import { decideFor, perform } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
@@ -94,7 +94,7 @@ async function look(
       // An answer may hold more; the observation that is decided about ends here.
       if (batch.baseOffset >= to) break
       if (batch.producerId === producerId) return 'ours'
-      if (isControlBatch(batch) && mayBeFiller) return 'ours'
+      if (mayBeFiller && (isControlBatch(batch) || isTransactional(batch))) return 'ours'
       if (!isControlBatch(batch)) foreignRecords += BigInt(batch.recordsCount)
     }
     upTo = part.next < to ? part.next : to

@@ -16,18 +16,17 @@ import {
   sequenceAfter,
 } from '../../core/partition/partition-state.ts'
 import { partitionName } from '../../core/topic-partition.ts'
-import type { ProducerIdentity } from '../../io/cluster/transaction-coordinator.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 import { producerEpochOf, type RecordBatch } from '../../kafka/record-batch.ts'
 import { BASE_SEQUENCE_AT } from '../../kafka/record-batch-layout.ts'
-import type { PartitionRun } from '../partition/partition-run.ts'
+import type { Filler, PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
 import { assignFiller, assignProducer, mayFence, patiently } from './producer-identity.ts'
 
 export type Succession = {
   /** Who sends from now on. `shared`: its sequence is the checkpoint's until the log is read. */
   readonly producer: Producer
-  readonly filler: ProducerIdentity | null
+  readonly filler: Filler | null
   /** `waited`: nothing fences the earlier owner, and its requests were waited out. */
   readonly fence: 'marker' | 'shared' | 'waited'
 }
@@ -40,15 +39,17 @@ export async function succeedPrevious(
 ): Promise<Succession | null> {
   run.wasRecovered = true
   const { producer: last, sameOffsets } = left
-  if (sameOffsets !== undefined && last?.fencing === 'transactional-id') {
+  const isShared = sameOffsets !== undefined && last?.fencing === 'transactional-id'
+  const producer = isShared ? last : await assignProducer(shard, run)
+  if (producer === null) return null
+  // A producer is stored before it sends: an owner without one sent nothing, and owes no marker.
+  const hasSentNothing = sameOffsets !== undefined && last === null
+  if (isShared || (hasSentNothing && producer.fencing === 'transactional-id')) {
     // Before the target is read: a filler that died owes a marker, which is in the log behind this.
     const filler = await assignFiller(shard, run)
-    return filler === null ? null : { producer: last, filler, fence: 'shared' }
+    return filler === null ? null : { producer, filler, fence: 'shared' }
   }
-  const producer = await assignProducer(shard, run)
-  if (producer === null || !(await fencePreviousProducer(shard, run, { left, producer }))) {
-    return null
-  }
+  if (!(await fencePreviousProducer(shard, run, { left, producer }))) return null
   const fence = producer.fencing === 'none' ? 'waited' : 'marker'
   return { producer, filler: null, fence }
 }

@@ -19,6 +19,7 @@ import { concurrently } from '../concurrently.ts'
 import { guarded, start } from '../partition/partition-effects.ts'
 import {
   createPartitionRun,
+  nothingCopied,
   type PartitionReport,
   type PartitionRun,
 } from '../partition/partition-run.ts'
@@ -93,8 +94,7 @@ export function withoutRun(
   outcome: Outcome,
   detail: string,
 ): PartitionReport {
-  const nothing = { recordsReplicated: 0n, bytesReplicated: 0n, incidents: [] }
-  return { topic, partition, outcome, detail, state: { kind: 'unstarted' }, ...nothing }
+  return { topic, partition, outcome, detail, state: { kind: 'unstarted' }, ...nothingCopied }
 }
 
 /** False when a partition that is acquired from now on would only be kept from other workers. */

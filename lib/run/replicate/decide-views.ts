@@ -10,7 +10,7 @@ import type { Leader, Unobserved } from '../../core/partition/observation.ts'
 import { type Observing, type RetryReason, retryReasonOf } from '../../core/replicate/run-phase.ts'
 import type { LogView, SeenLog } from '../observe/logs.ts'
 import { observedEvent } from '../observe/observed-event.ts'
-import { pad, sayNotPadded } from '../pad/pad.ts'
+import { pad } from '../pad/pad.ts'
 import { advance } from '../partition/advance.ts'
 import { decideFor, finish, happened, perform } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
@@ -83,9 +83,7 @@ async function decideSeen(
   const decision = shard.isContinuous ? continuously(decided) : decided
   const seenToBeGone = findsTruncation(decision)
   if (seenToBeGone && !(await confirmTruncation(shard, run, leaders.source))) return null
-  const begins = run.state.kind === 'unstarted'
   await perform(shard, run, decision)
-  if (begins) sayNotPadded(shard, run, null)
   if (decision.commands.some(command => command.kind === 'pad')) {
     if (run.phase.kind !== 'observing') return null
     advance(shard, run, { kind: 'recovery-started' })

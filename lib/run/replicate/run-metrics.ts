@@ -49,7 +49,9 @@ type Counts = Record<
   | 'TruncationsDetected'
   | 'RecordsLost'
   | 'TopicResetsDetected'
-  | 'DivergencesDetected',
+  | 'DivergencesDetected'
+  | 'PlacesFilled'
+  | 'OffsetShifts',
   number
 >
 
@@ -63,8 +65,12 @@ function countsOf(partitions: readonly CopiedSoFar[]): Counts {
     RecordsLost: sum(incidents.map(each => each.lostRecordsMax ?? 0n)),
     TopicResetsDetected: count('topic-reset'),
     DivergencesDetected: count('log-diverged'),
+    PlacesFilled: total(partitions.map(each => each.placesFilled)),
+    OffsetShifts: total(partitions.map(each => each.offsetShifts)),
   }
 }
+
+const total = (counts: readonly number[]) => counts.reduce((all, each) => all + each, 0)
 
 function difference(now: Counts, before: Counts): Counts {
   return Object.fromEntries(

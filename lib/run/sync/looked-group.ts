@@ -157,5 +157,5 @@ export function reportLooked(
 export function reportProblem({ group, type }: SourceGroup, reason: string): GroupReport {
   const nothing = { topic: null, partition: null, sourceOffset: null, standbyOffset: null }
   const unknown = { recordsReread: null, recordsMissing: null }
-  return { group, type, ...nothing, ...unknown, state: 'not-synced', reason }
+  return { group, type, ...nothing, ...unknown, state: 'not-synced', reason, isPassing: false }
 }

@@ -59,6 +59,7 @@ function remembered(
     ...{ group, type: 'unknown', topic: at.topic, partition: at.partition, state },
     sourceOffset: carried === null ? null : sourceOffset(carried.sourceOffset),
     ...{ standbyOffset: there, recordsReread: null, recordsMissing: null },
+    isPassing: false,
     reason: `${source} does not answer: ${reason ?? later}`,
   }
 }

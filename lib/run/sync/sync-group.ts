@@ -75,7 +75,7 @@ async function perform(
   const { input, looked, nowMs } = tick
   const { group, row } = input
   const held = new Set(looked.filter(each => isHeld(each, row, nowMs)))
-  const outcomes = refuse([...held], 'a commit of another tick may still be on its way')
+  const outcomes = refuseForNow([...held], 'a commit of another tick may still be on its way')
   const changed = looked.filter(each => !held.has(each) && each.ownAfter !== each.own)
   if (changed.length === 0) return outcomes
   const commits = changed.filter(each => each.decision.kind === 'commit')
@@ -86,13 +86,13 @@ async function perform(
   }
   // A process that was frozen since it looked does not know what others committed meanwhile.
   const isLate = () => deps.clock.nowMs() - input.readAtMs > groupCommitMsMax
-  const late = () => new Map([...outcomes, ...refuse(commits, 'the tick took too long')])
+  const late = () => new Map([...outcomes, ...refuseForNow(commits, 'the tick took too long')])
   if (isLate()) return late()
   const version = row?.version ?? 0
   const key = { flow: flow.name, group: group.group }
   const stored = await deps.groupRows.write({ ...key, version, text, nowMs })
   if (stored === 'overtaken') {
-    return new Map([...outcomes, ...refuse(commits, 'another tick is committing for it')])
+    return new Map([...outcomes, ...refuseForNow(commits, 'another tick is committing for it')])
   }
   if (isLate()) return late()
   return new Map([...outcomes, ...(await commit(deps, group, commits))])
@@ -129,22 +129,28 @@ async function commit(
   } catch (error) {
     if (!(error instanceof BrokerFailure)) throw error
     // The offset may be there all the same: the next tick finds out which of ours it is.
-    return refuse(commits, error.message)
+    return refuseForNow(commits, error.message)
   }
 }
 
 function outcomeOf(deps: Deps, group: SourceGroup, answer: CommitOutcome | undefined): SyncOutcome {
   if (answer === undefined) {
-    return { kind: 'refused', reason: `${deps.target.name} left the partition out of its answer` }
+    const reason = `${deps.target.name} left the partition out of its answer`
+    return { kind: 'refused', reason, isPassing: false }
   }
   if (answer.kind !== 'refused') return { kind: answer.kind }
   const { topic, errorName } = answer
   const reason = commitRefusedText({ ...refusalOf(deps, group, errorName), topic })
-  return { kind: 'refused', reason }
+  return { kind: 'refused', reason, isPassing: false }
 }
 
 function refuse(looked: readonly Looked[], reason: string): Outcomes {
-  return new Map(looked.map(each => [each, { kind: 'refused', reason }]))
+  return new Map(looked.map(each => [each, { kind: 'refused', reason, isPassing: false }]))
+}
+
+/** The next tick may commit them. */
+function refuseForNow(looked: readonly Looked[], reason: string): Outcomes {
+  return new Map(looked.map(each => [each, { kind: 'refused', reason, isPassing: true }]))
 }
 
 function refusalOf({ target }: Deps, { group }: SourceGroup, errorName: string): Refusal {

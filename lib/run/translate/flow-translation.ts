@@ -1,7 +1,7 @@
 // Owns the translation of offsets of a whole flow: the checkpoints and both logs are looked at
-// once, and each question is answered from there. The row of anchors is read only where the anchor
-// of the checkpoint does not reach back far enough. Does not own the translation of one partition
-// (translate-partition.ts, translate-back.ts).
+// once, and each question is answered from there. The row of anchors is read only where neither the
+// anchor of the checkpoint nor the distance that its records keep reaches back far enough. Does not
+// own the translation of one partition (translate-partition.ts, translate-back.ts).
 //
 // Works also while the source does not answer: offsets in a part of the log without holes need no
 // record to be read, and for the others the records of the target make a bound.
@@ -13,7 +13,7 @@ import {
   type TargetOffset,
   targetOffset,
 } from '../../core/offset.ts'
-import { anchorAt } from '../../core/partition/copied-count.ts'
+import { anchorAt, anchorOfDistance } from '../../core/partition/copied-count.ts'
 import { isTargetNotEmpty } from '../../core/partition/incidents.ts'
 import { type Position, positionOf } from '../../core/partition/partition-state.ts'
 import type { Checkpoint, CorruptCheckpoint } from '../../core/row/checkpoint.ts'
@@ -124,7 +124,13 @@ export async function openTranslation(
     const { copied } = position
     const end = anchorAt(position, { atMs: checkpoint.updatedAtMs, reason: 'spacing' })
     if (copied === undefined || end === null) return [uncounted(position, checkpoint)]
-    const behind = (anchors: Anchors) => withAnchor(withAnchor(anchors, copied.anchor), end)
+    const kept = isEnough ? anchorOfDistance(position, null) : null
+    if (kept !== null) return withAnchor([kept], end)
+    const behind = (anchors: Anchors) => {
+      const known = withAnchor(anchors, copied.anchor)
+      const began = anchorOfDistance(position, known.at(-1) ?? null)
+      return withAnchor(began === null ? known : withAnchor(known, began), end)
+    }
     if (isEnough || beganThere(copied.anchor)) return behind([])
     const name = partitionName(checkpoint)
     const row = rows.get(name) ?? readRow(deps, checkpoint, position)
@@ -132,7 +138,7 @@ export async function openTranslation(
     const before = await row
     return 'kind' in before ? before : behind(anchorsUpTo(before, copied.anchor))
   }
-  /** `since` is where the anchor of the checkpoint begins on the side that is asked about. */
+  /** `since` is where an anchor begins on the side that is asked about. */
   const ask = async <Offset extends bigint, T>(
     at: TopicPartition,
     offsets: readonly Offset[],
@@ -143,7 +149,8 @@ export async function openTranslation(
   ): Promise<Answered<T> | NotTranslated> => {
     const found = locate(at)
     if (found.kind !== 'located') return found
-    const anchor = found.position.copied?.anchor
+    const { position } = found
+    const anchor = anchorOfDistance(position, null) ?? position.copied?.anchor
     const from = anchor === undefined ? 0n : by.since(anchor)
     const anchors = await anchorsFor(
       found,

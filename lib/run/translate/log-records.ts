@@ -7,7 +7,12 @@ import { translationFetchesMax } from '../../core/config/defaults.ts'
 import { sourceOffset } from '../../core/offset.ts'
 import type { Printed } from '../../core/translate/aligned.ts'
 import { addSpan, type RecordSpan } from '../../core/translate/counted.ts'
-import { isControlBatch, lastOffset, type RecordBatch } from '../../kafka/record-batch.ts'
+import {
+  isControlBatch,
+  isTransactional,
+  lastOffset,
+  type RecordBatch,
+} from '../../kafka/record-batch.ts'
 import { openInSlices } from '../../kafka/repack.ts'
 import { createCandidates } from '../compare/candidates.ts'
 import { type FoundRecord, openFoundRecords } from '../compare/found-record.ts'
@@ -36,11 +41,21 @@ async function eachSourceBatch(
   return candidates.reachedEnd()
 }
 
-/** The same for the target, whose control batches are left out. */
+/**
+ * Which batches of the target count: `copies` leaves out those of transactions, because gapless
+ * copies no record in one. They are applications', or aborted data that keep their offsets.
+ */
+type Counted = 'copies' | 'all'
+
+/**
+ * The same for the target, whose control batches are left out. Without isolation, because an open
+ * transaction of an application would hide the copies behind it.
+ */
 async function eachTargetBatch(
   log: OnePartition,
   { from, to }: OffsetRange,
   visit: (batch: RecordBatch) => Promise<void> | void,
+  counted: Counted = 'copies',
 ): Promise<boolean> {
   const isolation = 'read-uncommitted' as const
   const range = { from, to, isolation, waitMs: 0, mayBeOutOfRange: true }
@@ -49,8 +64,9 @@ async function eachTargetBatch(
   for (let part = await reader.next(); part !== null; part = await reader.next()) {
     next = part.next
     for (const batch of part.batches) {
-      if (batch.baseOffset < to && !isControlBatch(batch) && batch.recordsCount > 0)
-        await visit(batch)
+      const isData = !isControlBatch(batch) && batch.recordsCount > 0
+      const isCounted = isData && (counted === 'all' || !isTransactional(batch))
+      if (isCounted && batch.baseOffset < to) await visit(batch)
     }
   }
   return next >= to
@@ -115,13 +131,18 @@ export async function sourceRecords(log: OnePartition, range: OffsetRange): Read
   return isWhole ? records : null
 }
 
-export async function targetRecords(log: OnePartition, range: OffsetRange): Read<ReadRecord[]> {
+export async function targetRecords(
+  log: OnePartition,
+  range: OffsetRange,
+  counted: Counted = 'copies',
+): Read<ReadRecord[]> {
   const records: ReadRecord[] = []
-  const isWhole = await eachTargetBatch(log, range, async batch => {
+  const visit = async (batch: RecordBatch) => {
     for (const each of await openFound(batch)) {
       if (isIn(range, each)) records.push(printed(each, each.createTime))
     }
-  })
+  }
+  const isWhole = await eachTargetBatch(log, range, visit, counted)
   return isWhole ? records : null
 }
 

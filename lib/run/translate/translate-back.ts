@@ -13,6 +13,7 @@ import { placeAmong } from '../../core/translate/aligned.ts'
 import {
   type Anchor,
   beganThere,
+  keptPlaceBack,
   type Segment,
   segmentOfTarget,
 } from '../../core/translate/anchor.ts'
@@ -63,7 +64,11 @@ function withoutReading(
   const [first, last] = [anchors[0], anchors.at(-1)]
   const start = sourceOffset(source === null ? 0n : pointOf(source, 'log-start'))
   if (first === undefined || last === undefined) return answer(offset, start, 'bounded', 0n)
-  if (offset === last.targetOffset) return answer(offset, last.sourceOffset)
+  if (offset === last.targetOffset) {
+    const from = anchors.at(-2)
+    const kept = from === undefined ? null : keptPlaceBack({ from, to: last }, offset)
+    return answer(offset, kept ?? last.sourceOffset)
+  }
   if (offset > last.targetOffset) return answer(offset, last.sourceOffset, 'beyond')
   const segment = segmentOfTarget(anchors, offset)
   if (segment !== null) {
@@ -71,11 +76,12 @@ function withoutReading(
     return place === null ? segment : answer(offset, place)
   }
   if (beganThere(first)) return answer(offset, first.sourceOffset)
+  const { atMs, reason } = first
   const from: Anchor = {
-    ...first,
     sourceOffset: start,
     targetOffset: targetOffset(pointOf(target, 'log-start')),
     copiedRecords: null,
+    ...{ atMs, reason },
   }
   if (offset <= from.targetOffset) return answer(offset, start)
   return { from, to: first }

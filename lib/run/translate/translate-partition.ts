@@ -20,6 +20,7 @@ import {
   type Anchors,
   beganThere,
   copiedIn,
+  keptPlace,
   type Segment,
   segmentOf,
 } from '../../core/translate/anchor.ts'
@@ -71,7 +72,7 @@ function withoutReading(
   const [first, last] = [anchors[0], anchors.at(-1)]
   const start = targetOffset(pointOf(target, 'log-start'))
   if (first === undefined || last === undefined) return answer(offset, start, 'bounded', 0n)
-  if (offset === last.sourceOffset) return atTheEnd(anchors, last)
+  if (offset === last.sourceOffset) return atTheEnd(anchors, last, start)
   if (offset > last.sourceOffset) return answer(offset, last.targetOffset, 'beyond')
   const segment = segmentOf(anchors, offset)
   if (segment !== null) {
@@ -80,20 +81,23 @@ function withoutReading(
     return answer(offset, laterOf(place, start))
   }
   if (beganThere(first)) return answer(offset, laterOf(first.targetOffset, start))
+  const { atMs, reason } = first
   const from: Anchor = {
-    ...first,
     sourceOffset: sourceOffset(source === null ? 0n : pointOf(source, 'log-start')),
     targetOffset: start,
     copiedRecords: null,
+    ...{ atMs, reason },
   }
   if (offset <= from.sourceOffset) return answer(offset, start)
   return { from, to: first }
 }
 
 /** A dead owner may have copied records behind the position that the source has lost since. */
-function atTheEnd(anchors: Anchors, last: Anchor): Translated {
+function atTheEnd(anchors: Anchors, last: Anchor, start: TargetOffset): Translated {
   const { sourceOffset: offset } = last
   const from = anchors.at(-2)
+  const kept = from === undefined ? null : keptPlace({ from, to: last }, offset)
+  if (kept !== null) return answer(offset, laterOf(kept, start))
   const lost = from?.sourceOffset === offset ? (copiedIn({ from, to: last }) ?? 0n) : 0n
   if (from === undefined || lost <= 0n) return answer(offset, last.targetOffset)
   return answer(offset, from.targetOffset, 'bounded', lost)

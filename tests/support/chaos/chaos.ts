@@ -2,6 +2,7 @@
 // drawn from a seed, that process, a broker of either side, or the table's endpoint is killed with
 // SIGKILL, or the process is frozen and woken. Then both sides are read with kafkajs and compared.
 
+import type { KafkaMessage } from 'kafkajs'
 import type { Incident } from '../../../lib/core/incident.ts'
 import { readTransactionEnds } from '../kafka/raw-batches.ts'
 import { createChance } from '../seeded-chance.ts'
@@ -18,6 +19,8 @@ import { auditSource, compare, type Fate, type Findings, seenIn } from './verdic
 export type ChaosOptions = KillOrder & {
   /** What the standby topics are created with. Default: gapless creates them. */
   readonly standby?: StandbySetting
+  /** Whether records keep their offsets. Default: translate. */
+  readonly offsets?: 'preserve' | 'translate'
   /** True: every client is throttled. Default false. */
   readonly quotas?: boolean
   readonly onStrike?: (struck: Struck, nth: number) => void
@@ -31,6 +34,8 @@ export type ChaosReport = {
   readonly sourceFaults: readonly string[]
   /** Records that the source's markers commit although their producer saw an abort, or reverse. */
   readonly contradicted: number
+  /** Records that have another offset on the standby; [] where offsets are translated. */
+  readonly misplaced: readonly string[]
   /** For each partition with a hole, the batches around the first missing record. */
   readonly evidence: readonly string[]
   /** Incidents without a cause here. `unreachable` is excluded, because brokers are killed. */
@@ -55,14 +60,15 @@ const topics: readonly [ChaosTopic, ChaosTopic] = [
   { name: 'payments', partitions: 2 },
 ]
 
-const overrides = {
+const limits = {
   budgets: { ...smallBudgets, ...shortLeases, fetchBytesMax: 16_384, bufferBytesMax: 65_536 },
 }
 
 /** `world` needs a durable table when the table is a victim. Every call needs a new world. */
 export async function runChaos(world: FlowFixture, options: ChaosOptions): Promise<ChaosReport> {
   for (const { name, partitions } of topics) await world.createTopic(name, { partitions })
-  const { standby = 'as-sent', quotas = false } = options
+  const { standby = 'as-sent', quotas = false, offsets = 'translate' } = options
+  const overrides = { ...limits, offsets }
   await prepareStandby(world, topics, standby)
   if (quotas) await setQuotas(world)
   const names = topics.map(({ name }) => name)
@@ -98,8 +104,9 @@ export async function runChaos(world: FlowFixture, options: ChaosOptions): Promi
   if (quotas) await removeQuotas(world)
   const unfinished = await drain(world, flow)
   const { incidents } = await world.incidents.list(flow.name, 'all')
+  const compared = { withTimestamp: standby !== 'LogAppendTime', offsets }
   return {
-    ...(await compareSides(world, producers.fates, { withTimestamp: standby !== 'LogAppendTime' })),
+    ...(await compareSides(world, producers.fates, compared)),
     falseAlarms: incidents.filter(({ kind }) => kind !== 'unreachable').map(describeIncident),
     unfinished: stalled === null ? unfinished : [stalled, ...unfinished],
     failures: child.failures,
@@ -159,11 +166,33 @@ async function drain(
   }
 }
 
+type Compared = Pick<
+  ChaosReport,
+  'partitions' | 'sourceFaults' | 'contradicted' | 'misplaced' | 'evidence'
+>
+
+const MISPLACED_MAX = 20
+
+/** Each record of the standby whose offset is not that of the same record on the source. */
+function misplacedIn(
+  at: { readonly topic: string; readonly partition: number },
+  source: readonly KafkaMessage[],
+  copied: readonly KafkaMessage[],
+): string[] {
+  const offsets = new Map(source.map(({ key, offset }) => [String(key), offset]))
+  return copied.flatMap(({ key, offset }) => {
+    const wanted = offsets.get(String(key))
+    if (wanted === offset) return []
+    return [`${key} of ${at.topic}-${at.partition} is at ${offset}, and not at ${wanted}`]
+  })
+}
+
 async function compareSides(
   world: FlowFixture,
   fates: ChaosProducers['fates'],
-  compared: { readonly withTimestamp: boolean },
-): Promise<Pick<ChaosReport, 'partitions' | 'sourceFaults' | 'contradicted' | 'evidence'>> {
+  compared: { readonly withTimestamp: boolean; readonly offsets: 'preserve' | 'translate' },
+): Promise<Compared> {
+  const misplaced: string[] = []
   const partitions = new Map<string, Findings>()
   const evidence: string[] = []
   const sourceFaults: string[] = []
@@ -181,7 +210,11 @@ async function compareSides(
         const end = ends.get(BigInt(source[index]?.offset ?? -1)) ?? 'open'
         return { ...each, end }
       })
-      const copied = await world.readAll('standby', `primary.${topic}`, partition, read)
+      // Where offsets are kept, the standby holds aborted records, too.
+      const isKept = compared.offsets === 'preserve'
+      const how = isKept ? {} : read
+      const copied = await world.readAll('standby', `primary.${topic}`, partition, how)
+      if (isKept) misplaced.push(...misplacedIn(at, source, copied).slice(0, MISPLACED_MAX))
       const known = fates.get(`${topic}-${partition}`) ?? new Map()
       const audit = auditSource(log, known)
       sourceFaults.push(...audit.faults)
@@ -198,5 +231,5 @@ async function compareSides(
       evidence.push(...(await describeSurroundings({ ...at, offset: BigInt(missing.offset) })))
     }
   }
-  return { partitions, sourceFaults, contradicted, evidence }
+  return { partitions, sourceFaults, contradicted, misplaced, evidence }
 }

@@ -1,10 +1,12 @@
 // A consumer of Kafka's own client: reads the topic as a member of the group, prints partition,
 // offset and value of each record, commits what it has printed, and ends after `count` records.
 //
-//   java -cp 'LIBS/*' Consume.java BROKERS TOPIC GROUP PROTOCOL COUNT HOW
+//   java -cp 'LIBS/*' Consume.java BROKERS TOPIC GROUP PROTOCOL COUNT HOW ISOLATION
 //   PROTOCOL  classic, or consumer (KIP-848)
 //   COUNT     how many records to read; 0: print `joined` once there is an assignment, then stay
-//   HOW       subscribe; assign: without membership, as Flink and Spark do
+//   HOW       subscribe; assign: without membership, as Flink and Spark do; an offset: from there,
+//             as a consumer that keeps its offsets itself
+//   ISOLATION read_committed, or read_uncommitted
 
 import java.time.Duration;
 import java.util.HashMap;
@@ -27,14 +29,16 @@ public class Consume {
     properties.put("group.id", args[2]);
     properties.put("group.protocol", args[3]);
     properties.put("auto.offset.reset", "earliest");
-    properties.put("isolation.level", "read_committed");
+    properties.put("isolation.level", args[6]);
     properties.put("enable.auto.commit", "false");
     String strings = "org.apache.kafka.common.serialization.StringDeserializer";
     properties.put("key.deserializer", strings);
     properties.put("value.deserializer", strings);
     try (KafkaConsumer<String, String> consumer = new KafkaConsumer<>(properties)) {
-      if (args[5].equals("assign")) consumer.assign(List.of(new TopicPartition(topic, 0)));
-      else consumer.subscribe(List.of(topic));
+      if (args[5].equals("subscribe")) consumer.subscribe(List.of(topic));
+      else consumer.assign(List.of(new TopicPartition(topic, 0)));
+      if (args[5].matches("\\d+"))
+        consumer.seek(new TopicPartition(topic, 0), Long.parseLong(args[5]));
       if (count == 0) stay(consumer);
       else read(consumer, count);
     }

@@ -25,6 +25,9 @@ public class Stream {
     properties.put("auto.offset.reset", "earliest");
     properties.put("state.dir", args[5]);
     properties.put("consumer.isolation.level", "read_committed");
+    // A classic application does not leave its group: it is a member for as long as its session.
+    properties.put("consumer.session.timeout.ms", "10000");
+    properties.put("consumer.heartbeat.interval.ms", "1000");
     StreamsBuilder builder = new StreamsBuilder();
     builder
         .stream(args[1], Consumed.with(Serdes.String(), Serdes.String()))

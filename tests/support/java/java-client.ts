@@ -1,9 +1,12 @@
 // Kafka's own Java clients in tests: single-file programs beside this file, which `java` compiles
 // and runs with the jars of the download cache. What a consumer read is what it printed.
 
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { fetchKafka, fetchKafkaStreams } from '../../../localstack/artifacts.ts'
 import { killProcess, runCommand, startProcess } from '../../../localstack/processes/os-process.ts'
 import { findJava } from '../../../localstack/processes/tools.ts'
@@ -30,14 +33,18 @@ const quiet = '-Dorg.slf4j.simpleLogger.defaultLogLevel=off'
 
 /**
  * Reads `count` records as a member of the group and commits behind them. `how`: `assign` without
- * membership, as a consumer that assigns its partitions by hand.
+ * membership, as a consumer that assigns its partitions by hand; an offset: from there.
  */
 export async function readWithJava(
   { brokers, topic, group }: Read,
   count: number,
-  { protocol = 'classic', how = 'subscribe' }: { protocol?: string; how?: string } = {},
+  {
+    protocol = 'classic',
+    how = 'subscribe',
+    isolation = 'read_committed',
+  }: { protocol?: string; how?: string; isolation?: string } = {},
 ): Promise<JavaRecord[]> {
-  const args = [brokers, topic, group, protocol, String(count), how]
+  const args = [brokers, topic, group, protocol, String(count), how, isolation]
   return run(await fetchKafka(), 'Consume.java', args)
 }
 
@@ -82,7 +89,7 @@ export async function joinWithJava(
     command: await findJava(),
     args: program(await fetchKafka(), 'Consume.java', [
       ...[brokers, topic, group, protocol],
-      ...['0', 'subscribe'],
+      ...['0', 'subscribe', 'read_committed'],
     ]),
     logFile,
     detached: false,
@@ -93,6 +100,41 @@ export async function joinWithJava(
     leave: async () => {
       await killProcess(member)
       rmSync(state, { recursive: true, force: true })
+    },
+  }
+}
+
+/** A record that a consumer was given, and committed. */
+export type Followed = {
+  readonly topic: string
+  readonly partition: number
+  readonly value: string
+}
+
+/** A member that reads topics and commits, until `stop`; then it has left its group. */
+export async function followWithJava(
+  { brokers, topics, group }: Omit<Read, 'topic'> & { readonly topics: readonly string[] },
+  protocol: string,
+  onRecord: (record: Followed) => void,
+): Promise<{ stop(): Promise<void> }> {
+  const args = [brokers, topics.join(','), group, protocol]
+  const child = spawn(await findJava(), program(await fetchKafka(), 'Follow.java', args), {
+    stdio: ['pipe', 'pipe', 'inherit'],
+  })
+  let last = ''
+  const lines = createInterface({ input: child.stdout })
+  lines.on('line', line => {
+    last = line
+    const [read, topic, partition, value] = line.split(' ')
+    if (read !== 'read' || topic === undefined || value === undefined) return
+    onRecord({ topic, partition: Number(partition), value })
+  })
+  const ended = Promise.all([once(lines, 'close'), once(child, 'exit')])
+  return {
+    stop: async () => {
+      child.stdin.end()
+      await ended
+      if (last !== 'end') throw new Error(`Follow.java ${args.join(' ')} did not end in order`)
     },
   }
 }

@@ -6,7 +6,7 @@ import type { Cluster } from '../../../lib/io/cluster/cluster.ts'
 export type Fault = {
   readonly on: 'source' | 'target'
   /** The kind of request that is counted. */
-  readonly before: 'fetch' | 'produce'
+  readonly before: 'fetch' | 'produce' | 'marker'
   /** The fault comes before the nth of them, counted from 1. */
   readonly nth: number
   /**
@@ -49,6 +49,10 @@ export function armFaults(faults: readonly Fault[]): ArmedFaults {
       produce: async (leaderId, request) => {
         await count(on, 'produce', 0n)
         return cluster.produce(leaderId, request)
+      },
+      writeAbortMarker: async (request, produce) => {
+        await count(on, 'marker', 0n)
+        return cluster.writeAbortMarker(request, produce)
       },
     }),
     assertAllPerformed() {

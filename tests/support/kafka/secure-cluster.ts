@@ -146,17 +146,24 @@ async function createScramUsers(
 const { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } = kafkajs
 
 export type Grant = {
-  readonly on: 'topic' | 'prefix' | 'transactional-ids'
+  readonly on: 'topic' | 'prefix' | 'transactional-ids' | 'groups'
   readonly name: string
   readonly operations: readonly (keyof typeof AclOperationTypes)[]
 }
 
-/** Allows a principal these operations and no others. */
+const resourceTypes: Record<Grant['on'], AclResource> = {
+  topic: AclResourceTypes.TOPIC,
+  prefix: AclResourceTypes.TOPIC,
+  groups: AclResourceTypes.GROUP,
+  'transactional-ids': AclResourceTypes.TRANSACTIONAL_ID,
+}
+type AclResource = (typeof AclResourceTypes)[keyof typeof AclResourceTypes]
+
+/** Allows a principal these operations and no others; groups by their prefix. */
 export async function grant(kafka: Kafka, principal: string, grants: readonly Grant[]) {
   const acl = grants.flatMap(({ on, name, operations }) =>
     operations.map(operation => ({
-      resourceType:
-        on === 'transactional-ids' ? AclResourceTypes.TRANSACTIONAL_ID : AclResourceTypes.TOPIC,
+      resourceType: resourceTypes[on],
       resourceName: name,
       resourcePatternType:
         on === 'topic' ? ResourcePatternTypes.LITERAL : ResourcePatternTypes.PREFIXED,

@@ -80,6 +80,8 @@ export type FlowOverrides = Record<string, unknown>
 export type FlowFixtureOptions = {
   /** Brokers of the source; default 1. */
   readonly sourceSize?: number
+  /** Brokers of the target; default 1. */
+  readonly targetSize?: number
   /** More lines for server.properties of the source's brokers. */
   readonly properties?: Record<string, string>
   readonly targetProperties?: Record<string, string>
@@ -110,10 +112,11 @@ export const shortLeases = { leaseMs: 5_000, checkpointIntervalMs: 1_000, reques
  * Starts both clusters and the table in about 10 s. Call `removeStarted` of brokers.ts at the end.
  */
 export async function startFlowFixture(options: FlowFixtureOptions = {}) {
-  const { sourceSize = 1, properties = {}, targetProperties = {}, durableTable = false } = options
+  const { sourceSize = 1, targetSize = 1 } = options
+  const { properties = {}, targetProperties = {}, durableTable = false } = options
   const [source, target, aws] = await Promise.all([
     startCluster('source', { size: sourceSize, properties }),
-    startCluster('target', { properties: targetProperties }),
+    startCluster('target', { size: targetSize, properties: targetProperties }),
     startStandInAws({ durable: durableTable }),
   ])
   return {
@@ -244,12 +247,15 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
       }
     },
     /**
-     * One tick of `sync`, a minute after the one before by its own clock; with `mayCommit`
-     * false it only looks.
+     * One tick of `sync`, a minute after the one before by its own clock, or now where `isNow`;
+     * with `mayCommit` false it only looks.
      */
-    async sync(flow: FlowConfig, { mayCommit = true } = {}): Promise<SyncResult> {
+    async sync(
+      flow: FlowConfig,
+      { mayCommit = true, isNow = false }: { mayCommit?: boolean; isNow?: boolean } = {},
+    ): Promise<SyncResult> {
       ticks += 1
-      const aheadMs = ticks * 60_000
+      const aheadMs = isNow ? 0 : ticks * 60_000
       const clock = { ...systemClock, nowMs: () => systemClock.nowMs() + aheadMs }
       const reports: GroupReport[] = []
       const { deps, targetCluster, sourceConfigs, close } = open(flow, () => undefined)
@@ -317,7 +323,7 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
         const by = there.deps.owner
         const common = { failovers, newId: randomUUID, by, confirm: async () => true }
         const deps: FailbackDeps = {
-          ...{ ...there.deps, ...common, confirmBack: async () => true },
+          ...{ ...there.deps, ...common, anchors, confirmBack: async () => true },
           openReverse: () => ({ ...back.deps, ...common }),
         }
         return await failBack({ ...deps, ...more(deps) }, flow, request)

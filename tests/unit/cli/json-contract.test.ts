@@ -4,6 +4,8 @@ import { describe, expect, test } from 'vitest'
 import type { Acl } from '../../../lib/core/acl.ts'
 import { sourceOffset, targetOffset } from '../../../lib/core/offset.ts'
 import type { Worker } from '../../../lib/core/row/worker-row.ts'
+import { reportDrill } from '../../../lib/run/drill/drill-report.ts'
+import { openLedger } from '../../../lib/run/drill/ledger.ts'
 import { reportFailback } from '../../../lib/run/failback/failback-report.ts'
 import { reportFailover } from '../../../lib/run/failover/failover-report.ts'
 import { reportFollowed } from '../../../lib/run/operate/follow-report.ts'
@@ -14,6 +16,7 @@ import {
   reportPartitionRun,
   type TranslateReport,
 } from '../../../lib/run/operate/report.ts'
+import { nothingCopied } from '../../../lib/run/partition/partition-run.ts'
 import type { GroupReport as LookedGroup } from '../../../lib/run/sync/looked-group.ts'
 import { flowOf } from '../../support/worlds/parsed-flow.ts'
 
@@ -70,7 +73,7 @@ describe('The JSON contract', () => {
       sourceOffset: sourceOffset(beyondDoubles),
       standbyOffset: targetOffset(beyondDoubles),
       ...{ recordsReread: beyondDoubles, recordsMissing: 0n },
-      ...{ state: 'synced', reason: null },
+      ...{ state: 'synced', reason: null, isPassing: false },
     }
     const nothing = { topic: null, partition: null, sourceOffset: null, standbyOffset: null }
     const share: LookedGroup = {
@@ -119,8 +122,8 @@ describe('The JSON contract', () => {
           ...{ notCopied: [], unknown: [] },
         },
         heartbeat: {
-          ...{ writtenAtMs: 1, notWritten: null, latencyMs: 2, unknown: [] },
-          paths: [{ isOwn: true, clusters: ['p'], newestAtMs: 1, ageMs: 2 }],
+          ...{ writtenAtMs: 1, notWritten: null, unknown: [] },
+          paths: [{ by: 'own', clusters: ['p'], newestAtMs: 1, ageMs: 2, latencyMs: 3 }],
         },
       },
       flowOf({ sync: { heartbeats: 'mirror-maker' } }),
@@ -155,6 +158,7 @@ describe('The JSON contract', () => {
           latencyMs: null,
           lagMs: null,
           headroomMs: null,
+          offsets: { text: 'same since 0', distance: 0n },
         },
       ],
       unobserved: [],
@@ -179,6 +183,8 @@ describe('The JSON contract', () => {
     expect(partition).toMatchObject({
       nextSourceOffset: '9007199254740993',
       lagRecords: null,
+      offsets: 'same since 0',
+      offsetDistance: '0',
       updatedAt: '1970-01-01T00:00:00.000Z',
     })
   })
@@ -189,9 +195,8 @@ describe('The JSON contract', () => {
       partition: 0,
       outcome: 'drained',
       detail: null,
+      ...nothingCopied,
       recordsReplicated: beyondDoubles,
-      bytesReplicated: 0n,
-      incidents: [],
       state: { kind: 'replicating', position },
     })
     expect(Object.keys(report)).toEqual(documentedKeys('run --once', 'partitions'))
@@ -242,6 +247,25 @@ describe('The JSON contract', () => {
     expect(report.partitions).toMatchObject([
       { divergentTo: String(beyondDoubles), divergentRecords: String(beyondDoubles) },
     ])
+  })
+
+  test('the JSON of drill failover has the fields that docs/CLI.md promises', () => {
+    const drill = {
+      ...{ drill: 'd', flow: 'f', source: 'primary', standby: 'standby', by: 'anna' },
+      ...{ topic: '__d', targetTopic: 'primary.__d', startedAtMs: 0, aliveUntilMs: 0 },
+    }
+    const ledger = openLedger()
+    ledger.steps.push({ step: 'copy', ms: 1 })
+    ledger.checks.push({ step: 'copy', check: 'records', expected: '1', found: '1' })
+    ledger.failovers.push({ how: 'planned', recordsWritten: 1, recordsMissing: 0, rtoMs: 1 })
+    const report = reportDrill({ drill, ledger, leftovers: [drill], result: 'passed', left: [] })
+
+    for (const list of ['steps', 'failovers', 'checks', 'leftovers'] as const) {
+      expect(Object.keys(report[list][0] ?? {})).toEqual(documentedKeys('drill failover', list))
+    }
+    const documented = topLevelKeys('drill failover')
+    expect(Object.keys(report)).toEqual(['drill', 'flow', 'topic', 'targetTopic', ...documented])
+    expect(report.leftovers[0]?.startedAt).toBe('1970-01-01T00:00:00.000Z')
   })
 
   test('the JSON of incidents has the fields that docs/CLI.md promises, with offsets as strings', () => {

@@ -31,6 +31,8 @@ const partition: PartitionStatus = {
   latencyMs: 17,
   lagMs: 70_000,
   headroomMs: 7_300_000,
+  offsets: 'translated',
+  offsetDistance: null,
 }
 
 const unobserved: PartitionStatus = {

@@ -174,6 +174,7 @@ describe('emitted metrics', () => {
     })
     const beaten = printed('sync', sink => {
       sink.flow('orders', { HeartbeatAge: 60, HeartbeatLatency: 5 })
+      sink.path({ flow: 'orders', path: 'standby.primary' }, { HeartbeatAge: 90, Errors: 1 })
     })
     const sent = [
       ...beaten.map(each => ({ ...each, by: 'sync' as const })),
@@ -192,6 +193,10 @@ describe('emitted metrics', () => {
     }
     expect(names).toEqual(new Set(metricNames))
     expect(watch.map(each => each.name)).toEqual(['LagRecords'])
+    const ofPath = beaten.filter(({ dimensions }) => 'path' in dimensions)
+    expect(ofPath.map(({ name, dimensions }) => [name, dimensions.path])).toEqual([
+      ['HeartbeatAge', 'standby.primary'],
+    ])
   })
 
   test('latencies are emitted as a list of values for percentiles, in one line per dimension set', () => {

@@ -25,6 +25,7 @@ const partition: PartitionStatus = {
   latencyMs: 1_240,
   lagMs: 1_240,
   headroomMs: 'unlimited',
+  offsets: null,
 }
 
 const snapshot: Snapshot = {

@@ -120,7 +120,7 @@ describe('the way back of a partition', () => {
       parted: { standbyFrom: 21n, divergent: { from: 11n, records: 2n } },
     })
     expect(wayProblem(at, divergent, 'refuse')).toEqual([
-      'orders-3 has 2 records on the source that never travelled, offsets 11 to 12. Save them with --export FILE, and ' +
+      'orders-3 has 2 records on the source that never travelled, offsets 11 to 12. Save them with --export FILE or --export-topic NAME, and ' +
         'choose: --divergent append leaves them and appends behind them (offsets shift); or delete the topic on the ' +
         'source, and everything is copied back',
     ])

@@ -44,7 +44,7 @@ describe('the state of a group', () => {
     ['moved', left('moved'), {}],
     ['not-synced', left('not-translated'), { place: { kind: 'unknown', reason: 'why' } }],
     ['not-synced', left('no-source-offset'), {}],
-    ['not-synced', { kind: 'refused', reason: 'why' }, {}],
+    ['not-synced', { kind: 'refused', reason: 'why', isPassing: false }, {}],
   ])('is %s', (state, outcome, changes) => {
     const shown = showGroup(position(changes), outcome)
     expect(shown.state).toBe(state)
@@ -75,10 +75,10 @@ describe('what a group would read again, and miss', () => {
     expect(recordsOf({})).toEqual([0n, 50n])
   })
 
-  test('nothing is missing that it has read on the source', () => {
-    expect(
-      recordsOf({ source: source(180), place: placeAt(140, 'beyond'), standby: target(140) }),
-    ).toEqual([0n, 20n])
+  test('nothing is missing that it has read on the source, and what it has read ahead of the copy may come again', () => {
+    const ahead = { source: source(180), place: placeAt(140, 'beyond') }
+    expect(recordsOf({ ...ahead, standby: target(140) })).toEqual([30n, 20n])
+    expect(recordsOf({ ...ahead, standby: target(130) })).toEqual([40n, 20n])
   })
 
   test('the records between its offset and its place, on either side', () => {

@@ -12,14 +12,17 @@ import { type Death, mortal } from '../../../support/doubles/mortal.ts'
 import { valuesIn, writeNumbered } from '../../../support/worlds/real-records.ts'
 import { createWorld, type World } from '../../../support/worlds/replicate-world.ts'
 
-const parts = ['source', 'target', 'checkpoints', 'workers', 'incidents', 'failovers'] as const
+const parts = [
+  ...(['source', 'target', 'checkpoints', 'workers'] as const),
+  ...(['incidents', 'failovers', 'anchors'] as const),
+]
 const partitions = [0, 1]
 let ids = 0
 
 function command(world: World, death: Death | null) {
   ids += 1
   const by = `command-${ids}`
-  const deps: FailoverDeps = {
+  const deps: FailoverDeps & Pick<World, 'anchors'> = {
     ...world,
     ...{ owner: by, by },
     openTargetAdmin: () => expect.unreachable(),

@@ -6,7 +6,7 @@ import {
   resolveAnswered,
   resolveCopied,
 } from '../../../../lib/run/observe/unobserved.ts'
-import type { PartitionReport } from '../../../../lib/run/partition/partition-run.ts'
+import { nothingCopied, type PartitionReport } from '../../../../lib/run/partition/partition-run.ts'
 import { createVirtualClock } from '../../../support/doubles/virtual-clock.ts'
 import { createMemoryStores } from '../../../support/table/memory-stores.ts'
 
@@ -145,9 +145,8 @@ describe('a permission to read or write that is missing', () => {
     partition: 0,
     outcome: 'drained',
     detail: null,
+    ...nothingCopied,
     recordsReplicated,
-    bytesReplicated: 0n,
-    incidents: [],
     state: { kind: 'unstarted' },
   })
 

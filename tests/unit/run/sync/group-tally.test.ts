@@ -8,7 +8,7 @@ import { syncMetrics } from '../../../../lib/run/sync/sync-metrics.ts'
 const report = (changes: Partial<GroupReport>): GroupReport => ({
   ...{ group: 'g', type: 'classic', topic: 't', partition: 0 },
   ...{ sourceOffset: null, standbyOffset: null, recordsReread: 0n, recordsMissing: 0n },
-  ...{ state: 'synced', reason: null, ...changes },
+  ...{ state: 'synced', reason: null, isPassing: false, ...changes },
 })
 const moved = report({ state: 'moved', reason: 'why', recordsReread: 900n })
 

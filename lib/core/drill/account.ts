@@ -1,19 +1,19 @@
-// What the applications of the fail-over drill wrote and read, as sets of event ids: how often an
-// event reached the reading application, over all its lives on both clusters. Does not own the
-// story (failover-story.ts).
+// Owns the account of a fail-over drill: what applications wrote and what was read, as sets of
+// record ids. How often a record was read, over all lives of the reader on both clusters, or in one
+// log. Pure. Does not own who wrote and read (run/drill, localstack/drills).
 
 export type Account = {
-  /** Events whose write was acknowledged. */
+  /** Records whose write was acknowledged. */
   readonly written: number
-  /** Events that were acknowledged and that no life of the reader has read. */
+  /** Records that were acknowledged and that were not read. */
   readonly notRead: number
-  /** Readings of an event that the reader had read before. */
+  /** Readings of a record that had been read before. */
   readonly readAgain: number
-  /** Events that were read and that no writer sent: always 0. */
+  /** Records that were read and that no writer of the drill sent. */
   readonly foreign: number
 }
 
-/** Events whose acknowledgement did not come may be read or not; they count as neither. */
+/** Records whose acknowledgement did not come may be read or not; they count as neither. */
 export function accountOf(input: {
   readonly acknowledged: readonly (readonly string[])[]
   readonly unknown: readonly (readonly string[])[]
