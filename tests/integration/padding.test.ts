@@ -9,7 +9,7 @@ import { removeStarted } from '../../localstack/scratch/brokers.ts'
 import { beginAt } from '../../localstack/scratch/long-history.ts'
 import { aclProperties, allow, deny } from '../support/kafka/acls.ts'
 import { contentsOf, records } from '../support/kafka/records.ts'
-import { runUntilKilled } from '../support/processes/replicate-child.ts'
+import { runUntilFrozen, runUntilKilled } from '../support/processes/replicate-child.ts'
 import type { Moment } from '../support/processes/replicate-process.ts'
 import {
   type FlowFixture,
@@ -211,6 +211,32 @@ test.concurrent.each(compactedMoments)(
       'cleanup.policy': 'compact',
       'retention.ms': '604800000',
     })
+  },
+)
+
+test.concurrent.each([
+  ['produce-begun', 3],
+  ['produce-sent', 2],
+  ['deletion-begun', 2],
+] as const)(
+  'an owner that was frozen at %s %i, and wakes behind its successor, changes nothing',
+  async (moment, nth) => {
+    const topic = `frozen.${moment}-${nth}`
+    await truncatedTopic(topic)
+    const overrides = { ...preserved, budgets: shortLeases }
+    const flow = world.flow([topic], overrides)
+    const frozen = await runUntilFrozen(world, {
+      moment,
+      nth,
+      flow: flow.name,
+      topics: [topic],
+      overrides,
+    })
+    const result = await world.run(flow)
+    expect(outcomesOf(result)).toEqual(['drained'])
+    await frozen.wake()
+    await expectSame(topic)
+    expect(await positionIn(flow, topic)).toMatchObject({ sameOffsets: { distance: 0n } })
   },
 )
 

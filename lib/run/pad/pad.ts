@@ -4,8 +4,9 @@
 // again wherever this one died. The observation behind it decides that padding is done
 // (core/partition/decide-observation.ts). Does not own the steps (configs.ts, fill.ts, hide.ts).
 
+import { assert } from '../../core/assert.ts'
 import { notPaddedText } from '../../core/offsets/offsets-text.ts'
-import type { PaddingObstacle } from '../../core/offsets/padding.ts'
+import { owedConfigs, type PaddingObstacle } from '../../core/offsets/padding.ts'
 import type { TargetObservation } from '../../core/partition/decision.ts'
 import type { Leader } from '../../core/partition/observation.ts'
 import { type Position, positionOf } from '../../core/partition/partition-state.ts'
@@ -62,6 +63,9 @@ async function fillAndHide(
   }
   const startedAtMs = shard.clock.nowMs()
   if (!(await hideBelow(shard, run, { to, leader }))) return
+  const { padding } = positionOf(run.state) ?? {}
+  // Otherwise the observation that follows would pad for ever.
+  assert(owedConfigs(padding) === null, 'a padded target was left with the configs of padding')
   const name = partitionName({ topic: run.targetTopic, partition: run.key.partition })
   const tookMs = shard.clock.nowMs() - startedAtMs
   const text = `The log of ${name} starts at offset ${to} now, as the source's does; its fillers were deleted within ${tookMs} ms.`

@@ -12,6 +12,7 @@ import type { LogView, SeenLog } from '../observe/logs.ts'
 import { observedEvent } from '../observe/observed-event.ts'
 import { pad } from '../pad/pad.ts'
 import { advance } from '../partition/advance.ts'
+import { maySend } from '../partition/own-lease.ts'
 import { decideFor, finish, happened, perform } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
@@ -90,6 +91,10 @@ async function decideSeen(
     const seen = { target: observed.target, leader: leaders.target }
     recoverBeside(shard, run, async () => {
       await pad(shard, run, seen)
+      if (!maySend(shard, run)) {
+        const detail = 'the lease ran out before it could be renewed'
+        happened(shard, run, { kind: 'stop', end: { outcome: 'lease-lost', detail } })
+      }
       // An earlier owner's records are looked for once the fillers are hidden.
       return false
     })
