@@ -9,7 +9,7 @@ import { removeStarted } from '../../localstack/scratch/brokers.ts'
 import { beginAt } from '../../localstack/scratch/long-history.ts'
 import { aclProperties, allow, deny } from '../support/kafka/acls.ts'
 import { contentsOf, records } from '../support/kafka/records.ts'
-import { runUntilKilled } from '../support/processes/replicate-child.ts'
+import { runUntilFrozen, runUntilKilled } from '../support/processes/replicate-child.ts'
 import type { Moment } from '../support/processes/replicate-process.ts'
 import {
   type FlowFixture,
@@ -116,25 +116,25 @@ test.each([
     topic: 'shifted.gzip',
     configs: { 'compression.type': 'gzip' },
     denied: null,
-    why: 'compression.type of its standby topic is not producer',
+    why: 'compression.type of the standby topic is not producer, so it takes no fillers',
   },
   {
     topic: 'shifted.small',
     configs: { 'max.message.bytes': '2000' },
     denied: null,
-    why: 'max.message.bytes of its standby topic is too small for a batch of fillers',
+    why: 'max.message.bytes of the standby topic is too small for a batch of fillers',
   },
   {
     topic: 'shifted.denied',
     configs: {},
     denied: 'DELETE',
-    why: 'the standby denies DeleteRecords on its standby topic (operation Delete)',
+    why: 'the standby denies DeleteRecords (operation Delete), which hides fillers',
   },
   {
     topic: 'shifted.compacted',
     configs: { 'cleanup.policy': 'compact' },
     denied: 'ALTER_CONFIGS',
-    why: 'its standby topic is compacted, and the standby denies AlterConfigs on it',
+    why: 'the standby denies AlterConfigs, which filling a compacted topic needs',
   },
 ] as const)('offsets are shifted from the start, and the log says why: $topic', async row => {
   const { topic, configs, denied, why } = row
@@ -145,9 +145,11 @@ test.each([
   const flow = world.flow([topic], preserved)
   const result = await world.run(flow)
   expect(outcomesOf(result)).toEqual(['drained'])
-  expect(textsOf(result).filter(each => each.includes('is not padded'))).toEqual([
-    `${topic}-0 of flow ${flow.name} is not padded, so from source offset ${START} on, records lie at -${START} on the standby: ${why}.`,
-  ])
+  const shifts = textsOf(result).filter(each => each.includes('are shifted'))
+  expect(shifts).toHaveLength(1)
+  expect(shifts[0]).toContain(`because ${why}.`)
+  const [shown] = (await world.status(flow)).partitions
+  expect(shown?.offsets?.text).toContain(why)
   expect(await positionIn(flow, topic)).toMatchObject({
     sameOffsets: { distance: -BigInt(START), reason: 'start' },
     padding: { stage: 'impossible' },
@@ -209,6 +211,32 @@ test.concurrent.each(compactedMoments)(
       'cleanup.policy': 'compact',
       'retention.ms': '604800000',
     })
+  },
+)
+
+test.concurrent.each([
+  ['produce-begun', 3],
+  ['produce-sent', 2],
+  ['deletion-begun', 2],
+] as const)(
+  'an owner that was frozen at %s %i, and wakes behind its successor, changes nothing',
+  async (moment, nth) => {
+    const topic = `frozen.${moment}-${nth}`
+    await truncatedTopic(topic)
+    const overrides = { ...preserved, budgets: shortLeases }
+    const flow = world.flow([topic], overrides)
+    const frozen = await runUntilFrozen(world, {
+      moment,
+      nth,
+      flow: flow.name,
+      topics: [topic],
+      overrides,
+    })
+    const result = await world.run(flow)
+    expect(outcomesOf(result)).toEqual(['drained'])
+    await frozen.wake()
+    await expectSame(topic)
+    expect(await positionIn(flow, topic)).toMatchObject({ sameOffsets: { distance: 0n } })
   },
 )
 

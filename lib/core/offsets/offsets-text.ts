@@ -3,6 +3,7 @@
 // (core/partition/decide.ts).
 
 import { partitionName, type TopicPartition } from '../topic-partition.ts'
+import type { Padding, PaddingObstacle } from './padding.ts'
 import type { OffsetsLeft, SameOffsets, ShiftReason } from './same-offsets.ts'
 
 const why: Record<ShiftReason, string> = {
@@ -12,6 +13,28 @@ const why: Record<ShiftReason, string> = {
   resume: 'an operator moved the position',
   'foreign-records': 'records of another producer stand on the standby where copies were to go',
   'large-hole': 'the hole of the source in front of it is larger than is filled',
+}
+
+/** Why the standby is not filled up to the first record, where that was to be done. */
+const whyNotPadded: Record<PaddingObstacle, string> = {
+  'too-many-offsets': 'there are too many offsets in front of the first record to fill them',
+  'compression-type':
+    'compression.type of the standby topic is not producer, so it takes no fillers',
+  'small-batches': 'max.message.bytes of the standby topic is too small for a batch of fillers',
+  'configs-denied': 'the standby denies DescribeConfigs, which filling the standby topic needs',
+  'alter-denied': 'the standby denies AlterConfigs, which filling a compacted topic needs',
+  'delete-denied': 'the standby denies DeleteRecords (operation Delete), which hides fillers',
+  'fillers-refused': 'the standby refused the first fillers',
+}
+
+function reasonOf({ reason }: SameOffsets, padding: Padding | undefined): string {
+  const begins = reason === 'start' || reason === 'reset'
+  const isImpossible = begins && padding?.stage === 'impossible'
+  return isImpossible ? notPaddedText(padding.obstacle) : why[reason]
+}
+
+export function notPaddedText(obstacle: PaddingObstacle): string {
+  return whyNotPadded[obstacle]
 }
 
 type About = TopicPartition & {
@@ -26,6 +49,7 @@ type Placed = {
   readonly nextSourceOffset: bigint
   readonly sameOffsets?: SameOffsets
   readonly offsetsLeft?: OffsetsLeft
+  readonly padding?: Padding
   /** The producer that gapless writes with; `none`: no transaction can fill a hole. */
   readonly producer: { readonly fencing: 'transactional-id' | 'none' } | null
 }
@@ -51,12 +75,12 @@ export function shiftText(
   }
   // A partition that begins has distance 0 where nothing is wrong.
   if (next.distance === (left?.distance ?? 0n)) return null
-  const { since, distance, reason } = next
+  const { since, distance } = next
   const where = `standby offset ${since + distance} of ${targetTopic} on cluster ${cluster}`
   const was = before === null ? '' : ` ${distanceBefore(left)}`
   return (
     `Offsets of ${name} (flow ${flow}) are shifted: from source offset ${since} on, records lie at their own offset ` +
-    `${signed(distance)} (source offset ${since} at ${where}), because ${why[reason]}.${was} ${then}`
+    `${signed(distance)} (source offset ${since} at ${where}), because ${reasonOf(next, after.padding)}.${was} ${then}`
   )
 }
 
@@ -79,10 +103,13 @@ export function offsetsOf(
     const text = wanted === 'translate' ? 'translated' : `translated because ${because(position)}`
     return { text, distance: null }
   }
-  const { distance, since, reason } = same
+  const { distance, since } = same
   if (distance === 0n) return { text: `same since ${grouped(since)}`, distance }
   const from = `since source offset ${grouped(since)}`
-  return { text: `shifted by ${signed(distance)} ${from} because ${why[reason]}`, distance }
+  return {
+    text: `shifted by ${signed(distance)} ${from} because ${reasonOf(same, position.padding)}`,
+    distance,
+  }
 }
 
 function distanceBefore(left: SameOffsets | undefined): string {

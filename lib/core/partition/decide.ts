@@ -222,34 +222,6 @@ function decideOnShift(
   return moved({ ...position, sameOffsets }, [{ kind: 'save-checkpoint' }])
 }
 
-/**
- * Holes are filled by transactions: where the target denies transactional ids, the offsets of the
- * partition are translated from here on.
- */
-function fillable(position: Position): Position {
-  const { sameOffsets: _, ...translated } = position
-  return position.producer?.fencing === 'none' ? translated : position
-}
-
-/**
- * A dead owner may have sent records to another place before it could store that they are shifted:
- * behind records of others, or in front of a hole that it did not fill.
- */
-function sameOffsetsRecovered(
-  { sameOffsets }: Position,
-  event: EventOf<'recovered-from-crash'>,
-  { nowMs: atMs }: DecideContext,
-): Pick<Position, 'sameOffsets'> {
-  if (sameOffsets === undefined) return {}
-  const { lastCopied, copiedUpTo: targetOffset } = event
-  if (lastCopied === undefined) return {}
-  const sourceOffset = lastCopied + 1n
-  const missing = placeOf(sameOffsets, sourceOffset) - targetOffset
-  if (missing === 0n) return {}
-  const reason = missing < 0n ? ('foreign-records' as const) : ('large-hole' as const)
-  return { sameOffsets: shiftedTo({ sourceOffset, targetOffset }, { atMs, reason }) }
-}
-
 /** What a run found while it padded the target. */
 function decideOnPadding(
   position: Position,
@@ -278,6 +250,34 @@ function decideOnPadding(
   }
   const impossible = { stage: 'impossible' as const, obstacle: event.obstacle }
   return moved({ ...next, padding: impossible }, [{ kind: 'save-checkpoint' }])
+}
+
+/**
+ * Holes are filled by transactions: where the target denies transactional ids, the offsets of the
+ * partition are translated from here on.
+ */
+function fillable(position: Position): Position {
+  const { sameOffsets: _, ...translated } = position
+  return position.producer?.fencing === 'none' ? withoutPadding(translated) : position
+}
+
+/**
+ * A dead owner may have sent records to another place before it could store that they are shifted:
+ * behind records of others, or in front of a hole that it did not fill.
+ */
+function sameOffsetsRecovered(
+  { sameOffsets }: Position,
+  event: EventOf<'recovered-from-crash'>,
+  { nowMs: atMs }: DecideContext,
+): Pick<Position, 'sameOffsets'> {
+  if (sameOffsets === undefined) return {}
+  const { lastCopied, copiedUpTo: targetOffset } = event
+  if (lastCopied === undefined) return {}
+  const sourceOffset = lastCopied + 1n
+  const missing = placeOf(sameOffsets, sourceOffset) - targetOffset
+  if (missing === 0n) return {}
+  const reason = missing < 0n ? ('foreign-records' as const) : ('large-hole' as const)
+  return { sameOffsets: shiftedTo({ sourceOffset, targetOffset }, { atMs, reason }) }
 }
 
 /** A batch that was appended elsewhere than its offset says shifts all that follow. */

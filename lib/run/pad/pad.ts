@@ -4,7 +4,9 @@
 // again wherever this one died. The observation behind it decides that padding is done
 // (core/partition/decide-observation.ts). Does not own the steps (configs.ts, fill.ts, hide.ts).
 
-import type { PaddingObstacle } from '../../core/offsets/padding.ts'
+import { assert } from '../../core/assert.ts'
+import { notPaddedText } from '../../core/offsets/offsets-text.ts'
+import { owedConfigs, type PaddingObstacle } from '../../core/offsets/padding.ts'
 import type { TargetObservation } from '../../core/partition/decision.ts'
 import type { Leader } from '../../core/partition/observation.ts'
 import { type Position, positionOf } from '../../core/partition/partition-state.ts'
@@ -49,6 +51,9 @@ async function fillAndHide(
   run.wasRecovered ||= positionOf(run.state)?.producer != null
   const isTrimmed = target.logStartOffset !== undefined && target.logStartOffset >= to
   if (!isTrimmed) {
+    const position = await withProducer(shard, run)
+    // Where transactional ids are denied, offsets are translated, and nothing is padded.
+    if (position?.producer == null || position.padding?.stage !== 'filling') return
     const form = await prepare(shard, run, { target, leader })
     if (typeof form === 'string' && target.logEndOffset === 0n) return giveUp(shard, run, form)
     if (typeof form === 'string') throw stuck(shard, run, { obstacle: form, target })
@@ -58,6 +63,9 @@ async function fillAndHide(
   }
   const startedAtMs = shard.clock.nowMs()
   if (!(await hideBelow(shard, run, { to, leader }))) return
+  const { padding } = positionOf(run.state) ?? {}
+  // Otherwise the observation that follows would pad for ever.
+  assert(owedConfigs(padding) === null, 'a padded target was left with the configs of padding')
   const name = partitionName({ topic: run.targetTopic, partition: run.key.partition })
   const tookMs = shard.clock.nowMs() - startedAtMs
   const text = `The log of ${name} starts at offset ${to} now, as the source's does; its fillers were deleted within ${tookMs} ms.`
@@ -92,7 +100,7 @@ async function fillUp(
   at: SeenTarget & { readonly form: FillerForm; readonly to: bigint },
 ): Promise<'filled' | 'ended'> {
   const { target, leader, form, to } = at
-  const position = await withProducer(shard, run)
+  const position = positionOf(run.state)
   if (position?.producer == null) return 'ended'
   const { producer } = position
   const from = target.logEndOffset
@@ -139,7 +147,7 @@ function stuck(
   const { obstacle, target } = found
   const reason = obstacle.endsWith('-denied') ? 'authorization-denied' : 'unreachable'
   const where = `filling ${partitionName({ topic, partition })} stopped at ${target.logEndOffset}`
-  const detail = `${where}: ${whyNot[obstacle]}, which changed meanwhile; change it back`
+  const detail = `${where}: ${notPaddedText(obstacle)}, which changed meanwhile; change it back`
   return new BrokerFailure({ reason, cluster: shard.target.name, detail })
 }
 
@@ -152,37 +160,12 @@ async function giveUp(
   await restoreConfigs(shard, run)
   if (!mayFill(shard, run)) return
   await perform(shard, run, decideFor(shard, run, { kind: 'not-padded', obstacle }))
-  sayNotPadded(shard, run, error)
-}
-
-/** `error`: what the standby answered. Says nothing where the target is padded. */
-export function sayNotPadded(
-  { log }: Shard,
-  { key, state }: PartitionRun,
-  error: string | null,
-): void {
-  const position = positionOf(state)
-  if (position?.padding?.stage !== 'impossible') return
-  const { padding, nextSourceOffset, sameOffsets } = position
-  const distance = sameOffsets?.distance ?? 0n
-  const how =
-    distance === 0n
-      ? 'the offsets in front of its first record are filled one by one'
-      : `from source offset ${nextSourceOffset} on, records lie at ${distance} on the standby`
+  const { sameOffsets } = positionOf(run.state) ?? {}
+  // A shift has a line of its own, with the same reason.
+  if (sameOffsets?.distance !== 0n && error === null) return
   const said = error === null ? '' : ` (${error})`
-  const text = `${partitionName(key)} of flow ${key.flow} is not padded, so ${how}: ${whyNot[padding.obstacle]}${said}.`
-  log({ level: 'warn', text })
-}
-
-/** Each obstacle as a person reads it, with what to change before the topic is copied anew. */
-const whyNot: Record<PaddingObstacle, string> = {
-  'too-many-offsets': 'there are too many offsets in front of its first record',
-  'compression-type': 'compression.type of its standby topic is not producer',
-  'small-batches': 'max.message.bytes of its standby topic is too small for a batch of fillers',
-  'configs-denied': 'the standby denies DescribeConfigs on its standby topic',
-  'alter-denied': 'its standby topic is compacted, and the standby denies AlterConfigs on it',
-  'delete-denied': 'the standby denies DeleteRecords on its standby topic (operation Delete)',
-  'fillers-refused': 'the standby refused the first fillers',
+  const text = `${partitionName(run.key)} of flow ${run.key.flow} is not padded: ${notPaddedText(obstacle)}${said}.`
+  shard.log({ level: 'warn', text })
 }
 
 function sayFilling(

@@ -5,7 +5,10 @@
 //            behind it (ProducerAppendInfo.checkProducerEpoch). The marker takes an offset.
 //   shared   all owners share producer id, epoch and sequence, so that a broker appends nothing but
 //            the next record, whoever sends it (ProducerAppendInfo.checkSequence). The earlier
-//            filler is fenced, because a marker has no sequence. Takes no offset.
+//            filler is fenced, because a marker has no sequence. Takes no offset. What was sent
+//            is waited out all the same: behind a hole that compaction has made since, a late batch
+//            of the earlier owner would not be the record that this owner sends with that sequence,
+//            and the broker would take the two for one.
 //
 // Does not own how far the earlier owner copied (after-crash.ts).
 
@@ -47,11 +50,24 @@ export async function succeedPrevious(
   if (isShared || (hasSentNothing && producer.fencing === 'transactional-id')) {
     // Before the target is read: a filler that died owes a marker, which is in the log behind this.
     const filler = await assignFiller(shard, run)
-    return filler === null ? null : { producer, filler, fence: 'shared' }
+    if (filler === null || !(await waitOut(shard, run))) return null
+    return { producer, filler, fence: 'shared' }
   }
   if (!(await fencePreviousProducer(shard, run, { left, producer }))) return null
   const fence = producer.fencing === 'none' ? 'waited' : 'marker'
   return { producer, filler: null, fence }
+}
+
+/**
+ * An owner sends no more once its lease has expired, so after one request timeout every request it
+ * sent was answered or dropped. A worker that was declared ended, or an owner whose clock is ahead,
+ * may be alive and go on for `leaseMs`. False when this run may not go on either.
+ */
+async function waitOut(shard: Shard, run: PartitionRun): Promise<boolean> {
+  const { requestTimeoutMs, leaseMs } = shard.flow.budgets
+  const waitMs = requestTimeoutMs + (run.previousMayBeAlive ? leaseMs : 0)
+  await shard.clock.wait(waitMs, shard.ended.signal)
+  return mayFence(shard, run)
 }
 
 /** The producer behind a batch of the target: the last batch of its id says the next sequence. */
@@ -76,12 +92,8 @@ async function fencePreviousProducer(
   const isFence =
     producer.fencing === 'transactional-id' && left.producer?.producerId === producer.producerId
   // With another producer id (the old one expired, its epochs were used up, or the coordinator
-  // never knew it) nothing fences the old producer. It sends no more once its lease has expired, so
-  // after one request timeout every request it sent was answered or dropped. A worker that was
-  // declared ended, or an owner whose clock is ahead, may be alive and go on for `leaseMs`.
-  const { requestTimeoutMs, leaseMs } = shard.flow.budgets
-  const waitMs = requestTimeoutMs + (run.previousMayBeAlive ? leaseMs : 0)
-  if (!isFence) await shard.clock.wait(waitMs, shard.ended.signal)
+  // never knew it) nothing fences the old producer.
+  if (!isFence) await waitOut(shard, run)
   if (producer.fencing === 'none') return mayFence(shard, run)
   const { targetTopic: topic, key } = run
   const id = transactionalId({ ...key, topic })

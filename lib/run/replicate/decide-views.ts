@@ -10,8 +10,9 @@ import type { Leader, Unobserved } from '../../core/partition/observation.ts'
 import { type Observing, type RetryReason, retryReasonOf } from '../../core/replicate/run-phase.ts'
 import type { LogView, SeenLog } from '../observe/logs.ts'
 import { observedEvent } from '../observe/observed-event.ts'
-import { pad, sayNotPadded } from '../pad/pad.ts'
+import { pad } from '../pad/pad.ts'
 import { advance } from '../partition/advance.ts'
+import { maySend } from '../partition/own-lease.ts'
 import { decideFor, finish, happened, perform } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
@@ -83,15 +84,17 @@ async function decideSeen(
   const decision = shard.isContinuous ? continuously(decided) : decided
   const seenToBeGone = findsTruncation(decision)
   if (seenToBeGone && !(await confirmTruncation(shard, run, leaders.source))) return null
-  const begins = run.state.kind === 'unstarted'
   await perform(shard, run, decision)
-  if (begins) sayNotPadded(shard, run, null)
   if (decision.commands.some(command => command.kind === 'pad')) {
     if (run.phase.kind !== 'observing') return null
     advance(shard, run, { kind: 'recovery-started' })
     const seen = { target: observed.target, leader: leaders.target }
     recoverBeside(shard, run, async () => {
       await pad(shard, run, seen)
+      if (!maySend(shard, run)) {
+        const detail = 'the lease ran out before it could be renewed'
+        happened(shard, run, { kind: 'stop', end: { outcome: 'lease-lost', detail } })
+      }
       // An earlier owner's records are looked for once the fillers are hidden.
       return false
     })
