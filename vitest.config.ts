@@ -68,6 +68,18 @@ export default defineConfig({
         },
       },
       {
+        // An older version of Kafka than the pinned one, which the other tests use.
+        test: {
+          name: 'kafka-3.9',
+          include: ['same-offsets', 'broker-version'].map(
+            each => `tests/integration/${each}.test.ts`,
+          ),
+          testTimeout: 300_000,
+          ...withProcesses,
+          env: { ...withProcesses.env, KAFKA_VERSION: '3.9.1' },
+        },
+      },
+      {
         test: {
           name: 'e2e',
           include: ['tests/e2e/**/*.test.ts'],

@@ -41,9 +41,12 @@ function pinnedBy(pinned: {
 
 const recipes = import.meta.dirname
 
+/** The local stack, Java's clients, and the tests unless KAFKA_VERSION says otherwise. */
+export const pinnedKafka = '4.3.1'
+
 const kafka = pinnedBy({
-  name: 'kafka-4.3.1',
-  announcement: 'Fetching Kafka 4.3.1 from Maven Central (55 MB, once)...',
+  name: `kafka-${pinnedKafka}`,
+  announcement: `Fetching Kafka ${pinnedKafka} from Maven Central (55 MB, once)...`,
   lockFile: join(recipes, 'maven', 'kafka', 'pom.xml'),
   build: copyMavenJars,
 })
@@ -174,7 +177,15 @@ async function removeLeftovers(cache: string, name: string): Promise<void> {
   }
 }
 
-async function copyMavenJars(options: { directory: string; lockFile: string }): Promise<void> {
+/**
+ * @param options.defines values for the lock file's properties, as `kafka.version=3.9.1`.
+ * @throws StackError
+ */
+export async function copyMavenJars(options: {
+  directory: string
+  lockFile: string
+  defines?: readonly string[]
+}): Promise<void> {
   await findJava()
   const maven = await findMaven()
   const { code, output } = await runCommand({
@@ -187,6 +198,7 @@ async function copyMavenJars(options: { directory: string; lockFile: string }): 
       options.lockFile,
       'dependency:copy-dependencies',
       '-DincludeScope=runtime',
+      ...(options.defines ?? []).map(each => `-D${each}`),
       `-DoutputDirectory=${options.directory}`,
     ],
   })

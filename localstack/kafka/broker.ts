@@ -5,7 +5,6 @@
 import { existsSync } from 'node:fs'
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { fetchKafka } from '../artifacts.ts'
 import {
   killProcess,
   type OnSpawn,
@@ -16,6 +15,7 @@ import {
 import { describePortHolder, isPortFree, localAddress } from '../processes/ports.ts'
 import { type Report, reportToStandardError, StackError } from '../processes/stack-error.ts'
 import { findJava } from '../processes/tools.ts'
+import { fetchBrokerJars } from './broker-jars.ts'
 import { type BrokerListener, renderProperties } from './properties.ts'
 import { findKafkaError, waitForBroker } from './readiness.ts'
 import {
@@ -32,6 +32,8 @@ import { fetchWarmStart, type WarmStart } from './warm-start.ts'
 export type KafkaOptions = {
   /** The name in errors: `primary`, `standby`, or a test's own. */
   name: string
+  /** Kafka's version, `3.9.1`; default: the pinned one. */
+  version?: string
   /** The folder of data, properties and log. A used folder is started with the data in it. */
   dir: string
   /** The listener's port. Default: the port that the folder had before, or a free one. */
@@ -84,7 +86,7 @@ const rehearsalEndMsMax = 300_000
 export async function startKafka(options: KafkaOptions): Promise<KafkaBroker> {
   const report = options.report ?? reportToStandardError
   const java = await findJava()
-  const jars = await fetchKafka(report)
+  const jars = await fetchBrokerJars(options.version, report)
   const warmStart = await fetchWarmStart({
     ...{ java, jars, report },
     rehearse: async ({ dir, jvmArgs, work }) => {

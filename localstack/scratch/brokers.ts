@@ -12,6 +12,7 @@ import { DynamoDBClient, ListTablesCommand } from '@aws-sdk/client-dynamodb'
 import { chooseAwsFlavour, startAws } from '../engine/aws.ts'
 import { startDynamoDbLocal } from '../engine/dynamodb-local.ts'
 import { type KafkaBroker, type KafkaOptions, startKafka } from '../kafka/broker.ts'
+import { readBrokerVersion } from '../kafka/broker-jars.ts'
 import { killProcess } from '../processes/os-process.ts'
 import { findFreePort } from '../processes/ports.ts'
 
@@ -36,6 +37,8 @@ export type ClusterOptions = {
    */
   size?: number
   properties?: Record<string, string>
+  /** Of Kafka; default: the one that KAFKA_VERSION names, otherwise the pinned one. */
+  version?: string
   /** Another listener of the first broker, besides the one that `brokers` names. */
   listeners?: KafkaOptions['listeners']
 }
@@ -74,12 +77,18 @@ export async function startCluster(
   options: ClusterOptions = {},
 ): Promise<TestCluster> {
   const dir = await createDirectory(name)
-  const properties = options.properties ?? {}
+  const { properties = {}, version = readBrokerVersion() } = options
   const started: KafkaBroker[] = []
   allStarted.push({ dir, end: () => Promise.all(started.map(node => node.kill())) })
   const start = async (nodeId: number, more: Partial<KafkaOptions>) => {
     const nodeDir = join(dir, `node-${nodeId}`)
-    const node = await startKafka({ name: `${name}-${nodeId}`, dir: nodeDir, properties, ...more })
+    const node = await startKafka({
+      name: `${name}-${nodeId}`,
+      dir: nodeDir,
+      properties,
+      version,
+      ...more,
+    })
     started.push(node)
     return node
   }

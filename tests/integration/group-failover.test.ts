@@ -8,6 +8,7 @@ import type { FlowConfig } from '../../lib/core/config/config.ts'
 import { until } from '../../localstack/processes/until.ts'
 import { removeStarted } from '../../localstack/scratch/brokers.ts'
 import { joinWithJava, readWithJava, shareWithJava } from '../support/java/java-client.ts'
+import { canUse, skipWithout } from '../support/kafka/broker-features.ts'
 import { type FlowFixture, startFlowFixture } from '../support/worlds/flow-fixture.ts'
 import {
   kindsOfClient,
@@ -46,10 +47,12 @@ async function start(name: string, groupId?: string, overrides = {}): Promise<St
 type Started = { readonly topic: string; readonly group: string; readonly flow: FlowConfig }
 
 describe.each(['plain', 'transactional'] as const)('from a %s source', kind => {
-  test.each(kindsOfClient)(
+  test.for(kindsOfClient)(
     '%s goes on with the next record after a planned fail-over (testReplication)',
-    async name => {
-      const { read, canStopInPart } = kinds[name]
+    { timeout: 240_000 },
+    async (name, context) => {
+      const { read, canStopInPart, needs } = kinds[name]
+      skipWithout(context, needs)
       // Records read on the source, in two turns, of 60 and of 100.
       const turns = canStopInPart ? ([37, 24] as const) : ([60, 0] as const)
       const { topic, group, flow } = await start('planned')
@@ -75,14 +78,15 @@ describe.each(['plain', 'transactional'] as const)('from a %s source', kind => {
       expect([...first, ...second]).toEqual(valuesOf(0, passed))
       expect(await read('target', topic, group, 100 - passed)).toEqual(valuesOf(passed, 100))
     },
-    240_000,
   )
 })
 
-test.each(['a Java consumer of KIP-848', 'a kafkajs consumer'] as const)(
+test.for(['a Java consumer of KIP-848', 'a kafkajs consumer'] as const)(
   'with offsets: preserve %s goes on with the next record, at the same offset',
-  async name => {
-    const { read } = kinds[name]
+  { timeout: 240_000 },
+  async (name, context) => {
+    const { read, needs } = kinds[name]
+    skipWithout(context, needs)
     const { topic, group, flow } = await start('same', undefined, { offsets: 'preserve' })
     await producing.transactional('source', topic, 0, 60)
     await world.run(flow)
@@ -96,10 +100,10 @@ test.each(['a Java consumer of KIP-848', 'a kafkajs consumer'] as const)(
     expect(first).toEqual(valuesOf(0, 37))
     expect(await read('target', topic, group, 23)).toEqual(valuesOf(37, 60))
   },
-  240_000,
 )
 
-test('a group of KIP-848 that has members on the standby is left to them', async () => {
+test('a group of KIP-848 that has members on the standby is left to them', async context => {
+  skipWithout(context, 'consumer groups of KIP-848')
   const { topic, group, flow } = await start('members')
   await producing.plain('source', topic, 0, 20)
   await world.run(flow)
@@ -115,7 +119,8 @@ test('a group of KIP-848 that has members on the standby is left to them', async
   expect(await groups.committed('standby', group, topic)).toBe(10n)
 }, 240_000)
 
-test('a share group is named as not synced, with the reason', async () => {
+test('a share group is named as not synced, with the reason', async context => {
+  skipWithout(context, 'share groups of KIP-932')
   const { topic, group, flow } = await start('shared')
   await producing.plain('source', topic, 0, 5)
   const reading = shareWithJava({ brokers: world.source.brokers, topic, group })
@@ -174,7 +179,8 @@ test('a Java consumer reads on although the source has a higher leader epoch tha
     await world.source.restart()
   }
   await producing.plain('source', topic, 10, 10)
-  for (const protocol of ['classic', 'consumer']) {
+  const hasKip848 = canUse('consumer groups of KIP-848', 'one that reads on')
+  for (const protocol of hasKip848 ? ['classic', 'consumer'] : ['classic']) {
     const id = `${group}-${protocol}`
     const config = world.flow([topic], { name: flow.name, naming: 'identity', groups: [id] })
     await readerOfJava(world, protocol)('source', topic, id, 15)

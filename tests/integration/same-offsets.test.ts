@@ -7,6 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { sourceOffset } from '../../lib/core/offset.ts'
 import { positionOf } from '../../lib/core/partition/partition-state.ts'
 import { until } from '../../localstack/processes/until.ts'
+import { readTransactionEnds } from '../support/kafka/raw-batches.ts'
 import { contentsOf, records } from '../support/kafka/records.ts'
 import { runUntilKilled } from '../support/processes/replicate-child.ts'
 import {
@@ -39,6 +40,25 @@ async function expectSameOffsets(topic: string): Promise<void> {
   ])
   expect(source.length).toBeGreaterThan(0)
   expect(placed(standby)).toEqual(placed(source))
+  const [, end] = await world.logEnds(topic)
+  expect((await world.standbyEnds(`primary.${topic}`))[1]).toBe(end)
+}
+
+/**
+ * As `expectSameOffsets`, where aborted transactions overlap: there kafkajs returns aborted records
+ * to a committed reader, because it assumes that they began in the order in which they ended
+ * (filterAbortedMessages.js in 2.2.4). The markers in each log tell what is committed.
+ */
+async function expectSameByMarkers(topic: string): Promise<void> {
+  const committedOf = async (side: 'primary' | 'standby', name: string) => {
+    const { brokers } = side === 'primary' ? world.source : world.target
+    const ends = await readTransactionEnds({ brokers, topic: name, partition: 0 })
+    const read = await world.readAll(side, name, 0, { readUncommitted: true })
+    return read.filter(each => ['plain', 'commit'].includes(ends.get(BigInt(each.offset)) ?? ''))
+  }
+  const source = await committedOf('primary', topic)
+  expect(source.length).toBeGreaterThan(0)
+  expect(placed(await committedOf('standby', `primary.${topic}`))).toEqual(placed(source))
   const [, end] = await world.logEnds(topic)
   expect((await world.standbyEnds(`primary.${topic}`))[1]).toBe(end)
 }
@@ -117,7 +137,7 @@ test('transactions of one record of three producers at once, and aborted ones be
     Array.from({ length: 12 }, (_, nth) => [nth % 3 === 2 ? 'abort' : 'commit', from + nth, 1])
   await Promise.all([0, 100, 200].map(from => transact(topic, parts(from), `writer-${from}`)))
   await world.run(flow)
-  await expectSameOffsets(topic)
+  await expectSameByMarkers(topic)
 })
 
 test('compressed batches', async () => {
@@ -273,11 +293,13 @@ const overrides = {
 }
 
 test.concurrent.each([
+  // The first owner has no producer then, and has sent nothing.
+  { moment: 'checkpoint-written', nth: 1 },
   { moment: 'produce-sent', nth: 4 },
   { moment: 'produce-applied', nth: 6 },
   { moment: 'checkpoint-written', nth: 2 },
 ] as const)('after a run was killed at $moment $nth', async ({ moment, nth }) => {
-  const topic = `same.killed-${moment}`
+  const topic = `same.killed-${moment}-${nth}`
   await world.createTopic(topic)
   const flow = world.flow([topic], overrides)
   await transact(topic, [

@@ -16,6 +16,7 @@ import { type ChaosReport, runChaos } from '../support/chaos/chaos.ts'
 import { activities, type Victim } from '../support/chaos/kills.ts'
 import { standbySettings } from '../support/chaos/standby-settings.ts'
 import type { Struck } from '../support/chaos/strike.ts'
+import { fetchChosenBrokers } from '../support/kafka/chosen-brokers.ts'
 import { startFlowFixture } from '../support/worlds/flow-fixture.ts'
 
 const EXAMPLES_MAX = 20
@@ -56,6 +57,7 @@ const offsets = values.offsets === 'preserve' ? 'preserve' : 'translate'
 if (offsets !== values.offsets) throw new Error('--offsets takes preserve or translate')
 
 const exactlyOnce = values['exactly-once']
+const version = await fetchChosenBrokers()
 const startedMs = performance.now()
 const transcript: string[] = []
 const note = (line: string) => {
@@ -97,7 +99,8 @@ async function keepForAnalysis(): Promise<void> {
   const flags = `--kills ${kills} --seed ${seed} --victim ${values.victim}`
   const setting = `--standby ${standby}${quotas ? ' --quotas' : ''} --offsets ${offsets}`
   const more = ` ${setting}${exactlyOnce ? '' : ' --no-exactly-once'}`
-  console.error(`Failed. Again: node tests/soak/chaos.ts ${flags}${more}`)
+  const brokers = process.env.KAFKA_VERSION ? `KAFKA_VERSION=${version} ` : ''
+  console.error(`Failed. Again: ${brokers}node tests/soak/chaos.ts ${flags}${more}`)
   console.error(`The transcript of every process: ${file}`)
   console.error(`The logs of both clusters and the table: ${dirs.join(', ')}`)
 }
@@ -135,7 +138,7 @@ function print(report: ChaosReport): boolean {
   console.log(
     `processes: ${batch} batch, ${continuous} continuous, ${handOvers} of them by hand-over`,
   )
-  console.log(`seed ${seed}: ${report.struck.length} kills, ${seconds} s`)
+  console.log(`Kafka ${version}, seed ${seed}: ${report.struck.length} kills, ${seconds} s`)
   const { committed, aborted, unknown, undecided } = report.written
   console.log(
     `written: ${committed} committed, ${aborted} aborted, ${unknown + undecided} without an answer`,

@@ -7,6 +7,7 @@
 import { parseArgs } from 'node:util'
 import { removeStarted } from '../../localstack/scratch/brokers.ts'
 import { killFailovers } from '../support/chaos/failover-kills.ts'
+import { fetchChosenBrokers } from '../support/kafka/chosen-brokers.ts'
 import { startFlowFixture } from '../support/worlds/flow-fixture.ts'
 
 const { values } = parseArgs({
@@ -19,6 +20,7 @@ const [kills, seed] = [Number(values.kills), Number(values.seed)]
 if (!Number.isInteger(kills) || kills < 1) throw new Error('--kills takes a whole number from 1')
 if (!Number.isInteger(seed)) throw new Error('--seed takes a whole number')
 
+const version = await fetchChosenBrokers()
 const startedMs = performance.now()
 const world = await startFlowFixture()
 try {
@@ -26,7 +28,7 @@ try {
   const seconds = Math.round((performance.now() - startedMs) / 1000)
   const problems = report.problems.length
   console.info(
-    `${report.kills} kills of ${report.flows} ways there and back in ${seconds} s, seed ${seed}: ${problems} problems`,
+    `${report.kills} kills of ${report.flows} ways there and back in ${seconds} s, Kafka ${version}, seed ${seed}: ${problems} problems`,
   )
   for (const problem of report.problems) console.info(problem)
   process.exitCode = problems === 0 ? 0 : 1

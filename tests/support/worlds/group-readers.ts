@@ -4,6 +4,7 @@
 import { Consumer as PlatformaticConsumer, stringDeserializers } from '@platformatic/kafka'
 import type { Kafka } from 'kafkajs'
 import { readWithJava, streamWithJava } from '../java/java-client.ts'
+import type { BrokerFeature } from '../kafka/broker-features.ts'
 import type { SharedFlowFixture } from './flow-fixture.ts'
 import { records } from './group-world.ts'
 
@@ -16,6 +17,8 @@ export type Kind = {
   readonly read: Reading
   /** False: an application of Kafka Streams has processed all that it polled before it ends. */
   readonly canStopInPart: boolean
+  /** What brokers must have for it; null: every version has it. */
+  readonly needs: BrokerFeature | null
 }
 
 /** Each kind of client, by its name in the titles of tests. */
@@ -31,13 +34,19 @@ export const kindsOfClient = [
 export type KindOfClient = (typeof kindsOfClient)[number]
 
 export function openGroupReaders(world: SharedFlowFixture): Readonly<Record<KindOfClient, Kind>> {
-  const inPart = (read: Reading): Kind => ({ read, canStopInPart: true })
-  const whole = (read: Reading): Kind => ({ read, canStopInPart: false })
+  const inPart = (read: Reading): Kind => ({ read, canStopInPart: true, needs: null })
+  const whole = (read: Reading): Kind => ({ read, canStopInPart: false, needs: null })
   return {
     'a Java consumer of the classic protocol': inPart(readerOfJava(world, 'classic')),
-    'a Java consumer of KIP-848': inPart(readerOfJava(world, 'consumer')),
+    'a Java consumer of KIP-848': {
+      ...inPart(readerOfJava(world, 'consumer')),
+      needs: 'consumer groups of KIP-848',
+    },
     'a Kafka Streams application of the classic protocol': whole(readerOfStreams(world, 'classic')),
-    'a Kafka Streams application of KIP-1071': whole(readerOfStreams(world, 'streams')),
+    'a Kafka Streams application of KIP-1071': {
+      ...whole(readerOfStreams(world, 'streams')),
+      needs: 'streams groups of KIP-1071',
+    },
     'a kafkajs consumer': inPart(readerOfKafkaJs(world)),
     'a platformatic consumer': inPart(readerOfPlatformatic(world)),
   }

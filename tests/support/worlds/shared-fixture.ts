@@ -4,6 +4,7 @@
 
 import { randomUUID } from 'node:crypto'
 import { inject } from 'vitest'
+import { readBrokerVersion } from '../../../localstack/kafka/broker-jars.ts'
 import type { Endpoints } from '../../../localstack/scratch/brokers.ts'
 import { openOfflineWorld } from '../../../localstack/scratch/offline-world.ts'
 import { openFlowFixture, type SharedFlowFixture } from './flow-fixture.ts'
@@ -11,7 +12,7 @@ import type { SharedParts, SharedWorld } from './shared-world.ts'
 
 /** Waits until the clusters run: 2 to 6 s on an idle machine where no other file asked before. */
 export function openSharedClusters(): Promise<SharedWorld> {
-  return openPart('clusters')
+  return openPart('clusters', `?kafka=${readBrokerVersion()}`)
 }
 
 /** About 15 s where no other file asked before. Ask `canStartLocalStack` before. */
@@ -19,8 +20,11 @@ export function openSharedLocalStack(): Promise<Endpoints> {
   return openPart('localstack')
 }
 
-async function openPart<Name extends keyof SharedParts>(name: Name): Promise<SharedParts[Name]> {
-  const response = await fetch(new URL(name, inject('sharedWorldUrl')))
+async function openPart<Name extends keyof SharedParts>(
+  name: Name,
+  query = '',
+): Promise<SharedParts[Name]> {
+  const response = await fetch(new URL(name + query, inject('sharedWorldUrl')))
   const text = await response.text()
   if (!response.ok) throw new Error(`the shared ${name} did not start: ${text}`)
   return JSON.parse(text) as SharedParts[Name]

@@ -1,13 +1,14 @@
-// One pair of clusters, one DynamoDB Local and one LocalStack for all tests that stop no broker and
-// change no setting of one. Vitest's global setup runs this in its own process, so that the
-// clusters outlive each worker; each part starts when the first test file asks for it, because a
-// run of another single file does not need it.
+// One pair of clusters for each version of Kafka, each pair with a DynamoDB Local, and one
+// LocalStack, for all tests that stop no broker and change no setting of one. Vitest's global setup
+// runs this in its own process, so that the clusters outlive each worker; each part starts when the
+// first test file asks for it, because a run of another single file does not need it.
 
 import { once } from 'node:events'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { TestProject } from 'vitest/node'
 import { errorText } from '../../../lib/core/error-text.ts'
+import { pinnedKafka } from '../../../localstack/artifacts.ts'
 import {
   type Endpoints,
   removeStarted,
@@ -15,6 +16,7 @@ import {
   startLocalStackAws,
   startStandInAws,
 } from '../../../localstack/scratch/brokers.ts'
+import { fetchChosenBrokers } from '../kafka/chosen-brokers.ts'
 import type { FlowWorld } from './flow-fixture.ts'
 
 export type SharedWorld = Omit<FlowWorld, 'table'>
@@ -26,7 +28,7 @@ declare module 'vitest' {
   export interface ProvidedContext {
     /**
      * Answers a GET of `/` and the name of a part with that part, or with status 500 and the reason
-     * why there is none.
+     * why there is none. `?kafka=` and a version: the brokers of the part have that version.
      */
     sharedWorldUrl: string
   }
@@ -36,6 +38,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   // The environment of the projects reaches their workers, and not this process, which starts
   // brokers.
   Object.assign(process.env, project.config.env)
+  await fetchChosenBrokers()
   const server = serveParts({ clusters: startClusters, localstack: startLocalStack })
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
@@ -49,15 +52,16 @@ export default async function setup(project: TestProject): Promise<() => Promise
 
 function serveParts(
   parts: {
-    readonly [Name in keyof SharedParts]: () => Promise<SharedParts[Name]>
+    readonly [Name in keyof SharedParts]: (version: string) => Promise<SharedParts[Name]>
   },
 ): Server {
   const starting = new Map<string, Promise<unknown>>()
   return createServer(async ({ url = '/' }, response) => {
-    const name = url.slice(1) as keyof SharedParts
+    const { pathname, searchParams } = new URL(url, 'http://127.0.0.1')
+    const name = pathname.slice(1) as keyof SharedParts
     try {
-      const part = starting.get(name) ?? parts[name]()
-      starting.set(name, part)
+      const part = starting.get(url) ?? parts[name](searchParams.get('kafka') ?? pinnedKafka)
+      starting.set(url, part)
       response.end(JSON.stringify(await part))
     } catch (error) {
       response.writeHead(500).end(errorText(error))
@@ -65,10 +69,10 @@ function serveParts(
   })
 }
 
-async function startClusters(): Promise<SharedWorld> {
+async function startClusters(version: string): Promise<SharedWorld> {
   const [source, target, aws] = await Promise.all([
-    startCluster('shared-source'),
-    startCluster('shared-target'),
+    startCluster('shared-source', { version }),
+    startCluster('shared-target', { version }),
     startStandInAws(),
   ])
   return {
