@@ -2,7 +2,13 @@
 // each await of their runs the process once dies, freezes, is declared ended while it lives, or
 // loses the request or its answer.
 
-import { drawScenario, type Scenario, type WorldEvent } from './scenario.ts'
+import {
+  drawScenario,
+  type Lateness,
+  punctual,
+  type Scenario,
+  type WorldEvent,
+} from './scenario.ts'
 import { tell } from './simulation.ts'
 import type { Strike } from './world/simulated-process.ts'
 
@@ -20,7 +26,11 @@ function events(...kinds: readonly (readonly [number, WorldEvent['kind']])[]): W
   return kinds.map(([atMs, kind]) => ({ atMs, kind, partition: 0 }))
 }
 
-function fixed(mode: 'batch' | 'continuous', happens: readonly WorldEvent[]): Scenario {
+function fixed(
+  mode: 'batch' | 'continuous',
+  happens: readonly WorldEvent[],
+  offsets: 'preserve' | 'translate' = 'translate',
+): Scenario {
   const drawn = drawScenario(1)
   return {
     ...drawn,
@@ -30,6 +40,7 @@ function fixed(mode: 'batch' | 'continuous', happens: readonly WorldEvent[]): Sc
     flow: {
       ...drawn.flow,
       mode,
+      offsets,
       onTruncation: 'continue',
       onReset: 'resume',
       onDivergence: 'continue',
@@ -54,8 +65,12 @@ function fixed(mode: 'batch' | 'continuous', happens: readonly WorldEvent[]): Sc
     workerEvents: [],
     skewMsMax: 0,
     tableOutage: null,
+    lateness: offsets === 'preserve' ? late : punctual,
   }
 }
+
+/** Markers come behind their answers, and requests of the dead when the next owner works. */
+const late: Lateness = { markerMsMax: 3, transactionMs: 2_500, requestMsMax: 6_000 }
 
 const writes = events(
   [0, 'write'],
@@ -76,6 +91,17 @@ export const exhaustible: readonly (readonly [string, Scenario])[] = [
   [
     'election',
     fixed('batch', [...writes, ...events([2_900, 'elect'], [2_950, 'write'], [4_000, 'write'])]),
+  ],
+  [
+    'holes filled',
+    fixed(
+      'batch',
+      [
+        ...events([0, 'write'], [1, 'hole'], [2, 'write'], [10, 'transact'], [500, 'write']),
+        ...events([2_900, 'compact'], [4_000, 'transact'], [4_100, 'commit'], [7_000, 'write']),
+      ],
+      'preserve',
+    ),
   ],
 ]
 

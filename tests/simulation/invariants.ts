@@ -19,6 +19,7 @@ import {
 import { readSourceRecords } from '../../lib/kafka/repack.ts'
 import type { FakeLog } from '../support/doubles/fake-log.ts'
 import { checkCopied, isSaidUnclear } from './anchor-invariants.ts'
+import { checkSameOffsets } from './same-offsets-invariants.ts'
 import { createViolation } from './violation.ts'
 import { isInShadow, type Model, type ModelRecord, type Track } from './world/model.ts'
 
@@ -30,7 +31,7 @@ export function checkStandby(model: Model, track: Track, log: FakeLog, by: strin
   for (; track.standbyBatches < batches.length; track.standbyBatches += 1) {
     const batch = batches[track.standbyBatches]
     if (batch === undefined) return
-    if (isControlBatch(batch)) noteMarker(track, by)
+    if (isControlBatch(batch)) noteMarker(track, model.markedBy(batch))
     else if (batch.recordsCount > 0) checkAppended(model, track, batch, by)
   }
 }
@@ -124,6 +125,7 @@ export function checkSave(
   if (state.kind === 'replicating') checkNoHole(model, track, position)
   noteStored(track, position)
   checkCopied(model, track, position)
+  checkSameOffsets(model, track, position)
   if (save.isRelease) checkRelease(track, position, standby)
 }
 

@@ -20,6 +20,9 @@ export const eventKinds = [
   'delete',
   'create',
   'foreign',
+  'foreign-transaction',
+  'hole',
+  'large-hole',
   'week',
   'operator',
 ] as const
@@ -80,6 +83,17 @@ export type Scenario = {
   /** How far the clock of a process is ahead or behind at most, ms. */
   readonly skewMsMax: number
   readonly standby: Standby
+  readonly lateness: Lateness
+}
+
+/** What takes longer than the answer to a request. */
+export type Lateness = {
+  /** How long after the answer to EndTxn its marker is in the log at most, ms. */
+  readonly markerMsMax: number
+  /** When a coordinator aborts a transaction whose owner is gone, ms. */
+  readonly transactionMs: number
+  /** How late a request of a dead process or of a broken connection is served at most, ms. */
+  readonly requestMsMax: number
 }
 
 /** What the standby does to our batches, and who else writes there. */
@@ -100,6 +114,7 @@ export type StandbyChange = (typeof standbyChanges)[number]
 
 /** A standby that keeps our batches, and to which nobody else writes steadily. */
 export const faithful: Standby = { changes: 'nothing', foreignOneIn: 0 }
+export const punctual: Lateness = { markerMsMax: 0, transactionMs: 60_000, requestMsMax: 0 }
 
 const never = 0
 
@@ -149,6 +164,45 @@ function drawEvents(chance: Chance, partitions: number, durationMs: number): Wor
 }
 
 export function drawScenario(seed: number): Scenario {
+  const scenario = drawWithoutOffsets(seed)
+  const chance = createChance(seed * 2 + 1_000_013)
+  for (let each = 0; each < 5; each += 1) chance.integer(0, 1)
+  const markerMsMax = chance.pick([0, 0, 3, 40, 600])
+  const lateness = {
+    // Where no request takes time, none passes while somebody waits for a marker.
+    markerMsMax: scenario.latencyMsMax === 0 ? 0 : markerMsMax,
+    transactionMs: chance.pick([1_500, 5_000, 60_000]),
+    requestMsMax: chance.pick([0, 0, 2_000, 12_000, 30_000]),
+  }
+  if (chance.oneIn(2)) return { ...scenario, lateness }
+  const flow = { ...scenario.flow, offsets: 'preserve' as const }
+  const events = [...scenario.events, ...drawOffsetEvents(chance, scenario)]
+  events.sort((left, right) => left.atMs - right.atMs)
+  return { ...scenario, flow, events, lateness }
+}
+
+/** What only matters where records keep their offsets: more holes, and markers of others. */
+function drawOffsetEvents(
+  chance: Chance,
+  { partitions, durationMs }: Pick<Scenario, 'partitions' | 'durationMs'>,
+): WorldEvent[] {
+  const kinds: readonly (readonly [EventKind, number])[] = [
+    ['transact', chance.pick([0, 4, 12])],
+    ['compact', chance.pick([0, 0, 4])],
+    ['hole', chance.pick([0, 2, 6])],
+    ['large-hole', chance.pick([0, 0, 0, 1])],
+    ['foreign-transaction', chance.pick([0, 0, 0, 0, 2])],
+  ]
+  return kinds.flatMap(([kind, count]) =>
+    Array.from({ length: count }, () => {
+      const atMs = chance.oneIn(4) ? chance.integer(0, 50) : chance.integer(0, durationMs)
+      return { atMs, kind, partition: chance.integer(0, partitions - 1) }
+    }),
+  )
+}
+
+/** Drawn apart from what was added since, so that the rest of a story stays as it is. */
+function drawWithoutOffsets(seed: number): Scenario {
   const chance = createChance(seed * 2 + 1)
   // The generator's first numbers are similar for neighbouring seeds.
   for (let each = 0; each < 5; each += 1) chance.integer(0, 1)
@@ -180,6 +234,7 @@ export function drawScenario(seed: number): Scenario {
     emptyOneIn: chance.pick([never, never, 20, 4, 2]),
     throttledOneIn: chance.pick([never, never, 20, 4]),
     standby: drawStandby(seed),
+    lateness: punctual,
   }
 }
 

@@ -2,7 +2,7 @@
 // happen beside them, and at the end, without faults, waits until everything is copied.
 
 import type { FlowConfig } from '../../lib/core/config/config.ts'
-import { workerStartMsMax } from '../../lib/core/config/defaults.ts'
+import { fillPlacesMax, workerStartMsMax } from '../../lib/core/config/defaults.ts'
 import type { Incident } from '../../lib/core/incident.ts'
 import type { HandOver, Predecessor } from '../../lib/core/replicate/hand-over.ts'
 import { ReplicatorError } from '../../lib/io/failure/replicator-error.ts'
@@ -123,6 +123,12 @@ function happen(world: SimulatedWorld, { kind, partition }: WorldEvent): void {
       return history.create()
     case 'foreign':
       return world.writeForeign(partition)
+    case 'foreign-transaction':
+      return world.transactForeign(partition)
+    case 'hole':
+      return history.leaveHole(partition, chance.integer(1, 12))
+    case 'large-hole':
+      return history.leaveHole(partition, fillPlacesMax + chance.integer(1, 1_000))
     case 'week':
       return world.passWeek()
     case 'operator':
@@ -209,6 +215,8 @@ function startOperator(world: SimulatedWorld, partition: number): SimulatedProce
     try {
       const at = { topic: TOPIC, partition }
       const from = whereToGoOn(world.model, partition, await world.haltedBy(partition))
+      // Also where the answer to its write is lost.
+      trackOf(world.model, { partition }).resumes += 1
       const { position } = await resumePartition(deps, { flow, at, from })
       world.say(`${process.name} resumes ${partition} at ${position.nextSourceOffset}`)
     } catch (error) {

@@ -3,7 +3,7 @@
 // right after each request of the table, and when a request of a run is made. Does not own the
 // partitions that a worker holds (invariants.ts).
 
-import type { Budgets } from '../../lib/core/config/defaults.ts'
+import type { FlowConfig } from '../../lib/core/config/config.ts'
 import type { WorkerKey } from '../../lib/core/row/worker-row.ts'
 import { createViolation } from './violation.ts'
 
@@ -11,8 +11,9 @@ export type WorkerWatch = ReturnType<typeof createWorkerWatch>
 
 export function createWorkerWatch(
   now: () => number,
-  { leaseMs, workerLeaseMs }: Pick<Budgets, 'leaseMs' | 'workerLeaseMs'>,
+  { budgets, offsets }: Pick<FlowConfig, 'budgets' | 'offsets'>,
 ) {
+  const { leaseMs, workerLeaseMs } = budgets
   /** Workers that were declared ended, or whose row was there and is gone. */
   const ended = new Set<string>()
   /** The same, also where a table that was restored has forgotten it: somebody may remember it. */
@@ -55,7 +56,10 @@ export function createWorkerWatch(
       // Operators work under leases of the partition.
       if (renewed === undefined) return
       const agoMs = now() - renewed
-      const allowedMs = what === 'Produce' ? leaseMs : workerLeaseMs
+      // Only a marker of a new epoch fences another owner. That of a hole has the epoch of its run,
+      // which the next owner has fenced before it reads the log.
+      const fences = what === 'InitProducerId' || (what === 'EndTxn' && offsets === 'translate')
+      const allowedMs = fences ? workerLeaseMs : leaseMs
       if (agoMs < allowedMs) return
       const why = `its last renewal is ${agoMs} ms old, and ${allowedMs} ms are allowed`
       throw createViolation('I3', `${process} sends ${what}: ${why}`)

@@ -213,6 +213,9 @@ export const fillerLooksMax = 1_000
 /** Wait between two such looks, ms, once the first eight have not seen the marker. */
 export const fillerLookMs = 5
 
+/** Fetches of one such look where others append around the marker: the next look goes on there. */
+export const fillerFetchesMax = 8
+
 /** Wait before the second such attempt, doubling each time: 100 ms to 1.6 s, 3 s in all. */
 export const retryBackoffMs = 100
 

@@ -4,7 +4,7 @@
 
 import { fillPlacesMax } from '../config/defaults.ts'
 import type { SourceOffset, TargetOffset } from '../offset.ts'
-import { placeOf, type SameOffsets } from './same-offsets.ts'
+import { placeOf, type SameOffsets, type ShiftReason } from './same-offsets.ts'
 
 export type NextStep =
   | { readonly kind: 'send' }
@@ -13,29 +13,48 @@ export type NextStep =
   /** The place is known once everything in flight is acknowledged. */
   | { readonly kind: 'wait' }
   /** The batch goes where the target ends, and the distance changes. */
-  | { readonly kind: 'shift'; readonly reason: 'foreign-records' | 'large-hole' }
+  | { readonly kind: 'shift'; readonly reason: ShiftReason }
 
 /** A batch without holes, by the source offset of its first record. */
 type Batch = { readonly baseOffset: bigint; readonly recordsCount: number }
 
 /**
  * `inFlight`: the batch that was sent last and is not acknowledged; null: everything is. `end`:
- * where the target ends by what was acknowledged.
+ * where the target ends by what was acknowledged. `isFenced`: the broker refuses every batch of an
+ * earlier owner. `denseUpTo`: behind the last record of the source that this owner or, by its
+ * checkpoint, the earlier one has sent.
+ *
+ * Without a fence, a late batch of an earlier owner has the sequence of our next one. It is the
+ * same record as long as both owners read on from the same place in the same log. Behind a hole
+ * they may not: the earlier owner may have read records there that are gone since. Its batch would
+ * take the place of another record, and ours be acknowledged as its repetition. So the first marker
+ * that an owner writes fences, and nothing is sent behind a hole or a shift before.
  */
 export function nextStep(
   same: SameOffsets,
   next: Batch,
-  { inFlight, end }: { readonly inFlight: Batch | null; readonly end: TargetOffset },
+  at: {
+    readonly inFlight: Batch | null
+    readonly end: TargetOffset
+    readonly isFenced: boolean
+    readonly denseUpTo: bigint
+  },
 ): NextStep {
+  const { inFlight, end, isFenced, denseUpTo } = at
   if (inFlight !== null) {
     const follows = inFlight.baseOffset + BigInt(inFlight.recordsCount) === next.baseOffset
     return follows ? { kind: 'send' } : { kind: 'wait' }
   }
   const missing = placeOf(same, next.baseOffset) - end
+  const isShifted = same.reason !== 'start' && same.since >= next.baseOffset
+  // A hole whose places are taken was filled by the earlier owner, who goes on behind it as we do.
+  const isFilled = missing === 0n || next.baseOffset === denseUpTo
+  if (missing > 0n && missing <= fillPlacesMax) return { kind: 'fill', places: Number(missing) }
+  if (!isFenced && (isShifted || !isFilled)) return { kind: 'fill', places: 1 }
   if (missing === 0n) return { kind: 'send' }
-  if (missing < 0n) return { kind: 'shift', reason: 'foreign-records' }
-  if (missing > fillPlacesMax) return { kind: 'shift', reason: 'large-hole' }
-  return { kind: 'fill', places: Number(missing) }
+  if (missing > 0n) return { kind: 'shift', reason: 'large-hole' }
+  // The marker of the fence took the place that an earlier shift had meant for the record.
+  return { kind: 'shift', reason: isShifted ? same.reason : 'foreign-records' }
 }
 
 /**

@@ -16,7 +16,7 @@ export const shiftReasons = [
   'divergence',
   /** An operator moved the position. */
   'resume',
-  /** Another producer's records stood where a record was to go. */
+  /** Records of another producer, or ours that the source has lost, stood where one was to go. */
   'foreign-records',
   /** A hole of the source was larger than `fillPlacesMax`. */
   'large-hole',
@@ -83,7 +83,7 @@ export function begunAt(
   return shiftedTo(isFilled ? { ...at, targetOffset: at.sourceOffset as bigint } : at, seen)
 }
 
-/** The distance behind `gapless resume`; `same`: that of before, null for another topic. */
+/** The distance behind `gapless resume`; `same`: that of before, null for another log. */
 export function resumedAt(
   same: SameOffsets | null,
   at: { readonly sourceOffset: SourceOffset; readonly targetOffset: TargetOffset },
@@ -100,6 +100,14 @@ export function resumedAt(
 export function reversed({ distance, since, atMs, reason }: SameOffsets): SameOffsets {
   const at = { sourceOffset: since + distance, targetOffset: since as bigint }
   return shiftedTo(at, { atMs, reason })
+}
+
+/**
+ * The same distance behind offsets that were passed over. A dead owner may have copied records
+ * there that the source has lost since, and nothing tells where they stand.
+ */
+export function passedTo(same: SameOffsets, since: SourceOffset): SameOffsets {
+  return since > same.since ? { ...same, since } : same
 }
 
 /** The place on the target that means this source offset; null in front of the last shift. */

@@ -20,12 +20,11 @@ export function transactionalId(at: {
 }
 
 /**
- * The transactional id under which holes of a partition are filled. It is another one than that of
- * its data: a marker of the data's producer would need a new epoch, and so another marker, at every
- * change of owners.
+ * The transactional id under which aborted data of a partition are laid down. It is another one
+ * than that of its committed data, whose sequences go on behind them.
  */
-export function fillerId(at: Parameters<typeof transactionalId>[0]): string {
-  return `${transactionalId(at)}/filler`
+export function abortedDataId(at: Parameters<typeof transactionalId>[0]): string {
+  return `${transactionalId(at)}/aborted`
 }
 
 /** The prefix of a flow's transactional ids: the flow's principal needs a permission for it. */

@@ -5,9 +5,10 @@
 
 import { assert } from '../assert.ts'
 import type { Incident } from '../incident.ts'
-import { isBefore, laterOf, type SourceOffset, targetOffset } from '../offset.ts'
+import { isBefore, type SourceOffset, targetOffset } from '../offset.ts'
 import { placesOwed } from '../offsets/next-place.ts'
-import { begunPadded, hidesFirst, paddedTo, sequenceAt } from '../offsets/padding.ts'
+import { begunPadded, hidesFirst, sequenceAt } from '../offsets/padding.ts'
+import { passedTo } from '../offsets/same-offsets.ts'
 import { anchored } from './copied-count.ts'
 import { needsRecovery } from './crash-recovery.ts'
 import {
@@ -162,7 +163,7 @@ function check(state: Left, observed: Observed, context: DecideContext): Decisio
     return halted(position, targetReset(position, found, context))
   }
   if (hidesFirst(position.padding, target.logStartOffset)) {
-    const padded = padOrSettle(position, observed, context)
+    const padded = padOrSettle(position, observed)
     if (padded.kind === 'pad') return padded.decision
     const decision = checkSource(padded.position, observed, context)
     return { ...decision, commands: saved(decision.commands) }
@@ -175,12 +176,11 @@ type Padded =
   | { readonly kind: 'settled'; readonly position: Position }
 
 /**
- * Padding ends by an observation: everything below `to` is hidden. As long as nothing was copied,
- * `to` follows the source's log start, because what retention removes meanwhile is no truncation. A
- * source that was recreated is looked at behind that, so that `to` never shrinks under an earlier
- * owner that may still append fillers.
+ * Padding ends by an observation: everything below `to` is hidden. Whatever happened to the source
+ * meanwhile is looked at behind that: what retention has removed is a truncation, and `to` never
+ * moves under an earlier owner that may still append fillers.
  */
-function padOrSettle(left: Position, { source, target }: Observed, context: DecideContext): Padded {
+function padOrSettle(left: Position, { target }: Observed): Padded {
   const { padding } = left
   assert(padding !== undefined && padding.stage !== 'impossible', 'nothing is to be hidden')
   const { to } = padding
@@ -190,16 +190,6 @@ function padOrSettle(left: Position, { source, target }: Observed, context: Deci
   }
   if (padding.stage !== 'filling') return pad(left)
   const { restores } = padding
-  const isSame = source.topicId === left.sourceTopicId
-  const from = isSame
-    ? laterOf(left.nextSourceOffset, source.logStartOffset)
-    : left.nextSourceOffset
-  if (from > left.nextSourceOffset) {
-    const seen = { atMs: context.nowMs, reason: left.sameOffsets?.reason ?? ('start' as const) }
-    const longer = paddedTo(from, seen)
-    const next = { ...left, ...longer, nextSourceOffset: from }
-    return pad({ ...next, padding: { ...longer.padding, restores } })
-  }
   const { logStartOffset } = target
   const isFilled = !isBefore(target.logEndOffset, to)
   const isDone = isFilled && logStartOffset !== undefined && logStartOffset >= to
@@ -263,9 +253,11 @@ function truncated(
   const goesOn = context.policies.onTruncation === 'continue'
   const resolution = goesOn ? 'continued' : 'open'
   const incident = logTruncated(position, source, { ...context, resolution })
-  return goesOn
-    ? restarted(position, source.logStartOffset, source, incident)
-    : halted(position, incident)
+  if (!goesOn) return halted(position, incident)
+  const { logStartOffset } = source
+  const { sameOffsets: same } = position
+  const known = same === undefined ? {} : { sameOffsets: passedTo(same, logStartOffset) }
+  return restarted({ ...position, ...known }, logStartOffset, source, incident)
 }
 
 function reset(left: Position, source: SourceObservation, context: DecideContext): Decision {

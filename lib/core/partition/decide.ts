@@ -34,9 +34,11 @@ import {
   unsupportedBatch,
 } from './incidents.ts'
 import {
+  isSameEpoch,
   type PartitionState,
   type Position,
   type Producer,
+  type ProducerEpoch,
   sequenceAfter,
 } from './partition-state.ts'
 
@@ -66,6 +68,7 @@ export function decide(
         moved({
           ...position,
           nextTargetOffset: targetOffsetAfter(position.nextTargetOffset, event.places),
+          producer: fencedBy(position.producer, event.by, context),
         }),
       )
     case 'shifted':
@@ -261,25 +264,6 @@ function fillable(position: Position): Position {
   return position.producer?.fencing === 'none' ? withoutPadding(translated) : position
 }
 
-/**
- * A dead owner may have sent records to another place before it could store that they are shifted:
- * behind records of others, or in front of a hole that it did not fill.
- */
-function sameOffsetsRecovered(
-  { sameOffsets }: Position,
-  event: EventOf<'recovered-from-crash'>,
-  { nowMs: atMs }: DecideContext,
-): Pick<Position, 'sameOffsets'> {
-  if (sameOffsets === undefined) return {}
-  const { lastCopied, copiedUpTo: targetOffset } = event
-  if (lastCopied === undefined) return {}
-  const sourceOffset = lastCopied + 1n
-  const missing = placeOf(sameOffsets, sourceOffset) - targetOffset
-  if (missing === 0n) return {}
-  const reason = missing < 0n ? ('foreign-records' as const) : ('large-hole' as const)
-  return { sameOffsets: shiftedTo({ sourceOffset, targetOffset }, { atMs, reason }) }
-}
-
 /** A batch that was appended elsewhere than its offset says shifts all that follow. */
 function sameOffsetsAfter(
   { sameOffsets }: Position,
@@ -290,6 +274,23 @@ function sameOffsetsAfter(
   if (placeOf(sameOffsets, sourceOffset) === targetOffset) return {}
   const seen = { atMs, reason: 'foreign-records' as const }
   return { sameOffsets: shiftedTo({ sourceOffset, targetOffset }, seen) }
+}
+
+/**
+ * A dead owner shifted records, or their places were taken, and the checkpoint does not say so: the
+ * records that stand there do.
+ */
+function sameOffsetsFound(
+  { sameOffsets }: Position,
+  { distances }: EventOf<'recovered-from-crash'>,
+  { nowMs: atMs }: DecideContext,
+): Pick<Position, 'sameOffsets'> {
+  if (sameOffsets === undefined || distances === undefined) return {}
+  const { first, last, lastFrom: sourceOffset } = distances
+  if (first === sameOffsets.distance && last === first) return {}
+  const reason = last < sameOffsets.distance ? 'large-hole' : 'foreign-records'
+  const targetOffset = sourceOffset + last
+  return { sameOffsets: shiftedTo({ sourceOffset, targetOffset }, { atMs, reason }) }
 }
 
 /** Goes on behind records that another producer appended after a clean hand-over. */
@@ -327,6 +328,16 @@ function historyBehind(
   return historyAfter(position.epochs, from, by)
 }
 
+/** A broker that has a marker of a new epoch takes the data of that epoch alone, from 0 on. */
+function fencedBy(
+  producer: Producer | null,
+  by: ProducerEpoch | null,
+  { nowMs: assignedAtMs }: DecideContext,
+): Producer | null {
+  if (by === null || (producer !== null && isSameEpoch(producer, by))) return producer
+  return { ...by, nextSequence: 0, assignedAtMs, fencing: 'transactional-id' }
+}
+
 function advanced(producer: Producer | null, recordsCount: number): Producer | null {
   if (producer === null) return null
   return { ...producer, nextSequence: sequenceAfter(producer.nextSequence, recordsCount) }
@@ -357,7 +368,7 @@ function decideOnRecovery(
       : position.epochs,
     lastTimestampMs: event.maxTimestampMs ?? position.lastTimestampMs,
     producer: event.producer,
-    ...sameOffsetsRecovered(position, event, context),
+    ...sameOffsetsFound(position, event, context),
   }
   // Where nothing was found, copies that the source has lost may lie before the position.
   const seen = { atMs: context.nowMs, reason: 'uncounted' as const }

@@ -5,8 +5,9 @@ import type { Policies } from '../config/defaults.ts'
 import type { Incident, PartitionScope } from '../incident.ts'
 import type { SourceOffset, TargetOffset } from '../offset.ts'
 import type { ConfigsBefore, PaddingObstacle } from '../offsets/padding.ts'
+import type { ShiftReason } from '../offsets/same-offsets.ts'
 import type { DivergencePoint, EpochEnd, OffsetSpan } from './epoch-history.ts'
-import type { PartitionState, Position, Producer } from './partition-state.ts'
+import type { PartitionState, Position, Producer, ProducerEpoch } from './partition-state.ts'
 
 /** The source's log of a partition, as it was listed at one moment. */
 export type SourceObservation = {
@@ -71,13 +72,16 @@ export type PartitionEvent =
    * The previous owner is fenced, and the target was compared with the source past the checkpoint.
    */
   | ({ readonly kind: 'recovered-from-crash' } & CrashRecovery)
-  /** So many offsets of the target were filled, which no consumer sees. */
-  | { readonly kind: 'filled'; readonly places: number }
+  /**
+   * So many offsets of the target were filled, which no consumer sees, with markers of `by`. Where
+   * its epoch is new to the partition, sequences begin at 0 again.
+   */
+  | { readonly kind: 'filled'; readonly places: number; readonly by: ProducerEpoch | null }
   /** The next record goes where the target ends, which is not the place that its offset has. */
   | {
       readonly kind: 'shifted'
       readonly sourceOffset: SourceOffset
-      readonly reason: 'foreign-records' | 'large-hole'
+      readonly reason: ShiftReason
     }
   /** The holes of the partition take too long to fill: offsets are translated from here on. */
   | { readonly kind: 'offsets-left' }
@@ -128,10 +132,17 @@ export type CrashRecovery = {
   /** Where the target's log ended before the fence's marker. */
   readonly foundTargetOffset: TargetOffset
   readonly nextTargetOffset: TargetOffset
-  /** The last record there that was found in the source, by its source offset; absent: none was. */
-  readonly lastCopied?: SourceOffset
-  /** Right behind that record on the target. */
+  /** Right behind the last record there that was found in the source. */
   readonly copiedUpTo: TargetOffset
+  /**
+   * Target offset minus source offset of the records that were found: of the first one, and of all
+   * from source offset `lastFrom` on. Left out: none was found.
+   */
+  readonly distances?: {
+    readonly first: bigint
+    readonly last: bigint
+    readonly lastFrom: bigint
+  }
   /** True when no record of gapless lies behind that one: the source may have lost such records. */
   readonly endsFound: boolean
   /** Records of gapless there; null: they cannot all be counted, because some are deleted. */

@@ -96,6 +96,14 @@ export type Producer = {
    * denies transactional ids, so the requests of a dead owner can only be waited out.
    */
   readonly fencing: 'transactional-id' | 'none'
+  /** True: a batch of an earlier owner, who was not fenced, may be on its way under this epoch. */
+  readonly isShared?: true
+}
+
+export type ProducerEpoch = Pick<Producer, 'producerId' | 'producerEpoch'>
+
+export function isSameEpoch(left: ProducerEpoch, right: ProducerEpoch): boolean {
+  return left.producerId === right.producerId && left.producerEpoch === right.producerEpoch
 }
 
 const SEQUENCE_LIMIT = 2 ** 31

@@ -9,6 +9,7 @@
 //   logEnds       log ends of the source and when runs saw them, as offset@ms, comma separated
 //   lastSeenLogEndOffset, lastTimestampMs, lastLatencyMs      absent until known, like epochs
 //   producerId, producerEpoch, nextSequence, producerAssignedAtMs, fencing    absent until known
+//   sharedProducer   `shared` where an earlier owner was not fenced; absent elsewhere
 //   drift         the episode of foreign records on the target; absent while there is none
 //   copied        records copied between these topics, as records:nextSourceOffset:nextTargetOffset
 //   anchor        the last one that is stored, as source:target:records@ms reason; absent, like
@@ -126,6 +127,7 @@ function positionAttributes(position: Position | null): Record<string, Attribute
     nextSequence: numberAttribute(position?.producer?.nextSequence),
     producerAssignedAtMs: numberAttribute(position?.producer?.assignedAtMs),
     fencing: textAttribute(position?.producer?.fencing),
+    sharedProducer: textAttribute(position?.producer?.isShared === true ? 'shared' : null),
     ...copiedAttributes(position),
     drift: textAttribute(position?.drift === undefined ? null : writeDrift(position.drift)),
     offsetsLeft: textAttribute(
@@ -341,5 +343,6 @@ function readProducer(read: RowReader): Producer {
     nextSequence: read.number('nextSequence'),
     assignedAtMs: read.number('producerAssignedAtMs'),
     fencing,
+    ...(read.optional('sharedProducer', read.text) === null ? {} : { isShared: true as const }),
   }
 }

@@ -5,12 +5,7 @@
 // by the records that compaction removed. Does not own when two records are the same
 // (found-record.ts, copy-rules.ts).
 
-import {
-  type SourceOffset,
-  sourceOffset,
-  type TargetOffset,
-  targetOffset,
-} from '../../core/offset.ts'
+import { sourceOffset, type TargetOffset, targetOffset } from '../../core/offset.ts'
 import { holdsSameRecords } from '../../core/partition/crash-recovery.ts'
 import { concatSpans, type OffsetSpan } from '../../core/partition/epoch-history.ts'
 import type { CopiedBatch } from '../../core/replicate/copied-batch.ts'
@@ -32,10 +27,18 @@ export type Candidates = {
 
 export type Reached = OffsetSpan & {
   readonly maxTimestampMs: bigint
-  /** Source offset of the last record that was found; the span may end with what is not copied. */
-  readonly lastCopied: SourceOffset
   /** Target offset right behind the last record that was found. */
   readonly nextTargetOffset: TargetOffset
+  /** The distance between the two logs where the records were found. */
+  readonly distances: FoundDistances
+}
+
+/** Target offset minus source offset of the records that were found. */
+export type FoundDistances = {
+  readonly first: bigint
+  readonly last: bigint
+  /** The source offset from which on all of them have `last`. */
+  readonly lastFrom: bigint
 }
 
 /** How many records of one batch of the target were found in the source. */
@@ -74,7 +77,14 @@ export function createComparison(
   // The span up to the last record that was found or passed over; `reached` follows with a match.
   let walked: OffsetSpan | null = null
   let opened: Opened | null = null
+  let distances: FoundDistances | null = null
 
+  const noteDistance = (sourceOffset: bigint, targetOffset: bigint): FoundDistances => {
+    const last = targetOffset - sourceOffset
+    if (distances?.last === last) return distances
+    distances = { first: distances?.first ?? last, last, lastFrom: sourceOffset }
+    return distances
+  }
   const close = (): void => {
     opened = null
     candidates.take()
@@ -99,9 +109,9 @@ export function createComparison(
     if (isLast) close()
     if (found === null) return
     const { maxTimestamp: maxTimestampMs } = candidate.batch
-    const lastCopied = sourceOffset(record.offset)
     const nextTargetOffset = targetOffset(found.offset + 1n)
-    reached = { ...span, maxTimestampMs, lastCopied, nextTargetOffset }
+    const distances = noteDistance(record.offset, found.offset)
+    reached = { ...span, maxTimestampMs, nextTargetOffset, distances }
   }
   /** The record that one of ours with this index is compared with; null: none is left. */
   const wantedFor = async (index: bigint | null): Promise<[Opened, SourceRecord] | null> => {
@@ -130,8 +140,8 @@ export function createComparison(
     reached = {
       ...span,
       maxTimestampMs: candidate.batch.maxTimestamp,
-      lastCopied: sourceOffset(last),
       nextTargetOffset: targetOffset(nextOffsetAfter(batch)),
+      distances: noteDistance(first, batch.baseOffset),
     }
     candidates.take()
     return true

@@ -14,7 +14,7 @@ import { observationAttemptsMax } from '../../core/config/defaults.ts'
 import { driverLeaseMs } from '../../core/config/failover-limits.ts'
 import { type LookedAt, sourceEndOf } from '../../core/failover/failover-plan.ts'
 import { type TargetOffset, targetOffset } from '../../core/offset.ts'
-import { fillerId, transactionalId } from '../../core/partition/crash-recovery.ts'
+import { abortedDataId, transactionalId } from '../../core/partition/crash-recovery.ts'
 import {
   type FailedOver,
   type PartitionState,
@@ -91,7 +91,7 @@ async function fenceStandby(
     throw new BrokerFailure({ reason, cluster: deps.target.name, detail })
   }
   const id = transactionalId({ flow: flow.name, ...at })
-  await fenceFiller(deps, flow, seen)
+  await fenceAborter(deps, flow, seen)
   const assigned = await untilNotBusy(deps, () => deps.target.initProducerId(id))
   if (assigned.kind === 'denied') {
     // Nothing fences there, so what earlier owners sent is waited out (unfencedWarning).
@@ -118,11 +118,11 @@ async function fenceStandby(
   return { standbyEnd, producer }
 }
 
-/** A frozen worker that fills an offset must not go on with it behind records of applications. */
-async function fenceFiller(deps: FenceDeps, flow: FlowConfig, seen: ToFence): Promise<void> {
+/** A frozen worker that lays down aborted data must not go on behind records of applications. */
+async function fenceAborter(deps: FenceDeps, flow: FlowConfig, seen: ToFence): Promise<void> {
   if (seen.state === null || positionOf(seen.state)?.sameOffsets === undefined) return
   const at = { flow: flow.name, topic: seen.targetTopic, partition: seen.partition }
-  await untilNotBusy(deps, () => deps.target.initProducerId(fillerId(at)))
+  await untilNotBusy(deps, () => deps.target.initProducerId(abortedDataId(at)))
 }
 
 async function waitOut(

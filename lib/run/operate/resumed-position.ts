@@ -9,7 +9,7 @@ import {
   sourceOffset,
   targetOffset,
 } from '../../core/offset.ts'
-import { resumedAt } from '../../core/offsets/same-offsets.ts'
+import { passedTo, resumedAt } from '../../core/offsets/same-offsets.ts'
 import { anchored } from '../../core/partition/copied-count.ts'
 import { withoutPadding } from '../../core/partition/decide-observation.ts'
 import { withoutDrift } from '../../core/partition/drift.ts'
@@ -59,10 +59,15 @@ export function nextPosition(
   // The position of a partition that had lost its row says nothing of the records before it.
   const isKnown = isSame && !input.isRowLost
   const places = { sourceOffset: nextSourceOffset, targetOffset: nextTargetOffset }
+  // A log that diverged has other records at the offsets that were copied.
+  const isSameLog = isSame && input.incident?.kind !== 'log-diverged'
+  const { sameOffsets } = position
+  const hasMoved = nextSourceOffset !== position.nextSourceOffset
+  const passed = sameOffsets && hasMoved ? passedTo(sameOffsets, nextSourceOffset) : sameOffsets
   const same =
-    position.sameOffsets === undefined
+    passed === undefined
       ? {}
-      : { sameOffsets: resumedAt(isKnown ? position.sameOffsets : null, places, atMs) }
+      : { sameOffsets: resumedAt(isKnown && isSameLog ? passed : null, places, atMs) }
   // Nothing of a topic that was recreated, on either side, was copied before.
   return anchored({ ...next, ...same }, { records, atMs, reason: isSame ? 'resume' : 'reset' })
 }

@@ -47,8 +47,6 @@ async function fillAndHide(
   { to }: { readonly to: TargetObservation['logEndOffset'] },
 ): Promise<void> {
   if (!mayFill(shard, run)) return
-  // Requests of an earlier owner may be on their way, which only the same producer keeps in order.
-  run.wasRecovered ||= positionOf(run.state)?.producer != null
   const isTrimmed = target.logStartOffset !== undefined && target.logStartOffset >= to
   if (!isTrimmed) {
     const position = await withProducer(shard, run)

@@ -101,8 +101,10 @@ export type PartitionRun = {
    */
   targetIsRead: boolean
   readonly pending: PendingQueue
-  /** Who fills offsets, once this run has fenced every earlier filler. Written by recover/. */
-  filler: Filler | null
+  /** Who writes markers: an epoch that no earlier owner has. Written by recover/. */
+  filler: ProducerIdentity | null
+  /** Who lays down aborted data, once every earlier one is fenced. Written by recover/. */
+  aborter: Aborter | null
   /** True while offsets of the target are filled. Written by produce/fill-beside.ts. */
   isFilling: boolean
   /** How long filling took, and from where on; null: nothing was filled. Written as the above. */
@@ -110,10 +112,15 @@ export type PartitionRun = {
   /** True while fillers that were visible again are deleted. Written by pad/hide.ts. */
   isHiding: boolean
   /**
-   * True once this run has recovered the partition from a crash: requests of an earlier owner may
-   * still be on their way. Written by recover/previous-owner.ts.
+   * True once a marker of `filler` is in the log of the target: its broker refuses every batch of
+   * an earlier owner from there on. Written with `filler`, and by produce/fill-places.ts.
    */
-  wasRecovered: boolean
+  isFenced: boolean
+  /**
+   * Behind the last record of the source that was sent, or that the earlier owner had copied; null:
+   * that is the position. Written by produce-loop.ts, recover/previous-owner.ts.
+   */
+  denseUpTo: bigint | null
   /** The source's log end as the last fetch told it; null before. Written by fetch-answer.ts. */
   seenLogEnd: LogEndMark | null
   /** How often damaged bytes were fetched behind a position. Written by `isDamagedForGood`. */
@@ -129,7 +136,7 @@ export type PartitionRun = {
 }
 
 /** The producer of aborted transactions. Its sequences begin anew with each epoch. */
-export type Filler = ProducerIdentity & { nextSequence: number }
+export type Aborter = ProducerIdentity & { nextSequence: number }
 
 /** A run of a partition whose lease was just acquired: both logs are looked at first. */
 export function createPartitionRun(
@@ -162,9 +169,11 @@ export function createPartitionRun(
     pending: createPendingQueue(),
     filler: null,
     isFilling: false,
+    aborter: null,
     filling: null,
     isHiding: false,
-    wasRecovered: false,
+    isFenced: positionOf(known.state)?.producer?.isShared !== true,
+    denseUpTo: null,
     seenLogEnd: null,
     damage: null,
     counts: { ...nothingCopied, incidents: [] },
@@ -180,6 +189,23 @@ export function isDamagedForGood(run: PartitionRun): boolean {
   const fetches = (run.damage?.behind === behind ? run.damage.fetches : 0) + 1
   run.damage = { behind, fetches }
   return fetches >= damagedFetchesMax
+}
+
+/**
+ * Stamps the waiting batches anew, of which none was ever sent, for the producer of the position.
+ * Returns the base sequence of the next batch.
+ */
+export function stampAgain(run: PartitionRun): number {
+  const producer = positionOf(run.state)?.producer
+  assert(producer != null, 'batches wait before the partition has a producer id')
+  const { producerId, producerEpoch } = producer
+  let { nextSequence: baseSequence } = producer
+  for (const { batch, isAborted } of run.pending.allUnsent()) {
+    if (isAborted === true) continue
+    stampForProduce(batch, { producerId, producerEpoch, baseSequence })
+    baseSequence = sequenceAfter(baseSequence, batch.recordsCount)
+  }
+  return baseSequence
 }
 
 /** How the run of a partition ended. */

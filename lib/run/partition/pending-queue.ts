@@ -96,6 +96,13 @@ export function createPendingQueue() {
     /** The next ones to send, up to `max`, if none of them ever was; else none. */
     neverSent: (max: number): readonly PendingBatch[] =>
       inFlight < sent ? [] : batches.slice(head + inFlight, head + inFlight + max),
+    /** True when the next one to send was sent before: the target may hold it. */
+    isNextSentAgain: () => inFlight < sent,
+    /** Every batch, of which none was ever sent. */
+    allUnsent(): readonly PendingBatch[] {
+      assert(sent === 0, 'batches that may be on the target were to be sent otherwise')
+      return batches.slice(head)
+    },
     inFlightRecords: () =>
       batches.slice(head, head + inFlight).reduce((sum, { batch }) => sum + batch.recordsCount, 0),
     /** Removes batches at the head that are never sent as they are. None is in flight. */

@@ -1,29 +1,25 @@
-// Owns laying down the source's aborted data where they were, in a transaction of the filler that
-// is aborted as well: readers without isolation see the same on both sides, and a hundred offsets
+// Owns laying down the source's aborted data where they were, in a transaction that is
+// aborted as well: readers without isolation see the same on both sides, and a hundred offsets
 // cost two requests more than one. The transaction is open only over offsets without committed
 // records, and ends in front of the next of them: wherever this process dies, the marker that the
 // coordinator writes instead stands on an offset that is no committed record of the source either.
 // Does not own when (fill-beside.ts).
 
-import { sourceOffset, targetOffsetAfter } from '../../core/offset.ts'
-import { fillerId } from '../../core/partition/crash-recovery.ts'
+import { fillerLookMs, fillerLooksMax } from '../../core/config/defaults.ts'
+import { sourceOffset, type TargetOffset, targetOffsetAfter } from '../../core/offset.ts'
+import { abortedDataId } from '../../core/partition/crash-recovery.ts'
 import type { Leader } from '../../core/partition/observation.ts'
-import { sequenceAfter } from '../../core/partition/partition-state.ts'
+import { positionOf, sequenceAfter } from '../../core/partition/partition-state.ts'
 import { errorName } from '../../kafka/error-codes.ts'
 import { stampForProduce } from '../../kafka/produce-stamp.ts'
 import type { RecordBatch } from '../../kafka/record-batch.ts'
-import { decideFor, move } from '../partition/partition-effects.ts'
-import type { Filler, PartitionRun } from '../partition/partition-run.ts'
+import { decideFor, happened, move } from '../partition/partition-effects.ts'
+import type { Aborter, PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
+import { assignAborter } from '../recover/producer-identity.ts'
+import { EAGER_LOOKS, type Filled, fillFailure, writeMarker } from './abort-marker.ts'
 import type { AbortedRun } from './aborted-run.ts'
-import {
-  type Filled,
-  fillFailure,
-  moveBehind,
-  readyToFill,
-  untilLogEndsAt,
-  writeMarker,
-} from './fill-places.ts'
+import { mayFill } from './once-flushed.ts'
 
 /**
  * Lays down the aborted data at the head of the queue, and moves the position behind it. Throws
@@ -34,24 +30,57 @@ export async function abortPlaces(
   run: PartitionRun,
   { aborted, leader }: { readonly aborted: AbortedRun; readonly leader: Leader },
 ): Promise<Filled> {
-  const ready = await readyToFill(shard, run)
-  if (typeof ready === 'string') return ready
-  const { filler, position } = ready
+  const aborter = run.aborter ?? (await assignAborter(shard, run))
+  if (aborter === null) return 'lease-lost'
+  const position = positionOf(run.state)
+  // At its deadline a run fills no more.
+  if (position === null || !mayFill(run)) return 'interrupted'
   const head = run.pending.first()
   let end = position.nextTargetOffset
-  await writeMarker(shard, run, filler, async () => {
+  const transactionalId = abortedDataId({ ...run.key, topic: run.targetTopic })
+  const isWritten = await writeMarker(shard, run, { ...aborter, transactionalId }, async () => {
     for (const batch of aborted.batches) {
-      await produceAborted(shard, run, { batch, filler, leader, at: end })
+      await produceAborted(shard, run, { batch, aborter, leader, at: end })
       end = targetOffsetAfter(end, batch.recordsCount)
     }
   })
+  if (!isWritten) return 'lease-lost'
   const wanted = targetOffsetAfter(end, 1)
   await untilLogEndsAt(shard, run, { wanted, leader })
   if (run.phase.kind === 'stopped') return 'interrupted'
-  moveBehind(shard, run, Number(wanted - position.nextTargetOffset))
+  const places = Number(wanted - position.nextTargetOffset)
+  move(shard, run, decideFor(shard, run, { kind: 'filled', places, by: null }))
+  run.counts.placesFilled += places
+  happened(shard, run, { kind: 'progressed' })
   // At the deadline the queue was emptied meanwhile: the next run passes these batches.
   if (run.pending.first() === head) passUnsent(shard, run, aborted.entries)
   return 'filled'
+}
+
+/** Resolves when the marker in front of `wanted` is in the log, and replicated. */
+async function untilLogEndsAt(
+  shard: Shard,
+  run: PartitionRun,
+  { wanted, leader }: { readonly wanted: TargetOffset; readonly leader: Leader },
+): Promise<void> {
+  const { targetTopic: topic, key } = run
+  const { leaderId, leaderEpoch } = leader
+  const at = { topic, partition: key.partition, leaderEpoch }
+  for (let look = 0; look < fillerLooksMax; look += 1) {
+    const [listed] = await shard.target.listOffsets(leaderId, 'log-end', [at])
+    if (listed?.answer.kind !== 'offset') {
+      const why = listed?.answer.errorName ?? 'nothing'
+      throw fillFailure(shard, run, `ListOffsets answered ${why} behind aborted data`)
+    }
+    const { offset } = listed.answer
+    if (offset === wanted) return
+    if (offset > wanted) {
+      const detail = `the log ends at offset ${offset} behind aborted data, and not at ${wanted}`
+      throw fillFailure(shard, run, detail)
+    }
+    await shard.clock.wait(look < EAGER_LOOKS ? 0 : fillerLookMs, shard.ended.signal)
+  }
+  throw fillFailure(shard, run, `the marker of aborted data did not appear at ${wanted - 1n}`)
 }
 
 /** Removes batches that are not sent (any more) from the head of the queue, and moves past them. */
@@ -69,16 +98,16 @@ async function produceAborted(
   run: PartitionRun,
   sent: {
     readonly batch: RecordBatch
-    readonly filler: Filler
+    readonly aborter: Aborter
     readonly leader: Leader
     readonly at: bigint
   },
 ): Promise<void> {
-  const { batch, filler, leader, at } = sent
+  const { batch, aborter, leader, at } = sent
   const { targetTopic: name, key } = run
-  const owner = { ...filler, baseSequence: filler.nextSequence, isTransactional: true }
+  const owner = { ...aborter, baseSequence: aborter.nextSequence, isTransactional: true }
   const answer = await shard.target.produce(leader.leaderId, {
-    transactionalId: fillerId({ ...key, topic: name }),
+    transactionalId: abortedDataId({ ...key, topic: name }),
     acks: -1,
     timeoutMs: shard.flow.budgets.requestTimeoutMs,
     topics: [
@@ -95,7 +124,7 @@ async function produceAborted(
       `Produce of aborted data of source offset ${from} answered ${why}`,
     )
   }
-  filler.nextSequence = sequenceAfter(filler.nextSequence, batch.recordsCount)
+  aborter.nextSequence = sequenceAfter(aborter.nextSequence, batch.recordsCount)
   if (produced.baseOffset === at) return
   const detail = `aborted data were appended at offset ${produced.baseOffset}, and not at ${at}`
   throw fillFailure(shard, run, detail)

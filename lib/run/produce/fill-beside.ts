@@ -5,18 +5,20 @@
 
 import { sourceOffset } from '../../core/offset.ts'
 import { fillingMs } from '../../core/offsets/fill-pace.ts'
-import { nextStep, placesOwed } from '../../core/offsets/next-place.ts'
+import { type NextStep, nextStep, placesOwed } from '../../core/offsets/next-place.ts'
 import type { Leader } from '../../core/partition/observation.ts'
 import { type Position, positionOf } from '../../core/partition/partition-state.ts'
 import { exchangeOf } from '../../core/replicate/run-phase.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
+import type { RecordBatch } from '../../kafka/record-batch.ts'
 import { decideFor, happened, move, start } from '../partition/partition-effects.ts'
 import { deniedCopying, type PartitionRun } from '../partition/partition-run.ts'
 import type { PendingBatch } from '../partition/pending-queue.ts'
 import { type Shard, wakeFetching } from '../partition/shard-run.ts'
+import type { Filled } from './abort-marker.ts'
 import { abortPlaces, passUnsent } from './abort-places.ts'
 import { type AbortedRun, nextAbortedRun } from './aborted-run.ts'
-import { type Filled, fillPlaces } from './fill-places.ts'
+import { fillPlaces } from './fill-places.ts'
 import { isAtEnd, recoverFromOurselves, runIfFlushed } from './once-flushed.ts'
 
 /** Sends what is ready, once offsets were filled. */
@@ -36,12 +38,13 @@ export function isInPlace(
   if (position?.sameOffsets === undefined) return passesAborted(shard, run, { next, goOn })
   const inFlight = run.pending.lastInFlight()?.batch ?? null
   if (run.isFilling || (inFlight === null && run.pending.unanswered > 0)) return false
-  const { sameOffsets, nextTargetOffset: end } = position
+  // Its place was right when it was sent first.
+  if (run.pending.isNextSentAgain()) return true
   if (next.isAborted === true) {
     if (inFlight === null) takeAborted(shard, run, { next, goOn })
     return false
   }
-  const step = nextStep(sameOffsets, batch, { inFlight, end })
+  const step = stepTo(run, position, { batch, inFlight })
   switch (step.kind) {
     case 'send':
       return true
@@ -60,6 +63,17 @@ export function isInPlace(
   }
 }
 
+function stepTo(
+  run: PartitionRun,
+  { sameOffsets, nextTargetOffset: end, nextSourceOffset }: Position,
+  { batch, inFlight }: { readonly batch: RecordBatch; readonly inFlight: RecordBatch | null },
+): NextStep {
+  if (sameOffsets === undefined) return { kind: 'send' }
+  const { isFenced, denseUpTo } = run
+  const at = { inFlight, end, isFenced, denseUpTo: denseUpTo ?? nextSourceOffset }
+  return nextStep(sameOffsets, batch, at)
+}
+
 /**
  * The next batch is aborted data, and everything in front of it is acknowledged. Data that do not
  * fit into their place any more, because a marker of an earlier run stands there, are passed.
@@ -71,8 +85,9 @@ function takeAborted(
 ): void {
   const position = positionOf(run.state)
   if (position?.sameOffsets === undefined) return
-  const { sameOffsets, nextTargetOffset: end } = position
-  const step = nextStep(sameOffsets, next.batch, { inFlight: null, end })
+  const step = stepTo(run, position, { batch: next.batch, inFlight: null })
+  // A marker must fence first: a late batch of an earlier owner would take the place.
+  if (step.kind === 'send' && !run.isFenced) return fillBeside(shard, run, 1, goOn)
   if (step.kind === 'fill') return fillBeside(shard, run, step.places, goOn)
   if (step.kind !== 'send') return pass(shard, run, goOn)
   const queue = run.pending.neverSent(Number.POSITIVE_INFINITY)

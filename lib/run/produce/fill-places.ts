@@ -1,27 +1,23 @@
 // Owns filling offsets of the target that no record of the source has: for each of them the abort
 // marker of a transaction that holds nothing, which no consumer sees (KIP-98). EndTxn is answered
-// before its marker is in the log, so the log end is looked at before anything follows it. Does not
+// before its marker is in the log, so the log is looked at before anything follows it. The first
+// marker of a run has an epoch that no earlier owner has, and fences them (core/offsets). Does not
 // own how many offsets are filled (core/offsets), nor when (fill-beside.ts).
 
 import { fillerLookMs, fillerLooksMax } from '../../core/config/defaults.ts'
-import { type TargetOffset, targetOffsetAfter } from '../../core/offset.ts'
-import { fillerId } from '../../core/partition/crash-recovery.ts'
+import { targetOffset, targetOffsetAfter } from '../../core/offset.ts'
+import { transactionalId } from '../../core/partition/crash-recovery.ts'
+import type { PartitionEvent } from '../../core/partition/decision.ts'
 import type { Leader } from '../../core/partition/observation.ts'
-import { type Position, positionOf } from '../../core/partition/partition-state.ts'
-import { partitionName } from '../../core/topic-partition.ts'
-import { BrokerFailure } from '../../io/failure/broker-failure.ts'
-import { maySend } from '../partition/own-lease.ts'
-import { decideFor, happened, move } from '../partition/partition-effects.ts'
-import type { Filler, PartitionRun } from '../partition/partition-run.ts'
+import { isSameEpoch, positionOf } from '../../core/partition/partition-state.ts'
+import type { ProducerIdentity } from '../../io/cluster/transaction-coordinator.ts'
+import { decideFor, happened, move, perform } from '../partition/partition-effects.ts'
+import { type PartitionRun, stampAgain } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
-import { assignFiller } from '../recover/producer-identity.ts'
+import { type MarkerSearch, searchMarker } from '../recover/foreign-records.ts'
+import { assignFiller, mayFence } from '../recover/producer-identity.ts'
+import { EAGER_LOOKS, type Filled, fillFailure, writeMarker } from './abort-marker.ts'
 import { mayFill } from './once-flushed.ts'
-
-/** How filling ended. `lease-lost`: the lease may be another run's, and nothing more is sent. */
-export type Filled = 'filled' | 'interrupted' | 'lease-lost'
-
-/** The first looks follow each other at once: the marker is there within a millisecond or two. */
-const EAGER_LOOKS = 8
 
 /**
  * Fills the next `places` offsets of the target, one after the other, and moves the position with
@@ -33,78 +29,80 @@ export async function fillPlaces(
   run: PartitionRun,
   { places, leader }: { readonly places: number; readonly leader: Leader },
 ): Promise<Filled> {
+  const filler = run.filler ?? (await assignFiller(shard, run))
+  if (filler === null) return 'lease-lost'
+  if (!(await outlivesOthers(shard, run, filler))) return 'lease-lost'
+  const id = transactionalId({ ...run.key, topic: run.targetTopic })
   for (let left = places; left > 0; left -= 1) {
-    const ready = await readyToFill(shard, run)
-    if (typeof ready === 'string') return ready
-    await writeMarker(shard, run, ready.filler)
-    const wanted = targetOffsetAfter(ready.position.nextTargetOffset, 1)
-    await untilLogEndsAt(shard, run, { wanted, leader })
+    if (!mayFill(run)) return 'interrupted'
+    if (!(await writeMarker(shard, run, { ...filler, transactionalId: id }))) return 'lease-lost'
+    const passed = await untilMarkerIsThere(shard, run, leader, filler)
     if (run.phase.kind === 'stopped') return 'interrupted'
-    moveBehind(shard, run, 1)
+    if (passed !== null) {
+      await perform(shard, run, decideFor(shard, run, { kind: 'foreign-records', ...passed }))
+    }
+    filledTo(shard, run, { by: filler, places: passed === null ? 1 : 0 })
+    run.counts.placesFilled += 1
+    happened(shard, run, { kind: 'progressed' })
+    // Others have taken places: how many are left is another number now.
+    if (passed !== null) break
   }
   return 'filled'
 }
 
-/** Who fills, and where the target ends; or why nothing may be filled now. */
-export async function readyToFill(
+/** The first marker of a run fences: what waits is sent under its epoch, from sequence 0 on. */
+function filledTo(
   shard: Shard,
   run: PartitionRun,
-): Promise<{ readonly filler: Filler; readonly position: Position } | Filled> {
-  const filler = run.filler ?? (await assignFiller(shard, run))
-  if (filler === null || !maySend(shard, run)) return 'lease-lost'
-  const position = positionOf(run.state)
-  // At its deadline a run fills no more.
-  return position !== null && mayFill(run) ? { filler, position } : 'interrupted'
-}
-
-/** The target holds so many more offsets. */
-export function moveBehind(shard: Shard, run: PartitionRun, places: number): void {
-  move(shard, run, decideFor(shard, run, { kind: 'filled', places }))
-  run.counts.placesFilled += places
-  happened(shard, run, { kind: 'progressed' })
+  filled: { readonly by: ProducerIdentity; readonly places: number },
+): void {
+  const { by } = filled
+  const before = positionOf(run.state)?.producer ?? null
+  move(shard, run, decideFor(shard, run, { kind: 'filled', ...filled }))
+  run.isFenced = true
+  if (before !== null && isSameEpoch(before, by)) return
+  const nextSequence = stampAgain(run)
+  const { phase } = run
+  if (phase.kind !== 'copying') return
+  happened(shard, run, { kind: 'fetched', nextFetch: phase.nextFetch, nextSequence })
 }
 
 /**
- * Aborts a transaction of the filler, once `produce` has put data into it. The coordinator still
- * ends the transaction before it for a millisecond or two.
+ * The coordinator has forgotten the producer id of the data, and no marker of another one fences
+ * it. Waits until every request of an earlier owner was answered or dropped.
  */
-export async function writeMarker(
+async function outlivesOthers(
   shard: Shard,
   run: PartitionRun,
-  filler: Filler,
-  produce?: () => Promise<void>,
-): Promise<void> {
-  const { targetTopic: topic, key } = run
-  const transactionalId = fillerId({ ...key, topic })
-  const request = { ...filler, transactionalId, topic, partition: key.partition }
-  let isBegun = false
-  const once = async () => {
-    // EndTxn was refused, and may be decided all the same: only InitProducerId tells.
-    if (isBegun) throw fillFailure(shard, run, 'the end of a transaction was not decided')
-    isBegun = true
-    await produce?.()
-  }
-  let why = 'busy'
-  for (let attempt = 0; attempt < fillerLooksMax; attempt += 1) {
-    const answer = await shard.target.writeAbortMarker(request, once)
-    if (answer.kind === 'decided') return
-    why = answer.errorName
-    if (answer.kind !== 'busy') break
-    await shard.clock.wait(attempt < EAGER_LOOKS ? 1 : fillerLookMs, shard.ended.signal)
-  }
-  const reason = why.endsWith('AUTHORIZATION_FAILED') ? 'authorization-denied' : 'unreachable'
-  throw fillFailure(shard, run, `the transaction coordinator answered ${why} to a filler`, reason)
+  { producerId }: ProducerIdentity,
+): Promise<boolean> {
+  const last = positionOf(run.state)?.producer
+  if (run.isFenced || last == null || last.producerId === producerId) return true
+  const { requestTimeoutMs, leaseMs } = shard.flow.budgets
+  await shard.clock.wait(requestTimeoutMs + leaseMs, shard.ended.signal)
+  return mayFence(shard, run)
 }
 
-/** Resolves when the marker in front of `wanted` is in the log, and replicated. */
-export async function untilLogEndsAt(
+type Passed = Omit<Extract<PartitionEvent, { kind: 'foreign-records' }>, 'kind'>
+
+/**
+ * Null: the marker has the next offset. Others may append around it, and before this run has fenced
+ * them earlier owners too, so the log end alone proves nothing then.
+ */
+async function untilMarkerIsThere(
   shard: Shard,
   run: PartitionRun,
-  { wanted, leader }: { readonly wanted: TargetOffset; readonly leader: Leader },
-): Promise<void> {
+  leader: Leader,
+  by: ProducerIdentity,
+): Promise<Passed | null> {
   const { targetTopic: topic, key } = run
+  const position = positionOf(run.state)
+  if (position === null) return null
+  const wanted = targetOffsetAfter(position.nextTargetOffset, 1)
   const { leaderId, leaderEpoch } = leader
   const at = { topic, partition: key.partition, leaderEpoch }
+  const { nextTargetOffset: upTo } = position
+  let search: MarkerSearch = { isFound: false, upTo, foreignRecords: 0n }
   for (let look = 0; look < fillerLooksMax; look += 1) {
     const [listed] = await shard.target.listOffsets(leaderId, 'log-end', [at])
     if (listed?.answer.kind !== 'offset') {
@@ -112,22 +110,18 @@ export async function untilLogEndsAt(
       throw fillFailure(shard, run, `ListOffsets answered ${why} behind a filler`)
     }
     const { offset } = listed.answer
-    if (offset === wanted) return
-    if (offset > wanted) {
-      const detail = `the log ends at offset ${offset} behind a filler, and not at ${wanted}`
-      throw fillFailure(shard, run, detail)
+    if (offset === wanted && run.isFenced) return null
+    if (offset >= wanted) {
+      const to = targetOffset(offset)
+      const found = await searchMarker(shard, run, search, { by, to, targetLeader: leader })
+      if (found === 'ours') {
+        const detail = `an earlier owner has appended up to offset ${to}, around a filler`
+        throw fillFailure(shard, run, detail)
+      }
+      search = found
+      if (found.isFound) return found.upTo === wanted ? null : found
     }
     await shard.clock.wait(look < EAGER_LOOKS ? 0 : fillerLookMs, shard.ended.signal)
   }
   throw fillFailure(shard, run, `the marker of a filler did not appear at ${wanted - 1n}`)
-}
-
-export function fillFailure(
-  shard: Shard,
-  { targetTopic: topic, key: { partition } }: PartitionRun,
-  what: string,
-  reason: BrokerFailure['reason'] = 'unreachable',
-): BrokerFailure {
-  const detail = `${partitionName({ topic, partition })}: ${what}`
-  return new BrokerFailure({ reason, cluster: shard.target.name, detail })
 }

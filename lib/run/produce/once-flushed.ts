@@ -34,17 +34,21 @@ function dropOpenEnd({ pending }: PartitionRun): void {
   for (const { memory } of pending.removeUnsent(waiting.length)) memory?.release()
 }
 
-/** True while offsets in front of a batch may be filled: its queue is still to be sent. */
-export function mayFill({ phase }: PartitionRun): boolean {
-  if (phase.kind !== 'flushing') return phase.kind === 'copying'
-  return phase.next.kind !== 'stop' || phase.next.end.outcome === 'drained'
-}
-
 /** True where all that the source has is copied, and what is left are offsets to fill. */
 export function isAtEnd({ phase }: PartitionRun): boolean {
   if (phase.kind === 'copying') return true
   if (phase.kind !== 'flushing' || phase.next.kind !== 'stop') return false
   return phase.next.end.outcome === 'drained'
+}
+
+/**
+ * False from the deadline on: only batches that were sent before are sent again, and they need no
+ * filler. A flush for any other reason sends what waits behind a hole.
+ */
+export function mayFill({ phase }: PartitionRun): boolean {
+  if (phase.kind === 'copying') return true
+  if (phase.kind !== 'flushing') return false
+  return phase.next.kind !== 'stop' || phase.next.end.outcome !== 'deadline'
 }
 
 /**

@@ -99,10 +99,10 @@ async function lookThrough(shard: Shard, run: PartitionRun, look: Look): Promise
     isLost = true
   }
   let { producer } = succession
+  const isShared = succession.fence === 'shared'
   const visit = async (batch: RecordBatch): Promise<void> => {
-    producer = sequencedAfter(producer, batch)
-    // Aborted data that fill holes of the source, under the id of the filler.
-    if (batch.recordsCount === 0 || isOfFiller(batch, succession)) return
+    if (isShared) producer = sequencedAfter({ ...succession, producer }, batch)
+    if (isControlBatch(batch) || batch.recordsCount === 0 || isAborted(batch, succession)) return
     const own = ownBatch(batch, left.producer)
     if (isLost && own !== null) isLost = !(await comparison.seek(batch, own))
     const { unmatchedRecords, isLastMatched } = await comparison.match(batch, own)
@@ -185,7 +185,7 @@ async function readTarget(
       next = targetOffset(nextOffsetAfter(batch))
       if (isMarkerOf(batch, succession)) return { foundTargetOffset: found, nextTargetOffset: next }
       found = next
-      if (!isControlBatch(batch)) await by.visit(batch)
+      await by.visit(batch)
     }
     end ??= part.highWatermark
     if (succession.fence !== 'marker' && end !== null && next >= end) {
@@ -205,8 +205,9 @@ function isMarkerOf(batch: RecordBatch, { fence, producer }: Succession): boolea
   )
 }
 
-function isOfFiller(batch: RecordBatch, { filler }: Succession): boolean {
-  return filler !== null && batch.producerId === filler.producerId
+/** Aborted data that keep their offsets are no copies. */
+function isAborted(batch: RecordBatch, { aborter }: Succession): boolean {
+  return aborter !== null && batch.producerId === aborter.producerId
 }
 
 function say(

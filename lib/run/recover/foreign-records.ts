@@ -4,11 +4,23 @@
 // are passed over at once and not recovered from: a writer that appends between any two steps of a
 // run would make the run recover for ever. Does not own the recovery (after-crash.ts).
 
-import { foreignFetchesMax } from '../../core/config/defaults.ts'
+import { fillerFetchesMax, foreignFetchesMax } from '../../core/config/defaults.ts'
 import { type TargetOffset, targetOffset } from '../../core/offset.ts'
-import { type Position, positionOf } from '../../core/partition/partition-state.ts'
+import type { Leader } from '../../core/partition/observation.ts'
+import {
+  isSameEpoch,
+  type Position,
+  type ProducerEpoch,
+  positionOf,
+} from '../../core/partition/partition-state.ts'
 import { recoveryFetchBytes } from '../../core/replicate/fetch-share.ts'
-import { isControlBatch, isTransactional } from '../../kafka/record-batch.ts'
+import {
+  isControlBatch,
+  isTransactional,
+  nextOffsetAfter,
+  producerEpochOf,
+  type RecordBatch,
+} from '../../kafka/record-batch.ts'
 import { decideFor, perform } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
@@ -29,7 +41,7 @@ export async function lookBeyond(
   if (left === null) return false
   const found = await shard.recoveries.take(shard.ended.signal, () => look(shard, run, left, seen))
   if (found === null || run.phase.kind !== 'recovering') return false
-  if (found === 'ours' || found === 'unread') return recoverFromCrash(shard, run, seen)
+  if (found === 'ours' || found.upTo < seen.logEndOffset) return recoverFromCrash(shard, run, seen)
   run.targetIsRead = true
   await perform(shard, run, decideFor(shard, run, { kind: 'foreign-records', ...found }))
   return true
@@ -50,55 +62,104 @@ export async function passForeignRecords(
   const left = positionOf(run.state)
   const bound: Foreign = { upTo: seen.logEndOffset, foreignRecords: null }
   const isRead = left !== null && run.previousMayBeAlive
-  const found = isRead ? await look(shard, run, left, seen) : 'unread'
+  const found = isRead ? await look(shard, run, left, seen) : bound
   if (found === 'ours') return found
-  const foreign = found === 'unread' ? bound : found
+  const foreign = found.upTo < seen.logEndOffset ? bound : found
   await perform(shard, run, decideFor(shard, run, { kind: 'foreign-records', ...foreign }))
   return 'passed'
 }
 
+/** How far the log was read for a marker, which others may have appended in front of. */
+export type MarkerSearch = {
+  readonly isFound: boolean
+  /** Behind the marker, or behind what was read. */
+  readonly upTo: TargetOffset
+  readonly foreignRecords: bigint | null
+}
+
+/**
+ * Goes on reading up to `to` for a marker of this run. `ours`: an earlier owner has appended, and
+ * the partition must be recovered.
+ */
+export async function searchMarker(
+  shard: Shard,
+  run: PartitionRun,
+  before: MarkerSearch,
+  at: { readonly by: ProducerEpoch; readonly to: TargetOffset; readonly targetLeader: Leader },
+): Promise<MarkerSearch | 'ours'> {
+  const left = positionOf(run.state)
+  if (left === null) return before
+  let isFound = false
+  const isLast = (batch: RecordBatch) => {
+    const { producerId } = batch
+    const epoch = { producerId: producerId ?? -1n, producerEpoch: producerEpochOf(batch) }
+    isFound = isControlBatch(batch) && isSameEpoch(epoch, at.by)
+    return isFound
+  }
+  const from = { ...left, nextTargetOffset: before.upTo }
+  const range = { ...at, logEndOffset: at.to, fetchesMax: fillerFetchesMax, isLast }
+  const found = await look(shard, run, from, range)
+  if (found === 'ours') return found
+  const { foreignRecords: passed } = before
+  const { upTo, foreignRecords: more } = found
+  const foreignRecords = passed === null || more === null ? null : passed + more
+  return { isFound, upTo, foreignRecords }
+}
+
 type Foreign = { readonly upTo: TargetOffset; readonly foreignRecords: bigint | null }
 
-/** `ours`: the target holds a batch of ours. `unread`: the look did not reach the end. */
+/** `ours`: the target holds a batch of ours. */
 async function look(
   shard: Shard,
   run: PartitionRun,
   position: Position,
-  { targetLeader: leader, logEndOffset: to }: Both & { readonly logEndOffset: TargetOffset },
-): Promise<Foreign | 'ours' | 'unread'> {
+  range: Pick<Both, 'targetLeader'> & {
+    readonly logEndOffset: TargetOffset
+    readonly fetchesMax?: number
+    /** The look ends behind this batch, whoever wrote it. */
+    readonly isLast?: (batch: RecordBatch) => boolean
+  },
+): Promise<Foreign | 'ours'> {
+  const { targetLeader: leader, logEndOffset: to, isLast, fetchesMax = foreignFetchesMax } = range
   // A checkpoint without a producer says nothing of whose records these are.
   if (position.producer === null) return 'ours'
   const { producerId } = position.producer
   const { nextTargetOffset: from } = position
   const fetchBytesMax = recoveryFetchBytes(shard.flow.budgets)
-  const range = {
+  const wanted = {
     from,
     to,
     isolation: 'read-uncommitted' as const,
     waitMs: 0,
-    fetchesMax: foreignFetchesMax,
+    fetchesMax,
   }
   const at = targetOf(shard, run, { position, leader, fetchBytesMax })
-  // Once this run fills, every earlier filler is fenced, and the marker of none can appear.
-  const mayBeFiller = position.sameOffsets !== undefined && run.filler === null
+  // Once this run lays down aborted data, everybody before is fenced.
+  const mayBeAborted = position.sameOffsets !== undefined && run.aborter === null
   let upTo: bigint = from
   let foreignRecords = 0n
   let isCounted = true
+  const foreign = () => {
+    return { upTo: targetOffset(upTo), foreignRecords: isCounted ? foreignRecords : null }
+  }
   const onGone = (gone: { readonly to: bigint }) => {
     // The last owner released its lease, so these were not ours.
     upTo = gone.to
     isCounted = false
   }
-  for await (const part of readBeyond(at, range, onGone)) {
+  for await (const part of readBeyond(at, wanted, onGone)) {
     for (const batch of part.batches) {
       // An answer may hold more; the observation that is decided about ends here.
       if (batch.baseOffset >= to) break
+      if (isLast?.(batch)) {
+        upTo = nextOffsetAfter(batch)
+        return foreign()
+      }
       if (batch.producerId === producerId) return 'ours'
-      if (mayBeFiller && (isControlBatch(batch) || isTransactional(batch))) return 'ours'
+      if (mayBeAborted && isTransactional(batch)) return 'ours'
       if (!isControlBatch(batch)) foreignRecords += BigInt(batch.recordsCount)
     }
     upTo = part.next < to ? part.next : to
   }
-  if (upTo < to) return 'unread'
-  return { upTo: targetOffset(upTo), foreignRecords: isCounted ? foreignRecords : null }
+  return foreign()
 }

@@ -4,13 +4,14 @@
 //   marker   a new producer epoch and one marker of it: the broker refuses every earlier epoch
 //            behind it (ProducerAppendInfo.checkProducerEpoch). The marker takes an offset.
 //   shared   all owners share producer id, epoch and sequence, so that a broker appends nothing but
-//            the next record, whoever sends it (ProducerAppendInfo.checkSequence). The earlier
-//            filler is fenced, because a marker has no sequence. Takes no offset. What was sent
-//            is waited out all the same: behind a hole that compaction has made since, a late batch
-//            of the earlier owner would not be the record that this owner sends with that sequence,
-//            and the broker would take the two for one.
+//            the next record, whoever sends it (ProducerAppendInfo.checkSequence). A new epoch at
+//            the coordinator keeps the earlier owner from writing a marker, which has no sequence.
+//            Takes no offset: the marker that fences the data as well fills the first hole
+//            (core/offsets/next-place.ts).
 //
-// Does not own how far the earlier owner copied (after-crash.ts).
+// The log tells epoch and sequence: its cleaner keeps the last batch of a producer, and a marker of
+// an epoch without data (LogCleaner.isBatchLastRecordOfProducer). Does not own how far the earlier
+// owner copied (after-crash.ts).
 
 import { transactionalId } from '../../core/partition/crash-recovery.ts'
 import {
@@ -19,17 +20,27 @@ import {
   sequenceAfter,
 } from '../../core/partition/partition-state.ts'
 import { partitionName } from '../../core/topic-partition.ts'
+import type { ProducerIdentity } from '../../io/cluster/transaction-coordinator.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
-import { producerEpochOf, type RecordBatch } from '../../kafka/record-batch.ts'
+import { isControlBatch, producerEpochOf, type RecordBatch } from '../../kafka/record-batch.ts'
 import { BASE_SEQUENCE_AT } from '../../kafka/record-batch-layout.ts'
-import type { Filler, PartitionRun } from '../partition/partition-run.ts'
+import type { Aborter, PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
-import { assignFiller, assignProducer, mayFence, patiently } from './producer-identity.ts'
+import {
+  assignAborter,
+  assignFiller,
+  assignProducer,
+  mayFence,
+  patiently,
+} from './producer-identity.ts'
 
 export type Succession = {
   /** Who sends from now on. `shared`: its sequence is the checkpoint's until the log is read. */
   readonly producer: Producer
-  readonly filler: Filler | null
+  /** Who writes markers; null: the owner of before is fenced already. */
+  readonly filler: ProducerIdentity | null
+  /** Whose data on the target were aborted, and are no copies; null: nobody's. */
+  readonly aborter: Aborter | null
   /** `waited`: nothing fences the earlier owner, and its requests were waited out. */
   readonly fence: 'marker' | 'shared' | 'waited'
 }
@@ -40,44 +51,48 @@ export async function succeedPrevious(
   run: PartitionRun,
   left: Position,
 ): Promise<Succession | null> {
-  run.wasRecovered = true
+  run.denseUpTo = null
   const { producer: last, sameOffsets } = left
-  const isShared = sameOffsets !== undefined && last?.fencing === 'transactional-id'
-  const producer = isShared ? last : await assignProducer(shard, run)
-  if (producer === null) return null
-  // A producer is stored before it sends: an owner without one sent nothing, and owes no marker.
-  const hasSentNothing = sameOffsets !== undefined && last === null
-  if (isShared || (hasSentNothing && producer.fencing === 'transactional-id')) {
-    // Before the target is read: a filler that died owes a marker, which is in the log behind this.
+  if (sameOffsets !== undefined && last?.fencing !== 'none') {
+    // Before the target is read: an owner that died owes a marker, which is in the log behind this.
     const filler = await assignFiller(shard, run)
-    if (filler === null || !(await waitOut(shard, run))) return null
-    return { producer, filler, fence: 'shared' }
+    const aborter = filler === null ? null : await assignAborter(shard, run)
+    if (filler === null || aborter === null) return null
+    run.isFenced = last === null
+    const producer =
+      last === null ? firstOf(filler, shard.clock.nowMs()) : { ...last, isShared: true as const }
+    return { producer, filler, aborter, fence: 'shared' }
   }
-  if (!(await fencePreviousProducer(shard, run, { left, producer }))) return null
+  const producer = await assignProducer(shard, run)
+  if (producer === null || !(await fencePreviousProducer(shard, run, { left, producer }))) {
+    return null
+  }
   const fence = producer.fencing === 'none' ? 'waited' : 'marker'
-  return { producer, filler: null, fence }
+  return { producer, filler: null, aborter: null, fence }
+}
+
+/** No owner of before has sent a record: its producer would be stored. */
+function firstOf(filler: ProducerIdentity, assignedAtMs: number): Producer {
+  return { ...filler, nextSequence: 0, assignedAtMs, fencing: 'transactional-id' }
 }
 
 /**
- * An owner sends no more once its lease has expired, so after one request timeout every request it
- * sent was answered or dropped. A worker that was declared ended, or an owner whose clock is ahead,
- * may be alive and go on for `leaseMs`. False when this run may not go on either.
+ * The producer behind a batch of the target, data or a marker: the last one of its id says the
+ * epoch and the next sequence. An owner that died may have been assigned a new id.
  */
-async function waitOut(shard: Shard, run: PartitionRun): Promise<boolean> {
-  const { requestTimeoutMs, leaseMs } = shard.flow.budgets
-  const waitMs = requestTimeoutMs + (run.previousMayBeAlive ? leaseMs : 0)
-  await shard.clock.wait(waitMs, shard.ended.signal)
-  return mayFence(shard, run)
-}
-
-/** The producer behind a batch of the target: the last batch of its id says the next sequence. */
-export function sequencedAfter(producer: Producer, batch: RecordBatch): Producer {
-  const isOwn =
-    batch.producerId === producer.producerId && producerEpochOf(batch) === producer.producerEpoch
-  if (!isOwn) return producer
+export function sequencedAfter({ producer, filler }: Succession, batch: RecordBatch): Producer {
+  const { producerId } = batch
+  const isOwn = producerId === producer.producerId
+  if (producerId === null || !(isOwn || producerId === filler?.producerId)) return producer
+  const producerEpoch = producerEpochOf(batch)
+  if (isOwn && producerEpoch < producer.producerEpoch) return producer
+  if (isControlBatch(batch)) {
+    const isKnown = isOwn && producerEpoch === producer.producerEpoch
+    return isKnown ? producer : { ...producer, producerId, producerEpoch, nextSequence: 0 }
+  }
   const baseSequence = batch.bytes.readInt32BE(BASE_SEQUENCE_AT)
   const nextSequence = sequenceAfter(baseSequence, batch.lastOffsetDelta + 1)
-  return { ...producer, nextSequence }
+  return { ...producer, producerId, producerEpoch, nextSequence }
 }
 
 /**
@@ -93,7 +108,12 @@ async function fencePreviousProducer(
     producer.fencing === 'transactional-id' && left.producer?.producerId === producer.producerId
   // With another producer id (the old one expired, its epochs were used up, or the coordinator
   // never knew it) nothing fences the old producer.
-  if (!isFence) await waitOut(shard, run)
+  // It sends no more once its lease has expired, so after one request timeout every request it sent
+  // was answered or dropped. A worker that was declared ended, or an owner whose clock is ahead,
+  // may be alive and go on for `leaseMs`.
+  const { requestTimeoutMs, leaseMs } = shard.flow.budgets
+  const waitMs = requestTimeoutMs + (run.previousMayBeAlive ? leaseMs : 0)
+  if (!isFence) await shard.clock.wait(waitMs, shard.ended.signal)
   if (producer.fencing === 'none') return mayFence(shard, run)
   const { targetTopic: topic, key } = run
   const id = transactionalId({ ...key, topic })

@@ -4,13 +4,13 @@
 // (after-crash.ts).
 
 import { clockSkewMsMax, producerAgeMsMax } from '../../core/config/defaults.ts'
-import { fillerId, transactionalId } from '../../core/partition/crash-recovery.ts'
+import { abortedDataId, transactionalId } from '../../core/partition/crash-recovery.ts'
 import type { Position, Producer } from '../../core/partition/partition-state.ts'
-import type { NotYet } from '../../io/cluster/transaction-coordinator.ts'
+import type { NotYet, ProducerIdentity } from '../../io/cluster/transaction-coordinator.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 import { untilNotBusy } from '../busy-coordinator.ts'
 import { hasOwnLease, holdsLease } from '../partition/own-lease.ts'
-import type { Filler, PartitionRun } from '../partition/partition-run.ts'
+import type { Aborter, PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
 import { renewedAgain } from '../worker/held-worker.ts'
 
@@ -75,22 +75,44 @@ export async function assignProducer(shard: Shard, run: PartitionRun): Promise<P
 }
 
 /**
- * Fences every earlier filler of the partition, and returns who fills from now on; null when the
- * run may not ask any more (`mayFence`). When this resolves, the markers that earlier fillers owed
- * are in the log, and replicated (TransactionCoordinator answers InitProducerId only then, and a
- * marker is written with acks=all). Throws `BrokerFailure` when the target assigns none.
+ * Keeps every earlier owner from writing a marker, and returns who writes them from now on; null
+ * when the run may not ask any more (`mayFence`). When this resolves, the markers that earlier
+ * owners owed are in the log, and replicated (TransactionCoordinator answers InitProducerId only
+ * then, and a marker is written with acks=all). The leader of the partition learns of the new epoch
+ * with its first marker: until then it takes the data of the epoch before. Throws `BrokerFailure`
+ * when the target assigns none.
  */
-export async function assignFiller(shard: Shard, run: PartitionRun): Promise<Filler | null> {
-  const id = fillerId({ ...run.key, topic: run.targetTopic })
+export async function assignFiller(
+  shard: Shard,
+  run: PartitionRun,
+): Promise<ProducerIdentity | null> {
+  const id = transactionalId({ ...run.key, topic: run.targetTopic })
   const answer = await patiently(shard, run, () => shard.target.initProducerId(id))
   if (answer === null) return null
   if (answer.kind === 'denied') {
-    const detail = `no producer id for the fillers of transactional id ${id}: ${answer.errorName}`
+    const detail = `no producer id for transactional id ${id}, whose markers fill the holes of the source: ${answer.errorName}`
     throw new BrokerFailure({ reason: 'authorization-denied', cluster: shard.target.name, detail })
   }
   const { producerId, producerEpoch } = answer
-  run.filler = { producerId, producerEpoch, nextSequence: 0 }
+  run.filler = { producerId, producerEpoch }
   return run.filler
+}
+
+/**
+ * Fences everybody who laid down aborted data before, and returns who does from now on; null and
+ * errors as of `assignFiller`.
+ */
+export async function assignAborter(shard: Shard, run: PartitionRun): Promise<Aborter | null> {
+  const id = abortedDataId({ ...run.key, topic: run.targetTopic })
+  const answer = await patiently(shard, run, () => shard.target.initProducerId(id))
+  if (answer === null) return null
+  if (answer.kind === 'denied') {
+    const detail = `no producer id for transactional id ${id}, under which aborted data are kept: ${answer.errorName}`
+    throw new BrokerFailure({ reason: 'authorization-denied', cluster: shard.target.name, detail })
+  }
+  const { producerId, producerEpoch } = answer
+  run.aborter = { producerId, producerEpoch, nextSequence: 0 }
+  return run.aborter
 }
 
 /**

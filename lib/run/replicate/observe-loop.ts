@@ -6,7 +6,7 @@
 import { assert } from '../../core/assert.ts'
 import { isBefore } from '../../core/offset.ts'
 import { lastEpochOf } from '../../core/partition/epoch-history.ts'
-import { positionOf } from '../../core/partition/partition-state.ts'
+import { type Position, type Producer, positionOf } from '../../core/partition/partition-state.ts'
 import { initialShare } from '../../core/replicate/fetch-share.ts'
 import { untried } from '../../core/replicate/patience.ts'
 import type { TopicPartition } from '../../core/topic-partition.ts'
@@ -18,7 +18,7 @@ import type { PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
 import { attemptFailed } from '../produce/once-flushed.ts'
 import { sendWhatIsReady } from '../produce/produce-loop.ts'
-import { assignProducer, needsProducer } from '../recover/producer-identity.ts'
+import { assignFiller, assignProducer, needsProducer } from '../recover/producer-identity.ts'
 import { type CopyFrom, observeLater, takeViews } from './decide-views.ts'
 import { fetchFrom } from './fetch-loop.ts'
 
@@ -106,12 +106,8 @@ function onTarget({ targetTopic, key }: PartitionRun): TopicPartition {
 async function ensureProducer(shard: Shard, run: PartitionRun): Promise<boolean> {
   const position = positionOf(run.state)
   if (position === null || !needsProducer(position, shard.clock.nowMs())) return true
-  // Requests of an earlier owner may be on their way, which only the same sequence keeps in order.
-  if (position.sameOffsets !== undefined && position.producer !== null && run.wasRecovered) {
-    return true
-  }
   try {
-    const producer = await assignProducer(shard, run)
+    const producer = await nextProducer(shard, run, position)
     if (producer === null) {
       const detail = 'the lease ran out before the target assigned a producer id'
       happened(shard, run, { kind: 'stop', end: { outcome: 'lease-lost', detail } })
@@ -137,6 +133,28 @@ async function staysHidden(shard: Shard, run: PartitionRun, target: LogView): Pr
     attemptFailed(shard, run, error)
     return false
   }
+}
+
+/**
+ * Where records keep their offsets, requests of an earlier owner may be on their way, which only
+ * the same sequence keeps in order: a producer is replaced by the first marker alone, and here its
+ * coordinator is reminded of it. `gapless resume` asks for another one (`assignedAtMs` 0).
+ */
+async function nextProducer(
+  shard: Shard,
+  run: PartitionRun,
+  { producer: last, sameOffsets }: Position,
+): Promise<Producer | null> {
+  const isShared = sameOffsets !== undefined && last?.fencing === 'transactional-id'
+  if (isShared && last.assignedAtMs !== 0) {
+    const filler = run.filler ?? (await assignFiller(shard, run))
+    return filler === null ? null : { ...last, assignedAtMs: shard.clock.nowMs() }
+  }
+  const producer = await assignProducer(shard, run)
+  if (producer === null || sameOffsets === undefined) return producer
+  const { producerId, producerEpoch, fencing } = producer
+  run.filler = fencing === 'none' ? null : { producerId, producerEpoch }
+  return last?.isShared === true ? { ...producer, isShared: true } : producer
 }
 
 function startCopying(shard: Shard, run: PartitionRun, from: CopyFrom): void {

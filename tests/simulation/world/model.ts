@@ -3,7 +3,9 @@
 // what is allowed (invariants.ts).
 
 import type { Incident } from '../../../lib/core/incident.ts'
+import type { SameOffsets } from '../../../lib/core/offsets/same-offsets.ts'
 import type { PartitionKey } from '../../../lib/core/row/checkpoint.ts'
+import type { RecordBatch } from '../../../lib/kafka/record-batch.ts'
 
 /** Why a record is no longer in the source. */
 export type Gone = 'retention' | 'election' | 'compaction'
@@ -65,6 +67,12 @@ export type Track = {
   fence: number
   /** The fence number of the lease under which the standby was last fenced. */
   markerFence: number
+  /** Every distance that a checkpoint has recorded, by topic id. */
+  readonly distances: Map<string, readonly SameOffsets[]>
+  /** Topic ids with a hole that is too large to be filled. */
+  readonly largeHoles: Set<string>
+  /** How often an operator has moved the position. */
+  resumes: number
 }
 
 export type Model = {
@@ -76,11 +84,15 @@ export type Model = {
   readonly isFaulty: () => boolean
   /** False: the standby's topic has LogAppendTime. */
   readonly keepsTimestamps: boolean
+  /** `offsets: preserve`. */
+  readonly keepsOffsets: boolean
+  /** Which process ended the transaction of a marker; null: its coordinator, or a stranger. */
+  readonly markedBy: (marker: RecordBatch) => string | null
 }
 
 export function createModel(
   partitions: number,
-  world: Pick<Model, 'isFaulty' | 'keepsTimestamps'>,
+  world: Pick<Model, 'isFaulty' | 'keepsTimestamps' | 'keepsOffsets' | 'markedBy'>,
 ): Model {
   return {
     tracks: Array.from({ length: partitions }, (_, partition) => createTrack(partition)),
@@ -108,6 +120,9 @@ function createTrack(partition: number): Track {
     fences: new Map(),
     fence: 0,
     markerFence: 0,
+    distances: new Map(),
+    largeHoles: new Set(),
+    resumes: 0,
   }
 }
 

@@ -5,6 +5,7 @@
 
 import type { Clock } from '../../../lib/io/clock.ts'
 import type { Cluster } from '../../../lib/io/cluster/cluster.ts'
+import type { MarkerRequest } from '../../../lib/io/cluster/transaction-coordinator.ts'
 import type { ProduceRequest } from '../../../lib/kafka/00-produce.ts'
 import { type ErrorName, errorCode } from '../../../lib/kafka/error-codes.ts'
 import {
@@ -25,14 +26,20 @@ export type Weather = {
   /** One fetch in so many is answered without records, one without partitions; 0: none. */
   readonly emptyOneIn: number
   readonly throttledOneIn: number
+  /** How late a request behind a broken connection is served at most, ms. */
+  readonly requestMsMax: number
 }
 
 export type NetworkEvents = {
   readonly chance: Chance
+  /** Numbers of its own, so that a story is the same where nothing is late. */
+  readonly lateness: Chance
   weather(): Weather
   say(line: string): void
   /** Called when a run makes such a request, before anything can delay it. */
   asks(by: SimulatedProcess, what: 'Produce' | 'InitProducerId' | 'EndTxn'): void
+  /** Called when a coordinator is asked to end a transaction, before the marker is in the log. */
+  ends(by: SimulatedProcess, request: MarkerRequest): void
   /** Called right after a cluster served a request, whether the answer arrives or not. */
   served(by: SimulatedProcess, cluster: string, what: string): void
   lostAnswer(): void
@@ -112,8 +119,11 @@ export function connect(
         await clock.wait(chance.integer(1, events.weather().requestTimeoutMs - 1))
       }
       if (events.week() !== week) return await connection.breaks.promise
-      if ((isBroken || process.isDead()) && !isDeliveredBehindBreak) {
-        return await connection.breaks.promise
+      if (isBroken || process.isDead()) {
+        if (!isDeliveredBehindBreak) return await connection.breaks.promise
+        const { requestMsMax } = events.weather()
+        if (requestMsMax > 0) await clock.wait(events.lateness.integer(0, requestMsMax))
+        if (events.week() !== week) return await connection.breaks.promise
       }
       const spoils = trouble === 'error' && request.spoil !== undefined
       const answer = await (spoils ? request.spoil(chance) : request.serve())
@@ -213,10 +223,19 @@ export function connect(
         spoil: async () => busy,
       })
     },
-    writeAbortMarker: request => {
+    writeAbortMarker: async request => {
+      const { coordinator } = cluster
       events.asks(process, 'EndTxn')
+      const added = await ask('coordinator', 'AddPartitionsToTxn', {
+        serve: async () => coordinator.addPartition(request),
+        spoil: async () => busy,
+      })
+      if (added.kind !== 'decided') return added
       return ask('coordinator', 'EndTxn', {
-        serve: () => cluster.writeAbortMarker(request),
+        serve: async () => {
+          events.ends(process, request)
+          return coordinator.endTxn(request)
+        },
         spoil: async () => busy,
       })
     },

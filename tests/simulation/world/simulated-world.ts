@@ -8,6 +8,7 @@ import { checkpointKey, readCheckpoint } from '../../../lib/core/row/checkpoint.
 import { anchorsUpTo } from '../../../lib/core/translate/anchor.ts'
 import { BrokerFailure } from '../../../lib/io/failure/broker-failure.ts'
 import { bodyOf, writeRecords } from '../../../lib/kafka/record.ts'
+import { producerEpochOf, type RecordBatch } from '../../../lib/kafka/record-batch.ts'
 import type { ReplicateDeps } from '../../../lib/run/partition/shard-run.ts'
 import type { ReplicateReport } from '../../../lib/run/replicate/replicate.ts'
 import {
@@ -22,6 +23,7 @@ import { createChance } from '../../support/seeded-chance.ts'
 import { createMemoryDynamoDb } from '../../support/table/memory-dynamodb.ts'
 import { createRows } from '../../support/table/memory-rows.ts'
 import { createStoresOver } from '../../support/table/memory-stores.ts'
+import { type BatchFields, TRANSACTIONAL } from '../../unit/kafka/batches.ts'
 import { checkStandby, FOREIGN } from '../invariants.ts'
 import type { Scenario, StandbyChange } from '../scenario.ts'
 import type { Figures, Injected } from '../simulation.ts'
@@ -47,7 +49,7 @@ const changesOf: Record<StandbyChange, BatchChange | null> = {
   recompresses: recompresses('gzip'),
   'stamps-and-recompresses': both(recompresses('gzip'), stampsAppendTime),
 }
-const calmWeather = { troubleOneIn: 0, emptyOneIn: 0, throttledOneIn: 0 }
+const calmWeather = { troubleOneIn: 0, emptyOneIn: 0, throttledOneIn: 0, requestMsMax: 0 }
 
 export type SimulatedWorld = ReturnType<typeof createSimulatedWorld>
 
@@ -61,11 +63,17 @@ export function createSimulatedWorld(
   const { say } = trace
   const source = createFakeCluster({ name: 'primary', clock, brokers: scenario.sourceBrokers })
   const { changes, foreignOneIn } = scenario.standby
+  const { markerMsMax, transactionMs, requestMsMax } = scenario.lateness
+  const lateness = createChance(scenario.seed * 2 + 1_000_015)
   const change = changesOf[changes]
   const target = createFakeCluster({
     name: 'standby',
     clock,
     brokers: scenario.targetBrokers,
+    coordinator: {
+      markerMs: () => lateness.integer(0, markerMsMax),
+      timeoutMs: transactionMs,
+    },
     ...(change === null ? {} : { change }),
   })
   target.createTopic(TARGET, scenario.partitions)
@@ -81,7 +89,13 @@ export function createSimulatedWorld(
     injected !== null ||
     latencyMsMax * 2 >= requestTimeoutMs
   const keepsTimestamps = change === null || changes === 'recompresses'
-  const model = createModel(scenario.partitions, { isFaulty, keepsTimestamps })
+  const keepsOffsets = flow.offsets === 'preserve'
+  /** By producer id and epoch: a marker may appear while another process is served. */
+  const enders = new Map<string, string>()
+  const markedBy = (marker: RecordBatch) =>
+    enders.get(`${marker.producerId} ${producerEpochOf(marker)}`) ?? null
+  const known = { isFaulty, keepsTimestamps, keepsOffsets, markedBy }
+  const model = createModel(scenario.partitions, known)
   const history = createSourceHistory({ source, topic: TOPIC, model, chance, say })
   const processes = new Map<SimulatedProcess, Promise<void>>()
   const planned = new Map<string, { readonly nth: number; readonly strike: Strike }[]>()
@@ -108,23 +122,41 @@ export function createSimulatedWorld(
   // Numbers of its own, so that the story is the same without the foreign writer.
   const foreign = createChance(scenario.seed * 2 + 1_000_005)
   const skews = createChance(scenario.seed * 2 + 1_000_011)
-  const writeForeign = (partition: number): void => {
+  const writeForeign = (partition: number, fields: BatchFields = {}): void => {
     const text = `${FOREIGN} ${clock.nowMs()}`
     const body = bodyOf(null, Buffer.from(text))
     const record = { attributes: 0, timestampDelta: 0n, offsetDelta: 0, body }
-    standbyLog(partition).write({ recordsCount: 1, payload: writeRecords([record]) })
+    const payload = writeRecords([record])
+    standbyLog(partition).write({ ...fields, recordsCount: 1, payload })
     say(`standby ${partition}: a foreign writer appends`)
     lookAtStandby(null)
+  }
+  /** One transaction of another producer at a time: a record, then its marker. */
+  const opened = new Set<number>()
+  const transactForeign = (partition: number): void => {
+    const producerId = 900n + BigInt(partition)
+    if (opened.delete(partition)) {
+      const how = foreign.oneIn(2) ? 'commit' : 'abort'
+      standbyLog(partition).endTransaction(producerId, how)
+      say(`standby ${partition}: ${how} of a foreign transaction`)
+      return lookAtStandby(null)
+    }
+    opened.add(partition)
+    writeForeign(partition, { producerId, producerEpoch: 0, attributes: TRANSACTIONAL })
   }
   const weather = (): Weather =>
     isCalm
       ? { ...calmWeather, latencyMsMax: Math.min(2, latencyMsMax), requestTimeoutMs }
-      : { troubleOneIn, latencyMsMax, requestTimeoutMs, emptyOneIn, throttledOneIn }
+      : { troubleOneIn, latencyMsMax, requestTimeoutMs, emptyOneIn, throttledOneIn, requestMsMax }
   const events: NetworkEvents = {
     chance,
+    lateness,
     weather,
     say,
     asks: (by, what) => check(() => workerWatch.checkAsks(by.name, what)),
+    ends: (by, { producerId, producerEpoch }) => {
+      enders.set(`${producerId} ${producerEpoch}`, by.name)
+    },
     served: (by, cluster, what) => {
       counts.steps += 1
       say(`${by.name}: ${cluster} ${what}`)
@@ -177,7 +209,7 @@ export function createSimulatedWorld(
     return here ?? null
   }
   const living = () => [...processes.keys()].filter(each => !each.isDead())
-  const workerWatch = createWorkerWatch(clock.nowMs, flow.budgets)
+  const workerWatch = createWorkerWatch(clock.nowMs, flow)
   const watch: TableWatch = { model, standbyLog, rows: new Map(), check, workers: workerWatch }
   const workerEvents = createWorkerEvents({
     ...{ flow: flow.name, rows, workers: stores.workers, watch: workerWatch },
@@ -284,6 +316,7 @@ export function createSimulatedWorld(
     },
     incidents: (): readonly Incident[] => [...model.incidents.values()],
     writeForeign,
+    transactForeign,
     happenToWorkers: workerEvents.happen,
     /**
      * No process outlives a week, and brokers forget producers that have not written for a week.

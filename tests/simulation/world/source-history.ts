@@ -2,7 +2,9 @@
 // compaction, retention, unclean elections, deletion and recreation. Every change of a log is noted
 // in the model, so that afterwards it is known which records had to be copied.
 
+import { fillPlacesMax } from '../../../lib/core/config/defaults.ts'
 import { bodyOf, writeRecords } from '../../../lib/kafka/record.ts'
+import { nextOffsetAfter } from '../../../lib/kafka/record-batch.ts'
 import type { FakeCluster } from '../../support/doubles/fake-cluster.ts'
 import type { FakeLog } from '../../support/doubles/fake-log.ts'
 import type { Chance } from '../../support/seeded-chance.ts'
@@ -128,6 +130,16 @@ export function createSourceHistory(input: {
       here(partition)?.log.write({ recordsCount: 0, lastOffsetDelta: chance.integer(0, 3) })
       say(`source ${partition}: an emptied batch`)
     },
+    /** Offsets whose batches are gone, markers too: as a log that was compacted long ago. */
+    leaveHole(partition: number, offsets: number): void {
+      const at = here(partition)
+      if (at === null) return
+      at.log.leaveHole(BigInt(offsets))
+      if (offsets > fillPlacesMax) at.track.largeHoles.add(at.topicId)
+      say(
+        `source ${partition}: ${offsets} offsets without a batch, the log ends at ${at.log.logEnd}`,
+      )
+    },
     compact(partition: number): void {
       const at = here(partition)
       if (at === null) return
@@ -149,7 +161,8 @@ export function createSourceHistory(input: {
       const { log } = at
       const end = log.lastStable()
       if (end <= log.logStart) return
-      const start = log.logStart + BigInt(chance.integer(1, Number(end - log.logStart)))
+      const drawn = log.logStart + BigInt(chance.integer(1, Number(end - log.logStart)))
+      const start = outsideLargeHole(log, drawn)
       log.deleteBefore(start)
       noteRetention(at.track, at.topicId, start)
       say(`source ${partition}: the log starts at ${start}, ends at ${log.logEnd}`)
@@ -196,6 +209,17 @@ export function createSourceHistory(input: {
     },
   }
 }
+
+/**
+ * Retention deletes whole segments, which begin with a batch. What is left of a large hole may be
+ * filled, and a story does not wait for that.
+ */
+function outsideLargeHole(log: FakeLog, drawn: bigint): bigint {
+  const next = log.batches.find(batch => nextOffsetAfter(batch) > drawn)?.baseOffset ?? log.logEnd
+  return next - drawn > LARGE_OFFSETS ? next : drawn
+}
+
+const LARGE_OFFSETS = 200n
 
 function offsetsOf(log: FakeLog): number {
   return log.batches.length

@@ -3,6 +3,7 @@
 // once.
 
 import type { UpdateItemCommand } from '@aws-sdk/client-dynamodb'
+import { writeSameOffsets } from '../../../lib/core/offsets/same-offsets.ts'
 import { lastEpochOf } from '../../../lib/core/partition/epoch-history.ts'
 import { type Checkpoint, readCheckpoint } from '../../../lib/core/row/checkpoint.ts'
 import { isUnderWorker, leaseWasFree, wasTakenFromWorker } from '../../../lib/core/row/lease.ts'
@@ -129,7 +130,8 @@ export function reachTable(
           const answer = await stores.checkpoints.save(request)
           const at = 'position' in state ? state.position : null
           const epoch = lastEpochOf(at?.epochs ?? [])
-          const where = `${at?.nextSourceOffset} (epoch ${epoch}) -> ${at?.nextTargetOffset}`
+          const same = at?.sameOffsets === undefined ? '' : ` (${writeSameOffsets(at.sameOffsets)})`
+          const where = `${at?.nextSourceOffset} (epoch ${epoch}) -> ${at?.nextTargetOffset}${same}`
           events.say(
             `${process.name} saves ${key.partition} ${state.kind} at ${where}: ${answer}${isRelease ? ', released' : ''}`,
           )

@@ -309,7 +309,7 @@ export const eventCases = {
   'skipped nothing': { event: { kind: 'skipped', nextSourceOffset: at(100n), epoch: 4 } },
   'skipped backwards': { event: { kind: 'skipped', nextSourceOffset: at(99n), epoch: 4 } },
 
-  filled: { event: { kind: 'filled', places: 3 } },
+  filled: { event: { kind: 'filled', places: 3, by: { producerId: 7n, producerEpoch: 1 } } },
   'offsets left': { event: { kind: 'offsets-left' } },
   shifted: { event: { kind: 'shifted', sourceOffset: at(130n), reason: 'large-hole' } },
   // The target of the table is not padded; tests/unit/core/offsets/padding.test.ts has one that is.

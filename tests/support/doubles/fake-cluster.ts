@@ -1,7 +1,8 @@
 // A Kafka cluster in memory behind the `Cluster` interface, for tests of the loops in lib/run. It
 // behaves like Kafka in what these loops depend on: topic ids, leaders and leader epochs, log start
 // and end, fetch by topic id, diverging epochs, one batch per partition and Produce request,
-// sequence numbers, and answers in the order of a connection's requests.
+// sequence numbers, and answers in the order of a connection's requests. fake-coordinator.ts is its
+// transaction coordinator.
 //
 // A test may let it answer fetches without records below the last stable offset, as a broker does
 // whose remote storage is slow, and throttle fetches, as a broker does under a quota.
@@ -27,6 +28,7 @@ import type {
 import { type ErrorName, errorCode } from '../../../lib/kafka/error-codes.ts'
 import { type RecordBatch, readRecordBatches } from '../../../lib/kafka/record-batch.ts'
 import type { BatchChange } from './changing-broker.ts'
+import { type CoordinatorTimes, createFakeCoordinator, prompt } from './fake-coordinator.ts'
 import { createFakeFetchSessions } from './fake-fetch-sessions.ts'
 import { createFakeLog, type FakeLog } from './fake-log.ts'
 
@@ -84,9 +86,11 @@ export function createFakeCluster(input: {
   readonly namesRecords?: boolean
   /** What its brokers make of the batches that they append; left out: nothing. */
   readonly change?: BatchChange
+  /** Left out: markers are in the log before EndTxn is answered. */
+  readonly coordinator?: CoordinatorTimes
 }) {
   const { name, clock, brokers = 1, batchBytesMax = 1024 * 1024, namesRecords = true } = input
-  const { change } = input
+  const { change, coordinator: times = prompt } = input
   const changed = change && ((batch: RecordBatch) => change(batch, clock.nowMs()))
   const topics = new Map<string, Topic>()
   const controls = new Map<RequestName, unknown>()
@@ -95,11 +99,14 @@ export function createFakeCluster(input: {
   let quota: Quota | null = null
   const mutedUntilMs = new Map<number, number>()
   let topicsCreated = 0
-  let producers = 0n
-  const transactional = new Map<string, { producerId: bigint; producerEpoch: number }>()
 
   const partitionOf = (topic: string, partition: number): FakePartition | null =>
     topics.get(topic)?.logs[partition] ?? null
+  const coordinator = createFakeCoordinator({
+    clock,
+    times,
+    logOf: ({ topic, partition }) => partitionOf(topic, partition)?.log ?? null,
+  })
   const serve: Requests = {
     describeTopics: async names => {
       const asked = names ?? [...topics.keys()]
@@ -180,24 +187,8 @@ export function createFakeCluster(input: {
       })
       return { kind: 'described', producers }
     },
-    initProducerId: async transactionalId => {
-      const known = transactionalId === null ? undefined : transactional.get(transactionalId)
-      if (known === undefined) producers += 1n
-      const producerId = known?.producerId ?? 1000n + producers
-      const producer = { producerId, producerEpoch: (known?.producerEpoch ?? -1) + 1 }
-      if (transactionalId !== null) transactional.set(transactionalId, producer)
-      return { kind: 'assigned', ...producer }
-    },
-    writeAbortMarker: async ({ transactionalId, topic, partition, producerEpoch }) => {
-      const known = transactional.get(transactionalId)
-      if (known === undefined || known.producerEpoch !== producerEpoch) {
-        return { kind: 'fenced', errorName: 'INVALID_PRODUCER_EPOCH' }
-      }
-      const found = partitionOf(topic, partition)
-      if (found === null) return { kind: 'busy', errorName: 'UNKNOWN_TOPIC_OR_PARTITION' }
-      found.log.fence(known)
-      return { kind: 'decided' }
-    },
+    initProducerId: async transactionalId => coordinator.initProducerId(transactionalId),
+    writeAbortMarker: async request => coordinator.writeAbortMarker(request),
   }
   const on = <K extends RequestName>(kind: K): Serve<K> =>
     ((...args: Parameters<Requests[K]>) => {
@@ -263,7 +254,9 @@ export function createFakeCluster(input: {
       quota = { throttleTimeMs, throttles }
     },
     /** The effect of transactional.id.expiration.ms: the next producer gets another id. */
-    forgetTransactionalIds: (): void => transactional.clear(),
+    forgetTransactionalIds: (): void => coordinator.forget(),
+    /** The two requests of `writeAbortMarker`, for a sender that may die between them. */
+    coordinator,
     deleteTopic: (topic: string): boolean => topics.delete(topic),
     log(topic: string, partition = 0): FakeLog {
       const found = partitionOf(topic, partition)

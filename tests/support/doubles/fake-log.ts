@@ -142,12 +142,19 @@ export function createFakeLog(options: {
       if (firstOffset === undefined) return
       ended = [...ended, { producerId, firstOffset, lastOffset, isAborted: how === 'abort' }]
     },
-    /** Appends the marker of an aborted empty transaction, which fences earlier producer epochs. */
+    /**
+     * Appends the marker of an aborted empty transaction, which fences earlier producer epochs. One
+     * of the producer's own epoch leaves its sequences as they are, one of an earlier epoch is
+     * refused (ProducerAppendInfo.appendEndTxnMarker).
+     */
     fence({ producerId, producerEpoch }: { producerId: bigint; producerEpoch: number }): void {
+      const known = producers.get(producerId)
+      if (known !== undefined && producerEpoch < known.epoch) return
       const marker = buildMarker({ producerId, type: 0, baseOffset: logEnd })
       marker.writeInt16BE(producerEpoch, 51)
       marker.writeUInt32BE(plainCrc32c(marker.subarray(21)), 17)
       store(marker)
+      if (known?.epoch === producerEpoch) return
       producers.set(producerId, { epoch: producerEpoch, remembered: [] })
     },
     /** The effect of producer.id.expiration.ms. */

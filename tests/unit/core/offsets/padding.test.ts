@@ -143,16 +143,13 @@ describe('a target that is being filled', () => {
     expect(paddingOf(decision)).toMatchObject({ stage: 'filling', restores: owned })
   })
 
-  test('is filled further when retention removes more of the source, which is no truncation', () => {
+  test('is filled to the end where retention removes more of the source, and then is a truncation', () => {
     const moved = look({ source: START + 20n, start: START, end: START })
     const decision = decided(filling({ restores: owned }), moved)
     expect(decision.incidents).toEqual([])
     expect(kinds(decision)).toEqual(['save-checkpoint', 'pad'])
-    expect(positionOf(decision.state)).toMatchObject({
-      nextSourceOffset: START + 20n,
-      padding: { stage: 'filling', to: START + 20n, restores: owned },
-      sameOffsets: { distance: 0n, since: START + 20n, reason: 'start' },
-    })
+    const done = decided(filling(), moved)
+    expect(done.incidents.map(each => each.kind)).toEqual(['log-truncated'])
   })
 
   test('is filled to the end for a source that was recreated, and then is a reset', () => {

@@ -28,11 +28,12 @@ function decided(event: PartitionEvent, policies: Partial<Policies> = {}) {
 
 type Recovered = Extract<PartitionEvent, { kind: 'recovered-from-crash' }>
 
-/** A dead owner's last copy, and where it was found. */
-function recovered(lastCopied: bigint, copiedUpTo: bigint): Recovered {
+/** A dead owner's last copy, and where it was found: from `lastFrom` on at that distance. */
+function recovered(lastCopied: bigint, copiedUpTo: bigint, lastFrom = lastCopied): Recovered {
   const { event } = eventCases['recovered from a crash, some found']
+  const last = copiedUpTo - (lastCopied + 1n)
   const found = {
-    lastCopied: sourceOffset(lastCopied),
+    distances: { first: same.distance, last, lastFrom },
     copiedUpTo: targetOffset(copiedUpTo),
     foundTargetOffset: targetOffset(copiedUpTo),
     nextTargetOffset: targetOffset(copiedUpTo),
@@ -46,14 +47,16 @@ describe('a recovery', () => {
     expect(decided(recovered(105n, 46n))).toBe(same)
   })
 
-  test('of copies that stand behind records of others shifts from behind them on', () => {
+  test('of copies that stand behind records of others shifts from the first of them on', () => {
     const seen = { atMs: nowMs, reason: 'foreign-records' }
-    expect(decided(recovered(105n, 50n))).toEqual({ distance: -56n, since: 106n, ...seen })
+    const found = recovered(105n, 50n, 103n)
+    expect(decided(found)).toEqual({ distance: -56n, since: 103n, ...seen })
   })
 
-  test('of copies in front of a hole that was not filled shifts from behind them on', () => {
+  test('of copies behind a hole that was not filled shifts from the first of them on', () => {
     const seen = { atMs: nowMs, reason: 'large-hole' }
-    expect(decided(recovered(109n, 45n))).toEqual({ distance: -65n, since: 110n, ...seen })
+    const found = recovered(109n, 45n, 108n)
+    expect(decided(found)).toEqual({ distance: -65n, since: 108n, ...seen })
   })
 
   test('that found no copy shifts nothing', () => {

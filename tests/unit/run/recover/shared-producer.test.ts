@@ -1,0 +1,127 @@
+// Owners that share a producer, because records keep their offsets: what an earlier owner still has
+// on its way is the right record at the right offset, or is refused.
+
+import { describe, expect, test } from 'vitest'
+import { positionOf } from '../../../../lib/core/partition/partition-state.ts'
+import { isControlBatch } from '../../../../lib/kafka/record-batch.ts'
+import { connectionLost } from '../../../support/doubles/fake-cluster.ts'
+import type { FakeLog } from '../../../support/doubles/fake-log.ts'
+import { watchStores } from '../../../support/table/watched-stores.ts'
+import { valuesIn, writeNumbered } from '../../../support/worlds/real-records.ts'
+import { createWorld, type World } from '../../../support/worlds/replicate-world.ts'
+
+function preservedWorld(): World {
+  const world = createWorld({ flow: { offsets: 'preserve' } })
+  world.createTopic('orders')
+  return world
+}
+
+/** Offset and value of each record. No batch may have a hole. */
+function placed(log: FakeLog): string[] {
+  const data = log.batches.filter(batch => !isControlBatch(batch))
+  const offsets = data.flatMap(({ baseOffset, recordsCount }) =>
+    Array.from({ length: recordsCount }, (_, index) => baseOffset + BigInt(index)),
+  )
+  return valuesIn(log).map((value, index) => `${offsets[index]} ${value}`)
+}
+
+/** A run whose process dies while its first Produce is on its way. Returns that request. */
+async function dieWithProduceOnItsWay(world: World) {
+  const onItsWay: Parameters<World['target']['produce']>[] = []
+  world.target.control('produce', async (_, ...args) => {
+    onItsWay.push(structuredClone(args))
+    throw connectionLost('standby')
+  })
+  const deps = watchStores(world, async ({ kind }) => {
+    if (onItsWay.length > 0 && kind === 'checkpoint') throw new Error('dead')
+  })
+  await world.run('orders', { deps })
+  world.target.control('produce', null)
+  await world.clock.wait(world.flow.budgets.leaseMs + 1)
+  const [sent] = onItsWay
+  if (sent === undefined) throw new Error('nothing was sent')
+  return sent
+}
+
+async function sameOffsets(world: World) {
+  const row = await world.checkpoint('orders')
+  return row === null ? null : positionOf(row.state)?.sameOffsets
+}
+
+describe('where records keep their offsets', () => {
+  test('a late batch of a dead owner whose records the source has lost takes the place of no other', async () => {
+    const world = preservedWorld()
+    writeNumbered(world.sourceLog('orders'), 2, { size: 2 })
+    await world.run('orders')
+    writeNumbered(world.sourceLog('orders'), 2, { from: 2, size: 2 })
+    const late = await dieWithProduceOnItsWay(world)
+    writeNumbered(world.sourceLog('orders'), 2, { from: 4, size: 2 })
+    world.sourceLog('orders').compact(offset => offset < 2n)
+    // It arrives when both holes are filled, right in front of the batch of the next owner.
+    world.target.control('produce', async (serve, ...args) => {
+      await serve(...late)
+      return serve(...args)
+    })
+
+    await world.run('orders')
+
+    expect(placed(world.targetLog('orders'))).toEqual(placed(world.sourceLog('orders')))
+    expect(await sameOffsets(world)).toMatchObject({ distance: 0n, reason: 'start' })
+  })
+
+  test('an owner that died before it had a producer shifts nothing', async () => {
+    const world = preservedWorld()
+    writeNumbered(world.sourceLog('orders'), 3)
+    world.target.control('initProducerId', () => Promise.reject(new Error('dead')))
+    await world.run('orders')
+    world.target.control('initProducerId', null)
+    await world.clock.wait(world.flow.budgets.leaseMs + 1)
+
+    await world.run('orders')
+
+    expect(placed(world.targetLog('orders'))).toEqual(placed(world.sourceLog('orders')))
+  })
+
+  test('a shift that a dead owner had not stored is found in the log', async () => {
+    const world = preservedWorld()
+    writeNumbered(world.sourceLog('orders'), 2, { size: 2 })
+    await world.run('orders')
+    writeNumbered(world.sourceLog('orders'), 2, { from: 2, size: 2 })
+    world.target.control('produce', async (serve, ...args) => {
+      world.targetLog('orders').write()
+      return serve(...args)
+    })
+    let isDead = false
+    const deps = watchStores(world, async () => {
+      isDead ||= world.targetLog('orders').logEnd > 3n
+      if (isDead) throw new Error('dead')
+    })
+    await world.run('orders', { deps })
+    world.target.control('produce', null)
+    await world.clock.wait(world.flow.budgets.leaseMs + 1)
+
+    await world.run('orders')
+
+    expect(await sameOffsets(world)).toMatchObject({ distance: 1n, since: 2n })
+  })
+})
+
+test('batches behind a hole are sent although the source no longer answers', async () => {
+  const world = preservedWorld()
+  const log = world.sourceLog('orders')
+  writeNumbered(log, 2, { size: 2 })
+  log.leaveHole(3n)
+  writeNumbered(log, 2, { from: 5, size: 2 })
+  let fetches = 0
+  world.source.control('fetch', async (serve, ...args) => {
+    fetches += 1
+    const answer = await serve(...args)
+    if (fetches === 1) return answer
+    const partitions = answer.partitions.map(each => ({ ...each, errorCode: 29, records: null }))
+    return { ...answer, partitions }
+  })
+
+  await world.run('orders')
+
+  expect(placed(world.targetLog('orders'))).toEqual(placed(log))
+})
