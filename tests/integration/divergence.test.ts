@@ -3,10 +3,10 @@
 // changes under load that are no divergence. The standby is compared record by record.
 
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { kafkajs } from '../../cli/kafkajs/load-kafkajs.ts'
 import type { FlowConfig } from '../../lib/core/config/config.ts'
-import { until } from '../../localstack/processes/until.ts'
 import { removeStarted } from '../../localstack/scratch/brokers.ts'
+import * as leaders from '../support/kafka/leaders.ts'
+import { brokerOf, patiently } from '../support/kafka/leaders.ts'
 import { records } from '../support/kafka/records.ts'
 import {
   type FlowFixture,
@@ -25,43 +25,10 @@ afterAll(async () => {
   await removeStarted()
 })
 
-function broker(nodeId: number) {
-  const found = world.source.nodes[nodeId - 1]
-  if (found === undefined) throw new Error(`the primary has no broker ${nodeId}`)
-  return found
-}
-
-/** Repeats `work`, because kafkajs gives up at once when a broker restarts. */
-async function patiently<T>(what: string, work: () => Promise<T>): Promise<T> {
-  const done: T[] = []
-  await until(what, async () => {
-    try {
-      done.push(await work())
-    } catch (error) {
-      if (!(error instanceof kafkajs.KafkaJSError) || !error.retriable) throw error
-    }
-    return done.length > 0
-  })
-  return done[0] as T
-}
-
-const partitionOf = async (topic: string) => {
-  const { topics } = await patiently(`${topic} is described`, () =>
-    world.onPrimary(admin => admin.fetchTopicMetadata({ topics: [topic] })),
-  )
-  return topics[0]?.partitions.find(each => each.partitionId === 0)
-}
-
-const isLedBy = (topic: string, nodeId: number) =>
-  until(`broker ${nodeId} leads ${topic}`, async () => {
-    return (await partitionOf(topic))?.leader === nodeId
-  })
-
+const broker = (nodeId: number) => brokerOf(world.source, nodeId)
+const isLedBy = (topic: string, nodeId: number) => leaders.isLedBy(world.onPrimary, topic, nodeId)
 const hasInSync = (topic: string, nodeIds: readonly number[]) =>
-  until(`the replicas of ${topic} in sync are ${nodeIds}`, async () => {
-    const inSync = (await partitionOf(topic))?.isr ?? []
-    return inSync.length === nodeIds.length && nodeIds.every(each => inSync.includes(each))
-  })
+  leaders.hasInSync(world.onPrimary, topic, nodeIds)
 
 const moveTo = async (topic: string, replicas: number[]) => {
   const topics = [{ topic, partitionAssignment: [{ partition: 0, replicas }] }]

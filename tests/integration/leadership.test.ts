@@ -5,6 +5,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { until } from '../../localstack/processes/until.ts'
 import { removeStarted } from '../../localstack/scratch/brokers.ts'
+import * as leaders from '../support/kafka/leaders.ts'
+import { brokerOf } from '../support/kafka/leaders.ts'
 import { records } from '../support/kafka/records.ts'
 import {
   type FlowFixture,
@@ -26,27 +28,10 @@ afterAll(async () => {
 
 const all = records(0, 200)
 
-function broker(nodeId: number) {
-  const found = world.source.nodes[nodeId - 1]
-  if (found === undefined) throw new Error(`the primary has no broker ${nodeId}`)
-  return found
-}
-
-const partitionOf = async (topic: string) => {
-  const { topics } = await world.onPrimary(admin => admin.fetchTopicMetadata({ topics: [topic] }))
-  return topics[0]?.partitions.find(each => each.partitionId === 0)
-}
-
-const isLedBy = (topic: string, nodeId: number) =>
-  until(`broker ${nodeId} leads ${topic}`, async () => {
-    return (await partitionOf(topic))?.leader === nodeId
-  })
-
+const broker = (nodeId: number) => brokerOf(world.source, nodeId)
+const isLedBy = (topic: string, nodeId: number) => leaders.isLedBy(world.onPrimary, topic, nodeId)
 const hasInSync = (topic: string, nodeIds: readonly number[]) =>
-  until(`the replicas of ${topic} in sync are ${nodeIds}`, async () => {
-    const inSync = (await partitionOf(topic))?.isr ?? []
-    return inSync.length === nodeIds.length && nodeIds.every(each => inSync.includes(each))
-  })
+  leaders.hasInSync(world.onPrimary, topic, nodeIds)
 
 const moveTo = async (topic: string, nodeId: number) => {
   await world.onPrimary(admin =>

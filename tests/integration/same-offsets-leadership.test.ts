@@ -7,6 +7,8 @@ import { until } from '../../localstack/processes/until.ts'
 import { removeStarted } from '../../localstack/scratch/brokers.ts'
 import { readWithJava } from '../support/java/java-client.ts'
 import { canUse } from '../support/kafka/broker-features.ts'
+import * as leaders from '../support/kafka/leaders.ts'
+import { brokerOf } from '../support/kafka/leaders.ts'
 import { records } from '../support/kafka/records.ts'
 import {
   type FlowFixture,
@@ -25,27 +27,10 @@ afterAll(async () => {
   await removeStarted()
 })
 
-function broker(nodeId: number) {
-  const found = world.target.nodes[nodeId - 1]
-  if (found === undefined) throw new Error(`the standby has no broker ${nodeId}`)
-  return found
-}
-
-const partitionOf = async (topic: string) => {
-  const { topics } = await world.onStandby(admin => admin.fetchTopicMetadata({ topics: [topic] }))
-  return topics[0]?.partitions.find(each => each.partitionId === 0)
-}
-
-const isLedBy = (topic: string, nodeId: number) =>
-  until(`broker ${nodeId} leads ${topic}`, async () => {
-    return (await partitionOf(topic))?.leader === nodeId
-  })
-
+const broker = (nodeId: number) => brokerOf(world.target, nodeId)
+const isLedBy = (topic: string, nodeId: number) => leaders.isLedBy(world.onStandby, topic, nodeId)
 const hasInSync = (topic: string, nodeIds: readonly number[]) =>
-  until(`the replicas of ${topic} in sync are ${nodeIds}`, async () => {
-    const inSync = (await partitionOf(topic))?.isr ?? []
-    return inSync.length === nodeIds.length && nodeIds.every(each => inSync.includes(each))
-  })
+  leaders.hasInSync(world.onStandby, topic, nodeIds)
 
 /** Transactions of one to five records, a third of them aborted. */
 async function transact(topic: string, from: number, transactions: number): Promise<void> {

@@ -1,8 +1,10 @@
-// Owns writing one abort marker of the target, empty or behind data of its transaction, and how
-// filling ends. Does not own whose marker it is (fill-places.ts, abort-places.ts) nor where it must
-// lie.
+// Owns writing one abort marker of the target, empty or behind data of its transaction, looking for
+// the log end behind it, and how filling ends. Does not own whose marker it is (fill-places.ts,
+// abort-places.ts) nor where it must lie.
 
 import { fillerLookMs, fillerLooksMax } from '../../core/config/defaults.ts'
+import { type TargetOffset, targetOffset } from '../../core/offset.ts'
+import type { Leader } from '../../core/partition/observation.ts'
 import { partitionName } from '../../core/topic-partition.ts'
 import type { ProducerIdentity } from '../../io/cluster/transaction-coordinator.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
@@ -14,7 +16,7 @@ import type { Shard } from '../partition/shard-run.ts'
 export type Filled = 'filled' | 'interrupted' | 'lease-lost'
 
 /** The first looks follow each other at once: the marker is there within a millisecond or two. */
-export const EAGER_LOOKS = 8
+const EAGER_LOOKS = 8
 
 /**
  * Aborts a transaction of `by`, once `produce` has put data into it. The coordinator still ends the
@@ -48,6 +50,35 @@ export async function writeMarker(
   }
   const reason = why.endsWith('AUTHORIZATION_FAILED') ? 'authorization-denied' : 'unreachable'
   throw fillFailure(shard, run, `the transaction coordinator answered ${why} to a filler`, reason)
+}
+
+/**
+ * Looks at the target's log end until `settle` has an answer for an offset that is at `wanted` or
+ * beyond. The end that is listed is replicated. Throws `BrokerFailure` after `fillerLooksMax`
+ * looks.
+ */
+export async function untilLogEnd<T>(
+  shard: Shard,
+  run: PartitionRun,
+  at: { readonly wanted: TargetOffset; readonly leader: Leader; readonly behind: string },
+  settle: (end: TargetOffset) => Promise<T | 'look again'>,
+): Promise<T> {
+  const { targetTopic: topic, key } = run
+  const { wanted, leader, behind } = at
+  const { leaderId, leaderEpoch } = leader
+  const asked = { topic, partition: key.partition, leaderEpoch }
+  for (let look = 0; look < fillerLooksMax; look += 1) {
+    const [listed] = await shard.target.listOffsets(leaderId, 'log-end', [asked])
+    if (listed?.answer.kind !== 'offset') {
+      const why = listed?.answer.errorName ?? 'nothing'
+      throw fillFailure(shard, run, `ListOffsets answered ${why} behind ${behind}`)
+    }
+    const { offset } = listed.answer
+    const settled = offset >= wanted ? await settle(targetOffset(offset)) : 'look again'
+    if (settled !== 'look again') return settled
+    await shard.clock.wait(look < EAGER_LOOKS ? 0 : fillerLookMs, shard.ended.signal)
+  }
+  throw fillFailure(shard, run, `the marker of ${behind} did not appear at ${wanted - 1n}`)
 }
 
 export function fillFailure(

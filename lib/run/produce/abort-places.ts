@@ -5,8 +5,7 @@
 // coordinator writes instead stands on an offset that is no committed record of the source either.
 // Does not own when (fill-beside.ts).
 
-import { fillerLookMs, fillerLooksMax } from '../../core/config/defaults.ts'
-import { sourceOffset, type TargetOffset, targetOffsetAfter } from '../../core/offset.ts'
+import { sourceOffset, targetOffsetAfter } from '../../core/offset.ts'
 import { abortedDataId } from '../../core/partition/crash-recovery.ts'
 import type { Leader } from '../../core/partition/observation.ts'
 import { positionOf, sequenceAfter } from '../../core/partition/partition-state.ts'
@@ -17,7 +16,7 @@ import { decideFor, happened, move } from '../partition/partition-effects.ts'
 import type { Aborter, PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
 import { assignAborter } from '../recover/producer-identity.ts'
-import { EAGER_LOOKS, type Filled, fillFailure, writeMarker } from './abort-marker.ts'
+import { type Filled, fillFailure, untilLogEnd, writeMarker } from './abort-marker.ts'
 import type { AbortedRun } from './aborted-run.ts'
 import { mayFill } from './once-flushed.ts'
 
@@ -46,7 +45,12 @@ export async function abortPlaces(
   })
   if (!isWritten) return 'lease-lost'
   const wanted = targetOffsetAfter(end, 1)
-  await untilLogEndsAt(shard, run, { wanted, leader })
+  const about = { wanted, leader, behind: 'aborted data' }
+  await untilLogEnd(shard, run, about, async end => {
+    if (end === wanted) return
+    const detail = `the log ends at offset ${end} behind aborted data, and not at ${wanted}`
+    throw fillFailure(shard, run, detail)
+  })
   if (run.phase.kind === 'stopped') return 'interrupted'
   const places = Number(wanted - position.nextTargetOffset)
   move(shard, run, decideFor(shard, run, { kind: 'filled', places, by: null }))
@@ -55,32 +59,6 @@ export async function abortPlaces(
   // At the deadline the queue was emptied meanwhile: the next run passes these batches.
   if (run.pending.first() === head) passUnsent(shard, run, aborted.entries)
   return 'filled'
-}
-
-/** Resolves when the marker in front of `wanted` is in the log, and replicated. */
-async function untilLogEndsAt(
-  shard: Shard,
-  run: PartitionRun,
-  { wanted, leader }: { readonly wanted: TargetOffset; readonly leader: Leader },
-): Promise<void> {
-  const { targetTopic: topic, key } = run
-  const { leaderId, leaderEpoch } = leader
-  const at = { topic, partition: key.partition, leaderEpoch }
-  for (let look = 0; look < fillerLooksMax; look += 1) {
-    const [listed] = await shard.target.listOffsets(leaderId, 'log-end', [at])
-    if (listed?.answer.kind !== 'offset') {
-      const why = listed?.answer.errorName ?? 'nothing'
-      throw fillFailure(shard, run, `ListOffsets answered ${why} behind aborted data`)
-    }
-    const { offset } = listed.answer
-    if (offset === wanted) return
-    if (offset > wanted) {
-      const detail = `the log ends at offset ${offset} behind aborted data, and not at ${wanted}`
-      throw fillFailure(shard, run, detail)
-    }
-    await shard.clock.wait(look < EAGER_LOOKS ? 0 : fillerLookMs, shard.ended.signal)
-  }
-  throw fillFailure(shard, run, `the marker of aborted data did not appear at ${wanted - 1n}`)
 }
 
 /** Removes batches that are not sent (any more) from the head of the queue, and moves past them. */

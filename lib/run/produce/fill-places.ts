@@ -4,8 +4,7 @@
 // marker of a run has an epoch that no earlier owner has, and fences them (core/offsets). Does not
 // own how many offsets are filled (core/offsets), nor when (fill-beside.ts).
 
-import { fillerLookMs, fillerLooksMax } from '../../core/config/defaults.ts'
-import { targetOffset, targetOffsetAfter } from '../../core/offset.ts'
+import { targetOffsetAfter } from '../../core/offset.ts'
 import { transactionalId } from '../../core/partition/crash-recovery.ts'
 import type { PartitionEvent } from '../../core/partition/decision.ts'
 import type { Leader } from '../../core/partition/observation.ts'
@@ -16,7 +15,7 @@ import { type PartitionRun, stampAgain } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
 import { type MarkerSearch, searchMarker } from '../recover/foreign-records.ts'
 import { assignFiller, mayFence } from '../recover/producer-identity.ts'
-import { EAGER_LOOKS, type Filled, fillFailure, writeMarker } from './abort-marker.ts'
+import { type Filled, fillFailure, untilLogEnd, writeMarker } from './abort-marker.ts'
 import { mayFill } from './once-flushed.ts'
 
 /**
@@ -95,33 +94,25 @@ async function untilMarkerIsThere(
   leader: Leader,
   by: ProducerIdentity,
 ): Promise<Passed | null> {
-  const { targetTopic: topic, key } = run
   const position = positionOf(run.state)
   if (position === null) return null
-  const wanted = targetOffsetAfter(position.nextTargetOffset, 1)
-  const { leaderId, leaderEpoch } = leader
-  const at = { topic, partition: key.partition, leaderEpoch }
   const { nextTargetOffset: upTo } = position
+  const wanted = targetOffsetAfter(upTo, 1)
   let search: MarkerSearch = { isFound: false, upTo, foreignRecords: 0n }
-  for (let look = 0; look < fillerLooksMax; look += 1) {
-    const [listed] = await shard.target.listOffsets(leaderId, 'log-end', [at])
-    if (listed?.answer.kind !== 'offset') {
-      const why = listed?.answer.errorName ?? 'nothing'
-      throw fillFailure(shard, run, `ListOffsets answered ${why} behind a filler`)
-    }
-    const { offset } = listed.answer
-    if (offset === wanted && run.isFenced) return null
-    if (offset >= wanted) {
-      const to = targetOffset(offset)
+  return untilLogEnd<Passed | null>(
+    shard,
+    run,
+    { wanted, leader, behind: 'a filler' },
+    async to => {
+      if (to === wanted && run.isFenced) return null
       const found = await searchMarker(shard, run, search, { by, to, targetLeader: leader })
       if (found === 'ours') {
         const detail = `an earlier owner has appended up to offset ${to}, around a filler`
         throw fillFailure(shard, run, detail)
       }
       search = found
-      if (found.isFound) return found.upTo === wanted ? null : found
-    }
-    await shard.clock.wait(look < EAGER_LOOKS ? 0 : fillerLookMs, shard.ended.signal)
-  }
-  throw fillFailure(shard, run, `the marker of a filler did not appear at ${wanted - 1n}`)
+      if (!found.isFound) return 'look again'
+      return found.upTo === wanted ? null : found
+    },
+  )
 }

@@ -263,10 +263,6 @@ function refused(shard: Shard, run: PartitionRun, { error, detail, record }: Ref
       }
       const halt = { as: 'unsupported-batch', detail } as const
       if (isAboutRecords(error)) return splitOrHalt(shard, run, { ...halt, record })
-      // Damaged on the way, perhaps: the batch is fetched again before the partition halts at it.
-      if (error === 'CORRUPT_MESSAGE' && !isDamagedForGood(run)) {
-        return recoverFromOurselves(shard, run, detail)
-      }
       return haltAt(shard, run, { ...halt, ...wholeFirst(run) })
     }
     case 'fail':
