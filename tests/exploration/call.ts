@@ -8,9 +8,10 @@ import type {
   UpdateItemCommandInput,
 } from '@aws-sdk/client-dynamodb'
 import type { Incident } from '../../lib/core/incident.ts'
-import { positionOf } from '../../lib/core/partition/partition-state.ts'
+import { type Position, positionOf } from '../../lib/core/partition/partition-state.ts'
 import type { StoredRow } from '../../lib/core/row/row.ts'
 import type { Cluster } from '../../lib/io/cluster/cluster.ts'
+import type { MarkerRequest } from '../../lib/io/cluster/transaction-coordinator.ts'
 import type { CheckpointStore, LeaseOf } from '../../lib/io/table/stores.ts'
 import type { EndOfWorker } from './scenario.ts'
 
@@ -30,7 +31,15 @@ export type Call =
       readonly kind: 'writeAbortMarker'
       readonly request: Parameters<Cluster['writeAbortMarker']>[0]
     }
-  | { readonly kind: 'listOffsets'; readonly asked: Parameters<Cluster['listOffsets']> }
+  /** The two requests of `writeAbortMarker`. */
+  | { readonly kind: 'addPartition'; readonly request: MarkerRequest }
+  | { readonly kind: 'endTxn'; readonly request: MarkerRequest }
+  | {
+      readonly kind: 'listOffsets'
+      readonly asked: Parameters<Cluster['listOffsets']>
+      /** The owner waits for its marker: asking again equals a request that is served later. */
+      readonly isBehindMarker: boolean
+    }
   | { readonly kind: 'fetch'; readonly asked: Parameters<Cluster['fetch']> }
   | { readonly kind: 'produce'; readonly asked: Parameters<Cluster['produce']> }
   /** A request of the stores of lib/io/table: of a lease, or of the row of a worker. */
@@ -38,7 +47,12 @@ export type Call =
   /** Not of an owner: the end of a worker is declared by a notice, or its row is lost. */
   | { readonly kind: 'end-worker'; readonly worker: string; readonly how: EndOfWorker }
   /** A request to the source, which never changes: the answer is known, only its moment is not. */
-  | { readonly kind: 'fetchSource'; readonly asked: Parameters<Cluster['fetch']> }
+  | {
+      readonly kind: 'fetchSource'
+      readonly asked: Parameters<Cluster['fetch']>
+      /** Which of the two sources. */
+      readonly of: 0 | 1
+    }
 
 export type TableRequest =
   | { readonly kind: 'update'; readonly input: UpdateItemCommandInput }
@@ -87,10 +101,18 @@ export function canonical(call: Call): Call {
     return { ...call, input: { ...input, nowMs: STARTED_AT_MS } }
   }
   const { logEnds, lastLatencyMs, ...position } = state.position
-  const { producer } = position
-  const assigned = producer === null ? null : { ...producer, assignedAtMs: STARTED_AT_MS }
-  const same = { ...position, producer: assigned }
+  const same = withoutAges(position)
   return { ...call, input: { ...input, nowMs: STARTED_AT_MS, state: { ...state, position: same } } }
+}
+
+/** All producers here are younger than a day, and nothing else compares these times. */
+export function withoutAges(position: Position): Position {
+  const { producer, sameOffsets } = position
+  return {
+    ...position,
+    producer: producer === null ? null : { ...producer, assignedAtMs: STARTED_AT_MS },
+    ...(sameOffsets === undefined ? {} : { sameOffsets: { ...sameOffsets, atMs: STARTED_AT_MS } }),
+  }
 }
 
 /** The request that declares an end has a random name; nothing compares it here. */
@@ -146,6 +168,10 @@ export function tell(call: Call): string {
       return 'InitProducerId'
     case 'writeAbortMarker':
       return `abort marker of epoch ${call.request.producerEpoch}`
+    case 'addPartition':
+      return `a transaction of epoch ${call.request.producerEpoch} begins`
+    case 'endTxn':
+      return `a transaction of epoch ${call.request.producerEpoch} ends`
     case 'listOffsets':
       return 'log end of the target'
     case 'fetch':

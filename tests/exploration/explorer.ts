@@ -3,7 +3,7 @@
 
 import { type Call, STARTED_AT_MS, textOf } from './call.ts'
 import { createOwnerTree } from './owner-tree.ts'
-import { type Bounds, createSource, flowFor, TICK_MS, workerOf } from './scenario.ts'
+import { type Bounds, createSources, flowFor, type Sources, TICK_MS, workerOf } from './scenario.ts'
 import { type Context, describeStep, type State, type Step, stepsFrom, take } from './steps.ts'
 import { createWorld } from './world.ts'
 import { createWorldGraph } from './world-graph.ts'
@@ -39,16 +39,21 @@ export type Exploration = {
 type Visited = { readonly from: number; readonly choice: number }
 
 export async function openExploration(bounds: Bounds): Promise<{ context: Context; first: State }> {
-  const source = createSource(bounds.records)
-  const { target } = createWorld(source)
+  const sources = createSources(bounds)
   const flow = flowFor(bounds)
-  const common = { source, target, deadline: bounds.deadline, flow }
-  const deeds = bounds.beginning === 'fresh' ? [] : await dieCopying({ ...common, name: 'dead' })
-  const worlds = await createWorldGraph(source, flow, deeds)
+  const { target } = createWorld(sources, flow)
+  const [source, later] = sources
+  const common = { source, sourceOf: 0, target, deadline: bounds.deadline, flow } as const
+  const deeds =
+    bounds.beginning === 'fresh' ? [] : await dieCopying({ ...common, name: 'dead' }, sources)
+  const worlds = await createWorldGraph(sources, flow, deeds)
   const first = bounds.workers ? workerOf('A', STARTED_AT_MS) : 'A'
   const trees = [
     createOwnerTree({ ...common, name: 'A' }),
-    createOwnerTree({ ...common, name: 'B', predecessor: bounds.handsOver ? first : undefined }),
+    createOwnerTree({
+      ...{ ...common, source: later, sourceOf: 1, name: 'B' },
+      predecessor: bounds.handsOver ? first : undefined,
+    }),
   ] as const
   const context = { bounds, worlds, trees }
   const idle = { kind: 'idle' as const, fromMs: STARTED_AT_MS }
@@ -66,9 +71,12 @@ export async function openExploration(bounds: Bounds): Promise<{ context: Contex
 }
 
 /** Every call of a run up to its death, right after its first record was on the target. */
-async function dieCopying(owner: Parameters<typeof createOwnerTree>[0]): Promise<Call[]> {
+async function dieCopying(
+  owner: Parameters<typeof createOwnerTree>[0],
+  sources: Sources,
+): Promise<Call[]> {
   const tree = createOwnerTree(owner)
-  const world = createWorld(owner.source)
+  const world = createWorld(sources, owner.flow)
   const nowMs = STARTED_AT_MS - 2 * TICK_MS
   const deeds: Call[] = []
   let node = await tree.start(nowMs)

@@ -56,6 +56,7 @@ export type OwnerTree = ReturnType<typeof createOwnerTree>
 export function createOwnerTree(input: {
   readonly name: string
   readonly source: FakeCluster
+  readonly sourceOf: 0 | 1
   readonly target: FakeCluster
   readonly deadline: number
   readonly predecessor?: string | undefined

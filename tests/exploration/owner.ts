@@ -18,6 +18,7 @@ import { neverFailedOver } from '../../lib/core/row/failover-row.ts'
 import type { StoredRow } from '../../lib/core/row/row.ts'
 import type { ListedWorkers } from '../../lib/core/row/worker-row.ts'
 import type { Cluster } from '../../lib/io/cluster/cluster.ts'
+import type { MarkerAnswer } from '../../lib/io/cluster/transaction-coordinator.ts'
 import { createCheckpointStore } from '../../lib/io/table/checkpoint-store.ts'
 import type { WorkerStore } from '../../lib/io/table/stores.ts'
 import { createWorkerStore } from '../../lib/io/table/worker-store.ts'
@@ -75,6 +76,8 @@ type Parked = {
 export async function startOwner(input: {
   readonly name: string
   readonly source: FakeCluster
+  /** Which of the two sources that is. */
+  readonly sourceOf: 0 | 1
   /** Asks for topics; nothing else of it is used. */
   readonly target: FakeCluster
   readonly nowMs: number
@@ -82,7 +85,7 @@ export async function startOwner(input: {
   readonly predecessor?: string | undefined
   readonly flow: FlowConfig
 }): Promise<Owner> {
-  const { source, target, predecessor, flow } = input
+  const { source, sourceOf, target, predecessor, flow } = input
   const ofWorkers = flow === workersFlow
   // No two runs are the same worker.
   const name = ofWorkers ? workerOf(input.name, input.nowMs) : input.name
@@ -95,6 +98,7 @@ export async function startOwner(input: {
   let numbers = 0
   let report: ReplicateReport | null = null
   let problem: string | null = null
+  let awaitsMarker = false
 
   const park = <T>(asked: Call): Promise<T> => {
     numbers += 1
@@ -110,17 +114,30 @@ export async function startOwner(input: {
   }
   const parkedTarget: Cluster = {
     ...target,
-    listOffsets: (...asked) => park({ kind: 'listOffsets', asked }),
+    listOffsets: (...asked) => {
+      const isBehindMarker = awaitsMarker
+      awaitsMarker = false
+      return park({ kind: 'listOffsets', asked, isBehindMarker })
+    },
     fetch: (...asked) => park({ kind: 'fetch', asked }),
     produce: (...asked) => park({ kind: 'produce', asked }),
     initProducerId: id => park({ kind: 'initProducerId', id }),
-    writeAbortMarker: request => park({ kind: 'writeAbortMarker', request }),
+    writeAbortMarker: async request => {
+      if (flow.offsets === 'translate') return park({ kind: 'writeAbortMarker', request })
+      const added = await park<MarkerAnswer>({ kind: 'addPartition', request })
+      if (added.kind !== 'decided') return added
+      const ended = await park<MarkerAnswer>({ kind: 'endTxn', request })
+      awaitsMarker = ended.kind === 'decided'
+      return ended
+    },
   }
   const parkedSource: Cluster = {
     ...source,
     fetch: (...asked) =>
       // Records that are only compared are fetched without waiting.
-      asked[1].maxWaitMs === 0 ? source.fetch(...asked) : park({ kind: 'fetchSource', asked }),
+      asked[1].maxWaitMs === 0
+        ? source.fetch(...asked)
+        : park({ kind: 'fetchSource', asked, of: sourceOf }),
   }
   const clock: ReplicateDeps['clock'] = {
     nowMs: () => {

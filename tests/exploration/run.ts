@@ -4,7 +4,7 @@
 //
 //   node tests/exploration/run.ts [--records 3] [--crashes 1] [--losses 1] [--ticks 1]
 //     [--deadline 9] [--beginning fresh|left-behind] [--hands-over] [--late-table-writes]
-//     [--workers] [--ends declared|lost]
+//     [--workers] [--ends declared|lost] [--offsets preserve] [--holes 1] [--compacted]
 //     [--states-max 3000000] [--replay 0.2.1]
 
 import { parseArgs } from 'node:util'
@@ -24,6 +24,9 @@ const { values } = parseArgs({
     'late-table-writes': { type: 'boolean', default: false },
     workers: { type: 'boolean', default: false },
     ends: { type: 'string', default: 'never' },
+    offsets: { type: 'string', default: 'translate' },
+    holes: { type: 'string', default: '0' },
+    compacted: { type: 'boolean', default: false },
     'states-max': { type: 'string', default: '3000000' },
     replay: { type: 'string' },
   },
@@ -61,6 +64,9 @@ function ownBounds(): Bounds {
     lateTableWrites: values['late-table-writes'],
     workers: values.workers,
     ends: endsOf(values.ends),
+    offsets: values.offsets === 'preserve' ? 'preserve' : 'translate',
+    holes: wholeNumber('holes', values.holes),
+    isCompacted: values.compacted,
   }
 }
 

@@ -48,6 +48,18 @@ export type Bounds = {
    * notice declares its end, or its row is lost.
    */
   readonly ends: 'never' | EndOfWorker
+  /**
+   * `preserve`: records keep their offsets. The two requests that write a marker are a step each,
+   * and the coordinator ends the transaction of a dead owner at any moment.
+   */
+  readonly offsets: 'preserve' | 'translate'
+  /** Offsets of the source without a record, behind its first record. */
+  readonly holes: number
+  /**
+   * The second owner reads the source after compaction has removed its second record, which the
+   * first owner has read before.
+   */
+  readonly isCompacted: boolean
 }
 
 const plain: Bounds = {
@@ -61,7 +73,13 @@ const plain: Bounds = {
   handsOver: false,
   workers: false,
   ends: 'never',
+  offsets: 'translate',
+  holes: 0,
+  isCompacted: false,
 }
+
+const preserving: Bounds = { ...plain, offsets: 'preserve', holes: 1 }
+const compacting: Bounds = { ...preserving, holes: 0, isCompacted: true }
 
 /** Under the lease of a worker: no time passes, so nobody's lease is over. */
 const ofWorkers: Bounds = { ...plain, workers: true, ticks: 0 }
@@ -76,6 +94,11 @@ export const exhaustive: Readonly<Record<string, Bounds>> = {
   'workers, two records, a crash each, the first declared ended while it lives': {
     ...ofWorkers,
     ends: 'declared',
+  },
+  'offsets kept, two records around a hole, a crash each': preserving,
+  'offsets kept, three records, the second one compacted away meanwhile, a crash each': {
+    ...compacting,
+    records: 3,
   },
 }
 
@@ -101,6 +124,16 @@ export const longForm: Readonly<Record<string, Bounds>> = {
   'workers, one record, a lost answer each, and late writes': {
     ...{ ...ofWorkers, records: 1, crashes: 0 },
     ...{ losses: 1, lateTableWrites: true },
+  },
+  'offsets kept, three records with a hole, a crash each': { ...preserving, records: 3 },
+  'offsets kept, two records around two holes, a crash each': { ...preserving, holes: 2 },
+  'offsets kept, four records, the second one compacted away meanwhile, a crash each': {
+    ...compacting,
+    records: 4,
+  },
+  'offsets kept, two records around a hole, handed over to a successor': {
+    ...{ ...preserving, crashes: 0 },
+    handsOver: true,
   },
 }
 
@@ -141,7 +174,10 @@ export const workersFlow: FlowConfig = {
   budgets: { ...configured.budgets, workerLeaseMs: TICK_MS, leaseMs: 2 * TICK_MS },
 }
 
-export function flowFor({ workers }: Pick<Bounds, 'workers'>): FlowConfig {
+const preservingFlow: FlowConfig = { ...ownLeasesFlow, offsets: 'preserve' }
+
+export function flowFor({ workers, offsets }: Pick<Bounds, 'workers' | 'offsets'>): FlowConfig {
+  if (offsets === 'preserve') return preservingFlow
   return workers ? workersFlow : ownLeasesFlow
 }
 
@@ -153,7 +189,18 @@ export function workerOf(owner: string, startedAtMs: number): string {
 /** A time that passes at once, for waits within a cluster. */
 export const noTime: Clock = { nowMs: () => 0, wait: async () => undefined }
 
-export function createSource(records: number): FakeCluster {
+/** What each owner reads: mostly the same. */
+export type Sources = readonly [FakeCluster, FakeCluster]
+
+export function createSources(bounds: Pick<Bounds, 'records' | 'holes' | 'isCompacted'>): Sources {
+  const first = createSource(bounds)
+  if (!bounds.isCompacted) return [first, first]
+  const second = createSource(bounds)
+  second.log(TOPIC).compact(offset => offset !== 1n)
+  return [first, second]
+}
+
+function createSource({ records, holes }: Pick<Bounds, 'records' | 'holes'>): FakeCluster {
   const source = createFakeCluster({ name: 'primary', clock: noTime })
   source.createTopic(TOPIC)
   for (let each = 0; each < records; each += 1) {
@@ -161,6 +208,7 @@ export function createSource(records: number): FakeCluster {
     // once.
     if (each > 0) source.log(TOPIC).elect()
     source.log(TOPIC).write({ payload: recordOf(`record-${each}`) })
+    if (each === 0) source.log(TOPIC).leaveHole(BigInt(holes))
   }
   return source
 }

@@ -75,6 +75,7 @@ export type Step =
   | { readonly kind: 'repeat'; readonly owner: OwnerIndex; readonly at: number }
   | { readonly kind: 'stray'; readonly at: number }
   | { readonly kind: 'marker' }
+  | { readonly kind: 'time-out' }
   | { readonly kind: 'end-worker'; readonly call: Extract<Call, { kind: 'end-worker' }> }
   | { readonly kind: 'time'; readonly toMs: number }
 
@@ -89,7 +90,11 @@ export function stepsFrom(state: State, { bounds }: Context): Step[] {
   const steps: Step[] = []
   for (const owner of OWNERS) {
     const it = state.owners[owner]
-    if (it.kind === 'idle' && it.fromMs <= state.nowMs) steps.push({ kind: 'start', owner })
+    // Compaction comes behind the first owner's beginning, so nobody reads the source of before
+    // behind an owner that reads it as it is now.
+    const isTooEarly = bounds.isCompacted && state.world.leaseOwner !== names[0]
+    const mayStart = it.kind === 'idle' && it.fromMs <= state.nowMs && !isTooEarly
+    if (mayStart) steps.push({ kind: 'start', owner })
     if (it.kind !== 'running') continue
     steps.push(...servings(owner, it))
     if (state.turn !== 'both' && state.turn !== owner) continue
@@ -104,6 +109,10 @@ export function stepsFrom(state: State, { bounds }: Context): Step[] {
     if (call.kind !== 'produce' || !isBehind) steps.push({ kind: 'stray', at })
   }
   if (state.world.hasMarkerToCome) steps.push({ kind: 'marker' })
+  // A living owner ends its transaction within seconds, and the time-out is a minute.
+  if (state.world.hasOpenTransaction && !state.owners.some(endsTransaction)) {
+    steps.push({ kind: 'time-out' })
+  }
   const [first] = state.owners
   if (bounds.ends !== 'never' && !state.hasEnded && first.kind === 'running') {
     const worker = workerOf(names[0], first.startedAtMs)
@@ -113,6 +122,11 @@ export function stepsFrom(state: State, { bounds }: Context): Step[] {
   const toMs = state.nowMs + TICK_MS
   if (toMs <= STARTED_AT_MS + bounds.ticks * TICK_MS) steps.push({ kind: 'time', toMs })
   return steps
+}
+
+function endsTransaction(it: OwnerState): boolean {
+  if (it.kind !== 'running') return false
+  return it.node.calls.some(({ call: { kind } }) => kind === 'addPartition' || kind === 'endTxn')
 }
 
 function servings(owner: OwnerIndex, { node, answers }: Running): Step[] {
@@ -160,7 +174,7 @@ export async function take(state: State, step: Step, context: Context): Promise<
 
 function turnAfter({ turn }: State, step: Step, after: State): Turn {
   if (step.kind === 'time') return 'both'
-  if (step.kind === 'marker' || step.kind === 'stray' || step.kind === 'end-worker') return 'nobody'
+  if (!('owner' in step)) return 'nobody'
   const { owner } = step
   if (after.owners[owner].kind !== 'running') return turn === 'both' && owner === 0 ? 1 : 'nobody'
   // Events of different owners do not influence each other: those of A come first.
@@ -186,7 +200,8 @@ async function perform(state: State, step: Step, context: Context): Promise<Stat
     case 'time':
       return { ...state, nowMs: step.toMs }
     case 'marker':
-      return { ...state, world: await context.worlds.appendMarker(state.world.id) }
+    case 'time-out':
+      return { ...state, world: await context.worlds.coordinate(state.world.id, step.kind) }
     case 'end-worker': {
       const served = await serve(context, state.world, step.call)
       return served === 'held' ? null : { ...state, world: served.world, hasEnded: true }
@@ -422,6 +437,8 @@ export function describeStep(state: State, step: Step): string {
       return `time passes, to ${seconds(step.toMs)}`
     case 'marker':
       return 'the coordinator writes its marker'
+    case 'time-out':
+      return 'the coordinator aborts the transaction of a dead owner'
     case 'end-worker':
       return tell(step.call)
     case 'stray': {

@@ -37,6 +37,8 @@ function commandOf(bounds: Bounds): string {
     `--crashes ${crashes} --losses ${losses} --beginning ${beginning}`,
     ...(bounds.handsOver ? ['--hands-over'] : []),
     ...(bounds.lateTableWrites ? ['--late-table-writes'] : []),
+    ...(bounds.offsets === 'preserve' ? [`--offsets preserve --holes ${bounds.holes}`] : []),
+    ...(bounds.isCompacted ? ['--compacted'] : []),
     ...(bounds.workers ? [`--workers --ends ${bounds.ends}`] : []),
   ]
   return `node tests/exploration/run.ts ${flags.join(' ')}`

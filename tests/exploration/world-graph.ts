@@ -9,13 +9,14 @@ import type { FakeCluster } from '../support/doubles/fake-cluster.ts'
 import { createVirtualClock } from '../support/doubles/virtual-clock.ts'
 import { claimOf } from '../support/worlds/claim.ts'
 import { type Call, onlyReads, STARTED_AT_MS, textOf } from './call.ts'
-import { TOPIC } from './scenario.ts'
+import { type Sources, TOPIC } from './scenario.ts'
 import { createWorld, type World } from './world.ts'
 
 export type WorldNode = {
   readonly id: number
   readonly problem: string | null
   readonly hasMarkerToCome: boolean
+  readonly hasOpenTransaction: boolean
   /** The end of the row's lease, Unix time, ms; null without a lease. */
   readonly leaseUntilMs: number | null
   readonly leaseOwner: string | null
@@ -25,7 +26,7 @@ export type WorldNode = {
 
 export type Answer = { readonly world: WorldNode; readonly key: string; readonly value: unknown }
 
-type Deed = Call | 'marker'
+type Deed = Call | 'marker' | 'time-out'
 type Inner = {
   readonly node: WorldNode
   readonly deeds: readonly Deed[]
@@ -39,7 +40,7 @@ const LONG_AFTER_MS = 3_600_000
 export type WorldGraph = Awaited<ReturnType<typeof createWorldGraph>>
 
 export async function createWorldGraph(
-  source: FakeCluster,
+  sources: Sources,
   flow: FlowConfig,
   beginning: readonly Call[],
 ) {
@@ -50,9 +51,10 @@ export async function createWorldGraph(
   const callKeys = new WeakMap<Call, string>()
 
   const rebuild = async (deeds: readonly Deed[]): Promise<World> => {
-    const world = createWorld(source)
+    const world = createWorld(sources, flow)
     for (const deed of deeds) {
       if (deed === 'marker') world.appendMarker()
+      else if (deed === 'time-out') world.timeOut()
       else await world.apply(deed)
     }
     return world
@@ -66,6 +68,7 @@ export async function createWorldGraph(
       id: nodes.length,
       problem: world.problem(),
       hasMarkerToCome: world.hasMarkerToCome(),
+      hasOpenTransaction: world.hasOpenTransaction(),
       leaseUntilMs: row?.lease.untilMs ?? null,
       leaseOwner: row?.lease.owner ?? null,
       isComplete: world.isComplete(),
@@ -121,8 +124,9 @@ export async function createWorldGraph(
       inner.served.set(keyOf(call), result)
       return result
     },
-    async appendMarker(id: number): Promise<WorldNode> {
-      const deeds: Deed[] = [...innerOf(id).deeds, 'marker']
+    /** What the coordinator does by itself. */
+    async coordinate(id: number, deed: 'marker' | 'time-out'): Promise<WorldNode> {
+      const deeds: Deed[] = [...innerOf(id).deeds, deed]
       return enter(await rebuild(deeds), deeds)
     },
     /** The problem when both owners die right here; null when there is none. */
@@ -130,7 +134,7 @@ export async function createWorldGraph(
       const inner = innerOf(id)
       const known = closings.get(inner.laterKey)
       if (known !== undefined) return known
-      const wrong = await finish(await rebuild(inner.deeds), source, flow)
+      const wrong = await finish(await rebuild(inner.deeds), sources[1], flow)
       closings.set(inner.laterKey, wrong)
       return wrong
     },
@@ -138,7 +142,7 @@ export async function createWorldGraph(
 }
 
 async function finish(world: World, source: FakeCluster, flow: FlowConfig): Promise<string | null> {
-  world.appendMarker()
+  world.writeMarkersAtOnce()
   const { target, stores } = world
   const clock = createVirtualClock(STARTED_AT_MS + LONG_AFTER_MS)
   const report = await replicate(

@@ -9,21 +9,30 @@ import {
   TransactWriteItemsCommand,
   UpdateItemCommand,
 } from '@aws-sdk/client-dynamodb'
+import type { FlowConfig } from '../../lib/core/config/config.ts'
 import { type PartitionState, positionOf } from '../../lib/core/partition/partition-state.ts'
 import { checkpointKey } from '../../lib/core/row/checkpoint.ts'
 import { isUnderWorker } from '../../lib/core/row/lease.ts'
 import type { StoredRow } from '../../lib/core/row/row.ts'
 import { workerKey, workerPrefix } from '../../lib/core/row/worker-row.ts'
-import type { MarkerRequest } from '../../lib/io/cluster/transaction-coordinator.ts'
+import type { MarkerAnswer } from '../../lib/io/cluster/transaction-coordinator.ts'
 import type { CheckpointStore } from '../../lib/io/table/stores.ts'
 import { isControlBatch, producerEpochOf, type RecordBatch } from '../../lib/kafka/record-batch.ts'
 import { readSourceRecords } from '../../lib/kafka/repack.ts'
-import { createFakeCluster, type FakeCluster } from '../support/doubles/fake-cluster.ts'
+import { createFakeCluster } from '../support/doubles/fake-cluster.ts'
 import { createMemoryDynamoDb, serve as serveRequest } from '../support/table/memory-dynamodb.ts'
 import { createRows } from '../support/table/memory-rows.ts'
 import { createStoresOver } from '../support/table/memory-stores.ts'
-import { type Call, copyOf, isRenewal, STARTED_AT_MS, type TableAnswer, textOf } from './call.ts'
-import { noTime, ownLeasesFlow, TARGET_TOPIC, TOPIC } from './scenario.ts'
+import {
+  type Call,
+  copyOf,
+  isRenewal,
+  STARTED_AT_MS,
+  type TableAnswer,
+  textOf,
+  withoutAges,
+} from './call.ts'
+import { noTime, ownLeasesFlow, type Sources, TARGET_TOPIC, TOPIC } from './scenario.ts'
 
 export type Served = { readonly answer: unknown }
 
@@ -31,20 +40,30 @@ export type World = ReturnType<typeof createWorld>
 
 const { name: flowName } = ownLeasesFlow
 const key = { flow: flowName, topic: TOPIC, partition: 0 }
-const transactionOf = ({ producerId, producerEpoch }: MarkerRequest) =>
-  `${producerId}/${producerEpoch}`
 
-export function createWorld(source: FakeCluster) {
-  const target = createFakeCluster({ name: 'standby', clock: noTime })
+/** The second source has every record that must be copied. */
+export function createWorld(sources: Sources, { offsets }: Pick<FlowConfig, 'offsets'>) {
+  let marker: (() => void) | null = null
+  let isPrompt = false
+  const later = (write: () => void) => {
+    if (isPrompt) write()
+    else marker = write
+  }
+  const coordinated = { later, timeoutMs: null }
+  const target = createFakeCluster({ name: 'standby', clock: noTime, coordinator: coordinated })
   target.createTopic(TARGET_TOPIC)
+  const { coordinator } = target
   const log = target.log(TARGET_TOPIC)
   const rows = createRows()
   const stores = createStoresOver(createMemoryDynamoDb(rows))
-  const records = source.log(TOPIC).batches.flatMap(recordsOf)
-  let newest: string | null = null
+  const records = sources.map(each => each.log(TOPIC).batches.flatMap(recordsOf))
+  const [known = [], owed = []] = records
+  const appendMarker = () => {
+    marker?.()
+    marker = null
+  }
   /** How the present owner found the lease, as the row stores it. */
   let wasFree = true
-  let marker: MarkerRequest | null = null
   let problem: string | null = null
   /** Workers whose end was declared, or whose row is gone. */
   const dead = new Set<string>()
@@ -130,9 +149,10 @@ export function createWorld(source: FakeCluster) {
         return { answer: null }
       }
       case 'listOffsets':
+        if (call.isBehindMarker && marker !== null) return 'held'
         return { answer: await target.listOffsets(...call.asked) }
       case 'fetchSource':
-        return { answer: await source.fetch(...call.asked) }
+        return { answer: await sources[call.of].fetch(...call.asked) }
       case 'fetch': {
         const answer = await target.fetch(...call.asked)
         // A broker holds a fetch until there is a record to read: here, for any time.
@@ -146,15 +166,17 @@ export function createWorld(source: FakeCluster) {
       case 'initProducerId': {
         if (marker !== null) return 'held'
         const answer = await target.initProducerId(call.id)
-        if (answer.kind === 'assigned') newest = `${answer.producerId}/${answer.producerEpoch}`
-        return { answer }
+        if (answer.kind !== 'busy') return { answer }
+        // It has aborted what a dead owner left open, and answers once the marker is in the log.
+        appendMarker()
+        return { answer: await target.initProducerId(call.id) }
       }
-      case 'writeAbortMarker': {
-        const isNewest = transactionOf(call.request) === newest
-        if (isNewest) marker = call.request
-        const fenced = { kind: 'fenced', errorName: 'INVALID_PRODUCER_EPOCH' }
-        return { answer: isNewest ? { kind: 'decided' } : fenced }
-      }
+      case 'writeAbortMarker':
+        return unlessBusy(coordinator.writeAbortMarker(call.request))
+      case 'addPartition':
+        return unlessBusy(coordinator.addPartition(call.request))
+      case 'endTxn':
+        return unlessBusy(coordinator.endTxn(call.request))
     }
   }
   return {
@@ -165,24 +187,41 @@ export function createWorld(source: FakeCluster) {
     async apply(asked: Call): Promise<Served | 'held'> {
       const served = await serve(copyOf(asked))
       lookAtWorkers()
-      problem ??= wrongWith({ log: log.batches, end: log.logEnd, records, row: await row() })
+      const found = { log: log.batches, end: log.logEnd, row: await row() }
+      problem ??=
+        offsets === 'preserve'
+          ? wrongWithPlaces({ ...found, known, owed })
+          : wrongWith({ ...found, records: known.map(each => each.text) })
       return served
     },
     /** Writes the marker that the coordinator has decided about. */
-    appendMarker(): void {
-      if (marker !== null) log.fence(marker)
-      marker = null
-    },
+    appendMarker,
     hasMarkerToCome: () => marker !== null,
+    hasOpenTransaction: coordinator.hasOpen,
+    /** The coordinator gives the owner of an open transaction up; its marker is to come. */
+    timeOut: coordinator.timeOutOpen,
+    /** For an owner that nobody disturbs. */
+    writeMarkersAtOnce(): void {
+      appendMarker()
+      isPrompt = true
+    },
     problem: () => problem,
-    isComplete: () => textOf(log.batches.filter(isData).flatMap(recordsOf)) === textOf(records),
+    isComplete(): boolean {
+      const copied = new Set(
+        log.batches
+          .filter(isData)
+          .flatMap(recordsOf)
+          .map(each => each.text),
+      )
+      return owed.every(({ text }) => copied.has(text))
+    },
     /** Equal for worlds that no owner can tell apart. */
     async key(): Promise<string> {
       return textOf([
         log.batches.map(each => each.bytes),
         log.logEnd,
-        newest,
-        marker,
+        coordinator.memory(),
+        marker !== null,
         wasFree,
         keyOf(await row()),
         rows.list(flowName, 'checkpoint-worker').map(workerKeyOf).toSorted(),
@@ -195,7 +234,9 @@ export function createWorld(source: FakeCluster) {
       const known = await row()
       const isReleased = known === null || known.lease.untilMs === null
       const state = known === null ? null : sameAge(known.state)
-      return textOf([log.batches.map(each => each.bytes), newest, marker, isReleased, state])
+      const memory = coordinator.memory()
+      const batches = log.batches.map(each => each.bytes)
+      return textOf([batches, memory, marker !== null, isReleased, state])
     },
   }
 }
@@ -251,22 +292,64 @@ function wrongWithAnswer(
   return dead.has(`${workerPrefix}${from}`) ? null : `a partition of ${from}, which lives, is taken`
 }
 
-/** All producers here are younger than a day, and their age is used for nothing else. */
 function sameAge(state: PartitionState): unknown {
   const position = positionOf(state)
-  const producer = position?.producer ?? null
-  if (producer === null) return state
-  return {
-    ...state,
-    position: { ...position, producer: { ...producer, assignedAtMs: STARTED_AT_MS } },
-  }
+  return position === null ? state : { ...state, position: withoutAges(position) }
+}
+
+/** The request is served later. */
+function unlessBusy(answer: MarkerAnswer): Served | 'held' {
+  return answer.kind === 'busy' ? 'held' : { answer }
 }
 
 const isData = (batch: RecordBatch) => !isControlBatch(batch)
 
 /** Record by record, because small batches may have been coalesced. */
-function recordsOf(batch: RecordBatch): string[] {
-  return readSourceRecords(batch).map(({ body }) => body.toString('latin1'))
+function recordsOf(batch: RecordBatch): Placed[] {
+  return readSourceRecords(batch).map(({ body, offset }) => {
+    return { text: body.toString('latin1'), offset }
+  })
+}
+
+type Placed = { readonly text: string; readonly offset: bigint }
+
+/**
+ * Where records keep their offsets: no record twice or out of order, each at its place, and none
+ * missing below the position. A batch that arrived in front of the marker of a fence shifts.
+ */
+function wrongWithPlaces(world: {
+  readonly log: readonly RecordBatch[]
+  readonly end: bigint
+  readonly row: Row
+  /** What the first owner reads; the second may read less. */
+  readonly known: readonly Placed[]
+  readonly owed: readonly Placed[]
+}): string | null {
+  const { log, end, row, known, owed } = world
+  const copies = log.filter(isData).flatMap(recordsOf)
+  const found = copies.map(({ text }) => known.findIndex(each => each.text === text))
+  const position = row === null ? null : positionOf(row.state)
+  const { since = 0n, distance = 0n } = position?.sameOffsets ?? {}
+  const { nextSourceOffset = 0n, nextTargetOffset = 0n } = position ?? {}
+  for (const [index, copy] of copies.entries()) {
+    const at = found[index] ?? -1
+    if (at <= (found[index - 1] ?? -1)) return `record ${index} of the target is number ${at}`
+    const source = known[at]?.offset ?? 0n
+    const isSure = owed.length === known.length || (source >= since && source < nextSourceOffset)
+    const isAtPlace = copy.offset === source + distance
+    if (isSure && !isAtPlace) return `offset ${source} stands at ${copy.offset} (${distance})`
+  }
+  const late = behindMarker(log)
+  if (late !== null) return late
+  if (position === null || row === null) return null
+  if (nextTargetOffset > end) return `the checkpoint is beyond the target's log end ${end}`
+  const below = new Set(copies.flatMap(each => (each.offset < nextTargetOffset ? each.text : [])))
+  const missing = owed.find(each => each.offset < nextSourceOffset && !below.has(each.text))
+  if (missing !== undefined) return `offset ${missing.offset} is missing below the checkpoint`
+  const isReleased = row.lease.untilMs === null
+  const beyond = copies.find(each => each.offset >= nextTargetOffset)
+  if (!isReleased || beyond === undefined) return null
+  return `released at ${nextTargetOffset}, and a record stands at ${beyond.offset}`
 }
 
 function wrongWith(world: {
@@ -277,7 +360,7 @@ function wrongWith(world: {
 }): string | null {
   const { log, end, records, row } = world
   const data = log.filter(isData)
-  const copied = data.flatMap(recordsOf)
+  const copied = data.flatMap(recordsOf).map(each => each.text)
   for (const [at, record] of copied.entries()) {
     if (record === records[at]) continue
     const found = records.indexOf(record)

@@ -39,11 +39,9 @@ function checkPlaces(
   for (const [record, targetOffset] of places) {
     const { offset } = record
     if (record.topicId !== sourceTopicId || offset < same.since || offset >= end) continue
-    // Where logs part is not known more exactly than the records that are left tell.
-    const isInFront = targetOffset < same.since + same.distance
-    if (record.gone !== null && isInFront && track.elections.length > 0) continue
-    // A dead owner had shifted it, and died before it could store that; now nothing tells where.
-    if (record.gone !== null && track.foreignRecords > 0) continue
+    // Where logs part, or what a dead owner copied among the records of others, is not known more
+    // exactly than the records that the source still has tell.
+    if (record.gone !== null && track.elections.length + track.foreignRecords > 0) continue
     if (record.gone === 'election' || isSaidUnclear(model, track, record)) continue
     if (targetOffset === offset + same.distance) continue
     throw createViolation(

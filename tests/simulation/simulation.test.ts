@@ -34,6 +34,12 @@ const found: readonly (readonly [number, string])[] = [
     'records that a standby had stamped anew were copied twice where the source had lost some',
   ],
   [92_347, 'the bound of a divergence was called wrong where compaction had emptied the log below'],
+  [
+    526,
+    'batches behind a hole were neither sent nor dropped in a flush, and nothing else had a turn',
+  ],
+  [28_999, 'the shift of a reset was taken for foreign records where its owner had not stored it'],
+  [17_087, 'a recovery that no lease allowed to fence began again and again'],
   [4_467, 'an offset meant for a halt that another operator had ended moved the partition back'],
 ]
 

@@ -128,7 +128,7 @@ function happen(world: SimulatedWorld, { kind, partition }: WorldEvent): void {
     case 'hole':
       return history.leaveHole(partition, chance.integer(1, 12))
     case 'large-hole':
-      return history.leaveHole(partition, fillPlacesMax + chance.integer(1, 1_000))
+      return history.leaveHole(partition, fillPlacesMax + chance.integer(1_000, 2_000))
     case 'week':
       return world.passWeek()
     case 'operator':

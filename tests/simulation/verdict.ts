@@ -14,6 +14,7 @@ const expectedFailures = [
   /^the table did not answer$/,
   /^Fetch (?:of \S+ )?answered [A-Z_]+$/,
   /^Produce to \S+ answered [A-Z_]+$/,
+  /^read ECONNRESET$/,
   /^the lease ran out before it could be renewed$/,
   /^log start is beyond the position, yet a fetch there answered [A-Z_]+$/,
 ]

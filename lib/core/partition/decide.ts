@@ -288,7 +288,10 @@ function sameOffsetsFound(
   if (sameOffsets === undefined || distances === undefined) return {}
   const { first, last, lastFrom: sourceOffset } = distances
   if (first === sameOffsets.distance && last === first) return {}
-  const reason = last < sameOffsets.distance ? 'large-hole' : 'foreign-records'
+  // The marker of the fence stands in front of the first record behind an earlier shift.
+  const isBegun = sameOffsets.reason !== 'start' && sameOffsets.since >= sourceOffset
+  const why = last < sameOffsets.distance ? 'large-hole' : 'foreign-records'
+  const reason = isBegun ? sameOffsets.reason : why
   const targetOffset = sourceOffset + last
   return { sameOffsets: shiftedTo({ sourceOffset, targetOffset }, { atMs, reason }) }
 }

@@ -11,6 +11,7 @@ import { type Position, positionOf } from '../../core/partition/partition-state.
 import { exchangeOf } from '../../core/replicate/run-phase.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 import type { RecordBatch } from '../../kafka/record-batch.ts'
+import { unobserved } from '../observe/logs.ts'
 import { decideFor, happened, move, start } from '../partition/partition-effects.ts'
 import { deniedCopying, type PartitionRun } from '../partition/partition-run.ts'
 import type { PendingBatch } from '../partition/pending-queue.ts'
@@ -199,8 +200,13 @@ function beside(
 }
 
 /** Whether the last offset was filled is not known: the partition is recovered as after a crash. */
-function failed(shard: Shard, run: PartitionRun, { reason, message, cluster }: BrokerFailure) {
-  if (reason !== 'authorization-denied') return recoverFromOurselves(shard, run, message)
+function failed(shard: Shard, run: PartitionRun, error: BrokerFailure): void {
+  const { reason, message, cluster } = error
+  if (reason !== 'authorization-denied') {
+    const failure = { ...unobserved(error, null), cluster, foundCopying: true }
+    const detail = `${cluster}: ${message}`
+    return recoverFromOurselves(shard, run, { outcome: 'unobserved', detail, failure })
+  }
   const failure = deniedCopying(run, { cluster, detail: message })
   const end = { outcome: 'unobserved' as const, detail: message, failure }
   happened(shard, run, { kind: 'stop', end })

@@ -7,7 +7,7 @@ import { placesOwed } from '../../core/offsets/next-place.ts'
 import type { Leader } from '../../core/partition/observation.ts'
 import { positionOf } from '../../core/partition/partition-state.ts'
 import type { Patience } from '../../core/replicate/patience.ts'
-import { type AfterFlush, exchangeOf } from '../../core/replicate/run-phase.ts'
+import { type AfterFlush, exchangeOf, type RetryReason } from '../../core/replicate/run-phase.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 import { isLogEnd, unreadText } from '../compare/unread-end.ts'
 import { unobserved } from '../observe/logs.ts'
@@ -56,9 +56,8 @@ export function mayFill({ phase }: PartitionRun): boolean {
  * known whether an offset was filled. Nothing is sent again: once all answers are in, the partition
  * is recovered as after a crash, if the lease is still ours.
  */
-export function recoverFromOurselves(shard: Shard, run: PartitionRun, detail: string): void {
+export function recoverFromOurselves(shard: Shard, run: PartitionRun, because: RetryReason): void {
   run.pending.clear()
-  const because = { outcome: 'failed' as const, detail }
   afterFlush(shard, run, { kind: 'observe', outOfRange: false, targetIsKnown: false, because })
   roomGrew(shard)
 }

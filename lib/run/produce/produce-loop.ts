@@ -253,13 +253,13 @@ function refused(shard: Shard, run: PartitionRun, { error, detail, record }: Ref
       })
     }
     case 'recover':
-      return recoverFromOurselves(shard, run, detail)
+      return recoverFromOurselves(shard, run, { outcome: 'failed', detail })
     case 'halt-too-large':
       return splitOrHalt(shard, run, { as: 'record-too-large', detail, record: null })
     case 'halt-unsupported': {
       // Damaged on the way, perhaps: the batch is fetched again before the partition halts at it.
       if (error === 'CORRUPT_MESSAGE' && !isDamagedForGood(run)) {
-        return recoverFromOurselves(shard, run, detail)
+        return recoverFromOurselves(shard, run, { outcome: 'failed', detail })
       }
       const halt = { as: 'unsupported-batch', detail } as const
       if (isAboutRecords(error)) return splitOrHalt(shard, run, { ...halt, record })

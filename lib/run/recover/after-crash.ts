@@ -23,7 +23,7 @@ import { createCandidates } from '../compare/candidates.ts'
 import { type Candidates, createComparison } from '../compare/comparison.ts'
 import { type OwnBatch, ownBatch } from '../compare/found-record.ts'
 import { noteRecovery } from '../partition/anchor-pairs.ts'
-import { decideFor, perform, saveCheckpoint } from '../partition/partition-effects.ts'
+import { decideFor, happened, perform, saveCheckpoint } from '../partition/partition-effects.ts'
 import type { PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
 import { type Succession, sequencedAfter, succeedPrevious } from './previous-owner.ts'
@@ -50,7 +50,12 @@ export async function recoverFromCrash(
   const left = positionOf(run.state)
   if (left === null) return false
   const succession = await succeedPrevious(shard, run, left)
-  if (succession === null) return false
+  if (succession === null) {
+    // Looking again would find the same: nothing renews this lease any more.
+    const detail = 'the lease ran out before the previous owner was fenced'
+    happened(shard, run, { kind: 'stop', end: { outcome: 'lease-lost', detail } })
+    return false
+  }
   const found = await shard.recoveries.take(shard.ended.signal, async () =>
     run.phase.kind === 'recovering'
       ? await lookThrough(shard, run, { ...seen, left, succession })

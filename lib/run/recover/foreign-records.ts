@@ -49,10 +49,10 @@ export async function lookBeyond(
 
 /**
  * Passes over what was appended since the target was read: it held nothing of ours beyond the
- * position then. Where the previous owner may be alive, its fence may have come late, so the target
- * is read: a marker is no foreign record. `ours`: nothing was passed, and the partition must be
- * recovered. What a look does not reach the end of is passed all the same: a recovery would meet
- * more of the same writer, and never end.
+ * position then. Where the previous owner may be alive, its fence may have come late, and where
+ * owners share a producer, a batch may: then the target is read. A marker is no foreign record.
+ * `ours`: nothing was passed, and the partition must be recovered. What a look does not reach the
+ * end of is passed all the same: a recovery would meet more of the same writer, and never end.
  */
 export async function passForeignRecords(
   shard: Shard,
@@ -61,7 +61,8 @@ export async function passForeignRecords(
 ): Promise<'passed' | 'ours'> {
   const left = positionOf(run.state)
   const bound: Foreign = { upTo: seen.logEndOffset, foreignRecords: null }
-  const isRead = left !== null && run.previousMayBeAlive
+  const isShared = left?.sameOffsets !== undefined && !run.isFenced
+  const isRead = left !== null && (run.previousMayBeAlive || isShared)
   const found = isRead ? await look(shard, run, left, seen) : bound
   if (found === 'ours') return found
   const foreign = found.upTo < seen.logEndOffset ? bound : found

@@ -60,6 +60,8 @@ export type Track = {
   standbyBatches: number
   /** The standby's log end behind the last data batch, and behind the last marker. */
   standbyDataEnd: bigint
+  /** Who sent the last data. */
+  standbyDataBy: string | null
   /** The last stored position in each topic. */
   readonly storedUpTo: Map<string, bigint>
   /** Which process was given which fence number. */
@@ -116,6 +118,7 @@ function createTrack(partition: number): Track {
     foreignRecords: 0,
     standbyBatches: 0,
     standbyDataEnd: 0n,
+    standbyDataBy: null,
     storedUpTo: new Map(),
     fences: new Map(),
     fence: 0,

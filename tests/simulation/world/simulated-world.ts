@@ -71,7 +71,11 @@ export function createSimulatedWorld(
     clock,
     brokers: scenario.targetBrokers,
     coordinator: {
-      markerMs: () => lateness.integer(0, markerMsMax),
+      later: write => {
+        const waitMs = lateness.integer(0, markerMsMax)
+        if (waitMs === 0) write()
+        else void clock.wait(waitMs).then(write)
+      },
       timeoutMs: transactionMs,
     },
     ...(change === null ? {} : { change }),

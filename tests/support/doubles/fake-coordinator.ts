@@ -12,13 +12,13 @@ import type {
 import type { FakeLog } from './fake-log.ts'
 
 export type CoordinatorTimes = {
-  /** How long after the answer to EndTxn its marker is in the log, ms; 0: before the answer. */
-  readonly markerMs: () => number
+  /** Writes the marker of a transaction some time behind the answer to EndTxn; null: before it. */
+  readonly later: ((write: () => void) => void) | null
   /** An open transaction is aborted after so long, ms; null: no test waits for it. */
   readonly timeoutMs: number | null
 }
 
-export const prompt: CoordinatorTimes = { markerMs: () => 0, timeoutMs: null }
+export const prompt: CoordinatorTimes = { later: null, timeoutMs: null }
 
 type Place = Pick<MarkerRequest, 'topic' | 'partition'>
 
@@ -55,9 +55,8 @@ export function createFakeCoordinator(input: {
   }
   const abort = (entry: Entry): void => {
     entry.state = 'ending'
-    const waitMs = times.markerMs()
-    if (waitMs === 0) writeMarker(entry)
-    else void clock.wait(waitMs).then(() => writeMarker(entry))
+    if (times.later === null) writeMarker(entry)
+    else times.later(() => writeMarker(entry))
   }
   /** TransactionMetadata.prepareFenceProducerEpoch: the owner is gone, and must stay so. */
   const abortForGood = (entry: Entry): void => {
@@ -125,6 +124,17 @@ export function createFakeCoordinator(input: {
       const added = addPartition(request)
       return added.kind === 'decided' ? endTxn(request) : added
     },
+    /** True while a transaction waits for the EndTxn of its owner. */
+    hasOpen: () => [...entries.values()].some(({ state }) => state === 'ongoing'),
+    /** The time-out of every open transaction. */
+    timeOutOpen(): void {
+      for (const entry of entries.values()) if (entry.state === 'ongoing') abortForGood(entry)
+    },
+    /** All that decides about later answers. */
+    memory: () =>
+      [...entries].map(([id, { producerId, producerEpoch, state }]) =>
+        [id, producerId, producerEpoch, state].join(' '),
+      ),
     /**
      * The effect of transactional.id.expiration.ms: the next producer gets another id. Whatever was
      * open has ended long before.

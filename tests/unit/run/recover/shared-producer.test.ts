@@ -3,6 +3,7 @@
 
 import { describe, expect, test } from 'vitest'
 import { positionOf } from '../../../../lib/core/partition/partition-state.ts'
+import { errorCode } from '../../../../lib/kafka/error-codes.ts'
 import { isControlBatch } from '../../../../lib/kafka/record-batch.ts'
 import { connectionLost } from '../../../support/doubles/fake-cluster.ts'
 import type { FakeLog } from '../../../support/doubles/fake-log.ts'
@@ -69,6 +70,46 @@ describe('where records keep their offsets', () => {
     expect(await sameOffsets(world)).toMatchObject({ distance: 0n, reason: 'start' })
   })
 
+  test('a late batch of an owner before the last one is no foreign record, and is not sent again', async () => {
+    const world = preservedWorld()
+    const log = world.sourceLog('orders')
+    writeNumbered(log, 2, { size: 2 })
+    await world.run('orders')
+    writeNumbered(log, 2, { from: 2, size: 2 })
+    const late = await dieWithProduceOnItsWay(world)
+    // The last owner recovers, is answered no fetch until its deadline, and releases the lease.
+    world.source.control('fetch', async (serve, leaderId, request) => {
+      // A fetch to compare is answered.
+      if (request.maxWaitMs > 0) await world.clock.wait(60_000)
+      return serve(leaderId, request)
+    })
+    const deadlineMs = world.clock.nowMs() + 20_000
+    const { partitions } = await world.run('orders', { deadlineMs })
+    expect(partitions).toMatchObject([{ outcome: 'deadline' }])
+    expect((await world.checkpoint('orders'))?.lease.untilMs).toBeNull()
+    let fetches = 0
+    world.source.control('fetch', async (serve, ...args) => {
+      const answer = await serve(...args)
+      fetches += 1
+      if (fetches > 1) return answer
+      // The next owner looks at both logs again, and the batch arrives.
+      await world.target.produce(...late)
+      const code = errorCode.NOT_LEADER_OR_FOLLOWER
+      const partitions = answer.partitions.map(each => ({
+        ...each,
+        errorCode: code,
+        records: null,
+      }))
+      return { ...answer, partitions }
+    })
+
+    await world.run('orders')
+
+    expect(placed(world.targetLog('orders'))).toEqual(placed(log))
+    const incidents = await world.storedIncidents()
+    expect(incidents.map(each => each.kind)).not.toContain('target-drifted')
+  })
+
   test('an owner that died before it had a producer shifts nothing', async () => {
     const world = preservedWorld()
     writeNumbered(world.sourceLog('orders'), 3)
@@ -117,7 +158,11 @@ test('batches behind a hole are sent although the source no longer answers', asy
     fetches += 1
     const answer = await serve(...args)
     if (fetches === 1) return answer
-    const partitions = answer.partitions.map(each => ({ ...each, errorCode: 29, records: null }))
+    const partitions = answer.partitions.map(each => ({
+      ...each,
+      errorCode: errorCode.TOPIC_AUTHORIZATION_FAILED,
+      records: null,
+    }))
     return { ...answer, partitions }
   })
 
