@@ -77,6 +77,8 @@ function causeMissing(track: Track, topicId: string, same: SameOffsets): string 
       const isLost = track.elections.some(each => each.topicId === topicId)
       return track.foreignRecords > 0 || isLost ? null : 'nobody else wrote'
     }
+    case 'refused-sequence':
+      return 'the log and the checkpoint know the sequence'
     case 'large-hole':
       return track.largeHoles.has(topicId) ? null : 'no hole is so large'
   }

@@ -19,8 +19,8 @@ const MIB = 1024 * KIB
 export const policyDefaults: Policies = {
   // Disaster recovery needs the existing records, not only new ones.
   startFrom: 'log-start',
-  // Preserving offsets is new, and costs requests on transactional and compacted topics.
-  offsets: 'translate',
+  // Consumers, and whatever keeps offsets outside of Kafka, then move with the offsets they have.
+  offsets: 'preserve',
   // An operator should see that records are lost before new ones are appended behind the gap.
   onTruncation: 'halt',
   // The records of the recreated topic should reach the standby at once; the deleted topic cannot

@@ -12,6 +12,8 @@ const why: Record<ShiftReason, string> = {
   divergence: "the source's log diverged, and copying went back to where it did",
   resume: 'an operator moved the position',
   'foreign-records': 'records of another producer stand on the standby where copies were to go',
+  'refused-sequence':
+    'the standby refused the sequence of the next record, and a marker began a new one',
   'large-hole': 'the hole of the source in front of it is larger than is filled',
 }
 

@@ -18,6 +18,8 @@ export const shiftReasons = [
   'resume',
   /** Records of another producer, or ours that the source has lost, stood where one was to go. */
   'foreign-records',
+  /** The standby refused the sequence of the next batch: the marker of a fence took its place. */
+  'refused-sequence',
   /** A hole of the source was larger than `fillPlacesMax`. */
   'large-hole',
 ] as const

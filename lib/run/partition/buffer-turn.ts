@@ -150,7 +150,7 @@ export function endTurns(shard: Shard, leaderId: number): void {
 
 type Use = {
   readonly bufferedBytes: number
-  /** Without the bytes of target brokers whose share is used up. */
+  /** Without the bytes of target brokers whose share is used up, or that wait for a fetch. */
   readonly drainingBytes: number
   /** Bytes fetched and not acknowledged, by target broker. */
   readonly pending: ReadonlyMap<number, number>
@@ -179,7 +179,12 @@ function measure(shard: Shard, nowMs: number): Use {
   const share = targetShare({ all: pending.size, busy: busy.size }, budgets)
   const askMax = Math.max(1, Math.floor(share / 2))
   const isUsedUp = (bytes: number) => bytes > 0 && bytes + askMax > share
-  const stuck = [...pending.values()].filter(isUsedUp).reduce((sum, bytes) => sum + bytes, 0)
+  const usedUp = [...pending].filter(([, bytes]) => isUsedUp(bytes))
+  let stuck = usedUp.reduce((sum, [, bytes]) => sum + bytes, 0)
+  for (const { awaitsFetch, phase, pending: queue } of shard.runs) {
+    const target = exchangeOf(phase)?.target.leaderId
+    if (awaitsFetch && !usedUp.some(([id]) => id === target)) stuck += queue.bytes
+  }
   const expected = new Map<number, number>()
   const lateMs = budgets.fetchWaitMs * lateFetchWaits
   for (const { sentAtMs, toTargets } of shard.fetching.values()) {
@@ -202,13 +207,15 @@ function withinShares<T extends Candidate>(
     ordered.map(({ fetchShare }) => fetchShare),
     shard.flow.budgets,
   )
-  const candidates = ordered.filter(({ targetLeaderId: id, fetchShare }) => {
+  const candidates = ordered.filter(({ run, targetLeaderId: id, fetchShare }) => {
     const held = pending.get(id) ?? 0
     // Few records wait for a partition that has caught up: they fit into what is kept.
     if (!fetchShare.isBehind) return held < share
     const ask = Math.min(askFor(fetchShare), askMax)
     const asked = toTargets.get(id) ?? 0
     const used = held + (expected.get(id) ?? 0) + asked
+    // Only a fetch makes room there. A quarter of the buffer waits so at most (fill-beside.ts).
+    if (run.awaitsFetch) return true
     if (used > 0 && used + ask > share) return false
     toTargets.set(id, asked + ask)
     return true

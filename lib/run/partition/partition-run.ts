@@ -107,6 +107,11 @@ export type PartitionRun = {
   aborter: Aborter | null
   /** True while offsets of the target are filled. Written by produce/fill-beside.ts. */
   isFilling: boolean
+  /**
+   * True while aborted data at the head of the queue wait for what the next fetch brings. Written
+   * by produce/fill-beside.ts.
+   */
+  awaitsFetch: boolean
   /** How long filling took, and from where on; null: nothing was filled. Written as the above. */
   filling: { readonly from: SourceOffset; readonly tookMs: number } | null
   /** True while fillers that were visible again are deleted. Written by pad/hide.ts. */
@@ -121,6 +126,11 @@ export type PartitionRun = {
    * that is the position. Written by produce-loop.ts, recover/previous-owner.ts.
    */
   denseUpTo: bigint | null
+  /**
+   * How often the target has refused our epoch or sequence since it took a batch. Written by
+   * produce-loop.ts.
+   */
+  refusals: number
   /** The source's log end as the last fetch told it; null before. Written by fetch-answer.ts. */
   seenLogEnd: LogEndMark | null
   /** How often damaged bytes were fetched behind a position. Written by `isDamagedForGood`. */
@@ -169,11 +179,13 @@ export function createPartitionRun(
     pending: createPendingQueue(),
     filler: null,
     isFilling: false,
+    awaitsFetch: false,
     aborter: null,
     filling: null,
     isHiding: false,
     isFenced: positionOf(known.state)?.producer?.isShared !== true,
     denseUpTo: null,
+    refusals: 0,
     seenLogEnd: null,
     damage: null,
     counts: { ...nothingCopied, incidents: [] },

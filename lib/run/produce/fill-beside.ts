@@ -36,6 +36,7 @@ export function isInPlace(
 ): boolean {
   const { batch } = next
   const position = positionOf(run.state)
+  run.awaitsFetch = false
   if (position?.sameOffsets === undefined) return passesAborted(shard, run, { next, goOn })
   const inFlight = run.pending.lastInFlight()?.batch ?? null
   if (run.isFilling || (inFlight === null && run.pending.unanswered > 0)) return false
@@ -56,7 +57,8 @@ export function isInPlace(
       fillBeside(shard, run, step.places, goOn)
       return false
     case 'shift': {
-      const { reason } = step
+      const isRefused = run.refusals > 0 && step.reason === 'foreign-records'
+      const reason = isRefused ? 'refused-sequence' : step.reason
       const from = sourceOffset(batch.baseOffset)
       move(shard, run, decideFor(shard, run, { kind: 'shifted', sourceOffset: from, reason }))
       return true
@@ -93,7 +95,10 @@ function takeAborted(
   if (step.kind !== 'send') return pass(shard, run, goOn)
   const queue = run.pending.neverSent(Number.POSITIVE_INFINITY)
   const aborted = nextAbortedRun(queue, run.pending.bytes < waitingBytesMax(shard))
-  if (aborted === null) return
+  if (aborted === null) {
+    run.awaitsFetch = true
+    return wakeFetching(shard, run)
+  }
   if (aborted.batches.length === 0) return pass(shard, run, goOn)
   abortBeside(shard, run, aborted, goOn)
 }
@@ -122,8 +127,13 @@ function passesAborted(
 function pass(shard: Shard, run: PartitionRun, goOn: GoOn): void {
   passUnsent(shard, run, 1)
   wakeFetching(shard, run)
+  const afterwards = () => {
+    // The run may wait for an empty queue.
+    runIfFlushed(shard, run)
+    goOn()
+  }
   // Behind the request that is put together now.
-  start(shard, [run], Promise.resolve().then(goOn))
+  start(shard, [run], Promise.resolve().then(afterwards))
 }
 
 /**

@@ -199,6 +199,7 @@ function acknowledge(
   const batch = run.pending.shift()
   // The target has every byte of the batch: no attempt sends it again.
   batch.memory?.release()
+  run.refusals = 0
   const { recordsCount, maxTimestamp } = batch.batch
   happened(shard, run, { kind: 'acknowledged' })
   run.counts.recordsReplicated += BigInt(recordsCount)
@@ -253,6 +254,7 @@ function refused(shard: Shard, run: PartitionRun, { error, detail, record }: Ref
       })
     }
     case 'recover':
+      run.refusals += 1
       return recoverFromOurselves(shard, run, { outcome: 'failed', detail })
     case 'halt-too-large':
       return splitOrHalt(shard, run, { as: 'record-too-large', detail, record: null })

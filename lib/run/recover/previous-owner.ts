@@ -45,6 +45,12 @@ export type Succession = {
   readonly fence: 'marker' | 'shared' | 'waited'
 }
 
+/**
+ * A sequence that was refused is taken from the log once more. Refused again, neither log nor
+ * checkpoint knows the one that the broker expects, and a new epoch begins a new one.
+ */
+const SHARED_REFUSALS_MAX = 1
+
 /** Null when the run or its lease ended before: nothing was fenced then. */
 export async function succeedPrevious(
   shard: Shard,
@@ -53,7 +59,8 @@ export async function succeedPrevious(
 ): Promise<Succession | null> {
   run.denseUpTo = null
   const { producer: last, sameOffsets } = left
-  if (sameOffsets !== undefined && last?.fencing !== 'none') {
+  const isRefused = run.refusals > SHARED_REFUSALS_MAX
+  if (sameOffsets !== undefined && last?.fencing !== 'none' && !isRefused) {
     // Before the target is read: an owner that died owes a marker, which is in the log behind this.
     const filler = await assignFiller(shard, run)
     const aborter = filler === null ? null : await assignAborter(shard, run)
@@ -67,6 +74,7 @@ export async function succeedPrevious(
   if (producer === null || !(await fencePreviousProducer(shard, run, { left, producer }))) {
     return null
   }
+  run.isFenced = true
   const fence = producer.fencing === 'none' ? 'waited' : 'marker'
   return { producer, filler: null, aborter: null, fence }
 }

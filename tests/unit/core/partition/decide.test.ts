@@ -43,7 +43,8 @@ const kinds: readonly PartitionStateKind[] = [
 ]
 
 function contextWith(policies: Partial<Policies> = {}, nowMs = 1_700_000_001_000): DecideContext {
-  return { scope, policies: { ...policyDefaults, ...policies }, nowMs }
+  const translated = { ...policyDefaults, offsets: 'translate' } as const
+  return { scope, policies: { ...translated, ...policies }, nowMs }
 }
 
 function deepFreeze<T>(value: T): T {
@@ -575,6 +576,7 @@ const events: fc.Arbitrary<PartitionEvent> = fc.oneof(
 const contexts: fc.Arbitrary<DecideContext> = fc
   .record({
     startFrom: fc.constantFrom('log-start' as const, 'log-end' as const),
+    offsets: fc.constantFrom('preserve' as const, 'translate' as const),
     onTruncation: fc.constantFrom('halt' as const, 'continue' as const),
     onReset: fc.constantFrom('resume' as const, 'halt' as const),
     onDivergence: fc.constantFrom('halt' as const, 'continue' as const),

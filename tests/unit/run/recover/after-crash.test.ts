@@ -78,7 +78,7 @@ describe('after an owner that died behind its checkpoint', () => {
   })
 
   test('the target refuses the records that a fenced owner sends when it wakes', async () => {
-    const world = ordersWorld()
+    const world = ordersWorld({ offsets: 'translate' })
     writeBatches(world.sourceLog('orders'), 1)
     const sent: Parameters<Cluster['produce']>[] = []
     world.target.control('produce', (serve, ...args) => {
@@ -178,7 +178,7 @@ describe('a producer', () => {
   })
 
   test('a producer is renewed after a day, before its coordinator forgets it', async () => {
-    const world = ordersWorld()
+    const world = ordersWorld({ offsets: 'translate' })
     writeBatches(world.sourceLog('orders'), 1)
     await world.run('orders')
     world.clock.jump(25 * 60 * 60 * 1000)
@@ -200,7 +200,7 @@ describe('a producer', () => {
   })
 
   test('a producer whose transactional id expired cannot be fenced, so its requests are waited out', async () => {
-    const world = ordersWorld()
+    const world = ordersWorld({ offsets: 'translate' })
     const written = await dieAfterCopying(world)
     world.target.forgetTransactionalIds()
     await world.clock.wait(world.flow.budgets.leaseMs + 1)
@@ -282,23 +282,32 @@ async function leaseOf(world: World) {
   return { key, fence: row?.lease.fence ?? 0 }
 }
 
-test('refused sequences begin anew under a new epoch, and no record is copied twice', async () => {
-  const world = ordersWorld()
-  writeBatches(world.sourceLog('orders'), 2)
-  await world.run('orders')
-  const state = (await world.checkpoint('orders'))?.state
-  if (state?.kind !== 'replicating' || state.position.producer === null) throw new Error('no row')
-  const producer = { ...state.position.producer, nextSequence: 9 }
-  const { key, fence } = await leaseOf(world)
-  await world.checkpoints.save({
-    key,
-    fence,
-    write: 1_000,
-    state: { ...state, position: { ...state.position, producer } },
-    nowMs: world.clock.nowMs(),
-    lease: { kind: 'release' },
-  })
-  writeBatches(world.sourceLog('orders'), 3)
-  expect((await world.run('orders')).partitions).toMatchObject([{ outcome: 'drained' }])
-  expect(payloads(world.targetLog('orders'))).toEqual(payloads(world.sourceLog('orders')))
-})
+test.each([
+  { offsets: 'translate', shifted: undefined },
+  { offsets: 'preserve', shifted: 'refused-sequence' },
+] as const)(
+  'refused sequences begin anew under a new epoch, and no record is copied twice (offsets: $offsets)',
+  async ({ offsets, shifted }) => {
+    const world = ordersWorld({ offsets })
+    writeBatches(world.sourceLog('orders'), 2)
+    await world.run('orders')
+    const state = (await world.checkpoint('orders'))?.state
+    if (state?.kind !== 'replicating' || state.position.producer === null) throw new Error('no row')
+    const producer = { ...state.position.producer, nextSequence: 9 }
+    const { key, fence } = await leaseOf(world)
+    await world.checkpoints.save({
+      key,
+      fence,
+      write: 1_000,
+      state: { ...state, position: { ...state.position, producer } },
+      nowMs: world.clock.nowMs(),
+      lease: { kind: 'release' },
+    })
+    writeBatches(world.sourceLog('orders'), 3)
+    expect((await world.run('orders')).partitions).toMatchObject([{ outcome: 'drained' }])
+    expect(payloads(world.targetLog('orders'))).toEqual(payloads(world.sourceLog('orders')))
+    const after = (await world.checkpoint('orders'))?.state
+    const same = after?.kind === 'replicating' ? after.position.sameOffsets : null
+    expect(same?.reason).toBe(shifted)
+  },
+)

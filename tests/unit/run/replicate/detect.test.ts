@@ -156,10 +156,15 @@ describe('a recreated topic', () => {
       expect(await world.storedIncidents()).toMatchObject([
         { kind: 'topic-reset', resolution: 'continued', expectedOffset: 4n, foundOffset: start },
       ])
+      const recovered = expect.stringMatching(
+        /^Successfully recovered from topic reset for orders-0\. /,
+      )
+      // Where the new log begins at the end of the standby, its records keep their offsets.
+      const shifted = start === 4n ? [] : [expect.stringMatching(/^Offsets of orders-0 .* shifted/)]
       expect(world.lines.map(line => line.text)).toMatchObject([
         expect.stringMatching(/^Topic reset detected for orders-0\. /),
         expect.stringMatching(/^Handling topic reset for orders-0\. Seeking to beginning offset /),
-        expect.stringMatching(/^Successfully recovered from topic reset for orders-0\. /),
+        ...(live === lives['without a record'] ? [...shifted, recovered] : [recovered, ...shifted]),
       ])
     })
   }
@@ -448,7 +453,8 @@ describe('a batch that must be repacked', () => {
       expect(report.partitions).toMatchObject([{ outcome: 'drained', recordsReplicated: 9n }])
       expect(again.partitions).toMatchObject([{ outcome: 'drained', recordsReplicated: 0n }])
       const arrived = payloads(world.targetLog('orders')).slice(4)
-      expect([arrived.slice(0, 3), arrived.slice(4)]).toEqual([before, behind])
+      // The batch between them may be several, with markers in the places of its holes.
+      expect([arrived.slice(0, 3), arrived.slice(-3)]).toEqual([before, behind])
       expect(await kinds(world)).toEqual([])
     })
 

@@ -36,8 +36,8 @@ function writeLarge(log: FakeLog, count: number): string[] {
 type Fault = 'lost' | 'answer-lost' | 'refused'
 
 /** `faults` has the index of each faulty request in the order of sending. */
-function farWorld(faults: ReadonlyMap<number, Fault> = new Map()) {
-  const world = createWorld()
+function farWorld(faults: ReadonlyMap<number, Fault> = new Map(), flow = {}) {
+  const world = createWorld({ flow })
   world.createTopic('orders')
   const inFlight = { now: 0, max: 0 }
   let arrived = 0
@@ -84,7 +84,7 @@ test('large batches are sent before the first five requests are answered', async
 
 test('when more responses are lost than a broker remembers batches, the recovery compares the target log', async () => {
   const lost = Array.from({ length: 40 }, (_, index) => [20 + index, 'answer-lost'] as const)
-  const world = farWorld(new Map(lost))
+  const world = farWorld(new Map(lost), { offsets: 'translate' })
   const written = writeLarge(world.sourceLog('orders'), 200)
 
   const report = await world.run('orders')
@@ -92,6 +92,7 @@ test('when more responses are lost than a broker remembers batches, the recovery
   expect(report.partitions).toMatchObject([{ outcome: 'drained' }])
   expect(payloads(world.targetLog('orders'))).toEqual(written)
   expect(report.partitions[0]?.incidents).toEqual([])
+  // The recovery has fenced.
   expect(await producerEpoch(world)).toBe(1)
 })
 

@@ -68,6 +68,7 @@ const plans = fc.record({
     { maxLength: 3 },
   ),
   bufferBytesMax: fc.constantFrom(1024, 4096, 1024 * 1024),
+  offsets: fc.constantFrom('preserve' as const, 'translate' as const),
 })
 
 type Plan = typeof plans extends fc.Arbitrary<infer T> ? T : never
@@ -83,6 +84,7 @@ const foundBefore: [Plan][] = [
       fetch: [],
       runs: [{ ms: 2, diesAfterWrites: null }],
       bufferBytesMax: 1024,
+      offsets: 'translate',
     },
   ],
   // Batches that waited to be resent, and might be on the target, were dropped at the deadline.
@@ -97,6 +99,33 @@ const foundBefore: [Plan][] = [
       fetch: [],
       runs: [{ ms: 16, diesAfterWrites: null }],
       bufferBytesMax: 1024,
+      offsets: 'translate',
+    },
+  ],
+  // Aborted data whose offsets a dead run had filled were passed, and nobody saw that the queue was
+  // empty: the run went on until its deadline.
+  [
+    {
+      partitions: [[], [], ['aborted']],
+      produce: [],
+      fetch: [],
+      runs: [{ ms: 2, diesAfterWrites: 4 }],
+      bufferBytesMax: 1024,
+      offsets: 'preserve',
+    },
+  ],
+  // Aborted data waited for the next fetch, which waited for the room that they took.
+  [
+    {
+      partitions: [
+        ['batch', 'batch', 'committed', 'batch'],
+        ['batch', 'aborted'],
+      ],
+      produce: [],
+      fetch: [],
+      runs: [],
+      bufferBytesMax: 1024,
+      offsets: 'preserve',
     },
   ],
 ]
@@ -173,10 +202,10 @@ function planFetchFaults(world: World, plan: readonly FetchFault[]): void {
 test('under any faults of the brokers every record is copied once, in order, and raises no incident', async () => {
   await fc.assert(
     fc.asyncProperty(plans, async plan => {
-      const { bufferBytesMax } = plan
+      const { bufferBytesMax, offsets } = plan
       const budgets = { bufferBytesMax, fetchBytesMax: 1024, partitionFetchBytesMax: 1024 }
       const world = createWorld({
-        flow: { budgets: { ...budgets, fetchWaitMs: 5 } },
+        flow: { offsets, budgets: { ...budgets, fetchWaitMs: 5 } },
         sourceBrokers: SOURCE_BROKERS,
         targetBrokers: 2,
       })

@@ -19,7 +19,7 @@ import { TRANSACTIONAL } from '../../kafka/batches.ts'
 const at = { topic: 'orders', partition: 0 }
 
 function ordersWorld(): World {
-  const world = createWorld()
+  const world = createWorld({ flow: { offsets: 'translate' } })
   world.createTopic('orders')
   return world
 }
@@ -62,7 +62,7 @@ const closely = { spacingOffsets: 5, spacingBytes: 1_000_000, flushMs: 0 }
 
 describe('a flow is translated from its checkpoints', () => {
   test('a plain topic needs no row of anchors, and no record of either log', async () => {
-    const world = createWorld()
+    const world = createWorld({ flow: { offsets: 'translate' } })
     world.createTopic('orders')
     writeBatches(world.sourceLog('orders'), 5, 3)
     await world.run('orders')
@@ -203,7 +203,7 @@ describe('a flow is translated from its checkpoints', () => {
   })
 
   test('a partition that was never copied is said to have no checkpoint', async () => {
-    const world = createWorld()
+    const world = createWorld({ flow: { offsets: 'translate' } })
     world.createTopic('orders')
     const translation = await openTranslation(world, world.flow)
     const answer = await translation.translate(at, [sourceOffset(0n)])
