@@ -116,11 +116,6 @@ export type PartitionRun = {
    * an earlier owner from there on. Written with `filler`, and by produce/fill-places.ts.
    */
   isFenced: boolean
-  /**
-   * Behind the last record of the source that was sent, or that the earlier owner had copied; null:
-   * that is the position. Written by produce-loop.ts, recover/previous-owner.ts.
-   */
-  denseUpTo: bigint | null
   /** The source's log end as the last fetch told it; null before. Written by fetch-answer.ts. */
   seenLogEnd: LogEndMark | null
   /** How often damaged bytes were fetched behind a position. Written by `isDamagedForGood`. */
@@ -173,7 +168,6 @@ export function createPartitionRun(
     filling: null,
     isHiding: false,
     isFenced: positionOf(known.state)?.producer?.isShared !== true,
-    denseUpTo: null,
     seenLogEnd: null,
     damage: null,
     counts: { ...nothingCopied, incidents: [] },

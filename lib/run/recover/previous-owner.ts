@@ -51,7 +51,6 @@ export async function succeedPrevious(
   run: PartitionRun,
   left: Position,
 ): Promise<Succession | null> {
-  run.denseUpTo = null
   const { producer: last, sameOffsets } = left
   if (sameOffsets !== undefined && last?.fencing !== 'none') {
     // Before the target is read: an owner that died owes a marker, which is in the log behind this.
