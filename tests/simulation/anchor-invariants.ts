@@ -1,4 +1,4 @@
-// Owns what must hold of every anchor that is stored (I21 of docs/SPEC.md): each copy stands on the
+// Owns what must hold of every anchor that is stored (I24 of docs/SPEC.md): each copy stands on the
 // side of it that its source offset says, and the counts of two anchors differ by the records that
 // were copied between them. Does not own the other invariants (invariants.ts).
 
@@ -43,7 +43,7 @@ function checkPlace(model: Model, track: Track, sourceTopicId: string, anchor: A
     // is then translated no more: nothing says where it was.
     if (isBefore && (record.gone !== null || model.deletedGenerations.has(record.topicId))) continue
     const where = `the copy of offset ${record.offset} stands at ${targetOffset}`
-    throw createViolation('I21', `partition ${track.partition}: ${text(anchor)}, and ${where}`)
+    throw createViolation('I24', `partition ${track.partition}: ${text(anchor)}, and ${where}`)
   }
 }
 
@@ -69,7 +69,7 @@ function checkCount(track: Track, from: Anchor, to: Anchor): void {
   )
   if (BigInt(copies.length) === counted) return
   const what = `${copies.length} copies lie between ${text(from)} and ${text(to)}`
-  throw createViolation('I21', `partition ${track.partition}: ${what}`)
+  throw createViolation('I24', `partition ${track.partition}: ${what}`)
 }
 
 function text({ sourceOffset, targetOffset, copiedRecords, reason }: Anchor): string {

@@ -1,4 +1,4 @@
-// Owns what must hold where records keep their offsets (I26 of docs/SPEC.md): a record stands at
+// Owns what must hold where records keep their offsets (I27 of docs/SPEC.md): a record stands at
 // its source offset plus the distance of the last shift that the checkpoint records, and a shift
 // has a cause. Does not own the other invariants (invariants.ts).
 
@@ -14,14 +14,14 @@ export function checkSameOffsets(model: Model, track: Track, position: Position)
   if (!model.keepsOffsets) return
   const { sameOffsets: same, sourceTopicId, nextSourceOffset } = position
   const where = `partition ${track.partition} of ${sourceTopicId}`
-  if (same === undefined) throw createViolation('I26', `${where}: the distance is gone`)
+  if (same === undefined) throw createViolation('I27', `${where}: the distance is gone`)
   const known = track.distances.get(sourceTopicId) ?? []
   if (!known.some(each => each.distance === same.distance && each.since === same.since)) {
     // The target turned out to be one that cannot be padded.
     const isPadded = position.padding?.stage === 'impossible' && same.reason === 'start'
     const why = isPadded ? null : causeMissing(track, sourceTopicId, same)
     const text = writeSameOffsets(same)
-    if (why !== null) throw createViolation('I26', `${where}: shifted to ${text}: ${why}`)
+    if (why !== null) throw createViolation('I27', `${where}: shifted to ${text}: ${why}`)
     track.distances.set(sourceTopicId, [...known, same])
   }
   checkPlaces(model, track, { sourceTopicId, same, end: nextSourceOffset })
@@ -45,7 +45,7 @@ function checkPlaces(
     if (record.gone === 'election' || isSaidUnclear(model, track, record)) continue
     if (targetOffset === offset + same.distance) continue
     throw createViolation(
-      'I26',
+      'I27',
       `partition ${track.partition}: "${record.text}" of source offset ${offset} stands at ` +
         `${targetOffset}, and the distance is ${writeSameOffsets(same)}`,
     )

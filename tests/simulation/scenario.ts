@@ -178,12 +178,7 @@ export function drawScenario(seed: number): Scenario {
   const flow = { ...scenario.flow, offsets: 'preserve' as const }
   const events = [...scenario.events, ...drawOffsetEvents(chance, scenario)]
   events.sort((left, right) => left.atMs - right.atMs)
-  // A writer that answers each of our fetches of one record with another one is never read up to,
-  // and one that takes half of a large hole leaves the other half, which is filled.
-  const { changes, foreignOneIn } = scenario.standby
-  const isLarge = events.some(({ kind }) => kind === 'large-hole')
-  const standby = { changes, foreignOneIn: isLarge ? 0 : foreignOneIn === 1 ? 3 : foreignOneIn }
-  return { ...scenario, flow, events, lateness, standby }
+  return { ...scenario, flow, events, lateness }
 }
 
 /** What only matters where records keep their offsets: more holes, and markers of others. */

@@ -128,6 +128,8 @@ function happen(world: SimulatedWorld, { kind, partition }: WorldEvent): void {
     case 'hole':
       return history.leaveHole(partition, chance.integer(1, 12))
     case 'large-hole':
+      // A few foreign records must leave it too large: filling all of it takes more turns than a
+      // story has.
       return history.leaveHole(partition, fillPlacesMax + chance.integer(1_000, 2_000))
     case 'week':
       return world.passWeek()

@@ -21,14 +21,13 @@ type Batch = { readonly baseOffset: bigint; readonly recordsCount: number }
 /**
  * `inFlight`: the batch that was sent last and is not acknowledged; null: everything is. `end`:
  * where the target ends by what was acknowledged. `isFenced`: the broker refuses every batch of an
- * earlier owner. `denseUpTo`: behind the last record of the source that this owner or, by its
- * checkpoint, the earlier one has sent.
+ * earlier owner.
  *
  * Without a fence, a late batch of an earlier owner has the sequence of our next one. It is the
  * same record as long as both owners read on from the same place in the same log. Behind a hole
  * they may not: the earlier owner may have read records there that are gone since. Its batch would
  * take the place of another record, and ours be acknowledged as its repetition. So the first marker
- * that an owner writes fences, and nothing is sent behind a hole or a shift before.
+ * that an owner writes fences, and before nothing is sent but the record that is in its place.
  */
 export function nextStep(
   same: SameOffsets,
@@ -37,35 +36,42 @@ export function nextStep(
     readonly inFlight: Batch | null
     readonly end: TargetOffset
     readonly isFenced: boolean
-    readonly denseUpTo: bigint
   },
 ): NextStep {
-  const { inFlight, end, isFenced, denseUpTo } = at
+  const { inFlight, end, isFenced } = at
   if (inFlight !== null) {
     const follows = inFlight.baseOffset + BigInt(inFlight.recordsCount) === next.baseOffset
     return follows ? { kind: 'send' } : { kind: 'wait' }
   }
   const missing = placeOf(same, next.baseOffset) - end
   const isShifted = same.reason !== 'start' && same.since >= next.baseOffset
-  // A hole whose places are taken was filled by the earlier owner, who goes on behind it as we do.
-  const isFilled = missing === 0n || next.baseOffset === denseUpTo
   if (missing > 0n && missing <= fillPlacesMax) return { kind: 'fill', places: Number(missing) }
-  if (!isFenced && (isShifted || !isFilled)) return { kind: 'fill', places: 1 }
+  // A hole that is full was filled by the earlier owner, who goes on behind it as we do.
+  if (!isFenced && (isShifted || missing !== 0n)) return { kind: 'fill', places: 1 }
   if (missing === 0n) return { kind: 'send' }
   if (missing > 0n) return { kind: 'shift', reason: 'large-hole' }
   // The marker of the fence took the place that an earlier shift had meant for the record.
   return { kind: 'shift', reason: isShifted ? same.reason : 'foreign-records' }
 }
 
+/** True where something else stands already on the place of the next offset that is not copied. */
+export function isTaken(
+  { sameOffsets, nextTargetOffset }: Owing,
+  offset: SourceOffset | bigint,
+): boolean {
+  return sameOffsets !== undefined && placeOf(sameOffsets, offset) < nextTargetOffset
+}
+
+type Owing = {
+  readonly sameOffsets?: SameOffsets | undefined
+  readonly nextTargetOffset: TargetOffset
+}
+
 /**
  * The places in front of the position that nothing will be sent to: markers and aborted data at the
  * end of the source. 0 where there are none, or more than are filled at once.
  */
-export function placesOwed(at: {
-  readonly sameOffsets?: SameOffsets | undefined
-  readonly nextSourceOffset: SourceOffset
-  readonly nextTargetOffset: TargetOffset
-}): number {
+export function placesOwed(at: Owing & { readonly nextSourceOffset: SourceOffset }): number {
   const { sameOffsets, nextSourceOffset, nextTargetOffset } = at
   if (sameOffsets === undefined) return 0
   const missing = placeOf(sameOffsets, nextSourceOffset) - nextTargetOffset

@@ -16,8 +16,8 @@ export function anchorAt(position: Position, seen: Pick<Anchor, 'atMs' | 'reason
 }
 
 /**
- * The anchor where the distance of the position begins, behind `last`; null where that lies behind
- * the position, or offsets are translated. Its count is not known, and nobody needs it.
+ * The anchor where the distance of the position begins, behind `last`; null where that is not in
+ * front of the position, or offsets are translated. Its count is not known, and nobody needs it.
  */
 export function anchorOfDistance(position: Position, last: Anchor | null): Anchor | null {
   const { sameOffsets: same, nextSourceOffset, nextTargetOffset } = position
@@ -25,7 +25,7 @@ export function anchorOfDistance(position: Position, last: Anchor | null): Ancho
   const froms = [same.since, last?.sourceOffset ?? 0n, (last?.targetOffset ?? 0n) - same.distance]
   const from = froms.reduce<bigint>((most, each) => (each > most ? each : most), 0n)
   const place = placeOf(same, from)
-  if (from > nextSourceOffset || place > nextTargetOffset) return null
+  if (from >= nextSourceOffset || place > nextTargetOffset) return null
   return {
     sourceOffset: sourceOffset(from),
     targetOffset: targetOffset(place),

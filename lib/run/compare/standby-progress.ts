@@ -4,7 +4,7 @@
 // position that follows from it (operate/resume.ts).
 
 import type { FlowConfig } from '../../core/config/config.ts'
-import { type SourceOffset, sourceOffset } from '../../core/offset.ts'
+import { isBefore, type SourceOffset, sourceOffset } from '../../core/offset.ts'
 import { holdsSameRecords } from '../../core/partition/crash-recovery.ts'
 import type { CopiedBatch } from '../../core/replicate/copied-batch.ts'
 import type { TopicPartition } from '../../core/topic-partition.ts'
@@ -25,7 +25,7 @@ export type Progress =
   | {
       readonly kind: 'reached'
       readonly nextSourceOffset: SourceOffset
-      /** Source offsets before the first record that the standby holds. */
+      /** Source offsets from `begin` on, before the first record that the standby holds. */
       readonly missing: OffsetRange
     }
   | { readonly kind: 'unknown'; readonly detail: string }
@@ -39,7 +39,11 @@ export type ProgressDeps = {
   readonly beforeFetch: () => Promise<void>
 }
 
-/** `seen` has log start and log end of both sides. Throws `BrokerFailure` without an answer. */
+/**
+ * `seen` has log start and log end of both sides. `begin`: where the source's log began when the
+ * standby was found without a checkpoint, and what retention has removed since may be missing;
+ * null: that was another topic. Throws `BrokerFailure` without an answer.
+ */
 export async function findProgress(
   deps: ProgressDeps,
   seen: {
@@ -47,13 +51,14 @@ export async function findProgress(
     readonly targetTopic: string
     readonly source: SeenLog
     readonly target: SeenLog
+    readonly begin: SourceOffset | null
   },
 ): Promise<Progress> {
-  const { at, targetTopic, source, target } = seen
+  const { at, targetTopic, source, target, begin } = seen
   const start = sourceOffset(pointOf(source, 'log-start'))
   const end = pointOf(target, 'log-end')
-  const nothing = { from: start, to: start }
-  const nothingThere: Progress = { kind: 'reached', nextSourceOffset: start, missing: nothing }
+  const before = { from: begin !== null && isBefore(begin, start) ? begin : start, to: start }
+  const nothingThere: Progress = { kind: 'reached', nextSourceOffset: start, missing: before }
   // The standby topic was recreated since.
   if (end === 0n) return nothingThere
   const held = readUpToEnd(deps, deps.target, { at: { ...at, topic: targetTopic }, log: target })
@@ -67,7 +72,8 @@ export async function findProgress(
   }
   const sourceLog = { at, log: source }
   // With a shorter retention on the standby, the source begins with records the standby lacks.
-  const from = (await findFirstOf(oldest, readUpToEnd(deps, deps.source, sourceLog))) ?? start
+  const found = await findFirstOf(oldest, readUpToEnd(deps, deps.source, sourceLog))
+  const from = found ?? start
   const comparison = createComparison(readUpToEnd(deps, deps.source, { ...sourceLog, from }))
   let isLastMatched = false
   for (let each = await held.first(); each !== null; each = await held.first()) {
@@ -82,7 +88,9 @@ export async function findProgress(
     )
   }
   const { nextSourceOffset } = reached
-  return { kind: 'reached', nextSourceOffset, missing: { from: start, to: from } }
+  // A standby that begins with older records than the source holds those in between as well.
+  const missing = found === null ? { from: start, to: start } : { ...before, to: found }
+  return { kind: 'reached', nextSourceOffset, missing }
 }
 
 function unknown(detail: string): Progress {

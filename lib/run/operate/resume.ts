@@ -153,7 +153,9 @@ async function choosePosition(
       : (incidents.find(each => each.id === incidentId) ?? null)
   const isRowLost = incidentId !== null && isTargetNotEmpty(incidentId)
   const isAsked = input.from === null && isRowLost
-  const found = isAsked ? await findBehindTarget(deps, input, { source, target }) : null
+  const found = isAsked
+    ? await findBehindTarget(deps, input, { source, target, left: state.position })
+    : null
   const from = found?.nextSourceOffset ?? input.from
   const left = { at, from, incident, position: state.position }
   const position = nextPosition({ ...left, source, target, isRowLost, nowMs })
@@ -242,12 +244,15 @@ async function findBehindTarget(
     readonly at: TopicPartition
     readonly keepLease: () => Promise<void>
   },
-  seen: { readonly source: SeenLog; readonly target: SeenLog },
+  seen: { readonly source: SeenLog; readonly target: SeenLog; readonly left: Position },
 ): Promise<Extract<Progress, { kind: 'reached' }>> {
   const { flow, at, keepLease: beforeFetch } = input
+  const { left } = seen
+  const isSameTopic = seen.source.topicId === left.sourceTopicId
+  const begin = isSameTopic ? left.nextSourceOffset : null
   const targetTopic = targetTopicName(flow, at.topic)
   const deps = { source, target, flow, clock, beforeFetch }
-  const found = await findProgress(deps, { ...seen, at, targetTopic })
+  const found = await findProgress(deps, { ...seen, at, targetTopic, begin })
   if (found.kind === 'reached') return found
   throw refuse(
     at,

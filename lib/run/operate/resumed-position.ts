@@ -61,13 +61,14 @@ export function nextPosition(
   const places = { sourceOffset: nextSourceOffset, targetOffset: nextTargetOffset }
   // A log that diverged has other records at the offsets that were copied.
   const isSameLog = isSame && input.incident?.kind !== 'log-diverged'
-  const { sameOffsets } = position
-  const hasMoved = nextSourceOffset !== position.nextSourceOffset
-  const passed = sameOffsets && hasMoved ? passedTo(sameOffsets, nextSourceOffset) : sameOffsets
-  const same =
-    passed === undefined
-      ? {}
-      : { sameOffsets: resumedAt(isKnown && isSameLog ? passed : null, places, atMs) }
+  const { sameOffsets: left } = position
+  const kept = isKnown && isSameLog && left !== undefined ? left : null
+  // As behind a truncation: a dead owner may have copied up to here, so that the target ends behind
+  // the place of this offset, and yet the next record may fit into its own.
+  const isForward = isBefore(position.nextSourceOffset, nextSourceOffset)
+  const sameOffsets =
+    kept !== null && isForward ? passedTo(kept, nextSourceOffset) : resumedAt(kept, places, atMs)
+  const same = left === undefined ? {} : { sameOffsets }
   // Nothing of a topic that was recreated, on either side, was copied before.
   return anchored({ ...next, ...same }, { records, atMs, reason: isSame ? 'resume' : 'reset' })
 }

@@ -54,8 +54,13 @@ async function fillAndHide(
     if (position?.producer == null || position.padding?.stage !== 'filling') return
     const form = await prepare(shard, run, { target, leader })
     if (typeof form === 'string' && target.logEndOffset === 0n) return giveUp(shard, run, form)
-    if (typeof form === 'string') throw stuck(shard, run, { obstacle: form, target })
     if (form === null) return
+    if (typeof form === 'string') {
+      // What is there may be another application's, from before the first filler.
+      const seen = { position, end: target.logEndOffset, leader }
+      if (!(await isOurs(shard, run, seen))) return notOurs(shard, run, target)
+      throw stuck(shard, run, { obstacle: form, target })
+    }
     const filled = await fillUp(shard, run, { target, leader, form, to })
     if (filled !== 'filled') return
   }
@@ -102,7 +107,10 @@ async function fillUp(
   if (position?.producer == null) return 'ended'
   const { producer } = position
   const from = target.logEndOffset
-  const foreign = () => notOurs(shard, run, target)
+  const foreign = async () => {
+    await notOurs(shard, run, target)
+    return 'ended' as const
+  }
   if (!(await isOurs(shard, run, { position, end: from < to ? from : to, leader })))
     return foreign()
   if (from < to) {
@@ -125,15 +133,10 @@ async function withProducer(shard: Shard, run: PartitionRun): Promise<Position |
   return mayFill(shard, run) ? positionOf(run.state) : null
 }
 
-async function notOurs(
-  shard: Shard,
-  run: PartitionRun,
-  target: TargetObservation,
-): Promise<'ended'> {
+async function notOurs(shard: Shard, run: PartitionRun, target: TargetObservation): Promise<void> {
   await restoreConfigs(shard, run)
-  if (!mayFill(shard, run)) return 'ended'
+  if (!mayFill(shard, run)) return
   await perform(shard, run, decideFor(shard, run, { kind: 'padding-not-ours', target }))
-  return 'ended'
 }
 
 /** Fillers are in the log, so offsets are not shifted any more: what was changed must come back. */

@@ -122,11 +122,6 @@ export type PartitionRun = {
    */
   isFenced: boolean
   /**
-   * Behind the last record of the source that was sent, or that the earlier owner had copied; null:
-   * that is the position. Written by produce-loop.ts, recover/previous-owner.ts.
-   */
-  denseUpTo: bigint | null
-  /**
    * How often the target has refused our epoch or sequence since it took a batch. Written by
    * produce-loop.ts.
    */
@@ -184,7 +179,6 @@ export function createPartitionRun(
     filling: null,
     isHiding: false,
     isFenced: positionOf(known.state)?.producer?.isShared !== true,
-    denseUpTo: null,
     refusals: 0,
     seenLogEnd: null,
     damage: null,

@@ -5,7 +5,7 @@
 
 import { sourceOffset } from '../../core/offset.ts'
 import { fillingMs } from '../../core/offsets/fill-pace.ts'
-import { type NextStep, nextStep, placesOwed } from '../../core/offsets/next-place.ts'
+import { isTaken, type NextStep, nextStep, placesOwed } from '../../core/offsets/next-place.ts'
 import type { Leader } from '../../core/partition/observation.ts'
 import { type Position, positionOf } from '../../core/partition/partition-state.ts'
 import { exchangeOf } from '../../core/replicate/run-phase.ts'
@@ -68,13 +68,11 @@ export function isInPlace(
 
 function stepTo(
   run: PartitionRun,
-  { sameOffsets, nextTargetOffset: end, nextSourceOffset }: Position,
+  { sameOffsets, nextTargetOffset: end }: Position,
   { batch, inFlight }: { readonly batch: RecordBatch; readonly inFlight: RecordBatch | null },
 ): NextStep {
   if (sameOffsets === undefined) return { kind: 'send' }
-  const { isFenced, denseUpTo } = run
-  const at = { inFlight, end, isFenced, denseUpTo: denseUpTo ?? nextSourceOffset }
-  return nextStep(sameOffsets, batch, at)
+  return nextStep(sameOffsets, batch, { inFlight, end, isFenced: run.isFenced })
 }
 
 /**
@@ -88,6 +86,8 @@ function takeAborted(
 ): void {
   const position = positionOf(run.state)
   if (position?.sameOffsets === undefined) return
+  // Nothing comes here, so that there is nothing to fence.
+  if (isTaken(position, next.batch.baseOffset)) return pass(shard, run, goOn)
   const step = stepTo(run, position, { batch: next.batch, inFlight: null })
   // A marker must fence first: a late batch of an earlier owner would take the place.
   if (step.kind === 'send' && !run.isFenced) return fillBeside(shard, run, 1, goOn)

@@ -126,7 +126,6 @@ function takeBatches(shard: Shard, leaderId: number, ready: Set<PartitionRun>): 
     const goOn = () => sendWhatIsReady(shard, [run])
     if (!isInPlace(shard, run, { next, goOn })) continue
     const batch = run.pending.takeUnsent()
-    run.denseUpTo = batch.batch.baseOffset + BigInt(batch.batch.recordsCount)
     bytes += batch.bytes.length
     sent.push({ run, batch })
     // To the back of the set, so that a partition that did not fit comes first in the next request.

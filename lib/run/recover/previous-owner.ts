@@ -57,7 +57,6 @@ export async function succeedPrevious(
   run: PartitionRun,
   left: Position,
 ): Promise<Succession | null> {
-  run.denseUpTo = null
   const { producer: last, sameOffsets } = left
   const isRefused = run.refusals > SHARED_REFUSALS_MAX
   if (sameOffsets !== undefined && last?.fencing !== 'none' && !isRefused) {

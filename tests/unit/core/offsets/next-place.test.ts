@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { fillPlacesMax } from '../../../../lib/core/config/defaults.ts'
 import { sourceOffset, targetOffset } from '../../../../lib/core/offset.ts'
-import { nextStep, placesOwed } from '../../../../lib/core/offsets/next-place.ts'
+import { isTaken, nextStep, placesOwed } from '../../../../lib/core/offsets/next-place.ts'
 import { shiftedTo } from '../../../../lib/core/offsets/same-offsets.ts'
 
 const seen = { atMs: 1, reason: 'start' as const }
@@ -9,9 +9,9 @@ const same = shiftedTo({ sourceOffset: 0n, targetOffset: 0n }, seen)
 const reset = shiftedTo({ sourceOffset: 0n, targetOffset: 50n }, { ...seen, reason: 'reset' })
 const batch = (baseOffset: bigint) => ({ baseOffset, recordsCount: 10 })
 
-/** Everything is acknowledged up to `end`, and the last record that was sent is in front of it. */
-const at = (end: bigint, isFenced: boolean, denseUpTo = end) => ({
-  ...{ inFlight: null, end: targetOffset(end), isFenced, denseUpTo },
+/** Everything is acknowledged up to `end`. */
+const at = (end: bigint, isFenced: boolean) => ({
+  ...{ inFlight: null, end: targetOffset(end), isFenced },
 })
 
 describe('behind records in flight', () => {
@@ -40,13 +40,12 @@ describe('once every earlier owner is fenced', () => {
 describe('while a batch of an earlier owner may be on its way', () => {
   test('the record that is next for both owners is sent', () => {
     expect(nextStep(same, batch(100n), at(100n, false))).toEqual({ kind: 'send' })
-    expect(nextStep(same, batch(100n), at(103n, false, 100n)).kind).toBe('shift')
   })
 
   test('a marker fences before a record is sent behind a hole that is not filled, or whose place is taken', () => {
     const behind = batch(BigInt(fillPlacesMax) + 101n)
     expect(nextStep(same, behind, at(100n, false))).toEqual({ kind: 'fill', places: 1 })
-    const taken = nextStep(same, batch(100n), at(103n, false, 90n))
+    const taken = nextStep(same, batch(100n), at(103n, false))
     expect(taken).toEqual({ kind: 'fill', places: 1 })
   })
 
@@ -66,4 +65,10 @@ test('places are owed in front of the position, as many as are filled at once', 
   expect(owed(12n, 10n)).toBe(2)
   expect(owed(10n, 12n)).toBe(0)
   expect(owed(BigInt(fillPlacesMax) + 11n, 10n)).toBe(0)
+})
+
+test('a place is taken where the target ends behind it', () => {
+  const position = { sameOffsets: same, nextTargetOffset: targetOffset(100n) }
+  expect([99n, 100n, 101n].map(each => isTaken(position, each))).toEqual([true, false, false])
+  expect(isTaken({ nextTargetOffset: targetOffset(100n) }, 99n)).toBe(false)
 })

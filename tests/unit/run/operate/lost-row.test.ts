@@ -170,6 +170,54 @@ describe('gapless resume of a partition whose standby is not empty', () => {
     ])
   })
 
+  test.each([
+    ['holds only markers', () => undefined],
+    [
+      'was recreated meanwhile',
+      (world: World) => {
+        world.target.deleteTopic('primary.orders')
+        world.target.createTopic('primary.orders', 1)
+      },
+    ],
+  ])(
+    'resume without a row names what retention removed while the partition was halted, where the standby %s',
+    async (_, happens) => {
+      const world = await lostWorld({ copied: 0, more: 5 })
+      world.targetLog('orders').fence({ producerId: 900n, producerEpoch: 9 })
+      world.sourceLog('orders').deleteBefore(1n)
+      await world.run('orders')
+      world.sourceLog('orders').deleteBefore(3n)
+      happens(world)
+
+      const { position, skippedOffsets } = await resume(world)
+
+      expect([position.nextSourceOffset, skippedOffsets]).toEqual([3n, 2n])
+      expect(await world.storedIncidents()).toMatchObject([
+        { lostRecordsMax: 2n, evidence: { passedFrom: '1', passedTo: '3' } },
+      ])
+    },
+  )
+
+  test('resume without a row names what both sides have lost while the partition was halted', async () => {
+    const world = await lostWorld()
+    world.targetLog('orders').deleteBefore(2n)
+    await world.run('orders')
+    world.sourceLog('orders').deleteBefore(1n)
+
+    expect((await resume(world)).skippedOffsets).toBe(2n)
+    expect(await world.storedIncidents()).toMatchObject([
+      { lostRecordsMax: 2n, evidence: { passedFrom: '0', passedTo: '2' } },
+    ])
+  })
+
+  test('resume without a row names no record that the standby has and the source has lost since', async () => {
+    const world = await lostWorld()
+    await world.run('orders')
+    world.sourceLog('orders').deleteBefore(2n)
+
+    expect((await resume(world)).skippedOffsets).toBe(0n)
+  })
+
   test('resume without a row works behind the marker of a fence, and without the row of its incident', async () => {
     const world = await lostWorld()
     world.targetLog('orders').fence({ producerId: 900n, producerEpoch: 9 })

@@ -85,6 +85,26 @@ test('a hole that is too large to be filled shifts what follows', async () => {
   expect(shifts(world)).toEqual([expect.stringMatching(/from source offset 30003 on, .* -30,000 /)])
 })
 
+test('filling a hole beside a writer that appends at every marker ends, and what follows is shifted', async () => {
+  const world = preservedWorld()
+  await world.run('orders')
+  writeNumbered(world.sourceLog('orders'), 3)
+  world.sourceLog('orders').leaveHole(301n)
+  writeNumbered(world.sourceLog('orders'), 3, { from: 3 })
+  world.target.control('writeAbortMarker', async (serve, ...request) => {
+    foreign(world)
+    return serve(...request)
+  })
+  const [places, shifted] = await counted(world)
+  // Each pair of a foreign record and a marker takes two offsets of the hole.
+  expect([places, shifted]).toEqual([151, 1])
+  expect(shifts(world)).toEqual([expect.stringMatching(/from source offset 304 on, .* \+1 /)])
+  const row = await world.checkpoint('orders')
+  expect(row === null ? null : positionOf(row.state)).toMatchObject({
+    ...{ nextSourceOffset: 307n, nextTargetOffset: 308n },
+  })
+})
+
 test('a recreated topic shifts by what the standby holds of the one before', async () => {
   const world = preservedWorld()
   writeNumbered(world.sourceLog('orders'), 6)

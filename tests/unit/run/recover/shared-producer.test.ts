@@ -5,14 +5,16 @@ import { describe, expect, test } from 'vitest'
 import { positionOf } from '../../../../lib/core/partition/partition-state.ts'
 import { errorCode } from '../../../../lib/kafka/error-codes.ts'
 import { isControlBatch } from '../../../../lib/kafka/record-batch.ts'
+import { resumePartition } from '../../../../lib/run/operate/resume.ts'
 import { connectionLost } from '../../../support/doubles/fake-cluster.ts'
 import type { FakeLog } from '../../../support/doubles/fake-log.ts'
 import { watchStores } from '../../../support/table/watched-stores.ts'
-import { valuesIn, writeNumbered } from '../../../support/worlds/real-records.ts'
+import { batchWith, valuesIn, writeNumbered } from '../../../support/worlds/real-records.ts'
 import { createWorld, type World } from '../../../support/worlds/replicate-world.ts'
+import { TRANSACTIONAL } from '../../kafka/batches.ts'
 
-function preservedWorld(): World {
-  const world = createWorld({ flow: { offsets: 'preserve' } })
+function preservedWorld(flow: Record<string, unknown> = {}): World {
+  const world = createWorld({ flow: { offsets: 'preserve', ...flow } })
   world.createTopic('orders')
   return world
 }
@@ -26,10 +28,15 @@ function placed(log: FakeLog): string[] {
   return valuesIn(log).map((value, index) => `${offsets[index]} ${value}`)
 }
 
-/** A run whose process dies while its first Produce is on its way. Returns that request. */
-async function dieWithProduceOnItsWay(world: World) {
+/**
+ * A run whose process dies while its first Produce is on its way, or the first one of data that
+ * were not aborted. Returns that request.
+ */
+async function dieWithProduceOnItsWay(world: World, by: { readonly andServes?: string } = {}) {
   const onItsWay: Parameters<World['target']['produce']>[] = []
-  world.target.control('produce', async (_, ...args) => {
+  world.target.control('produce', async (serve, ...args) => {
+    const isAborted = (args[1].transactionalId ?? null) !== null
+    if (isAborted && by.andServes === 'aborted data') return serve(...args)
     onItsWay.push(structuredClone(args))
     throw connectionLost('standby')
   })
@@ -47,6 +54,17 @@ async function dieWithProduceOnItsWay(world: World) {
 async function sameOffsets(world: World) {
   const row = await world.checkpoint('orders')
   return row === null ? null : positionOf(row.state)?.sameOffsets
+}
+
+/** A run that copies everything, and dies before it has stored so. */
+async function dieBehindCopies(world: World): Promise<void> {
+  let isDead = false
+  const deps = watchStores(world, async () => {
+    isDead ||= world.targetLog('orders').logEnd > 0n
+    if (isDead) throw new Error('dead')
+  })
+  await world.run('orders', { deps })
+  await world.clock.wait(world.flow.budgets.leaseMs + 1)
 }
 
 describe('where records keep their offsets', () => {
@@ -109,6 +127,49 @@ describe('where records keep their offsets', () => {
     const incidents = await world.storedIncidents()
     expect(incidents.map(each => each.kind)).not.toContain('target-drifted')
   })
+
+  test('the aborted data of a dead owner are passed without a marker that would shift what follows', async () => {
+    const world = preservedWorld()
+    const log = world.sourceLog('orders')
+    writeNumbered(log, 2, { size: 2 })
+    await world.run('orders')
+    const aborted = batchWith([1, 2].map(each => ({ key: 'k', value: `aborted ${each}` })))
+    log.write({ ...aborted, producerId: 500n, producerEpoch: 0, attributes: TRANSACTIONAL })
+    log.endTransaction(500n, 'abort')
+    writeNumbered(log, 2, { from: 2, size: 2 })
+    await dieWithProduceOnItsWay(world, { andServes: 'aborted data' })
+    // The next owner is given the second of the aborted records only.
+    log.compact(offset => offset !== 2n)
+
+    await world.run('orders')
+
+    expect(await sameOffsets(world)).toMatchObject({ distance: 0n, reason: 'start' })
+    expect(placed(world.targetLog('orders')).slice(-2)).toEqual(['5 v2', '6 v3'])
+  })
+
+  test.each(['continue', 'halt'])(
+    'what a dead owner copied up to a truncation shifts nothing behind it, with onTruncation %s',
+    async onTruncation => {
+      const world = preservedWorld({ onTruncation })
+      const log = world.sourceLog('orders')
+      await world.run('orders')
+      writeNumbered(log, 5, { size: 1 })
+      await dieBehindCopies(world)
+      // The last copy of the dead owner stands on the place of the first offset that is left.
+      writeNumbered(log, 2, { from: 5 })
+      log.compact(offset => offset !== 4n)
+      log.deleteBefore(4n)
+      await world.run('orders')
+      const at = { topic: 'orders', partition: 0 }
+      const from = { flow: world.flow, at, from: null }
+      if (onTruncation === 'halt') await resumePartition({ ...world, owner: 'operator' }, from)
+
+      await world.run('orders')
+
+      expect(await sameOffsets(world)).toMatchObject({ distance: 0n, since: 4n })
+      expect(placed(world.targetLog('orders')).slice(-2)).toEqual(['5 v5', '6 v6'])
+    },
+  )
 
   test('an owner that died before it had a producer shifts nothing', async () => {
     const world = preservedWorld()
