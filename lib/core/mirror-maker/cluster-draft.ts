@@ -46,10 +46,16 @@ export function draftCluster(
       `cluster ${alias} has no bootstrap.servers; expected ${alias}.bootstrap.servers, or source.cluster. and target.cluster. in a connector`,
     )
   }
-  const brokers = listOf(servers.value).map(each => each.replace(/^\$\{\w*env:(\w+)\}$/i, '$${$1}'))
+  const brokers = listOf(servers.value).map(each => each.replace(/\$\{\w*env:(\w+)\}/gi, '$${$1}'))
   const access = given ?? accessOf(settings)
   const put = (key: string, held: Held) => place(alias, key, held, ledger)
   const tls = draftTls(access.tls, put)
+  const isRelative = Object.values(access.tls ?? {}).some(
+    each => each.kind === 'plain' && !each.text.startsWith('/'),
+  )
+  if (isRelative) {
+    comment(ledger, `clusters.${alias}.tls`, 'A path begins at the folder of this file.')
+  }
   const sasl = draftSasl(access.sasl, { alias, brokers, put, ledger })
   const isInClear = tls === null && ['plain', 'oauthbearer'].includes(String(sasl?.mechanism))
   if (isInClear) {
@@ -102,8 +108,7 @@ function draftSasl(
         `clusters.${alias}.sasl`,
         'Signed with the role of the functions; docs/SECURITY.md has the actions that it needs.',
       )
-      // biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of gapless.yml.
-      return { mechanism: 'aws-msk-iam', region: region ?? '${AWS_REGION}' }
+      return { mechanism: 'aws-msk-iam', region: region ?? `\${AWS_REGION}` }
     }
     case 'oauth': {
       const { endpoint, token } = sasl
@@ -158,5 +163,6 @@ function place(alias: string, key: string, held: Held, ledger: Ledger): unknown 
 
 /** A text that is read from gapless.yml as it is (io/config/config-environment.ts). */
 export function literal(text: string): string {
-  return text.replaceAll('${', '$${')
+  // In a replacement that is a text, `$$` would be one `$`.
+  return text.replaceAll('${', () => '$${')
 }

@@ -42,7 +42,7 @@ export function draftFlow(
   const at = `flows.${index}`
   const { settings } = flow
   const naming = namingOf(flow, `flow ${name}`, ledger)
-  const { topics, exclude } = topicsOf(settings, `${at}.topics`, ledger)
+  const { topics, exclude } = topicsOf(flow, naming, `${at}.topics`, ledger)
   comment(ledger, `${at}.exclude`, "MirrorMaker 2's own topics stay where they are.")
   comment(
     ledger,
@@ -96,15 +96,19 @@ function simpleName(property: Property | undefined): string | null {
 }
 
 function topicsOf(
-  settings: Settings,
+  { settings, target }: MirrorFlow,
+  naming: 'prefix' | 'identity',
   path: string,
   ledger: Ledger,
 ): { topics: readonly string[]; exclude: readonly string[] } {
   const found = settings.get('topics')
   const excluded = settings.get('topics.exclude') ?? settings.get('topics.blacklist')
   const selected = found === undefined ? { include: ['/.*/'], exclude: [] } : selectorsOf(found)
-  // MirrorMaker 2 counts such a topic as internal, also where its name is given.
-  const topics = selected.include.filter(each => !each.startsWith('__'))
+  // Also where their names are given, MirrorMaker 2 copies neither internal topics nor a copy back
+  // to where it came from. gapless copies what is named.
+  const separator = settings.get('replication.policy.separator')?.value ?? '.'
+  const isBack = (each: string) => naming === 'prefix' && each.startsWith(`${target}${separator}`)
+  const topics = selected.include.filter(each => !each.startsWith('__') && !isBack(each))
   if (found !== undefined && topics.length === 0) {
     throw new MirrorError(
       `${found.origin}: ${found.name} selects no topic; expected names or patterns`,

@@ -129,7 +129,9 @@ function refuseUnaccepted(document: unknown, from: readonly string[]): void {
 
 /** A variable may hold any text; here the one that is accepted everywhere. */
 function withoutVariables(value: unknown): unknown {
-  if (typeof value === 'string') return /^\$\{\w+\}$/.test(value) ? 'variable:9092' : value
+  if (typeof value === 'string') {
+    return /^\$\{\w+\}$/.test(value) ? 'variable:9092' : value.replace(/(?<!\$)\$\{\w+\}/g, '1')
+  }
   if (Array.isArray(value)) return value.map(withoutVariables)
   if (typeof value !== 'object' || value === null) return value
   return Object.fromEntries(

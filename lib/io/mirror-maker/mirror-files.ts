@@ -86,9 +86,13 @@ async function readContent(path: string): Promise<Content> {
     : { kind: 'properties', file: name, properties }
 }
 
-function propertiesIn(name: string, text: string): Property[] {
+/** As Java reads them: lines that go on, escapes, and the last one of two with one name. */
+function propertiesIn(name: string, raw: string): Property[] {
+  // The library knows a backslash before LF at any place, and before CRLF only within a value.
+  const text = raw.replace(/\r\n?/g, '\n')
   return parseLines(text, true).flatMap(node => {
-    if (!(node instanceof Pair)) return []
+    // A backslash alone at the beginning of a line is no property.
+    if (!(node instanceof Pair) || node.key === '') return []
     const [start] = node.range ?? [0]
     const line = text.slice(0, start).split('\n').length
     return [{ name: node.key, value: node.value, origin: `${name}:${line}` }]

@@ -81,7 +81,7 @@ export const connectorRows: readonly PropertyRow[] = [
     names: ['sync.group.offsets.enabled', 'emit.checkpoints.enabled'],
     fate: mapped(
       'flows[].groups',
-      'both false: []. Without a topic of checkpoints, offsets are translated on request',
+      'no checkpoints: []. Checkpoints without sync: offsets are committed all the same; there is no topic of them',
     ),
   },
   {

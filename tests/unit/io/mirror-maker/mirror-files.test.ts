@@ -44,6 +44,16 @@ describe('a file of properties, as Java reads it', () => {
     expect(properties.map(each => each.origin)).toContain('lines.properties:6')
   })
 
+  test('lines that end with CRLF go on behind a backslash, also between name and value', async () => {
+    const text = flow.replaceAll('\n', '\r\n')
+    const { config, properties } = await importText(
+      'crlf.properties',
+      `${text}A->B.topics\\\r\n = t,\\\r\n  u\r\n`,
+    )
+    expect(config).toContain('topics: [t, u]')
+    expect(properties.at(-1)?.origin).toBe('crlf.properties:5')
+  })
+
   test('the last one of two properties with one name counts, as in Java', async () => {
     const { config } = await importText(
       'twice.properties',
