@@ -259,6 +259,15 @@ export const strimziRows: readonly PropertyRow[] = [
     fate: mapped('flows[].to', 'the cluster that each mirror writes to'),
   },
   {
+    names: [
+      'spec.target.groupId',
+      'spec.target.configStorageTopic',
+      'spec.target.offsetStorageTopic',
+      'spec.target.statusStorageTopic',
+    ],
+    fate: none(noTopic),
+  },
+  {
     names: ['spec.*'],
     fate: none('about pods and connectors in Kubernetes; gapless runs as functions'),
   },
