@@ -19,6 +19,7 @@ import { createContext } from './context.ts'
 import { addDrillCommand } from './drill/drill-command.ts'
 import { type ExitCode, exitCode } from './exit-code.ts'
 import { describeFailure, describeStack } from './failure.ts'
+import { addImportCommand } from './import/import-command.ts'
 
 const environmentHelp = `
 Environment:
@@ -74,6 +75,7 @@ function createProgram(cli: CommandLine): Command {
     .addHelpText('after', environmentHelp)
     .helpCommand(false)
   addInitCommand(program, cli)
+  addImportCommand(program, cli)
   addRunCommand(program, cli)
   addStatusCommand(program, cli)
   addGroupsCommand(program, cli)

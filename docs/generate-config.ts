@@ -19,6 +19,7 @@ import * as failoverLimits from '../lib/core/config/failover-limits.ts'
 import type { Selector } from '../lib/core/config/topic-selection.ts'
 import * as paddingLimits from '../lib/core/offsets/padding-limits.ts'
 import { renderEditorSchema } from './editor-schema.ts'
+import { withPropertyMap } from './mirror-maker-table.ts'
 
 const root = join(import.meta.dirname, '..')
 
@@ -233,4 +234,6 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 if (import.meta.main) {
   writeFileSync(join(root, 'docs/CONFIG.md'), renderConfigReference())
   writeFileSync(join(root, 'docs/gapless.schema.json'), renderEditorSchema())
+  const page = join(root, 'docs/MIRROR-MAKER.md')
+  writeFileSync(page, withPropertyMap(readFileSync(page, 'utf8')))
 }

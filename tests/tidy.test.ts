@@ -80,11 +80,17 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
     'lib/core/translate': ['lib/core/config', 'lib/core'],
     'lib/core/monitoring': ['lib/core'],
     'lib/core/drill': ['lib/core/config', 'lib/core'],
+    'lib/core/mirror-maker': [
+      ...['lib/core/mirror-maker/properties', 'lib/core/standby', 'lib/core/config', 'lib/core'],
+    ],
+    'lib/core/mirror-maker/forms': ['lib/core/mirror-maker/properties', 'lib/core/mirror-maker'],
+    'lib/core/mirror-maker/properties': [],
   },
   'lib/io': {
     'lib/io': ['lib/io/failure'],
     'lib/io/failure': [],
     'lib/io/config': ['lib/io/failure'],
+    'lib/io/mirror-maker': [],
     'lib/io/security': ['lib/io/failure', 'lib/io'],
     'lib/io/cluster': ['lib/io/security', 'lib/io/failure', 'lib/io'],
     'lib/io/admin': ['lib/io/cluster', 'lib/io/failure', 'lib/io'],

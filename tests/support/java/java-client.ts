@@ -104,6 +104,14 @@ export async function joinWithJava(
   }
 }
 
+/** The names of all properties that MirrorMaker 2 and its clients define. */
+export async function listMirrorProperties(): Promise<string[]> {
+  const lines = await runLines(await fetchKafka(), 'MirrorProperties.java', [])
+  return lines.flatMap(line =>
+    line.startsWith('property ') ? [line.slice('property '.length)] : [],
+  )
+}
+
 /** A record that a consumer was given, and committed. */
 export type Followed = {
   readonly topic: string

@@ -29,6 +29,7 @@ const gapless = (args: string[], env: Record<string, string> = {}) =>
 
 const commands = [
   'init',
+  'import',
   'run',
   'status',
   'incidents',

@@ -2,8 +2,10 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import type { Acl } from '../../../lib/core/acl.ts'
+import { importMirror } from '../../../lib/core/mirror-maker/import.ts'
 import { sourceOffset, targetOffset } from '../../../lib/core/offset.ts'
 import type { Worker } from '../../../lib/core/row/worker-row.ts'
+import { readMirror } from '../../../lib/io/mirror-maker/mirror-files.ts'
 import { reportDrill } from '../../../lib/run/drill/drill-report.ts'
 import { openLedger } from '../../../lib/run/drill/ledger.ts'
 import { reportFailback } from '../../../lib/run/failback/failback-report.ts'
@@ -38,6 +40,7 @@ function topLevelKeys(command: string): string[] {
   return [...flat.matchAll(/"(\w+)":/g)].map(([, name = '']) => name)
 }
 
+const golden = join(import.meta.dirname, '../../golden/mirror-maker')
 const beyondDoubles = 2n ** 53n + 1n
 const position = {
   sourceTopicId: 'a',
@@ -285,6 +288,16 @@ describe('The JSON contract', () => {
     expect(Object.keys(report)).toEqual(documentedKeys('incidents', 'incidents'))
     expect(topLevelKeys('incidents')).toEqual(['incidents', 'leftOut', 'unreadable'])
     expect(report).toMatchObject({ expectedOffset: '0', lostRecordsMax: '9007199254740993' })
+  })
+
+  test('the JSON of import has the fields that docs/CLI.md promises', async () => {
+    const file = join(golden, 'dedicated-secure', 'in', 'mm2.properties')
+    const report = importMirror(await readMirror([file]), ['mm2.properties'])
+    for (const list of ['flows', 'properties', 'secrets'] as const) {
+      expect(Object.keys(report[list][0] ?? {})).toEqual(documentedKeys('import', list))
+    }
+    // The drawing names the last field, a text, without a value.
+    expect(Object.keys(report)).toEqual(['form', ...topLevelKeys('import'), 'config'])
   })
 
   test('the JSON of translate has the fields that docs/CLI.md promises', () => {

@@ -5,12 +5,18 @@ import { describe, expect, test } from 'vitest'
 import { parse } from 'yaml'
 import { renderEditorSchema } from '../../../docs/editor-schema.ts'
 import { renderConfigReference } from '../../../docs/generate-config.ts'
+import { withPropertyMap } from '../../../docs/mirror-maker-table.ts'
 
 const root = join(import.meta.dirname, '../../..')
 const read = (path: string) => readFileSync(join(root, path), 'utf8')
 
 test('docs/CONFIG.md is what `npm run docs` writes', () => {
   expect(read('docs/CONFIG.md')).toBe(renderConfigReference())
+})
+
+test('docs/MIRROR-MAKER.md has the property map that `npm run docs` writes', () => {
+  const page = read('docs/MIRROR-MAKER.md')
+  expect(page).toBe(withPropertyMap(page))
 })
 
 test('every default of the configuration has a reason in docs/CONFIG.md', () => {
