@@ -61,16 +61,39 @@ export function nextPosition(
   const places = { sourceOffset: nextSourceOffset, targetOffset: nextTargetOffset }
   // A log that diverged has other records at the offsets that were copied.
   const isSameLog = isSame && input.incident?.kind !== 'log-diverged'
-  const { sameOffsets: left } = position
-  const kept = isKnown && isSameLog && left !== undefined ? left : null
-  // As behind a truncation: a dead owner may have copied up to here, so that the target ends behind
-  // the place of this offset, and yet the next record may fit into its own.
-  const isForward = isBefore(position.nextSourceOffset, nextSourceOffset)
-  const sameOffsets =
-    kept !== null && isForward ? passedTo(kept, nextSourceOffset) : resumedAt(kept, places, atMs)
-  const same = left === undefined ? {} : { sameOffsets }
+  const isKept = isKnown && isSameLog
+  const sameOffsets = sameOffsetsAt(places, {
+    left: position,
+    incident: input.incident,
+    isKept,
+    atMs,
+  })
   // Nothing of a topic that was recreated, on either side, was copied before.
-  return anchored({ ...next, ...same }, { records, atMs, reason: isSame ? 'resume' : 'reset' })
+  return anchored(
+    { ...next, ...sameOffsets },
+    { records, atMs, reason: isSame ? 'resume' : 'reset' },
+  )
+}
+
+/** The distance from `at` on; `isKept` false: another log begins there, or nothing is known. */
+function sameOffsetsAt(
+  at: Parameters<typeof resumedAt>[1],
+  by: Pick<Starting, 'incident'> & {
+    readonly left: Position
+    readonly isKept: boolean
+    readonly atMs: number
+  },
+): Pick<Position, 'sameOffsets'> {
+  const { incident, left, isKept, atMs } = by
+  const { sameOffsets: same, nextSourceOffset: stood } = left
+  if (same === undefined) return {}
+  const { sourceOffset: next } = at
+  if (!isKept) return { sameOffsets: resumedAt(null, at, atMs) }
+  const passed = next === stood ? same : passedTo(same, next)
+  // A dead owner may have copied up to here: the target ends behind the place of this offset then,
+  // and yet the next record may fit into its own. Where the target is unclear, it is a repetition.
+  const isTruncated = isBefore(stood, next) && incident?.kind === 'log-truncated'
+  return { sameOffsets: isTruncated ? passed : resumedAt(passed, at, atMs) }
 }
 
 /** The known epochs before `offset`; none where they would be those of another log. */
