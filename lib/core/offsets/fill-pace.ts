@@ -2,7 +2,7 @@
 // run says how long the holes of its backlog will take. Pure. Does not own the limit
 // (`fillSecondsMax` of the configuration) nor what ends (core/partition/decide.ts).
 
-import { fillSampleMin } from '../config/defaults.ts'
+import { fillSampleMin } from './fill-limits.ts'
 
 /** What a run has done for one partition. */
 export type FillPace = {

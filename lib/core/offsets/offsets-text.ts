@@ -37,6 +37,20 @@ export function notPaddedText(obstacle: PaddingObstacle): string {
   return whyNotPadded[obstacle]
 }
 
+/** `fillers: markers` is configured, and the standby takes none. */
+export function markersRefusedText(about: {
+  readonly flow: string
+  readonly cluster: string
+  readonly why: string
+}): string {
+  const { flow, cluster, why } = about
+  return (
+    `Cluster ${cluster} takes no markers of gapless (WriteTxnMarkers: ${why}): flow ${flow} fills holes by ` +
+    'transactions, which is slower. Allow the principal of gapless Alter on that cluster (kafka-acls --add ' +
+    '--operation Alter --cluster), or set "fillers: transactions" (docs/SECURITY.md says what the right reaches).'
+  )
+}
+
 type About = TopicPartition & {
   readonly flow: string
   readonly targetTopic: string

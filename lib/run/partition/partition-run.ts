@@ -101,8 +101,11 @@ export type PartitionRun = {
    */
   targetIsRead: boolean
   readonly pending: PendingQueue
-  /** Who writes markers: an epoch that no earlier owner has. Written by recover/. */
-  filler: ProducerIdentity | null
+  /**
+   * Who writes markers: an epoch that no earlier owner has. Written by recover/ and, once its first
+   * marker is in the log, by produce/fill-places.ts.
+   */
+  filler: Filler | null
   /** Who lays down aborted data, once every earlier one is fenced. Written by recover/. */
   aborter: Aborter | null
   /** True while offsets of the target are filled. Written by produce/fill-beside.ts. */
@@ -133,6 +136,11 @@ export type PartitionRun = {
     placesFilled: number
     offsetShifts: number
   }
+}
+
+export type Filler = ProducerIdentity & {
+  /** That of the coordinator in a marker of this epoch; null: none was read in the log yet. */
+  readonly coordinatorEpoch: number | null
 }
 
 /** The producer of aborted transactions. Its sequences begin anew with each epoch. */

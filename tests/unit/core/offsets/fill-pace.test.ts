@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { fillSampleMin } from '../../../../lib/core/config/defaults.ts'
+import { fillSampleMin } from '../../../../lib/core/offsets/fill-limits.ts'
 import { fillingMs } from '../../../../lib/core/offsets/fill-pace.ts'
 
 test('a backlog takes as long to fill per offset as what was copied so far', () => {
