@@ -4,6 +4,9 @@
 /** Filled offsets before their pace says anything of what follows. */
 export const fillSampleMin = 500
 
+/** The log of a source is watched for so long, ms, before its growth says anything. */
+export const growthSampleMs = 30_000
+
 /** Looks at the target's log end until the marker of a filler is in it, 1 ms apart at first. */
 export const fillerLooksMax = 1_000
 

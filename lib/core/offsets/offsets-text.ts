@@ -51,6 +51,27 @@ export function markersRefusedText(about: {
   )
 }
 
+/** The source makes holes faster than they are filled. */
+export function outrunText(
+  {
+    topic,
+    partition,
+    flow,
+    fillers,
+  }: TopicPartition & {
+    readonly flow: string
+    readonly fillers: 'transactions' | 'markers'
+  },
+  { perSecond, share }: { readonly perSecond: number; readonly share: number },
+): string {
+  const other = fillers === 'markers' ? '' : 'set "fillers: markers" (docs/SECURITY.md), or '
+  return (
+    `${partitionName({ topic, partition })} (flow ${flow}) falls behind: the standby takes ${grouped(BigInt(perSecond))} ` +
+    `fillers a second of it, and each second of the source needs ${share.toFixed(1)} s of filling. More partitions ` +
+    `share the work; or ${other}"offsets: translate" for this topic (docs/OFFSETS.md).`
+  )
+}
+
 type About = TopicPartition & {
   readonly flow: string
   readonly targetTopic: string
