@@ -37,7 +37,7 @@ export async function fillPlaces(
   for (let left = places; left > 0; ) {
     if (!mayFill(run)) return 'interrupted'
     const filler = run.filler ?? assigned
-    const atOnce = await markersAtOnce(shard, run, { filler, leader, places: left })
+    const atOnce = await markersAtOnce(shard, { filler, leader, places: left })
     const markers = Math.max(atOnce, 1)
     const written =
       atOnce === 0

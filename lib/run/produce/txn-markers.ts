@@ -6,6 +6,7 @@
 // sent again: what was written is read in the log. Does not own which offsets are filled
 // (fill-places.ts), nor the right (observe/marker-right.ts).
 
+import { assert } from '../../core/assert.ts'
 import { markersPerRequestMax } from '../../core/offsets/fill-limits.ts'
 import { markersRefusedText } from '../../core/offsets/offsets-text.ts'
 import type { Leader } from '../../core/partition/observation.ts'
@@ -19,12 +20,10 @@ import { fillFailure } from './abort-marker.ts'
 /** How many of `places` offsets one request fills now; 0: a transaction fills the next one. */
 export async function markersAtOnce(
   shard: Shard,
-  run: PartitionRun,
   { filler, leader, places }: MarkersToWrite,
 ): Promise<number> {
   // The first marker of a run is always that of a transaction: it fences.
-  const { coordinatorEpoch } = filler
-  if (shard.flow.fillers !== 'markers' || !run.isFenced || coordinatorEpoch === null) return 0
+  if (shard.flow.fillers !== 'markers' || filler.coordinatorEpoch === null) return 0
   shard.markerRight ??= ask(shard, leader.leaderId)
   const { kind } = await shard.markerRight
   return kind === 'granted' ? Math.min(places, markersPerRequestMax) : 0
@@ -48,7 +47,8 @@ export async function writeMarkers(
   const { producerId, producerEpoch, coordinatorEpoch } = filler
   const { targetTopic: topic, key } = run
   const { partition } = key
-  if (!maySend(shard, run) || coordinatorEpoch === null) return 'lease-lost'
+  assert(coordinatorEpoch !== null, 'markers were to be written before the fence was read')
+  if (!maySend(shard, run)) return 'lease-lost'
   const request = { producerId, producerEpoch, coordinatorEpoch, topic, partition, count }
   const { partitions } = await shard.target.writeTxnMarkers(leader.leaderId, request)
   const answer = partitions.find(each => each.topic === topic && each.partition === partition)
