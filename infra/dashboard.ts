@@ -50,6 +50,10 @@ export const graphs: readonly Graph[] = [
     lines: [sumOf('PlacesFilled'), sumOf('OffsetShifts')],
   },
   {
+    title: 'Offsets that one partition fills in a second of filling',
+    lines: [{ metric: 'FillerRate', statistic: 'Minimum' }],
+  },
+  {
     title: 'Waiting for an operator',
     lines: [
       maxOf('HaltedPartitions'),

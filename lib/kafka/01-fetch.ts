@@ -25,7 +25,7 @@
 // Source: FetchRequest.json, FetchResponse.json.
 
 import { Writer } from '@platformatic/kafka'
-import type { AbortedTransaction } from './aborted-transactions.ts'
+import type { AbortedTransaction } from './transactions/aborted-transactions.ts'
 import { createWireReader, type WireReader } from './wire-reader.ts'
 
 export const fetchApi = { key: 1, version: 13 } as const

@@ -5,7 +5,6 @@
 // and `isControlBatch` first.
 
 import assert from 'node:assert/strict'
-import { ABORT_TYPE, COMMIT_TYPE, readControlType } from './control-record.ts'
 import { crc32c } from './crc32c.ts'
 import { DecodeError } from './decode-error.ts'
 import {
@@ -31,6 +30,12 @@ import {
   RECORDS_COUNT_AT,
   TRANSACTIONAL_BIT,
 } from './record-batch-layout.ts'
+import {
+  ABORT_TYPE,
+  COMMIT_TYPE,
+  readControlType,
+  readCoordinatorEpoch,
+} from './transactions/control-record.ts'
 
 /**
  * One batch of the current format (magic 2). The fields are the ones that were read. Stamping
@@ -291,4 +296,13 @@ export function readEndTransactionMarker(batch: RecordBatch): 'commit' | 'abort'
   if (codec !== 'none') throw corrupt('attributes', ATTRIBUTES_AT, `a ${codec} control batch`)
   const type = readControlType(batch.bytes, RECORDS_AT)
   return type === ABORT_TYPE ? 'abort' : type === COMMIT_TYPE ? 'commit' : 'other'
+}
+
+/**
+ * The epoch of the coordinator that wrote the marker in a control batch; null where there is none
+ * (`other`). Throws DecodeError as `readEndTransactionMarker` does.
+ */
+export function coordinatorEpochOf(batch: RecordBatch): number | null {
+  const marker = readEndTransactionMarker(batch)
+  return marker === 'other' ? null : readCoordinatorEpoch(batch.bytes, RECORDS_AT)
 }

@@ -110,10 +110,12 @@ test('a topic without holes', async () => {
   expect(await sameOffsetsOf(flow, topic)).toMatchObject({ distance: 0n, since: 0n })
 })
 
-test('a transactional topic with aborted records', async () => {
-  const topic = 'same.transactional'
+const fillers = ['transactions', 'markers'] as const
+
+test.each(fillers)('a transactional topic with aborted records (fillers: %s)', async fillers => {
+  const topic = `same.transactional-${fillers}`
   await world.createTopic(topic)
-  const flow = preserved(topic)
+  const flow = preserved(topic, { fillers })
   for (const from of [0, 100]) {
     await transact(topic, [
       ['commit', from, 7],
@@ -129,16 +131,19 @@ test('a transactional topic with aborted records', async () => {
   }
 })
 
-test('transactions of one record of three producers at once, and aborted ones between them', async () => {
-  const topic = 'same.interleaved'
-  await world.createTopic(topic)
-  const flow = preserved(topic)
-  const parts = (from: number): Part[] =>
-    Array.from({ length: 12 }, (_, nth) => [nth % 3 === 2 ? 'abort' : 'commit', from + nth, 1])
-  await Promise.all([0, 100, 200].map(from => transact(topic, parts(from), `writer-${from}`)))
-  await world.run(flow)
-  await expectSameByMarkers(topic)
-})
+test.each(fillers)(
+  'transactions of one record of three producers at once, and aborted ones between them (fillers: %s)',
+  async fillers => {
+    const topic = `same.interleaved-${fillers}`
+    await world.createTopic(topic)
+    const flow = preserved(topic, { fillers })
+    const parts = (from: number): Part[] =>
+      Array.from({ length: 12 }, (_, nth) => [nth % 3 === 2 ? 'abort' : 'commit', from + nth, 1])
+    await Promise.all([0, 100, 200].map(from => transact(topic, parts(from), `writer-${from}`)))
+    await world.run(flow)
+    await expectSameByMarkers(topic)
+  },
+)
 
 test('compressed batches', async () => {
   const topic = 'same.gzip'
@@ -166,26 +171,29 @@ const keyed = (first: number, count: number) =>
     key: `key-${Number(each.headers.sequence) % 9}`,
   }))
 
-test('a compacted topic, with holes inside its batches and between them', async () => {
-  const topic = 'same.compacted'
-  await world.createTopic(topic, { configs: compacted })
-  const flow = preserved(topic)
-  await world.produceInBatches(topic, keyed(0, 200), { size: 10 })
-  await until('the source has removed records', async () => {
-    return (await world.readAll('primary', topic)).length < 100
-  })
-  await world.run(flow)
-  // The cleaners of both sides go on: each record that is left is at the offset that it had.
-  const [source, standby] = await Promise.all([
-    world.readAll('primary', topic),
-    world.readAll('standby', `primary.${topic}`),
-  ])
-  const there = new Map(placed(standby).map(each => [each.offset, each]))
-  const both = placed(source).filter(each => there.has(each.offset))
-  expect(both.length).toBeGreaterThan(0)
-  for (const each of both) expect(there.get(each.offset)).toEqual(each)
-  expect((await world.standbyEnds(`primary.${topic}`))[1]).toBe((await world.logEnds(topic))[1])
-})
+test.each(fillers)(
+  'a compacted topic, with holes inside its batches and between them (fillers: %s)',
+  async fillers => {
+    const topic = `same.compacted-${fillers}`
+    await world.createTopic(topic, { configs: compacted })
+    const flow = preserved(topic, { fillers })
+    await world.produceInBatches(topic, keyed(0, 200), { size: 10 })
+    await until('the source has removed records', async () => {
+      return (await world.readAll('primary', topic)).length < 100
+    })
+    await world.run(flow)
+    // The cleaners of both sides go on: each record that is left is at the offset that it had.
+    const [source, standby] = await Promise.all([
+      world.readAll('primary', topic),
+      world.readAll('standby', `primary.${topic}`),
+    ])
+    const there = new Map(placed(standby).map(each => [each.offset, each]))
+    const both = placed(source).filter(each => there.has(each.offset))
+    expect(both.length).toBeGreaterThan(0)
+    for (const each of both) expect(there.get(each.offset)).toEqual(each)
+    expect((await world.standbyEnds(`primary.${topic}`))[1]).toBe((await world.logEnds(topic))[1])
+  },
+)
 
 test('timestamps of the source that its brokers have stamped', async () => {
   const topic = 'same.stamped'
@@ -200,22 +208,28 @@ test('timestamps of the source that its brokers have stamped', async () => {
   await expectSameOffsets(topic)
 })
 
-test('records that retention took before they were copied leave a hole that is filled', async () => {
-  const topic = 'same.truncated'
-  await world.createTopic(topic)
-  const flow = preserved(topic, { onTruncation: 'continue' })
-  await world.produceInBatches(topic, records(0, 50))
-  await world.run(flow)
-  await world.produceInBatches(topic, records(50, 100), { size: 10 })
-  await world.deleteRecords(topic, 120)
-  await world.run(flow)
-  const standby = placed(await world.readAll('standby', `primary.${topic}`))
-  expect(standby.map(each => Number(each.offset))).toEqual([
-    ...Array.from({ length: 50 }, (_, at) => at),
-    ...Array.from({ length: 30 }, (_, at) => 120 + at),
-  ])
-  expect(standby.slice(50)).toEqual(placed(await world.readAll('primary', topic)))
-})
+test.each([
+  ['transactions', 120],
+  ['markers', 1_520],
+] as const)(
+  'records that retention took before they were copied leave a hole that is filled (fillers: %s)',
+  async (fillers, start) => {
+    const topic = `same.truncated-${fillers}`
+    await world.createTopic(topic)
+    const flow = preserved(topic, { fillers, onTruncation: 'continue' })
+    await world.produceInBatches(topic, records(0, 50))
+    await world.run(flow)
+    await world.produceInBatches(topic, records(50, start - 20), { size: 10 })
+    await world.deleteRecords(topic, start)
+    await world.run(flow)
+    const standby = placed(await world.readAll('standby', `primary.${topic}`))
+    expect(standby.map(each => Number(each.offset))).toEqual([
+      ...Array.from({ length: 50 }, (_, at) => at),
+      ...Array.from({ length: 30 }, (_, at) => start + at),
+    ])
+    expect(standby.slice(50)).toEqual(placed(await world.readAll('primary', topic)))
+  },
+)
 
 test('records of another producer shift the offsets behind them, and the shift is recorded', async () => {
   const topic = 'same.shifted'
@@ -294,24 +308,31 @@ const overrides = {
 
 test.concurrent.each([
   // The first owner has no producer then, and has sent nothing.
-  { moment: 'checkpoint-written', nth: 1 },
-  { moment: 'produce-sent', nth: 4 },
-  { moment: 'produce-applied', nth: 6 },
-  { moment: 'checkpoint-written', nth: 2 },
-] as const)('after a run was killed at $moment $nth', async ({ moment, nth }) => {
-  const topic = `same.killed-${moment}-${nth}`
+  { moment: 'checkpoint-written', nth: 1, fillers: 'transactions' },
+  { moment: 'produce-sent', nth: 4, fillers: 'transactions' },
+  { moment: 'produce-applied', nth: 6, fillers: 'transactions' },
+  { moment: 'checkpoint-written', nth: 2, fillers: 'transactions' },
+  { moment: 'produce-sent', nth: 4, fillers: 'markers' },
+  { moment: 'produce-applied', nth: 6, fillers: 'markers' },
+  { moment: 'markers-sent', nth: 1, fillers: 'markers' },
+  { moment: 'markers-applied', nth: 2, fillers: 'markers' },
+] as const)('after a run was killed at $moment $nth (fillers: $fillers)', async killed => {
+  const { moment, nth, fillers } = killed
+  const topic = `same.killed-${moment}-${nth}-${fillers}`
   await world.createTopic(topic)
-  const flow = world.flow([topic], overrides)
+  const flow = world.flow([topic], { ...overrides, fillers })
   await transact(topic, [
     ['commit', 0, 100],
     ['abort', 0, 7],
     ['commit', 100, 40],
     ['abort', 0, 2],
     ['commit', 140, 3],
+    ['commit', 143, 2],
   ])
-  await world.produceInBatches(topic, records(143, 400))
-  await transact(topic, [['commit', 543, 5]], 'other')
-  await runUntilKilled(world, { moment, nth, flow: flow.name, topics: [topic], overrides })
+  await world.produceInBatches(topic, records(145, 400))
+  await transact(topic, [['commit', 545, 5]], 'other')
+  const when = { moment, nth, flow: flow.name, topics: [topic] } as const
+  await runUntilKilled(world, { ...when, overrides: { ...overrides, fillers } })
   await world.run(flow)
   await expectSameOffsets(topic)
 })

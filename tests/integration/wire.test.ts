@@ -17,7 +17,6 @@ import {
   type FetchedPartition,
   fetchApi,
 } from '../../lib/kafka/01-fetch.ts'
-import { createAbortedFilter } from '../../lib/kafka/aborted-transactions.ts'
 import { errorName } from '../../lib/kafka/error-codes.ts'
 import { stampForProduce } from '../../lib/kafka/produce-stamp.ts'
 import {
@@ -25,6 +24,7 @@ import {
   type RecordBatch,
   readRecordBatches,
 } from '../../lib/kafka/record-batch.ts'
+import { createAbortedFilter } from '../../lib/kafka/transactions/aborted-transactions.ts'
 import { createTopic as createTopicOf } from '../../localstack/scratch/topics.ts'
 import { openSharedClusters } from '../support/worlds/shared-fixture.ts'
 

@@ -175,8 +175,9 @@ export function drawScenario(seed: number): Scenario {
     requestMsMax: chance.pick([0, 0, 2_000, 12_000, 30_000]),
   }
   if (chance.oneIn(2)) return { ...scenario, lateness }
-  const flow = { ...scenario.flow, offsets: 'preserve' as const }
   const events = [...scenario.events, ...drawOffsetEvents(chance, scenario)]
+  const fillers = chance.pick(['transactions', 'markers'] as const)
+  const flow = { ...scenario.flow, offsets: 'preserve' as const, fillers }
   events.sort((left, right) => left.atMs - right.atMs)
   return { ...scenario, flow, events, lateness }
 }

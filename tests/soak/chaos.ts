@@ -5,6 +5,7 @@
 //   node tests/soak/chaos.ts [--kills 100] [--seed S]
 //     [--victim function|zombie|broker|table|any] [--no-exactly-once]
 //     [--standby as-sent|LogAppendTime|recompress] [--quotas] [--offsets preserve|translate]
+//     [--fillers transactions|markers]
 
 import { mkdtemp, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -38,6 +39,7 @@ const { values } = parseArgs({
     standby: { type: 'string', default: 'as-sent' },
     quotas: { type: 'boolean', default: false },
     offsets: { type: 'string', default: 'translate' },
+    fillers: { type: 'string', default: 'transactions' },
     'exactly-once': { type: 'boolean', default: true },
   },
   allowNegative: true,
@@ -55,6 +57,8 @@ if (standby === undefined) throw new Error(`--standby takes ${standbySettings.jo
 const { quotas } = values
 const offsets = values.offsets === 'preserve' ? 'preserve' : 'translate'
 if (offsets !== values.offsets) throw new Error('--offsets takes preserve or translate')
+const fillers = values.fillers === 'markers' ? 'markers' : 'transactions'
+if (fillers !== values.fillers) throw new Error('--fillers takes transactions or markers')
 
 const exactlyOnce = values['exactly-once']
 const version = await fetchChosenBrokers()
@@ -73,6 +77,7 @@ try {
     standby,
     quotas,
     offsets,
+    fillers,
     onLine: (process, line) => note(`${process}: ${line}`),
     onStrike: ({ kill, underWay }, nth) => {
       const { victim, afterMs, freeze, frozenMs } = kill
@@ -97,7 +102,7 @@ async function keepForAnalysis(): Promise<void> {
   const file = join(await mkdtemp(join(tmpdir(), 'gapless-chaos-')), 'transcript.txt')
   await writeFile(file, transcript.join('\n'))
   const flags = `--kills ${kills} --seed ${seed} --victim ${values.victim}`
-  const setting = `--standby ${standby}${quotas ? ' --quotas' : ''} --offsets ${offsets}`
+  const setting = `--standby ${standby}${quotas ? ' --quotas' : ''} --offsets ${offsets} --fillers ${fillers}`
   const more = ` ${setting}${exactlyOnce ? '' : ' --no-exactly-once'}`
   const brokers = process.env.KAFKA_VERSION ? `KAFKA_VERSION=${version} ` : ''
   console.error(`Failed. Again: ${brokers}node tests/soak/chaos.ts ${flags}${more}`)

@@ -111,6 +111,12 @@ const flow = object(
         '`translate`: offsets differ where the source has holes, and are translated exactly.',
       oneOf('preserve', 'translate').default(policyDefaults.offsets),
     ),
+    fillers: about(
+      'With `offsets: preserve`, how offsets are filled where the source has no record. `transactions`: by empty ' +
+        'transactions. `markers`: faster, by a request between brokers (WriteTxnMarkers), which needs `Alter` on the ' +
+        'standby cluster and may write into any topic there, see docs/SECURITY.md.',
+      oneOf('transactions', 'markers').default(flowDefaults.fillers),
+    ),
     onTruncation: about(
       'When the source deleted records before they were replicated.',
       oneOf('halt', 'continue').default(policyDefaults.onTruncation),

@@ -20,6 +20,8 @@ type ClusterConfig = z.output<typeof clusterSchema>
 type ReadableFlow = Partial<NamedRules> & {
   readonly budgets: Partial<Budgets>
   readonly sync?: { readonly heartbeats: 'mirror-maker' | 'off' }
+  readonly offsets?: 'preserve' | 'translate'
+  readonly fillers?: 'transactions' | 'markers'
 }
 
 export function crossChecks(config: ReadableConfig, stage: string): ConfigProblem[] {
@@ -104,6 +106,11 @@ function flowChecks(
   const isBack = flows.some(each => each.name !== undefined && reverseName(each.name) === name)
   if (isBack)
     at('name', 'a name that no other flow has with .back behind it: its fail-back has that')
+  if (flow.fillers === 'markers' && flow.offsets === 'translate')
+    at(
+      'fillers',
+      'transactions with offsets: translate, which fills no offset; or offsets: preserve',
+    )
   const { leaseMs, requestTimeoutMs, checkpointIntervalMs } = flow.budgets
   // A Produce request that outlives the lease could be acknowledged to a former owner.
   if (leaseMs !== undefined && requestTimeoutMs !== undefined && requestTimeoutMs >= leaseMs)

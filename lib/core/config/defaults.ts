@@ -48,6 +48,8 @@ export const flowDefaults = {
   naming: 'prefix',
   // An idle flow costs next to nothing; its latency is the minute of the schedule.
   mode: 'batch',
+  // A right that reaches into every topic is used by an explicit choice alone.
+  fillers: 'transactions',
 } as const
 
 export const syncDefaults = {
@@ -203,18 +205,6 @@ export const fillPlacesMax = 20_000
 
 /** Log lines of one partition and run about shifts of its offsets; the metric counts all. */
 export const shiftLinesMax = 8
-
-/** Filled offsets before their pace says anything of what follows. */
-export const fillSampleMin = 500
-
-/** Looks at the target's log end until the marker of a filler is in it, 1 ms apart at first. */
-export const fillerLooksMax = 1_000
-
-/** Wait between two such looks, ms, once the first eight have not seen the marker. */
-export const fillerLookMs = 5
-
-/** Fetches of one such look where others append around the marker: the next look goes on there. */
-export const fillerFetchesMax = 8
 
 /** Wait before the second such attempt, doubling each time: 100 ms to 1.6 s, 3 s in all. */
 export const retryBackoffMs = 100

@@ -25,7 +25,7 @@ export const dimensionSets = {
 export type DimensionSet = keyof typeof dimensionSets
 
 /** CloudWatch's unit names. */
-export type Unit = 'Count' | 'Bytes' | 'Milliseconds' | 'Seconds'
+export type Unit = 'Count' | 'Count/Second' | 'Bytes' | 'Milliseconds' | 'Seconds'
 
 export type Metric = {
   readonly unit: Unit
@@ -75,6 +75,12 @@ export const metrics = {
   PlacesFilled: counted(
     'offsets of the standby that were filled, because the source has no record there',
   ),
+  FillerRate: {
+    unit: 'Count/Second',
+    by: ['replicate'],
+    sets: perFlow,
+    says: 'offsets that one partition fills in a second of filling; absent where none was filled',
+  },
   OffsetShifts: counted(
     'changes of the distance between the offsets of both sides, with `offsets: preserve`',
   ),

@@ -1,8 +1,9 @@
 // Owns whether the holes of a partition can be filled in time: what filling has cost so far in this
-// run says how long the holes of its backlog will take. Pure. Does not own the limit
+// run says how long the holes of its backlog will take, and whether the source makes them faster.
+// Pure. Does not own the limit
 // (`fillSecondsMax` of the configuration) nor what ends (core/partition/decide.ts).
 
-import { fillSampleMin } from '../config/defaults.ts'
+import { fillSampleMin, growthSampleMs } from './fill-limits.ts'
 
 /** What a run has done for one partition. */
 export type FillPace = {
@@ -18,4 +19,17 @@ export type FillPace = {
 export function fillingMs({ places, tookMs, offsets }: FillPace, backlog: bigint): number | null {
   if (places < fillSampleMin || offsets <= 0n) return null
   return (tookMs / Number(offsets)) * Number(backlog)
+}
+
+/** How the log of the source grew meanwhile. */
+export type Growth = { readonly offsets: bigint; readonly tookMs: number }
+
+/**
+ * Seconds of filling for each second in which the source grows; above 1 the partition falls behind,
+ * however fast its records are copied. null: not known.
+ */
+export function fillingShare(pace: FillPace, { offsets, tookMs }: Growth): number | null {
+  if (tookMs < growthSampleMs || offsets <= 0n) return null
+  const ms = fillingMs(pace, offsets)
+  return ms === null ? null : ms / tookMs
 }

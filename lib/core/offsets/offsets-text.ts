@@ -39,6 +39,41 @@ export function notPaddedText(obstacle: PaddingObstacle): string {
   return whyNotPadded[obstacle]
 }
 
+/** `fillers: markers` is configured, and the standby takes none. */
+export function markersRefusedText(about: {
+  readonly flow: string
+  readonly cluster: string
+  readonly why: string
+}): string {
+  const { flow, cluster, why } = about
+  return (
+    `Cluster ${cluster} takes no markers of gapless (WriteTxnMarkers: ${why}): flow ${flow} fills holes by ` +
+    'transactions, which is slower. Allow the principal of gapless Alter on that cluster (kafka-acls --add ' +
+    '--operation Alter --cluster), or set "fillers: transactions" (docs/SECURITY.md says what the right reaches).'
+  )
+}
+
+/** The source makes holes faster than they are filled. */
+export function outrunText(
+  {
+    topic,
+    partition,
+    flow,
+    fillers,
+  }: TopicPartition & {
+    readonly flow: string
+    readonly fillers: 'transactions' | 'markers'
+  },
+  { perSecond, share }: { readonly perSecond: number; readonly share: number },
+): string {
+  const other = fillers === 'markers' ? '' : 'set "fillers: markers" (docs/SECURITY.md), or '
+  return (
+    `${partitionName({ topic, partition })} (flow ${flow}) falls behind: the standby takes ${grouped(BigInt(perSecond))} ` +
+    `fillers a second of it, and each second of the source needs ${share.toFixed(1)} s of filling. More partitions ` +
+    `share the work; or ${other}"offsets: translate" for this topic (docs/OFFSETS.md).`
+  )
+}
+
 type About = TopicPartition & {
   readonly flow: string
   readonly targetTopic: string

@@ -5,7 +5,6 @@
 // (run/produce/produce-loop.ts).
 
 import type { FetchedPartition } from '../../kafka/01-fetch.ts'
-import { createAbortedFilter } from '../../kafka/aborted-transactions.ts'
 import { coalesceInPlace } from '../../kafka/coalesce-plain.ts'
 import { DecodeError } from '../../kafka/decode-error.ts'
 import { isCompressed, repackLegacyInSlices } from '../../kafka/legacy-batch.ts'
@@ -20,6 +19,7 @@ import {
 } from '../../kafka/record-batch.ts'
 import { repackInSlices, splitAtHoles } from '../../kafka/repack.ts'
 import { doAtOnce, type Steps, sliceRecords } from '../../kafka/slices.ts'
+import { createAbortedFilter } from '../../kafka/transactions/aborted-transactions.ts'
 import { coalescedBytesMax, smallBatchBytesMax } from '../config/defaults.ts'
 import { isBefore, type SourceOffset, sourceOffset } from '../offset.ts'
 import { concatSpans, type OffsetSpan } from '../partition/epoch-history.ts'

@@ -21,6 +21,13 @@ import {
 } from '../../kafka/01-fetch.ts'
 import { errorName } from '../../kafka/error-codes.ts'
 import { topicIdFromUuid, uuidFromTopicId } from '../../kafka/topic-id.ts'
+import {
+  decodeTxnMarkersResponse,
+  encodeTxnMarkersRequest,
+  type TxnMarkersRequest,
+  type TxnMarkersResponse,
+  writeTxnMarkersApi,
+} from '../../kafka/transactions/27-write-txn-markers.ts'
 import { systemClock } from '../clock.ts'
 import { createClusterSecurity, describeIdentity } from '../security/cluster-security.ts'
 import { type ActiveProducers, describeProducers } from './active-producers.ts'
@@ -110,6 +117,12 @@ export type Cluster = TransactionCoordinator & {
   /** `admit` is asked for room before a response with so many bytes of records is read. */
   fetch(leaderId: number, request: FetchRequest, admit?: Admit): Promise<FetchResponse>
   produce(leaderId: number, request: ProduceRequest): Promise<ProduceResponse>
+  /**
+   * Writes abort markers into a partition without its transaction coordinator. Not idempotent, and
+   * a refusal of one marker is hidden by the success of the next: only the log end tells how many
+   * were written.
+   */
+  writeTxnMarkers(leaderId: number, request: TxnMarkersRequest): Promise<TxnMarkersResponse>
   close(): Promise<void>
 }
 
@@ -214,6 +227,10 @@ export function openCluster(input: {
     produce: (leaderId, request) =>
       exchange(leaderId, on =>
         on.exchange(produceApi, encodeProduceRequest(request), decodeProduceResponse),
+      ),
+    writeTxnMarkers: (leaderId, request) =>
+      exchange(leaderId, on =>
+        on.exchange(writeTxnMarkersApi, encodeTxnMarkersRequest(request), decodeTxnMarkersResponse),
       ),
     describeProducers: (leaderId, at) =>
       describeProducers(request => connections.call(brokers.addressOf(leaderId), request), at),

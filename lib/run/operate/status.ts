@@ -8,7 +8,11 @@ import { leftOutText, targetTopicName } from '../../core/config/topic-selection.
 import { failoverTexts } from '../../core/failover/failover-text.ts'
 import type { FlowFailover } from '../../core/failover/flow-failover.ts'
 import { concernsPartition, type Incident } from '../../core/incident.ts'
-import { offsetsOf, type PlacedOffsets } from '../../core/offsets/offsets-text.ts'
+import {
+  markersRefusedText,
+  offsetsOf,
+  type PlacedOffsets,
+} from '../../core/offsets/offsets-text.ts'
 import { transactionalIdPrefix } from '../../core/partition/crash-recovery.ts'
 import { positionOf, stateOf } from '../../core/partition/partition-state.ts'
 import { isWorkerLive } from '../../core/replicate/budget.ts'
@@ -21,6 +25,7 @@ import { isoTime } from '../iso-time.ts'
 import { readContested } from '../observe/contested-topics.ts'
 import { type FlowPartition, lagOf, unnamedText } from '../observe/flow-partitions.ts'
 import { pointOf } from '../observe/logs.ts'
+import { askForMarkerRight } from '../observe/marker-right.ts'
 import {
   type AuditDeps,
   type AuditedPartition,
@@ -85,6 +90,7 @@ export async function readFlowStatus(deps: StatusDeps, flow: FlowConfig): Promis
   const refused = contested.observationFailures.map(
     ({ cluster, topic, detail }) => `${cluster}, topic ${topic}: ${detail}`,
   )
+  const markers = await markerWarnings(deps, flow, partitions)
   const standby = standbyWarnings(audit.settings, { flow: flow.name, open: open.incidents })
   return {
     name: flow.name,
@@ -92,7 +98,7 @@ export async function readFlowStatus(deps: StatusDeps, flow: FlowConfig): Promis
     unobserved: [...new Set([...unobservedOf(deps, audit), ...refused])],
     warnings: [
       ...[...topics.warnings, ...unidentified, ...unfencedWarnings(flow, partitions)],
-      ...[...standby.warnings, ...leftOutText(topics.leftOut)],
+      ...[...markers, ...standby.warnings, ...leftOutText(topics.leftOut)],
       ...failoverTexts(flow.name, listed.failover, isoTime),
     ],
     losses: standby.losses,
@@ -162,6 +168,20 @@ function unfencedWarnings(flow: FlowConfig, partitions: readonly FlowPartition[]
       `and not that of its worker (${workerLeaseS} s). Grant WRITE and DESCRIBE on transactional ids with the ` +
       `prefix ${transactionalIdPrefix(flow.name)} there; gapless uses it within a day, and at once after a crash.`,
   ]
+}
+
+/** One line where a flow is to fill holes by markers, and its standby takes none. */
+async function markerWarnings(
+  { target }: StatusDeps,
+  flow: FlowConfig,
+  partitions: readonly AuditedPartition[],
+): Promise<string[]> {
+  if (flow.offsets !== 'preserve' || flow.fillers !== 'markers') return []
+  const seen = partitions.map(each => each.target).find(each => each.kind === 'seen')
+  if (seen === undefined) return []
+  const right = await askForMarkerRight(target, seen.leader.leaderId)
+  if (right.kind === 'granted') return []
+  return [markersRefusedText({ flow: flow.name, cluster: target.name, why: right.why })]
 }
 
 function partitionStatus(

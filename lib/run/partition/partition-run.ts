@@ -33,6 +33,8 @@ export type CopiedSoFar = {
   readonly incidents: readonly Incident[]
   /** Offsets of the target that were filled, because the source has no record there. */
   readonly placesFilled: number
+  /** How long that took, ms: nothing of the partition is sent meanwhile. */
+  readonly fillingMs: number
   /** How often the distance of offsets that are kept has changed. */
   readonly offsetShifts: number
 }
@@ -42,6 +44,7 @@ export const nothingCopied: CopiedSoFar = {
   bytesReplicated: 0n,
   incidents: [],
   placesFilled: 0,
+  fillingMs: 0,
   offsetShifts: 0,
 }
 
@@ -101,8 +104,11 @@ export type PartitionRun = {
    */
   targetIsRead: boolean
   readonly pending: PendingQueue
-  /** Who writes markers: an epoch that no earlier owner has. Written by recover/. */
-  filler: ProducerIdentity | null
+  /**
+   * Who writes markers: an epoch that no earlier owner has. Written by recover/ and, once its first
+   * marker is in the log, by produce/fill-places.ts.
+   */
+  filler: Filler | null
   /** Who lays down aborted data, once every earlier one is fenced. Written by recover/. */
   aborter: Aborter | null
   /** True while offsets of the target are filled. Written by produce/fill-beside.ts. */
@@ -112,8 +118,8 @@ export type PartitionRun = {
    * by produce/fill-beside.ts.
    */
   awaitsFetch: boolean
-  /** How long filling took, and from where on; null: nothing was filled. Written as the above. */
-  filling: { readonly from: SourceOffset; readonly tookMs: number } | null
+  /** Since when offsets are filled; null: none was. Written by produce/filling-pace.ts. */
+  filling: FillingSince | null
   /** True while fillers that were visible again are deleted. Written by pad/hide.ts. */
   isHiding: boolean
   /**
@@ -130,14 +136,29 @@ export type PartitionRun = {
   seenLogEnd: LogEndMark | null
   /** How often damaged bytes were fetched behind a position. Written by `isDamagedForGood`. */
   damage: { readonly behind: SourceOffset | null; readonly fetches: number } | null
-  /** Written by partition-effects.ts, produce-loop.ts and fill-places.ts. */
+  /** Written by partition-effects.ts and by produce/. */
   readonly counts: {
     recordsReplicated: bigint
     bytesReplicated: bigint
     incidents: Incident[]
     placesFilled: number
+    fillingMs: number
     offsetShifts: number
   }
+}
+
+/** What the pace of filling is measured from. */
+export type FillingSince = {
+  readonly from: SourceOffset
+  /** The source's log end then; null: not known. */
+  readonly logEnd: LogEndMark | null
+  /** True once it was said that the source makes holes faster than they are filled. */
+  readonly isOutrun: boolean
+}
+
+export type Filler = ProducerIdentity & {
+  /** That of the coordinator in a marker of this epoch; null: none was read in the log yet. */
+  readonly coordinatorEpoch: number | null
 }
 
 /** The producer of aborted transactions. Its sequences begin anew with each epoch. */

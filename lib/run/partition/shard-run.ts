@@ -13,6 +13,7 @@ import type { AnchorStore } from '../../io/anchors/anchor-store.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { CheckpointStore, IncidentStore } from '../../io/table/stores.ts'
 import type { RecordBatch } from '../../kafka/record-batch.ts'
+import type { MarkerRight } from '../observe/marker-right.ts'
 import type { HeldWorker, WorkerDeps } from '../worker/held-worker.ts'
 import type { CopiedSoFar, PartitionRun } from './partition-run.ts'
 import { createSignal, type Signal } from './signal.ts'
@@ -82,6 +83,11 @@ export type Shard = ReplicateDeps & {
   readonly paddings: Turns
   /** Batches of fillers that this run has built, by size and key. Written by pad/fillers.ts. */
   readonly fillers: Map<string, RecordBatch>
+  /**
+   * Whether the target takes markers of `fillers: markers`; null: not asked yet. Written by
+   * produce/txn-markers.ts.
+   */
+  markerRight: Promise<MarkerRight> | null
   /** What is stored behind a look at both logs, as many writes at a time as the table takes. */
   readonly storing: Turns
   /** The fetch in flight to each source broker. */
@@ -128,6 +134,7 @@ export function createShard(
     recoveries: createTurns(recoveriesAtOnceMax, () => roomGrew(shard)),
     paddings: createTurns(paddingsAtOnceMax, () => undefined),
     fillers: new Map(),
+    markerRight: null,
     storing: createTurns(tableWritesInFlightMax, () => undefined),
     fetching: new Map(),
     waitingForRoom: new Set(),

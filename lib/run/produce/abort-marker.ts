@@ -2,8 +2,8 @@
 // the log end behind it, and how filling ends. Does not own whose marker it is (fill-places.ts,
 // abort-places.ts) nor where it must lie.
 
-import { fillerLookMs, fillerLooksMax } from '../../core/config/defaults.ts'
 import { type TargetOffset, targetOffset } from '../../core/offset.ts'
+import { fillerLookMs, fillerLooksMax } from '../../core/offsets/fill-limits.ts'
 import type { Leader } from '../../core/partition/observation.ts'
 import { partitionName } from '../../core/topic-partition.ts'
 import type { ProducerIdentity } from '../../io/cluster/transaction-coordinator.ts'

@@ -4,7 +4,6 @@
 // (fill-places.ts), nor what must happen in front of a batch (core/offsets/next-place.ts).
 
 import { sourceOffset } from '../../core/offset.ts'
-import { fillingMs } from '../../core/offsets/fill-pace.ts'
 import { isTaken, type NextStep, nextStep, placesOwed } from '../../core/offsets/next-place.ts'
 import type { Leader } from '../../core/partition/observation.ts'
 import { type Position, positionOf } from '../../core/partition/partition-state.ts'
@@ -20,6 +19,7 @@ import type { Filled } from './abort-marker.ts'
 import { abortPlaces, passUnsent } from './abort-places.ts'
 import { type AbortedRun, nextAbortedRun } from './aborted-run.ts'
 import { fillPlaces } from './fill-places.ts'
+import { leavesOffsets, timeFilling } from './filling-pace.ts'
 import { isAtEnd, recoverFromOurselves, runIfFlushed } from './once-flushed.ts'
 
 /** Sends what is ready, once offsets were filled. */
@@ -53,7 +53,7 @@ export function isInPlace(
     case 'wait':
       return false
     case 'fill':
-      if (leavesOffsets(shard, run, position)) return true
+      if (leavesOffsets(shard, run)) return true
       fillBeside(shard, run, step.places, goOn)
       return false
     case 'shift': {
@@ -136,22 +136,6 @@ function pass(shard: Shard, run: PartitionRun, goOn: GoOn): void {
   start(shard, [run], Promise.resolve().then(afterwards))
 }
 
-/**
- * True when the holes up to the end of the source would take too long to fill, by the pace so far:
- * offsets are translated from here on.
- */
-function leavesOffsets(shard: Shard, run: PartitionRun, position: Position): boolean {
-  const { filling, counts, seenLogEnd } = run
-  if (filling === null || seenLogEnd === null) return false
-  const { nextSourceOffset } = position
-  const offsets = nextSourceOffset - filling.from
-  const pace = { places: counts.placesFilled, tookMs: filling.tookMs, offsets }
-  const ms = fillingMs(pace, seenLogEnd.offset - nextSourceOffset)
-  if (ms === null || ms <= shard.flow.budgets.fillSecondsMax * 1000) return false
-  move(shard, run, decideFor(shard, run, { kind: 'offsets-left' }))
-  return true
-}
-
 /** Fills the offsets behind the last record of the source, once nothing else is to be sent. */
 export function fillTail(shard: Shard, run: PartitionRun, goOn: GoOn): void {
   const position = positionOf(run.state)
@@ -177,31 +161,28 @@ function beside(
   if (leader === undefined) return
   run.isFilling = true
   run.pending.fillingBegun()
-  const begunAtMs = shard.clock.nowMs()
-  const position = positionOf(run.state)
+  const ended = timeFilling(shard, run)
   const work = async () => {
-    let ended: Filled | BrokerFailure | null = null
+    let filled: Filled | BrokerFailure | null = null
     try {
-      ended = await fill(leader)
+      filled = await fill(leader)
     } catch (error) {
       if (!(error instanceof BrokerFailure)) throw error
-      ended = error
+      filled = error
     } finally {
       run.isFilling = false
       run.pending.answered()
-      const tookMs = (run.filling?.tookMs ?? 0) + Math.max(0, shard.clock.nowMs() - begunAtMs)
-      const from = run.filling?.from ?? position?.nextSourceOffset
-      if (from !== undefined) run.filling = { from, tookMs }
-      if (ended === null || ended instanceof BrokerFailure) run.pending.doubt()
+      ended()
+      if (filled === null || filled instanceof BrokerFailure) run.pending.doubt()
     }
     if (run.phase.kind === 'stopped') return
-    if (ended instanceof BrokerFailure) return failed(shard, run, ended)
-    if (ended === 'lease-lost') {
+    if (filled instanceof BrokerFailure) return failed(shard, run, filled)
+    if (filled === 'lease-lost') {
       const detail = 'the lease ran out before it could be renewed'
       return happened(shard, run, { kind: 'stop', end: { outcome: 'lease-lost', detail } })
     }
     // The run ends: what is not sent is fetched again by the next one.
-    if (ended === 'interrupted') run.pending.dropUnsent()
+    if (filled === 'interrupted') run.pending.dropUnsent()
     wakeFetching(shard, run)
     runIfFlushed(shard, run)
     goOn()

@@ -1,8 +1,9 @@
 // Owns filling offsets of the target that no record of the source has: for each of them the abort
 // marker of a transaction that holds nothing, which no consumer sees (KIP-98). EndTxn is answered
 // before its marker is in the log, so the log is looked at before anything follows it. The first
-// marker of a run has an epoch that no earlier owner has, and fences them (core/offsets). Does not
-// own how many offsets are filled (core/offsets), nor when (fill-beside.ts).
+// marker of a run has an epoch that no earlier owner has, and fences them (core/offsets); further
+// ones may come without a transaction (txn-markers.ts). Does not own how many offsets are filled
+// (core/offsets), nor when (fill-beside.ts).
 
 import { targetOffsetAfter } from '../../core/offset.ts'
 import { transactionalId } from '../../core/partition/crash-recovery.ts'
@@ -11,12 +12,13 @@ import type { Leader } from '../../core/partition/observation.ts'
 import { isSameEpoch, positionOf } from '../../core/partition/partition-state.ts'
 import type { ProducerIdentity } from '../../io/cluster/transaction-coordinator.ts'
 import { decideFor, happened, move, perform } from '../partition/partition-effects.ts'
-import { type PartitionRun, stampAgain } from '../partition/partition-run.ts'
+import { type Filler, type PartitionRun, stampAgain } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
-import { type MarkerSearch, searchMarker } from '../recover/foreign-records.ts'
+import { type MarkerSearch, searchMarkers } from '../recover/foreign-records.ts'
 import { assignFiller, mayFence } from '../recover/producer-identity.ts'
 import { type Filled, fillFailure, untilLogEnd, writeMarker } from './abort-marker.ts'
 import { mayFill } from './once-flushed.ts'
+import { markersAtOnce, writeMarkers } from './txn-markers.ts'
 
 /**
  * Fills the next `places` offsets of the target, one after the other, and moves the position with
@@ -28,25 +30,47 @@ export async function fillPlaces(
   run: PartitionRun,
   { places, leader }: { readonly places: number; readonly leader: Leader },
 ): Promise<Filled> {
-  const filler = run.filler ?? (await assignFiller(shard, run))
-  if (filler === null) return 'lease-lost'
-  if (!(await outlivesOthers(shard, run, filler))) return 'lease-lost'
-  const id = transactionalId({ ...run.key, topic: run.targetTopic })
-  for (let left = places; left > 0; left -= 1) {
+  const assigned = run.filler ?? (await assignFiller(shard, run))
+  if (assigned === null) return 'lease-lost'
+  if (!(await outlivesOthers(shard, run, assigned))) return 'lease-lost'
+  // Ends: each pass fills an offset, but for the one that finds the right to markers taken away.
+  for (let left = places; left > 0; ) {
     if (!mayFill(run)) return 'interrupted'
-    if (!(await writeMarker(shard, run, { ...filler, transactionalId: id }))) return 'lease-lost'
-    const passed = await untilMarkerIsThere(shard, run, leader, filler)
+    const filler = run.filler ?? assigned
+    const atOnce = await markersAtOnce(shard, { filler, leader, places: left })
+    const markers = Math.max(atOnce, 1)
+    const written =
+      atOnce === 0
+        ? await writeByTransaction(shard, run, filler)
+        : await writeMarkers(shard, run, { filler, leader, places: markers })
+    if (written === 'lease-lost') return written
+    if (written === 'denied') continue
+    // The answer about one marker says that it is in the log, and that of the next batch where.
+    const isProven = atOnce === 1 && run.pending.hasUnsent()
+    const by = { filler, markers, leader }
+    const passed = isProven ? null : await untilMarkersAreThere(shard, run, by)
     if (run.phase.kind === 'stopped') return 'interrupted'
     if (passed !== null) {
       await perform(shard, run, decideFor(shard, run, { kind: 'foreign-records', ...passed }))
     }
-    filledTo(shard, run, { by: filler, places: passed === null ? 1 : 0 })
-    run.counts.placesFilled += 1
+    filledTo(shard, run, { by: filler, places: passed === null ? markers : 0 })
+    run.counts.placesFilled += markers
     happened(shard, run, { kind: 'progressed' })
     // Others have taken places: how many are left is another number now.
     if (passed !== null) break
+    left -= markers
   }
   return 'filled'
+}
+
+async function writeByTransaction(
+  shard: Shard,
+  run: PartitionRun,
+  { producerId, producerEpoch }: Filler,
+): Promise<'written' | 'lease-lost'> {
+  const id = transactionalId({ ...run.key, topic: run.targetTopic })
+  const by = { producerId, producerEpoch, transactionalId: id }
+  return (await writeMarker(shard, run, by)) ? 'written' : 'lease-lost'
 }
 
 /** The first marker of a run fences: what waits is sent under its epoch, from sequence 0 on. */
@@ -85,33 +109,38 @@ async function outlivesOthers(
 type Passed = Omit<Extract<PartitionEvent, { kind: 'foreign-records' }>, 'kind'>
 
 /**
- * Null: the marker has the next offset. Others may append around it, and before this run has fenced
- * them earlier owners too, so the log end alone proves nothing then.
+ * Null: the markers have the next offsets. Others may append around them, and before this run has
+ * fenced them earlier owners too, so the log end alone proves nothing then. Reads the coordinator
+ * epoch of the first marker, where further ones are to come without a transaction.
  */
-async function untilMarkerIsThere(
+async function untilMarkersAreThere(
   shard: Shard,
   run: PartitionRun,
-  leader: Leader,
-  by: ProducerIdentity,
+  by: { readonly filler: Filler; readonly markers: number; readonly leader: Leader },
 ): Promise<Passed | null> {
+  const { filler, markers, leader } = by
   const position = positionOf(run.state)
   if (position === null) return null
   const { nextTargetOffset: upTo } = position
-  const wanted = targetOffsetAfter(upTo, 1)
-  let search: MarkerSearch = { isFound: false, upTo, foreignRecords: 0n }
+  const wanted = targetOffsetAfter(upTo, markers)
+  const isEpochWanted = shard.flow.fillers === 'markers' && filler.coordinatorEpoch === null
+  const nothing = { markers: 0, coordinatorEpoch: null, upTo, foreignRecords: 0n }
+  let search: MarkerSearch = nothing
   return untilLogEnd<Passed | null>(
     shard,
     run,
     { wanted, leader, behind: 'a filler' },
     async to => {
-      if (to === wanted && run.isFenced) return null
-      const found = await searchMarker(shard, run, search, { by, to, targetLeader: leader })
+      if (to === wanted && run.isFenced && !isEpochWanted) return null
+      const at = { by: filler, wanted: markers, to, targetLeader: leader }
+      const found = await searchMarkers(shard, run, search, at)
       if (found === 'ours') {
         const detail = `an earlier owner has appended up to offset ${to}, around a filler`
         throw fillFailure(shard, run, detail)
       }
       search = found
-      if (!found.isFound) return 'look again'
+      if (found.markers < markers) return 'look again'
+      run.filler = { ...filler, coordinatorEpoch: found.coordinatorEpoch }
       return found.upTo === wanted ? null : found
     },
   )

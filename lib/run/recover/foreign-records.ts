@@ -4,17 +4,18 @@
 // are passed over at once and not recovered from: a writer that appends between any two steps of a
 // run would make the run recover for ever. Does not own the recovery (after-crash.ts).
 
-import { fillerFetchesMax, foreignFetchesMax } from '../../core/config/defaults.ts'
+import { foreignFetchesMax } from '../../core/config/defaults.ts'
 import { type TargetOffset, targetOffset } from '../../core/offset.ts'
+import { fillerFetchesMax } from '../../core/offsets/fill-limits.ts'
 import type { Leader } from '../../core/partition/observation.ts'
 import {
-  isSameEpoch,
   type Position,
   type ProducerEpoch,
   positionOf,
 } from '../../core/partition/partition-state.ts'
 import { recoveryFetchBytes } from '../../core/replicate/fetch-share.ts'
 import {
+  coordinatorEpochOf,
   isControlBatch,
   isTransactional,
   nextOffsetAfter,
@@ -70,42 +71,59 @@ export async function passForeignRecords(
   return 'passed'
 }
 
-/** How far the log was read for a marker, which others may have appended in front of. */
+/** How far the log was read for markers, which others may have appended in front of. */
 export type MarkerSearch = {
-  readonly isFound: boolean
-  /** Behind the marker, or behind what was read. */
+  /** How many of them were found. */
+  readonly markers: number
+  /** That in the last one of them; null: none was found. */
+  readonly coordinatorEpoch: number | null
+  /** Behind the last marker, or behind what was read. */
   readonly upTo: TargetOffset
   readonly foreignRecords: bigint | null
 }
 
 /**
- * Goes on reading up to `to` for a marker of this run. `ours`: an earlier owner has appended, and
- * the partition must be recovered.
+ * Goes on reading up to `to` for so many markers of this run. `ours`: an earlier owner has appended
+ * a batch, and the partition must be recovered. A marker of an earlier owner takes an offset, and
+ * is passed: it may be late where no coordinator refuses it (produce/txn-markers.ts).
  */
-export async function searchMarker(
+export async function searchMarkers(
   shard: Shard,
   run: PartitionRun,
   before: MarkerSearch,
-  at: { readonly by: ProducerEpoch; readonly to: TargetOffset; readonly targetLeader: Leader },
+  at: {
+    readonly by: ProducerEpoch
+    readonly wanted: number
+    readonly to: TargetOffset
+    readonly targetLeader: Leader
+  },
 ): Promise<MarkerSearch | 'ours'> {
   const left = positionOf(run.state)
   if (left === null) return before
-  let isFound = false
-  const isLast = (batch: RecordBatch) => {
+  let { markers, coordinatorEpoch } = before
+  const passes = (batch: RecordBatch): Passes => {
     const { producerId } = batch
-    const epoch = { producerId: producerId ?? -1n, producerEpoch: producerEpochOf(batch) }
-    isFound = isControlBatch(batch) && isSameEpoch(epoch, at.by)
-    return isFound
+    if (!isControlBatch(batch) || producerId !== at.by.producerId) return 'looked-at'
+    const producerEpoch = producerEpochOf(batch)
+    if (producerEpoch !== at.by.producerEpoch) {
+      return producerEpoch < at.by.producerEpoch ? 'passed' : 'looked-at'
+    }
+    markers += 1
+    coordinatorEpoch = coordinatorEpochOf(batch)
+    return markers === at.wanted ? 'last' : 'passed'
   }
   const from = { ...left, nextTargetOffset: before.upTo }
-  const range = { ...at, logEndOffset: at.to, fetchesMax: fillerFetchesMax, isLast }
+  const range = { ...at, logEndOffset: at.to, fetchesMax: fillerFetchesMax, passes }
   const found = await look(shard, run, from, range)
   if (found === 'ours') return found
   const { foreignRecords: passed } = before
   const { upTo, foreignRecords: more } = found
   const foreignRecords = passed === null || more === null ? null : passed + more
-  return { isFound, upTo, foreignRecords }
+  return { markers, coordinatorEpoch, upTo, foreignRecords }
 }
+
+/** What a look does with a batch. `last`: it ends behind it. */
+type Passes = 'looked-at' | 'passed' | 'last'
 
 type Foreign = { readonly upTo: TargetOffset; readonly foreignRecords: bigint | null }
 
@@ -117,11 +135,11 @@ async function look(
   range: Pick<Both, 'targetLeader'> & {
     readonly logEndOffset: TargetOffset
     readonly fetchesMax?: number
-    /** The look ends behind this batch, whoever wrote it. */
-    readonly isLast?: (batch: RecordBatch) => boolean
+    /** Left out: every batch is looked at. */
+    readonly passes?: (batch: RecordBatch) => Passes
   },
 ): Promise<Foreign | 'ours'> {
-  const { targetLeader: leader, logEndOffset: to, isLast, fetchesMax = foreignFetchesMax } = range
+  const { targetLeader: leader, logEndOffset: to, passes, fetchesMax = foreignFetchesMax } = range
   // A checkpoint without a producer says nothing of whose records these are.
   if (position.producer === null) return 'ours'
   const { producerId } = position.producer
@@ -152,10 +170,12 @@ async function look(
     for (const batch of part.batches) {
       // An answer may hold more; the observation that is decided about ends here.
       if (batch.baseOffset >= to) break
-      if (isLast?.(batch)) {
+      const passed = passes?.(batch)
+      if (passed === 'last') {
         upTo = nextOffsetAfter(batch)
         return foreign()
       }
+      if (passed === 'passed') continue
       if (batch.producerId === producerId) return 'ours'
       if (mayBeAborted && isTransactional(batch)) return 'ours'
       if (!isControlBatch(batch)) foreignRecords += BigInt(batch.recordsCount)

@@ -6,11 +6,11 @@
 import { clockSkewMsMax, producerAgeMsMax } from '../../core/config/defaults.ts'
 import { abortedDataId, transactionalId } from '../../core/partition/crash-recovery.ts'
 import type { Position, Producer } from '../../core/partition/partition-state.ts'
-import type { NotYet, ProducerIdentity } from '../../io/cluster/transaction-coordinator.ts'
+import type { NotYet } from '../../io/cluster/transaction-coordinator.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
 import { untilNotBusy } from '../busy-coordinator.ts'
 import { hasOwnLease, holdsLease } from '../partition/own-lease.ts'
-import type { Aborter, PartitionRun } from '../partition/partition-run.ts'
+import type { Aborter, Filler, PartitionRun } from '../partition/partition-run.ts'
 import type { Shard } from '../partition/shard-run.ts'
 import { renewedAgain } from '../worker/held-worker.ts'
 
@@ -82,10 +82,7 @@ export async function assignProducer(shard: Shard, run: PartitionRun): Promise<P
  * with its first marker: until then it takes the data of the epoch before. Throws `BrokerFailure`
  * when the target assigns none.
  */
-export async function assignFiller(
-  shard: Shard,
-  run: PartitionRun,
-): Promise<ProducerIdentity | null> {
+export async function assignFiller(shard: Shard, run: PartitionRun): Promise<Filler | null> {
   const id = transactionalId({ ...run.key, topic: run.targetTopic })
   const answer = await patiently(shard, run, () => shard.target.initProducerId(id))
   if (answer === null) return null
@@ -94,7 +91,7 @@ export async function assignFiller(
     throw new BrokerFailure({ reason: 'authorization-denied', cluster: shard.target.name, detail })
   }
   const { producerId, producerEpoch } = answer
-  run.filler = { producerId, producerEpoch }
+  run.filler = { producerId, producerEpoch, coordinatorEpoch: null }
   return run.filler
 }
 

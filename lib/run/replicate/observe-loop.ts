@@ -153,7 +153,8 @@ async function nextProducer(
   const producer = await assignProducer(shard, run)
   if (producer === null || sameOffsets === undefined) return producer
   const { producerId, producerEpoch, fencing } = producer
-  run.filler = fencing === 'none' ? null : { producerId, producerEpoch }
+  const filler = { producerId, producerEpoch, coordinatorEpoch: null }
+  run.filler = fencing === 'none' ? null : filler
   return last?.isShared === true ? { ...producer, isShared: true } : producer
 }
 

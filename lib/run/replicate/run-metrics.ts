@@ -25,12 +25,20 @@ export function createRunMeter(
   const latencies = createLatencySample()
   const recoveries = createLatencySample()
   let told = countsOf([])
+  let toldFillingMs = 0
+  /** That of one partition: while several fill at once, the time counts for each of them. */
+  const rate = (places: number, partitions: readonly CopiedSoFar[]): MetricValues => {
+    const fillingMs = total(partitions.map(each => each.fillingMs))
+    const tookMs = fillingMs - toldFillingMs
+    toldFillingMs = fillingMs
+    return places > 0 && tookMs > 0 ? { FillerRate: Math.round((places * 1000) / tookMs) } : {}
+  }
   const tell = (partitions: readonly CopiedSoFar[], errors: number) => {
     const now = countsOf(partitions)
     const since = difference(now, told)
     told = now
     const times = { ReplicationLatency: latencies.take(), RecoveryTime: recoveries.take() }
-    send({ ...since, Errors: errors, ...times })
+    send({ ...since, Errors: errors, ...times, ...rate(since.PlacesFilled, partitions) })
   }
   return {
     copied: latencyMs => latencies.add(latencyMs),

@@ -239,6 +239,12 @@ export function connect(
         spoil: async () => busy,
       })
     },
+    writeTxnMarkers: (leaderId, request) => {
+      events.asks(process, 'EndTxn')
+      return ask(`${leaderId} data`, 'WriteTxnMarkers', {
+        serve: () => cluster.writeTxnMarkers(leaderId, request),
+      })
+    },
     close: async () => undefined,
   }
 }

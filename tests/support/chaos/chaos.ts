@@ -21,6 +21,8 @@ export type ChaosOptions = KillOrder & {
   readonly standby?: StandbySetting
   /** Whether records keep their offsets. Default: translate. */
   readonly offsets?: 'preserve' | 'translate'
+  /** How holes are filled then. Default: transactions. */
+  readonly fillers?: 'transactions' | 'markers'
   /** True: every client is throttled. Default false. */
   readonly quotas?: boolean
   readonly onStrike?: (struck: Struck, nth: number) => void
@@ -68,7 +70,8 @@ const limits = {
 export async function runChaos(world: FlowFixture, options: ChaosOptions): Promise<ChaosReport> {
   for (const { name, partitions } of topics) await world.createTopic(name, { partitions })
   const { standby = 'as-sent', quotas = false, offsets = 'translate' } = options
-  const overrides = { ...limits, offsets }
+  const { fillers = 'transactions' } = options
+  const overrides = { ...limits, offsets, fillers }
   await prepareStandby(world, topics, standby)
   if (quotas) await setQuotas(world)
   const names = topics.map(({ name }) => name)

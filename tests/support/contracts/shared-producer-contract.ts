@@ -3,6 +3,7 @@
 // real one (tests/integration/shared-producer.test.ts).
 
 import { expect, test } from 'vitest'
+import { sourceOffset } from '../../../lib/core/offset.ts'
 import type { Cluster } from '../../../lib/io/cluster/cluster.ts'
 import type {
   MarkerAnswer,
@@ -11,6 +12,12 @@ import type {
 } from '../../../lib/io/cluster/transaction-coordinator.ts'
 import { errorName } from '../../../lib/kafka/error-codes.ts'
 import { stampForProduce } from '../../../lib/kafka/produce-stamp.ts'
+import {
+  coordinatorEpochOf,
+  isControlBatch,
+  readRecordBatches,
+} from '../../../lib/kafka/record-batch.ts'
+import { askForMarkerRight } from '../../../lib/run/observe/marker-right.ts'
 import { until } from '../../../localstack/processes/until.ts'
 import { buildBatch, viewOf } from '../../unit/kafka/batches.ts'
 import { batchWith } from '../worlds/real-records.ts'
@@ -85,6 +92,51 @@ export function sharedProducerContract(open: (name: string) => Promise<ProducerU
     const refused = { error: 'INVALID_PRODUCER_EPOCH', baseOffset: null }
     expect(await owner.send(first, 2, 1)).toEqual(refused)
   })
+
+  test('markers without a coordinator take an offset each, as often as they are sent, and leave the sequences alone', async () => {
+    const owner = await openOwner(open, 'at-leader')
+    const first = await owner.assigned()
+    await owner.mark(first)
+    await owner.logEndIs(1n)
+    const by = { ...first, coordinatorEpoch: await owner.coordinatorEpoch() }
+    expect(await owner.send(first, 0, 2)).toEqual({ error: 'NONE', baseOffset: 1n })
+    expect(await owner.markAtLeader(by, 3)).toEqual(['NONE'])
+    expect(await owner.logEnd()).toBe(6n)
+    expect(await owner.markAtLeader(by, 3)).toEqual(['NONE'])
+    expect(await owner.logEnd()).toBe(9n)
+    expect(await owner.send(first, 2, 1)).toEqual({ error: 'NONE', baseOffset: 9n })
+    expect(await owner.markAtLeader(by, 0)).toEqual([])
+    expect(await owner.logEnd()).toBe(10n)
+    // The coordinator itself is not hindered.
+    await owner.mark(first)
+    await owner.logEndIs(11n)
+  })
+
+  test('markers of an earlier epoch, or of an earlier coordinator, are refused behind a fence, and only there', async () => {
+    const owner = await openOwner(open, 'late-at-leader')
+    const first = await owner.assigned()
+    await owner.mark(first)
+    await owner.logEndIs(1n)
+    const late = { ...first, coordinatorEpoch: await owner.coordinatorEpoch() }
+    const second = await owner.assigned()
+    expect(await owner.markAtLeader(late, 1)).toEqual(['NONE'])
+    expect(await owner.logEnd()).toBe(2n)
+    await owner.mark(second)
+    await owner.logEndIs(3n)
+    expect(await owner.markAtLeader(late, 2)).toEqual(['INVALID_PRODUCER_EPOCH'])
+    const coordinatorEpoch = await owner.coordinatorEpoch()
+    const earlier = { ...second, coordinatorEpoch: coordinatorEpoch - 1 }
+    expect(await owner.markAtLeader(earlier, 2)).toEqual(['TRANSACTION_COORDINATOR_FENCED'])
+    expect(await owner.logEnd()).toBe(3n)
+    expect(await owner.markAtLeader({ ...second, coordinatorEpoch }, 1)).toEqual(['NONE'])
+    expect(await owner.logEnd()).toBe(4n)
+  })
+
+  test('whether markers would be taken is told by a topic that cannot exist', async () => {
+    const owner = await openOwner(open, 'asked')
+    expect(await owner.askForRight()).toEqual({ kind: 'granted' })
+    expect(await owner.logEnd()).toBe(0n)
+  })
 }
 
 /** A batch of `records` equal records, so that one of the same sequence is the same batch. */
@@ -99,6 +151,7 @@ async function openOwner(open: (name: string) => Promise<ProducerUnderTest>, nam
   const leader = described?.kind === 'exists' ? described.partitions[0] : undefined
   if (leader?.leaderId == null) throw new Error(`${topic} has no leader`)
   const { leaderId, leaderEpoch } = leader
+  const topicId = described?.kind === 'exists' ? described.topicId : ''
   const transactionalId = `gapless/flow/${topic}/0`
   const requestOf = (by: ProducerIdentity) => ({ ...by, transactionalId, topic, partition: 0 })
   const logEnd = async () => {
@@ -140,6 +193,27 @@ async function openOwner(open: (name: string) => Promise<ProducerUnderTest>, nam
       return { error: errorName(errorCode), baseOffset: errorCode === 0 ? baseOffset : null }
     },
     tryToMark,
+    /** Markers at the leader of the partition. Returns the names of all error codes. */
+    async markAtLeader(by: ProducerIdentity & { coordinatorEpoch: number }, count: number) {
+      const request = { ...by, topic, partition: 0, count }
+      const { partitions } = await cluster.writeTxnMarkers(leaderId, request)
+      return partitions.map(each => errorName(each.errorCode))
+    },
+    askForRight: () => askForMarkerRight(cluster, leaderId),
+    /** That of the last marker in the log. */
+    async coordinatorEpoch(): Promise<number> {
+      const at = { partition: 0, currentLeaderEpoch: leaderEpoch, lastFetchedEpoch: null }
+      const asked = { ...at, fetchOffset: sourceOffset(0n), partitionMaxBytes: 1_000_000 }
+      const { partitions } = await cluster.fetch(leaderId, {
+        ...{ maxWaitMs: 1_000, minBytes: 1, maxBytes: 1_000_000 },
+        isolationLevel: 'read-uncommitted',
+        topics: [{ topicId, partitions: [asked] }],
+      })
+      const { batches } = readRecordBatches(partitions[0]?.records ?? Buffer.alloc(0))
+      const markers = batches.filter(each => each.kind === 'v2').filter(isControlBatch)
+      const last = markers.at(-1)
+      return (last === undefined ? null : coordinatorEpochOf(last)) ?? Number.NaN
+    },
     mark: async (by: ProducerIdentity) => expect(await tryToMark(by)).toBe('decided'),
     logEnd,
     logEndIs: (end: bigint) =>

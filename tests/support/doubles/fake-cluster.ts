@@ -34,7 +34,13 @@ import { createFakeLog, type FakeLog } from './fake-log.ts'
 
 type Requests = Pick<
   Cluster,
-  'describeTopics' | 'listOffsets' | 'fetch' | 'produce' | 'initProducerId' | 'writeAbortMarker'
+  | 'describeTopics'
+  | 'listOffsets'
+  | 'fetch'
+  | 'produce'
+  | 'initProducerId'
+  | 'writeAbortMarker'
+  | 'writeTxnMarkers'
 > &
   Required<Pick<Cluster, 'describeProducers'>>
 export type RequestName = keyof Requests
@@ -189,6 +195,19 @@ export function createFakeCluster(input: {
     },
     initProducerId: async transactionalId => coordinator.initProducerId(transactionalId),
     writeAbortMarker: async request => coordinator.writeAbortMarker(request),
+    writeTxnMarkers: async (leaderId, request) => {
+      const { producerId, topic, partition, count } = request
+      if (count === 0) return { partitions: [] }
+      const found = partitionOf(topic, partition)
+      const refused =
+        found === null ? 'UNKNOWN_TOPIC_OR_PARTITION' : leaderError(found, leaderId, null)
+      let error: ErrorName = refused ?? 'NONE'
+      // The answer of each marker takes the place of the one before.
+      if (found !== null && refused === null) {
+        for (let nth = 0; nth < count; nth += 1) error = found.log.fence(request)
+      }
+      return { partitions: [{ producerId, topic, partition, errorCode: errorCode[error] }] }
+    },
   }
   const on = <K extends RequestName>(kind: K): Serve<K> =>
     ((...args: Parameters<Requests[K]>) => {
@@ -206,6 +225,7 @@ export function createFakeCluster(input: {
     initProducerId: on('initProducerId'),
     describeProducers: on('describeProducers'),
     writeAbortMarker: on('writeAbortMarker'),
+    writeTxnMarkers: on('writeTxnMarkers'),
     close: async () => undefined,
 
     /** Intercepts all further requests of a kind with `control`; null: intercepts none. */

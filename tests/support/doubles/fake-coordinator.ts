@@ -41,6 +41,7 @@ export function createFakeCoordinator(input: {
   const { clock, times, logOf } = input
   const entries = new Map<string, Entry>()
   let producers = 0n
+  let coordinatorEpoch = 0
 
   const add = (): Entry => {
     producers += 1n
@@ -51,7 +52,8 @@ export function createFakeCoordinator(input: {
     if (entry.state !== 'ending') return
     entry.state = 'complete'
     const log = entry.place === null ? null : logOf(entry.place)
-    log?.fence(entry)
+    const { producerId, producerEpoch } = entry
+    log?.fence({ producerId, producerEpoch, coordinatorEpoch })
   }
   const abort = (entry: Entry): void => {
     entry.state = 'ending'
@@ -123,6 +125,10 @@ export function createFakeCoordinator(input: {
     writeAbortMarker(request: MarkerRequest): MarkerAnswer {
       const added = addPartition(request)
       return added.kind === 'decided' ? endTxn(request) : added
+    },
+    /** Another broker is the coordinator from now on: its markers have a higher epoch. */
+    moves(): void {
+      coordinatorEpoch += 1
     },
     /** True while a transaction waits for the EndTxn of its owner. */
     hasOpen: () => [...entries.values()].some(({ state }) => state === 'ongoing'),

@@ -3,7 +3,6 @@
 // (UnifiedLog, ProducerStateManager, ProducerAppendInfo, LeaderEpochFileCache). fake-cluster.ts
 // lists what is not implemented.
 
-import type { AbortedTransaction } from '../../../lib/kafka/aborted-transactions.ts'
 import { decompress } from '../../../lib/kafka/compression.ts'
 import { readRecords, writeRecords } from '../../../lib/kafka/record.ts'
 import {
@@ -15,6 +14,7 @@ import {
   type RecordBatch,
   recordBytes,
 } from '../../../lib/kafka/record-batch.ts'
+import type { AbortedTransaction } from '../../../lib/kafka/transactions/aborted-transactions.ts'
 import {
   type BatchFields,
   buildBatch,
@@ -63,6 +63,8 @@ export type FakeLog = ReturnType<typeof createFakeLog>
 /** How many batches of a producer a broker remembers (ProducerStateEntry.NUM_BATCHES_TO_RETAIN). */
 const REMEMBERED_MAX = 5
 const SEQUENCE_MAX = 2 ** 31 - 1
+/** A marker ends with its coordinator epoch and an empty list of headers. */
+const INT32_AND_HEADERS = 5
 
 type Remembered = { readonly first: number; readonly last: number; readonly baseOffset: bigint }
 type ProducerEntry = { epoch: number; remembered: Remembered[] }
@@ -81,6 +83,8 @@ export function createFakeLog(options: {
   let epochs: EpochEntry[] = [{ epoch: 0, start: 0n }]
   let ended: Ended[] = []
   const producers = new Map<bigint, ProducerEntry>()
+  /** By producer id: the epoch of the coordinator that wrote its last marker. */
+  const coordinators = new Map<bigint, number>()
   const ongoing = new Map<bigint, bigint>()
   let check: RecordCheck | null = null
 
@@ -144,21 +148,34 @@ export function createFakeLog(options: {
     },
     /**
      * Appends the marker of an aborted empty transaction, which fences earlier producer epochs. One
-     * of the producer's own epoch leaves its sequences as they are, one of an earlier epoch is
-     * refused (ProducerAppendInfo.appendEndTxnMarker).
+     * of the producer's own epoch leaves its sequences as they are, one of an earlier producer or
+     * coordinator epoch is refused (ProducerAppendInfo.appendEndTxnMarker).
      */
-    fence({ producerId, producerEpoch }: { producerId: bigint; producerEpoch: number }): void {
+    fence(by: {
+      readonly producerId: bigint
+      readonly producerEpoch: number
+      readonly coordinatorEpoch: number
+    }): 'NONE' | 'INVALID_PRODUCER_EPOCH' | 'TRANSACTION_COORDINATOR_FENCED' {
+      const { producerId, producerEpoch, coordinatorEpoch } = by
       const known = producers.get(producerId)
-      if (known !== undefined && producerEpoch < known.epoch) return
+      if (known !== undefined && producerEpoch < known.epoch) return 'INVALID_PRODUCER_EPOCH'
+      const coordinator = coordinators.get(producerId) ?? coordinatorEpoch
+      if (coordinatorEpoch < coordinator) return 'TRANSACTION_COORDINATOR_FENCED'
+      coordinators.set(producerId, coordinatorEpoch)
       const marker = buildMarker({ producerId, type: 0, baseOffset: logEnd })
       marker.writeInt16BE(producerEpoch, 51)
+      marker.writeInt32BE(coordinatorEpoch, marker.length - INT32_AND_HEADERS)
       marker.writeUInt32BE(plainCrc32c(marker.subarray(21)), 17)
       store(marker)
-      if (known?.epoch === producerEpoch) return
+      if (known?.epoch === producerEpoch) return 'NONE'
       producers.set(producerId, { epoch: producerEpoch, remembered: [] })
+      return 'NONE'
     },
     /** The effect of producer.id.expiration.ms. */
-    forgetProducers: (): void => producers.clear(),
+    forgetProducers(): void {
+      producers.clear()
+      coordinators.clear()
+    },
     /** Tiered storage: local retention has removed everything below `offset`. */
     moveToRemote(offset: bigint): void {
       localLogStart = offset

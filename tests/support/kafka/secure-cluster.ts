@@ -146,7 +146,7 @@ async function createScramUsers(
 const { AclOperationTypes, AclPermissionTypes, AclResourceTypes, ResourcePatternTypes } = kafkajs
 
 export type Grant = {
-  readonly on: 'topic' | 'prefix' | 'transactional-ids' | 'groups'
+  readonly on: 'topic' | 'prefix' | 'transactional-ids' | 'groups' | 'cluster'
   readonly name: string
   readonly operations: readonly (keyof typeof AclOperationTypes)[]
 }
@@ -155,18 +155,21 @@ const resourceTypes: Record<Grant['on'], AclResource> = {
   topic: AclResourceTypes.TOPIC,
   prefix: AclResourceTypes.TOPIC,
   groups: AclResourceTypes.GROUP,
+  cluster: AclResourceTypes.CLUSTER,
   'transactional-ids': AclResourceTypes.TRANSACTIONAL_ID,
 }
 type AclResource = (typeof AclResourceTypes)[keyof typeof AclResourceTypes]
 
-/** Allows a principal these operations and no others; groups by their prefix. */
+/** Allows a principal these operations and no others; groups by their prefix, the cluster whole. */
 export async function grant(kafka: Kafka, principal: string, grants: readonly Grant[]) {
   const acl = grants.flatMap(({ on, name, operations }) =>
     operations.map(operation => ({
       resourceType: resourceTypes[on],
       resourceName: name,
       resourcePatternType:
-        on === 'topic' ? ResourcePatternTypes.LITERAL : ResourcePatternTypes.PREFIXED,
+        on === 'topic' || on === 'cluster'
+          ? ResourcePatternTypes.LITERAL
+          : ResourcePatternTypes.PREFIXED,
       principal,
       host: '*',
       operation: AclOperationTypes[operation],

@@ -9,6 +9,8 @@
 // produce-sent           a Produce is in flight
 // produce-applied        the standby has appended it, its answer is not processed yet
 // produce-acknowledged   its answer is processed
+// markers-sent           a WriteTxnMarkers for a partition is in flight
+// markers-applied        the standby has written the markers, its answer is not processed yet
 // checkpoint-begun       a checkpoint, not the last one, is about to be written
 // checkpoint-written     the table has the checkpoint, its answer is not processed yet
 // deletion-begun         a DeleteRecords is about to be sent
@@ -30,6 +32,8 @@ export const moments = [
   'produce-sent',
   'produce-applied',
   'produce-acknowledged',
+  'markers-sent',
+  'markers-applied',
   'checkpoint-begun',
   'checkpoint-written',
   'deletion-begun',
@@ -96,6 +100,16 @@ function interrupted(deps: RunOnceDeps, order: Order): RunOnceDeps {
               return answer
             },
           }),
+      writeTxnMarkers: async (leaderId, request) => {
+        const answer = target.writeTxnMarkers(leaderId, request)
+        await nextTurn()
+        // A name with a slash is that of no topic: the right is asked for.
+        const isAsked = request.topic.includes('/')
+        if (!isAsked) reach('markers-sent')
+        await answer
+        if (!isAsked) reach('markers-applied')
+        return answer
+      },
       produce: async (leaderId, request) => {
         reach('produce-begun')
         const answer = target.produce(leaderId, request)

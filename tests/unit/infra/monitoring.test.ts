@@ -19,6 +19,7 @@ import {
   metrics,
 } from '../../../lib/core/monitoring/metric.ts'
 import { emfSink } from '../../../lib/io/metrics.ts'
+import { nothingCopied } from '../../../lib/run/partition/partition-run.ts'
 import { createRunMeter, planMetrics } from '../../../lib/run/replicate/run-metrics.ts'
 import { syncMetrics } from '../../../lib/run/sync/sync-metrics.ts'
 import { watchMetrics } from '../../../lib/run/watch/watch-metrics.ts'
@@ -158,7 +159,8 @@ describe('emitted metrics', () => {
   test('every count is emitted on every tick, as 0 when nothing happened', () => {
     const zeroes = new Set(quietTick().map(each => each.name))
     // A duration is absent, and not 0, when the event that takes it did not happen.
-    const durations = ['ReplicationLatency', 'RecoveryTime', 'HeartbeatAge', 'HeartbeatLatency']
+    const times = ['ReplicationLatency', 'RecoveryTime', 'HeartbeatAge', 'HeartbeatLatency']
+    const durations = [...times.slice(0, 2), 'FillerRate', ...times.slice(2)]
     expect(metricNames.filter(name => !zeroes.has(name))).toEqual(durations)
   })
 
@@ -168,6 +170,8 @@ describe('emitted metrics', () => {
       for (let latencyMs = 0; latencyMs < 1000; latencyMs += 1) meter.copied(latencyMs)
       meter.recovered(5)
       meter.end({ partitions: [], failures: [] })
+      const filler = createRunMeter(values => sink.flow('orders', values))
+      filler.tell([{ ...nothingCopied, placesFilled: 5, fillingMs: 10 }])
     })
     const watch = printed('watch', sink => {
       sink.topic({ flow: 'orders', topic: 'a' }, { LagRecords: 1, OpenIncidents: 1 })

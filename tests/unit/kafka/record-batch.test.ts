@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest'
 import { DecodeError } from '../../../lib/kafka/decode-error.ts'
 import {
   compressionCodec,
+  coordinatorEpochOf,
   hasHoles,
   hasLogAppendTime,
   isControlBatch,
@@ -192,6 +193,23 @@ describe('what a batch says of itself', () => {
     expect(hasHoles(viewOf(buildBatch({ recordsCount: 2, lastOffsetDelta: 2 })))).toBe(true)
     expect(hasHoles(viewOf(buildBatch({ recordsCount: 0, lastOffsetDelta: 2 })))).toBe(true)
     expect(hasHoles(viewOf(buildBatch({ recordsCount: 0, lastOffsetDelta: 0 })))).toBe(true)
+  })
+})
+
+describe('coordinatorEpochOf', () => {
+  test("the coordinator epoch in a marker is read, also of Kafka's own", () => {
+    expect(coordinatorEpochOf(viewOf(kafkaBatch('abort')))).toBe(5)
+    const marker = viewOf(buildMarker({ producerId: 1n, type: 1, baseOffset: 0n }))
+    expect(coordinatorEpochOf(marker)).toBe(5)
+  })
+
+  test('a control batch without a marker has none, and a marker cut off before it is refused', () => {
+    expect(coordinatorEpochOf(viewOf(kafkaBatch('leaderChange')))).toBeNull()
+    for (const value of ['0400000000', '0cffff0000000500', '0c0000']) {
+      const payload = Buffer.from(`200000000800000000${value}`, 'hex')
+      const batch = viewOf(buildBatch({ attributes: CONTROL, payload }))
+      decodeErrorOf(() => coordinatorEpochOf(batch))
+    }
   })
 })
 

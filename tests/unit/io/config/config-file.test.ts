@@ -218,6 +218,14 @@ describe('An invalid configuration', () => {
       ['gapless.yml:6: flows[0].from is "primry"; accepted: primary | standby'],
     ],
     [
+      'fillers of a flow that fills no offset',
+      withFlow('    fillers: markers\n'),
+      {},
+      [
+        'gapless.yml:9: flows[0].fillers is "markers"; accepted: transactions with offsets: translate, which fills no offset; or offsets: preserve',
+      ],
+    ],
+    [
       'a number out of range',
       withFlow('    budgets: { leaseMs: 1 }\n'),
       {},

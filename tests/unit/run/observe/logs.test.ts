@@ -37,6 +37,7 @@ function handMade(answers: Answers) {
     produce: () => expect.unreachable(),
     initProducerId: () => expect.unreachable(),
     writeAbortMarker: () => expect.unreachable(),
+    writeTxnMarkers: () => expect.unreachable(),
     close: () => expect.unreachable(),
   }
   return { cluster, asked }

@@ -183,7 +183,7 @@ describe('gapless resume of a partition whose standby is not empty', () => {
     'resume without a row names what retention removed while the partition was halted, where the standby %s',
     async (_, happens) => {
       const world = await lostWorld({ copied: 0, more: 5 })
-      world.targetLog('orders').fence({ producerId: 900n, producerEpoch: 9 })
+      world.targetLog('orders').fence({ producerId: 900n, producerEpoch: 9, coordinatorEpoch: 0 })
       world.sourceLog('orders').deleteBefore(1n)
       await world.run('orders')
       world.sourceLog('orders').deleteBefore(3n)
@@ -220,7 +220,7 @@ describe('gapless resume of a partition whose standby is not empty', () => {
 
   test('resume without a row works behind the marker of a fence, and without the row of its incident', async () => {
     const world = await lostWorld()
-    world.targetLog('orders').fence({ producerId: 900n, producerEpoch: 9 })
+    world.targetLog('orders').fence({ producerId: 900n, producerEpoch: 9, coordinatorEpoch: 0 })
     await world.run('orders')
     const incidents = createMemoryStores().incidents
     const from = { flow: world.flow, at, from: null }
@@ -231,7 +231,7 @@ describe('gapless resume of a partition whose standby is not empty', () => {
 
   test('resume without a row starts at the log start where the standby holds only the marker of a fence', async () => {
     const world = await lostWorld({ copied: 0 })
-    world.targetLog('orders').fence({ producerId: 900n, producerEpoch: 9 })
+    world.targetLog('orders').fence({ producerId: 900n, producerEpoch: 9, coordinatorEpoch: 0 })
     await world.run('orders')
     await resume(world)
     await drainsWithoutAHole(world)

@@ -251,6 +251,26 @@ test('a target that allows transactional ids is no warning', async () => {
   expect((await readFlowStatus(world, world.flow)).warnings).toEqual([])
 })
 
+test('a target that takes no markers is one warning, where holes are to be filled by them', async () => {
+  const warningsOf = async (flow: Record<string, unknown>) => {
+    const world = createWorld({ flow })
+    world.createTopic('orders')
+    writeBatches(world.sourceLog('orders'), 1)
+    await world.run('orders')
+    const granted = (await readFlowStatus(world, world.flow)).warnings
+    world.target.control('writeTxnMarkers', async (_, __, { producerId, topic, partition }) => {
+      const answer = { producerId, topic, partition, errorCode: 31 }
+      return { partitions: [answer] }
+    })
+    return { granted, refused: (await readFlowStatus(world, world.flow)).warnings }
+  }
+  expect(await warningsOf({ offsets: 'preserve', fillers: 'markers' })).toEqual({
+    granted: [],
+    refused: [expect.stringMatching(/^Cluster standby takes no markers .*CLUSTER_AUTHORIZATION/)],
+  })
+  expect(await warningsOf({ offsets: 'preserve' })).toEqual({ granted: [], refused: [] })
+})
+
 test('the status names the workers that run, and none that has ended', async () => {
   const world = createWorld()
   world.createTopic('orders')

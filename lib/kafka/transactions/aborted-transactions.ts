@@ -10,7 +10,7 @@ import {
   lastOffset,
   type RecordBatch,
   readEndTransactionMarker,
-} from './record-batch.ts'
+} from '../record-batch.ts'
 
 /** One aborted transaction in a fetched range, as the Fetch response lists it. */
 export type AbortedTransaction = {

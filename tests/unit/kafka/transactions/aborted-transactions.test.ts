@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { createAbortedFilter } from '../../../lib/kafka/aborted-transactions.ts'
-import { DecodeError } from '../../../lib/kafka/decode-error.ts'
-import { buildBatch, buildMarker, CONTROL, TRANSACTIONAL, viewOf } from './batches.ts'
+import { DecodeError } from '../../../../lib/kafka/decode-error.ts'
+import { createAbortedFilter } from '../../../../lib/kafka/transactions/aborted-transactions.ts'
+import { buildBatch, buildMarker, CONTROL, TRANSACTIONAL, viewOf } from '../batches.ts'
 
 const data = (producerId: bigint, baseOffset: bigint, recordsCount = 1) =>
   viewOf(buildBatch({ producerId, baseOffset, recordsCount, attributes: TRANSACTIONAL }))
