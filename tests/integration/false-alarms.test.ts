@@ -86,9 +86,12 @@ async function send(transaction: Transaction, topic: string, contents: readonly 
   for (const messages of inChunks(contents, 5)) await transaction.send({ topic, messages })
 }
 
-test('transactions arrive without their markers, and what was aborted does not arrive', async () => {
+test('where offsets are translated, what was aborted does not arrive, nor do markers', async () => {
   await world.createTopic('healthy.transactional')
-  const flow = world.flow(['healthy.transactional'], { budgets: smallBudgets })
+  const flow = world.flow(['healthy.transactional'], {
+    budgets: smallBudgets,
+    offsets: 'translate',
+  })
   const producer = world.primaryKafka.producer({
     transactionalId: 'false-alarms',
     idempotent: true,

@@ -51,6 +51,7 @@ test('foreign records on the standby are an incident, and everything is still co
     expect.stringMatching(
       /^Foreign records on the standby for shared-0\. Expected target offset 50/,
     ),
+    expect.stringMatching(/^Offsets of shared-0 .* at their own offset \+3 /),
   ])
   expect(again.lines).toEqual([])
   expect(again.incidents).toEqual(result.incidents)
