@@ -9,6 +9,7 @@ import { partitionsInFlightMax } from '../../core/audit/limits.ts'
 import {
   type FlowAuditReport,
   type PartitionAuditReport,
+  type ReportedPartition,
   reportPartition,
 } from '../../core/audit/report.ts'
 import type { FlowConfig } from '../../core/config/config.ts'
@@ -25,7 +26,7 @@ import { ReplicatorError } from '../../io/failure/replicator-error.ts'
 import type { CheckpointStore, IncidentStore } from '../../io/table/stores.ts'
 import { concurrently } from '../concurrently.ts'
 import { findTopics } from '../observe/flow-topics.ts'
-import { type LogView, observeLogs } from '../observe/logs.ts'
+import { type LogView, observeLogs, pointOf, type SeenLog } from '../observe/logs.ts'
 import {
   type FlowTranslation,
   type FlowTranslationDeps,
@@ -105,6 +106,7 @@ async function auditOne(
   if (request.interrupted.aborted) return notCompared(flow, at, 'interrupted')
   const plan = await planOf(deps, at, input)
   if (typeof plan === 'string') return notCompared(flow, at, plan)
+  if ('account' in plan) return reportPartition(plan)
   const { spans } = plan.beginning
   request.planned(spans.reduce((sum, { source }) => sum + source.to - source.from, 0n))
   const { pace, interrupted } = request
@@ -118,23 +120,26 @@ async function auditOne(
   return reportPartition(audit)
 }
 
-/** A text says why the partition cannot be compared. */
+/** A text says why the partition cannot be compared; an account, that nothing is to compare. */
 async function planOf(
   deps: AuditFlowDeps,
   at: TopicPartition,
   { flow, rows, incidents, translation, request, isCompacted }: OneOf,
-): Promise<PartitionPlan | string> {
+): Promise<PartitionPlan | ReportedPartition | string> {
   const targetTopic = targetTopicName(flow, at.topic)
   const onTarget = { topic: targetTopic, partition: at.partition }
   const { range } = request
   const since: LogPoint[] = range.kind === 'since' ? [`since-${range.timeMs}`] : []
   // In this order: see beginning.ts.
-  const target = await viewOf(deps.target, onTarget, ['log-start', 'log-end'])
+  const target = await viewOf(deps.target, onTarget, ['log-start', 'last-stable', 'log-end'])
   const points: LogPoint[] = ['log-start', 'last-stable', 'log-end', ...since]
   const source = await viewOf(deps.source, at, points)
   if (source.kind !== 'seen') return `its source ${absent(source)}`
+  const row = rows.get(partitionName(at))
+  const position = copiedTo(row)
+  if (target.kind === 'missing' && position === null) return nothingCopied(at, targetTopic, source)
   if (target.kind !== 'seen') return `its standby ${absent(target)}`
-  const position = copiedTo(rows.get(partitionName(at)))
+  const standbyEnd = row?.state.kind === 'failed-over' ? row.state.standbyEnd : null
   if (position !== null && position.sourceTopicId !== source.topicId) {
     return 'the source topic was recreated, and its records are not copied yet'
   }
@@ -152,7 +157,8 @@ async function planOf(
     isDeep: request.isDeep,
   }
   try {
-    const logs = { at, source, target, position: copied }
+    const targetEnd = standbyEnd === null ? null : BigInt(standbyEnd)
+    const logs = { at, source, target, targetEnd, position: copied }
     const beginning = await beginningOf(logs, range, position === null ? null : translation)
     return { at, targetTopic, source, target, known, isCompacted, beginning }
   } catch (error) {
@@ -160,6 +166,17 @@ async function planOf(
     if (error instanceof ReplicatorError) return error.message
     throw error
   }
+}
+
+/** The standby has no such partition yet, and no row says that it had one. */
+function nothingCopied(at: TopicPartition, targetTopic: string, view: SeenLog): ReportedPartition {
+  const account = emptyAccount()
+  const [logStart, logEnd] = [pointOf(view, 'log-start'), pointOf(view, 'log-end')]
+  account.offsets.removedFromSource = logStart
+  account.offsets.pending = logEnd - logStart
+  const source = { topicId: view.topicId, logStart, logEnd, compared: [] }
+  const nothing = { excused: [], target: null, problem: null }
+  return { ...at, ...nothing, targetTopic, account, source, notes: ['not on the standby yet'] }
 }
 
 /** Where copying stands; null: nothing was copied, or the row that told was lost. */

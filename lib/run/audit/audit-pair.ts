@@ -10,7 +10,7 @@ import {
   reportPartition,
 } from '../../core/audit/report.ts'
 import type { Clock } from '../../io/clock.ts'
-import type { Cluster } from '../../io/cluster/cluster.ts'
+import type { Cluster, LogPoint } from '../../io/cluster/cluster.ts'
 import type { TopicConfigReader } from '../../io/cluster/topic-config.ts'
 import { concurrently } from '../concurrently.ts'
 import { describe, observeLogs } from '../observe/logs.ts'
@@ -70,11 +70,10 @@ async function auditOne(
   const { sourceTopic, targetTopic, pace, interrupted, isDeep } = request
   const at = { topic: sourceTopic, partition }
   const onTarget = { topic: targetTopic, partition }
+  const points: LogPoint[] = ['log-start', 'last-stable', 'log-end']
   // The source is looked at last: it holds all that a copier had written to the target.
-  const target = (await observeLogs(deps.target, [onTarget], ['log-start', 'log-end'])).of(onTarget)
-  const source = (await observeLogs(deps.source, [at], ['log-start', 'last-stable', 'log-end'])).of(
-    at,
-  )
+  const target = (await observeLogs(deps.target, [onTarget], points)).of(onTarget)
+  const source = (await observeLogs(deps.source, [at], points)).of(at)
   if (source.kind !== 'seen' || target.kind !== 'seen') {
     const [side, view] = source.kind === 'seen' ? ['target', target] : ['source', source]
     const problem = `its ${side} is ${view.kind === 'missing' ? 'missing' : 'not observed'}`
@@ -82,7 +81,7 @@ async function auditOne(
     return reportPartition({ ...at, targetTopic, ...nothing, problem })
   }
   const known = { excused: [], distance: null, isDeep }
-  const logs = { at, source, target, position: null }
+  const logs = { at, source, target, targetEnd: null, position: null }
   const beginning = await beginningOf(logs, { kind: 'full' }, null)
   const length = beginning.spans.reduce((sum, { source: { from, to } }) => sum + to - from, 0n)
   request.planned(length)

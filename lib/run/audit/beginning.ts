@@ -35,8 +35,10 @@ export type BothLogs = {
   readonly at: TopicPartition
   /** With log start, last stable offset and log end. */
   readonly source: SeenLog
-  /** With log start and log end. */
+  /** With the same points. */
   readonly target: SeenLog
+  /** Where applications write to the target since a fail-over; null: they do not. */
+  readonly targetEnd: bigint | null
   /** Where copying stood by the checkpoint; null: that is not known. */
   readonly position: { readonly source: bigint; readonly target: bigint } | null
 }
@@ -47,10 +49,10 @@ export async function beginningOf(
   range: AuditRange,
   translation: FlowTranslation | null,
 ): Promise<Beginning> {
-  const whole = await wholeSpan(logs, translation)
-  const { span, before } = whole
-  if (range.kind === 'full' || translation === null) return { spans: [span], before, notes: [] }
-  if (range.kind === 'since') return since(logs, { range, span, before }, translation)
+  const { span, before } = await wholeSpan(logs, translation)
+  const notes = heldUp(logs)
+  if (range.kind === 'full' || translation === null) return { spans: [span], before, notes }
+  if (range.kind === 'since') return since(logs, { range, span, before, notes }, translation)
   const to = earlier(logs.position?.source ?? span.source.to, span.source.to)
   const parts = sampleParts({ from: span.source.from, to }, range, samplePartsMax)
   const places = await placesOf(
@@ -59,7 +61,6 @@ export async function beginningOf(
     parts.flatMap(each => [each.from, each.to]),
   )
   const spans: PlannedSpan[] = []
-  const notes: string[] = []
   for (const [index, source] of parts.entries()) {
     const [from, end] = [places[index * 2], places[index * 2 + 1]]
     if (from === undefined || end === undefined || from === null || end === null) {
@@ -79,15 +80,21 @@ export async function beginningOf(
  * exact, the first records that are the same tell.
  */
 async function wholeSpan(
-  { at, source, target, position }: BothLogs,
+  { at, source, target, targetEnd, position }: BothLogs,
   translation: FlowTranslation | null,
 ): Promise<{ readonly span: PlannedSpan; readonly before: Beginning['before'] }> {
-  const ends = { source: pointOf(source, 'last-stable'), target: pointOf(target, 'log-end') }
+  const stable = pointOf(target, 'last-stable')
+  const isHeldUp = stable < pointOf(target, 'log-end')
+  const ends = {
+    source: pointOf(source, 'last-stable'),
+    target: targetEnd === null ? stable : earlier(targetEnd, stable),
+  }
   const starts = { source: pointOf(source, 'log-start'), target: pointOf(target, 'log-start') }
   const spanFrom = (from: typeof starts, isExact: boolean) => ({
     source: { from: earlier(from.source, ends.source), to: ends.source },
     target: { from: earlier(from.target, ends.target), to: ends.target },
-    pendingFrom: position?.source ?? starts.source,
+    // Behind an open transaction of the target no consumer reads on.
+    pendingFrom: isHeldUp ? 0n : (position?.source ?? starts.source),
     // Only a log that has lost its beginning explains what the other one has there alone.
     leading: { source: !isExact && starts.target > 0n, target: !isExact && starts.source > 0n },
   })
@@ -123,10 +130,11 @@ async function since(
     readonly range: Extract<AuditRange, { kind: 'since' }>
     readonly span: PlannedSpan
     readonly before: Beginning['before']
+    readonly notes: readonly string[]
   },
   translation: FlowTranslation,
 ): Promise<Beginning> {
-  const { range, span, before } = input
+  const { range, span, before, notes } = input
   const found = logs.source.offsets.get(`since-${range.timeMs}`) ?? -1n
   const from = found < 0n ? span.source.to : later(found, span.source.from)
   const position = logs.position?.source ?? from
@@ -135,14 +143,23 @@ async function since(
   const [place] = await placesOf(logs, translation, [begin])
   if (place === null || place === undefined) {
     const note = `compared as a whole: the place of offset ${begin} on the standby is not exact`
-    return { spans: [span], before, notes: [note] }
+    return { spans: [span], before, notes: [...notes, note] }
   }
   const source = { from: begin, to: span.source.to }
   return {
     spans: [{ ...span, source, target: { ...span.target, from: place } }],
     before,
-    notes: [],
+    notes,
   }
+}
+
+/** A transaction that hangs on the target keeps its readers from what is behind. */
+function heldUp({ target }: BothLogs): string[] {
+  const [stable, end] = [pointOf(target, 'last-stable'), pointOf(target, 'log-end')]
+  if (stable === end) return []
+  return [
+    `the standby has an open transaction: offsets ${stable} to ${end} of it were not compared`,
+  ]
 }
 
 /** The places on the target; null: not exact. */
