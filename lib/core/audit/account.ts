@@ -8,11 +8,10 @@
 //   passed    control, aborted, removed
 //   over      on the standby, not compared
 
-import { crc32c } from '../../kafka/crc32c.ts'
 import type { RecordBatch } from '../../kafka/record-batch.ts'
 import { CRC_AT } from '../../kafka/record-batch-layout.ts'
 import type { Passing, Span } from '../pairing/log-side.ts'
-import { type KnownRecord, knownRecord } from '../pairing/opened-batch.ts'
+import { type KnownRecord, knownRecord, offsetOf, timeOf } from '../pairing/opened-batch.ts'
 import type { Told, Unmatched } from '../pairing/pairing.ts'
 import type { Difference } from './difference.ts'
 import { addToDigest, type Digests } from './digest.ts'
@@ -123,8 +122,11 @@ export function createTold(account: Account, known: Known, leading: Leading): To
     ...(known.isDeep
       ? {
           record(source, target) {
-            digestRecord(account.digests.source, knownRecord(source))
-            digestRecord(account.digests.target, knownRecord(target))
+            const known = knownRecord(source)
+            digestRecord(account.digests.source, known)
+            // Both are the same but for these.
+            const there = { print: known.print, offset: offsetOf(target), time: timeOf(target) }
+            digestRecord(account.digests.target, there)
           },
         }
       : {}),
@@ -161,10 +163,11 @@ function digestBatch(digests: Digests, { bytes, baseOffset, lastOffsetDelta }: R
   addToDigest(digests, { from: baseOffset, to }, [lastOffsetDelta, bytes.readUInt32BE(CRC_AT)])
 }
 
-function digestRecord(digests: Digests, { offset, print, time }: KnownRecord): void {
-  const timeText = Buffer.from(String(time))
-  const numbers = [print, crc32c(timeText, 0, timeText.length)]
-  addToDigest(digests, { from: offset, to: offset + 1n }, numbers)
+function digestRecord(
+  digests: Digests,
+  { offset, print, time }: Pick<KnownRecord, 'offset' | 'print' | 'time'>,
+): void {
+  addToDigest(digests, { from: offset, to: offset + 1n }, [print, Number(time)])
 }
 
 /** What lies below the span, by the ranges that incidents name; the rest as `otherwise`. */

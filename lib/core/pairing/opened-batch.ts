@@ -3,7 +3,6 @@
 // with each other (pairing.ts).
 
 import { decompress } from '../../kafka/compression.ts'
-import { DecodeError } from '../../kafka/decode-error.ts'
 import {
   checkedRecords,
   compressionCodec,
@@ -18,7 +17,6 @@ import {
   openRecords,
   type RecordCursor,
 } from '../../kafka/record-cursor.ts'
-import { createWireReader } from '../../kafka/wire-reader.ts'
 import { printOf, printOfAll } from './print.ts'
 
 /** What a consumer sees of a record, in the order in which differences are named. */
@@ -135,34 +133,47 @@ export function damagedRecord(offset: bigint): KnownRecord {
 
 const NULL_PRINT = 0
 
-function bodyPrints({ bytes, bodyAt, bodyEnd }: RecordCursor) {
-  const body = createWireReader({ api: 'Record', version: 2, bytes, at: bodyAt })
-  const nullable = (field: string): number | null => {
-    const length = body.readVarint(field)
-    if (length < 0) return null
-    body.skipBytes(field, length)
-    return printOf(bytes, body.position - length, body.position)
-  }
-  const key = nullable('key')
-  const value = nullable('value')
-  const headers: number[] = []
-  // Ends: the cursor has read as many headers within the bytes of the record.
-  for (let left = body.readVarint('headersCount'); left > 0; left -= 1) {
-    headers.push(nullable('headerKey') ?? NULL_PRINT, nullable('headerValue') ?? NULL_PRINT)
-  }
-  if (body.position !== bodyEnd) throw damaged(body.position, bodyEnd)
-  return {
-    key: key ?? NULL_PRINT,
-    value: value ?? NULL_PRINT,
-    headers: printOfAll(headers),
-    hasKey: key !== null,
-    hasValue: value !== null,
+/** Where the body is read; no other call is under way meanwhile. */
+let bodyPosition = 0
+
+/** A VARINT that the cursor has read before, so it has at most five bytes. */
+function takeVarint(bytes: Buffer): number {
+  let value = 0
+  let unit = 1
+  // Ends: a byte below 0x80 is the last one, and a missing one counts as 0.
+  for (;;) {
+    const byte = bytes[bodyPosition++] ?? 0
+    value += (byte & 0x7f) * unit
+    if (byte < 0x80) return value % 2 === 0 ? value / 2 : -(value + 1) / 2
+    unit *= 128
   }
 }
 
-function damaged(at: number, end: number): DecodeError {
-  const found = `fields that end at ${at}, not at ${end}`
-  return new DecodeError({ api: 'Record', version: 2, field: 'headers', at, found })
+/** null: the field is. */
+function takePrint(bytes: Buffer): number | null {
+  const length = takeVarint(bytes)
+  if (length < 0) return null
+  bodyPosition += length
+  return printOf(bytes, bodyPosition - length, bodyPosition)
+}
+
+function bodyPrints({ bytes, bodyAt }: RecordCursor) {
+  bodyPosition = bodyAt
+  const key = takePrint(bytes)
+  const value = takePrint(bytes)
+  const headersCount = takeVarint(bytes)
+  const headers: number[] = []
+  // Ends: the cursor has read as many headers within the bytes of the record.
+  for (let left = headersCount; left > 0; left -= 1) {
+    headers.push(takePrint(bytes) ?? NULL_PRINT, takePrint(bytes) ?? NULL_PRINT)
+  }
+  return {
+    key: key ?? NULL_PRINT,
+    value: value ?? NULL_PRINT,
+    headers: headersCount === 0 ? NULL_PRINT : printOfAll(headers),
+    hasKey: key !== null,
+    hasValue: value !== null,
+  }
 }
 
 export function isSameKnown(source: KnownRecord, target: KnownRecord): boolean {

@@ -163,11 +163,12 @@ export function compareLogs(
   }
   const look = createSecondLook(found)
   for (const [side, batches] of [['source', source] as const, ['target', target] as const]) {
+    if (!look.needs(side)) continue
     const again = createSide({ from: 0n, to: endOf(batches) }, nothing)
     for (const items of answersOf(batches)) again.queue.push(...items)
     again.isEnded = true
     fillWindow(again, Number.POSITIVE_INFINITY)
-    for (const each of again.window) if (look.needs(side)) look.see(side, each)
+    for (const each of again.window) look.see(side, each)
   }
   const lastGap = pairing.hasMatched ? null : pairing.gap
   const explained = explain({ ...found, lastGap, pendingFrom }, look)

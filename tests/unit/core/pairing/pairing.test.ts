@@ -180,3 +180,13 @@ test('aborted records and markers are accounted for, and compared with nothing',
   expect(named(found)).toEqual([])
   expect(found.account.offsets).toMatchObject({ replicated: 3n, aborted: 3n, control: 2n })
 })
+
+test('a later value that is not copied yet excuses no missing one, and a topic that is not compacted no tombstone', () => {
+  const source = [keyed('a', '1', 1), keyed('b', '1', 2), keyed('a', '2', 3)]
+  const logs = [buildLog(source), buildLog(source.slice(1, 2))] as const
+  const found = compareLogs(...logs, { isCompacted: true, pendingFrom: 2n })
+  expect(named(found)).toEqual(['missing 0 - -'])
+  const deleted = [keyed('a', '1', 1), keyed('a', null, 2), keyed('b', '1', 3)]
+  const kept = compareLogs(buildLog(deleted), buildLog(deleted.toSpliced(1, 1)))
+  expect(named(kept)).toEqual(['missing 1 - -'])
+})
