@@ -139,6 +139,18 @@ test('what retention removed in front of the copy is lost to an incident, or rem
   ])
 })
 
+test('what applications write to the standby behind a fail-over is theirs', async () => {
+  const topic = 'audit.failed-over'
+  await world.createTopic(topic)
+  const flow = world.flow([topic])
+  await world.produceInBatches(topic, records(0, 20), { size: 5 })
+  await world.run(flow)
+  const { kind } = await world.failOver(flow, { how: 'planned', topics: null })
+  expect(kind).toBe('done')
+  await world.produceToStandby(`primary.${topic}`, records(500, 3))
+  expectWell(await auditOf(flow), { replicated: '20', pending: '0' })
+})
+
 test('timestamps that the standby sets are left out, and the report says of how many', async () => {
   const topic = 'audit.append-time'
   await world.createTopic(topic)
