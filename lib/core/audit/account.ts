@@ -189,6 +189,6 @@ export function accountBelow(
 }
 
 /** The sum of all outcomes; anything but the log end is a bug, or a log that changed. */
-export function sumOf({ offsets }: Account): bigint {
+export function sumOf({ offsets }: Pick<Account, 'offsets'>): bigint {
   return outcomes.reduce((sum, each) => sum + offsets[each], 0n)
 }

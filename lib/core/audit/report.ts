@@ -85,7 +85,11 @@ export type ReportedPartition = {
 
 export function reportPartition(audit: ReportedPartition): PartitionAuditReport {
   const { topic, partition, targetTopic, account, source, target, notes, problem } = audit
-  const { offsets, differences, onStandby } = account
+  const { differences, onStandby } = account
+  const offsets = { ...account.offsets }
+  // What lies behind a problem was not compared, which is no difference.
+  const rest = (source?.logEnd ?? 0n) - sumOf(account)
+  if (problem !== null && rest > 0n) offsets.notCompared += rest
   const counts = outcomes.map(each => [each, String(offsets[each])] as const)
   return {
     ...{ topic, partition, targetTopic },
@@ -99,7 +103,7 @@ export function reportPartition(audit: ReportedPartition): PartitionAuditReport 
       field: each.field,
     })),
     differencesFound: differences.length,
-    addsUp: source === null || sumOf(account) === source.logEnd,
+    addsUp: source === null || sumOf({ offsets }) === source.logEnd,
     accountedFor: audit.excused.map(({ what, by, from, to }) => {
       return { what, by, from: String(from), to: String(to) }
     }),

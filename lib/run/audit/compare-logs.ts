@@ -18,6 +18,7 @@ import {
 import { createSecondLook, type SecondLook } from '../../core/audit/second-look.ts'
 import { createSide, fillWindow, headOf, type LogSide } from '../../core/pairing/log-side.ts'
 import { comparePart, createPairing, isInStep, type Pairing } from '../../core/pairing/pairing.ts'
+import { DecodeError } from '../../kafka/decode-error.ts'
 import { pauseForATurn } from '../in-slices.ts'
 import { createLogFeed, type FedLog, type LogFeed } from './log-feed.ts'
 
@@ -79,8 +80,22 @@ async function compareAll(
     const { source, target } = account.unmatched
     if (source.length + target.length > unmatchedMax) return 'overflow'
     if (need === 'slice') await pauseForATurn()
-    else await feed(pairing[need], feeds[need])
+    else await feed(pairing[need], feeds[need]).catch(error => notRead(account, need, at, error))
   }
+}
+
+/** A target whose next batch is none is damaged: its consumers cannot read on either. */
+function notRead(
+  account: Account,
+  side: 'source' | 'target',
+  at: { readonly source: bigint; readonly target: bigint },
+  error: unknown,
+): never {
+  if (error instanceof DecodeError && side === 'target') {
+    const place = { sourceOffset: at.source, targetOffset: at.target }
+    account.differences.push({ kind: 'changed', ...place, field: 'batch' })
+  }
+  throw error
 }
 
 type Feed = LogFeed & { release: () => void }

@@ -102,7 +102,27 @@ test('a connection that breaks is tried again; a cluster that stays away is a pr
   })
   const found = await audit(world)
   expect(found.problem).toMatch(/^compared up to source offset \d+, target offset \d+: /)
-  expect(found).toMatchObject({ differences: [], addsUp: false })
+  expect(found).toMatchObject({ differences: [], addsUp: true })
+  expect(Number(found.notCompared)).toBeGreaterThan(0)
+})
+
+test('a target whose log holds no batch at some place is a difference there', async () => {
+  const world = worldOf()
+  let nth = 0
+  world.target.control('fetch', async (serve, leaderId, request, admit) => {
+    const answer = await serve(leaderId, request, admit)
+    for (const { records } of nth++ === 0 ? answer.partitions : []) {
+      // The magic of the first batch.
+      records?.writeInt8(9, 16)
+    }
+    return answer
+  })
+  const found = await audit(world)
+  expect(found.differences).toEqual([
+    { kind: 'changed', sourceOffset: '0', targetOffset: '0', field: 'batch' },
+  ])
+  expect(found.problem).toContain('magic')
+  expect(found.addsUp).toBe(true)
 })
 
 test('a throttled fetch, and answers without records, are waited out', async () => {
