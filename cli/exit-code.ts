@@ -8,6 +8,8 @@ export const exitCode = {
   usage: 2,
   /** A partition is halted and waits for `gapless resume`. */
   halted: 3,
+  /** An audit found a difference between source and standby. */
+  differs: 4,
   /** Ended by Ctrl-C, as shells count it: 128 + SIGINT. */
   interrupted: 130,
 } as const

@@ -2,6 +2,7 @@
 // its clients only when the command runs, so that `--help` and wrong usage answer at once.
 
 import { Command, type OutputConfiguration } from 'commander'
+import { addAuditCommand } from './audit/audit-command.ts'
 import type { CommandLine } from './command-line.ts'
 import { addFailbackCommand } from './commands/failback.ts'
 import { addFailoverCommand } from './commands/failover.ts'
@@ -30,7 +31,7 @@ Environment:
 
 Exit codes:
   0 all well, 1 failed, 2 wrong usage or configuration, 3 a partition is halted, or a
-  fail-over waits for a person
+  fail-over waits for a person, 4 an audit found a difference
 
 Every command explains itself: gapless COMMAND --help`
 
@@ -85,6 +86,7 @@ function createProgram(cli: CommandLine): Command {
   addFailoverCommand(program, cli)
   addFailbackCommand(program, cli)
   addDrillCommand(program, cli)
+  addAuditCommand(program, cli)
   addTranslateCommand(program, cli)
   addTopicsCommand(program, cli)
   addResetTopicCommand(program, cli)

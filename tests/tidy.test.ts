@@ -85,6 +85,9 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
     ],
     'lib/core/mirror-maker/forms': ['lib/core/mirror-maker/properties', 'lib/core/mirror-maker'],
     'lib/core/mirror-maker/properties': [],
+    // An audit that decides as the copying does would repeat its mistakes.
+    'lib/core/audit': ['lib/core/pairing', 'lib/core'],
+    'lib/core/pairing': ['lib/core'],
   },
   'lib/io': {
     'lib/io': ['lib/io/failure'],
@@ -134,6 +137,8 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
       ...['lib/run/partition', 'lib/run/worker', 'lib/run/compare', 'lib/run/observe', 'lib/run'],
     ],
     'lib/run/plan': ['lib/run/compare', 'lib/run/observe', 'lib/run'],
+    // Translation says where an audit begins, and nothing else of the copying's rooms is asked.
+    'lib/run/audit': ['lib/run/translate', 'lib/run/observe', 'lib/run'],
     'lib/run/watch': ['lib/run/compare', 'lib/run/observe', 'lib/run'],
     'lib/run/partition': ['lib/run/worker', 'lib/run/observe', 'lib/run'],
     'lib/run/worker': ['lib/run'],

@@ -19,7 +19,10 @@ export type Progress = {
 type Output = NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number }
 
 type ProgressInput = {
-  readonly total: number
+  /** A function where it becomes known as the work goes on. */
+  readonly total: number | (() => number)
+  /** What is counted; left out: events, which are sent. */
+  readonly unit?: string
   /** Where the bar is drawn, if it is a terminal. */
   readonly output: Output
   /** Prints one line of progress. */
@@ -31,12 +34,12 @@ export function createProgress(input: ProgressInput): Progress {
   return input.output.isTTY === true ? createBar(input) : createLines(input)
 }
 
-function createBar({ total, output, note, nowMs }: ProgressInput): Progress {
+function createBar({ total, unit, output, note, nowMs }: ProgressInput): Progress {
   let startedMs = 0
   let done = 0
   let timer: NodeJS.Timeout | null = null
   const draw = () => {
-    const line = barLine({ done, total, elapsedMs: nowMs() - startedMs })
+    const line = barLine({ done, total: now(total), unit, elapsedMs: nowMs() - startedMs })
     cursorTo(output, 0)
     // A line that wraps could not be redrawn in place.
     output.write(line.slice(0, (output.columns ?? Number.POSITIVE_INFINITY) - 1))
@@ -69,7 +72,11 @@ function createBar({ total, output, note, nowMs }: ProgressInput): Progress {
   }
 }
 
-function createLines({ total, note, nowMs }: ProgressInput): Progress {
+function now(total: ProgressInput['total']): number {
+  return typeof total === 'number' ? total : total()
+}
+
+function createLines({ total, unit, note, nowMs }: ProgressInput): Progress {
   let startedMs = 0
   let lastMs = 0
   return {
@@ -78,11 +85,14 @@ function createLines({ total, note, nowMs }: ProgressInput): Progress {
       lastMs = startedMs
     },
     update(done) {
-      const now = nowMs()
-      if (now - lastMs < PLAIN_LINE_EVERY_MS || done === total) return
-      lastMs = now
-      const rate = (done * 1_000) / (now - startedMs)
-      note(`${done} of ${total} events sent, ${rate.toFixed(1)} events/s`)
+      const atMs = nowMs()
+      if (atMs - lastMs < PLAIN_LINE_EVERY_MS || done === now(total)) return
+      lastMs = atMs
+      const rate = (done * 1_000) / (atMs - startedMs)
+      const what = unit ?? 'events sent'
+      const left =
+        unit === undefined ? '' : leftText({ done, total: now(total), elapsedMs: atMs - startedMs })
+      note(`${done} of ${now(total)} ${what}, ${rate.toFixed(1)} ${unit ?? 'events'}/s${left}`)
     },
     note,
     stop: () => undefined,
@@ -94,11 +104,29 @@ export function barLine(input: {
   readonly done: number
   readonly total: number
   readonly elapsedMs: number
+  /** With a unit the line says how much time is left. */
+  readonly unit?: string | undefined
+}): string {
+  const { done, total, elapsedMs, unit } = input
+  const complete = Math.min(
+    BAR_CHARACTERS,
+    Math.round((done / Math.max(total, 1)) * BAR_CHARACTERS),
+  )
+  const bar = '█'.repeat(complete) + '░'.repeat(BAR_CHARACTERS - complete)
+  const left = unit === undefined ? '' : leftText(input)
+  const took = durationText(Math.round(elapsedMs / 1_000))
+  return `${bar} ${done}/${total} ${unit ?? 'events'}, ${took}${left}`
+}
+
+/** By the pace so far; '' before anything is done. */
+function leftText(input: {
+  readonly done: number
+  readonly total: number
+  readonly elapsedMs: number
 }): string {
   const { done, total, elapsedMs } = input
-  const complete = Math.round((done / total) * BAR_CHARACTERS)
-  const bar = '█'.repeat(complete) + '░'.repeat(BAR_CHARACTERS - complete)
-  return `${bar} ${done}/${total} events, ${durationText(Math.round(elapsedMs / 1_000))}`
+  if (done <= 0 || total <= done) return ''
+  return `, ${durationText(Math.round((elapsedMs * (total - done)) / done / 1_000))} left`
 }
 
 function durationText(seconds: number): string {

@@ -35,6 +35,8 @@ test(
     expect(report.falseAlarms).toEqual([])
     expect(report.unfinished).toEqual([])
     expect(report.misplaced).toEqual([])
+    expect(report.audits.differences).toEqual([])
+    expect(report.audits.complete).toBeGreaterThan(0)
     expect(report.partitions.size).toBe(5)
     for (const { verdict, examples, duplicateExamples } of report.partitions.values()) {
       expect(verdict.records).toBeGreaterThan(0)

@@ -140,6 +140,11 @@ function print(report: ChaosReport): boolean {
     `zombies: ${zombies.overtaken} runs overtaken, refused to them: ${zombies.refusedBatches} ` +
       `record batches by the broker, ${zombies.refusedCheckpoints} checkpoints by the table`,
   )
+  const { audits } = report
+  console.log(
+    `gapless audit while parts were killed, and at the end: ${audits.complete} complete, ` +
+      `${groupDigits(audits.recordsEqual)} records equal, ${audits.differences.length} partitions with a difference`,
+  )
   console.log(
     `processes: ${batch} batch, ${continuous} continuous, ${handOvers} of them by hand-over`,
   )
@@ -162,6 +167,7 @@ function print(report: ChaosReport): boolean {
   const wrong = [
     ...[...report.sourceFaults, ...report.falseAlarms, ...report.unfinished],
     ...report.misplaced,
+    ...report.audits.differences,
   ]
   for (const line of [...wrong, ...examples].slice(0, EXAMPLES_MAX)) console.log(line)
   const { holes, disordered, foreign, duplicates, records } = total

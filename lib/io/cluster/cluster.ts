@@ -68,7 +68,10 @@ export type TopicDescription =
  * The offset of a log that ListOffsets is asked for. `local-log-start`: offsets below it are in
  * remote storage only (KIP-405); brokers before Kafka 3.6 do not know it, and do not answer.
  */
-export type LogPoint = 'log-start' | 'last-stable' | 'log-end' | 'local-log-start'
+export type LogPoint = NamedPoint | TimePoint
+type NamedPoint = 'log-start' | 'last-stable' | 'log-end' | 'local-log-start'
+/** The first record with this timestamp (Unix time, ms) or a later one; -1: there is none. */
+export type TimePoint = `since-${number}`
 
 export type LeaderPartition = {
   readonly topic: string
@@ -130,12 +133,15 @@ const EARLIEST_TIMESTAMP = -2n
 const LATEST_TIMESTAMP = -1n
 /** ListOffsetsRequest.EARLIEST_LOCAL_TIMESTAMP. */
 const EARLIEST_LOCAL_TIMESTAMP = -4n
-const timestamps: Record<LogPoint, bigint> = {
+const timestamps: Record<NamedPoint, bigint> = {
   'log-start': EARLIEST_TIMESTAMP,
   'last-stable': LATEST_TIMESTAMP,
   'log-end': LATEST_TIMESTAMP,
   'local-log-start': EARLIEST_LOCAL_TIMESTAMP,
 }
+const isTimePoint = (point: LogPoint): point is TimePoint => point.startsWith('since-')
+const timestampOf = (point: LogPoint) =>
+  isTimePoint(point) ? BigInt(point.slice('since-'.length)) : timestamps[point]
 const CONSUMER_REPLICA_ID = -1
 const READ_UNCOMMITTED = 0
 const READ_COMMITTED = 1
@@ -183,7 +189,7 @@ export function openCluster(input: {
     },
     async listOffsets(leaderId, point, partitions) {
       const isolation = point === 'last-stable' ? READ_COMMITTED : READ_UNCOMMITTED
-      const topics = listOffsetsTopics(partitions, timestamps[point])
+      const topics = listOffsetsTopics(partitions, timestampOf(point))
       const { api } = point === 'local-log-start' ? listOffsetsV8 : listOffsetsV7
       const answer = await connections.call(brokers.addressOf(leaderId), on =>
         api.async(on, CONSUMER_REPLICA_ID, isolation, topics),

@@ -4,6 +4,7 @@
 
 import type { KafkaMessage } from 'kafkajs'
 import type { Incident } from '../../../lib/core/incident.ts'
+import { type Audits, auditBeside } from '../audit/audit-beside.ts'
 import { readTransactionEnds } from '../kafka/raw-batches.ts'
 import { createChance } from '../seeded-chance.ts'
 import { type FlowFixture, outcomesOf, shortLeases, smallBudgets } from '../worlds/flow-fixture.ts'
@@ -42,6 +43,8 @@ export type ChaosReport = {
   readonly evidence: readonly string[]
   /** Incidents without a cause here. `unreachable` is excluded, because brokers are killed. */
   readonly falseAlarms: readonly string[]
+  /** What `gapless audit` found, again and again while the parts were killed, and at the end. */
+  readonly audits: Audits
   /** Partitions that were not copied to their log end, with their outcome. */
   readonly unfinished: readonly string[]
   readonly failures: ReadonlyMap<string, number>
@@ -99,19 +102,24 @@ export async function runChaos(world: FlowFixture, options: ChaosOptions): Promi
   }
   const scene = { world, child, producers, sleepers: [], onStrike }
   let stalled: string | null = null
+  const audits = auditBeside(world, flow)
   try {
     stalled = await strikeAll(scene, drawKills(options))
   } finally {
     await Promise.all([producers.stop(), child.stop()])
   }
-  if (quotas) await removeQuotas(world)
-  const unfinished = await drain(world, flow)
+  let unfinished: readonly string[] = []
+  const audited = await audits.end(async () => {
+    if (quotas) await removeQuotas(world)
+    unfinished = await drain(world, flow)
+  })
   const { incidents } = await world.incidents.list(flow.name, 'all')
   const compared = { withTimestamp: standby !== 'LogAppendTime', offsets }
   return {
     ...(await compareSides(world, producers.fates, compared)),
     falseAlarms: incidents.filter(({ kind }) => kind !== 'unreachable').map(describeIncident),
     unfinished: stalled === null ? unfinished : [stalled, ...unfinished],
+    audits: audited,
     failures: child.failures,
     tally: child.tally,
     struck,

@@ -133,7 +133,8 @@ export function createFakeCluster(input: {
           'log-end': log.logEnd,
           'local-log-start': log.localLogStart,
         }
-        return { topic, partition, answer: { kind: 'offset', offset: offset[point] } }
+        const at = Object.entries(offset).find(([name]) => name === point)?.[1] ?? -1n
+        return { topic, partition, answer: { kind: 'offset', offset: at } }
       }),
     fetch: async (leaderId, request, admit) => {
       // A broker that throttles a connection reads nothing from it until then (KIP-219).

@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto'
 import { PutItemCommand } from '@aws-sdk/client-dynamodb'
 import type { Admin, Message } from 'kafkajs'
+import type { FlowAuditReport } from '../../../lib/core/audit/report.ts'
 import type { FlowConfig } from '../../../lib/core/config/config.ts'
 import type { Incident } from '../../../lib/core/incident.ts'
 import type { LogLine } from '../../../lib/core/monitoring/incident-lines.ts'
@@ -22,6 +23,8 @@ import { createDynamoDbClient } from '../../../lib/io/table/dynamodb-client.ts'
 import { createIncidentStore } from '../../../lib/io/table/incident-store.ts'
 import { createTable } from '../../../lib/io/table/table.ts'
 import { createWorkerStore } from '../../../lib/io/table/worker-store.ts'
+import { auditFlow } from '../../../lib/run/audit/audit-flow.ts'
+import { unbounded } from '../../../lib/run/audit/pace.ts'
 import {
   type FailbackDeps,
   type FailbackRequest,
@@ -275,6 +278,23 @@ export async function openFlowFixture<W extends FlowWorld>({ source, target, aws
         const byPartition = (each: GroupReport) => `${each.group} ${each.topic} ${each.partition}`
         reports.sort((left, right) => (byPartition(left) < byPartition(right) ? -1 : 1))
         return { ...sync, reports }
+      } finally {
+        await close()
+      }
+    },
+    /** `gapless audit` of a flow. */
+    async audit(
+      flow: FlowConfig,
+      request: Partial<Parameters<typeof auditFlow>[2]> = {},
+    ): Promise<FlowAuditReport> {
+      const { deps, sourceConfigs, close } = open(flow, () => undefined)
+      const follows = () => ({ from: null, stood: () => undefined, compared: () => undefined })
+      try {
+        return await auditFlow({ ...deps, anchors, sourceConfigs }, flow, {
+          ...{ range: { kind: 'full' }, isDeep: false, topic: null, pace: unbounded },
+          ...{ interrupted: new AbortController().signal, planned: () => undefined, follows },
+          ...request,
+        })
       } finally {
         await close()
       }
