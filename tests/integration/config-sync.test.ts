@@ -4,7 +4,7 @@
 
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { kafkajs } from '../../cli/kafkajs/load-kafkajs.ts'
-import { deletionKeptMs } from '../../lib/core/config/defaults.ts'
+import { deletionKeptMs } from '../../lib/core/sync/deletion-limits.ts'
 import { syncedTopicsLines } from '../../lib/run/follow/sync-topics.ts'
 import { until } from '../../localstack/processes/until.ts'
 import { removeStarted } from '../../localstack/scratch/brokers.ts'
