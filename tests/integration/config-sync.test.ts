@@ -241,7 +241,10 @@ test('a deleted topic is named, kept for a day, then deleted with its checkpoint
   expect(await standbyTopics()).toContain('primary.bygone')
 
   expect((await following(later).syncTopics(flow)).deletions).toEqual([
-    { topic: 'bygone', targetTopic: 'primary.bygone', kind: 'deleted', reason: null },
+    {
+      ...{ topic: 'bygone', targetTopic: 'primary.bygone', onSource: 'deleted', kind: 'deleted' },
+      ...{ reason: null, groupOffsets: [], groupOffsetsCount: 0 },
+    },
   ])
 
   expect(await standbyTopics()).not.toContain('primary.bygone')

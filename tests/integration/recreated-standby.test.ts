@@ -36,8 +36,8 @@ const deletionsOf = async (flow: Flow, options?: FollowingOptions) =>
   (await following(options).syncTopics(flow)).deletions
 
 /** A topic that was copied, beside another one, which proves that the source is the known one. */
-async function copied(topic: string, { partitions = 1, onReset = 'recreate' } = {}): Promise<Flow> {
-  const flow = world.flow([topic, `${topic}-lives`], { onReset })
+async function copied(topic: string, { partitions = 1, offsets = 'preserve' } = {}): Promise<Flow> {
+  const flow = world.flow([topic, `${topic}-lives`], { onReset: 'recreate', offsets })
   await world.createTopic(`${topic}-lives`)
   await world.createTopic(topic, { partitions, configs: { 'retention.ms': '777000000' } })
   for (let partition = 0; partition < partitions; partition += 1) {
@@ -141,32 +141,36 @@ test('the standby topic is deleted and created anew, the offsets that went with 
   expect(left[0]?.partitions.filter(each => each.offset !== '-1')).toEqual([])
 })
 
-test('a standby topic with a record of another writer is kept, also when copies lie behind it, until a person deletes it', async () => {
-  const flow = await copied('written')
-  await world.produceToStandby('primary.written', records(0, 1, 'app'))
-  await world.run(flow)
-  // The episode of the writer is over, and the checkpoint does not tell of it any more.
-  await world.produce('written', records(40, 5, 'old'))
-  await world.run(flow)
-  await world.run(flow)
-  await recreate('written')
-  await world.produce('written', records(0, 10, 'new'))
-  expect(await outcomes(flow, 'written')).toEqual(['waiting'])
+test.each(['preserve', 'translate'])(
+  'a standby topic with a record of another writer is kept, also when copies lie behind it, until a person deletes it: %s',
+  async offsets => {
+    const topic = `written-${offsets}`
+    const flow = await copied(topic, { offsets })
+    await world.produceToStandby(`primary.${topic}`, records(0, 1, 'app'))
+    await world.run(flow)
+    // The episode of the writer is over, and the checkpoint does not tell of it any more.
+    await world.produce(topic, records(40, 5, 'old'))
+    await world.run(flow)
+    await world.run(flow)
+    await recreate(topic)
+    await world.produce(topic, records(0, 10, 'new'))
+    expect(await outcomes(flow, topic)).toEqual(['waiting'])
 
-  expect(await deletionsOf(flow)).toMatchObject([
-    {
-      kind: 'kept',
-      reason: expect.stringMatching(
-        /^applications have written to it\. .*kafka-topics .*onReset: resume/,
-      ),
-    },
-  ])
-  expect(await standbyTopics()).toContain('primary.written')
+    expect(await deletionsOf(flow)).toMatchObject([
+      {
+        kind: 'kept',
+        reason: expect.stringMatching(
+          /^applications have written to it\. .*kafka-topics .*onReset: resume/,
+        ),
+      },
+    ])
+    expect(await standbyTopics()).toContain(`primary.${topic}`)
 
-  await world.deleteStandbyTopic('primary.written')
-  expect(await outcomes(flow, 'written')).toEqual(['drained'])
-  await expectSameOffsets('written')
-})
+    await world.deleteStandbyTopic(`primary.${topic}`)
+    expect(await outcomes(flow, topic)).toEqual(['drained'])
+    await expectSameOffsets(topic)
+  },
+)
 
 test('a standby topic to which an application writes while its topic waits is kept', async () => {
   const flow = await copied('raced')

@@ -122,8 +122,10 @@ function restartedOnBoth(left: Position, observed: Observed, context: DecideCont
   const resolution = goesOn ? 'continued' : 'open'
   const incident = topicReset(left, found, { ...context, resolution })
   if (!goesOn) return halted(left, incident)
+  // Both logs are empty, so records may have the same offsets again, whatever they had before.
+  const { sameOffsets: _, offsetsLeft: __, ...former } = withoutDrift(left)
   const renewed: Position = {
-    ...withoutDrift(left),
+    ...former,
     sourceTopicId: source.topicId,
     targetTopicId: target.topicId,
     nextTargetOffset: target.logEndOffset,
@@ -132,13 +134,17 @@ function restartedOnBoth(left: Position, observed: Observed, context: DecideCont
     logEnds: [],
     producer: null,
   }
-  return restarted(begunAgain(renewed, context), source.logStartOffset, source, incident)
+  const isPreserved = context.policies.offsets === 'preserve'
+  const begun = begunAgain(renewed, { ...context, isPreserved })
+  return restarted(begun, source.logStartOffset, source, incident)
 }
 
 /** Another log of the source begins at the position. */
-function begunAgain(position: Position, { nowMs: atMs }: DecideContext): Position {
+function begunAgain(
+  position: Position,
+  { nowMs: atMs, isPreserved }: { readonly nowMs: number; readonly isPreserved: boolean },
+): Position {
   const seen = { atMs, reason: 'reset' as const }
-  const isPreserved = position.sameOffsets !== undefined
   const same = isPreserved ? begunPadded(placesOf(position), seen) : {}
   return anchored({ ...withoutPadding(position), ...same }, { records: 0n, ...seen })
 }
@@ -279,7 +285,9 @@ function reset(left: Position, source: SourceObservation, context: DecideContext
   const lastSeenLogEndOffset = source.logEndOffset
   const renewed = { ...left, sourceTopicId: source.topicId, lastSeenLogEndOffset }
   const from = { ...renewed, nextSourceOffset: source.logStartOffset }
-  return restarted(begunAgain(from, context), source.logStartOffset, source, incident)
+  const isPreserved = left.sameOffsets !== undefined
+  const begun = begunAgain(from, { ...context, isPreserved })
+  return restarted(begun, source.logStartOffset, source, incident)
 }
 
 /**

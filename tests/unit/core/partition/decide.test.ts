@@ -496,6 +496,29 @@ test('a partition that waits and finds both topics new begins at the start of bo
   ])
 })
 
+test.each([
+  ['translated before', {}],
+  [
+    'shifted before',
+    {
+      sameOffsets: {
+        ...{ distance: 7n, since: sourceOffset(30n), atMs: 1, reason: 'large-hole' as const },
+      },
+    },
+  ],
+  ['given up before', { offsetsLeft: { since: sourceOffset(30n), atMs: 1 } }],
+])('where both topics are new, the offsets are the same, though they were %s', (_, before) => {
+  const { event } = eventCases['target recreated and empty, source too']
+  const state = { ...tableStates.waiting, position: { ...tablePosition, ...before } }
+  const preserving = decide(state, event, contextWith({ offsets: 'preserve' }))
+  expect(positionOf(preserving.state)).toMatchObject({
+    sameOffsets: { distance: 0n, since: 0n, reason: 'reset' },
+  })
+  expect(positionOf(preserving.state)).not.toHaveProperty('offsetsLeft')
+  const translating = decide(state, event, contextWith({ offsets: 'translate' }))
+  expect(positionOf(translating.state)).not.toHaveProperty('sameOffsets')
+})
+
 // Small numbers on purpose: equal, neighbouring and crossing offsets must be common.
 const offsets = fc.bigInt({ min: 0n, max: 12n })
 const topicIds = fc.constantFrom('topic-1', 'topic-2')
