@@ -19,6 +19,7 @@ import * as failoverLimits from '../lib/core/config/failover-limits.ts'
 import type { Selector } from '../lib/core/config/topic-selection.ts'
 import * as fillLimits from '../lib/core/offsets/fill-limits.ts'
 import * as paddingLimits from '../lib/core/offsets/padding-limits.ts'
+import * as deletionLimits from '../lib/core/sync/deletion-limits.ts'
 import { renderEditorSchema } from './editor-schema.ts'
 import { withPropertyMap } from './mirror-maker-table.ts'
 
@@ -188,7 +189,7 @@ function selectorText(selector: Selector): string {
 const source = () =>
   [
     ...['config/defaults.ts', 'config/failover-limits.ts', 'offsets/fill-limits.ts'],
-    'offsets/padding-limits.ts',
+    ...['offsets/padding-limits.ts', 'sync/deletion-limits.ts'],
   ]
     .map(name => readFileSync(join(root, 'lib/core', name), 'utf8'))
     .join('\n')
@@ -211,7 +212,10 @@ function readReasons(): Record<string, string> {
 /** A row for each exported number, with the comment above it, in the order of the file. */
 function fixedLimitRows(): string[][] {
   const found = [...source().matchAll(/\/\*\*((?:(?!\*\/)[\s\S])*)\*\/\nexport const (\w+) =/g)]
-  const all = Object.entries({ ...defaults, ...failoverLimits, ...fillLimits, ...paddingLimits })
+  const all = Object.entries({
+    ...{ ...defaults, ...failoverLimits, ...fillLimits },
+    ...{ ...paddingLimits, ...deletionLimits },
+  })
   const values = new Map(all.filter(([, value]) => typeof value === 'number'))
   const rows = found.flatMap(([, comment = '', name = '']) =>
     values.has(name) ? [[code(name), code(String(values.get(name))), inOneLine(comment)]] : [],

@@ -30,7 +30,7 @@ async function run(): Promise<SyncAnswer> {
 async function sync(flow: FlowConfig): Promise<SyncAnswer['flows'][number]> {
   const { metrics, open } = await runtime
   const { deps, syncing, following, failovers } = open(flow)
-  const alsoFollow = { ...deps, ...following }
+  const alsoFollow = { ...deps, ...syncing, ...following }
   const options = { mayCommit: true, alsoFollow, news }
   const synced = await syncFlow({ ...deps, ...syncing, failovers }, flow, options)
   metrics.flow(flow.name, syncMetrics(synced))

@@ -119,7 +119,8 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
     'lib/run/fence': ['lib/run/operate', 'lib/run/compare', 'lib/run/observe', 'lib/run'],
     'lib/run/operate': [
       ...['lib/run/replicate', 'lib/run/plan', 'lib/run/watch', 'lib/run/recover'],
-      ...['lib/run/sync', 'lib/run/follow', 'lib/run/partition', 'lib/run/compare'],
+      ...['lib/run/sync', 'lib/run/follow', 'lib/run/delete', 'lib/run/partition'],
+      'lib/run/compare',
       ...['lib/run/observe', 'lib/run'],
     ],
     'lib/run/replicate': [
@@ -143,7 +144,8 @@ const roomsOf: Record<string, Record<string, readonly string[]>> = {
     'lib/run/partition': ['lib/run/worker', 'lib/run/observe', 'lib/run'],
     'lib/run/worker': ['lib/run'],
     'lib/run/sync': ['lib/run/follow', 'lib/run/translate', 'lib/run/observe', 'lib/run'],
-    'lib/run/follow': ['lib/run/compare', 'lib/run/observe', 'lib/run'],
+    'lib/run/follow': ['lib/run/delete', 'lib/run/compare', 'lib/run/observe', 'lib/run'],
+    'lib/run/delete': ['lib/run/observe', 'lib/run'],
     'lib/run/translate': ['lib/run/compare', 'lib/run/observe', 'lib/run'],
     'lib/run/compare': ['lib/run/observe', 'lib/run'],
     'lib/run/observe': ['lib/run'],

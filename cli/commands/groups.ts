@@ -76,11 +76,24 @@ function followsLines(follows: FlowGroupsReport['follows']): string[] {
       const value = to === null ? `removed (${from})` : `${from} to ${to}`
       return `config ${outcome}: ${targetTopic} ${config} ${value}${because(why)}`
     }),
-    ...deletions.map(each => `topic ${each.outcome}: ${each.targetTopic}${because(each.reason)}`),
+    ...deletions.map(each => {
+      return `topic ${each.outcome}: ${each.targetTopic}${because(each.reason)}${offsetsText(each)}`
+    }),
     ...acls.map(each => `ACL ${each.outcome}: ${each.acl}${because(each.reason)}`),
     ...follows.notCopied,
     ...(reason === null ? [] : [reason]),
   ]
+}
+
+function offsetsText(deletion: {
+  readonly groupOffsets: readonly { group: string; partition: number; offset: string }[]
+  readonly groupOffsetsCount: number
+}): string {
+  const { groupOffsets, groupOffsetsCount: count } = deletion
+  if (count === 0) return ''
+  const named = groupOffsets.map(each => `${each.group}:${each.partition}@${each.offset}`)
+  const rest = count > named.length ? `, and ${count - named.length} more` : ''
+  return `; committed offsets of groups that went with it: ${named.join(', ')}${rest}`
 }
 
 export function groupsExitCode({ flows }: GroupsReport): ExitCode {

@@ -4,7 +4,7 @@
 
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { kafkajs } from '../../cli/kafkajs/load-kafkajs.ts'
-import { deletionKeptMs } from '../../lib/core/config/defaults.ts'
+import { deletionKeptMs } from '../../lib/core/sync/deletion-limits.ts'
 import { syncedTopicsLines } from '../../lib/run/follow/sync-topics.ts'
 import { until } from '../../localstack/processes/until.ts'
 import { removeStarted } from '../../localstack/scratch/brokers.ts'
@@ -241,7 +241,10 @@ test('a deleted topic is named, kept for a day, then deleted with its checkpoint
   expect(await standbyTopics()).toContain('primary.bygone')
 
   expect((await following(later).syncTopics(flow)).deletions).toEqual([
-    { topic: 'bygone', targetTopic: 'primary.bygone', kind: 'deleted', reason: null },
+    {
+      ...{ topic: 'bygone', targetTopic: 'primary.bygone', onSource: 'deleted', kind: 'deleted' },
+      ...{ reason: null, groupOffsets: [], groupOffsetsCount: 0 },
+    },
   ])
 
   expect(await standbyTopics()).not.toContain('primary.bygone')

@@ -101,8 +101,8 @@ function opened(fields: Record<string, unknown>) {
   }
 }
 
-function depsOf({ deps, following }: ReturnType<typeof openFlow>) {
-  return { ...deps, ...following }
+function depsOf({ deps, syncing, following }: ReturnType<typeof openFlow>) {
+  return { ...deps, ...syncing, ...following }
 }
 
 function kafkaOf(cluster: string): Kafka {

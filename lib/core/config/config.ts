@@ -122,8 +122,9 @@ const flow = object(
       oneOf('halt', 'continue').default(policyDefaults.onTruncation),
     ),
     onReset: about(
-      'When a topic was deleted and recreated on the source.',
-      oneOf('resume', 'halt').default(policyDefaults.onReset),
+      'When a topic was deleted and recreated on the source. `recreate`: its standby topic is deleted and created ' +
+        'anew, with all it holds, so that records have the same offsets again.',
+      oneOf('resume', 'halt', 'recreate').default(policyDefaults.onReset),
     ),
     onDivergence: about(
       'When the source lost records that the standby has (unclean leader election).',

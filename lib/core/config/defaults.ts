@@ -9,7 +9,7 @@ export type Policies = {
   /** Whether records keep their offsets on the standby. */
   readonly offsets: 'preserve' | 'translate'
   readonly onTruncation: 'halt' | 'continue'
-  readonly onReset: 'resume' | 'halt'
+  readonly onReset: 'resume' | 'halt' | 'recreate'
   readonly onDivergence: 'halt' | 'continue'
 }
 
@@ -454,12 +454,6 @@ export const aclLooksMax = 20
 
 /** Wait before the next of them, ms: brokers hear of an ACL within some ms. */
 export const aclLookMs = 100
-
-/** The standby topic of a deleted topic is kept so long, ms: a person may miss the topic. */
-export const deletionKeptMs = 24 * 60 * 60 * 1000
-
-/** Standby topics that one tick deletes: a person who sees it happen can stop it. */
-export const deletedTopicsMax = 10
 
 /** Sentences of one step of sync that a tick logs for a flow; what is more is counted. */
 export const syncTextsMax = 20

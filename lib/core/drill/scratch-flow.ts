@@ -33,6 +33,8 @@ export function scratchFlow(flow: FlowConfig, drill: string): FlowConfig {
     mode: 'batch',
     heartbeats: false,
     rivals: [],
+    // No tick of sync follows a drill.
+    onReset: flow.onReset === 'recreate' ? 'halt' : flow.onReset,
     sync: { ...flow.sync, configs: 'off', acls: 'off', heartbeats: 'off', deletions: 'report' },
   }
 }

@@ -4,6 +4,7 @@
 // (run/failover/look.ts) nor the JSON (run/failover/failover-report.ts).
 
 import { offsetsBetween, type SourceOffset, sourceOffset } from '../offset.ts'
+import { isTopicReset } from '../partition/incidents.ts'
 import type { ObservedSource } from '../partition/observation.ts'
 import { type PartitionState, type Position, positionOf } from '../partition/partition-state.ts'
 import { partitionName, type TopicPartition } from '../topic-partition.ts'
@@ -86,7 +87,7 @@ function notesOf({ state, source }: LookedAt, position: Position | null): string
   if (state === null) notes.push('its row in the table cannot be read: its position is not known')
   else if (state.kind === 'halted') notes.push(`halted by ${state.incidentId}`)
   else if (state.kind === 'waiting')
-    notes.push(`its topic is gone from the source (${state.incidentId})`)
+    notes.push(`${awaitedText(state.incidentId)} (${state.incidentId})`)
   if (state?.kind === 'failed-over') return notes
   if (state !== null && position === null) notes.push('nothing of it was copied yet')
   if (source.kind === 'unobserved') notes.push(`the source does not answer: ${source.detail}`)
@@ -95,6 +96,12 @@ function notesOf({ state, source }: LookedAt, position: Position | null): string
   }
   if (source.kind === 'seen' && source.lastStable < source.logEnd) notes.push(openText(source))
   return notes
+}
+
+function awaitedText(incidentId: string): string {
+  return isTopicReset(incidentId)
+    ? 'its topic was recreated on the source, and nothing of the new one is copied'
+    : 'its topic is gone from the source'
 }
 
 function openText({ lastStable, logEnd }: { lastStable: bigint; logEnd: bigint }): string {
@@ -128,7 +135,7 @@ function disquiet(looked: LookedAt, before: ObservedSource | null): string | nul
     return `is halted by ${state.incidentId}. Resume it (gapless resume), or use --unplanned`
   }
   if (state.kind === 'waiting') {
-    return 'waits for its topic, which is gone from the source. To fail over with what was copied: --unplanned'
+    return `waits: ${awaitedText(state.incidentId)}. To fail over with what was copied: --unplanned`
   }
   if (source.kind === 'unobserved') {
     return `cannot be observed on the source: ${source.detail}. When the source is lost: --unplanned`

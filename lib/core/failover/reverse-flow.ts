@@ -26,6 +26,8 @@ export function reverseFlow(
     heartbeats: false,
     mode: 'batch',
     rivals: [],
+    // No tick of sync follows this flow, and nothing is deleted on the source.
+    onReset: flow.onReset === 'recreate' ? 'halt' : flow.onReset,
     sync: { ...flow.sync, configs: 'off', acls: 'off', heartbeats: 'off', deletions: 'report' },
   }
 }

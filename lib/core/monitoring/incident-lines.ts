@@ -34,7 +34,7 @@ export function incidentLines(incident: Incident): LogLine[] {
             `Topic reset detected for ${name}. The topic was deleted and recreated: topic id ` +
             `${evidence(incident, 'topicId')} is now ${evidence(incident, 'recreatedAs')}. Replicated up to ` +
             `offset ${expected} of the old topic; up to ${evidence(incident, 'knownUnreplicatedRecordsMax')} ` +
-            `known offsets of it were not. ${incident.foundOffset === null ? 'This partition does not exist in the new topic.' : after(incident)}`,
+            `known offsets of it were not. ${afterReset(incident)}`,
         },
         ...(incident.resolution === 'continued'
           ? [
@@ -208,6 +208,18 @@ function standbyTruncatedText(incident: Incident): string {
     'Mend the settings that gapless status names. To have the records again, delete the standby topic, ' +
     `wait for a tick, then gapless resume ${resumeName(incident)} --from log-start. ` +
     `To accept the loss: gapless resume ${resumeName(incident)}`
+  )
+}
+
+function afterReset(incident: Incident): string {
+  if (incident.foundOffset === null) return 'This partition does not exist in the new topic.'
+  // partition/incidents.ts puts the policy into the evidence of such an incident alone.
+  if (incident.resolution !== 'open' || incident.evidence.onReset !== 'recreate') {
+    return after(incident)
+  }
+  return (
+    'The partition waits until sync has deleted its standby topic, which is then created anew (onReset: ' +
+    `recreate); whether it was, or why not: gapless sync --flow ${incident.flow}`
   )
 }
 

@@ -19,6 +19,7 @@ import {
   moved,
   type PartitionEvent,
   type SourceObservation,
+  waits,
 } from './decision.ts'
 import { withoutDrift } from './drift.ts'
 import { logDiverged, logTruncated, targetNotEmpty, targetReset, topicReset } from './incidents.ts'
@@ -43,9 +44,13 @@ export function decideOnObservation(
       const back = areBothNew(state.position, observed)
         ? restartedOnBoth(state.position, observed, context)
         : check(state, observed, context)
-      // The incident stays open when the checks raise it again: a reset had removed this partition,
-      // and now halts it.
+      // The checks raise the incident again where a reset had removed this partition and now halts
+      // it, or made it wait and is over: whether it stays open is in what they raise.
       const isFoundAgain = back.incidents.some(incident => incident.id === state.incidentId)
+      // It waits on, until sync has deleted its standby topic: there is nothing to write.
+      if (isFoundAgain && back.state.kind === 'waiting') {
+        return { state, incidents: [], commands: [{ kind: 'stop', outcome: 'waiting' }] }
+      }
       const resolved: Command[] = [{ kind: 'resolve-incident', id: state.incidentId }]
       return { ...back, commands: [...(isFoundAgain ? [] : resolved), ...saved(back.commands)] }
     }
@@ -90,7 +95,8 @@ const emptyEnd = targetOffset(0n)
 
 /**
  * True when the topic came back on the source, and an empty standby topic was created for it: the
- * old standby topic had been deleted as well, by sync (`sync.deletions: delete`) or by a person.
+ * old standby topic had been deleted as well, by sync (`sync.deletions: delete`, `onReset:
+ * recreate`) or by a person.
  */
 function areBothNew(position: Position, { source, target }: Observed): boolean {
   return (
@@ -107,7 +113,7 @@ function areBothNew(position: Position, { source, target }: Observed): boolean {
 function restartedOnBoth(left: Position, observed: Observed, context: DecideContext): Decision {
   const { source, target } = observed
   assert(!isBefore(emptyEnd, target.logEndOffset), 'started anew on a target that has records')
-  const goesOn = context.policies.onReset === 'resume'
+  const goesOn = context.policies.onReset !== 'halt'
   const found = {
     topicId: source.topicId,
     nextSourceOffset: source.logStartOffset,
@@ -116,8 +122,10 @@ function restartedOnBoth(left: Position, observed: Observed, context: DecideCont
   const resolution = goesOn ? 'continued' : 'open'
   const incident = topicReset(left, found, { ...context, resolution })
   if (!goesOn) return halted(left, incident)
+  // Both logs are empty, so records may have the same offsets again, whatever they had before.
+  const { sameOffsets: _, offsetsLeft: __, ...former } = withoutDrift(left)
   const renewed: Position = {
-    ...withoutDrift(left),
+    ...former,
     sourceTopicId: source.topicId,
     targetTopicId: target.topicId,
     nextTargetOffset: target.logEndOffset,
@@ -126,13 +134,17 @@ function restartedOnBoth(left: Position, observed: Observed, context: DecideCont
     logEnds: [],
     producer: null,
   }
-  return restarted(begunAgain(renewed, context), source.logStartOffset, source, incident)
+  const isPreserved = context.policies.offsets === 'preserve'
+  const begun = begunAgain(renewed, { ...context, isPreserved })
+  return restarted(begun, source.logStartOffset, source, incident)
 }
 
 /** Another log of the source begins at the position. */
-function begunAgain(position: Position, { nowMs: atMs }: DecideContext): Position {
+function begunAgain(
+  position: Position,
+  { nowMs: atMs, isPreserved }: { readonly nowMs: number; readonly isPreserved: boolean },
+): Position {
   const seen = { atMs, reason: 'reset' as const }
-  const isPreserved = position.sameOffsets !== undefined
   const same = isPreserved ? begunPadded(placesOf(position), seen) : {}
   return anchored({ ...withoutPadding(position), ...same }, { records: 0n, ...seen })
 }
@@ -261,15 +273,21 @@ function truncated(
 }
 
 function reset(left: Position, source: SourceObservation, context: DecideContext): Decision {
-  const goesOn = context.policies.onReset === 'resume'
-  const found = { topicId: source.topicId, nextSourceOffset: source.logStartOffset }
-  const resolution = goesOn ? 'continued' : 'open'
-  const incident = topicReset(left, found, { ...context, resolution })
-  if (!goesOn) return halted(left, incident)
+  const { onReset } = context.policies
+  const awaitsNewTarget = onReset === 'recreate'
+  const at = { topicId: source.topicId, nextSourceOffset: source.logStartOffset }
+  const resolution = onReset === 'resume' ? 'continued' : 'open'
+  const incident = topicReset(left, { ...at, awaitsNewTarget }, { ...context, resolution })
+  // The position stays that of the old topics: sync compares it with the standby topic before it
+  // deletes that one, and then both are new (`areBothNew`).
+  if (awaitsNewTarget) return waits(left, incident)
+  if (onReset === 'halt') return halted(left, incident)
   const lastSeenLogEndOffset = source.logEndOffset
   const renewed = { ...left, sourceTopicId: source.topicId, lastSeenLogEndOffset }
   const from = { ...renewed, nextSourceOffset: source.logStartOffset }
-  return restarted(begunAgain(from, context), source.logStartOffset, source, incident)
+  const isPreserved = left.sameOffsets !== undefined
+  const begun = begunAgain(from, { ...context, isPreserved })
+  return restarted(begun, source.logStartOffset, source, incident)
 }
 
 /**

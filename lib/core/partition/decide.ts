@@ -20,6 +20,7 @@ import {
   moved,
   type PartitionEvent,
   type PartitionEventKind,
+  waits,
 } from './decision.ts'
 import { driftAfter, targetUnclear } from './drift.ts'
 import { historyAfter, historyBefore } from './epoch-history.ts'
@@ -138,11 +139,7 @@ function decideOnMissing(
               { topicId: recreatedAs, nextSourceOffset: null },
               { ...context, resolution: 'open' },
             )
-      return {
-        state: { kind: 'waiting', position, incidentId: incident.id },
-        incidents: [incident],
-        commands: [{ kind: 'save-checkpoint' }, { kind: 'stop', outcome: 'waiting' }],
-      }
+      return waits(position, incident)
     }
   }
 }

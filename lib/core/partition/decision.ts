@@ -192,6 +192,15 @@ export function moved(position: Position, commands: readonly Command[] = []): De
   return { state: { kind: 'replicating', position }, incidents: [], commands }
 }
 
+/** Stores the incident, then the state that names it, then ends the run: the topic is awaited. */
+export function waits(position: Position, incident: Incident): Decision {
+  return {
+    state: { kind: 'waiting', position, incidentId: incident.id },
+    incidents: [incident],
+    commands: [{ kind: 'save-checkpoint' }, { kind: 'stop', outcome: 'waiting' }],
+  }
+}
+
 /** Stores the incident, then the state that names it, then ends the run. */
 export function halted(position: Position, incident: Incident): Decision {
   return {

@@ -7,6 +7,7 @@
 import type { Incident } from '../incident.ts'
 import { type SourceOffset, type TargetOffset, targetOffset } from '../offset.ts'
 import { type Detected, partitionIncident } from '../partition-incident.ts'
+import type { TopicPartition } from '../topic-partition.ts'
 import type { Unclear } from './decision.ts'
 import { type Drift, type PartitionState, type Position, positionOf } from './partition-state.ts'
 
@@ -71,6 +72,16 @@ export function driftToStore(
   const position = positionOf(state)
   if (position?.drift === undefined || position.drift === stored) return null
   return driftIncident(position, position.drift, detected)
+}
+
+/** Whether an incident, by its id, is about foreign records in the target of this position. */
+export function isDriftOf(
+  incidentId: string,
+  { topic, partition }: TopicPartition,
+  { targetTopicId }: Position,
+): boolean {
+  const kind = 'target-drifted' satisfies Incident['kind']
+  return incidentId.startsWith(`${[kind, topic, partition, targetTopicId].join(':')}:`)
 }
 
 /** The position once a look has found no foreign record. */

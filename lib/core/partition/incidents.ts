@@ -43,10 +43,12 @@ export function topicReset(
     readonly nextSourceOffset: SourceOffset | null
     /** The id of the standby topic, where it was created anew as well. */
     readonly targetRecreatedAs?: string
+    /** True: the partition waits until its standby topic was created anew. */
+    readonly awaitsNewTarget?: boolean
   },
   detected: DetectedUnderPolicy,
 ): Incident {
-  const { topicId: recreatedAs, nextSourceOffset, targetRecreatedAs } = found
+  const { topicId: recreatedAs, nextSourceOffset, targetRecreatedAs, awaitsNewTarget } = found
   return partitionIncident('topic-reset', detected, {
     occurrence: [left.sourceTopicId],
     expectedOffset: left.nextSourceOffset,
@@ -64,9 +66,20 @@ export function topicReset(
       ...(targetRecreatedAs === undefined
         ? {}
         : { targetTopicId: left.targetTopicId, targetRecreatedAs }),
+      ...(awaitsNewTarget === true ? { onReset: 'recreate' } : {}),
       ...knownUnreplicated(left),
     },
   })
+}
+
+/** Tells the kind by the id, because an operator may have deleted the incident's row. */
+export function isTopicReset(incidentId: string): boolean {
+  return incidentId.startsWith('topic-reset:' satisfies `${Incident['kind']}:`)
+}
+
+/** True for the open incident of a partition whose standby topic is to be created anew first. */
+export function awaitsNewTarget({ kind, resolution, evidence }: Incident): boolean {
+  return kind === 'topic-reset' && resolution === 'open' && evidence.onReset === 'recreate'
 }
 
 /** The source topic was deleted. */

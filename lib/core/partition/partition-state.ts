@@ -9,6 +9,8 @@
 //
 //   unstarted --observed, and the target is not empty--> halted
 //
+//   replicating --recreated, under `onReset: recreate`--> waiting
+//
 //   any of them --gapless failover--> failed-over --gapless failback--> replicating
 //
 // A waiting partition that is observed again passes the same checks as a replicating one, so it may
@@ -140,7 +142,8 @@ export type PartitionState =
    */
   | { readonly kind: 'replicating'; readonly position: Position }
   /**
-   * The topic, or this partition of it, was deleted on the source. Left when it is observed again.
+   * The topic, or this partition of it, was deleted on the source. Left when it is observed again,
+   * under `onReset: recreate` only once its standby topic is a new one, too.
    */
   | { readonly kind: 'waiting'; readonly position: Position; readonly incidentId: string }
   /** An incident that no policy moves past. Left by `gapless resume` only. */

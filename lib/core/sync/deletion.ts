@@ -1,14 +1,14 @@
 // Owns whether the standby topic of a topic that was deleted on the source is deleted as well. The
 // standby topic is then the last copy, so every doubt keeps it, with a reason. Pure. Does not own
-// the questions to the clusters (run/follow/sync-deletions.ts).
+// the questions to the clusters (run/delete), nor a topic that was recreated (recreation.ts).
 //
 // The source may answer that a topic is gone although it is not: other brokers may stand behind the
 // same addresses (a cluster that was built anew), and a broker that starts knows no topic yet. So
 // every broker is asked for the id, another topic must prove that the cluster is the known one, and
 // a day must have passed.
 
-import { deletionKeptMs } from '../config/defaults.ts'
 import type { Position } from '../partition/partition-state.ts'
+import { deletionKeptMs } from './deletion-limits.ts'
 
 /** What every broker of a cluster answers about one topic id. */
 export type IdAnswer =
@@ -21,13 +21,15 @@ export type WaitingPartition = {
   readonly position: Position
   /** True while a run holds the partition, or has left it without releasing it. */
   readonly isLeased: boolean
+  /** True where an incident says that another producer wrote to the standby partition once. */
+  readonly hadForeignRecords: boolean
 }
 
-export type DeletedTopic = {
+/** A topic whose log on the source is gone, and its copy. */
+export type CopiedTopic = {
   /** All partitions that have a checkpoint; one or more. */
   readonly partitions: readonly WaitingPartition[]
-  /** When the last of the incidents `topic-deleted` was detected, Unix time, ms; null: not all. */
-  readonly deletedAtMs: number | null
+  /** What the source's brokers say of the topic id that was copied. */
   readonly source: IdAnswer
   readonly isKnownSource: boolean
   readonly standby:
@@ -41,6 +43,11 @@ export type DeletedTopic = {
     | { readonly kind: 'unknown'; readonly detail: string }
 }
 
+export type DeletedTopic = CopiedTopic & {
+  /** When the last of the incidents `topic-deleted` was detected, Unix time, ms; null: not all. */
+  readonly deletedAtMs: number | null
+}
+
 export type DeletionDecision =
   /** The standby topic with this id goes, then the checkpoints. */
   | { readonly kind: 'delete'; readonly topicId: string }
@@ -50,7 +57,7 @@ export type DeletionDecision =
 
 /** Decides under `sync.deletions: delete`. `nowMs` is Unix time, ms. */
 export function decideDeletion(topic: DeletedTopic, nowMs: number): DeletionDecision {
-  const doubt = doubtAboutSource(topic, nowMs) ?? doubtAboutStandby(topic)
+  const doubt = doubtAboutTime(topic, nowMs) ?? doubtAboutSource(topic) ?? doubtAboutStandby(topic)
   if (doubt !== null) return { kind: 'keep', reason: doubt }
   const { standby } = topic
   return standby.kind === 'exists'
@@ -58,16 +65,19 @@ export function decideDeletion(topic: DeletedTopic, nowMs: number): DeletionDeci
     : { kind: 'forget' }
 }
 
-function doubtAboutSource(topic: DeletedTopic, nowMs: number): string | null {
-  const { deletedAtMs, source, isKnownSource, partitions } = topic
-  const ids = new Set(partitions.map(each => each.position.sourceTopicId))
-  if (ids.size !== 1) return 'its checkpoints are of several topics of that name'
+function doubtAboutTime({ deletedAtMs }: DeletedTopic, nowMs: number): string | null {
   if (deletedAtMs === null) return 'not every partition has an incident topic-deleted'
   const ageMs = nowMs - deletedAtMs
-  if (ageMs < deletionKeptMs) {
-    const hours = Math.max(1, Math.ceil((deletionKeptMs - ageMs) / 3_600_000))
-    return `it is kept for a day after the deletion was seen, for ${hours} more hours at the most`
-  }
+  if (ageMs >= deletionKeptMs) return null
+  const hours = Math.max(1, Math.ceil((deletionKeptMs - ageMs) / 3_600_000))
+  return `it is kept for a day after the deletion was seen, for ${hours} more hours at the most`
+}
+
+/** Why the copied log may still be on the source. */
+export function doubtAboutSource(topic: CopiedTopic): string | null {
+  const { source, isKnownSource, partitions } = topic
+  const ids = new Set(partitions.map(each => each.position.sourceTopicId))
+  if (ids.size !== 1) return 'its checkpoints are of several topics of that name'
   if (!isKnownSource) {
     return 'no topic of the flow has the id that its checkpoint stored, so the source may be another cluster'
   }
@@ -81,7 +91,8 @@ function doubtAboutSource(topic: DeletedTopic, nowMs: number): string | null {
   }
 }
 
-function doubtAboutStandby({ standby, partitions }: DeletedTopic): string | null {
+/** Why the standby topic may hold something else than copies. */
+export function doubtAboutStandby({ standby, partitions }: CopiedTopic): string | null {
   if (partitions.some(each => each.isLeased))
     return 'a run holds a partition, or has not released it'
   switch (standby.kind) {
@@ -94,16 +105,22 @@ function doubtAboutStandby({ standby, partitions }: DeletedTopic): string | null
   }
 }
 
+/** Also of an earlier episode, which the copied records behind it have ended. */
+function hasForeignRecords({ position, hadForeignRecords }: WaitingPartition): boolean {
+  const { drift, sameOffsets } = position
+  return hadForeignRecords || drift !== undefined || sameOffsets?.reason === 'foreign-records'
+}
+
 /** Every record there must be one that was copied: others are of an application. */
 function doubtAboutRecords(
-  standby: Extract<DeletedTopic['standby'], { kind: 'exists' }>,
+  standby: Extract<CopiedTopic['standby'], { kind: 'exists' }>,
   partitions: readonly WaitingPartition[],
 ): string | null {
   const expected = new Map(partitions.map(each => [each.partition, each.position]))
   if (partitions.some(({ position }) => position.targetTopicId !== standby.topicId)) {
     return 'the standby topic is not the one that was copied to: its id differs'
   }
-  if (partitions.some(({ position }) => position.drift !== undefined)) {
+  if (partitions.some(hasForeignRecords)) {
     return 'applications have written to it'
   }
   if (partitions.some(({ partition }) => !standby.logEnds.has(partition))) {

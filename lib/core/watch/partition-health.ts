@@ -4,6 +4,7 @@
 // healthy, and gives no number. Does not own any decision about replication (partition/decide.ts).
 
 import { type Budgets, clockSkewMsMax, stalledAfterMs } from '../config/defaults.ts'
+import { isTopicReset } from '../partition/incidents.ts'
 import type { ObservedSource } from '../partition/observation.ts'
 import { type PartitionState, positionOf, stateOf } from '../partition/partition-state.ts'
 import {
@@ -216,7 +217,9 @@ function differenceOf(
 ): Difference | null {
   const position = positionOf(state)
   if (position === null || state.kind === 'halted' || state.kind === 'failed-over') return null
-  if (state.kind === 'waiting') return source.kind === 'seen' ? { kind: 'returned' } : null
+  if (state.kind === 'waiting') {
+    return source.kind !== 'seen' || awaitsNewStandby(state, target) ? null : { kind: 'returned' }
+  }
   if (source.kind === 'missing') return { kind: 'deleted' }
   if (source.kind === 'seen') {
     const { sourceTopicId: topicId, nextSourceOffset } = position
@@ -242,6 +245,18 @@ function differenceOf(
   const { logStart: from } = target
   if (padding?.stage !== 'done' || from === undefined || from >= padding.to) return null
   return { kind: 'fillers-visible', from, to: padding.to }
+}
+
+/** Under `onReset: recreate` a run has seen the new topic, and waits for sync and plan. */
+function awaitsNewStandby(
+  { incidentId, position }: Extract<PartitionState, { kind: 'waiting' }>,
+  target: WatchedTarget,
+): boolean {
+  if (!isTopicReset(incidentId)) return false
+  return (
+    target.kind === 'missing' ||
+    (target.kind === 'seen' && target.topicId === position.targetTopicId)
+  )
 }
 
 /** The sentence about a partition with work that no run does, with the command to run next. */

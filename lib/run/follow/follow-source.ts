@@ -4,8 +4,8 @@
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import type { LogLine } from '../../core/monitoring/incident-lines.ts'
+import { findFollowed } from '../observe/followed-topics.ts'
 import { type Beat, type BeatDeps, beat, beatLines } from './beat.ts'
-import { findFollowed } from './followed-topics.ts'
 import { type SyncAclsDeps, type SyncedAcls, syncAcls, syncedAclsLines } from './sync-acls.ts'
 import {
   type SyncedTopics,

@@ -14,9 +14,9 @@ import { followingAcls, type LeftAcl } from '../../core/sync/acl-rewrite.ts'
 import type { AclAdmin, AclOutcome, ListedAcls } from '../../io/admin/acl-admin.ts'
 import type { Clock } from '../../io/clock.ts'
 import type { AclStore } from '../../io/sync/acl-store.ts'
+import { type FollowDeps, type FollowedTopics, findFollowed } from '../observe/followed-topics.ts'
 import { unobserved } from '../observe/logs.ts'
 import { refusalToGuard } from './first-acl.ts'
-import { type FollowDeps, type FollowedTopics, findFollowed } from './followed-topics.ts'
 import { type NotCopiedDeps, notCopied } from './not-copied.ts'
 import { boundedLines, info, warn } from './sync-topics.ts'
 
@@ -84,7 +84,7 @@ async function followAcls(
   ]
   if (source.kind !== 'listed' || target.kind !== 'listed') return { ...nothing, unknown: unheard }
   const ownPrincipal = deps.target.principal?.() ?? null
-  const topics = [...found.existing]
+  const topics = [...found.existing.keys()]
   const following = followingAcls(source.topics, { rules: flow, topics, ownPrincipal })
   const { withheld, left } = following
   const common = {

@@ -12,8 +12,8 @@ import type { AlterationOutcome, TopicAdmin } from '../../io/admin/topic-admin.t
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { TopicConfig } from '../../io/cluster/topic-config.ts'
 import { ReplicatorError } from '../../io/failure/replicator-error.ts'
+import type { KnownTopic } from '../observe/followed-topics.ts'
 import { unobserved } from '../observe/logs.ts'
-import type { KnownTopic } from './followed-topics.ts'
 
 export type SyncConfigsDeps = {
   readonly source: Pick<Cluster, 'name' | 'readTopicConfigs'>

@@ -1,20 +1,25 @@
 // Owns the step of a tick of sync that is about topics: configs that follow and deletions, and the
 // sentences about both. Partitions are added by plan (run/plan/standby-topics.ts), because copying
-// waits for them. Does not own the single changes (sync-configs.ts, sync-deletions.ts).
+// waits for them. Does not own the single changes (sync-configs.ts, run/delete).
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { syncTextsMax } from '../../core/config/defaults.ts'
 import type { LogLine } from '../../core/monitoring/incident-lines.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
 import type { TopicAdmin } from '../../io/admin/topic-admin.ts'
-import { type FollowDeps, type FollowedTopics, findFollowed } from './followed-topics.ts'
+import { standbyOffsetsText } from '../delete/standby-groups.ts'
+import {
+  type FollowedDeletion,
+  type SyncDeletionsDeps,
+  syncDeletions,
+} from '../delete/sync-deletions.ts'
+import { type FollowDeps, type FollowedTopics, findFollowed } from '../observe/followed-topics.ts'
 import {
   type SyncConfigsDeps,
   type SyncedConfigs,
   syncConfigs,
   type TopicConfigChange,
 } from './sync-configs.ts'
-import { type FollowedDeletion, type SyncDeletionsDeps, syncDeletions } from './sync-deletions.ts'
 
 export type SyncTopicsDeps = FollowDeps &
   SyncDeletionsDeps &
@@ -89,17 +94,26 @@ function changeText({ topic, targetTopic, config, from, to }: TopicConfigChange)
     : `setting ${config}${before} to ${to} on standby topic ${targetTopic}, as on ${topic},`
 }
 
-function deletionText(
-  { topic, targetTopic, kind, reason }: FollowedDeletion,
-  { from, to }: FlowConfig,
-): string {
-  const gone = `topic ${topic} was deleted on ${from}`
+function deletionText(deletion: FollowedDeletion, { from, to }: FlowConfig): string {
+  const { topic, targetTopic, onSource, kind, reason } = deletion
+  const was = onSource === 'recreated' ? 'was deleted and recreated' : 'was deleted'
+  const gone = `topic ${topic} ${was} on ${from}`
   switch (kind) {
     case 'deleted':
-      return `${gone}, and its standby topic ${targetTopic} on ${to} was deleted now`
+      return `${gone}, and its standby topic ${targetTopic} on ${to} was deleted now${anewText(deletion)}`
     case 'forgotten':
       return `${gone}, its standby topic ${targetTopic} on ${to} is gone as well, and its checkpoints were removed`
     case 'kept':
       return `${gone}, and its standby topic ${targetTopic} on ${to} is kept: ${reason}`
   }
+}
+
+function anewText({ onSource, ...offsets }: FollowedDeletion): string {
+  if (onSource === 'deleted') return ''
+  const { groupOffsets: named, groupOffsetsCount: count } = offsets
+  const lost =
+    count === 0
+      ? ''
+      : `; committed offsets of groups went with it: ${standbyOffsetsText({ named, count })}`
+  return `: the next tick of plan creates it anew, and records have the same offsets again${lost}`
 }

@@ -3,6 +3,7 @@
 
 import { type Acl, aclText } from '../../core/acl.ts'
 import type { FlowConfig } from '../../core/config/config.ts'
+import type { FollowedDeletion } from '../delete/sync-deletions.ts'
 import type { HeartbeatPath } from '../follow/arrived-heartbeats.ts'
 import type { Followed } from '../follow/follow-source.ts'
 import type { TopicConfigChange } from '../follow/sync-configs.ts'
@@ -31,8 +32,17 @@ export type FollowReport = {
   readonly deletions: readonly {
     readonly topic: string
     readonly targetTopic: string
+    /** `recreated`: under `onReset: recreate`, and plan creates the standby topic anew. */
+    readonly onSource: 'deleted' | 'recreated'
     readonly outcome: 'deleted' | 'forgotten' | 'kept'
     readonly reason: string | null
+    /** Committed offsets that went with a standby topic that is created anew: the first. */
+    readonly groupOffsets: readonly {
+      readonly group: string
+      readonly partition: number
+      readonly offset: string
+    }[]
+    readonly groupOffsetsCount: number
   }[]
   readonly acls: readonly AclReport[]
   /** Sentences about rights that no tick copies. */
@@ -66,9 +76,7 @@ export function reportFollowed(
       ...configs.differing.map(each => configReport(each, 'differs', null)),
       ...configs.refused.map(each => configReport(each, 'refused', each.reason)),
     ],
-    deletions: deletions.map(({ topic, targetTopic, kind: outcome, reason: why }) => {
-      return { topic, targetTopic, outcome, reason: why }
-    }),
+    deletions: deletions.map(deletionReport),
     acls: [
       ...acls.created.map(each => aclReport(each, 'created', null)),
       ...acls.removed.map(each => aclReport(each, 'removed', null)),
@@ -96,6 +104,12 @@ export function reportFollowed(
       ...heartbeat.unknown,
     ],
   }
+}
+
+function deletionReport(deletion: FollowedDeletion): FollowReport['deletions'][number] {
+  const { topic, targetTopic, onSource, kind: outcome, reason, groupOffsetsCount } = deletion
+  const groupOffsets = deletion.groupOffsets.map(each => ({ ...each, offset: String(each.offset) }))
+  return { topic, targetTopic, onSource, outcome, reason, groupOffsets, groupOffsetsCount }
 }
 
 function configReport(

@@ -11,6 +11,7 @@ import { type Incident, isOpenFor } from '../../core/incident.ts'
 import { needsRecovery } from '../../core/partition/crash-recovery.ts'
 import { decide } from '../../core/partition/decide.ts'
 import type { Decision, PartitionEvent } from '../../core/partition/decision.ts'
+import { awaitsNewTarget } from '../../core/partition/incidents.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
 import { type PartitionState, stateOf } from '../../core/partition/partition-state.ts'
 import type { Work } from '../../core/plan/shard-packing.ts'
@@ -42,6 +43,7 @@ import {
   type SeenAgain,
   type UnobservedDeps,
 } from '../observe/unobserved.ts'
+import { type IsOldStandby, oldStandbyTopics } from './old-standby-topics.ts'
 import { ensureTargetTopics, type StandbyTopicsDeps } from './standby-topics.ts'
 import { reportStandbyLosses } from './standby-truncations.ts'
 
@@ -110,7 +112,8 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
   const contested = await readContested(deps.checkpoints, flow, names, listed)
   const isCopied = (topic: string) => mayCopy(failover, topic, draining)
   const free = topics.found.filter(each => contested.of(each.name) === null && isCopied(each.name))
-  const ensured = await ensureTargetTopics(deps, flow, free)
+  const isOld = oldStandbyTopics(flow, listed, topics.found)
+  const ensured = await ensureTargetTopics(deps, flow, { topics: free, isOld })
   const [{ sources, targets, failures }, settings] = await Promise.all([
     observeBoth(deps, flow, partitions),
     compareSettings(
@@ -119,7 +122,8 @@ export async function planFlow(deps: PlanDeps, flow: FlowConfig): Promise<Plan> 
       free.map(each => each.name),
     ),
   ])
-  const context = { flow, contested, isCopied, sources, targets, nowMs: deps.clock.nowMs() }
+  const nowMs = deps.clock.nowMs()
+  const context = { flow, contested, isCopied, isOld, sources, targets, nowMs }
   const planned = partitions.map(each => planPartition(context, each))
   const observationFailures = [
     ...topics.observationFailures,
@@ -227,13 +231,14 @@ type PlanContext = {
   readonly flow: FlowConfig
   readonly contested: ContestedTopics
   readonly isCopied: (topic: string) => boolean
+  readonly isOld: IsOldStandby
   readonly sources: LogViews
   readonly targets: LogViews
   readonly nowMs: number
 }
 
 function planPartition(context: PlanContext, planned: FlowPartition): PartitionPlan {
-  const { flow, contested, isCopied, sources, targets, nowMs } = context
+  const { flow, contested, isCopied, isOld, sources, targets, nowMs } = context
   const { topic, partition, row, topicIsKnown } = planned
   const at = { topic, partition }
   const source = sources.of(at)
@@ -256,6 +261,10 @@ function planPartition(context: PlanContext, planned: FlowPartition): PartitionP
   if (refused !== null) return { ...known, kind: 'unobserved', detail: refused }
   if (source.kind === 'unobserved') return { ...known, kind: 'unobserved', detail: source.detail }
   const target = targets.of(onTarget(flow, at))
+  const targetTopicId = target.kind === 'unobserved' ? null : target.topicId
+  if (state.kind === 'unstarted' && targetTopicId !== null && isOld(topic, targetTopicId)) {
+    return { ...known, kind: 'waiting', detail: 'its standby topic is created anew first' }
+  }
   const event = eventOf(source, target, topicIsKnown)
   if (event === null) {
     const detail = target.kind === 'unobserved' ? target.detail : 'its standby partition is missing'
@@ -299,6 +308,12 @@ function eventOf(
   return observedEvent(source, target, found)
 }
 
+function awaitedText(incident: Incident | undefined, flow: string): string {
+  return incident !== undefined && awaitsNewTarget(incident)
+    ? `It goes on by itself once sync has deleted its standby topic, which is created anew; why it is kept: gapless sync --flow ${flow}`
+    : 'It goes on by itself when the topic exists again.'
+}
+
 /** Logs halted and waiting partitions on every tick, not only on the one that halted them. */
 function sayHalted(
   { log }: PlanDeps,
@@ -308,6 +323,8 @@ function sayHalted(
 ): void {
   for (const { kind, topic, partition, state } of planned) {
     if (kind !== 'halted' && kind !== 'waiting') continue
+    // The partitions of its topic that have rows say why.
+    if (state.kind === 'unstarted') continue
     const id = 'incidentId' in state ? state.incidentId : null
     const incident = open.find(
       each => each.id === id && isOpenFor(each, { flow, topic, partition }),
@@ -315,7 +332,7 @@ function sayHalted(
     const next =
       kind === 'halted'
         ? `To go on: gapless resume ${topic}:${partition} --flow ${flow}`
-        : 'It goes on by itself when the topic exists again.'
+        : awaitedText(incident, flow)
     const text = `${partitionName({ topic, partition })} is ${kind} by ${incident?.kind ?? 'an incident'} (${id}). ${next}`
     log({ level: 'error', text })
   }

@@ -21,6 +21,7 @@ import { concurrently } from '../concurrently.ts'
 import type { ExistingTopic, FoundTopics } from '../observe/flow-topics.ts'
 import { describe, unobserved } from '../observe/logs.ts'
 import { createStandbyTopic, type NewTopic } from './create-standby-topic.ts'
+import type { IsOldStandby } from './old-standby-topics.ts'
 
 export type StandbyTopicsDeps = {
   readonly source: Pick<Cluster, 'name' | 'readTopicConfigs'>
@@ -45,7 +46,7 @@ type TargetTopic = {
 export async function ensureTargetTopics(
   deps: StandbyTopicsDeps,
   flow: FlowConfig,
-  topics: readonly ExistingTopic[],
+  { topics, isOld }: { readonly topics: readonly ExistingTopic[]; readonly isOld: IsOldStandby },
 ): Promise<EnsuredTopics> {
   const { target } = deps
   if (topics.length === 0) return { observationFailures: [], warnings: [] }
@@ -61,9 +62,10 @@ export async function ensureTargetTopics(
   if ('kind' in described)
     return { observationFailures: [{ ...described, cluster: target.name }], warnings: [] }
   const missing = wanted.filter(each => described.get(each.name)?.kind === 'missing')
-  const narrow = wanted.filter(({ name, partitions }) => {
+  const narrow = wanted.filter(({ name, sourceName, partitions }) => {
     const existing = described.get(name)
-    return existing?.kind === 'exists' && existing.partitions.length < partitions
+    if (existing?.kind !== 'exists' || isOld(sourceName, existing.topicId)) return false
+    return existing.partitions.length < partitions
   })
   if (missing.length === 0 && narrow.length === 0) return { observationFailures: [], warnings: [] }
   return changeTopics(deps, missing, narrow, flow.sync)

@@ -159,6 +159,7 @@ function foreign(upTo: bigint, foreignRecords: bigint | null): Case {
 
 const goOnTruncated = { onTruncation: 'continue' } as const
 const haltOnReset = { onReset: 'halt' } as const
+const recreateOnReset = { onReset: 'recreate' } as const
 const goOnDiverged = { onDivergence: 'continue' } as const
 
 /** Every event, and every case of an observation that makes a difference. */
@@ -240,6 +241,10 @@ export const eventCases = {
     outOfRange: true,
   }),
   'recreated, policy halts': observed({ topicId: 'source-2', log: [0n, 900n, 900n] }, haltOnReset),
+  'recreated, policy recreates': observed(
+    { topicId: 'source-2', log: [0n, 900n, 900n] },
+    recreateOnReset,
+  ),
 
   'target recreated': observed({ targetTopicId: 'target-2' }),
   'target recreated, longer': observed({ targetTopicId: 'target-2', targetEnd: 90n }),
@@ -253,6 +258,10 @@ export const eventCases = {
   'target recreated and empty, source too, policy halts': observed(
     { targetTopicId: 'target-2', targetEnd: 0n, topicId: 'source-2', log: [0n, 900n, 900n] },
     haltOnReset,
+  ),
+  'target recreated and empty, source too, policy recreates': observed(
+    { targetTopicId: 'target-2', targetEnd: 0n, topicId: 'source-2', log: [0n, 900n, 900n] },
+    recreateOnReset,
   ),
   'target shorter': observed({ targetEnd: 39n }),
   'target shorter, after a crash': observed({ targetEnd: 39n, afterCrash: true }),
@@ -365,6 +374,9 @@ const restarts = (next: bigint, ...incidents: IncidentText[]) =>
 const restartsEmpty = (next: bigint, ...incidents: IncidentText[]) =>
   then('replicating', next, ['save', 'stop drained'], incidents)
 
+/** The position stays that of the old topics, which sync compares before it deletes the copy. */
+const waitsForNewTarget = then('waiting', 100n, ['save', 'stop waiting'], ['topic-reset open'])
+
 const truncated = 'log-truncated open'
 const reset = 'topic-reset continued'
 const drifted = 'target-drifted continued'
@@ -412,11 +424,13 @@ const unstarted: Record<EventCase, Expected> = {
   'recreated, log start beyond the position': isOccupied(300n),
   'recreated, out of range for a fetch': isOccupied(0n),
   'recreated, policy halts': isOccupied(0n),
+  'recreated, policy recreates': isOccupied(0n),
   'target recreated': isOccupied(0n),
   'target recreated, longer': isOccupied(0n),
   'target recreated, source too': isOccupied(0n),
   'target recreated and empty, source too': startsAt(0n),
   'target recreated and empty, source too, policy halts': startsAt(0n),
+  'target recreated and empty, source too, policy recreates': startsAt(0n),
   'target shorter': isOccupied(0n),
   'target shorter, after a crash': isOccupied(0n),
   'target longer': isOccupied(0n),
@@ -498,12 +512,14 @@ const replicating: Record<EventCase, Expected> = {
   'recreated, log start beyond the position': restarts(300n, reset),
   'recreated, out of range for a fetch': restarts(0n, reset),
   'recreated, policy halts': halts('topic-reset open'),
+  'recreated, policy recreates': waitsForNewTarget,
   'target recreated': halts('target-reset open'),
   'target recreated, longer': halts('target-reset open'),
   'target recreated, source too': halts('target-reset open'),
   // A copying run did not see the source topic gone: somebody deleted the copy under it.
   'target recreated and empty, source too': halts('target-reset open'),
   'target recreated and empty, source too, policy halts': halts('target-reset open'),
+  'target recreated and empty, source too, policy recreates': halts('target-reset open'),
   'target shorter': halts('target-reset open'),
   'target shorter, after a crash': halts('target-reset open'),
   'target longer': 'never',
@@ -620,12 +636,14 @@ const waiting: Record<EventCase, Expected> = {
   'recreated, log start beyond the position': afterWaiting(restarts(300n, reset)),
   'recreated, out of range for a fetch': afterWaiting(restarts(0n, reset)),
   'recreated, policy halts': afterWaiting(halts('topic-reset open')),
+  'recreated, policy recreates': afterWaiting(waitsForNewTarget),
   'target recreated': afterWaiting(halts('target-reset open')),
   'target recreated, longer': afterWaiting(halts('target-reset open')),
   'target recreated, source too': afterWaiting(halts('target-reset open')),
   // The standby topic was deleted after its source topic: nothing is left to compare.
   'target recreated and empty, source too': afterWaiting(restarts(0n, reset)),
   'target recreated and empty, source too, policy halts': afterWaiting(halts('topic-reset open')),
+  'target recreated and empty, source too, policy recreates': afterWaiting(restarts(0n, reset)),
   'target shorter': afterWaiting(halts('target-reset open')),
   'target shorter, after a crash': afterWaiting(halts('target-reset open')),
   'target longer': 'never',
@@ -716,11 +734,13 @@ const halted: Record<EventCase, Expected> = {
   'recreated, log start beyond the position': staysHalted,
   'recreated, out of range for a fetch': staysHalted,
   'recreated, policy halts': staysHalted,
+  'recreated, policy recreates': staysHalted,
   'target recreated': staysHalted,
   'target recreated, longer': staysHalted,
   'target recreated, source too': staysHalted,
   'target recreated and empty, source too': staysHalted,
   'target recreated and empty, source too, policy halts': staysHalted,
+  'target recreated and empty, source too, policy recreates': staysHalted,
   'target shorter': staysHalted,
   'target shorter, after a crash': staysHalted,
   'target longer': staysHalted,

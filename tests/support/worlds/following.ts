@@ -2,6 +2,7 @@
 // fixture, with a clock that a test may set ahead.
 
 import type { FlowConfig } from '../../../lib/core/config/config.ts'
+import { createGroupAdmin } from '../../../lib/io/admin/group-admin.ts'
 import { createTopicAdmin, type TopicAdmin } from '../../../lib/io/admin/topic-admin.ts'
 import { askForTopicId } from '../../../lib/io/admin/topic-id-answer.ts'
 import { systemClock } from '../../../lib/io/clock.ts'
@@ -16,18 +17,25 @@ import {
 import type { SharedFlowFixture } from './flow-fixture.ts'
 
 export type Following = {
+  /** What the steps logged themselves. */
+  readonly lines: readonly string[]
   openTargetAdmin(): TopicAdmin
   syncTopics(flow: FlowConfig): Promise<SyncedTopics>
   close(): Promise<void>
 }
 
-/** `aheadMs`: how far the clock of sync is ahead of that of the runs. */
+export type FollowingOptions = {
+  /** How far the clock of sync is ahead of that of the runs. */
+  readonly aheadMs?: number
+  readonly targetGroups?: SyncTopicsDeps['targetGroups']
+}
+
 export function openFollowing(
   world: Pick<
     SharedFlowFixture,
     'source' | 'target' | 'aws' | 'table' | 'checkpoints' | 'incidents'
   >,
-  { aheadMs = 0 }: { readonly aheadMs?: number } = {},
+  { aheadMs = 0, targetGroups }: FollowingOptions = {},
 ): Following {
   const open = (name: string, { brokers }: { readonly brokers: string }) =>
     openCluster({
@@ -38,6 +46,7 @@ export function openFollowing(
   const source = open('primary', world.source)
   const target = open('standby', world.target)
   const client = createDynamoDbClient(world.aws.env)
+  const lines: string[] = []
   const deps: SyncTopicsDeps = {
     source,
     target,
@@ -48,8 +57,11 @@ export function openFollowing(
     askSource: topicId => askForTopicId(source, topicId),
     askTarget: topicId => askForTopicId(target, topicId),
     openTargetAdmin: () => createTopicAdmin(target),
+    targetGroups: targetGroups ?? createGroupAdmin(target),
+    log: ({ text }) => lines.push(text),
   }
   return {
+    lines,
     openTargetAdmin: deps.openTargetAdmin,
     syncTopics: flow => syncTopics(deps, flow),
     async close() {

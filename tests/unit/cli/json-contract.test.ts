@@ -117,7 +117,13 @@ describe('The JSON contract', () => {
             changed: [{ ...at, config: 'retention.ms', from: '1', to: null }],
             ...{ differing: [], refused: [], unknown: [] },
           },
-          deletions: [{ ...at, kind: 'kept', reason: 'why' }],
+          deletions: [
+            {
+              ...{ ...at, onSource: 'recreated', kind: 'deleted', reason: null },
+              groupOffsets: [{ group: 'shop', partition: 0, offset: 7n }],
+              groupOffsetsCount: 1,
+            },
+          ],
           failures: [],
         },
         acls: {

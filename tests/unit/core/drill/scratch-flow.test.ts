@@ -59,6 +59,7 @@ test('the flow of a drill keeps clusters, naming and budgets, and shares no name
       {
         ...{ name: 'f', ...there, ...everything, naming: 'identity', startFrom: 'log-end' },
         ...{ exclude: ['/.*gapless-drill.*/'], excludeGroups: ['/.*/'], mode: 'continuous' },
+        onReset: 'recreate',
         ...{
           sync: { heartbeats: 'mirror-maker', acls: 'copy' },
           budgets: { checkpointIntervalMs: 1_234 },
@@ -75,5 +76,6 @@ test('the flow of a drill keeps clusters, naming and budgets, and shares no name
     ...{ topics: [{ name: `__${drill}` }], exclude: [] },
     ...{ groups: [{ name: drill }], excludeGroups: [], startFrom: 'log-start', mode: 'batch' },
     ...{ heartbeats: false, sync: { heartbeats: 'off', acls: 'off', configs: 'off' } },
+    onReset: 'halt',
   })
 })

@@ -64,6 +64,15 @@ describe('the contract with existing alert rules', () => {
     expect(lines[0]?.startsWith('Topic reset detected for commit-log-0. ')).toBe(true)
   })
 
+  test('a reset that waits for a new standby topic says so, and does not ask to resume', () => {
+    const evidence = { topicId: 'topic-1', recreatedAs: 'topic-2', onReset: 'recreate' }
+    const [line, ...others] = texts(incident('topic-reset', { evidence }))
+    expect(others).toEqual([])
+    expect(line).toMatch(/^Topic reset detected for commit-log-0\. .* waits until sync has deleted/)
+    expect(line).toContain('gapless sync --flow ')
+    expect(line).not.toContain('gapless resume')
+  })
+
   test('the line about a recovery from a reset is the one that alert rules match', () => {
     const { level, text } = recoveredFromResetLine({ ...scope, nextSourceOffset: 7n })
     expect(level).toBe('info')

@@ -424,6 +424,58 @@ test('a partition that waits because a reset took it away, and halts for that re
   expect(back.incidents).toMatchObject([{ id: gone.incidents[0]?.id, resolution: 'open' }])
 })
 
+describe('a partition that waits for a new standby topic', () => {
+  const context = contextWith({ onReset: 'recreate' })
+  const { event } = eventCases['recreated, policy recreates']
+  const found = decide(tableStates.replicating, event, context)
+
+  test('keeps the position of the old topics, and its incident says what it waits for', () => {
+    expect(found.state).toEqual({
+      kind: 'waiting',
+      position: tablePosition,
+      incidentId: 'topic-reset:orders:7:source-1',
+    })
+    expect(found.incidents).toMatchObject([
+      { resolution: 'open', foundOffset: 0n, evidence: { onReset: 'recreate' } },
+    ])
+  })
+
+  test('writes nothing while the old standby topic is there', () => {
+    const again = decide(found.state, event, context)
+    expect(again.state).toBe(found.state)
+    expect(again).toMatchObject({ incidents: [], commands: [{ kind: 'stop', outcome: 'waiting' }] })
+  })
+
+  test('begins anew once its standby topic is new, and ends its incident', () => {
+    const { event: both } = eventCases['target recreated and empty, source too, policy recreates']
+    const begun = decide(found.state, both, context)
+    expect(cellOf(begun)).toMatchObject({
+      to: 'replicating',
+      next: 0n,
+      commands: ['save', 'fetch'],
+    })
+    expect(begun.incidents).toMatchObject([
+      { id: found.incidents[0]?.id, resolution: 'continued', foundOffset: 0n },
+    ])
+    expect(begun.incidents[0]?.evidence).not.toHaveProperty('onReset')
+  })
+
+  test('follows another policy that the operator sets meanwhile', () => {
+    const resumed = decide(found.state, event, contextWith({ onReset: 'resume' }))
+    expect(cellOf(resumed)).toMatchObject({
+      to: 'replicating',
+      next: 0n,
+      commands: ['save', 'fetch'],
+    })
+    expect(resumed.incidents).toMatchObject([
+      { id: found.incidents[0]?.id, resolution: 'continued' },
+    ])
+    const halting = decide(found.state, event, contextWith({ onReset: 'halt' }))
+    expect(cellOf(halting)).toMatchObject({ to: 'halted', commands: ['save', 'stop halted'] })
+    expect(halting.incidents).toMatchObject([{ id: found.incidents[0]?.id, resolution: 'open' }])
+  })
+})
+
 test('a partition that waits and finds both topics new begins at the start of both, with a producer of its own', () => {
   const { event } = eventCases['target recreated and empty, source too']
   const { state, incidents } = decide(tableStates.waiting, event, contextWith())
@@ -442,6 +494,29 @@ test('a partition that waits and finds both topics new begins at the start of bo
   expect(incidents).toMatchObject([
     { kind: 'topic-reset', evidence: { targetTopicId: 'target-1', targetRecreatedAs: 'target-2' } },
   ])
+})
+
+test.each([
+  ['translated before', {}],
+  [
+    'shifted before',
+    {
+      sameOffsets: {
+        ...{ distance: 7n, since: sourceOffset(30n), atMs: 1, reason: 'large-hole' as const },
+      },
+    },
+  ],
+  ['given up before', { offsetsLeft: { since: sourceOffset(30n), atMs: 1 } }],
+])('where both topics are new, the offsets are the same, though they were %s', (_, before) => {
+  const { event } = eventCases['target recreated and empty, source too']
+  const state = { ...tableStates.waiting, position: { ...tablePosition, ...before } }
+  const preserving = decide(state, event, contextWith({ offsets: 'preserve' }))
+  expect(positionOf(preserving.state)).toMatchObject({
+    sameOffsets: { distance: 0n, since: 0n, reason: 'reset' },
+  })
+  expect(positionOf(preserving.state)).not.toHaveProperty('offsetsLeft')
+  const translating = decide(state, event, contextWith({ offsets: 'translate' }))
+  expect(positionOf(translating.state)).not.toHaveProperty('sameOffsets')
 })
 
 // Small numbers on purpose: equal, neighbouring and crossing offsets must be common.
@@ -578,7 +653,7 @@ const contexts: fc.Arbitrary<DecideContext> = fc
     startFrom: fc.constantFrom('log-start' as const, 'log-end' as const),
     offsets: fc.constantFrom('preserve' as const, 'translate' as const),
     onTruncation: fc.constantFrom('halt' as const, 'continue' as const),
-    onReset: fc.constantFrom('resume' as const, 'halt' as const),
+    onReset: fc.constantFrom('resume' as const, 'halt' as const, 'recreate' as const),
     onDivergence: fc.constantFrom('halt' as const, 'continue' as const),
   })
   .map(policies => contextWith(policies))

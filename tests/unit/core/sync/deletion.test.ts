@@ -1,9 +1,9 @@
 // Whether the standby topic of a deleted topic is deleted as well: every doubt keeps it.
 
 import { expect, test } from 'vitest'
-import { deletionKeptMs } from '../../../../lib/core/config/defaults.ts'
-import { targetOffset } from '../../../../lib/core/offset.ts'
+import { sourceOffset, targetOffset } from '../../../../lib/core/offset.ts'
 import { type DeletedTopic, decideDeletion } from '../../../../lib/core/sync/deletion.ts'
+import { deletionKeptMs } from '../../../../lib/core/sync/deletion-limits.ts'
 import { tablePosition } from '../../../support/contracts/transition-table.ts'
 
 const nowMs = 1_800_000_000_000
@@ -11,11 +11,12 @@ const end = tablePosition.nextTargetOffset
 
 const gone: DeletedTopic = {
   partitions: [
-    { partition: 0, position: tablePosition, isLeased: false },
+    { partition: 0, position: tablePosition, isLeased: false, hadForeignRecords: false },
     {
       partition: 1,
       position: { ...tablePosition, nextTargetOffset: targetOffset(0n) },
       isLeased: false,
+      hadForeignRecords: false,
     },
   ],
   deletedAtMs: nowMs - deletionKeptMs,
@@ -93,6 +94,24 @@ const doubts: Record<string, readonly [DeletedTopic, RegExp]> = {
   ],
   'a log end is not known': [withEnds([0, null], [1, 0n]), /not known/],
   'a partition is missing on the standby': [withEnds([0, end]), /did not list/],
+  'an incident that has ended says that foreign records lie among the copied ones': [
+    withFirst({ hadForeignRecords: true }),
+    /applications have written/,
+  ],
+  'foreign records shifted the offsets of the copied ones': [
+    withFirst({
+      position: {
+        ...position,
+        sameOffsets: {
+          distance: 1n,
+          since: sourceOffset(5n),
+          atMs: nowMs,
+          reason: 'foreign-records',
+        },
+      },
+    }),
+    /applications have written/,
+  ],
   'foreign records were seen among the copied ones': [
     withFirst({
       position: {

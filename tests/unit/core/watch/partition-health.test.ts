@@ -30,6 +30,7 @@ const position = {
 const replicating: PartitionState = { kind: 'replicating', position }
 const halted: PartitionState = { kind: 'halted', position, incidentId: 'i' }
 const waiting: PartitionState = { kind: 'waiting', position, incidentId: 'i' }
+const awaiting: PartitionState = { ...waiting, incidentId: 'topic-reset:orders:0:source-1' }
 
 const source = (fields: object = {}): ObservedSource => {
   return {
@@ -201,6 +202,24 @@ describe('a difference', () => {
     ['no topic', { source: missing }, { kind: 'deleted' }],
     ['no topic, which is known', { row: row(waiting), source: missing }, null],
     ['a topic that is back', { row: row(waiting) }, { kind: 'returned' }],
+    [
+      'a recreated topic whose standby topic is the old one, which is known',
+      { row: row(awaiting), source: source({ topicId: 'source-2' }) },
+      null,
+    ],
+    [
+      'a recreated topic whose standby topic is deleted, which is known',
+      { row: row(awaiting), source: source({ topicId: 'source-2' }), target: missing },
+      null,
+    ],
+    [
+      'a recreated topic whose standby topic is new',
+      {
+        ...{ row: row(awaiting), source: source({ topicId: 'source-2' }) },
+        target: target({ topicId: 'target-2', logEnd: 0n }),
+      },
+      { kind: 'returned' },
+    ],
     [
       'a standby that ends before what it acknowledged',
       { target: target({ logEnd: 89n }) },

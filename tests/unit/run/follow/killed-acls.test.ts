@@ -5,9 +5,9 @@ import { expect, test } from 'vitest'
 import { type Acl, type AclEntry, aclKey, aclText } from '../../../../lib/core/acl.ts'
 import { neverFailedOver } from '../../../../lib/core/row/failover-row.ts'
 import { createAclStore } from '../../../../lib/io/sync/acl-store.ts'
-import type { FollowedTopics } from '../../../../lib/run/follow/followed-topics.ts'
 import { type SyncAclsDeps, syncAcls } from '../../../../lib/run/follow/sync-acls.ts'
 import { grantWithheld, withholdAgain } from '../../../../lib/run/follow/withheld-acls.ts'
+import type { FollowedTopics } from '../../../../lib/run/observe/followed-topics.ts'
 import {
   createAclDouble,
   type Death,
@@ -34,8 +34,14 @@ const foreign = [
 
 /** Both topics exist, and nothing is doubtful. */
 const found: FollowedTopics = {
-  ...{ followed: [], waiting: [], known: [], leftAlone: [], failures: [] },
-  ...{ isKnownSource: true, existing: new Set(['orders', 'payments']), targets: new Map() },
+  ...{ followed: [], waiting: [], recreated: [], known: [], leftAlone: [], failures: [] },
+  ...{ isKnownSource: true, targets: new Map() },
+  existing: new Map(
+    ['orders', 'payments'].map(name => [
+      name,
+      { kind: 'exists', name, topicId: name, isInternal: false, partitions: [] },
+    ]),
+  ),
   listed: {
     ...{ checkpoints: [], corrupt: [], unnamed: [], workers: [], roster: 0, corruptWorkers: [] },
     failover: neverFailedOver,

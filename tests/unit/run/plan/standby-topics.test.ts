@@ -20,7 +20,10 @@ test('a standby topic whose leaders do not answer keeps no other from being crea
   }
   const openTargetAdmin = () => ({ createTopic }) as unknown as TopicAdmin
 
-  void ensureTargetTopics({ ...world, openTargetAdmin, log: () => undefined }, world.flow, found)
+  void ensureTargetTopics({ ...world, openTargetAdmin, log: () => undefined }, world.flow, {
+    topics: found,
+    isOld: () => false,
+  })
   await world.clock.wait(30_000)
 
   expect(created).toHaveLength(19)

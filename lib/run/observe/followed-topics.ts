@@ -1,17 +1,18 @@
 // Owns which topics of a flow follow their source in what sync does: those that exist on both sides
 // and whose checkpoints name the topic ids of both. A standby topic that only has the right name
-// may belong to an application. Does not own what is done with them (sync-topics.ts, sync-acls.ts).
+// may belong to an application. Does not own what is done with them (run/follow, run/delete).
 
 import type { FlowConfig } from '../../core/config/config.ts'
 import { selects, targetTopicName } from '../../core/config/topic-selection.ts'
 import type { ObservationFailure } from '../../core/partition/observation.ts'
 import { type Position, positionOf } from '../../core/partition/partition-state.ts'
 import type { Checkpoint, ListedCheckpoints } from '../../core/row/checkpoint.ts'
+import { awaitsNewStandby, type NewSource } from '../../core/sync/recreation.ts'
 import type { Cluster, TopicDescription } from '../../io/cluster/cluster.ts'
 import type { CheckpointStore } from '../../io/table/stores.ts'
-import { readContested } from '../observe/contested-topics.ts'
-import { findTopics } from '../observe/flow-topics.ts'
-import { describe } from '../observe/logs.ts'
+import { readContested } from './contested-topics.ts'
+import { type ExistingTopic, findTopics } from './flow-topics.ts'
+import { describe } from './logs.ts'
 
 export type FollowDeps = {
   readonly source: Cluster
@@ -26,11 +27,16 @@ export type KnownTopic = {
   readonly checkpoints: readonly (Checkpoint & { readonly position: Position })[]
 }
 
+/** Its checkpoints are of an earlier source topic of that name. */
+export type RecreatedTopic = KnownTopic & { readonly now: NewSource }
+
 export type FollowedTopics = {
   /** Exist on both sides with the ids of their checkpoints. */
   readonly followed: readonly KnownTopic[]
   /** Every partition waits: the source answered once that the topic is gone. */
   readonly waiting: readonly KnownTopic[]
+  /** Exist on the source under another id than their checkpoints have. */
+  readonly recreated: readonly RecreatedTopic[]
   /** Every topic with a checkpoint that the flow selects. */
   readonly known: readonly KnownTopic[]
   /**
@@ -44,7 +50,7 @@ export type FollowedTopics = {
    */
   readonly isKnownSource: boolean
   /** The source topics that the flow selects and that exist, by name. */
-  readonly existing: ReadonlySet<string>
+  readonly existing: ReadonlyMap<string, ExistingTopic>
   readonly targets: ReadonlyMap<string, TopicDescription>
   readonly listed: ListedCheckpoints
   /** Empty lists above mean nothing while there are any. */
@@ -67,15 +73,16 @@ export async function findFollowed(deps: FollowDeps, flow: FlowConfig): Promise<
           deps.target,
           known.map(each => each.targetTopic),
         )
-  const existing = new Set(found.found.map(each => each.name))
-  const sourceIds = new Map(found.found.map(each => [each.name, each.topicId]))
+  const existing = new Map(found.found.map(each => [each.name, each]))
   const isSameSource = (each: KnownTopic) =>
-    each.checkpoints.some(({ position }) => position.sourceTopicId === sourceIds.get(each.topic))
+    each.checkpoints.some(
+      ({ position }) => position.sourceTopicId === existing.get(each.topic)?.topicId,
+    )
   const common = { known, leftAlone, existing, listed, isKnownSource: known.some(isSameSource) }
   if ('kind' in targets) {
     const silent = { ...targets, cluster: deps.target.name }
     const failures = [...found.observationFailures, silent]
-    return { ...common, followed: [], waiting: [], targets: new Map(), failures }
+    return { ...common, followed: [], waiting: [], recreated: [], targets: new Map(), failures }
   }
   const free = known.filter(each => contested.of(each.topic) === null)
   return {
@@ -84,9 +91,29 @@ export async function findFollowed(deps: FollowDeps, flow: FlowConfig): Promise<
     waiting: free.filter(({ topic, checkpoints }) => {
       return !existing.has(topic) && checkpoints.every(({ state }) => state.kind === 'waiting')
     }),
+    recreated: free.flatMap(each => recreatedTopic(each, existing, targets)),
     targets,
     failures: found.observationFailures,
   }
+}
+
+function recreatedTopic(
+  known: KnownTopic,
+  existing: FollowedTopics['existing'],
+  targets: ReadonlyMap<string, TopicDescription>,
+): RecreatedTopic[] {
+  const source = existing.get(known.topic)
+  if (source === undefined) return []
+  const now = newSource(source)
+  const target = targets.get(known.targetTopic)
+  const targetTopicId = target?.kind === 'exists' ? target.topicId : null
+  return awaitsNewStandby(known.checkpoints, { source: now, targetTopicId })
+    ? [{ ...known, now }]
+    : []
+}
+
+export function newSource({ topicId, partitions }: ExistingTopic): NewSource {
+  return { topicId, partitions: partitions.map(each => each.partition) }
 }
 
 function knownTopics(flow: FlowConfig, { checkpoints }: ListedCheckpoints): KnownTopic[] {

@@ -1,6 +1,7 @@
 // Owns the standby topics of topics that were deleted on the source: they are named, and with the
-// policy `delete` they are deleted with their checkpoints, where nothing speaks against it. Does
-// not own what speaks against it (core/sync/deletion.ts).
+// policy `delete` they are deleted with their checkpoints, where nothing speaks against it; those
+// of recreated topics are deleted with `onReset: recreate`, within the same bound. Does not own
+// what speaks against a deletion (core/sync/deletion.ts), nor a recreation (recreate-topic.ts).
 //
 // First the topic goes, then the incident ends, then the checkpoints go: a tick that dies between
 // them is finished by the next one, which finds a standby topic that is missing. Where the topic
@@ -8,39 +9,34 @@
 // (core/partition/decide-observation.ts).
 
 import type { FlowConfig } from '../../core/config/config.ts'
-import { deletedTopicsMax } from '../../core/config/defaults.ts'
 import type { Incident } from '../../core/incident.ts'
-import { type DeletedTopic, decideDeletion, type IdAnswer } from '../../core/sync/deletion.ts'
-import type { TopicAdmin } from '../../io/admin/topic-admin.ts'
-import type { Clock } from '../../io/clock.ts'
-import type { Cluster } from '../../io/cluster/cluster.ts'
+import { type DeletedTopic, decideDeletion } from '../../core/sync/deletion.ts'
+import { deletedTopicsMax } from '../../core/sync/deletion-limits.ts'
 import { ReplicatorError } from '../../io/failure/replicator-error.ts'
-import type { CheckpointRemoval } from '../../io/sync/checkpoint-removal.ts'
-import type { IncidentStore } from '../../io/table/stores.ts'
-import { observeLogs, pointOf } from '../observe/logs.ts'
-import type { FollowedTopics, KnownTopic } from './followed-topics.ts'
+import type { FollowedTopics, KnownTopic } from '../observe/followed-topics.ts'
+import { observeCopied, withForeignRecords } from './copied-topic.ts'
+import { forgetLeftBehind, type RecreateTopicDeps, recreateTopic } from './recreate-topic.ts'
+import type { StandbyOffset } from './standby-groups.ts'
 
-export type SyncDeletionsDeps = {
-  readonly target: Cluster
-  readonly incidents: Pick<IncidentStore, 'list' | 'resolve'>
-  readonly removal: CheckpointRemoval
-  readonly clock: Pick<Clock, 'nowMs'>
-  /** Whether every broker of a cluster says that a topic id is gone. */
-  readonly askSource: (topicId: string) => Promise<IdAnswer>
-  readonly askTarget: (topicId: string) => Promise<IdAnswer>
-  /** Called only when a standby topic is to be deleted. */
-  readonly openTargetAdmin: () => Pick<TopicAdmin, 'deleteTopicById'>
-}
+export type SyncDeletionsDeps = RecreateTopicDeps
 
-/** A topic that is gone on the source, and what became of its standby topic. */
+/** A topic whose log on the source is gone, and what became of its standby topic. */
 export type FollowedDeletion = {
   readonly topic: string
   readonly targetTopic: string
+  /** What was seen there: nothing of that name, or another topic. */
+  readonly onSource: 'deleted' | 'recreated'
   /** `forgotten`: the standby topic was gone as well, and the checkpoints went. */
   readonly kind: 'deleted' | 'forgotten' | 'kept'
   /** Why it is kept; null where it is not. */
   readonly reason: string | null
+  /** Committed offsets that went with a standby topic that is created anew: the first. */
+  readonly groupOffsets: readonly StandbyOffset[]
+  /** How many there were. */
+  readonly groupOffsetsCount: number
 }
+
+const withoutOffsets = { groupOffsets: [], groupOffsetsCount: 0 }
 
 /** Never throws when a cluster refuses or does not answer. */
 export async function syncDeletions(
@@ -52,17 +48,45 @@ export async function syncDeletions(
   let deletions = 0
   for (const known of found.waiting) {
     const { topic, targetTopic } = known
-    const kept = (reason: string) => results.push({ topic, targetTopic, kind: 'kept', reason })
+    const about = { topic, targetTopic, onSource: 'deleted' as const, ...withoutOffsets }
+    const kept = (reason: string) => results.push({ ...about, kind: 'kept', reason })
     if (flow.sync.deletions === 'report') {
       kept(`sync.deletions is report. To delete it: ${deleteCommand(flow, targetTopic)}`)
     } else if (deletions >= deletedTopicsMax) {
-      kept(`a tick deletes ${deletedTopicsMax} topics at the most; the next ticks go on`)
+      kept(tooManyText)
     } else {
       const result = await followDeletion(deps, flow, { known, found })
       if (result.kind !== 'kept') deletions += 1
-      results.push({ topic, targetTopic, ...result })
+      results.push({ ...about, ...result })
     }
   }
+  return flow.onReset === 'recreate'
+    ? [...results, ...(await recreateTopics(deps, flow, { found, deletions }))]
+    : results
+}
+
+const tooManyText = `a tick deletes ${deletedTopicsMax} topics at the most; the next ticks go on`
+
+async function recreateTopics(
+  deps: SyncDeletionsDeps,
+  flow: FlowConfig,
+  before: { readonly found: FollowedTopics; readonly deletions: number },
+): Promise<FollowedDeletion[]> {
+  const { found } = before
+  const results: FollowedDeletion[] = []
+  let { deletions } = before
+  for (const known of found.recreated) {
+    const { topic, targetTopic } = known
+    const about = { topic, targetTopic, onSource: 'recreated' as const, ...withoutOffsets }
+    if (deletions >= deletedTopicsMax) {
+      results.push({ ...about, kind: 'kept', reason: tooManyText })
+      continue
+    }
+    const result = await recreateTopic(deps, flow, { known, found })
+    if (result.kind === 'deleted') deletions += 1
+    if (result.kind !== 'done') results.push({ ...about, reason: null, ...result })
+  }
+  await forgetLeftBehind(deps, flow, found)
   return results
 }
 
@@ -83,7 +107,13 @@ async function followDeletion(
   const { incidents, clock, removal } = deps
   const { known } = at
   const { incidents: open } = await incidents.list(flow.name, 'open')
-  const decision = decideDeletion(await observeDeleted(deps, at, open), clock.nowMs())
+  const copied = await observeDeleted(deps, at, open)
+  const first = decideDeletion(copied, clock.nowMs())
+  const { topic } = known
+  const decision =
+    first.kind === 'delete'
+      ? decideDeletion(await withForeignRecords(deps, flow.name, { topic, copied }), clock.nowMs())
+      : first
   if (decision.kind === 'keep') return { kind: 'kept', reason: decision.reason }
   if (decision.kind === 'delete') {
     try {
@@ -109,18 +139,11 @@ async function observeDeleted(
   { known, found }: { readonly known: KnownTopic; readonly found: FollowedTopics },
   open: readonly Incident[],
 ): Promise<DeletedTopic> {
-  const [first] = known.checkpoints
-  const sourceTopicId = first?.position.sourceTopicId ?? ''
   const isCorrupt = found.listed.corrupt.some(each => each.topic === known.topic)
   return {
-    partitions: known.checkpoints.map(({ partition, position, lease }) => {
-      return { partition, position, isLeased: lease.untilMs !== null }
-    }),
+    ...(await observeCopied(deps, known, found)),
     // A row that cannot be read is a partition about which nothing is known.
     deletedAtMs: isCorrupt ? null : deletedAtMs(known, open),
-    source: await deps.askSource(sourceTopicId),
-    isKnownSource: found.isKnownSource,
-    standby: await observeStandby(deps, known, found),
   }
 }
 
@@ -134,37 +157,4 @@ function deletedAtMs({ checkpoints }: KnownTopic, open: readonly Incident[]): nu
     (latest, each) => (each === null || latest === null ? null : Math.max(latest, each)),
     0,
   )
-}
-
-async function observeStandby(
-  deps: SyncDeletionsDeps,
-  { targetTopic, checkpoints }: KnownTopic,
-  { targets }: FollowedTopics,
-): Promise<DeletedTopic['standby']> {
-  const target = targets.get(targetTopic)
-  switch (target?.kind) {
-    case undefined:
-      return { kind: 'unknown', detail: 'it was left out of the answer' }
-    case 'denied':
-      return { kind: 'unknown', detail: 'TOPIC_AUTHORIZATION_FAILED' }
-    case 'unknown':
-      return { kind: 'unknown', detail: target.errorName }
-    case 'missing': {
-      const topicId = checkpoints[0]?.position.targetTopicId ?? ''
-      return { kind: 'missing', byId: await deps.askTarget(topicId) }
-    }
-    case 'exists': {
-      const partitions = target.partitions.map(({ partition }) => ({
-        topic: targetTopic,
-        partition,
-      }))
-      const views = await observeLogs(deps.target, partitions, ['log-end'])
-      const logEnds = partitions.map(each => {
-        const view = views.of(each)
-        const isSame = view.kind === 'seen' && view.topicId === target.topicId
-        return [each.partition, isSame ? pointOf(view, 'log-end') : null] as const
-      })
-      return { kind: 'exists', topicId: target.topicId, logEnds: new Map(logEnds) }
-    }
-  }
 }
