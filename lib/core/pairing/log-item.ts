@@ -2,11 +2,10 @@
 // of a read-committed consumer (KIP-98), and the offsets between two items. Does not own reading
 // the log (run/audit/log-feed.ts) nor comparing (pairing.ts).
 //
-// The copying filters aborted data with a filter of its own (kafka/transactions/aborted-transactions.ts). The
-// same rules are written down here once more, because an audit that used that filter would repeat
-// its mistakes.
+// The copying filters aborted data with a filter of its own (kafka/transactions/). The same rules
+// are written down here once more, because an audit that used that filter would repeat its
+// mistakes.
 
-import type { AbortedTransaction } from '../../kafka/transactions/aborted-transactions.ts'
 import {
   hasValidChecksum,
   isControlBatch,
@@ -15,6 +14,7 @@ import {
   type RecordBatch,
   readEndTransactionMarker,
 } from '../../kafka/record-batch.ts'
+import type { AbortedTransaction } from '../../kafka/transactions/aborted-transactions.ts'
 
 export type LogItem =
   /** Committed records. */

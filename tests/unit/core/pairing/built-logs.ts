@@ -13,7 +13,6 @@ import { createSecondLook } from '../../../../lib/core/audit/second-look.ts'
 import { itemsOf } from '../../../../lib/core/pairing/log-item.ts'
 import { createSide, fillWindow } from '../../../../lib/core/pairing/log-side.ts'
 import { comparePart, createPairing } from '../../../../lib/core/pairing/pairing.ts'
-import type { AbortedTransaction } from '../../../../lib/kafka/transactions/aborted-transactions.ts'
 import { compress } from '../../../../lib/kafka/compression.ts'
 import { crc32c } from '../../../../lib/kafka/crc32c.ts'
 import { bodyOf, readRecords, withHeaders, writeRecords } from '../../../../lib/kafka/record.ts'
@@ -30,6 +29,7 @@ import {
   CRC_AT,
   LAST_OFFSET_DELTA_AT,
 } from '../../../../lib/kafka/record-batch-layout.ts'
+import type { AbortedTransaction } from '../../../../lib/kafka/transactions/aborted-transactions.ts'
 
 export type BuiltRecord = {
   readonly key: string | null

@@ -219,7 +219,7 @@ describe('An invalid configuration', () => {
     ],
     [
       'fillers of a flow that fills no offset',
-      withFlow('    fillers: markers\n'),
+      withFlow('    fillers: markers\n    offsets: translate\n'),
       {},
       [
         'gapless.yml:9: flows[0].fillers is "markers"; accepted: transactions with offsets: translate, which fills no offset; or offsets: preserve',
