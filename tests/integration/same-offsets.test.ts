@@ -131,17 +131,27 @@ test.each(fillers)('a transactional topic with aborted records (fillers: %s)', a
   }
 })
 
-test.each(fillers)(
-  'transactions of one record of three producers at once, and aborted ones between them (fillers: %s)',
-  async fillers => {
-    const topic = `same.interleaved-${fillers}`
+const threeProducers = fillers.flatMap(filler =>
+  [1, 10, 100].map(count => ({ fillers: filler, count })),
+)
+
+test.each(threeProducers)(
+  'transactions of $count records of three producers at once, and aborted ones between them (fillers: $fillers)',
+  async ({ fillers, count }) => {
+    const topic = `same.interleaved-${fillers}-${count}`
     await world.createTopic(topic)
     const flow = preserved(topic, { fillers })
     const parts = (from: number): Part[] =>
-      Array.from({ length: 12 }, (_, nth) => [nth % 3 === 2 ? 'abort' : 'commit', from + nth, 1])
-    await Promise.all([0, 100, 200].map(from => transact(topic, parts(from), `writer-${from}`)))
+      Array.from({ length: 12 }, (_, nth) => [
+        nth % 3 === 2 ? 'abort' : 'commit',
+        from + nth * count,
+        count,
+      ])
+    const froms = [0, 12, 24].map(nth => nth * count)
+    await Promise.all(froms.map(from => transact(topic, parts(from), `writer-${from}`)))
     await world.run(flow)
-    await expectSameByMarkers(topic)
+    if (count === 1) await expectSameByMarkers(topic)
+    else await expectSameOffsets(topic)
   },
 )
 
