@@ -7,6 +7,12 @@ export const fillSampleMin = 500
 /** The log of a source is watched for so long, ms, before its growth says anything. */
 export const growthSampleMs = 30_000
 
+/**
+ * Seconds of filling that a backlog may need where the source makes holes faster than they are
+ * filled: it would only grow, and records of so many seconds be missing after a fail-over.
+ */
+export const outrunSecondsMax = 300
+
 /** Looks at the target's log end until the marker of a filler is in it, 1 ms apart at first. */
 export const fillerLooksMax = 1_000
 

@@ -3,7 +3,7 @@
 // Pure. Does not own the limit
 // (`fillSecondsMax` of the configuration) nor what ends (core/partition/decide.ts).
 
-import { fillSampleMin, growthSampleMs } from './fill-limits.ts'
+import { fillSampleMin, growthSampleMs, outrunSecondsMax } from './fill-limits.ts'
 
 /** What a run has done for one partition. */
 export type FillPace = {
@@ -32,4 +32,12 @@ export function fillingShare(pace: FillPace, { offsets, tookMs }: Growth): numbe
   if (tookMs < growthSampleMs || offsets <= 0n) return null
   const ms = fillingMs(pace, offsets)
   return ms === null ? null : ms / tookMs
+}
+
+/**
+ * Seconds that the holes of a backlog may take to fill. `share` as of `fillingShare`; `configured`:
+ * `fillSecondsMax`.
+ */
+export function fillSecondsBound(share: number | null, configured: number): number {
+  return share !== null && share > 1 ? Math.min(configured, outrunSecondsMax) : configured
 }

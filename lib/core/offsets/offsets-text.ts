@@ -159,7 +159,10 @@ function distanceBefore(left: SameOffsets | undefined): string {
 function because({ producer, offsetsLeft }: Placed): string {
   if (offsetsLeft !== undefined) {
     const since = grouped(offsetsLeft.since)
-    return `filling the holes from source offset ${since} on would have taken longer than budgets.fillSecondsMax`
+    return (
+      `filling the holes from source offset ${since} on would have taken longer than budgets.fillSecondsMax, ` +
+      'or the source made them faster than they were filled'
+    )
   }
   return producer?.fencing === 'none'
     ? 'the standby denies transactional ids, which fill the holes of the source'

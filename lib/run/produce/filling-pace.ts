@@ -2,7 +2,12 @@
 // offsets of a partition whose backlog would take too long, and says where the source makes holes
 // faster than they are filled. Does not own the arithmetic (core/offsets/fill-pace.ts).
 
-import { type FillPace, fillingMs, fillingShare } from '../../core/offsets/fill-pace.ts'
+import {
+  type FillPace,
+  fillingMs,
+  fillingShare,
+  fillSecondsBound,
+} from '../../core/offsets/fill-pace.ts'
 import { outrunText } from '../../core/offsets/offsets-text.ts'
 import { positionOf } from '../../core/partition/partition-state.ts'
 import { decideFor, move } from '../partition/partition-effects.ts'
@@ -29,9 +34,11 @@ export function leavesOffsets(shard: Shard, run: PartitionRun): boolean {
   const position = positionOf(run.state)
   const pace = paceOf(run)
   if (pace === null || seenLogEnd === null || position === null) return false
-  warnIfOutrun(shard, run, pace)
+  const share = shareOf(run, pace)
+  if (share !== null && share > 1) warnOutrun(shard, run, { pace, share })
   const ms = fillingMs(pace, seenLogEnd.offset - position.nextSourceOffset)
-  if (ms === null || ms <= shard.flow.budgets.fillSecondsMax * 1000) return false
+  const secondsMax = fillSecondsBound(share, shard.flow.budgets.fillSecondsMax)
+  if (ms === null || ms <= secondsMax * 1000) return false
   move(shard, run, decideFor(shard, run, { kind: 'offsets-left' }))
   return true
 }
@@ -43,20 +50,24 @@ function paceOf({ filling, counts, state }: PartitionRun): FillPace | null {
   return { places, tookMs, offsets: position.nextSourceOffset - filling.from }
 }
 
+/** What the source asks of filling, since the first filler of this run; null: not known yet. */
+function shareOf({ filling, seenLogEnd }: PartitionRun, pace: FillPace): number | null {
+  const begun = filling?.logEnd ?? null
+  if (begun === null || seenLogEnd === null) return null
+  const tookMs = seenLogEnd.seenAtMs - begun.seenAtMs
+  return fillingShare(pace, { offsets: seenLogEnd.offset - begun.offset, tookMs })
+}
+
 /** Says so once in a run: before the partition lags by so much that its offsets are left. */
-function warnIfOutrun(shard: Shard, run: PartitionRun, pace: FillPace): void {
-  const { filling, seenLogEnd, key } = run
-  if (filling === null || filling.isOutrun) return
-  if (filling.logEnd === null || seenLogEnd === null) return
-  const offsets = seenLogEnd.offset - filling.logEnd.offset
-  const share = fillingShare(pace, {
-    offsets,
-    tookMs: seenLogEnd.seenAtMs - filling.logEnd.seenAtMs,
-  })
-  if (share === null || share <= 1) return
-  run.filling = { ...filling, isOutrun: true }
+function warnOutrun(
+  shard: Shard,
+  run: PartitionRun,
+  { pace, share }: { readonly pace: FillPace; readonly share: number },
+): void {
+  if (run.filling === null || run.filling.isOutrun) return
+  run.filling = { ...run.filling, isOutrun: true }
   const { name: flow, fillers } = shard.flow
   const perSecond = Math.round((pace.places * 1000) / pace.tookMs)
-  const text = outrunText({ ...key, flow, fillers }, { perSecond, share })
+  const text = outrunText({ ...run.key, flow, fillers }, { perSecond, share })
   shard.log({ level: 'warn', text })
 }

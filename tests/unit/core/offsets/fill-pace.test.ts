@@ -1,6 +1,14 @@
 import { expect, test } from 'vitest'
-import { fillSampleMin, growthSampleMs } from '../../../../lib/core/offsets/fill-limits.ts'
-import { fillingMs, fillingShare } from '../../../../lib/core/offsets/fill-pace.ts'
+import {
+  fillSampleMin,
+  growthSampleMs,
+  outrunSecondsMax,
+} from '../../../../lib/core/offsets/fill-limits.ts'
+import {
+  fillingMs,
+  fillingShare,
+  fillSecondsBound,
+} from '../../../../lib/core/offsets/fill-pace.ts'
 
 test('a backlog takes as long to fill per offset as what was copied so far', () => {
   const pace = { places: fillSampleMin, tookMs: 2_000, offsets: 4_000n }
@@ -25,4 +33,11 @@ test('the share of filling in a second of the source is what its new offsets cos
     expect(fillingShare(pace, growth)).toBeNull()
   }
   expect(fillingShare({ ...pace, places: 1 }, { offsets: 9n, tookMs: growthSampleMs })).toBeNull()
+})
+
+test('a source that makes holes faster than they are filled has a smaller bound', () => {
+  expect(fillSecondsBound(null, 1_800)).toBe(1_800)
+  expect(fillSecondsBound(1, 1_800)).toBe(1_800)
+  expect(fillSecondsBound(1.1, 1_800)).toBe(outrunSecondsMax)
+  expect(fillSecondsBound(1.1, 10)).toBe(10)
 })

@@ -2,6 +2,7 @@
 // they are filled.
 
 import { expect, test } from 'vitest'
+import { positionOf } from '../../../../lib/core/partition/partition-state.ts'
 import { createRunMeter } from '../../../../lib/run/replicate/run-metrics.ts'
 import { writeNumbered } from '../../../support/worlds/real-records.ts'
 import { createWorld } from '../../../support/worlds/replicate-world.ts'
@@ -9,7 +10,7 @@ import { createWorld } from '../../../support/worlds/replicate-world.ts'
 const MARKER_MS = 100
 
 /** Every marker takes `MARKER_MS`, and brings `grown` more holes and records to the source. */
-function growingWorld(grown: number) {
+function growingWorld(grown: number, writtenMax = 1_200) {
   const world = createWorld({ flow: { offsets: 'preserve' } })
   world.createTopic('orders')
   const log = world.sourceLog('orders')
@@ -22,7 +23,7 @@ function growingWorld(grown: number) {
   for (let each = 0; each < 5; each += 1) grow()
   world.target.control('writeAbortMarker', async (serve, ...args) => {
     await world.clock.wait(MARKER_MS)
-    if (written < 1_200) for (let each = 0; each < grown; each += 1) grow()
+    if (written < writtenMax) for (let each = 0; each < grown; each += 1) grow()
     return serve(...args)
   })
   return world
@@ -41,6 +42,15 @@ test('a source that makes two holes in the time of one filler is said to be fast
   const [said, ...more] = outrun(world)
   expect(said).toMatch(/^orders-0 \(flow flow\) falls behind: .* 10 fillers a second .* 2\.0 s of /)
   expect(more).toEqual([])
+})
+
+test('offsets that the source will always be ahead of are left, long before the bound of a backlog', async () => {
+  // Behind 500 fillers the backlog needs 550 s.
+  const world = growingWorld(12, 7_000)
+  await runOn(world)
+  const state = (await world.checkpoint('orders'))?.state
+  expect(outrun(world)).toHaveLength(1)
+  expect(state && positionOf(state)).toMatchObject({ offsetsLeft: { since: expect.anything() } })
 })
 
 test('nothing is said of a source whose holes are filled in time', async () => {
