@@ -21,7 +21,7 @@ type Batch = { readonly baseOffset: bigint; readonly recordsCount: number }
 /**
  * `inFlight`: the batch that was sent last and is not acknowledged; null: everything is. `end`:
  * where the target ends by what was acknowledged. `isFenced`: the broker refuses every batch of an
- * earlier owner.
+ * earlier owner. `othersWrote`: what stands behind the last batch of gapless is not its own alone.
  *
  * Without a fence, a late batch of an earlier owner has the sequence of our next one. It is the
  * same record as long as both owners read on from the same place in the same log. Behind a hole
@@ -36,9 +36,10 @@ export function nextStep(
     readonly inFlight: Batch | null
     readonly end: TargetOffset
     readonly isFenced: boolean
+    readonly othersWrote: boolean
   },
 ): NextStep {
-  const { inFlight, end, isFenced } = at
+  const { inFlight, end, isFenced, othersWrote } = at
   if (inFlight !== null) {
     const follows = inFlight.baseOffset + BigInt(inFlight.recordsCount) === next.baseOffset
     return follows ? { kind: 'send' } : { kind: 'wait' }
@@ -46,8 +47,9 @@ export function nextStep(
   const missing = placeOf(same, next.baseOffset) - end
   const isShifted = same.reason !== 'start' && same.since >= next.baseOffset
   if (missing > 0n && missing <= fillPlacesMax) return { kind: 'fill', places: Number(missing) }
-  // A hole that is full was filled by the earlier owner, who goes on behind it as we do.
-  if (!isFenced && (isShifted || missing !== 0n)) return { kind: 'fill', places: 1 }
+  // A hole that is full was filled by the earlier owner, who goes on behind it as we do, unless it
+  // is full of what others wrote.
+  if (!isFenced && (isShifted || othersWrote || missing !== 0n)) return { kind: 'fill', places: 1 }
   if (missing === 0n) return { kind: 'send' }
   if (missing > 0n) return { kind: 'shift', reason: 'large-hole' }
   // The marker of the fence took the place that an earlier shift had meant for the record.

@@ -128,6 +128,11 @@ export type PartitionRun = {
    */
   isFenced: boolean
   /**
+   * True where others have appended behind the last batch of gapless: a hole may be full of that.
+   * Written by recover/.
+   */
+  othersWrote: boolean
+  /**
    * How often the target has refused our epoch or sequence since it took a batch. Written by
    * produce-loop.ts.
    */
@@ -200,6 +205,7 @@ export function createPartitionRun(
     filling: null,
     isHiding: false,
     isFenced: positionOf(known.state)?.producer?.isShared !== true,
+    othersWrote: positionOf(known.state)?.drift !== undefined,
     refusals: 0,
     seenLogEnd: null,
     damage: null,

@@ -72,7 +72,8 @@ function stepTo(
   { batch, inFlight }: { readonly batch: RecordBatch; readonly inFlight: RecordBatch | null },
 ): NextStep {
   if (sameOffsets === undefined) return { kind: 'send' }
-  return nextStep(sameOffsets, batch, { inFlight, end, isFenced: run.isFenced })
+  const { isFenced, othersWrote } = run
+  return nextStep(sameOffsets, batch, { inFlight, end, isFenced, othersWrote })
 }
 
 /**

@@ -107,6 +107,7 @@ async function lookThrough(shard: Shard, run: PartitionRun, look: Look): Promise
   const isShared = succession.fence === 'shared'
   const visit = async (batch: RecordBatch): Promise<void> => {
     if (isShared) producer = sequencedAfter({ ...succession, producer }, batch)
+    run.othersWrote ||= !isOfGapless(batch, { ...succession, producer })
     if (isControlBatch(batch) || batch.recordsCount === 0 || isAborted(batch, succession)) return
     const own = ownBatch(batch, left.producer)
     if (isLost && own !== null) isLost = !(await comparison.seek(batch, own))
@@ -208,6 +209,12 @@ function isMarkerOf(batch: RecordBatch, { fence, producer }: Succession): boolea
     batch.producerId === producer.producerId &&
     producerEpochOf(batch) === producer.producerEpoch
   )
+}
+
+/** False for data and markers of producers that gapless does not know in this partition. */
+function isOfGapless({ producerId }: RecordBatch, by: Succession): boolean {
+  const { producer, filler, aborter } = by
+  return [producer, filler, aborter].some(each => each?.producerId === producerId)
 }
 
 /** Aborted data that keep their offsets are no copies. */

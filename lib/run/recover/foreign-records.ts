@@ -44,6 +44,7 @@ export async function lookBeyond(
   if (found === null || run.phase.kind !== 'recovering') return false
   if (found === 'ours' || found.upTo < seen.logEndOffset) return recoverFromCrash(shard, run, seen)
   run.targetIsRead = true
+  run.othersWrote = true
   await perform(shard, run, decideFor(shard, run, { kind: 'foreign-records', ...found }))
   return true
 }
@@ -67,6 +68,7 @@ export async function passForeignRecords(
   const found = isRead ? await look(shard, run, left, seen) : bound
   if (found === 'ours') return found
   const foreign = found.upTo < seen.logEndOffset ? bound : found
+  run.othersWrote = true
   await perform(shard, run, decideFor(shard, run, { kind: 'foreign-records', ...foreign }))
   return 'passed'
 }

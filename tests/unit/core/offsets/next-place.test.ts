@@ -11,7 +11,7 @@ const batch = (baseOffset: bigint) => ({ baseOffset, recordsCount: 10 })
 
 /** Everything is acknowledged up to `end`. */
 const at = (end: bigint, isFenced: boolean) => ({
-  ...{ inFlight: null, end: targetOffset(end), isFenced },
+  ...{ inFlight: null, end: targetOffset(end), isFenced, othersWrote: false },
 })
 
 describe('behind records in flight', () => {
@@ -47,6 +47,12 @@ describe('while a batch of an earlier owner may be on its way', () => {
     expect(nextStep(same, behind, at(100n, false))).toEqual({ kind: 'fill', places: 1 })
     const taken = nextStep(same, batch(100n), at(103n, false))
     expect(taken).toEqual({ kind: 'fill', places: 1 })
+  })
+
+  test('a marker fences before a record is sent behind what others wrote, also where its place is free', () => {
+    const behind = { ...at(100n, false), othersWrote: true }
+    expect(nextStep(same, batch(100n), behind)).toEqual({ kind: 'fill', places: 1 })
+    expect(nextStep(same, batch(100n), { ...behind, isFenced: true })).toEqual({ kind: 'send' })
   })
 
   test('a marker fences before the first record behind a reset', () => {

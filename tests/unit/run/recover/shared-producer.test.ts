@@ -88,6 +88,32 @@ describe('where records keep their offsets', () => {
     expect(await sameOffsets(world)).toMatchObject({ distance: 0n, reason: 'start' })
   })
 
+  test('nor where foreign records fill the hole of those records exactly', async () => {
+    const world = preservedWorld()
+    const log = world.sourceLog('orders')
+    writeNumbered(log, 2, { size: 2 })
+    await world.run('orders')
+    writeNumbered(log, 2, { from: 2, size: 2 })
+    const late = await dieWithProduceOnItsWay(world)
+    world.targetLog('orders').write(
+      batchWith([
+        { key: 'a', value: 'foreign' },
+        { key: 'b', value: 'foreign' },
+      ]),
+    )
+    const kept = writeNumbered(log, 2, { from: 4, size: 2 })
+    log.compact(offset => offset < 2n || offset > 3n)
+    world.target.control('produce', async (serve, ...args) => {
+      await serve(...late)
+      return serve(...args)
+    })
+
+    await world.run('orders')
+
+    expect(valuesIn(world.targetLog('orders')).slice(-2)).toEqual(kept)
+    expect(await sameOffsets(world)).toMatchObject({ reason: 'foreign-records' })
+  })
+
   test('a late batch of an owner before the last one is no foreign record, and is not sent again', async () => {
     const world = preservedWorld()
     const log = world.sourceLog('orders')
