@@ -77,8 +77,7 @@ test('workers hand over to each other without a gap, and after a kill the schedu
   for (const partition of partitions) {
     const chain = tenuresOf(partition)
     expect(new Set(chain.map(each => each.owner)).size).toBe(chain.length)
-    // No other owner came in between, and all wrote with one producer: an owner whose predecessor
-    // did not release the lease recovers the partition and writes with another epoch.
+    // No other owner came in between, and all wrote with one producer.
     expect(chain.map(each => each.fence)).toEqual(chain.map((_, index) => index + 1))
     expect(new Set(chain.map(each => each.producer)).size).toBe(1)
   }
@@ -89,9 +88,8 @@ test('workers hand over to each other without a gap, and after a kill the schedu
 
   for (const partition of partitions) {
     const chain = tenuresOf(partition)
-    const producers = chain.map(each => each.producer)
-    expect(new Set(producers.slice(chainedWorkers)).size).toBe(1)
-    expect(producers[chainedWorkers]).not.toBe(producers[0])
+    // Owners of records that keep their offsets share a producer, also behind a kill.
+    expect(new Set(chain.map(each => each.producer)).size).toBe(1)
     const all = written.get(partition) ?? []
     await until(
       async () => `all of partition ${partition} is copied`,

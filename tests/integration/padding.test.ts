@@ -196,6 +196,17 @@ const compactedMoments: readonly (readonly [Moment, number])[] = [
   ['checkpoint-written', 4],
 ]
 
+const TICKS_MAX = 3
+
+/** A busy machine may hold up a run for longer than its short lease: the next tick goes on. */
+async function runOn(flow: ReturnType<typeof world.flow>) {
+  let result = await world.run(flow)
+  for (let tick = 1; tick < TICKS_MAX && outcomesOf(result).includes('lease-lost'); tick += 1) {
+    result = await world.run(flow)
+  }
+  return result
+}
+
 test.concurrent.each(compactedMoments)(
   'compacted, after it was killed at %s %i',
   async (moment, nth) => {
@@ -204,7 +215,7 @@ test.concurrent.each(compactedMoments)(
     const overrides = { ...preserved, budgets: shortLeases }
     const flow = world.flow([topic], overrides)
     await runUntilKilled(world, { moment, nth, flow: flow.name, topics: [topic], overrides })
-    const result = await world.run(flow)
+    const result = await runOn(flow)
     expect(outcomesOf(result)).toEqual(['drained'])
     await expectSame(topic)
     expect(await ownConfigs(topic)).toMatchObject({
@@ -232,7 +243,7 @@ test.concurrent.each([
       topics: [topic],
       overrides,
     })
-    const result = await world.run(flow)
+    const result = await runOn(flow)
     expect(outcomesOf(result)).toEqual(['drained'])
     await frozen.wake()
     await expectSame(topic)

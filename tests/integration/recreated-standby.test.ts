@@ -102,7 +102,8 @@ test('the standby topic is deleted and created anew, the offsets that went with 
   expect(textsOf(second)).toEqual([
     expect.stringMatching(/^anew-0 is waiting by topic-reset .* once sync has deleted/),
   ])
-  expect((await world.status(flow)).partitions[0]).toMatchObject({ state: 'waiting' })
+  const { partitions } = await world.status(flow)
+  expect(partitions.find(each => each.topic === 'anew')).toMatchObject({ state: 'waiting' })
   expect(await world.readStandby('anew')).toEqual(records(0, 40, 'old'))
 
   const sync = following()
