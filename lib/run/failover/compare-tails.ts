@@ -7,12 +7,19 @@ import { translationFetchBytes } from '../../core/config/defaults.ts'
 import { comparedTailOffsets, tailsInFlightMax } from '../../core/config/failover-limits.ts'
 import { positionOf } from '../../core/partition/partition-state.ts'
 import { partitionName } from '../../core/topic-partition.ts'
+import { newestOfKeys } from '../../core/translate/compacted-tail.ts'
 import type { Clock } from '../../io/clock.ts'
 import type { Cluster } from '../../io/cluster/cluster.ts'
 import type { OnePartition } from '../compare/partition-reader.ts'
 import { concurrently } from '../concurrently.ts'
 import { pointOf, type SeenLog } from '../observe/logs.ts'
-import { printsOf, sourceRecords, targetRecords } from '../translate/log-records.ts'
+import {
+  type OffsetRange,
+  printsOf,
+  type ReadRecord,
+  sourceRecords,
+  targetRecords,
+} from '../translate/log-records.ts'
 import type { SeenPartition } from './look.ts'
 
 export type TailDeps = {
@@ -61,37 +68,72 @@ async function compareTail(
   const onSource = at(deps.source, seen.topic, sourceLog)
   const onTarget = at(deps.target, seen.targetTopic, targetLog)
   const behind = { from: nextTargetOffset, to: state.standbyEnd ?? nextTargetOffset }
-  const [wanted, copied, more] = await Promise.all([
-    readTail(sourceRecords, onSource, { start: pointOf(sourceLog, 'log-start'), to: end }),
-    readTail(targetRecords, onTarget, {
-      start: pointOf(targetLog, 'log-start'),
-      to: nextTargetOffset,
-    }),
-    targetRecords(onTarget, behind, 'all'),
-  ])
-  if (wanted === null || copied === null || more === null) return 'its tail could not be read'
+  const windows = {
+    source: { start: pointOf(sourceLog, 'log-start'), to: end },
+    target: { start: pointOf(targetLog, 'log-start'), to: nextTargetOffset },
+  }
+  const readBoth = (withKeys: boolean) =>
+    Promise.all([
+      readTail(range => sourceRecords(onSource, range, { withKeys }), windows.source),
+      readTail(range => targetRecords(onTarget, range, 'copies', { withKeys }), windows.target),
+    ])
+  const [both, more] = await Promise.all([readBoth(false), targetRecords(onTarget, behind, 'all')])
+  if (more === null || both.includes(null)) return 'its tail could not be read'
   if (more.length > 0) return `${more.length} records of others are on the standby behind the copy`
-  // Holes make the two windows hold different numbers of records, and what lies before the first
-  // record that was copied in this generation is no copy.
-  const records = position.copied?.records ?? BigInt(wanted.length)
-  const length = Math.min(wanted.length, copied.length, Number(records))
+  // What lies before the first record that was copied in this generation is no copy.
+  const copiedMax = position.copied?.records ?? null
+  const difference = differenceOf(both, copiedMax)
+  if (difference === null || !(await isCompacted(deps, seen))) return difference
+  const keyed = await readBoth(true)
+  return differenceOf(keyed.map(newest), copiedMax)
+}
+
+type Tail = readonly ReadRecord[] | null
+
+function differenceOf([wanted, copied]: readonly Tail[], copiedMax: bigint | null): string | null {
+  if (wanted == null || copied == null) return 'its tail could not be read'
+  // Holes make the two windows hold different numbers of records.
+  const length = Math.min(wanted.length, copied.length, Number(copiedMax ?? wanted.length))
   const withTime = copied.every(each => each.timed !== null)
-  const last = (records: typeof wanted) =>
+  const last = (records: readonly ReadRecord[]) =>
     printsOf(records.slice(records.length - length), withTime).map(each => each.print)
   const [left, right] = [last(wanted), last(copied)]
   const differing = left.filter((print, index) => print !== right[index]).length
   return differing === 0 ? null : `${differing} of the last ${length} records differ`
 }
 
+/** What the cleaners of both sides keep: each side compacts on its own. */
+function newest(tail: Tail): Tail {
+  const keyed = tail?.flatMap(each =>
+    each.keyed === undefined ? [] : [{ ...each, ...each.keyed }],
+  )
+  return keyed === undefined ? null : newestOfKeys(keyed)
+}
+
+/** False where the configs are not known: nothing is excused then. */
+async function isCompacted(
+  { source, target }: TailDeps,
+  { topic, targetTopic }: SeenPartition,
+): Promise<boolean> {
+  const name = 'cleanup.policy'
+  const read = await Promise.all([
+    source.readTopicConfigs?.([topic], [name]),
+    target.readTopicConfigs?.([targetTopic], [name]),
+  ])
+  const configs = [read[0]?.get(topic), read[1]?.get(targetTopic)]
+  return configs.some(
+    each => each?.kind === 'read' && /compact/.test(each.values.get(name) ?? 'delete'),
+  )
+}
+
 /** The last records; fewer where they are so large that they need more fetches than a look has. */
 async function readTail(
-  read: typeof sourceRecords,
-  log: OnePartition,
+  read: (range: OffsetRange) => Promise<readonly ReadRecord[] | null>,
   { start, to }: { readonly start: bigint; readonly to: bigint },
-): Promise<Awaited<ReturnType<typeof sourceRecords>>> {
+): Promise<Tail> {
   for (let offsets = comparedTailOffsets; offsets > 0n; offsets /= 4n) {
     const from = to - offsets
-    const records = await read(log, { from: from > start ? from : start, to })
+    const records = await read({ from: from > start ? from : start, to })
     if (records !== null) return records
   }
   return null

@@ -6,7 +6,9 @@ import { createHash } from 'node:crypto'
 import { translationFetchesMax } from '../../core/config/defaults.ts'
 import { sourceOffset } from '../../core/offset.ts'
 import type { Printed } from '../../core/translate/aligned.ts'
+import type { KeyedRecord } from '../../core/translate/compacted-tail.ts'
 import { addSpan, type RecordSpan } from '../../core/translate/counted.ts'
+import { readRecordBody } from '../../kafka/record.ts'
 import {
   isControlBatch,
   isTransactional,
@@ -117,14 +119,23 @@ export type ReadRecord = {
   readonly offset: bigint
   readonly plain: string
   readonly timed: string | null
+  /** Only where it was asked for. */
+  readonly keyed?: KeyedRecord
 }
 
-export async function sourceRecords(log: OnePartition, range: OffsetRange): Read<ReadRecord[]> {
+type Wanted = { readonly withKeys: boolean }
+const withoutKeys: Wanted = { withKeys: false }
+
+export async function sourceRecords(
+  log: OnePartition,
+  range: OffsetRange,
+  { withKeys } = withoutKeys,
+): Read<ReadRecord[]> {
   const records: ReadRecord[] = []
   const isWhole = await eachSourceBatch(log, range, async batch => {
     const opened = await doInSlices(openInSlices(batch), pauseForATurn)
     for (let each = opened.current(); each !== null; each = opened.current()) {
-      if (isIn(range, each)) records.push(printed(each, each.timestamp))
+      if (isIn(range, each)) records.push(printed(each, { createTime: each.timestamp, withKeys }))
       opened.advance()
     }
   })
@@ -135,11 +146,12 @@ export async function targetRecords(
   log: OnePartition,
   range: OffsetRange,
   counted: Counted = 'copies',
+  { withKeys } = withoutKeys,
 ): Read<ReadRecord[]> {
   const records: ReadRecord[] = []
   const visit = async (batch: RecordBatch) => {
     for (const each of await openFound(batch)) {
-      if (isIn(range, each)) records.push(printed(each, each.createTime))
+      if (isIn(range, each)) records.push(printed(each, { createTime: each.createTime, withKeys }))
     }
   }
   const isWhole = await eachTargetBatch(log, range, visit, counted)
@@ -148,11 +160,18 @@ export async function targetRecords(
 
 function printed(
   { offset, attributes, body }: Pick<FoundRecord, 'offset' | 'attributes' | 'body'>,
-  createTime: bigint | null,
+  { createTime, withKeys }: { readonly createTime: bigint | null } & Wanted,
 ): ReadRecord {
   const plain = createHash('sha1').update(body).update(String(attributes))
   const timed = createTime === null ? null : plain.copy().update(`@${createTime}`).digest('base64')
-  return { offset, plain: plain.digest('base64'), timed }
+  const keyed = withKeys ? { keyed: keyedBy(body) } : {}
+  return { offset, plain: plain.digest('base64'), timed, ...keyed }
+}
+
+function keyedBy(body: Buffer): KeyedRecord {
+  const { key, value } = readRecordBody(body)
+  const print = key === null ? null : createHash('sha1').update(key).digest('base64')
+  return { key: print, isTombstone: value === null }
 }
 
 function isIn({ from, to }: OffsetRange, { offset }: { readonly offset: bigint }): boolean {

@@ -6,7 +6,7 @@ import { failOver } from '../../../../lib/run/failover/failover.ts'
 import type { FailoverDeps } from '../../../../lib/run/failover/plan-failover.ts'
 import { handOutWork } from '../../../../lib/run/plan/hand-out.ts'
 import { planFlow } from '../../../../lib/run/plan/plan.ts'
-import { valuesIn, writeNumbered } from '../../../support/worlds/real-records.ts'
+import { batchWith, valuesIn, writeNumbered } from '../../../support/worlds/real-records.ts'
 import { createWorld, type World } from '../../../support/worlds/replicate-world.ts'
 
 let ids = 0
@@ -165,5 +165,31 @@ test.each(moments)(
     const { state } = await world.failovers.read(world.flow.name)
     expect(state.kind).toBe('failed-over')
     expect((await world.checkpoint('orders'))?.state.kind).toBe('failed-over')
+  },
+)
+
+test.each([
+  { policy: 'compact', kind: 'done', problems: [] },
+  { policy: 'delete', kind: 'aborted', problems: ['orders-0: 1 of the last 4 records differ'] },
+])(
+  'an older value that one cleaner has removed aborts no planned fail-over ($policy)',
+  async ({ policy, kind, problems }) => {
+    const world = createWorld()
+    world.createTopic('orders')
+    const keys = ['a', 'b', 'a', 'b', 'c']
+    const log = world.sourceLog('orders')
+    for (const [value, key] of keys.entries()) log.write(batchWith([{ key, value: `${value}` }]))
+    await world.run('orders')
+    log.compact(offset => offset !== 1n)
+    const values = new Map([['cleanup.policy', policy]])
+    const source: FailoverDeps['source'] = {
+      ...world.source,
+      readTopicConfigs: async topics =>
+        new Map(topics.map(topic => [topic, { kind: 'read', values }])),
+    }
+
+    const result = await failOver(depsOf(world, { source }), world.flow, planned)
+
+    expect([result.kind, result.problems]).toEqual([kind, problems])
   },
 )
