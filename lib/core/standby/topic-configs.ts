@@ -245,6 +245,16 @@ export function policiesOf(text: string | undefined): ReadonlySet<string> {
   return new Set(parts.filter(each => each !== ''))
 }
 
+/** Whether the log cleaner works on a topic with these configs. False where they were not read. */
+export function isCompacted(
+  config:
+    | { readonly kind: 'read'; readonly values: ReadonlyMap<string, string> }
+    | { readonly kind: 'unobserved' }
+    | undefined,
+): boolean {
+  return config?.kind === 'read' && policiesOf(config.values.get('cleanup.policy')).has('compact')
+}
+
 /** The names of `configs` that the answer of a broker mentions as a whole word. */
 export function refusedConfigs(
   answer: string,

@@ -18,6 +18,7 @@ import type { Incident } from '../../core/incident.ts'
 import { isTargetNotEmpty } from '../../core/partition/incidents.ts'
 import { type Position, positionOf } from '../../core/partition/partition-state.ts'
 import type { Checkpoint } from '../../core/row/checkpoint.ts'
+import { isCompacted } from '../../core/standby/topic-configs.ts'
 import { partitionName, type TopicPartition } from '../../core/topic-partition.ts'
 import type { Cluster, LogPoint } from '../../io/cluster/cluster.ts'
 import type { TopicConfigReader } from '../../io/cluster/topic-config.ts'
@@ -215,11 +216,7 @@ async function compactedTopics(
 ): Promise<ReadonlySet<string>> {
   const topics = [...new Set(partitions.map(each => each.topic))]
   const read = await configs.readTopicConfigs(topics, ['cleanup.policy'])
-  const isCompacted = (topic: string) => {
-    const config = read.get(topic)
-    return config?.kind === 'read' && /compact/.test(config.values.get('cleanup.policy') ?? '')
-  }
-  return new Set(topics.filter(isCompacted))
+  return new Set(topics.filter(topic => isCompacted(read.get(topic))))
 }
 
 async function clusterOf(cluster: Cluster) {

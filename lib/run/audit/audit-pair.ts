@@ -9,6 +9,7 @@ import {
   type PartitionAuditReport,
   reportPartition,
 } from '../../core/audit/report.ts'
+import { isCompacted } from '../../core/standby/topic-configs.ts'
 import type { Clock } from '../../io/clock.ts'
 import type { Cluster, LogPoint } from '../../io/cluster/cluster.ts'
 import type { TopicConfigReader } from '../../io/cluster/topic-config.ts'
@@ -42,14 +43,13 @@ export async function auditPair(
     source.readTopicConfigs([sourceTopic], ['cleanup.policy']),
     target.readTopicConfigs([targetTopic], ['cleanup.policy']),
   ])
-  const isCompacted = policies.some(read =>
-    [...read.values()].some(
-      each => each.kind === 'read' && /compact/.test(each.values.get('cleanup.policy') ?? ''),
-    ),
-  )
+  const configs = policies.flatMap(read => [...read.values()])
   const reports = new Map<number, PartitionAuditReport>()
   await concurrently(partitions, partitionsInFlightMax, async ({ partition }) => {
-    reports.set(partition, await auditOne(deps, request, { partition, isCompacted }))
+    reports.set(
+      partition,
+      await auditOne(deps, request, { partition, isCompacted: configs.some(isCompacted) }),
+    )
   })
   const unobserved =
     partitions.length > 0 ? [] : [`${source.name}: topic ${sourceTopic} was not found`]

@@ -6,6 +6,7 @@ import type { FlowConfig } from '../../core/config/config.ts'
 import { translationFetchBytes } from '../../core/config/defaults.ts'
 import { comparedTailOffsets, tailsInFlightMax } from '../../core/config/failover-limits.ts'
 import { positionOf } from '../../core/partition/partition-state.ts'
+import { isCompacted } from '../../core/standby/topic-configs.ts'
 import { partitionName } from '../../core/topic-partition.ts'
 import { newestOfKeys } from '../../core/translate/compacted-tail.ts'
 import type { Clock } from '../../io/clock.ts'
@@ -83,7 +84,7 @@ async function compareTail(
   // What lies before the first record that was copied in this generation is no copy.
   const copiedMax = position.copied?.records ?? null
   const difference = differenceOf(both, copiedMax)
-  if (difference === null || !(await isCompacted(deps, seen))) return difference
+  if (difference === null || !(await isCleaned(deps, seen))) return difference
   const keyed = await readBoth(true)
   return differenceOf(keyed.map(newest), copiedMax)
 }
@@ -110,20 +111,16 @@ function newest(tail: Tail): Tail {
   return keyed === undefined ? null : newestOfKeys(keyed)
 }
 
-/** False where the configs are not known: nothing is excused then. */
-async function isCompacted(
+async function isCleaned(
   { source, target }: TailDeps,
   { topic, targetTopic }: SeenPartition,
 ): Promise<boolean> {
-  const name = 'cleanup.policy'
+  const names = ['cleanup.policy']
   const read = await Promise.all([
-    source.readTopicConfigs?.([topic], [name]),
-    target.readTopicConfigs?.([targetTopic], [name]),
+    source.readTopicConfigs?.([topic], names),
+    target.readTopicConfigs?.([targetTopic], names),
   ])
-  const configs = [read[0]?.get(topic), read[1]?.get(targetTopic)]
-  return configs.some(
-    each => each?.kind === 'read' && /compact/.test(each.values.get(name) ?? 'delete'),
-  )
+  return isCompacted(read[0]?.get(topic)) || isCompacted(read[1]?.get(targetTopic))
 }
 
 /** The last records; fewer where they are so large that they need more fetches than a look has. */

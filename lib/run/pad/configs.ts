@@ -16,6 +16,7 @@ import {
   paddedConfigs,
 } from '../../core/offsets/padding.ts'
 import { positionOf } from '../../core/partition/partition-state.ts'
+import { policiesOf } from '../../core/standby/topic-configs.ts'
 import type { Alteration } from '../../io/admin/topic-admin.ts'
 import type { TopicConfig } from '../../io/cluster/topic-config.ts'
 import { BrokerFailure } from '../../io/failure/broker-failure.ts'
@@ -46,17 +47,13 @@ export async function readConfigs(
 export function formFor(shard: Shard, { values }: ReadConfigs): FillerForm | PaddingObstacle {
   const compression = values.get('compression.type')
   if (compression !== undefined && compression !== 'producer') return 'compression-type'
-  const isKeyed = policiesOf(values).includes('compact')
+  const isKeyed = policiesOf(values.get('cleanup.policy')).has('compact')
   const bytesMax = Number(values.get('max.message.bytes') ?? Number.POSITIVE_INFINITY)
   return fillerForm(shard, isKeyed, bytesMax) ?? 'small-batches'
 }
 
 export function allowsDeletion({ values }: ReadConfigs): boolean {
-  return policiesOf(values).includes('delete')
-}
-
-function policiesOf(values: ReadConfigs['values']): string[] {
-  return (values.get('cleanup.policy') ?? 'delete').split(',').map(each => each.trim())
+  return policiesOf(values.get('cleanup.policy') ?? 'delete').has('delete')
 }
 
 /** False: the change is denied or refused, and nothing was changed. Throws `BrokerFailure`. */

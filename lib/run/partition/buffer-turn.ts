@@ -165,26 +165,25 @@ type Use = {
 function measure(shard: Shard, nowMs: number): Use {
   const { budgets } = shard.flow
   const pending = new Map<number, number>()
+  /** The part of `pending` that waits for a fetch. */
+  const awaiting = new Map<number, number>()
   const busy = new Set<number>()
   let bufferedBytes = recoveringBytes(shard)
-  for (const { phase, pending: queue } of shard.runs) {
+  for (const { phase, awaitsFetch, pending: queue } of shard.runs) {
     const exchange = exchangeOf(phase)
     if (exchange === null) continue
     const { leaderId } = exchange.target
     bufferedBytes += queue.bytes
     pending.set(leaderId, (pending.get(leaderId) ?? 0) + queue.bytes)
+    if (awaitsFetch) awaiting.set(leaderId, (awaiting.get(leaderId) ?? 0) + queue.bytes)
     const isBehind = exchange.kind === 'copying' && exchange.nextFetch.share.isBehind
     if (queue.bytes > 0 || isBehind) busy.add(leaderId)
   }
   const share = targetShare({ all: pending.size, busy: busy.size }, budgets)
   const askMax = Math.max(1, Math.floor(share / 2))
   const isUsedUp = (bytes: number) => bytes > 0 && bytes + askMax > share
-  const usedUp = [...pending].filter(([, bytes]) => isUsedUp(bytes))
-  let stuck = usedUp.reduce((sum, [, bytes]) => sum + bytes, 0)
-  for (const { awaitsFetch, phase, pending: queue } of shard.runs) {
-    const target = exchangeOf(phase)?.target.leaderId
-    if (awaitsFetch && !usedUp.some(([id]) => id === target)) stuck += queue.bytes
-  }
+  let stuck = 0
+  for (const [id, bytes] of pending) stuck += isUsedUp(bytes) ? bytes : (awaiting.get(id) ?? 0)
   const expected = new Map<number, number>()
   const lateMs = budgets.fetchWaitMs * lateFetchWaits
   for (const { sentAtMs, toTargets } of shard.fetching.values()) {

@@ -51,6 +51,16 @@ async function dieWithProduceOnItsWay(world: World, by: { readonly andServes?: s
   return sent
 }
 
+/** Records 0 and 1 are copied; the batch of 2 and 3 is on its way, and its owner has died. */
+async function lateWorld() {
+  const world = preservedWorld()
+  const log = world.sourceLog('orders')
+  writeNumbered(log, 2, { size: 2 })
+  await world.run('orders')
+  writeNumbered(log, 2, { from: 2, size: 2 })
+  return { world, log, late: await dieWithProduceOnItsWay(world) }
+}
+
 async function sameOffsets(world: World) {
   const row = await world.checkpoint('orders')
   return row === null ? null : positionOf(row.state)?.sameOffsets
@@ -69,13 +79,9 @@ async function dieBehindCopies(world: World): Promise<void> {
 
 describe('where records keep their offsets', () => {
   test('a late batch of a dead owner whose records the source has lost takes the place of no other', async () => {
-    const world = preservedWorld()
-    writeNumbered(world.sourceLog('orders'), 2, { size: 2 })
-    await world.run('orders')
-    writeNumbered(world.sourceLog('orders'), 2, { from: 2, size: 2 })
-    const late = await dieWithProduceOnItsWay(world)
-    writeNumbered(world.sourceLog('orders'), 2, { from: 4, size: 2 })
-    world.sourceLog('orders').compact(offset => offset < 2n)
+    const { world, log, late } = await lateWorld()
+    writeNumbered(log, 2, { from: 4, size: 2 })
+    log.compact(offset => offset < 2n)
     // It arrives when both holes are filled, right in front of the batch of the next owner.
     world.target.control('produce', async (serve, ...args) => {
       await serve(...late)
@@ -89,12 +95,7 @@ describe('where records keep their offsets', () => {
   })
 
   test('nor where foreign records fill the hole of those records exactly', async () => {
-    const world = preservedWorld()
-    const log = world.sourceLog('orders')
-    writeNumbered(log, 2, { size: 2 })
-    await world.run('orders')
-    writeNumbered(log, 2, { from: 2, size: 2 })
-    const late = await dieWithProduceOnItsWay(world)
+    const { world, log, late } = await lateWorld()
     world.targetLog('orders').write(
       batchWith([
         { key: 'a', value: 'foreign' },
@@ -115,12 +116,7 @@ describe('where records keep their offsets', () => {
   })
 
   test('a late batch of an owner before the last one is no foreign record, and is not sent again', async () => {
-    const world = preservedWorld()
-    const log = world.sourceLog('orders')
-    writeNumbered(log, 2, { size: 2 })
-    await world.run('orders')
-    writeNumbered(log, 2, { from: 2, size: 2 })
-    const late = await dieWithProduceOnItsWay(world)
+    const { world, log, late } = await lateWorld()
     // The last owner recovers, is answered no fetch until its deadline, and releases the lease.
     world.source.control('fetch', async (serve, leaderId, request) => {
       // A fetch to compare is answered.
